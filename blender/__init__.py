@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The stage on bpy: the only code besides the add-on that imports bpy."""

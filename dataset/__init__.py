@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Files of a dataset: COCO, YOLO, per-frame records, reports."""

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Progress events of a job: the command's progress bar, the add-on's operator and a test's list() take the same ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import attrs
+
+
+@attrs.frozen
+class Started:
+    """Stage and target are ready. ``notes`` are sentences for the user, such as which goals are out of reach."""
+
+    frames: int
+    present: int
+    notes: tuple[str, ...] = ()
+
+
+@attrs.frozen
+class Stepped:
+    """Something long is under way; shown as the bar's caption."""
+
+    message: str
+
+
+@attrs.frozen
+class FrameDone:
+    """One frame is written (``image``), was there already, or was given up (``image`` None)."""
+
+    frame: int
+    done: int
+    total: int
+    image: Path | None
+    attempts: int
+    resumed: bool = False
+
+
+@attrs.frozen
+class Funnel:
+    """Attempts tried, rejected by stage and reason, accepted, given up."""
+
+    tried: int
+    rejected: Mapping[str, int]
+    accepted: int
+    given_up: int
+    rejected_after_render: int
+
+
+@attrs.frozen
+class Finished:
+    """All frames asked for are done and annotations are written."""
+
+    out: Path
+    images: int
+    annotations: int
+    funnel: Funnel
+    contact_sheet: Path | None
+
+
+Event = Started | Stepped | FrameDone | Funnel | Finished

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a frame is to hit: the metadata values drawn by the target, and the real boxes that it learns from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import attrs
+import numpy as np
+
+
+@attrs.frozen(eq=False)
+class Boxes:
+    """Boxes of one class in image units, the common currency of real and synthetic data.
+
+    Attributes
+    ----------
+    area : (N,) float
+        Box area relative to its image, in (0, 1].
+    center : (N, 2) float
+        Centre x, y in image units, in [0, 1], y down.
+    aspect : (N,) float
+        Width over height, both in pixels.
+    image : (N,) int
+        Which image each box is in.
+    """
+
+    area: np.ndarray
+    center: np.ndarray
+    aspect: np.ndarray
+    image: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.area)
+
+
+@attrs.frozen
+class Goal:
+    """The goal of the main instance of a frame: its visible box, clipped to the image."""
+
+    class_name: str
+    area: float
+    center: tuple[float, float]
+    component: int = 0
+    center_slack: float = math.inf
+    """How far the centre may lie from ``center``, in image units, before the attempt is rejected."""
+
+
+@attrs.frozen
+class Goals:
+    """All that a frame is to hit. ``main`` is None where the recipe has no target."""
+
+    main: Goal | None = None
+    frame: int = 0
+    open_area: Sequence[tuple[float, float]] = ()
+    """(square root of relative area, weight) of the block's gaps: where the target has more than the block has shown."""
+
+    def gain(self, sqrt_area: np.ndarray) -> np.ndarray:
+        """How much boxes of these square-root areas, any shape, help to fill the block's gaps: weight of their bin."""
+        values = np.asarray(sqrt_area, dtype=float)
+        if not self.open_area:
+            return np.zeros_like(values)
+        centers = np.array([c for c, _ in self.open_area])
+        weights = np.array([w for _, w in self.open_area])
+        return weights[np.abs(values[..., None] - centers).argmin(-1)]

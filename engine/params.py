@@ -1,0 +1,255 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Typed, bounded, documented parameters: declared once on a class, used by TOML, schema, panels and docs."""
+
+from __future__ import annotations
+
+import math
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any, Literal, Union, get_args, get_origin
+
+import attrs
+
+Range = tuple[float, float]
+"""A closed interval (low, high); draws are uniform in it unless a plugin says otherwise."""
+
+_KEY = "twinset"
+
+
+@attrs.frozen
+class Param:
+    """One declared parameter, as TOML, JSON schema, Blender properties and docs see it."""
+
+    name: str
+    type: Any
+    default: Any
+    doc: str
+    min: float | None = None
+    max: float | None = None
+    soft_min: float | None = None
+    soft_max: float | None = None
+    unit: str = ""
+    choices: tuple[str, ...] = ()
+    min_exclusive: bool = False
+
+    @property
+    def interval(self) -> str:
+        """The allowed values in mathematical notation, such as ``[0, inf)``."""
+        low = "(-inf" if self.min is None else f"{'(' if self.min_exclusive else '['}{self.min:g}"
+        high = "inf)" if self.max is None else f"{self.max:g}]"
+        return f"{low}, {high}"
+
+    def expected(self) -> str:
+        """What a value must be, in words, for error sentences and docs."""
+        if self.choices:
+            return "one of " + ", ".join(repr(c) for c in self.choices)
+        name = _type_name(self.type)
+        bounded = self.min is not None or self.max is not None
+        return f"{name} in {self.interval}" if bounded else name
+
+
+def param(
+    default: Any = attrs.NOTHING,
+    *,
+    doc: str,
+    min: float | None = None,
+    max: float | None = None,
+    soft_min: float | None = None,
+    soft_max: float | None = None,
+    unit: str = "",
+    choices: tuple[str, ...] = (),
+    min_exclusive: bool = False,
+) -> Any:
+    """Declare a parameter of a frozen attrs class.
+
+    Parameters
+    ----------
+    default : value, optional
+        Left out, the parameter is required. Lists and dicts are copied for each instance.
+    doc : str
+        One sentence for tooltips and reference pages.
+    min, max : float, optional
+        Hard bounds, for a number or for each element of a range or list.
+    soft_min, soft_max : float, optional
+        Bounds of a slider.
+    unit : str
+        ``m``, ``deg``, ``mm``, ``px``; shown, never converted.
+    choices : tuple of str
+        The allowed strings.
+    min_exclusive : bool
+        Whether ``min`` itself is refused.
+    """
+    metadata = {
+        _KEY: {
+            "doc": doc,
+            "min": min,
+            "max": max,
+            "soft_min": soft_min,
+            "soft_max": soft_max,
+            "unit": unit,
+            "choices": tuple(choices),
+            "min_exclusive": min_exclusive,
+        }
+    }
+    if isinstance(default, list):
+        return attrs.field(factory=lambda: list(default), metadata=metadata)
+    if isinstance(default, dict):
+        return attrs.field(factory=lambda: dict(default), metadata=metadata)
+    return attrs.field(default=default, metadata=metadata)
+
+
+def describe(cls: type) -> list[Param]:
+    """The parameters declared on ``cls``, in order."""
+    hints = typing.get_type_hints(cls)
+    out = []
+    for field in attrs.fields(cls):
+        if _KEY not in field.metadata:
+            continue
+        default = field.default
+        if isinstance(default, attrs.Factory):  # type: ignore[arg-type]
+            default = default.factory()
+        out.append(Param(name=field.name, type=hints[field.name], default=default, **field.metadata[_KEY]))
+    return out
+
+
+def build(cls: type, values: Mapping[str, Any], owner: str) -> tuple[Any, list[str]]:
+    """Make an instance of ``cls`` from plain values as TOML gives them.
+
+    Parameters
+    ----------
+    cls : type
+        A frozen attrs class whose fields are declared with :func:`param`.
+    values : mapping
+        Parameter name to plain value.
+    owner : str
+        Who owns the parameters, for sentences: ``camera 'close_up'``.
+
+    Returns
+    -------
+    (instance or None, list of str)
+        The instance, or None and one sentence per problem.
+    """
+    params = {p.name: p for p in describe(cls)}
+    problems = []
+    clean: dict[str, Any] = {}
+    for name in values:
+        if name not in params:
+            known = ", ".join(params) or "none"
+            problems.append(f"{_capital(owner)} has no parameter '{name}'. Known ones: {known}.")
+    for name, p in params.items():
+        if name not in values:
+            if p.default is attrs.NOTHING:
+                problems.append(f"{_capital(owner)} needs the parameter '{name}': {p.expected()}.")
+            continue
+        try:
+            clean[name] = coerce(p, values[name])
+        except ValueError:
+            problems.append(f"The '{name}' parameter of {owner} must be {p.expected()}. Got {values[name]!r} instead.")
+    if problems:
+        return None, problems
+    try:
+        return cls(**clean), []
+    except ValueError as error:
+        return None, [f"{_capital(owner)}: {error}"]
+
+
+def coerce(p: Param, value: Any) -> Any:
+    """``value`` as the type of ``p``; ValueError where it does not fit type, bounds or choices."""
+    return _coerce(p, p.type, value)
+
+
+def plain(instance: Any) -> dict[str, Any]:
+    """The parameters of an instance as TOML values; those that are None are left out."""
+    out = {}
+    for p in describe(type(instance)):
+        value = getattr(instance, p.name)
+        if value is not None:
+            out[p.name] = _plain(value)
+    return out
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple | list):
+        return [_plain(v) for v in value]
+    if isinstance(value, Mapping):
+        return {k: _plain(v) for k, v in value.items()}
+    return value
+
+
+def _coerce(p: Param, kind: Any, value: Any) -> Any:
+    origin = get_origin(kind)
+    if origin in (Union, types.UnionType):
+        inner = [a for a in get_args(kind) if a is not type(None)]
+        if value is None:
+            return None
+        return _coerce(p, inner[0], value)
+    if origin is Literal:
+        if value not in get_args(kind):
+            raise ValueError(value)
+        return value
+    if origin is tuple:
+        return _coerce_tuple(p, get_args(kind), value)
+    if origin is list:
+        if not isinstance(value, list | tuple):
+            raise ValueError(value)
+        return [_coerce(p, get_args(kind)[0], v) for v in value]
+    if origin is dict:
+        if not isinstance(value, Mapping):
+            raise ValueError(value)
+        return {str(k): _coerce(p, get_args(kind)[1], v) for k, v in value.items()}
+    if kind is bool:
+        if not isinstance(value, bool):
+            raise ValueError(value)
+        return value
+    if kind in (int, float):
+        return _coerce_number(p, kind, value)
+    if kind is str:
+        if not isinstance(value, str) or (p.choices and value not in p.choices):
+            raise ValueError(value)
+        return value
+    raise TypeError(f"parameter '{p.name}' has the unsupported type {kind!r}")
+
+
+def _coerce_tuple(p: Param, kinds: tuple[Any, ...], value: Any) -> tuple[Any, ...]:
+    if not isinstance(value, list | tuple) or (kinds[-1] is not ... and len(value) != len(kinds)):
+        raise ValueError(value)
+    element_kinds = [kinds[0]] * len(value) if kinds[-1] is ... else kinds
+    out = tuple(_coerce(p, k, v) for k, v in zip(element_kinds, value, strict=True))
+    if kinds == (float, float) and out[0] > out[1]:
+        raise ValueError(value)
+    return out
+
+
+def _coerce_number(p: Param, kind: type, value: Any) -> int | float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(value)
+    if kind is int and value != int(value):
+        raise ValueError(value)
+    too_low = p.min is not None and (value <= p.min if p.min_exclusive else value < p.min)
+    if too_low or (p.max is not None and value > p.max):
+        raise ValueError(value)
+    return kind(value)
+
+
+def _type_name(kind: Any) -> str:
+    origin = get_origin(kind)
+    if origin in (Union, types.UnionType):
+        return _type_name(next(a for a in get_args(kind) if a is not type(None)))
+    if origin is Literal:
+        return "one of " + ", ".join(repr(a) for a in get_args(kind))
+    if kind == Range:
+        return "a pair [low, high] of floats"
+    if origin is tuple:
+        args = get_args(kind)
+        count = "a list" if args[-1] is ... else f"{len(args)} values"
+        return f"{count} of {_type_name(args[0]).removeprefix('a ').removeprefix('an ')}"
+    if origin is list:
+        return f"a list of {_type_name(get_args(kind)[0]).removeprefix('a ').removeprefix('an ')}"
+    if origin is dict:
+        return "a table"
+    return {bool: "true or false", int: "an int", float: "a float", str: "a string"}.get(kind, str(kind))
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

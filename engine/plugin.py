@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The one declaration of a plugin, and the protocol that each kind follows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol, TypeVar, runtime_checkable
+
+import attrs
+import numpy as np
+
+from .errors import PluginError
+from .goals import Boxes, Goals
+from .stage import CameraPose, Shot, Stage
+
+CONTRACT = 1
+"""Version of the contract between engine and plugins."""
+
+KINDS = ("placement", "appearance", "camera", "target", "metric", "filter")
+
+T = TypeVar("T", bound=type)
+
+
+def plugin(kind: str, *, id: str | None = None, contract: int = CONTRACT) -> Callable[[T], T]:
+    """Declare a class as a plugin: ``@plugin("camera")``.
+
+    The class becomes a frozen attrs class whose fields are its parameters (see :func:`..params.param`). Its id is
+    ``id`` or the name of the module that defines it; its first docstring line is its one-line description.
+    """
+    if kind not in KINDS:
+        raise PluginError(f"'{kind}' is not a kind of plugin. Kinds: {', '.join(KINDS)}.")
+
+    def decorate(cls: T) -> T:
+        frozen = attrs.frozen(cls)
+        frozen.plugin_kind = kind  # type: ignore[attr-defined]
+        frozen.plugin_id = id or cls.__module__.rsplit(".", 1)[-1]  # type: ignore[attr-defined]
+        frozen.plugin_contract = contract  # type: ignore[attr-defined]
+        return frozen
+
+    return decorate
+
+
+@attrs.frozen
+class Verdict:
+    """Accepted, or rejected with a short reason that the funnel counts."""
+
+    accepted: bool
+    reason: str = ""
+    unannotated: frozenset[int] = frozenset()
+    """Ids of instances that stay in the picture without an annotation."""
+
+
+ACCEPTED = Verdict(True)
+
+
+@attrs.frozen
+class Columns:
+    """What a metric measured: ``image`` name to number, ``bbox`` name to an (n,) array, one per instance."""
+
+    image: Mapping[str, Any] = attrs.field(factory=dict)
+    bbox: Mapping[str, np.ndarray | list[Any]] = attrs.field(factory=dict)
+
+
+class Rejected(Exception):  # noqa: N818 - a verdict, not an error
+    """Raised by placement and camera plugins where this attempt cannot go on; the funnel counts ``reason``."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(reason)
+
+
+@runtime_checkable
+class Placement(Protocol):
+    """Puts instances on the stage."""
+
+    def place(self, stage: Stage, goals: Goals, rng: np.random.Generator) -> None: ...
+
+
+@runtime_checkable
+class Appearance(Protocol):
+    """Varies lights, world, materials or background."""
+
+    def vary(self, stage: Stage, rng: np.random.Generator) -> None: ...
+
+
+@runtime_checkable
+class Camera(Protocol):
+    """Poses the camera; may probe the stage. Raises :class:`Rejected` where no pose will do."""
+
+    def pose(self, stage: Stage, goals: Goals, rng: np.random.Generator) -> CameraPose: ...
+
+
+class FittedTarget(Protocol):
+    """A target that knows the real boxes. The same (seed, frame) always gives the same goals."""
+
+    def draw(self, frame: int) -> Goals:
+        """The goals of one frame, stratified by its index."""
+        ...
+
+    def report(self) -> dict[str, Any]:
+        """The fit as JSON values, for records and reports."""
+        ...
+
+
+@runtime_checkable
+class Target(Protocol):
+    """Learns what boxes should be from real ones."""
+
+    def fit(self, real: Mapping[str, Boxes], reach: Mapping[str, Any], seed: int) -> FittedTarget: ...
+
+
+@runtime_checkable
+class Metric(Protocol):
+    """Measures metadata of a shot. Arrays in, columns out.
+
+    A metric may also define ``complete(table) -> dict[str, list]``: columns that need the whole dataset, worked out
+    from the bbox rows (a list of dicts) once it is finished.
+    """
+
+    def measure(self, shot: Shot) -> Columns: ...
+
+
+@runtime_checkable
+class Filter(Protocol):
+    """Judges a shot by its pixels and its rows (one dict per instance, in the order of ``shot.instances``)."""
+
+    def judge(self, shot: Shot, rows: Sequence[Mapping[str, Any]]) -> Verdict: ...
+
+
+PROTOCOLS: dict[str, type] = {
+    "placement": Placement,
+    "appearance": Appearance,
+    "camera": Camera,
+    "target": Target,
+    "metric": Metric,
+    "filter": Filter,
+}

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The sections of a recipe as typed settings, and the whole recipe. Paths are as written; see ``Recipe.path``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from .params import Range, param
+
+Vector = tuple[float, float, float]
+
+
+@attrs.frozen
+class RealSettings:
+    """The real dataset that the synthetic one is to match."""
+
+    annotations: str = param(doc="COCO file of the real images")
+    images: str = param("", doc="Folder of the real images; not needed for boxes alone")
+
+
+@attrs.frozen
+class ModelSettings:
+    """One model file that is part of the room."""
+
+    path: str = param(doc="Model file: .glb .gltf .obj .usd .usda .usdc .usdz .fbx .blend")
+    name: str = param("", doc="Name of the part, for surfaces and masks; default is the file's name")
+    location: Vector = param((0.0, 0.0, 0.0), unit="m", doc="Where its own origin goes")
+    rotation: Vector = param((0.0, 0.0, 0.0), unit="deg", doc="Euler angles about x, y, z")
+    scale: float = param(1.0, min=0.0, min_exclusive=True, doc="Factor on its size")
+    up: str = param("z", choices=("x", "-x", "y", "-y", "z", "-z"), doc="Which of its axes points up, as imported")
+
+
+@attrs.frozen
+class SceneSettings:
+    """The room: a .blend file, a list of models, or an embedded one."""
+
+    file: str = param("", doc="A .blend file; scripts in it never run")
+    scene: str = param("", doc="Name of the scene in the file; default is the one it was saved with")
+    builtin: str = param("", doc="An embedded room: 'hall'")
+    hide: list[str] = param([], doc="Name patterns of objects that are not to be rendered")
+
+
+@attrs.frozen
+class ClassSettings:
+    """One class, and where its assets come from. Several sources add up."""
+
+    name: str = param(doc="Category name, as in the real annotations")
+    models: list[str] = param([], doc="Model files or glob patterns; each file is one asset")
+    collection: str = param(
+        "", doc="Collection of the scene; each top-level object or collection instance is one asset"
+    )
+    objects: list[str] = param([], doc="Name patterns of the scene's objects; each with its children is one asset")
+    builtin: str = param("", doc="Embedded shapes: 'chair', 'table' or 'bag'")
+    height: Range | None = param(
+        None, min=0.0, min_exclusive=True, unit="m", doc="Real height; assets are scaled to it"
+    )
+    longest: Range | None = param(
+        None, min=0.0, min_exclusive=True, unit="m", doc="Real length of the longest side, where height says little"
+    )
+    up: str = param(
+        "z", choices=("x", "-x", "y", "-y", "z", "-z"), doc="Which axis of the models points up, as imported"
+    )
+
+
+@attrs.frozen
+class DistractorSettings(ClassSettings):
+    """Assets that are placed and rendered but never annotated."""
+
+    name: str = param("", doc="A name for messages")
+
+
+@attrs.frozen
+class RenderSettings:
+    """How pictures are rendered."""
+
+    engine: str = param("cycles", choices=("cycles", "eevee"), doc="Renderer of the pictures; labels are always Cycles")
+    samples: int = param(16, min=1, max=65536, doc="Samples per pixel")
+    denoise: bool = param(True, doc="Denoise with OpenImageDenoise")
+    device: str = param("auto", choices=("auto", "cpu", "gpu"), doc="Where Cycles renders")
+    bounces: int | None = param(None, min=0, max=1024, doc="Light bounces; default is what the scene says")
+    max_attempts: int = param(20, min=1, max=10_000, doc="Tries at one frame before it is given up")
+    block: int = param(32, min=1, max=100_000, doc="Frames per block, the unit of farm work and of the closed loop")
+
+
+@attrs.frozen
+class OutputSettings:
+    """What is written."""
+
+    width: int = param(640, min=16, max=65536, unit="px", doc="Image width")
+    height: int = param(480, min=16, max=65536, unit="px", doc="Image height")
+    format: str = param("jpg", choices=("jpg", "png"), doc="Image format")
+    quality: int = param(92, min=1, max=100, doc="JPEG quality")
+    depth: str = param(
+        "none", choices=("none", "png", "exr"), doc="Depth maps: 16-bit PNG in millimetres, or EXR in metres"
+    )
+    masks: bool = param(False, doc="Id maps as 16-bit PNG")
+    polygons: bool = param(False, doc="Segmentations as polygons instead of RLE")
+    yolo: bool = param(False, doc="YOLO label files beside the COCO file")
+    min_visible_share: float = param(0.0, min=0.0, max=1.0, doc="Instances less visible than this are not annotated")
+
+
+@attrs.frozen
+class PluginUse:
+    """One plugin of the stack with its parameters; ``weight`` counts among cameras, which share the frames."""
+
+    kind: str
+    id: str
+    plugin: Any
+    weight: float = 1.0
+
+
+@attrs.frozen
+class Recipe:
+    """The whole job.
+
+    ``plugins`` holds the stack by kind, in order. ``folder`` is where relative paths start: the recipe's own folder.
+    """
+
+    classes: tuple[ClassSettings, ...]
+    scene: SceneSettings
+    folder: Path
+    seed: int = 0
+    images: int = 100
+    real: RealSettings | None = None
+    models: tuple[ModelSettings, ...] = ()
+    distractors: tuple[DistractorSettings, ...] = ()
+    render: RenderSettings = RenderSettings()
+    output: OutputSettings = OutputSettings()
+    plugins: dict[str, tuple[PluginUse, ...]] = attrs.field(factory=dict)
+
+    def path(self, text: str) -> Path:
+        """A path of the recipe, made absolute."""
+        return (self.folder / Path(text).expanduser()).resolve()

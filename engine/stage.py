@@ -1,0 +1,258 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The scene as the engine sees it: assets, instances, surfaces, a camera, and what a probe or a shot brings back.
+
+World units are metres, z is up. Matrices are (4, 4), column vectors. Pixels have their origin at the top left, x right,
+y down; the centre of the first pixel is (0.5, 0.5).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import attrs
+import numpy as np
+
+
+@attrs.frozen(eq=False)
+class Mesh:
+    """Triangles. ``vertices`` (V, 3) float64 in metres, ``triangles`` (T, 3) int32."""
+
+    vertices: np.ndarray
+    triangles: np.ndarray
+
+
+@attrs.frozen(eq=False)
+class Asset:
+    """Something placeable and annotated as ONE, whatever number of objects it is made of.
+
+    Attributes
+    ----------
+    name : str
+        Unique; the metadata column ``shape``.
+    class_name : str
+        COCO category, or "" for a distractor, which is never annotated.
+    mesh : Mesh
+        All evaluated triangles in the asset's own frame: metres, z up, origin at the lowest z under the centre of the
+        bounding box.
+    points : (P, 3) float
+        Points of its surface, hull vertices included, enough to find its projected box.
+    scale_range : (float, float)
+        Real-size range: the factors by which an instance may be scaled.
+    """
+
+    name: str
+    class_name: str
+    mesh: Mesh
+    points: np.ndarray
+    scale_range: tuple[float, float] = (1.0, 1.0)
+
+    @property
+    def size(self) -> np.ndarray:
+        """Extent (3,) of the bounding box in metres."""
+        return np.ptp(self.mesh.vertices, axis=0)
+
+
+@attrs.frozen(eq=False)
+class Instance:
+    """A placed asset. ``id`` is its value in the id map, from 1 and consecutive; ``matrix`` is asset to world."""
+
+    id: int
+    asset: Asset
+    matrix: np.ndarray
+
+    @property
+    def points(self) -> np.ndarray:
+        """``asset.points`` in world coordinates, (P, 3)."""
+        return self.asset.points @ self.matrix[:3, :3].T + self.matrix[:3, 3]
+
+
+@attrs.frozen(eq=False)
+class Surface:
+    """Something to place on: world triangles with a name. ``corners`` (T, 3, 3), ``normals`` (T, 3) unit length."""
+
+    name: str
+    corners: np.ndarray
+    normals: np.ndarray
+
+    @property
+    def areas(self) -> np.ndarray:
+        """Triangle areas (T,) in square metres."""
+        a, b, c = self.corners[:, 0], self.corners[:, 1], self.corners[:, 2]
+        return 0.5 * np.linalg.norm(np.cross(b - a, c - a), axis=1)
+
+
+@attrs.frozen(eq=False)
+class CameraPose:
+    """A pinhole camera as Blender has it: looks along its -z, y up, sensor fitted to the image's width.
+
+    ``matrix`` is camera to world (rotation and translation only); ``lens`` and ``sensor_width`` in millimetres.
+    """
+
+    matrix: np.ndarray
+    lens: float
+    width: int
+    height: int
+    sensor_width: float = 36.0
+    near: float = 0.01
+    far: float = 10_000.0
+
+    @property
+    def focal(self) -> float:
+        """Focal length in pixels."""
+        return self.lens / self.sensor_width * self.width
+
+    @property
+    def position(self) -> np.ndarray:
+        return self.matrix[:3, 3]
+
+    def project(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Project world points (..., 3) to pixels (..., 2) and planar depth (...) in metres, negative when behind."""
+        local = (np.asarray(points) - self.matrix[:3, 3]) @ self.matrix[:3, :3]
+        depth = -local[..., 2]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            x = self.width / 2 + self.focal * local[..., 0] / depth
+            y = self.height / 2 - self.focal * local[..., 1] / depth
+        return np.stack([x, y], axis=-1), depth
+
+
+@attrs.frozen(eq=False)
+class Labels:
+    """Ids and depth at pixel centres. ``ids`` (H, W) int32, 0 = no instance; ``depth`` (H, W) float32, planar metres,
+    inf where nothing is hit."""
+
+    ids: np.ndarray
+    depth: np.ndarray
+
+
+@attrs.frozen(eq=False)
+class Amodal:
+    """One instance seen alone. ``mask`` (H, W) bool inside the image; ``bbox`` [x, y, w, h] in pixels of its whole
+    extent, which may reach beyond the image; ``pixels`` counts that whole extent."""
+
+    mask: np.ndarray
+    bbox: tuple[int, int, int, int]
+    pixels: int
+
+
+@attrs.frozen(eq=False)
+class Shot:
+    """The full render of a frame with its labels.
+
+    ``image`` (H, W, 3) uint8 RGB; ``instances`` are the annotatable ones, visible or not; ``amodal`` by instance id.
+    """
+
+    image: np.ndarray
+    labels: Labels
+    instances: tuple[Instance, ...]
+    amodal: Mapping[int, Amodal]
+    camera: CameraPose
+
+    def mask(self, id: int) -> np.ndarray:
+        """The visible mask (H, W) of an instance."""
+        return self.labels.ids == id
+
+
+@attrs.frozen(eq=False)
+class Hits:
+    """Results of rays: ``distance`` (N,) in metres, inf for a miss; ``normal`` (N, 3) as the face has it, world;
+    ``owner`` (N,) int: instance id, 0 for the scene, -1 for a miss."""
+
+    distance: np.ndarray
+    normal: np.ndarray
+    owner: np.ndarray
+
+
+class Stage(Protocol):
+    """The scene that plugins act on. Whatever a frame does to it, :meth:`clear` takes back."""
+
+    @property
+    def assets(self) -> Mapping[str, Sequence[Asset]]:
+        """Assets by class name; distractors under ""."""
+        ...
+
+    @property
+    def instances(self) -> tuple[Instance, ...]:
+        """All on the stage now, distractors included, ids 1, 2, ..."""
+        ...
+
+    @property
+    def resolution(self) -> tuple[int, int]:
+        """(width, height) of the images, in pixels."""
+        ...
+
+    @property
+    def bounds(self) -> tuple[np.ndarray, np.ndarray]:
+        """(low (3,), high (3,)) of the scene, strays kilometres away left out."""
+        ...
+
+    def surfaces(self, names: Sequence[str], mask: str = "") -> list[Surface]:
+        """Surfaces whose object name matches one of the patterns (``*`` and ``?``), modifiers evaluated.
+
+        ``mask`` keeps the faces of a vertex group or a material of that name. Unknown names raise StageError.
+        """
+        ...
+
+    def place(self, asset: Asset, matrix: np.ndarray) -> Instance:
+        """Put an instance on the stage."""
+        ...
+
+    def move(self, instance: Instance, matrix: np.ndarray) -> Instance:
+        """Give an instance another place; returns the new one, same id."""
+        ...
+
+    def keep(self, class_names: Collection[str]) -> tuple[Instance, ...]:
+        """Put the assets of these classes that stand in the scene on the stage where the artist left them."""
+        ...
+
+    def cast(self, origins: np.ndarray, directions: np.ndarray, *, ignore: Collection[int] = ()) -> Hits:
+        """First hits of rays (N, 3) with unit directions on scene and instances, those of ``ignore`` left out."""
+        ...
+
+    def collides(self, asset: Asset, matrix: np.ndarray, *, gap: float = 0.0, ignore: Collection[int] = ()) -> str:
+        """Name of something that the asset would intersect or enclose or be enclosed by, or "" when free.
+
+        ``gap`` in metres widens only the test against other instances.
+        """
+        ...
+
+    def existing_cameras(self) -> list[CameraPose]:
+        """The cameras that came with the scene, at the output resolution."""
+        ...
+
+    def pose_camera(self, pose: CameraPose) -> None:
+        """Look through this camera from now on."""
+        ...
+
+    def probe(self, scale: float = 0.25) -> Labels:
+        """Ids and depth through the current camera at ``scale`` of the output resolution."""
+        ...
+
+    def set_world(self, *, hdri: Path | None, color: Sequence[float], strength: float, rotation: float) -> None:
+        """Light from all around: an HDRI file or a linear RGB colour; rotation about z in degrees."""
+        ...
+
+    def scale_lights(self, factor: float, tint: Sequence[float]) -> None:
+        """Multiply the energy and colour of every light of the scene."""
+        ...
+
+    def add_light(self, position: Sequence[float], *, power: float, color: Sequence[float], radius: float) -> None:
+        """Add a spherical light: power in watts, linear RGB, radius in metres."""
+        ...
+
+    def set_background(self, image: Path | None) -> None:
+        """Show a picture behind the scene where no geometry is, filling the frame; None shows the world."""
+        ...
+
+    def clear(self) -> None:
+        """Take everything back that frames have changed."""
+        ...
+
+    def shoot(self) -> Shot:
+        """Render the frame and its labels."""
+        ...
+
+    def info(self) -> dict[str, Any]:
+        """Facts for records: versions, device, counts."""
+        ...
