@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command line inside Blender: ``blender --command twinset ...`` for nodes that have Blender but no pip.
+
+Only the extension's register() imports this module, and it alone in this package knows bpy.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import bpy
+
+_handle: Any = None
+
+
+def register() -> None:
+    """Offer ``twinset`` to ``blender --command``. A second call changes nothing."""
+    global _handle
+    if _handle is None:
+        _handle = bpy.utils.register_cli_command("twinset", execute)
+
+
+def unregister() -> None:
+    """Take the command back. A call without a command on offer changes nothing."""
+    global _handle
+    if _handle is not None:
+        bpy.utils.unregister_cli_command(_handle)
+        _handle = None
+
+
+def execute(arguments: list[str]) -> int:
+    """Run the command line with the arguments that follow ``--command twinset``.
+
+    Returns
+    -------
+    int
+        The exit code of Blender: that of the command line, or 2 where this Python lacks a package.
+    """
+    # Here and not above: enabling the extension must be quick, and must work before the packages are there.
+    try:
+        from .cli import main
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.startswith(__package__.split(".")[0]):
+            raise
+        sys.stderr.write(
+            f"Twinset needs the Python package '{error.name}', which the Python at {sys.executable} lacks. "
+            "Install it there, or use the twinset command of a pip installation.\n"
+        )
+        return 2
+    return main(arguments)

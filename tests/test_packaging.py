@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One tree, three parcels: wheel, source distribution and editable install hold every module and data file."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tarfile
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+DATA_SUFFIXES = {".css", ".csv", ".html", ".js", ".json", ".toml", ".typed"}
+NOT_PACKAGED = ("tests/", "docs/", "benchmarks/", ".")
+
+
+@pytest.fixture(scope="module")
+def tracked(tracked_copy: Path) -> list[str]:
+    """All files that git tracks, as POSIX paths relative to the root."""
+    return sorted(p.relative_to(tracked_copy).as_posix() for p in tracked_copy.rglob("*") if p.is_file())
+
+
+@pytest.fixture(scope="module")
+def packages(root: Path) -> set[str]:
+    """The packages that pyproject.toml lists."""
+    listed = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    assert listed == sorted(listed)
+    return set(listed)
+
+
+@pytest.fixture(scope="module")
+def parcels(tracked_copy: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the source distribution and the wheel that is built from it, as an index would serve them."""
+    out = tmp_path_factory.mktemp("dist")
+    unpacked = tmp_path_factory.mktemp("sdist")
+    # Through the backend itself, with the setuptools at hand: no network, no isolated environment.
+    build = "import sys; from setuptools import build_meta as b; getattr(b, 'build_' + sys.argv[1])(sys.argv[2])"
+    _run(build, "sdist", str(out), cwd=tracked_copy)
+    (sdist,) = out.glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        archive.extractall(unpacked, filter="data")
+    (folder,) = unpacked.iterdir()
+    _run(build, "wheel", str(out), cwd=folder)
+    return out
+
+
+def _run(code: str, *arguments: str, cwd: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], cwd=cwd, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_listed_packages_are_those_of_the_tree(packages: set[str], tracked: list[str]) -> None:
+    folders = {p.rpartition("/")[0] for p in tracked if p.endswith("__init__.py") and not p.startswith(NOT_PACKAGED)}
+    assert packages == {".".join(["twinset", *f.split("/")]).rstrip(".") for f in folders}
+
+
+def test_every_module_lies_in_a_listed_package(packages: set[str], tracked: list[str]) -> None:
+    for path in tracked:
+        if path.endswith(".py") and not path.startswith(NOT_PACKAGED):
+            assert ".".join(["twinset", *path.split("/")[:-1]]) in packages, path
+
+
+def test_wheel_from_the_source_distribution_is_complete(parcels: Path, packages: set[str], tracked: list[str]) -> None:
+    (wheel,) = parcels.glob("*.whl")
+    names = set(zipfile.ZipFile(wheel).namelist())
+    files = {n for n in names if ".dist-info/" not in n}
+    folders = {p.removeprefix("twinset").replace(".", "/").lstrip("/") for p in packages} | {"examples"}
+    expected = {
+        f"twinset/{path}"
+        for path in tracked
+        if path.rpartition("/")[0] in folders
+        and (path.endswith(".py") or Path(path).suffix in DATA_SUFFIXES)
+        and path != "pyproject.toml"
+    }
+    assert files == expected
+    assert any(n.endswith(".dist-info/licenses/LICENSE") for n in names)
+
+
+def test_wheel_offers_the_command(parcels: Path) -> None:
+    (wheel,) = parcels.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        (entry,) = (n for n in archive.namelist() if n.endswith("entry_points.txt"))
+        assert "twinset = twinset.headless.cli:main" in archive.read(entry).decode()
+
+
+def test_wheel_imports_on_its_own(parcels: Path, tmp_path: Path) -> None:
+    (wheel,) = parcels.glob("*.whl")
+    zipfile.ZipFile(wheel).extractall(tmp_path)
+    _run(
+        "import sys; sys.path.insert(0, sys.argv[1]); sys.meta_path[:] = [f for f in sys.meta_path if 'editable' not in"
+        " str(f)]; import twinset, twinset.headless.cli; assert twinset.__file__.startswith(sys.argv[1])",
+        str(tmp_path),
+        cwd=tmp_path,
+    )
+
+
+def test_one_version_everywhere(root: Path) -> None:
+    import twinset
+
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]["version"]
+    manifest = tomllib.loads((root / "blender_manifest.toml").read_text())["version"]
+    assert project == manifest == twinset.__version__
+
+
+def test_imported_packages_are_declared_and_declared_ones_imported(root: Path, tracked: list[str]) -> None:
+    import ast
+    import re
+
+    used = set()
+    for path in tracked:
+        if path.endswith(".py") and not path.startswith(NOT_PACKAGED):
+            for node in ast.walk(ast.parse((root / path).read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Import):
+                    used |= {a.name.split(".")[0] for a in node.names}
+                elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+                    used.add(node.module.split(".")[0])
+    modules = {"opencv-python-headless": "cv2", "scikit-learn": "sklearn", "attrs": "attrs"}
+    lines = tomllib.loads((root / "pyproject.toml").read_text())["project"]["dependencies"]
+    declared = {re.match(r"[A-Za-z0-9_-]+", line)[0] for line in lines}
+    declared = {modules.get(name, name) for name in declared}
+    shipped_with_blender = {"mathutils", "bmesh", "bpy_extras", "gpu", "addon_utils"}
+    assert used - set(sys.stdlib_module_names) - shipped_with_blender == declared
