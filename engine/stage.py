@@ -125,6 +125,18 @@ class Labels:
     ids: np.ndarray
     depth: np.ndarray
 
+    def bbox(self, id: int) -> tuple[int, int, int, int] | None:
+        """[x, y, w, h] in pixels of an instance's visible mask; None where it is not seen."""
+        return extent(self.ids == id)
+
+
+def extent(mask: np.ndarray) -> tuple[int, int, int, int] | None:
+    """[x, y, w, h] of the set pixels of a mask (H, W); None where none is set."""
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    if not len(rows):
+        return None
+    return int(columns[0]), int(rows[0]), int(columns[-1] - columns[0]) + 1, int(rows[-1] - rows[0]) + 1
+
 
 @attrs.frozen(eq=False)
 class Amodal:
@@ -187,6 +199,11 @@ class Stage(Protocol):
         """(low (3,), high (3,)) of the scene, strays kilometres away left out."""
         ...
 
+    @property
+    def folder(self) -> Path:
+        """Where relative paths of the recipe start."""
+        ...
+
     def surfaces(self, names: Sequence[str], mask: str = "") -> list[Surface]:
         """Surfaces whose object name matches one of the patterns (``*`` and ``?``), modifiers evaluated.
 
@@ -225,12 +242,26 @@ class Stage(Protocol):
         """Look through this camera from now on."""
         ...
 
-    def probe(self, scale: float = 0.25) -> Labels:
-        """Ids and depth through the current camera at ``scale`` of the output resolution."""
+    def probe(self, scale: float = 0.25, region: tuple[int, int, int, int] | None = None) -> Labels:
+        """Ids and depth through the current camera at ``scale`` of the output resolution.
+
+        ``region`` (x0, y0, x1, y1), in pixels of the scaled image, limits the work: outside, ids are 0, depth is inf.
+        """
         ...
 
-    def set_world(self, *, hdri: Path | None, color: Sequence[float], strength: float, rotation: float) -> None:
-        """Light from all around: an HDRI file or a linear RGB colour; rotation about z in degrees."""
+    def set_world(
+        self,
+        *,
+        hdri: Path | None,
+        color: Sequence[float],
+        strength: float,
+        rotation: float,
+        max_radiance: float | None = None,
+    ) -> None:
+        """Light from all around: an HDRI file or a linear RGB colour; rotation about z in degrees.
+
+        ``max_radiance`` caps each channel of the HDRI before ``strength``; a sun of 65,000 gives fireflies.
+        """
         ...
 
     def scale_lights(self, factor: float, tint: Sequence[float]) -> None:
@@ -249,8 +280,8 @@ class Stage(Protocol):
         """Take everything back that frames have changed."""
         ...
 
-    def shoot(self) -> Shot:
-        """Render the frame and its labels."""
+    def shoot(self, seed: int = 0) -> Shot:
+        """Render the frame and its labels. ``seed`` is that of the renderer's noise."""
         ...
 
     def info(self) -> dict[str, Any]:

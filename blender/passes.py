@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reads what Blender has rendered: ids and depth from a multilayer EXR, pictures from a plain file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from ..engine.errors import StageError
+from ..engine.stage import Labels
+
+_INDEX = ("IndexOB.X", "Object Index.X")
+_DEPTH = ("Depth.Z", "Depth.V", "Depth.X")
+
+
+def read_labels(path: Path) -> Labels:
+    """Ids and depth of one multilayer EXR.
+
+    Blender 4.5 writes one part with all channels, Blender 5 one part per pass; both are read.
+
+    Returns
+    -------
+    Labels
+        Depth is inf where Cycles reports its "no hit" value of 1e10.
+    """
+    import OpenEXR
+
+    with OpenEXR.File(str(path), separate_channels=True) as file:
+        channels = {name: channel.pixels for part in file.parts for name, channel in part.channels.items()}
+    index = _channel(channels, _INDEX, path)
+    depth = np.array(_channel(channels, _DEPTH, path), dtype=np.float32)
+    depth[depth >= 1e9] = np.inf
+    return Labels(ids=np.rint(index).astype(np.int32), depth=depth)
+
+
+def read_picture(path: Path) -> np.ndarray:
+    """A picture as (H, W, 3) uint8 RGB."""
+    import cv2
+
+    picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if picture is None:
+        raise StageError(f"Blender rendered no picture at {path}; is the temporary folder writable and not full?")
+    return np.ascontiguousarray(picture[..., ::-1])
+
+
+def _channel(channels: dict[str, np.ndarray], endings: tuple[str, ...], path: Path) -> np.ndarray:
+    for name, pixels in channels.items():
+        if name.endswith(endings):
+            return pixels
+    raise StageError(f"Blender rendered no {endings[0]} pass at {path}, only {', '.join(channels)}.")

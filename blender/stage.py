@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The stage on bpy: one opened scene, its assets, and the instances that frames put there."""
+
+from __future__ import annotations
+
+import logging
+import platform
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import bpy
+import numpy as np
+
+from ..engine.settings import Recipe
+from ..engine.stage import Amodal, Asset, CameraPose, Hits, Instance, Labels, Shot, Surface
+from . import lighting
+from .assets import LoadedAsset, load_assets
+from .render import Region, Renderer
+from .scene import add_default_light, open_scene, robust_bounds, static_meshes, surface
+from .space import Space
+
+log = logging.getLogger(__name__)
+
+
+def open_stage(recipe: Recipe) -> BlenderStage:
+    """Open the recipe's scene in this process and load its assets. Errors are StageErrors of one sentence."""
+    scene = open_scene(recipe)
+    loaded = load_assets(scene, recipe)
+    return BlenderStage(scene, loaded, recipe)
+
+
+class BlenderStage:
+    """Implements :class:`..engine.stage.Stage`; see there for what each method promises."""
+
+    def __init__(self, scene: bpy.types.Scene, loaded: Sequence[LoadedAsset], recipe: Recipe) -> None:
+        self.folder = recipe.folder
+        self.resolution = (recipe.output.width, recipe.output.height)
+        self._scene = scene
+        self._loaded = {entry.asset.name: entry for entry in loaded}
+        self._assets: dict[str, list[Asset]] = {}
+        for entry in loaded:
+            self._assets.setdefault(entry.asset.class_name, []).append(entry.asset)
+        self._cameras = [o for o in scene.objects if o.type == "CAMERA"]
+        for o in bpy.data.objects:
+            o.pass_index = 0
+        sources = {o for entry in loaded for o in entry.sources}
+        self._meshes = static_meshes(scene, bpy.context.evaluated_depsgraph_get(), sources)
+        for o in sources:
+            o.hide_render = True
+        self._space = Space([m.name for m in self._meshes], [m.mesh for m in self._meshes])
+        self.bounds = robust_bounds(self._meshes)
+        add_default_light(scene)
+        self._lighting = lighting.capture(scene)
+        self._holder = bpy.data.collections.new("Twinset instances")
+        self._pools: dict[str, list[bpy.types.Collection]] = {}
+        self._shown: dict[int, bpy.types.Collection] = {}
+        self._instances: list[Instance] = []
+        self._renderer = Renderer(scene, self._holder, recipe.render, recipe.output)
+        self._camera: CameraPose | None = None
+        self._full: Labels | None = None
+
+    @property
+    def assets(self) -> Mapping[str, Sequence[Asset]]:
+        return self._assets
+
+    @property
+    def instances(self) -> tuple[Instance, ...]:
+        return tuple(self._instances)
+
+    def surfaces(self, names: Sequence[str], mask: str = "") -> list[Surface]:
+        return surface(self._meshes, names, mask)
+
+    def place(self, asset: Asset, matrix: np.ndarray) -> Instance:
+        instance = Instance(len(self._instances) + 1, asset, np.array(matrix, dtype=float))
+        used = sum(i.asset is asset for i in self._instances)
+        pool = self._pools.setdefault(asset.name, [])
+        if used == len(pool):
+            pool.append(self._make_copy(asset, used))
+        self._instances.append(instance)
+        self._show(instance, pool[used])
+        return instance
+
+    def move(self, instance: Instance, matrix: np.ndarray) -> Instance:
+        moved = Instance(instance.id, instance.asset, np.array(matrix, dtype=float))
+        self._instances[instance.id - 1] = moved
+        self._show(moved, self._shown[instance.id])
+        return moved
+
+    def keep(self, class_names: Collection[str]) -> tuple[Instance, ...]:
+        standing = [e for e in self._loaded.values() if e.asset.class_name in class_names and e.stands is not None]
+        return tuple(self.place(entry.asset, entry.stands) for entry in standing)
+
+    def cast(self, origins: np.ndarray, directions: np.ndarray, *, ignore: Collection[int] = ()) -> Hits:
+        return self._space.cast(origins, directions, ignore=ignore)
+
+    def clearance(self, points: np.ndarray, *, ignore: Collection[int] = ()) -> np.ndarray:
+        return self._space.clearance(points, ignore=ignore)
+
+    def collides(self, asset: Asset, matrix: np.ndarray, *, gap: float = 0.0, ignore: Collection[int] = ()) -> str:
+        return self._space.collides(asset, matrix, gap=gap, ignore=ignore)
+
+    def existing_cameras(self) -> list[CameraPose]:
+        width, height = self.resolution
+        poses = []
+        for camera in self._cameras:
+            if camera.data.type != "PERSP":
+                continue
+            matrix = np.array(camera.matrix_world.normalized())
+            # Blender fits AUTO sensors to the longer side; ours always to the width.
+            fit_height = camera.data.sensor_fit == "VERTICAL" or (camera.data.sensor_fit == "AUTO" and height > width)
+            side = camera.data.sensor_height if camera.data.sensor_fit == "VERTICAL" else camera.data.sensor_width
+            sensor = side * width / height if fit_height else side
+            poses.append(
+                CameraPose(
+                    matrix, camera.data.lens, width, height, sensor, camera.data.clip_start, camera.data.clip_end
+                )
+            )
+        return poses
+
+    def pose_camera(self, pose: CameraPose) -> None:
+        self._camera = pose
+        self._full = None
+        self._renderer.pose(pose)
+
+    def probe(self, scale: float = 0.25, region: Region | None = None) -> Labels:
+        if scale == 1.0 and self._full is not None:
+            return self._full
+        labels = self._renderer.labels(scale, region)
+        if scale == 1.0 and region is None:
+            self._full = labels
+        return labels
+
+    def set_world(self, **settings: Any) -> None:
+        lighting.set_world(self._scene, **settings)
+
+    def scale_lights(self, factor: float, tint: Sequence[float]) -> None:
+        lighting.scale_lights(self._scene, factor, tint)
+
+    def add_light(self, position: Sequence[float], *, power: float, color: Sequence[float], radius: float) -> None:
+        lighting.add_light(self._scene, position, power=power, color=color, radius=radius)
+
+    def set_background(self, image: Path | None) -> None:
+        lighting.set_background(self._scene, image)
+
+    def clear(self) -> None:
+        for collection in self._shown.values():
+            for part in collection.objects:
+                part.hide_render = True
+                part.pass_index = 0
+        self._shown.clear()
+        self._instances.clear()
+        self._space.clear()
+        self._full = None
+        self._camera = None
+        lighting.restore(self._scene, self._lighting)
+
+    def shoot(self, seed: int = 0) -> Shot:
+        if self._camera is None:
+            raise RuntimeError("pose_camera() comes before shoot()")
+        labels = self.probe(1.0)
+        annotatable = tuple(i for i in self._instances if i.asset.class_name)
+        amodal = self._amodal(annotatable, self._camera)
+        return Shot(self._renderer.picture(seed), labels, annotatable, amodal, self._camera)
+
+    def info(self) -> dict[str, Any]:
+        device = self._renderer.device
+        return {
+            "blender": bpy.app.version_string,
+            "device": device.kind,
+            "backend": device.backend,
+            "machine": platform.machine(),
+            "assets": {name: [a.name for a in assets] for name, assets in sorted(self._assets.items())},
+            "static_triangles": int(sum(len(m.mesh.triangles) for m in self._meshes)),
+        }
+
+    def _amodal(self, instances: Sequence[Instance], camera: CameraPose) -> dict[int, Amodal]:
+        boxes = {i.id: _projected_box(i, camera) for i in instances}
+        return {
+            id: self._renderer.alone(self._shown[id], box)
+            for id, box in boxes.items()
+            if box is not None and _meets_image(box, camera)
+        }
+
+    def _make_copy(self, asset: Asset, number: int) -> bpy.types.Collection:
+        collection = bpy.data.collections.new(f"{asset.name} {number + 1}")
+        for mesh, _ in self._loaded[asset.name].parts:
+            collection.objects.link(bpy.data.objects.new(f"{asset.name} {number + 1}", mesh))
+        self._holder.children.link(collection)
+        return collection
+
+    def _show(self, instance: Instance, collection: bpy.types.Collection) -> None:
+        from mathutils import Matrix
+
+        parts = self._loaded[instance.asset.name].parts
+        for part, (_, local) in zip(collection.objects, parts, strict=True):
+            part.matrix_world = Matrix((instance.matrix @ local).tolist())
+            part.hide_render = False
+            part.pass_index = instance.id
+        self._shown[instance.id] = collection
+        self._space.put(instance.id, instance.asset, instance.matrix)
+        self._full = None
+
+
+def _projected_box(instance: Instance, camera: CameraPose) -> tuple[float, float, float, float] | None:
+    """Box (x0, y0, x1, y1) in pixels of all that lies in front of the camera; None where nothing does.
+
+    Where a part lies behind the camera the box has no finite end on that side, so it covers everything there.
+    """
+    corners = instance.asset.mesh.vertices @ instance.matrix[:3, :3].T + instance.matrix[:3, 3]
+    pixels, depth = camera.project(corners)
+    front = depth > camera.near
+    if not front.any():
+        return None
+    low, high = pixels[front].min(0), pixels[front].max(0)
+    if not front.all():
+        low = np.minimum(low, (-camera.width, -camera.height))
+        high = np.maximum(high, (2 * camera.width, 2 * camera.height))
+    return float(low[0]), float(low[1]), float(high[0]), float(high[1])
+
+
+def _meets_image(box: tuple[float, float, float, float], camera: CameraPose) -> bool:
+    return box[2] > 0 and box[3] > 0 and box[0] < camera.width and box[1] < camera.height

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Finds out which goals a scene can reach at all, before any frame is drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from .goals import Goal, Goals
+from .plugin import Camera, Placement, Rejected
+from .rng import stream
+from .stage import Stage
+
+AREAS = np.geomspace(1e-4, 0.9, 24)
+"""Relative areas that are tried, a factor of about 1.5 apart."""
+
+
+def survey(
+    stage: Stage,
+    placements: Sequence[tuple[str, Placement]],
+    camera: Any,
+    class_names: Iterable[str],
+    seed: int,
+    *,
+    rounds: int = 6,
+    enough: float = 0.3,
+) -> dict[str, tuple[float, float]]:
+    """The interval of relative box areas that each class can have in this scene.
+
+    Instances are placed ``rounds`` times as frames would have it; each time the camera plugin says which of
+    :data:`AREAS` it could hit from somewhere. An area counts as reachable where this succeeds in at least the share
+    ``enough`` of the rounds. Intermediate areas between two reachable ones are reachable too, since the camera moves
+    continuously.
+
+    Returns
+    -------
+    dict
+        Class name to (low, high); a class that was never placed or never framed is left out.
+    """
+    found = {}
+    for name in sorted(class_names):
+        hits, placed = np.zeros(len(AREAS)), 0
+        for k in range(rounds):
+            stage.clear()
+            goals = Goals(main=Goal(name, 0.05, (0.5, 0.5)))
+            try:
+                put_instances(stage, placements, goals, seed, "reach", name, k)
+            except Rejected:
+                continue
+            instance = next((i for i in stage.instances if i.asset.class_name == name), None)
+            if instance is None:
+                continue
+            placed += 1
+            hits += camera.reach(stage, instance, AREAS, stream(seed, "reach", name, k, "camera"))
+        reached = np.flatnonzero(hits >= max(enough * placed, 1)) if placed else []
+        if len(reached):
+            found[name] = (float(AREAS[reached[0]]), float(AREAS[reached[-1]]))
+    stage.clear()
+    return found
+
+
+def put_instances(
+    stage: Stage, placements: Sequence[tuple[str, Placement]], goals: Goals, seed: int, *key: int | str
+) -> None:
+    """Run the placement plugins, each on its own random stream."""
+    for name, placement in placements:
+        placement.place(stage, goals, stream(seed, *key, name))
+
+
+def aims(camera: Camera) -> bool:
+    """Whether a camera plugin solves for goals."""
+    return hasattr(camera, "reach")
