@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Progress events of a job: the command's progress bar, the add-on's operator and a test's list() take the same ones."""
+"""Progress events of a job: the command's progress bar, the add-on and a test's list() take the same ones."""
 
 from __future__ import annotations
 

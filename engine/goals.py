@@ -54,7 +54,7 @@ class Goals:
     main: Goal | None = None
     frame: int = 0
     open_area: Sequence[tuple[float, float]] = ()
-    """(square root of relative area, weight) of the block's gaps: where the target has more than the block has shown."""
+    """(square root of relative area, weight) of the block's gaps: where the target has more than it has shown."""
 
     def gain(self, sqrt_area: np.ndarray) -> np.ndarray:
         """How much boxes of these square-root areas, any shape, help to fill the block's gaps: weight of their bin."""

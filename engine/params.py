@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal, Union, get_args, get_origin
 
 import attrs
@@ -32,6 +33,12 @@ class Param:
     unit: str = ""
     choices: tuple[str, ...] = ()
     min_exclusive: bool = False
+    path: bool = False
+
+    @property
+    def required(self) -> bool:
+        """Whether a value must be given."""
+        return self.default is attrs.NOTHING
 
     @property
     def interval(self) -> str:
@@ -60,6 +67,7 @@ def param(
     unit: str = "",
     choices: tuple[str, ...] = (),
     min_exclusive: bool = False,
+    path: bool = False,
 ) -> Any:
     """Declare a parameter of a frozen attrs class.
 
@@ -79,6 +87,9 @@ def param(
         The allowed strings.
     min_exclusive : bool
         Whether ``min`` itself is refused.
+    path : bool
+        The string (or each string of a list) is a file, a folder or a glob pattern. In a recipe it starts at the
+        recipe's folder; plugins get it as an absolute path.
     """
     metadata = {
         _KEY: {
@@ -90,6 +101,7 @@ def param(
             "unit": unit,
             "choices": tuple(choices),
             "min_exclusive": min_exclusive,
+            "path": path,
         }
     }
     if isinstance(default, list):
@@ -130,28 +142,57 @@ def build(cls: type, values: Mapping[str, Any], owner: str) -> tuple[Any, list[s
     (instance or None, list of str)
         The instance, or None and one sentence per problem.
     """
+    instance, problems = parse(cls, values, owner)
+    return instance, [p.text for p in problems]
+
+
+@attrs.frozen
+class Problem:
+    """One sentence about the parameter ``key``; "" where it is about all of them together."""
+
+    key: str
+    text: str
+
+
+def parse(cls: type, values: Mapping[str, Any], owner: str) -> tuple[Any, list[Problem]]:
+    """Like :func:`build`, each problem with the parameter that it is about."""
     params = {p.name: p for p in describe(cls)}
     problems = []
     clean: dict[str, Any] = {}
     for name in values:
         if name not in params:
-            known = ", ".join(params) or "none"
-            problems.append(f"{_capital(owner)} has no parameter '{name}'. Known ones: {known}.")
+            problems.append(Problem(name, unknown(f"{_capital(owner)} has no parameter", name, params)))
     for name, p in params.items():
         if name not in values:
-            if p.default is attrs.NOTHING:
-                problems.append(f"{_capital(owner)} needs the parameter '{name}': {p.expected()}.")
+            if p.required:
+                problems.append(Problem(name, f"{_capital(owner)} needs the parameter '{name}': {p.expected()}."))
             continue
         try:
             clean[name] = coerce(p, values[name])
-        except ValueError:
-            problems.append(f"The '{name}' parameter of {owner} must be {p.expected()}. Got {values[name]!r} instead.")
+        except (ValueError, OverflowError):
+            got = shorten(values[name])
+            text = f"The '{name}' parameter of {owner} must be {p.expected()}. Got {got} instead."
+            problems.append(Problem(name, text))
     if problems:
         return None, problems
     try:
         return cls(**clean), []
     except ValueError as error:
-        return None, [f"{_capital(owner)}: {error}"]
+        return None, [Problem("", f"{_capital(owner)}: {error}")]
+
+
+def unknown(what: str, name: str, known: Iterable[str]) -> str:
+    """The sentences for a name that is not known: ``what 'name'``, the closest match, all known ones."""
+    names = list(known)
+    close = difflib.get_close_matches(name, names, n=1)
+    hint = f" Did you mean '{close[0]}'?" if close else ""
+    return f"{what} '{name}'.{hint} Known ones: {', '.join(names) or 'none'}."
+
+
+def shorten(value: Any, limit: int = 80) -> str:
+    """``repr(value)``, cut where it is long: values in messages must not flood the screen."""
+    text = repr(value)
+    return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
 def coerce(p: Param, value: Any) -> Any:

@@ -28,5 +28,5 @@ def stream(seed: int, *key: int | str) -> np.random.Generator:
 
 
 def low_discrepancy(index: int | np.ndarray, offset: float) -> np.ndarray:
-    """Points of the golden-ratio (Kronecker) sequence in [0, 1): any run of consecutive indices is nearly stratified."""
+    """Points of the golden-ratio (Kronecker) sequence in [0, 1): any run of indices is nearly stratified."""
     return np.mod(np.asarray(index) * 0.6180339887498949 + offset, 1.0)

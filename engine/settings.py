@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import glob
+import os
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +16,27 @@ Vector = tuple[float, float, float]
 
 
 @attrs.frozen
+class JobSettings:
+    """What stands above the first table of a recipe."""
+
+    seed: int = param(0, min=0, doc="Seed of everything random; 0 is a seed like any other")
+    images: int = param(100, min=1, max=10_000_000, doc="Frames to render")
+    plugin_folders: list[str] = param([], path=True, doc="Folders with plugins of your own, one file per plugin")
+
+
+@attrs.frozen
 class RealSettings:
     """The real dataset that the synthetic one is to match."""
 
-    annotations: str = param(doc="COCO file of the real images")
-    images: str = param("", doc="Folder of the real images; not needed for boxes alone")
+    annotations: str = param(path=True, doc="COCO file of the real images")
+    images: str = param("", path=True, doc="Folder of the real images; not needed for boxes alone")
 
 
 @attrs.frozen
 class ModelSettings:
     """One model file that is part of the room."""
 
-    path: str = param(doc="Model file: .glb .gltf .obj .usd .usda .usdc .usdz .fbx .blend")
+    path: str = param(path=True, doc="Model file: .glb .gltf .obj .usd .usda .usdc .usdz .fbx .blend")
     name: str = param("", doc="Name of the part, for surfaces and masks; default is the file's name")
     location: Vector = param((0.0, 0.0, 0.0), unit="m", doc="Where its own origin goes")
     rotation: Vector = param((0.0, 0.0, 0.0), unit="deg", doc="Euler angles about x, y, z")
@@ -37,7 +48,7 @@ class ModelSettings:
 class SceneSettings:
     """The room: a .blend file, a list of models, or an embedded one."""
 
-    file: str = param("", doc="A .blend file; scripts in it never run")
+    file: str = param("", path=True, doc="A .blend file; scripts in it never run")
     scene: str = param("", doc="Name of the scene in the file; default is the one it was saved with")
     builtin: str = param("", doc="An embedded room: 'hall'")
     hide: list[str] = param([], doc="Name patterns of objects that are not to be rendered")
@@ -48,7 +59,7 @@ class ClassSettings:
     """One class, and where its assets come from. Several sources add up."""
 
     name: str = param(doc="Category name, as in the real annotations")
-    models: list[str] = param([], doc="Model files or glob patterns; each file is one asset")
+    models: list[str] = param([], path=True, doc="Model files or glob patterns; each file is one asset")
     collection: str = param(
         "", doc="Collection of the scene; each top-level object or collection instance is one asset"
     )
@@ -125,6 +136,7 @@ class Recipe:
     seed: int = 0
     images: int = 100
     real: RealSettings | None = None
+    plugin_folders: tuple[str, ...] = ()
     models: tuple[ModelSettings, ...] = ()
     distractors: tuple[DistractorSettings, ...] = ()
     render: RenderSettings = RenderSettings()
@@ -133,4 +145,23 @@ class Recipe:
 
     def path(self, text: str) -> Path:
         """A path of the recipe, made absolute."""
-        return (self.folder / Path(text).expanduser()).resolve()
+        return absolute(self.folder, text)
+
+    def files(self, pattern: str) -> list[Path]:
+        """The files that a path or glob pattern (``*``, ``?``, ``**``) of the recipe stands for, sorted."""
+        return matches(self.folder, pattern)
+
+
+def absolute(folder: Path, text: str) -> Path:
+    """A path as a recipe in ``folder`` writes it, made absolute."""
+    return (folder / Path(text).expanduser()).resolve()
+
+
+def matches(folder: Path, pattern: str) -> list[Path]:
+    """Files that a path or glob pattern stands for, sorted; an existing path means itself, whatever its name."""
+    path = absolute(folder, pattern)
+    if path.exists():
+        return [path]
+    # Only what the recipe wrote is a pattern: its folder may have brackets of its own.
+    whole = os.path.join(glob.escape(str(folder)), os.path.expanduser(pattern))
+    return sorted(Path(found).resolve() for found in glob.glob(whole, recursive=True))

@@ -234,6 +234,10 @@ class Stage(Protocol):
         """
         ...
 
+    def clearance(self, points: np.ndarray, *, ignore: Collection[int] = ()) -> np.ndarray:
+        """Distance (N,) in metres from each point (N, 3) to the nearest surface of scene and instances; inf in a void."""
+        ...
+
     def existing_cameras(self) -> list[CameraPose]:
         """The cameras that came with the scene, at the output resolution."""
         ...

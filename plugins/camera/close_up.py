@@ -37,9 +37,8 @@ class CloseUp:
     candidates: int = param(48, min=1, max=4096, doc="Cameras solved per attempt")
 
     def pose(self, stage: Stage, goals: Goals, rng: np.random.Generator) -> CameraPose:
-        chosen = [
-            i for i in stage.instances if i.asset.class_name and i.asset.class_name in (self.classes or _all(stage))
-        ]
+        annotated = [i for i in stage.instances if i.asset.class_name]
+        chosen = [i for i in annotated if not self.classes or i.asset.class_name in self.classes]
         if not chosen:
             raise Rejected("camera: nothing to look at")
         main = chosen[rng.integers(len(chosen))]
