@@ -5,14 +5,17 @@ from __future__ import annotations
 
 import glob
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
 
-from .params import Range, param
+from .params import Range, describe, param
 
 Vector = tuple[float, float, float]
+
+T = TypeVar("T")
 
 
 @attrs.frozen
@@ -113,6 +116,15 @@ class OutputSettings:
     min_visible_share: float = param(0.0, min=0.0, max=1.0, doc="Instances less visible than this are not annotated")
 
 
+TABLES: dict[str, type] = {
+    "real": RealSettings,
+    "scene": SceneSettings,
+    "render": RenderSettings,
+    "output": OutputSettings,
+}
+LISTS: dict[str, type] = {"class": ClassSettings, "distractor": DistractorSettings}
+
+
 @attrs.frozen
 class PluginUse:
     """One plugin of the stack with its parameters; ``weight`` counts among cameras, which share the frames."""
@@ -165,3 +177,14 @@ def matches(folder: Path, pattern: str) -> list[Path]:
     # Only what the recipe wrote is a pattern: its folder may have brackets of its own.
     whole = os.path.join(glob.escape(str(folder)), os.path.expanduser(pattern))
     return sorted(Path(found).resolve() for found in glob.glob(whole, recursive=True))
+
+
+def with_paths(instance: T, change: Callable[[str], str]) -> T:
+    """A copy of settings or a plugin whose paths went through ``change(str) -> str``; empty ones stay empty."""
+    changed: dict[str, Any] = {}
+    for p in describe(type(instance)):
+        value = getattr(instance, p.name)
+        if not p.path or not value:
+            continue
+        changed[p.name] = change(value) if isinstance(value, str) else type(value)(change(v) for v in value)
+    return attrs.evolve(instance, **changed) if changed else instance  # type: ignore[misc, type-var]

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What single values cannot tell of a recipe: contradictions between its tables, and files that are not there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from .params import describe
+from .places import Place
+from .settings import ClassSettings, PluginUse, absolute, matches
+
+Report = Callable[[Place, str, str], None]
+
+SOURCES = ("models", "collection", "objects", "builtin")
+"""Keys of a class that say where its assets come from."""
+
+_START = "Correct the path; relative ones start at the recipe's folder"
+
+
+def check_recipe(data: Mapping[str, Any], parts: Mapping[str, Any], folder: Path, report: Report) -> None:
+    """Report what does not fit together.
+
+    Parameters
+    ----------
+    data : mapping
+        The plain values.
+    parts : mapping
+        What was built of them: ``job``, the tables, ``class``, ``distractor``, ``models`` (lists with None where an
+        entry has problems of its own) and ``plugins``.
+    folder : pathlib.Path
+        Where relative paths start.
+    report : callable
+        Takes table, key and sentence.
+    """
+    _check_scene(data, parts, folder, report)
+    _check_classes(data, parts, report)
+    for key in ("class", "distractor"):
+        for index, entry in enumerate(parts[key]):
+            if entry is not None:
+                _check_entry(entry, (key, index), folder, report)
+    _check_real(data, parts, folder, report)
+    _check_plugins(data, parts["plugins"], report)
+
+
+def _check_scene(data: Mapping[str, Any], parts: Mapping[str, Any], folder: Path, report: Report) -> None:
+    scene = parts["scene"]
+    for index, model in enumerate(parts["models"]):
+        if model is not None:
+            _check_file(absolute(folder, model.path), ("scene", "models", index), "path", report)
+    if scene is None:
+        return
+    if scene.file and scene.builtin:
+        report(("scene",), "builtin", "A scene has a file or an embedded room, not both. Take one of them out.")
+    has_models = isinstance(data.get("scene"), Mapping) and data["scene"].get("models")
+    if not (scene.file or scene.builtin or has_models):
+        text = 'The recipe has no room. Give file = "room.blend", builtin = "hall", or [[scene.models]] tables.'
+        report(("scene",) if "scene" in data else (), "", text)
+    if scene.file:
+        path = absolute(folder, scene.file)
+        _check_file(path, ("scene",), "file", report)
+        if path.suffix.lower() != ".blend":
+            text = f"'{scene.file}' is no .blend file. Give other model files as [[scene.models]] tables."
+            report(("scene",), "file", text)
+
+
+def _check_classes(data: Mapping[str, Any], parts: Mapping[str, Any], report: Report) -> None:
+    if not parts["class"]:
+        text = "The recipe has no class. Add a [[class]] table with a name and models, collection, objects or builtin."
+        report((), "", text)
+    rows = data.get("class")
+    seen: set[str] = set()
+    for index, row in enumerate(rows if isinstance(rows, list) else []):
+        name = row.get("name") if isinstance(row, Mapping) else None
+        if not isinstance(name, str):
+            continue
+        if not name.strip():
+            report(("class", index), "name", "A class needs a name that is not empty.")
+        elif name in seen:
+            text = f"There is already a class '{name}'. Put all sources of a class into one [[class]] table."
+            report(("class", index), "name", text)
+        seen.add(name)
+
+
+def _check_entry(entry: ClassSettings, place: Place, folder: Path, report: Report) -> None:
+    owner = f"{str(place[0]).capitalize()} '{entry.name}'"
+    if not any(getattr(entry, key) for key in SOURCES):
+        report(place, "", f"{owner} has no source. Give models, collection, objects or builtin.")
+    if entry.height is not None and entry.longest is not None:
+        report(place, "longest", f"{owner} has both height and longest. Keep the one that says more.")
+    for pattern in entry.models:
+        if not any(path.is_file() for path in matches(folder, pattern)):
+            report(place, "models", f"No file matches '{pattern}' (looked for {absolute(folder, pattern)}). {_START}.")
+
+
+def _check_real(data: Mapping[str, Any], parts: Mapping[str, Any], folder: Path, report: Report) -> None:
+    real = parts["real"]
+    if "target" in data and "real" not in data:
+        text = 'A target learns from real boxes. Add [real] with annotations = "instances.json", or drop the target.'
+        report(("target",), "", text)
+    if real is None:
+        return
+    _check_file(absolute(folder, real.annotations), ("real",), "annotations", report)
+    if real.images and not absolute(folder, real.images).is_dir():
+        report(("real",), "images", f"There is no folder {absolute(folder, real.images)}. {_START}.")
+
+
+def _check_plugins(data: Mapping[str, Any], plugins: Mapping[str, tuple[PluginUse, ...]], report: Report) -> None:
+    for kind, uses in plugins.items():
+        seen: set[str] = set()
+        for use in uses:
+            place = _place_of(data, kind, use.id, twice=use.id in seen)
+            if kind == "metric" and use.id in seen:
+                report(place, "plugin", f"The metric '{use.id}' is listed twice. Keep one of them.")
+            seen.add(use.id)
+            _check_plugin_paths(use, place, report)
+
+
+def _check_plugin_paths(use: PluginUse, place: Place, report: Report) -> None:
+    for p in describe(type(use.plugin)):
+        value = getattr(use.plugin, p.name)
+        if not p.path or not value:
+            continue
+        for path in [value] if isinstance(value, str) else value:
+            if not matches(Path(), path):
+                report(place, p.name, f"No file or folder matches {path}. {_START}.")
+
+
+def _place_of(data: Mapping[str, Any], kind: str, id: str, *, twice: bool) -> Place:
+    """Where a plugin stands in the recipe: its first use, or the second one; () where it is a default."""
+    tables = data.get(kind)
+    if isinstance(tables, Mapping):
+        return (kind,)
+    indices = [i for i, table in enumerate(tables or []) if isinstance(table, Mapping) and table.get("plugin") == id]
+    return (kind, indices[-1 if twice else 0]) if indices else ()
+
+
+def _check_file(path: Path, place: Place, key: str, report: Report) -> None:
+    if not path.is_file():
+        what = "is a folder" if path.is_dir() else "does not exist"
+        report(place, key, f"The file {path} {what}. {_START}.")

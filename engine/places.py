@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Line numbers of the tables and keys of a TOML text that is known to be valid."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+Place = tuple[str | int, ...]
+
+_BARE = re.compile(r"[A-Za-z0-9_-]+")
+_SKIP = re.compile(r"(?:[ \t\r\n]+|#[^\n]*)+")
+_BLANK = re.compile(r"[ \t]*")
+_STRING = re.compile(r'"""(?:\\.|[^\\])*?"{3,5}|\'\'\'.*?\'{3,5}|"(?:\\.|[^"\\\n])*"|\'[^\'\n]*\'', re.DOTALL)
+
+
+class Places:
+    """Where things stand in a TOML text.
+
+    A place is a path such as ``("class", 0, "height")``: table names, positions in arrays of tables, a key.
+    """
+
+    def __init__(self, text: str) -> None:
+        self._lines: dict[Place, int] = {}
+        self._text = text
+        self._scan()
+
+    def line(self, place: Sequence[str | int]) -> int | None:
+        """The line, from 1, of a place or of the closest thing around it; None where the text has neither."""
+        for length in range(len(place), 0, -1):
+            found = self._lines.get(tuple(place[:length]))
+            if found is not None:
+                return found
+        return None
+
+    def _scan(self) -> None:
+        text, pos = self._text, 0
+        table: Place = ()
+        counts: dict[Place, int] = {}
+        while True:
+            if skipped := _SKIP.match(text, pos):
+                pos = skipped.end()
+            if pos >= len(text):
+                return
+            line = text.count("\n", 0, pos) + 1
+            if text[pos] == "[":
+                is_array = text.startswith("[[", pos)
+                keys, pos = self._keys(pos + 1 + is_array)
+                table = self._enter(keys, is_array, counts)
+                for length in range(1, len(table) + 1):
+                    self._lines.setdefault(table[:length], line)
+                pos = text.find("\n", pos)
+                if pos < 0:
+                    return
+            else:
+                keys, pos = self._keys(pos)
+                for length in range(1, len(keys) + 1):
+                    self._lines.setdefault((*table, *keys[:length]), line)
+                pos = self._after_value(pos)
+
+    @staticmethod
+    def _enter(keys: list[str], is_array: bool, counts: dict[Place, int]) -> Place:
+        """The place of a header: names, with the position of the latest element behind each array of tables."""
+        place: Place = ()
+        for key in keys[:-1]:
+            place = (*place, key)
+            if place in counts:
+                place = (*place, counts[place])
+        place = (*place, keys[-1])
+        if is_array:
+            counts[place] = counts.get(place, -1) + 1
+            place = (*place, counts[place])
+        return place
+
+    def _keys(self, pos: int) -> tuple[list[str], int]:
+        """The dotted key at ``pos`` and the position behind it."""
+        keys: list[str] = []
+        while True:
+            pos = _BLANK.match(self._text, pos).end()  # type: ignore[union-attr]
+            quoted = self._text[pos] in "\"'"
+            match = (_STRING if quoted else _BARE).match(self._text, pos)
+            assert match is not None, "only valid TOML is scanned"
+            keys.append(match.group()[1:-1] if quoted else match.group())
+            pos = _BLANK.match(self._text, match.end()).end()  # type: ignore[union-attr]
+            if pos >= len(self._text) or self._text[pos] != ".":
+                return keys, pos
+            pos += 1
+
+    def _after_value(self, pos: int) -> int:
+        """The end of the value that begins behind ``pos``: the line's, or where its last bracket closes."""
+        depth = 0
+        while pos < len(self._text):
+            char = self._text[pos]
+            if char in "\"'" and (match := _STRING.match(self._text, pos)):
+                pos = match.end()
+                continue
+            if char == "#":
+                end = self._text.find("\n", pos)
+                pos = len(self._text) if end < 0 else end
+                continue
+            if char == "\n" and depth == 0:
+                return pos
+            depth += (char in "[{") - (char in "]}")
+            pos += 1
+        return pos

@@ -1,0 +1,257 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Recipes: read from TOML with all problems reported at once, and written back with every default."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from .checks import check_recipe
+from .errors import PluginError, RecipeError
+from .params import Problem, describe, parse, shorten, unknown
+from .places import Place, Places
+from .plugin import KINDS
+from .registry import Registry, default
+from .schema import json_schema
+from .settings import LISTS, TABLES, JobSettings, ModelSettings, PluginUse, RealSettings, Recipe, absolute, with_paths
+from .writing import dump_recipe
+
+__all__ = ["KNOWN", "default_ids", "dump_recipe", "json_schema", "load_recipe", "loads_recipe"]
+
+KNOWN = (*(p.name for p in describe(JobSettings)), *TABLES, *LISTS, *KINDS)
+
+T = TypeVar("T")
+
+
+def load_recipe(path: Path | str, overrides: Mapping[str, Any] | None = None) -> Recipe:
+    """Read a recipe.
+
+    Parameters
+    ----------
+    path : path
+        The TOML file; relative paths in it start at its folder.
+    overrides : mapping, optional
+        Values that win over the file's, by dotted key: ``{"images": 10, "render.samples": 4}``.
+
+    Raises
+    ------
+    RecipeError
+        With all problems, each with its place.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise RecipeError([f"{path}: there is no such file. Check the path of the recipe."]) from None
+    except UnicodeDecodeError as error:
+        raise RecipeError([f"{path}: not UTF-8 text (byte {error.start}). Save the recipe as UTF-8."]) from None
+    except OSError as error:
+        raise RecipeError([f"{path}: cannot be read: {error.strerror}. Name a recipe file."]) from None
+    return loads_recipe(text, path.resolve().parent, str(path), overrides)
+
+
+def loads_recipe(text: str, folder: Path, name: str, overrides: Mapping[str, Any] | None = None) -> Recipe:
+    """Read a recipe from a text; ``folder`` is where its relative paths start, ``name`` stands in messages."""
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise RecipeError([_syntax(name, str(error), text)]) from None
+    reader = _Reader(data, Places(text), Path(folder).resolve(), name, dict(overrides or {}))
+    return reader.read()
+
+
+def default_ids(kind: str, registry: Registry, *, has_target: bool) -> list[str]:
+    """What a recipe gets that says nothing of a kind."""
+    if kind == "metric":
+        return registry.ids("metric", builtin=True)
+    if kind == "camera":
+        return ["framed" if has_target else "orbit"]
+    return {"placement": ["keep"], "filter": ["min_pixels"]}.get(kind, [])
+
+
+class _Reader:
+    """Takes the plain values apart, table by table, and collects what is wrong with them."""
+
+    def __init__(
+        self, data: dict[str, Any], places: Places, folder: Path, name: str, overrides: dict[str, Any]
+    ) -> None:
+        self.data = data
+        self.places = places
+        self.folder = folder
+        self.name = name
+        self.overridden: set[Place] = set()
+        self.problems: list[tuple[int, str]] = []
+        for key, value in overrides.items():
+            self._override(key, value)
+        self.registry = default()
+
+    def read(self) -> Recipe:
+        for key in self.data:
+            if key not in KNOWN:
+                self.report((), key, unknown("A recipe has no table or key", key, KNOWN))
+        job = self._build(JobSettings, (), {k: self.data[k] for k in self._job_keys() if k in self.data}, "the recipe")
+        if job is not None and job.plugin_folders:
+            self.registry = self._with_folders(job.plugin_folders)
+        scene_models = self._scene_models()
+        tables = {key: self._table(key) for key in TABLES}
+        lists = {key: self._list(key) for key in LISTS}
+        plugins = self._plugins()
+        parts = {"job": job, "models": scene_models, "plugins": plugins, **tables, **lists}
+        check_recipe(self.data, parts, self.folder, self.report)
+        if self.problems or job is None:
+            raise RecipeError([text for _, text in sorted(self.problems, key=lambda p: p[0])])
+        return Recipe(
+            classes=tuple(lists["class"]),
+            scene=tables["scene"],
+            folder=self.folder,
+            seed=job.seed,
+            images=job.images,
+            real=tables["real"],
+            plugin_folders=tuple(job.plugin_folders),
+            models=tuple(scene_models),
+            distractors=tuple(lists["distractor"]),
+            render=tables["render"],
+            output=tables["output"],
+            plugins=plugins,
+        )
+
+    def report(self, table: Place, key: str, text: str) -> None:
+        """Note a problem of ``key`` in ``table``, or of the table where key is ""."""
+        place = (*table, key) if key else table
+        names = ".".join(part for part in table if isinstance(part, str))
+        shown = "" if not names else f"[[{names}]]" if any(isinstance(part, int) for part in table) else f"[{names}]"
+        where = " ".join(part for part in (shown, key) if part)
+        line = self.places.line(place)
+        suffix = " (overridden)" if place in self.overridden else f" (line {line})" if line else ""
+        self.problems.append((line or 0, f"{self.name}{': ' if where else ''}{where}{suffix}: {text}"))
+
+    def _override(self, dotted: str, value: Any) -> None:
+        *tables, key = dotted.split(".")
+        target = self.data
+        for table in tables:
+            target = target.setdefault(table, {})
+            if not isinstance(target, dict):
+                self.report((), "", f"'{dotted}' cannot be overridden: '{table}' is no single table.")
+                return
+        target[key] = value
+        self.overridden.add((*tables, key))
+
+    def _job_keys(self) -> list[str]:
+        return [p.name for p in describe(JobSettings)]
+
+    def _with_folders(self, folders: Sequence[str]) -> Registry:
+        registry = Registry()
+        for folder in folders:
+            try:
+                registry.add_folder(absolute(self.folder, folder))
+            except PluginError as error:
+                self.report((), "plugin_folders", str(error))
+        return registry
+
+    def _build(self, cls: type[T], table: Place, values: Mapping[str, Any], owner: str) -> T | None:
+        instance, problems = parse(cls, values, owner)
+        self._report_all(table, problems)
+        return instance
+
+    def _report_all(self, table: Place, problems: Sequence[Problem]) -> None:
+        for problem in problems:
+            self.report(table, problem.key, problem.text)
+
+    def _table(self, key: str) -> Any:
+        cls = TABLES[key]
+        if key not in self.data:
+            # [real] is the one table that means something by its absence.
+            return None if cls is RealSettings else cls()
+        values = self.data[key]
+        if not isinstance(values, Mapping):
+            self.report((), key, f"'{key}' must be a table, written [{key}]. Got {shorten(values)} instead.")
+            return None
+        if key == "scene":
+            values = {k: v for k, v in values.items() if k != "models"}
+        return self._build(cls, (key,), values, f"table [{key}]")
+
+    def _rows(self, table: Place, values: Any) -> list[tuple[Place, Mapping[str, Any]]]:
+        """The tables of an array of tables, each with its place."""
+        if not isinstance(values, list) or not all(isinstance(v, Mapping) for v in values):
+            name = ".".join(str(part) for part in table)
+            text = f"'{name}' must be one or more tables, each written [[{name}]]. Got {shorten(values)} instead."
+            self.report(table[:-1], str(table[-1]), text)
+            return []
+        return [((*table, index), value) for index, value in enumerate(values)]
+
+    def _list(self, key: str) -> list[Any]:
+        """One entry per table, None where it has problems."""
+        rows = self._rows((key,), self.data.get(key, []))
+        out = []
+        for place, values in rows:
+            label = values.get("name")
+            owner = f"{key} '{label}'" if isinstance(label, str) and label else f"{key} {place[-1] + 1}"  # type: ignore[operator]
+            out.append(self._build(LISTS[key], place, values, owner))
+        return out
+
+    def _scene_models(self) -> list[Any]:
+        scene = self.data.get("scene")
+        if not isinstance(scene, Mapping) or "models" not in scene:
+            return []
+        rows = self._rows(("scene", "models"), scene["models"])
+        return [
+            self._build(ModelSettings, place, values, f"scene model {n}") for n, (place, values) in enumerate(rows, 1)
+        ]
+
+    def _plugins(self) -> dict[str, tuple[PluginUse, ...]]:
+        out: dict[str, tuple[PluginUse, ...]] = {}
+        has_target = "target" in self.data
+        for kind in KINDS:
+            rows = self._target_rows() if kind == "target" else self._rows((kind,), self.data.get(kind, []))
+            if kind not in self.data or (self.data[kind] == [] and kind in ("placement", "camera")):
+                defaults = default_ids(kind, self.registry, has_target=has_target)
+                rows = [((), {"plugin": id}) for id in defaults]
+            uses = [self._use(kind, place, values) for place, values in rows]
+            out[kind] = tuple(use for use in uses if use is not None)
+        return out
+
+    def _target_rows(self) -> list[tuple[Place, Mapping[str, Any]]]:
+        values = self.data.get("target")
+        if values is None:
+            return []
+        if not isinstance(values, Mapping):
+            self.report((), "target", "'target' must be one table, written [target].")
+            return []
+        return [(("target",), values)]
+
+    def _use(self, kind: str, place: Place, values: Mapping[str, Any]) -> PluginUse | None:
+        id = values.get("plugin")
+        if not isinstance(id, str):
+            known = ", ".join(self.registry.ids(kind)) or "none"
+            self.report(place, "plugin", f'A {kind} needs plugin = "id". Known ones: {known}.')
+            return None
+        weight = values.get("weight", 1.0) if kind == "camera" else 1.0
+        if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 < weight < float("inf"):
+            text = f"The 'weight' of camera '{id}' must be a float in (0, inf). Got {shorten(weight)} instead."
+            self.report(place, "weight", text)
+            return None
+        try:
+            cls = self.registry.find(kind, id)
+        except PluginError as error:
+            self.report(place, "plugin" if place else "", str(error))
+            return None
+        own = ("plugin", "weight") if kind == "camera" else ("plugin",)
+        rest = {k: v for k, v in values.items() if k not in own}
+        instance = self._build(cls, place, rest, f"{kind} '{id}'")
+        if instance is None:
+            return None
+        return PluginUse(kind, id, with_paths(instance, lambda text: str(absolute(self.folder, text))), float(weight))
+
+
+def _syntax(name: str, message: str, text: str) -> str:
+    """A syntax error of tomllib as one sentence with line and column."""
+    match = re.search(r"^(.*) \(at (?:line (\d+), column (\d+)|end of document)\)$", message, re.DOTALL)
+    if not match:
+        return f"{name}: not valid TOML: {message}."
+    what, line, column = match.groups()
+    if line is None:
+        line, column = str(text.count("\n") + 1), str(len(text.rsplit("\n", 1)[-1]) + 1)
+    return f"{name} (line {line}, column {column}): not valid TOML: {what[:1].lower()}{what[1:]}."
