@@ -1,0 +1,248 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A job: a recipe in, a dataset on disk out, frame by frame, resumable, as a generator of progress events."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import __version__
+from ..engine.errors import OutputError, StageError, TwinsetError
+from ..engine.events import Event, Finished, FrameDone, Funnel, Started, Stepped
+from ..engine.goals import Boxes
+from ..engine.recipe import load_recipe
+from ..engine.sampler import AFTER_RENDER, Frame, Sampler
+from ..engine.settings import Recipe
+from ..engine.stage import Stage
+from ..engine.writing import dump_recipe
+from .coco import read_coco
+from .finish import finish
+from .frames import ACCEPTED, GIVEN_UP, FrameStore
+from .record import make_record, write_options
+
+log = logging.getLogger(__name__)
+
+RECIPE = "recipe.toml"
+HOPELESS = 5
+"""So many frames given up in a row, with none accepted, end the job: more would not help."""
+
+OpenStage = Callable[[Recipe], Stage]
+
+
+class Job:
+    """Renders the frames of a recipe into a folder.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    out : Path
+        Output folder. What is there of the same recipe is kept, so a job that was stopped goes on.
+    open_stage : callable
+        Opens the recipe's scene, ``twinset.blender.stage.open_stage`` for one; called only when a frame is missing.
+    """
+
+    def __init__(self, recipe: Recipe, out: Path, open_stage: OpenStage) -> None:
+        self.recipe = recipe
+        self.out = Path(out).resolve()
+        self._open_stage = open_stage
+        self._store = FrameStore(self.out)
+        self._sampler: Sampler | None = None
+
+    def run(self, frames: range | None = None) -> Iterator[Event]:
+        """Render what is missing, then write annotations.
+
+        Parameters
+        ----------
+        frames : range, optional
+            Frames to render; default is all of the recipe. Earlier frames of their first block are rendered too where
+            they are missing, because later frames of a block depend on them.
+
+        Raises
+        ------
+        TwinsetError
+            Whatever the user can put right; frames accepted so far are kept.
+        """
+        wanted = range(self.recipe.images) if frames is None else frames
+        block = self.recipe.render.block
+        wanted = range(wanted.start - wanted.start % block, wanted.stop)
+        real = self._real_boxes()
+        self._store.prepare()
+        self._claim_folder()
+        missing = set(self._store.missing(wanted))
+        notes: tuple[str, ...] = ()
+        if missing:
+            yield Stepped("Opening the scene")
+            sampler = self._open(real)
+            notes = self._notes(sampler, real)
+        yield Started(len(wanted), len(wanted) - len(missing), notes)
+        yield from self._frames(wanted, missing)
+        yield Stepped("Writing annotations")
+        yield self.finish()
+
+    def finish(self) -> Finished:
+        """Rebuild annotations and previews from the records. Works on any folder that records were copied into."""
+        summary = finish(self.out, **write_options(self.recipe, self._category_source()))
+        return Finished(self.out, summary.images, summary.annotations, funnel_of(self._store), summary.contact_sheet)
+
+    def replay(self, frame: int) -> Path:
+        """Render one recorded frame again, by its accepted attempt alone.
+
+        Returns
+        -------
+        Path
+            The new image, ``replay/000123.jpg`` in the output folder.
+        """
+        record = self._store.read(frame)
+        if record["verdict"] != ACCEPTED:
+            raise StageError(f"Frame {frame} was given up after {record['attempts']} attempts; there is no image.")
+        start = frame - frame % self.recipe.render.block
+        absent = self._store.missing(range(start, frame), verify=False)
+        if absent:
+            raise OutputError(f"Frame {frame} depends on frame {absent[0]} of its block, which has no record.")
+        shown: dict[str, list[float]] = {}
+        for earlier in range(start, frame):
+            _add_shown(shown, self._store.read(earlier))
+        sampler = self._open(self._real_boxes())
+        attempt = record["attempts"] - 1
+        result = sampler.frame(frame, shown, attempts=range(attempt, attempt + 1))
+        if result.shot is None:
+            raise StageError(
+                f"Frame {frame} came out differently: its accepted attempt is now rejected ({result.rejected[0]}). "
+                "Scene, models or program have changed since it was rendered."
+            )
+        target = FrameStore(self.out / "replay")
+        target.prepare()
+        image = self._write(target, result)
+        assert image is not None
+        return image
+
+    def _frames(self, wanted: range, missing: set[int]) -> Iterator[Event]:
+        shown: dict[str, list[float]] = {}
+        given_up = accepted = 0
+        for done, frame in enumerate(wanted, 1):
+            if frame % self.recipe.render.block == 0:
+                shown = {}
+            image: Path | None = None
+            if frame in missing:
+                assert self._sampler is not None
+                result = self._sampler.frame(frame, shown)
+                image = self._write(self._store, result)
+                accepted += image is not None
+                given_up += image is None
+                if given_up == HOPELESS and not accepted:
+                    raise _hopeless(result)
+            record = self._store.read(frame)
+            _add_shown(shown, record)
+            if frame not in missing and record["verdict"] == ACCEPTED:
+                image = self._store.out / record["files"]["image"]["path"]
+            yield FrameDone(frame, done, len(wanted), image, record["attempts"], resumed=frame not in missing)
+
+    def _write(self, store: FrameStore, result: Frame) -> Path | None:
+        output = self.recipe.output
+        shot = result.shot
+        return store.write(
+            result.index,
+            make_record(result, self.recipe),
+            None if shot is None else shot.image,
+            format=output.format,
+            quality=output.quality,
+            ids=shot.labels.ids if shot is not None and output.masks else None,
+            depth=shot.labels.depth if shot is not None else None,
+            depth_format=output.depth,
+        )
+
+    def _open(self, real: Mapping[str, Boxes]) -> Sampler:
+        if self._sampler is None:
+            self._sampler = Sampler(self.recipe, self._open_stage(self.recipe), real)
+        return self._sampler
+
+    def _real_boxes(self) -> dict[str, Boxes]:
+        """Real boxes of the classes that the target is to match, or none without a target."""
+        targets = self.recipe.plugins.get("target", ())
+        if not targets or self.recipe.real is None:
+            return {}
+        coco = read_coco(self.recipe.path(self.recipe.real.annotations))
+        names = getattr(targets[0].plugin, "classes", None) or [c.name for c in self.recipe.classes]
+        return {name: coco.boxes(name) for name in names}
+
+    def _category_source(self) -> list[dict[str, Any]]:
+        if self.recipe.real is None:
+            return []
+        return read_coco(self.recipe.path(self.recipe.real.annotations)).categories
+
+    def _notes(self, sampler: Sampler, real: Mapping[str, Boxes]) -> tuple[str, ...]:
+        notes = []
+        for name, (low, high) in sampler.reach.items():
+            areas = real[name].area if name in real else np.empty(0)
+            outside = int(((areas < low) | (areas > high)).sum())
+            if outside:
+                notes.append(
+                    f"{outside} of {len(areas)} real {name} boxes are out of reach: this scene can show areas from "
+                    f"{low:.2%} to {high:.2%} of the image, the real ones span {areas.min():.2%} to {areas.max():.2%}."
+                )
+        return tuple(notes)
+
+    def _claim_folder(self) -> None:
+        """Write the resolved recipe, or make sure that the one there is the same but for the number of images."""
+        path = self.out / RECIPE
+        text = dump_recipe(self.recipe, folder=self.out, header=[f"Resolved by Twinset {__version__}."])
+        mine = not path.exists() or _without_images(path.read_text(encoding="utf-8")) == _without_images(text)
+        if not mine and self._store.frames():
+            raise OutputError(
+                f"{self.out} holds frames of another recipe, seed or version (see {path}). Choose another output "
+                "folder, or delete this one."
+            )
+        self._store.write_text(RECIPE, text)
+
+
+def open_job(out: Path, open_stage: OpenStage) -> Job:
+    """The job that an output folder belongs to, from the recipe kept in it."""
+    path = Path(out) / RECIPE
+    if not path.is_file():
+        raise OutputError(f"{out} holds no {RECIPE}, so it is no output folder of Twinset. Name one that is.")
+    return Job(load_recipe(path), out, open_stage)
+
+
+def funnel_of(store: FrameStore) -> Funnel:
+    """The funnel of all records of a folder."""
+    rejected: Counter[str] = Counter()
+    accepted = given_up = 0
+    for frame in store.frames():
+        try:
+            record = store.read(frame)
+        except TwinsetError as error:
+            log.warning("%s", error)
+            continue
+        rejected.update(record["rejected"])
+        accepted += record["verdict"] == ACCEPTED
+        given_up += record["verdict"] == GIVEN_UP
+    late = sum(n for reason, n in rejected.items() if reason.startswith(AFTER_RENDER))
+    return Funnel(rejected.total() + accepted, dict(sorted(rejected.items())), accepted, given_up, late)
+
+
+def _add_shown(shown: dict[str, list[float]], record: Mapping[str, Any]) -> None:
+    if record["verdict"] != ACCEPTED:
+        return
+    pixels = record["image"]["width"] * record["image"]["height"]
+    for row in record["instances"]:
+        if row["annotated"]:
+            shown.setdefault(row["class"], []).append(row["bbox"][2] * row["bbox"][3] / pixels)
+
+
+def _hopeless(result: Frame) -> StageError:
+    reasons = ", ".join(f"{reason} ({n})" for reason, n in Counter(result.rejected).most_common(4))
+    goal = result.goals.main
+    aim = f" with a goal of {goal.area:.2%} of the image for a {goal.class_name}" if goal else ""
+    return StageError(
+        f"None of the first {HOPELESS} frames could be made. Frame {result.index}{aim} failed {len(result.rejected)} "
+        f"attempts: {reasons}. Loosen the plugin named there, or raise 'max_attempts' in [render]."
+    )
+
+
+def _without_images(text: str) -> str:
+    return "\n".join(line for line in text.splitlines() if not line.startswith("images ="))

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The record of a frame: everything about it as JSON values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import attrs
+
+from .. import __version__
+from ..engine.sampler import Frame
+from ..engine.settings import Recipe
+from ..engine.stage import CameraPose, Instance, Shot
+from .frames import ACCEPTED, GIVEN_UP
+from .masks import encode
+
+
+def make_record(frame: Frame, recipe: Recipe) -> dict[str, Any]:
+    """The record of a sampled frame; masks as COCO RLE, matrices row by row."""
+    record: dict[str, Any] = {
+        "twinset": __version__,
+        "seed": recipe.seed,
+        "verdict": GIVEN_UP if frame.shot is None else ACCEPTED,
+        "attempts": frame.attempts,
+        "rejected": list(frame.rejected),
+        "goals": {} if frame.goals.main is None else attrs.asdict(frame.goals.main),
+        "draws": {"camera": frame.camera},
+        "instances": [],
+    }
+    shot = frame.shot
+    if shot is None:
+        return record
+    height, width = shot.labels.ids.shape
+    record["image"] = {
+        "file_name": f"{frame.index:06d}.{recipe.output.format}",
+        "width": width,
+        "height": height,
+    }
+    record["camera"] = _camera(shot.camera)
+    record["columns"] = dict(frame.columns)
+    record["instances"] = [
+        _instance(instance, row, shot) for instance, row in zip(shot.instances, frame.rows, strict=True)
+    ]
+    record["bystanders"] = [{"id": i.id, "shape": i.asset.name, "matrix": i.matrix.ravel()} for i in frame.bystanders]
+    return record
+
+
+def write_options(recipe: Recipe, real_categories: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What :func:`.finish.finish` needs to know of a recipe."""
+    return {
+        "categories": categories(recipe, real_categories),
+        "polygons": recipe.output.polygons,
+        "yolo": recipe.output.yolo,
+        "complete": [u.plugin.complete for u in recipe.plugins.get("metric", ()) if hasattr(u.plugin, "complete")],
+    }
+
+
+def categories(recipe: Recipe, real: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """COCO categories of the recipe's classes: ids and names of the real file, new ids after its last for others."""
+    known = {c["name"]: c for c in real}
+    after = max((c["id"] for c in real), default=0)
+    out = []
+    for settings in recipe.classes:
+        if settings.name in known:
+            out.append(
+                {k: known[settings.name][k] for k in ("id", "name", "supercategory") if k in known[settings.name]}
+            )
+        else:
+            after += 1
+            out.append({"id": after, "name": settings.name})
+    return sorted(out, key=lambda c: c["id"])
+
+
+def _camera(camera: CameraPose) -> dict[str, Any]:
+    return {
+        "matrix": camera.matrix.ravel(),
+        "lens": camera.lens,
+        "sensor_width": camera.sensor_width,
+        "focal": camera.focal,
+        "near": camera.near,
+    }
+
+
+def _instance(instance: Instance, row: Mapping[str, Any], shot: Shot) -> dict[str, Any]:
+    out = {**row, "matrix": instance.matrix.ravel()}
+    if row["bbox"]:
+        out["segmentation"] = encode(shot.mask(instance.id))
+    amodal = shot.amodal.get(instance.id)
+    if amodal is not None and amodal.pixels:
+        out["amodal_bbox"] = amodal.bbox
+        out["amodal_segmentation"] = encode(amodal.mask)
+        out["visible_share"] = row["area"] / amodal.pixels
+        out["truncated_share"] = 1.0 - int(amodal.mask.sum()) / amodal.pixels
+    return out

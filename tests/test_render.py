@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Labels of the renderer against pinhole geometry worked out by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+bpy = pytest.importorskip("bpy")
+
+from twinset.blender.render import Renderer  # noqa: E402
+from twinset.engine.settings import OutputSettings, RenderSettings  # noqa: E402
+from twinset.engine.stage import CameraPose  # noqa: E402
+
+WIDTH, HEIGHT = 160, 120
+
+
+def add_square(collection, id, depth, x, y, half):
+    """A square facing a camera at the origin that looks along -z."""
+    mesh = bpy.data.meshes.new("square")
+    corners = [(x - half, y - half), (x + half, y - half), (x + half, y + half), (x - half, y + half)]
+    mesh.from_pydata([(a, b, -depth) for a, b in corners], [], [(0, 1, 2, 3)])
+    part = bpy.data.objects.new("square", mesh)
+    part.pass_index = id
+    child = bpy.data.collections.new(f"instance {id}")
+    child.objects.link(part)
+    collection.children.link(child)
+    return child
+
+
+def expected_mask(pose, depth, x, y, half):
+    """Pixels whose centre's ray meets the square."""
+    columns = (np.arange(pose.width) + 0.5 - pose.width / 2) / pose.focal * depth
+    rows = -(np.arange(pose.height) + 0.5 - pose.height / 2) / pose.focal * depth
+    return (np.abs(rows - y) < half)[:, None] & (np.abs(columns - x) < half)[None, :]
+
+
+@pytest.fixture
+def stage():
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    scene = bpy.context.scene
+    holder = bpy.data.collections.new("instances")
+    near = add_square(holder, 1, 2.0, 0.101, 0.053, 0.3)
+    far = add_square(holder, 2, 4.0, 0.317, 0.011, 0.9)
+    cut = add_square(holder, 3, 3.0, -1.613, 0.207, 0.5)
+    renderer = Renderer(scene, holder, RenderSettings(samples=1, device="cpu"), OutputSettings(WIDTH, HEIGHT))
+    pose = CameraPose(np.eye(4), 35.0, WIDTH, HEIGHT)
+    renderer.pose(pose)
+    return renderer, pose, (near, far, cut)
+
+
+SQUARES = {1: (2.0, 0.101, 0.053, 0.3), 2: (4.0, 0.317, 0.011, 0.9), 3: (3.0, -1.613, 0.207, 0.5)}
+
+
+def test_ids_and_depth_are_those_of_the_pinhole_at_pixel_centres(stage):
+    renderer, pose, _ = stage
+    labels = renderer.labels()
+    masks = {id: expected_mask(pose, *square) for id, square in SQUARES.items()}
+    np.testing.assert_array_equal(labels.ids == 1, masks[1])
+    np.testing.assert_array_equal(labels.ids == 2, masks[2] & ~masks[1])
+    np.testing.assert_array_equal(labels.ids == 3, masks[3])
+    for id, (depth, *_) in SQUARES.items():
+        np.testing.assert_allclose(labels.depth[labels.ids == id], depth, rtol=1e-5)
+    assert np.isinf(labels.depth[labels.ids == 0]).all()
+
+
+@pytest.mark.parametrize("region", [(0, 0, 160, 120), (13, 7, 101, 95), (150, 100, 160, 120), (0, 30, 1, 31)])
+def test_a_region_is_cut_out_of_the_whole(stage, region):
+    renderer, _, _ = stage
+    whole, part = renderer.labels(), renderer.labels(region=region)
+    x0, y0, x1, y1 = region
+    np.testing.assert_array_equal(part.ids[y0:y1, x0:x1], whole.ids[y0:y1, x0:x1])
+    np.testing.assert_array_equal(part.depth[y0:y1, x0:x1], whole.depth[y0:y1, x0:x1])
+    assert part.ids.sum() == whole.ids[y0:y1, x0:x1].sum()
+
+
+def test_an_instance_alone_is_whole_behind_others_and_beyond_the_border(stage):
+    renderer, pose, (_, far, cut) = stage
+    box = (100.0, 0.0, 130.0, 119.0)
+    corners = np.array([[0.317 - 0.9, 0.011 + 0.9, -4.0], [0.317 + 0.9, 0.011 - 0.9, -4.0]])
+    box = tuple(pose.project(corners)[0].ravel())
+    amodal = renderer.alone(far, box)
+    np.testing.assert_array_equal(amodal.mask, expected_mask(pose, *SQUARES[2]))
+    assert amodal.pixels == amodal.mask.sum()
+
+    corners = np.array([[-1.613 - 0.5, 0.207 + 0.5, -3.0], [-1.613 + 0.5, 0.207 - 0.5, -3.0]])
+    low, high = pose.project(corners)[0]
+    assert low[0] < 0
+    amodal = renderer.alone(cut, (*low, *high))
+    np.testing.assert_array_equal(amodal.mask, expected_mask(pose, *SQUARES[3]))
+    whole = (np.ceil(high - 0.5) - np.ceil(low - 0.5)).astype(int)
+    assert amodal.bbox[:2] == tuple(np.ceil(low - 0.5).astype(int))
+    assert amodal.bbox[2:] == tuple(whole)
+    assert amodal.pixels == whole.prod()
+
+
+def test_pictures_are_the_same_bytes_every_time_whatever_was_rendered_between(stage):
+    renderer, _, (near, *_) = stage
+    light = bpy.data.objects.new("light", bpy.data.lights.new("light", "POINT"))
+    bpy.context.scene.collection.objects.link(light)
+    first = renderer.picture(7)
+    renderer.labels(0.5)
+    renderer.alone(near, (20.0, 20.0, 60.0, 60.0))
+    renderer.picture(8)
+    np.testing.assert_array_equal(renderer.picture(7), first)
+    assert first.shape == (HEIGHT, WIDTH, 3) and first.dtype == np.uint8
