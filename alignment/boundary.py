@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How far an object melts into its surroundings, from its pixels along its outline."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+NEIGHBOURS = ((-1, 0), (0, -1), (0, 1), (1, 0), (-1, -1), (-1, 1), (1, -1), (1, 1))
+"""(row, column) offsets in the order in which a background pixel looks for its object pixel: those that share an edge
+before those that share a corner, each group in reading order."""
+
+
+def dilate(mask: np.ndarray) -> np.ndarray:
+    """3x3 morphological dilation of a (H, W) bool mask; outside the image there is nothing."""
+    wide = mask.copy()
+    wide[:, 1:] |= mask[:, :-1]
+    wide[:, :-1] |= mask[:, 1:]
+    out = wide.copy()
+    out[1:] |= wide[:-1]
+    out[:-1] |= wide[1:]
+    return out
+
+
+def boundary_pairs(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Pixels of an object's boundary and the background pixels next to them, in the same order.
+
+    The background pixels are the ring that a 3x3 dilation adds to the mask, in reading order. Each is paired with the
+    first of its neighbours, in the order of :data:`NEIGHBOURS`, that belongs to the object; so an object pixel
+    stands once for each background pixel that takes it.
+
+    Parameters
+    ----------
+    mask : (H, W) bool
+
+    Returns
+    -------
+    inner, outer : (N, 2) int
+        (row, column) of object and background pixels. Empty where the object fills the image or is not in it. Beyond
+        the image border there are no pixels, so a cut object has no pairs along the cut.
+    """
+    outer = np.argwhere(dilate(mask) & ~mask)
+    padded = np.pad(mask, 1)
+    inner = np.zeros_like(outer)
+    open_ = np.ones(len(outer), dtype=bool)
+    for offset in NEIGHBOURS:
+        candidate = outer + offset
+        taken = open_ & padded[candidate[:, 0] + 1, candidate[:, 1] + 1]
+        inner[taken] = candidate[taken]
+        open_ &= ~taken
+    return inner, outer
+
+
+def background_similarity(image: np.ndarray, mask: np.ndarray) -> float:
+    """Cosine of an object's boundary colours and the background colours next to them [Zhang2023, §2].
+
+    Parameters
+    ----------
+    image : (H, W, 3)
+        RGB, non-negative, in any unit.
+    mask : (H, W) bool
+        The object's visible pixels. Only the mask's extent and one pixel around it matter: pass crops.
+
+    Returns
+    -------
+    float
+        In [0, 1]; 1 where the object melts into its surroundings. Two black vectors give 1, one black vector 0; NaN
+        where object and background touch nowhere.
+    """
+    inner, outer = boundary_pairs(mask)
+    if len(inner) == 0:
+        return math.nan
+    a = image[inner[:, 0], inner[:, 1]].astype(np.float64).ravel()
+    b = image[outer[:, 0], outer[:, 1]].astype(np.float64).ravel()
+    length_a, length_b = float(a @ a), float(b @ b)
+    if length_a == 0.0 or length_b == 0.0:
+        return float(length_a == length_b)
+    return min(1.0, float(a @ b) / math.sqrt(length_a * length_b))
