@@ -1,0 +1,263 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Draw goals for the main box of each frame from a Gaussian mixture of the real relative bbox areas."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import attrs
+import numpy as np
+
+from ...alignment.distance import BINS
+from ...alignment.mixture import AreaMixture, fit_areas
+from ...engine.errors import DataError, UnreachableError
+from ...engine.goals import Boxes, Goal, Goals
+from ...engine.params import param
+from ...engine.plugin import plugin
+from ...engine.rng import low_discrepancy, stream
+
+_ID = "target.bbox_area_gmm"
+
+_SUPPORT = 2.0
+"""Goals lie within this factor of the smallest and largest real area: the tails beyond are the Gaussians' own."""
+
+_LOOKAHEAD = 8
+"""Boxes that a block is about to show, when its gaps are worked out."""
+
+_CENTER_STEP = math.sqrt(2.0) - 1.0
+"""A Kronecker step whose points fill the plane together with the golden ratio's, which places the area quantiles."""
+
+
+@attrs.frozen(eq=False)
+class ClassFit:
+    """What is known of one class: its real boxes, the mixture of those in reach, and how centres are drawn."""
+
+    name: str
+    boxes: Boxes
+    mixture: AreaMixture
+    reach: tuple[float, float]
+    center: bool
+    center_slack: float
+    image_aspect: float
+
+    @property
+    def reachable(self) -> np.ndarray:
+        """Which real boxes (N,) have an area in reach."""
+        return (self.boxes.area >= self.reach[0]) & (self.boxes.area <= self.reach[1])
+
+    def goal(self, quantile: float, center_quantile: float, rng: np.random.Generator) -> Goal:
+        """The goal at these quantiles, both in [0, 1); ``rng`` only jitters the centre."""
+        area = float(self.mixture.ppf(np.array(quantile)))
+        component = int(self.mixture.component(np.array(area)))
+        if not self.center:
+            return Goal(self.name, area, (0.5, 0.5), component)
+        center = self._draw_center(area, center_quantile, rng)
+        return Goal(self.name, area, center, component, self.center_slack or math.inf)
+
+    def _draw_center(self, area: float, quantile: float, rng: np.random.Generator) -> tuple[float, float]:
+        # Where a box lies depends on its size (large ones are central), so real boxes of like area lend their centres.
+        log_area = np.log(self.boxes.area)
+        n = len(log_area)
+        width = min(max(1.06 * float(log_area.std()) * n**-0.2, 0.25), 0.75)  # Silverman's rule, held in bounds
+        log_weight = -0.5 * ((log_area - math.log(area)) / width) ** 2
+        order = np.argsort(self.boxes.center[:, 0], kind="stable")  # so that the quantile stratifies the x position
+        share = np.cumsum(np.exp(log_weight - log_weight.max())[order])
+        chosen = order[min(int(np.searchsorted(share, quantile * share[-1], side="right")), n - 1)]
+        spread = np.minimum(1.06 * self.boxes.center.std(axis=0) * n**-0.2, 0.05)
+        x, y = self.boxes.center[chosen] + spread * rng.standard_normal(2)
+        w, h = fitting_size(area, float(self.boxes.aspect[chosen]) / self.image_aspect)
+        return _clamp(x, w), _clamp(y, h)
+
+
+def fitting_size(area: float, aspect: float) -> tuple[float, float]:
+    """Width and height, in image units, of a box of this relative area and aspect that is no larger than the image.
+
+    Parameters
+    ----------
+    area : float
+        Relative area in (0, 1].
+    aspect : float
+        Width over height, both in image units. Given up as far as needed to fit.
+    """
+    w = min(1.0, max(math.sqrt(area * aspect), area))
+    return w, min(1.0, area / w)
+
+
+def _clamp(position: float, size: float) -> float:
+    return float(min(max(position, size / 2), 1.0 - size / 2))
+
+
+@attrs.frozen(eq=False)
+class FittedBboxAreaGmm:
+    """The fitted target: goals by frame index, and the gaps of a block."""
+
+    classes: tuple[ClassFit, ...]
+    seed: int
+    # The main classes of all frames so far and the counters within them. Grown on demand: a frame's values depend on
+    # its index and the seed alone, never on which frames were asked for before.
+    _sequence: list[np.ndarray] = attrs.field(factory=list, init=False, repr=False)
+
+    def draw(self, frame: int) -> Goals:
+        """The goals of one frame (>= 0): main class, area and centre, stratified over frames."""
+        if frame < 0:
+            raise ValueError(f"frame must be >= 0, got {frame}")
+        chosen, counters = self._main_classes(frame)
+        fit, count = self.classes[chosen[frame]], int(counters[frame])
+        u = float(low_discrepancy(count, self._offset("area", fit.name)))
+        v = (count * _CENTER_STEP + self._offset("center", fit.name)) % 1.0
+        return Goals(main=fit.goal(u, v, stream(self.seed, frame, _ID)), frame=frame)
+
+    def gaps(self, class_name: str, shown_areas: Sequence[float] | np.ndarray) -> list[tuple[float, float]]:
+        """Where a block has shown fewer boxes of a class than the target has.
+
+        Parameters
+        ----------
+        class_name : str
+            One of the target's classes; any other has no gaps.
+        shown_areas : (M,) float
+            Relative areas of the boxes that the block has shown so far.
+
+        Returns
+        -------
+        list of (float, float)
+            For each of 20 bins of the square root of the relative area: its centre, and its weight >= 0, the boxes
+            that it lacks as a share of those that the block will have shown a few boxes from now.
+        """
+        fit = next((c for c in self.classes if c.name == class_name), None)
+        if fit is None:
+            return []
+        shown = np.clip(np.sqrt(np.asarray(shown_areas, dtype=float).ravel()), 0.0, 1.0)
+        counts = np.histogram(shown, bins=BINS, range=(0.0, 1.0))[0]
+        total = len(shown) + _LOOKAHEAD
+        weights = np.maximum(fit.mixture.bin_shares() - counts / total, 0.0)
+        return [((i + 0.5) / BINS, float(w)) for i, w in enumerate(weights)]
+
+    def report(self) -> dict[str, Any]:
+        """The fit of each class as JSON values."""
+        total = sum(len(c.boxes) for c in self.classes)
+        return {"target": "bbox_area_gmm", "classes": {c.name: _report_class(c, total) for c in self.classes}}
+
+    def notes(self) -> list[str]:
+        """Sentences for the user about real boxes that the scene cannot show."""
+        out = []
+        for c in self.classes:
+            lost = c.boxes.area[~c.reachable]
+            if len(lost):
+                out.append(
+                    f"{len(lost)} of {len(c.boxes)} real boxes of '{c.name}' are out of reach: the scene shows "
+                    f"{c.reach[0]:.2%} to {c.reach[1]:.2%} of the image, theirs are {_spans(lost, c.reach)}."
+                )
+        return out
+
+    def _offset(self, *key: str) -> float:
+        return float(stream(self.seed, _ID, *key).random())
+
+    def _main_classes(self, frame: int) -> tuple[np.ndarray, np.ndarray]:
+        if not self._sequence or len(self._sequence[0]) <= frame:
+            size = max(256, 2 * (frame + 1))
+            ends = np.cumsum([len(c.boxes) for c in self.classes])
+            u = low_discrepancy(np.arange(size), self._offset("class"))
+            chosen = np.searchsorted(ends, u * ends[-1], side="right")
+            counters = np.zeros(size, dtype=int)
+            for k in range(len(self.classes)):
+                counters[chosen == k] = np.arange((chosen == k).sum())
+            self._sequence[:] = [chosen, counters]
+        return self._sequence[0], self._sequence[1]
+
+
+@plugin("target")
+class BboxAreaGmm:
+    """Match the real bbox areas: a Gaussian mixture per class, drawn from evenly over the frames."""
+
+    classes: list[str] = param([], doc="Classes that take turns as the main instance; empty means all with real boxes")
+    scale: str = param("log", choices=("log", "sqrt", "logit"), doc="Scale on which components are Gaussian")
+    components: int = param(0, min=0, max=50, doc="Number of components; 0 lets the criterion choose")
+    criterion: str = param("silhouette", choices=("silhouette", "bic"), doc="How the number of components is chosen")
+    min_real: int = param(1, min=1, doc="Fewest real boxes of a class that are enough to learn from")
+    center: bool = param(True, doc="Draw where the box lies from real boxes of like area; off aims at the image centre")
+    center_slack: float = param(
+        0.0, min=0.0, max=1.0, doc="Reject attempts whose centre is farther off, in image units; 0 never does"
+    )
+    image_aspect: float = param(
+        4 / 3,
+        min=0.0,
+        min_exclusive=True,
+        soft_max=4.0,
+        doc="Width over height of the images, for boxes near the border",
+    )
+
+    def fit(self, real: Mapping[str, Boxes], reach: Mapping[str, tuple[float, float]], seed: int) -> FittedBboxAreaGmm:
+        """Learn from real boxes.
+
+        Parameters
+        ----------
+        real : mapping of class name to Boxes
+            The real boxes.
+        reach : mapping of class name to (low, high)
+            Relative areas that the scene can show; classes left out are taken to reach everything.
+        seed : int
+            Seed of the draws. The mixtures themselves do not depend on it.
+
+        Raises
+        ------
+        DataError
+            When a class has no real box, or fewer than ``min_real``.
+        UnreachableError
+            When no real box of a class is in reach.
+        """
+        names = list(dict.fromkeys(self.classes)) or list(real)
+        if not names:
+            raise DataError("The target has no class to learn: the real annotations hold none of the recipe's classes.")
+        return FittedBboxAreaGmm(tuple(self._fit_class(n, real.get(n), reach.get(n)) for n in names), seed)
+
+    def _fit_class(self, name: str, boxes: Boxes | None, reach: tuple[float, float] | None) -> ClassFit:
+        count = 0 if boxes is None else len(boxes)
+        if boxes is None or count < self.min_real:
+            found = "no box" if not count else f"only {count} of at least {self.min_real} boxes"
+            raise DataError(
+                f"The real annotations have {found} of class '{name}'; name another class in target 'bbox_area_gmm' "
+                "or add annotations."
+            )
+        smallest, largest = float(boxes.area.min()), float(boxes.area.max())
+        low, high = (0.0, 1.0) if reach is None else (max(0.0, float(reach[0])), min(1.0, float(reach[1])))
+        if not ((boxes.area >= low) & (boxes.area <= high)).any():
+            raise UnreachableError(
+                f"No real box of class '{name}' can be reached in this scene: real boxes take {smallest:.2%} to "
+                f"{largest:.2%} of the image, the scene can show {low:.2%} to {high:.2%}; change the assets' size, the "
+                "room or the camera's distance and lens."
+            )
+        support = max(low, smallest / _SUPPORT), min(high, largest * _SUPPORT)
+        if support[1] <= support[0]:
+            support = support[0] * (1 - 1e-6), min(1.0, support[0] * (1 + 1e-6))
+        mixture = fit_areas(
+            boxes.area,
+            scale=self.scale,
+            components=self.components,
+            criterion=self.criterion,
+            low=support[0],
+            high=support[1],
+        )
+        return ClassFit(name, boxes, mixture, (low, high), self.center, self.center_slack, self.image_aspect)
+
+
+def _report_class(fit: ClassFit, total: int) -> dict[str, Any]:
+    reachable = fit.reachable
+    lost = fit.boxes.area[~reachable]
+    return {
+        **fit.mixture.report(),
+        "share_of_frames": len(fit.boxes) / total,
+        "reach": list(fit.reach),
+        "reachable_share": float(reachable.mean()),
+        "unreachable_areas": sorted(float(a) for a in lost),
+        "distance_to_reachable": fit.mixture.distance(fit.boxes.area[reachable]),
+    }
+
+
+def _spans(areas: np.ndarray, reach: tuple[float, float]) -> str:
+    parts = []
+    for side, values in (("smaller", areas[areas < reach[0]]), ("larger", areas[areas > reach[1]])):
+        if len(values):
+            parts.append(f"{side} ({values.min():.2%} to {values.max():.2%})")
+    return " or ".join(parts)
