@@ -14,8 +14,8 @@ help:  ## List the targets
 
 setup: $(VENV)/.ready  ## Make a virtual environment with Twinset in it, changes in the tree taking effect at once
 
-$(VENV)/.ready: pyproject.toml .ci/libraries
-	.ci/libraries
+$(VENV)/.ready: pyproject.toml .ci/system
+	.ci/system
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --editable '.[test]'
 	touch $@
