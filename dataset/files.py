@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whole files or none: every file is written beside its place, flushed to disk, and moved there in one step."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import logging
+import math
+import os
+import re
+import socket
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from ..engine.errors import OutputError
+
+log = logging.getLogger(__name__)
+
+SIGNIFICANT_DIGITS = 9
+STALE_AFTER = 3600.0
+"""Seconds after which a temporary file that another machine left is taken for abandoned."""
+
+_TEMP = re.compile(r"^\.twinset-(?P<host>[A-Za-z0-9]+)-(?P<pid>\d+)-.*\.tmp$")
+_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG}
+_FORBIDDEN = {errno.EROFS, errno.EACCES, errno.EPERM}
+_IN_THE_WAY = {errno.ENOTDIR, errno.EEXIST, errno.EISDIR}
+
+
+class Pending:
+    """Files that are to appear together, in the order in which they were added.
+
+    Use as a context manager. Nothing appears before :meth:`commit`; whatever goes wrong, no temporary file is left.
+    OSErrors come out as OutputError.
+    """
+
+    def __init__(self) -> None:
+        self._moves: list[tuple[Path, Path]] = []
+
+    def __enter__(self) -> Pending:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for temp, _ in self._moves:
+            with contextlib.suppress(OSError):
+                temp.unlink(missing_ok=True)
+
+    def reserve(self, path: Path) -> Path:
+        """The temporary file that becomes ``path``, for writers that want a name; they write it, then :meth:`flush`."""
+        temp = path.parent / f".twinset-{_host()}-{os.getpid()}-{path.name}.tmp"
+        self._moves.append((temp, path))
+        return temp
+
+    def flush(self, temp: Path) -> None:
+        """Bring a reserved file to the disk."""
+        try:
+            with open(temp, "rb+") as file:
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise output_error(error, temp.parent) from error
+
+    def add(self, path: Path, data: bytes) -> None:
+        """Put ``data`` on the disk beside ``path``."""
+        temp = self.reserve(path)
+        try:
+            with open(temp, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise output_error(error, path.parent) from error
+
+    def commit(self) -> None:
+        """Move all files to their places."""
+        for temp, path in self._moves:
+            try:
+                os.replace(temp, path)
+            except OSError as error:
+                raise output_error(error, path.parent) from error
+        self._moves.clear()
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Write one file whole or not at all; makes its folder. OutputError where that fails."""
+    make_folder(path.parent)
+    with Pending() as pending:
+        pending.add(path, data)
+        pending.commit()
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and its parents. OutputError where that fails."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise output_error(error, folder) from error
+
+
+def remove_stale(folder: Path) -> int:
+    """Remove the temporary files of writers that are gone; returns how many.
+
+    A file of this machine is stale when its process has ended, one of another machine after an hour.
+    """
+    count = 0
+    for path in sorted(folder.glob(".twinset-*.tmp")):
+        match = _TEMP.match(path.name)
+        if match is None:
+            continue
+        with contextlib.suppress(OSError):
+            old = time.time() - path.stat().st_mtime > STALE_AFTER
+            if old or (match["host"] == _host() and not _runs_elsewhere(int(match["pid"]))):
+                path.unlink(missing_ok=True)
+                count += 1
+    if count:
+        log.info("removed %d unfinished files in %s", count, folder)
+    return count
+
+
+def output_error(error: OSError, folder: Path) -> OutputError:
+    """One sentence about a failed write: the folder and the remedy."""
+    if error.errno in _FULL:
+        return OutputError(f"The disk of '{folder}' is full. Free some space there or choose another output folder.")
+    if error.errno in _FORBIDDEN:
+        return OutputError(
+            f"The folder '{folder}' cannot be written to ({error.strerror}). "
+            "Change its permissions or choose another output folder."
+        )
+    if error.errno in _IN_THE_WAY:
+        return OutputError(
+            f"The folder '{folder}' cannot be made because a file is in its way. "
+            "Remove that file or choose another output folder."
+        )
+    return OutputError(
+        f"The folder '{folder}' cannot be written to ({error.strerror or error}). Choose another output folder."
+    )
+
+
+def json_bytes(value: Any) -> bytes:
+    """``value`` as UTF-8 JSON: sorted keys, floats of nine significant digits, so equal input gives equal bytes."""
+    text = json.dumps(plain(value), sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return text.encode() + b"\n"
+
+
+def plain(value: Any) -> Any:
+    """``value`` in JSON types: numpy scalars and arrays converted, floats rounded, NaN and infinities None."""
+    if isinstance(value, dict):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, np.ndarray):
+        return plain(value.tolist())
+    if isinstance(value, list | tuple):
+        return [plain(v) for v in value]
+    if isinstance(value, set | frozenset):
+        return sorted(plain(v) for v in value)
+    if isinstance(value, np.generic):
+        return plain(value.item())
+    if isinstance(value, float):
+        # Adding 0.0 turns -0.0 into 0.0.
+        return float(f"{value:.{SIGNIFICANT_DIGITS}g}") + 0.0 if math.isfinite(value) else None
+    if isinstance(value, Path):
+        return value.as_posix()
+    return value
+
+
+def _host() -> str:
+    return re.sub(r"[^A-Za-z0-9]", "", socket.gethostname()) or "local"
+
+
+def _runs_elsewhere(pid: int) -> bool:
+    """Whether another living process of this machine has this id."""
+    if pid == os.getpid():
+        return False
+    if os.name == "nt":  # signal 0 would end the process there; age decides alone
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True

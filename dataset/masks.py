@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Masks and their COCO encodings: run lengths for a whole id map in one pass, exact extents, exact polygons."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import attrs
+import numpy as np
+
+Rle = dict[str, Any]
+"""``{"size": [height, width], "counts": str}``, compressed as pycocotools does it."""
+
+MIN_POLYGON_IOU = 0.98
+"""A polygon that decodes to less than this intersection over union with its mask is not used."""
+
+
+@attrs.frozen
+class Region:
+    """One id of an id map: pixel count, extent [x, y, w, h] in pixels, and mask."""
+
+    area: int
+    bbox: tuple[int, int, int, int]
+    rle: Rle
+
+
+def scan(ids: np.ndarray) -> dict[int, Region]:
+    """Everything COCO wants to know of every id, from one pass over the map.
+
+    Parameters
+    ----------
+    ids : (H, W) int
+        0 is background; the map is a partition, so regions never overlap.
+
+    Returns
+    -------
+    dict of int to Region
+        By id, ascending. Equal to encoding each mask with ``pycocotools.mask.encode``.
+    """
+    from pycocotools import mask as coco_mask
+
+    ids = np.asarray(ids)
+    height, width = ids.shape
+    flat = ids.ravel(order="F")
+    if not flat.any():
+        return {}
+    starts = np.concatenate([[0], np.flatnonzero(flat[1:] != flat[:-1]) + 1])
+    ends = np.append(starts[1:], flat.size)
+    value = flat[starts]
+    order = np.argsort(value, kind="stable")
+    order = order[value[order] != 0]
+    starts, ends, value = starts[order], ends[order], value[order]
+    firsts = np.concatenate([[0], np.flatnonzero(value[1:] != value[:-1]) + 1])
+
+    # A run that goes on into the next column touches both the top and the bottom of the image.
+    left, right = starts // height, (ends - 1) // height
+    wraps = left != right
+    top = np.where(wraps, 0, starts % height)
+    bottom = np.where(wraps, height - 1, (ends - 1) % height)
+    x0, x1 = np.minimum.reduceat(left, firsts), np.maximum.reduceat(right, firsts)
+    y0, y1 = np.minimum.reduceat(top, firsts), np.maximum.reduceat(bottom, firsts)
+    areas = np.add.reduceat(ends - starts, firsts)
+
+    raw = []
+    for begin, end in zip(firsts, np.append(firsts[1:], len(starts)), strict=True):
+        # Boundaries of one id, alternately off-to-on and on-to-off; their differences are COCO's counts.
+        edges = np.column_stack([starts[begin:end], ends[begin:end]]).ravel()
+        counts = np.diff(edges, prepend=0, append=flat.size)
+        raw.append({"size": [height, width], "counts": counts[:-1].tolist() if counts[-1] == 0 else counts.tolist()})
+    rles = coco_mask.frPyObjects(raw, height, width)
+    return {
+        int(value[first]): Region(
+            int(areas[i]),
+            (int(x0[i]), int(y0[i]), int(x1[i] - x0[i] + 1), int(y1[i] - y0[i] + 1)),
+            _text(rles[i]),
+        )
+        for i, first in enumerate(firsts)
+    }
+
+
+def encode(mask: np.ndarray) -> Rle:
+    """A mask (H, W) of any type, true where not zero, as compressed RLE."""
+    from pycocotools import mask as coco_mask
+
+    return _text(coco_mask.encode(np.asfortranarray(np.asarray(mask) != 0, dtype=np.uint8)))
+
+
+def decode(segmentation: Any, height: int, width: int) -> np.ndarray:
+    """The mask (H, W) bool of any COCO segmentation: RLE (compressed or not) or polygons."""
+    from pycocotools import mask as coco_mask
+
+    return coco_mask.decode(as_rle(segmentation, height, width)).astype(bool)
+
+
+def as_rle(segmentation: Any, height: int, width: int) -> Rle:
+    """Any COCO segmentation as one compressed RLE."""
+    from pycocotools import mask as coco_mask
+
+    if isinstance(segmentation, Mapping):
+        if isinstance(segmentation["counts"], list):
+            return _text(coco_mask.frPyObjects(dict(segmentation), height, width))
+        return {"size": list(segmentation["size"]), "counts": segmentation["counts"]}
+    return _text(coco_mask.merge(coco_mask.frPyObjects([list(part) for part in segmentation], height, width)))
+
+
+def measure(rles: Sequence[Rle]) -> tuple[np.ndarray, np.ndarray]:
+    """Pixel counts (n,) and extents (n, 4) [x, y, w, h] of compressed RLEs, both int64."""
+    from pycocotools import mask as coco_mask
+
+    if not rles:
+        return np.zeros(0, np.int64), np.zeros((0, 4), np.int64)
+    return (
+        np.asarray(coco_mask.area(list(rles)), dtype=np.int64),
+        np.rint(coco_mask.toBbox(list(rles))).astype(np.int64).reshape(-1, 4),
+    )
+
+
+def extent(mask: np.ndarray) -> tuple[int, int, int, int]:
+    """The tight box [x, y, w, h] of a mask in whole pixels; (0, 0, 0, 0) where it is empty."""
+    mask = np.asarray(mask) != 0
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not len(rows):
+        return (0, 0, 0, 0)
+    return (
+        int(columns[0]),
+        int(rows[0]),
+        int(columns[-1] - columns[0] + 1),
+        int(rows[-1] - rows[0] + 1),
+    )
+
+
+def polygons(mask: np.ndarray) -> list[list[int]] | None:
+    """The outline of a mask along its pixels' edges, or None where polygons cannot say it.
+
+    Parameters
+    ----------
+    mask : (H, W) bool
+
+    Returns
+    -------
+    list of [x0, y0, x1, y1, ...] or None
+        One polygon per 8-connected part, each of at least four corners. None for an empty mask, one with holes, and
+        one whose polygons decode to an IoU under ``MIN_POLYGON_IOU``: keep the RLE for these.
+    """
+    import cv2
+
+    mask = np.asarray(mask) != 0
+    x, y, w, h = extent(mask)
+    if w == 0:
+        return None
+    # Contours run through pixel centres, which would lose half a pixel on every side. Each pixel is made four, so that
+    # a contour visits the quarter next to each corner, and the quarter tells which corner is meant.
+    double = mask[y : y + h, x : x + w].astype(np.uint8).repeat(2, axis=0).repeat(2, axis=1)
+    contours, hierarchy = cv2.findContours(double, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    if (hierarchy[0, :, 3] >= 0).any():
+        return None
+    parts = []
+    for contour in contours:
+        corners = _corners((contour[:, 0, :].astype(np.int64) + 1) // 2) + np.array([x, y])
+        if len(corners) >= 4:
+            parts.append(corners.ravel().tolist())
+    # OpenCV lists parts from the bottom up; top-left first is easier to read and to compare.
+    parts.sort(key=lambda part: (min(part[1::2]), min(part[0::2])))
+    if not parts or _iou(decode(parts, *mask.shape), mask) < MIN_POLYGON_IOU:
+        return None
+    return parts
+
+
+def _corners(points: np.ndarray) -> np.ndarray:
+    """A closed chain of points (n, 2) without repeated ones and without those inside a straight edge."""
+    points = points[(points != np.roll(points, 1, axis=0)).any(axis=1)]
+    before, after = points - np.roll(points, 1, axis=0), np.roll(points, -1, axis=0) - points
+    turns = before[:, 0] * after[:, 1] - before[:, 1] * after[:, 0] != 0
+    back = (before * after).sum(axis=1) < 0
+    return points[turns | back]
+
+
+def _iou(a: np.ndarray, b: np.ndarray) -> float:
+    return float(np.count_nonzero(a & b) / max(np.count_nonzero(a | b), 1))
+
+
+def _text(rle: Mapping[str, Any]) -> Rle:
+    """pycocotools gives bytes, which JSON cannot hold."""
+    counts = rle["counts"]
+    return {
+        "size": [int(v) for v in rle["size"]],
+        "counts": counts.decode("ascii") if isinstance(counts, bytes) else counts,
+    }

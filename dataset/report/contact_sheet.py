@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One picture that shows a dataset: a grid of its images with boxes, translucent masks and class names drawn in."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import masks
+
+MAX_IMAGES = 24
+TILE_WIDTH = 400
+GAP = 10
+HEADER = 64
+PAPER = (24, 26, 30)
+INK = (236, 238, 242)
+
+# Okabe-Ito's colours, told apart by colour-blind readers too, from the most to the least vivid. RGB.
+COLORS = (
+    (255, 159, 28),
+    (76, 186, 255),
+    (0, 200, 140),
+    (250, 110, 190),
+    (245, 228, 66),
+    (235, 90, 50),
+    (110, 120, 255),
+    (200, 200, 205),
+)
+
+
+def contact_sheet(
+    coco: Mapping[str, Any], read: Callable[[Mapping[str, Any]], np.ndarray], *, title: str = "Twinset"
+) -> np.ndarray | None:
+    """Draw up to 24 images of a dataset, evenly spread over it.
+
+    Parameters
+    ----------
+    coco : mapping
+        A COCO dataset with RLE or polygon segmentations.
+    read : callable
+        Gives the image (H, W, 3) uint8 RGB of an entry of ``images``.
+    title : str
+        First words of the header.
+
+    Returns
+    -------
+    (H, W, 3) uint8 RGB or None
+        None for a dataset without images.
+    """
+    images = coco["images"]
+    if not images:
+        return None
+    picks = np.unique(np.linspace(0, len(images) - 1, min(len(images), MAX_IMAGES)).round().astype(int))
+    columns = _columns(len(picks))
+    chosen = [images[i] for i in picks]
+    # All tiles have the shape of the first image; others are fitted into it.
+    tile_height = max(1, round(TILE_WIDTH * chosen[0]["height"] / chosen[0]["width"]))
+    rows = math.ceil(len(chosen) / columns)
+    sheet = np.empty((HEADER + rows * (tile_height + GAP) + GAP, GAP + columns * (TILE_WIDTH + GAP), 3), np.uint8)
+    sheet[:] = PAPER
+    color_of = {c["id"]: COLORS[i % len(COLORS)] for i, c in enumerate(coco["categories"])}
+    name_of = {c["id"]: c["name"] for c in coco["categories"]}
+    by_image: dict[int, list[Mapping[str, Any]]] = {}
+    for annotation in coco["annotations"]:
+        by_image.setdefault(annotation["image_id"], []).append(annotation)
+    for index, image in enumerate(chosen):
+        tile = _tile(read(image), by_image.get(image["id"], []), color_of, name_of, tile_height)
+        top = HEADER + (index // columns) * (tile_height + GAP)
+        left = GAP + (index % columns) * (TILE_WIDTH + GAP)
+        sheet[top : top + tile_height, left : left + TILE_WIDTH] = tile
+    _header(sheet, coco, color_of, title)
+    return sheet
+
+
+def _columns(count: int) -> int:
+    """Columns of a grid that is a little wider than high and leaves few holes."""
+    wish = max(1, min(6, math.ceil(math.sqrt(count * 1.2))))
+    return min(range(max(1, wish - 1), wish + 1), key=lambda c: (-count % c, wish - c))
+
+
+def _tile(
+    image: np.ndarray,
+    annotations: Sequence[Mapping[str, Any]],
+    color_of: Mapping[int, tuple[int, int, int]],
+    name_of: Mapping[int, str],
+    tile_height: int,
+) -> np.ndarray:
+    import cv2
+
+    height, width = image.shape[:2]
+    scale = min(TILE_WIDTH / width, tile_height / height)
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    picture = cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
+    boxes = []
+    # Large ones first, so that small ones in front of them stay visible.
+    for annotation in sorted(annotations, key=lambda a: -a["area"]):
+        color = color_of[annotation["category_id"]]
+        if annotation.get("segmentation"):
+            mask = masks.decode(annotation["segmentation"], height, width).astype(np.float32)
+            _tint(picture, cv2.resize(mask, size, interpolation=cv2.INTER_AREA), color)
+        x, y, w, h = annotation["bbox"]
+        corners = [round(v * scale) for v in (x, y, x + w, y + h)]
+        boxes.append((corners, color, name_of[annotation["category_id"]]))
+    for (x0, y0, x1, y1), color, _ in boxes:
+        cv2.rectangle(picture, (x0, y0), (max(x1 - 1, x0), max(y1 - 1, y0)), color, 1)
+    taken: list[tuple[int, int, int, int]] = []
+    for corners, color, name in boxes:
+        _label(picture, corners, color, name, taken)
+    tile = np.empty((tile_height, TILE_WIDTH, 3), np.uint8)
+    tile[:] = PAPER
+    top, left = (tile_height - size[1]) // 2, (TILE_WIDTH - size[0]) // 2
+    tile[top : top + size[1], left : left + size[0]] = picture
+    return tile
+
+
+def _tint(picture: np.ndarray, mask: np.ndarray, color: Sequence[int]) -> None:
+    """Lay a colour over a mask (soft-edged, 0 to 1), and a stronger line along its edge."""
+    import cv2
+
+    solid = (mask > 0.5).astype(np.uint8)
+    padded = cv2.copyMakeBorder(solid, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=[0.0])
+    edge = solid - cv2.erode(padded, np.ones((3, 3), np.uint8))[1:-1, 1:-1]
+    alpha = np.maximum(mask * 0.35, edge * 0.8)[..., None]
+    picture[:] = np.rint(picture * (1 - alpha) + np.asarray(color) * alpha).astype(np.uint8)
+
+
+def _label(
+    picture: np.ndarray,
+    corners: Sequence[int],
+    color: Sequence[int],
+    name: str,
+    taken: list[tuple[int, int, int, int]],
+) -> None:
+    """A name tag at a corner of a box where no other tag is; left out where the box's every corner is taken."""
+    stamp = _text(name, 13)
+    h, w = stamp.shape[0] + 4, stamp.shape[1] + 8
+    x0, y0, x1, y1 = corners
+    height, width = picture.shape[:2]
+    if h > height or w > width:
+        return
+    for x, y in ((x0, y0 - h), (x0, y1), (x1 - w, y0 - h), (x1 - w, y1), (x0, y0), (x0, y1 - h)):
+        x, y = min(max(x, 0), width - w), min(max(y, 0), height - h)
+        if any(x < a + c and a < x + w and y < b + d and b < y + h for a, b, c, d in taken):
+            continue
+        taken.append((x, y, w, h))
+        picture[y : y + h, x : x + w] = color
+        _stamp(picture, stamp, x + 4, y + 2, (16, 16, 18))
+        return
+
+
+def _header(
+    sheet: np.ndarray, coco: Mapping[str, Any], color_of: Mapping[int, tuple[int, int, int]], title: str
+) -> None:
+    counts: dict[int, int] = {}
+    for annotation in coco["annotations"]:
+        counts[annotation["category_id"]] = counts.get(annotation["category_id"], 0) + 1
+    words = f"{title}   {len(coco['images'])} images   {len(coco['annotations'])} boxes"
+    parts = [(words, INK)]
+    parts += [(f"{c['name']} {counts.get(c['id'], 0)}", color_of[c["id"]]) for c in coco["categories"]]
+    x = GAP
+    for text, color in parts:
+        stamp = _text(text, 20)
+        if x + stamp.shape[1] > sheet.shape[1] - GAP:
+            break
+        _stamp(sheet, stamp, x, (HEADER - stamp.shape[0]) // 2, color)
+        x += stamp.shape[1] + 28
+
+
+def _text(text: str, height: int) -> np.ndarray:
+    """Text as coverage (h, w) in [0, 1], drawn large and shrunk: OpenCV's thin letters are rough at small sizes."""
+    import cv2
+
+    factor, font = 4, cv2.FONT_HERSHEY_SIMPLEX
+    thickness = max(2, round(height * factor / 11))
+    size = cv2.getFontScaleFromHeight(font, round(height * factor * 0.68), thickness)
+    (w, h), base = cv2.getTextSize(text, font, size, thickness)
+    canvas = np.zeros((h + base + 2 * thickness, w + 2 * thickness), np.uint8)
+    cv2.putText(canvas, text, (thickness, h + thickness), font, size, (255.0,), thickness, cv2.LINE_AA)
+    shrunk = cv2.resize(
+        canvas, (max(1, canvas.shape[1] // factor), max(1, canvas.shape[0] // factor)), interpolation=cv2.INTER_AREA
+    )
+    return shrunk.astype(np.float32) / 255.0
+
+
+def _stamp(picture: np.ndarray, coverage: np.ndarray, x: int, y: int, color: Sequence[int]) -> None:
+    """Put text on a picture, cut at its borders."""
+    h, w = min(coverage.shape[0], picture.shape[0] - y), min(coverage.shape[1], picture.shape[1] - x)
+    if h <= 0 or w <= 0:
+        return
+    alpha = coverage[:h, :w, None]
+    area = picture[y : y + h, x : x + w]
+    area[:] = np.rint(area * (1 - alpha) + np.asarray(color) * alpha).astype(np.uint8)

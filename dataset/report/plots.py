@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Pictures of statistics: real against synthetic histograms, and a mixture on the real boxes behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+REAL, SYNTH, BASELINE, INK = "#b8bfc9", "#d1495b", "#5b7db1", "#2b2f36"
+PARTS = ("#2e7d9a", "#e08e45", "#6a994e", "#8e6bbf", "#c05780", "#7f7f4c", "#4f6d7a", "#a65628")
+
+_LABELS = {
+    "sqrt_area": ("Box size", "square root of area / image area"),
+    "area": ("Box area", "area / image area"),
+    "center_x": ("Horizontal position", "box centre / image width"),
+    "center_y": ("Vertical position", "box centre / image height, down"),
+    "log_aspect": ("Aspect", "ln(width / height)"),
+    "boxes_per_image": ("Boxes per image", "count"),
+    "depth": ("Depth", "m"),
+    "visible_share": ("Visible share", "visible / whole pixels"),
+    "truncated_share": ("Truncated share", "pixels outside / whole pixels"),
+    "background_similarity": ("Background similarity", "cosine"),
+}
+
+
+def plot_comparison(
+    columns: Mapping[str, Mapping[str, Any]],
+    path: Path,
+    *,
+    title: str,
+    baseline: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Path:
+    """One PNG with a histogram per column, real against synthetic.
+
+    Parameters
+    ----------
+    columns : mapping
+        Column to ``edges``, ``real``, ``synth``, ``bhattacharyya``, ``floor``, ``n_real`` and ``n_synth``, as a
+        comparison reports them.
+    path : Path
+        Where the picture goes.
+    title : str
+        Headline, such as the class.
+    baseline : mapping, optional
+        The same of another synthetic dataset, drawn as a dashed line where its bins are the same.
+    """
+    across = min(3, len(columns))
+    down = -(-len(columns) // across)
+    figure, axes = _figure(across, down, title)
+    for axis, (name, column) in zip(axes.flat, columns.items(), strict=False):
+        _draw_column(axis, name, column, (baseline or {}).get(name))
+    for axis in axes.flat[len(columns) :]:
+        axis.set_visible(False)
+    handles, labels = axes.flat[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
+    return _save(figure, path)
+
+
+def plot_mixture(areas: np.ndarray, mixture: Any, path: Path, *, title: str) -> Path:
+    """One PNG of a mixture over the histogram of the real areas it was fitted to, on a logarithmic axis.
+
+    Parameters
+    ----------
+    areas : (N,) float
+        Real relative areas in (0, 1].
+    mixture : AreaMixture
+        The fit.
+    path : Path
+        Where the picture goes.
+    title : str
+        Headline.
+    """
+    from matplotlib.ticker import FuncFormatter
+
+    figure, axes = _figure(1, 1, title, size=(7.2, 4.2))
+    axis = axes[0, 0]
+    grid, density = _densities(mixture, float(areas.min()), float(areas.max()))
+    bins = np.linspace(np.log10(grid[0]), np.log10(grid[-1]), 31)
+    share = np.histogram(np.log10(areas), bins)[0] / len(areas) / np.diff(bins)
+    axis.stairs(share, 10**bins, fill=True, color=REAL, label=f"{len(areas)} real boxes")
+    for k, part in enumerate(density.T):
+        weight = float(mixture.weights_[k])
+        axis.plot(grid, part, color=PARTS[k % len(PARTS)], lw=1.4, label=f"component {k + 1}: {weight:.0%}")
+    axis.plot(grid, density.sum(1), color=INK, lw=2, label="mixture")
+    axis.plot(areas, np.zeros(len(areas)), "|", color=INK, ms=9, alpha=0.5, clip_on=False)
+    axis.set_xscale("log")
+    axis.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{100 * v:g} %"))
+    axis.set(xlabel="box area / image area", ylabel="share of boxes per decade", xlim=(grid[0], grid[-1]))
+    axis.set_ylim(bottom=0)
+    axis.legend(frameon=False, fontsize=9)
+    return _save(figure, path)
+
+
+def _densities(mixture: Any, smallest: float, largest: float) -> tuple[np.ndarray, np.ndarray]:
+    """Areas (M,), evenly spaced on the log axis, and each component's share per decade there, (M, K)."""
+    low = max(mixture.low, min(smallest, float(mixture.ppf(np.array(0.002)))) * 0.7, 1e-7)
+    high = min(mixture.high, max(largest, float(mixture.ppf(np.array(0.998)))) * 1.3)
+    grid = np.geomspace(low, max(high, low * 1.01), 600)
+    # Component densities are per unit of the mixture's own scale; the axis counts decades of area. The mass between
+    # grid points, which the cdf knows on any scale, is split among components by their densities.
+    step = np.log10(grid[1] / grid[0])
+    edges = np.append(grid / np.sqrt(grid[1] / grid[0]), grid[-1] * np.sqrt(grid[1] / grid[0]))
+    total = np.diff(mixture.cdf(np.clip(edges, 0.0, 1.0))) / step
+    parts = mixture.component_pdf(grid)
+    total[[0, -1]] = total[[1, -2]]  # the outermost cells are cut in half by the ends of the interval
+    return grid, parts / np.maximum(parts.sum(1, keepdims=True), 1e-300) * total[:, None]
+
+
+def _draw_column(axis: Any, name: str, column: Mapping[str, Any], baseline: Mapping[str, Any] | None) -> None:
+    edges = np.asarray(column["edges"])
+    axis.stairs(column["real"], edges, fill=True, color=REAL, label="real")
+    axis.stairs(column["synth"], edges, color=SYNTH, lw=2, label="synthetic")
+    if baseline is not None and np.allclose(baseline["edges"], edges):
+        axis.stairs(baseline["synth"], edges, color=BASELINE, lw=1.4, ls="--", label="baseline")
+    heading, unit = _LABELS.get(name, (name.replace("_", " ").capitalize(), ""))
+    axis.set_title(heading, loc="left", fontsize=11, color=INK)
+    axis.set(xlabel=unit, xlim=_shown(edges, [column["real"], column["synth"]]))
+    axis.yaxis.set_major_formatter(lambda v, _: f"{v:.0%}")
+    axis.set_ylim(bottom=0)
+    facts = f"distance {column['bhattacharyya']:.3f}\nfloor {column['floor']:.3f}"
+    facts += f"\nn {column['n_real']} / {column['n_synth']}"
+    axis.text(
+        0.97, 0.95, facts, transform=axis.transAxes, ha="right", va="top", fontsize=8.5, color=INK, linespacing=1.4
+    )
+
+
+def _shown(edges: np.ndarray, histograms: Sequence[Sequence[float]]) -> tuple[float, float]:
+    """The bins that hold anything, and one more on each side."""
+    used = np.flatnonzero(np.sum(histograms, axis=0) > 0)
+    first, last = max(used[0] - 1, 0), min(used[-1] + 2, len(edges) - 1)
+    return float(edges[first]), float(edges[last])
+
+
+def _figure(across: int, down: int, title: str, size: tuple[float, float] | None = None) -> tuple[Any, np.ndarray]:
+    # Figure without pyplot: no global state, no display.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=size or (4.2 * across, 2.9 * down + 0.8), dpi=110, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(down, across, squeeze=False)
+    for axis in axes.flat:
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.tick_params(labelsize=9, colors=INK)
+        axis.grid(axis="y", color="#e6e8eb", lw=0.8)
+        axis.set_axisbelow(True)
+    figure.suptitle(title, fontsize=13, color=INK, x=0.01, ha="left")
+    return figure, axes
+
+
+def _save(figure: Any, path: Path) -> Path:
+    # No version or date in the file, so that the same numbers give the same bytes.
+    figure.savefig(path, format="png", metadata={"Software": None})
+    return path
