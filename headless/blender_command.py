@@ -48,4 +48,8 @@ def execute(arguments: list[str]) -> int:
             "Install it there, or use the twinset command of a pip installation.\n"
         )
         return 2
-    return main(arguments)
+    try:
+        main(arguments)
+    except SystemExit as end:  # how a command line ends; Blender wants a number
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    return 0

@@ -30,9 +30,10 @@ def root() -> Path:
 
 @pytest.fixture(scope="session")
 def tracked_copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the files that git tracks, as they are on disk: what a fresh clone would have after a commit."""
+    """A copy of the files that git tracks or would add, as they are on disk: a fresh clone after a commit of all."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     try:
-        listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout.decode()
+        listed = subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout.decode()
     except (OSError, subprocess.CalledProcessError) as error:
         pytest.skip(f"this is no git checkout: {error}")
     copy = tmp_path_factory.mktemp("clone")

@@ -29,6 +29,7 @@ INSTALL_AND_REMOVE = """
     facts["enabled"] = addon_utils.check(name)[1]
     facts["version"] = extension.__version__
     facts["offered"] = command._handle is not None
+    facts["exit codes"] = [command.execute(["--version"]), command.execute(["no-such-command"])]
     facts["a second twinset"] = "twinset" in sys.modules
 
     extension.register()  # Blender never does this twice, but a reload script may
@@ -109,6 +110,7 @@ def test_installs_registers_and_leaves_no_trace(archive: Path, tmp_path: Path) -
         "enabled": True,
         "version": twinset.__version__,
         "offered": True,
+        "exit codes": [0, 2],
         "a second twinset": False,
         "warnings": {},
         "disabled": True,

@@ -118,7 +118,7 @@ def test_imported_packages_are_declared_and_declared_ones_imported(root: Path, t
                     used |= {a.name.split(".")[0] for a in node.names}
                 elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
                     used.add(node.module.split(".")[0])
-    modules = {"opencv-python-headless": "cv2", "scikit-learn": "sklearn", "attrs": "attrs"}
+    modules = {"opencv-python-headless": "cv2", "pillow": "PIL", "scikit-learn": "sklearn"}
     lines = tomllib.loads((root / "pyproject.toml").read_text())["project"]["dependencies"]
     declared = {re.match(r"[A-Za-z0-9_-]+", line)[0] for line in lines}
     declared = {modules.get(name, name) for name in declared}
