@@ -14,7 +14,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 MAX_LINES = 400
-BLENDER_MODULES = {"bpy", "bpy_extras", "bmesh", "mathutils", "gpu", "gpu_extras", "blf", "aud", "freestyle"}
+BLENDER_MODULES = {"bpy", "bpy_extras", "bmesh", "mathutils", "gpu", "gpu_extras", "blf", "addon_utils"}
 MAY_IMPORT_BLENDER = ("blender/", "addon/", "headless/blender_command.py")
 MAY_PRINT = ("headless/", "benchmarks/", "docs/")
 HEAVY = {"bpy", "sklearn", "cv2", "scipy", "matplotlib", "pyarrow", "pycocotools", "OpenEXR", "onnxruntime", "pandas"}
