@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import attrs
+import bpy  # noqa: F401 - with the wheel, mathutils exists only once bpy is loaded
 import numpy as np
 from mathutils.bvhtree import BVHTree
 

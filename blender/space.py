@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Sequence
 from itertools import pairwise
 
 import attrs
+import bpy  # noqa: F401 - with the wheel, mathutils exists only once bpy is loaded
 import numpy as np
 from mathutils import Vector
 from mathutils.bvhtree import BVHTree
