@@ -206,15 +206,16 @@ def plain(instance: Any) -> dict[str, Any]:
     for p in describe(type(instance)):
         value = getattr(instance, p.name)
         if value is not None:
-            out[p.name] = _plain(value)
+            out[p.name] = plain_value(value)
     return out
 
 
-def _plain(value: Any) -> Any:
+def plain_value(value: Any) -> Any:
+    """A value of a parameter as TOML has it: tuples become lists."""
     if isinstance(value, tuple | list):
-        return [_plain(v) for v in value]
+        return [plain_value(v) for v in value]
     if isinstance(value, Mapping):
-        return {k: _plain(v) for k, v in value.items()}
+        return {k: plain_value(v) for k, v in value.items()}
     return value
 
 
@@ -283,13 +284,18 @@ def _type_name(kind: Any) -> str:
         return "a pair [low, high] of floats"
     if origin is tuple:
         args = get_args(kind)
-        count = "a list" if args[-1] is ... else f"{len(args)} values"
-        return f"{count} of {_type_name(args[0]).removeprefix('a ').removeprefix('an ')}"
+        return f"{'a list of' if args[-1] is ... else len(args)} {_plural(args[0])}"
     if origin is list:
-        return f"a list of {_type_name(get_args(kind)[0]).removeprefix('a ').removeprefix('an ')}"
+        return f"a list of {_plural(get_args(kind)[0])}"
     if origin is dict:
         return "a table"
     return {bool: "true or false", int: "an int", float: "a float", str: "a string"}.get(kind, str(kind))
+
+
+def _plural(kind: Any) -> str:
+    return {bool: "booleans", int: "ints", float: "floats", str: "strings"}.get(
+        kind, f"values, each {_type_name(kind)}"
+    )
 
 
 def _capital(text: str) -> str:

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The reference page of recipes, written from the declarations so that it cannot drift from them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from .params import Param, describe, plain_value
+from .plugin import KINDS
+from .registry import Registry, default, summary
+from .settings import LISTS, TABLES, JobSettings, ModelSettings
+from .writing import toml_value
+
+_INTRO = """# Recipe reference
+
+<!-- Written by `twinset schema --markdown > docs/recipe.md`. Change the declarations in the code, not this page. -->
+
+A recipe is one TOML file that says all about a job. Relative paths start at its folder; paths may be glob patterns
+where several files are asked for. Lengths are in metres, angles in degrees, areas and centres in shares of the image.
+A range is written `[low, high]`. Unknown tables and keys are refused; all problems are reported at once, with
+their lines.
+`twinset schema` prints the same as a JSON schema, which editors understand.
+
+The smallest recipe:
+
+```toml
+[scene]
+builtin = "hall"
+
+[[class]]
+name = "chair"
+builtin = "chair"
+```
+"""
+
+_KIND_NOTES = {
+    "placement": "Puts instances on the stage; several run in order. Default: `keep`.",
+    "appearance": "Varies lights, world, materials and background; several run in order. Default: none.",
+    "camera": "Poses the camera; several share the frames by `weight`. Default: `framed` with a target, else `orbit`.",
+    "target": "Learns from the real boxes what frames should show. One at most; it needs `[real]`.",
+    "metric": "Measures metadata. Default: all built-in ones; `metric = []` for none.",
+    "filter": "Accepts or rejects a shot. Default: `min_pixels`; `filter = []` for none.",
+}
+
+
+def recipe_reference(registry: Registry | None = None) -> str:
+    """The page as Markdown; built-in plugins only, for it is the same on every machine."""
+    return "\n".join(_lines(registry or default()))
+
+
+def _lines(registry: Registry) -> Iterator[str]:
+    yield _INTRO
+    yield "## Above the first table\n"
+    yield from _table(describe(JobSettings))
+    for key, cls in TABLES.items():
+        yield f"## [{key}]\n\n{summary(cls)}\n"
+        yield from _table(describe(cls))
+        if key == "scene":
+            yield f"## [[scene.models]]\n\n{summary(ModelSettings)}\n"
+            yield from _table(describe(ModelSettings))
+    for key, cls in LISTS.items():
+        yield f"## [[{key}]]\n\n{summary(cls)}\n"
+        yield from _table(describe(cls))
+    for kind in KINDS:
+        title = "[target]" if kind == "target" else f"[[{kind}]]"
+        yield f'## {title}\n\n{_KIND_NOTES[kind]} Each table names its plugin: `plugin = "id"`.\n'
+        for id in registry.ids(kind, builtin=True):
+            cls = registry.find(kind, id)
+            yield f"### {kind} `{id}`\n\n{summary(cls)}\n"
+            yield from _table(describe(cls))
+
+
+def _table(params: list[Param]) -> Iterator[str]:
+    if not params:
+        yield "No parameters.\n"
+        return
+    yield "| key | value | default | meaning |\n| --- | --- | --- | --- |"
+    for p in params:
+        meaning = _cell(p.doc) + (f" ({p.unit})" if p.unit else "")
+        yield f"| `{p.name}` | {_cell(p.expected())} | {_default(p)} | {meaning} |"
+    yield ""
+
+
+def _default(p: Param) -> str:
+    if p.required:
+        return "required"
+    return "" if p.default is None else f"`{_cell(toml_value(plain_value(p.default)))}`"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Shows the events of a job: a bar with time left, what became of the attempts, and the preview."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+import attrs
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from ..engine.events import Event, Finished, FrameDone, Funnel, Started, Stepped
+from .output import Output
+
+
+class Follower:
+    """Drives a job by its events and keeps count.
+
+    Attributes
+    ----------
+    written : int
+        Frames that are on disk, those of earlier runs included.
+    """
+
+    def __init__(self, output: Output) -> None:
+        self.output = output
+        self.written = 0
+        self.finished: Finished | None = None
+
+    def follow(self, events: Iterable[Event]) -> Finished | None:
+        """Show all events; returns the last one's facts, None where the job had no end."""
+        with Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left:"),
+            TimeRemainingColumn(),
+            console=self.output.err,
+            disable=self.output.json,
+        ) as bar:
+            task = bar.add_task("Opening the scene", total=None)
+            for event in events:
+                if self.output.json:
+                    self.output.line(as_json(event))
+                self._count(event)
+                self._show(event, bar, task)
+        return self.finished
+
+    def _count(self, event: Event) -> None:
+        if isinstance(event, Started):
+            self.written = event.present
+        elif isinstance(event, FrameDone) and event.image is not None and not event.resumed:
+            self.written += 1
+        elif isinstance(event, Finished):
+            self.finished = event
+
+    @staticmethod
+    def _show(event: Event, bar: Progress, task: object) -> None:
+        if isinstance(event, Started):
+            for note in event.notes:
+                bar.console.print(note, markup=False, soft_wrap=True)
+            bar.update(task, description="Rendering", total=event.frames)  # type: ignore[arg-type]
+        elif isinstance(event, Stepped):
+            bar.update(task, description=event.message)  # type: ignore[arg-type]
+        elif isinstance(event, FrameDone):
+            bar.update(task, description="Rendering", completed=event.done, total=event.total)  # type: ignore[arg-type]
+            if event.image is None:
+                text = f"Frame {event.frame} is given up after {event.attempts} attempts."
+                bar.console.print(text, markup=False, soft_wrap=True)
+
+
+def as_json(event: Event) -> dict[str, object]:
+    """An event as one JSON object: its fields, and its name in snake case under ``event``."""
+    name = re.sub(r"(?<!^)(?=[A-Z])", "_", type(event).__name__).lower()
+    return {"event": name} | {f.name: getattr(event, f.name) for f in attrs.fields(type(event))}
+
+
+def funnel_table(funnel: Funnel) -> Table:
+    """What became of the attempts: tried, rejected by reason, accepted."""
+    table = Table(title="Attempts", title_justify="left", show_header=False)
+    table.add_column("what")
+    table.add_column("count", justify="right")
+    table.add_row("tried", str(funnel.tried))
+    for reason, count in sorted(funnel.rejected.items(), key=lambda item: (-item[1], item[0])):
+        table.add_row(f"  rejected: {reason}", str(count))
+    table.add_row("accepted", str(funnel.accepted))
+    if funnel.rejected_after_render:
+        table.add_row("rejected after their full render", str(funnel.rejected_after_render))
+    if funnel.given_up:
+        table.add_row("frames given up", str(funnel.given_up))
+    return table
+
+
+def show_finished(finished: Finished, output: Output) -> None:
+    """The end of a job, in text; its JSON line is the event itself."""
+    if output.json:
+        return
+    lines = [f"{finished.images} images with {finished.annotations} annotations in {finished.out}"]
+    if finished.contact_sheet is not None:
+        lines.append(f"Preview: {finished.contact_sheet}")
+    output.result({}, funnel_table(finished.funnel), *lines)

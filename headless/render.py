@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Commands that render: render, demo, replay, finish."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ..engine.recipe import load_recipe
+from ..engine.settings import Recipe
+from ..engine.stage import Stage
+from .output import JsonOption, Output, output_of
+from .progress import Follower, as_json, show_finished
+
+DEMO = Path(__file__).resolve().parents[1] / "examples" / "demo.toml"
+
+OutOption = Annotated[Path, typer.Option("-o", "--out", help="Output folder; created where it is missing.")]
+ImagesOption = Annotated[int | None, typer.Option("--images", min=1, help="Frames to render, instead of the recipe's.")]
+SeedOption = Annotated[int | None, typer.Option("--seed", min=0, help="Seed, instead of the recipe's.")]
+SamplesOption = Annotated[
+    int | None, typer.Option("--samples", min=1, help="Samples per pixel, instead of the recipe's.")
+]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    app.command()(render)
+    app.command()(demo)
+    app.command()(replay)
+    app.command()(finish)
+
+
+def render(
+    context: typer.Context,
+    recipe: Annotated[Path, typer.Argument(help="The recipe, a TOML file.", show_default=False)],
+    out: OutOption,
+    images: ImagesOption = None,
+    seed: SeedOption = None,
+    frames: Annotated[
+        str, typer.Option("--frames", metavar="A-B", help="Only frames A to B, both included: a share of the job.")
+    ] = "",
+    samples: SamplesOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Render the dataset of a recipe. Frames that are there already are kept, so a stopped job goes on."""
+    chosen = parse_frames(frames)
+    loaded = load_recipe(recipe, _overrides(images=images, seed=seed, samples=samples))
+    run_job(loaded, out, _within(chosen, loaded.images), output_of(context))
+
+
+def demo(
+    context: typer.Context,
+    out: OutOption,
+    images: ImagesOption = None,
+    seed: SeedOption = None,
+    samples: SamplesOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Render the embedded demo dataset; needs no file from anywhere."""
+    loaded = load_recipe(DEMO, _overrides(images=images, seed=seed, samples=samples))
+    run_job(loaded, out, None, output_of(context))
+
+
+def replay(
+    context: typer.Context,
+    out: Annotated[Path, typer.Argument(help="Output folder of an earlier render.", show_default=False)],
+    frame: Annotated[int, typer.Argument(min=0, help="Index of the frame.", show_default=False)],
+    json: JsonOption = False,
+) -> None:
+    """Render one frame of an earlier job once more, from its record."""
+    from ..dataset.job import open_job
+
+    output = output_of(context)
+    with output.err.status(f"Rendering frame {frame}"):
+        path = open_job(out, open_stage).replay(frame)
+    output.result({"frame": frame, "image": path}, str(path))
+
+
+def finish(
+    context: typer.Context,
+    out: Annotated[Path, typer.Argument(help="Output folder of an earlier render.", show_default=False)],
+    json: JsonOption = False,
+) -> None:
+    """Write annotations and previews anew from the frames that are there, for example after merging folders."""
+    from ..dataset.job import open_job
+
+    output = output_of(context)
+    finished = open_job(out, open_stage).finish()
+    if output.json:
+        output.line(as_json(finished))
+    show_finished(finished, output)
+
+
+def run_job(recipe: Recipe, out: Path, frames: range | None, output: Output) -> None:
+    """Run a job to its end and show it; Ctrl-C ends it with a sentence and exit code 130."""
+    from ..dataset.job import Job
+
+    follower = Follower(output)
+    try:
+        finished = follower.follow(Job(recipe, out, open_stage).run(frames))
+    except KeyboardInterrupt:
+        text = f"Stopped with {follower.written} frames written to {out}. The same command goes on from there."
+        output.say(text)
+        if output.json:
+            output.line({"event": "stopped", "written": follower.written, "out": out})
+        raise typer.Exit(130) from None
+    if finished is not None:
+        show_finished(finished, output)
+
+
+def open_stage(recipe: Recipe) -> Stage:
+    """The stage on Blender, imported only now: commands that fail earlier do so without waiting for it."""
+    try:
+        from ..blender.stage import open_stage as opened
+    except ModuleNotFoundError as error:
+        if error.name != "bpy":
+            raise
+        from ..engine.errors import StageError
+
+        raise StageError(
+            "Blender is missing: this Python has no module 'bpy'. Install it with `pip install bpy`, on a Python that "
+            "it supports, or run inside Blender; `twinset doctor` says more."
+        ) from None
+    return opened(recipe)
+
+
+def parse_frames(text: str) -> range | None:
+    """``A-B``, both included, or one index, as a range; None for an empty text."""
+    if not text:
+        return None
+    match = re.fullmatch(r"(\d+)(?:-(\d+))?", text.strip())
+    if not match:
+        raise typer.BadParameter(f"'{text}' must be A-B, such as 0-31, or one frame.", param_hint="'--frames'")
+    first = int(match[1])
+    last = first if match[2] is None else int(match[2])
+    if last < first:
+        raise typer.BadParameter(f"'{text}' runs backwards; write {last}-{first}.", param_hint="'--frames'")
+    return range(first, last + 1)
+
+
+def _within(frames: range | None, images: int) -> range | None:
+    """The frames asked for that the job has: the last block of a farm may reach beyond its end."""
+    if frames is None:
+        return None
+    if frames.start >= images:
+        text = f"the job has the frames 0 to {images - 1}; {frames.start} is beyond its end."
+        raise typer.BadParameter(text, param_hint="'--frames'")
+    return range(frames.start, min(frames.stop, images))
+
+
+def _overrides(*, images: int | None, seed: int | None, samples: int | None) -> dict[str, Any]:
+    given = {"images": images, "seed": seed, "render.samples": samples}
+    return {key: value for key, value in given.items() if value is not None}

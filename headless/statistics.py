@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Commands that measure datasets, without Blender: fit, compare."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+
+from ..engine.errors import DataError, OutputError
+from .output import JsonOption, output_of
+
+if TYPE_CHECKING:
+    from ..dataset.coco import CocoFile
+
+INSTANCES = Path("annotations") / "instances.json"
+"""Where the COCO file of a rendered dataset lies."""
+
+PlotsOption = Annotated[Path, typer.Option("--plots", help="Folder for the plots.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    app.command()(fit)
+    app.command()(compare)
+
+
+def fit(
+    context: typer.Context,
+    coco: Annotated[Path, typer.Argument(help="COCO file, or the folder of a rendered dataset.", show_default=False)],
+    class_name: Annotated[str, typer.Option("--class", metavar="NAME", help="Category.", show_default=False)],
+    scale: Annotated[str, typer.Option(help="log, sqrt or logit: where components are Gaussian.")] = "log",
+    components: Annotated[int, typer.Option(min=0, help="Number of components; 0 lets the criterion choose.")] = 0,
+    criterion: Annotated[str, typer.Option(help="silhouette or bic.")] = "silhouette",
+    plots: PlotsOption = Path(),
+    json: JsonOption = False,
+) -> None:
+    """Fit the box areas of a class by a Gaussian mixture, print it and plot it."""
+    output = output_of(context)
+    with output.err.status("Fitting"):
+        from ..alignment.comparison import fit_report
+        from ..dataset.report.plots import plot_mixture
+
+        boxes = _read(coco).boxes(class_name)
+        mixture, report = fit_report(boxes, scale=scale, components=components, criterion=criterion)
+        title = f"{class_name}: relative box areas of {coco.name}"
+        path = _plotted(plots, "fit", class_name, partial(plot_mixture, boxes.area, mixture, title=title))
+    table = Table("component", "weight", "area, one std below", "mean", "one std above")
+    for number, part in enumerate(report["components"], 1):
+        areas = [f"{part[key]:.3%}" for key in ("low_area", "mean_area", "high_area")]
+        table.add_row(str(number), f"{part['weight']:.3f}", *areas)
+    lines = [
+        f"{len(boxes)} boxes of '{class_name}' in {coco}; areas are shares of the image.",
+        f"Components: {report['criterion']}.",
+        f"Bhattacharyya distance of the mixture to the boxes: {report['distance']:.4f} "
+        f"(floor, two resamples of the boxes: {report['floor']:.4f}).",
+        f"Plot: {path}",
+    ]
+    output.result({"class": class_name, "plot": path, **report}, lines[0], table, *lines[1:])
+
+
+def compare(
+    context: typer.Context,
+    real: Annotated[Path, typer.Argument(help="COCO file of the real images.", show_default=False)],
+    synth: Annotated[Path, typer.Argument(help="COCO file, or the folder of a rendered dataset.", show_default=False)],
+    class_name: Annotated[str, typer.Option("--class", metavar="NAME", help="One category; default is all.")] = "",
+    plots: PlotsOption = Path(),
+    json: JsonOption = False,
+) -> None:
+    """Compare two datasets: the distance of each metadata column beside its floor, and histogram plots."""
+    output = output_of(context)
+    with output.err.status("Comparing"):
+        from ..alignment.comparison import compare as compare_datasets
+        from ..dataset.report.plots import plot_comparison
+
+        files = [_read(path) for path in (real, synth)]
+        if class_name:
+            for file in files:
+                file.boxes(class_name)  # says which classes there are where this one is not
+        report = compare_datasets(_plain(files[0]), _plain(files[1]), class_name or None)
+        written = {}
+        for name, found in report["classes"].items():
+            draw = partial(plot_comparison, found["columns"], title=f"{name}: {real.name} and {synth.name}")
+            written[name] = _plotted(plots, "compare", name, draw)
+    shown: list[Any] = []
+    for name, found in report["classes"].items():
+        shown += [_comparison_table(f"{name}: {found['n_real']} real, {found['n_synth']} synthetic boxes", found)]
+        if found["main"]:
+            title = f"{name}: the {found['main']['n_synth']} boxes of main instances"
+            shown += [_comparison_table(title, found["main"])]
+        shown += [f"Plot: {written[name]}"]
+    for key, where in (("only_real", "real"), ("only_synth", "synthetic")):
+        if report[key] and not class_name:
+            shown.append(f"Only in the {where} dataset: {', '.join(report[key])}.")
+    output.result({**report, "plots": written}, *shown)
+
+
+def _comparison_table(title: str, found: Mapping[str, Any]) -> Table:
+    table = Table("column", "Bhattacharyya", "floor", "KS", "Wasserstein", title=title, title_justify="left")
+    for name, column in found["columns"].items():
+        table.add_row(name, *(_number(column[key]) for key in ("bhattacharyya", "floor", "ks", "wasserstein")))
+    return table
+
+
+def _number(value: float) -> str:
+    """A distance; two histograms without a common bin are infinitely far apart."""
+    return f"{value:.4f}" if math.isfinite(value) else "no common bin"
+
+
+def _read(path: Path) -> CocoFile:
+    """The COCO file at ``path``, or that of the dataset folder there."""
+    from ..dataset.coco import read_coco
+
+    if path.is_dir():
+        if not (path / INSTANCES).is_file():
+            raise DataError(
+                f"{path} holds no {INSTANCES}. Name a COCO file, or finish it with `twinset finish {path}`."
+            )
+        path = path / INSTANCES
+    return read_coco(path)
+
+
+def _plain(file: CocoFile) -> dict[str, Any]:
+    return {"images": file.images, "annotations": file.annotations, "categories": file.categories}
+
+
+def _plotted(folder: Path, what: str, class_name: str, draw: Callable[[Path], object]) -> Path:
+    """Draw a plot into a folder, which is created where it is missing."""
+    name = re.sub(r"[^\w-]+", "_", class_name)
+    path = folder / f"{what}_{name}.png"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        draw(path)
+    except OSError as error:
+        text = f"The plot {path} cannot be written: {error.strerror}. Name another folder with --plots."
+        raise OutputError(text) from None
+    return path
