@@ -20,10 +20,10 @@ from ..engine.sampler import AFTER_RENDER, Frame, Sampler
 from ..engine.settings import Recipe
 from ..engine.stage import Stage
 from ..engine.writing import dump_recipe
-from .coco import read_coco
+from .coco import CocoFile, categories_for, read_coco
 from .finish import finish
 from .frames import ACCEPTED, GIVEN_UP, FrameStore
-from .record import make_record, write_options
+from .record import make_record
 
 log = logging.getLogger(__name__)
 
@@ -86,7 +86,16 @@ class Job:
 
     def finish(self) -> Finished:
         """Rebuild annotations and previews from the records. Works on any folder that records were copied into."""
-        summary = finish(self.out, **write_options(self.recipe, self._category_source()))
+        recipe = self.recipe
+        names = [settings.name for settings in recipe.classes]
+        summary = finish(
+            self.out,
+            categories=categories_for(names, self._real()),
+            info={"description": "Rendered by Twinset", "version": __version__},
+            polygons=recipe.output.polygons,
+            yolo=recipe.output.yolo,
+            complete=[u.plugin.complete for u in recipe.plugins["metric"] if hasattr(u.plugin, "complete")],
+        )
         return Finished(self.out, summary.images, summary.annotations, funnel_of(self._store), summary.contact_sheet)
 
     def replay(self, frame: int) -> Path:
@@ -161,19 +170,18 @@ class Job:
             self._sampler = Sampler(self.recipe, self._open_stage(self.recipe), real)
         return self._sampler
 
+    def _real(self) -> CocoFile | None:
+        real = self.recipe.real
+        return None if real is None else read_coco(self.recipe.path(real.annotations))
+
     def _real_boxes(self) -> dict[str, Boxes]:
         """Real boxes of the classes that the target is to match, or none without a target."""
         targets = self.recipe.plugins.get("target", ())
-        if not targets or self.recipe.real is None:
+        coco = self._real()
+        if not targets or coco is None:
             return {}
-        coco = read_coco(self.recipe.path(self.recipe.real.annotations))
         names = getattr(targets[0].plugin, "classes", None) or [c.name for c in self.recipe.classes]
         return {name: coco.boxes(name) for name in names}
-
-    def _category_source(self) -> list[dict[str, Any]]:
-        if self.recipe.real is None:
-            return []
-        return read_coco(self.recipe.path(self.recipe.real.annotations)).categories
 
     def _notes(self, sampler: Sampler, real: Mapping[str, Boxes]) -> tuple[str, ...]:
         notes = []

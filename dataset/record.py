@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
@@ -44,32 +44,6 @@ def make_record(frame: Frame, recipe: Recipe) -> dict[str, Any]:
     ]
     record["bystanders"] = [{"id": i.id, "shape": i.asset.name, "matrix": i.matrix.ravel()} for i in frame.bystanders]
     return record
-
-
-def write_options(recipe: Recipe, real_categories: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """What :func:`.finish.finish` needs to know of a recipe."""
-    return {
-        "categories": categories(recipe, real_categories),
-        "polygons": recipe.output.polygons,
-        "yolo": recipe.output.yolo,
-        "complete": [u.plugin.complete for u in recipe.plugins.get("metric", ()) if hasattr(u.plugin, "complete")],
-    }
-
-
-def categories(recipe: Recipe, real: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """COCO categories of the recipe's classes: ids and names of the real file, new ids after its last for others."""
-    known = {c["name"]: c for c in real}
-    after = max((c["id"] for c in real), default=0)
-    out = []
-    for settings in recipe.classes:
-        if settings.name in known:
-            out.append(
-                {k: known[settings.name][k] for k in ("id", "name", "supercategory") if k in known[settings.name]}
-            )
-        else:
-            after += 1
-            out.append({"id": after, "name": settings.name})
-    return sorted(out, key=lambda c: c["id"])
 
 
 def _camera(camera: CameraPose) -> dict[str, Any]:

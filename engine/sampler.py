@@ -15,7 +15,7 @@ from .plugin import Columns, FittedTarget, Rejected, Verdict
 from .reach import aims, put_instances, survey
 from .rng import low_discrepancy, stream
 from .settings import PluginUse, Recipe
-from .stage import CameraPose, Instance, Labels, Shot, Stage
+from .stage import Instance, Labels, Shot, Stage
 
 
 @attrs.frozen(eq=False)
@@ -66,7 +66,14 @@ class Sampler:
         if targets:
             self.target = self._fit(targets[0].plugin, real)
 
-    def frame(self, index: int, shown: Mapping[str, Sequence[float]], *, attempts: range | None = None) -> Frame:
+    def frame(
+        self,
+        index: int,
+        shown: Mapping[str, Sequence[float]],
+        *,
+        attempts: range | None = None,
+        render: bool = True,
+    ) -> Frame:
         """Sample one frame.
 
         Parameters
@@ -77,12 +84,15 @@ class Sampler:
             Class name to the relative box areas that earlier accepted frames of this block have shown.
         attempts : range, optional
             The attempts to make; default is all that the recipe allows. A replay makes the accepted one only.
+        render : bool
+            Without a render the frame ends with its probe: labels and boxes are those of the frame, picture, amodal
+            masks and metrics are left out.
         """
         use = self._camera(index)
         goals = self._goals(index, use, shown)
         rejected: list[str] = []
         for attempt in attempts or range(self.recipe.render.max_attempts):
-            result = self._attempt(index, attempt, use, goals)
+            result = self._attempt(index, attempt, use, goals, render)
             if isinstance(result, str):
                 rejected.append(result)
                 continue
@@ -91,7 +101,7 @@ class Sampler:
         return Frame(index, len(rejected), tuple(rejected), use.id, goals)
 
     def _attempt(
-        self, index: int, attempt: int, use: PluginUse, goals: Goals
+        self, index: int, attempt: int, use: PluginUse, goals: Goals, render: bool
     ) -> str | tuple[Shot, tuple[dict[str, Any], ...], dict[str, Any], tuple[Instance, ...]]:
         """One try: the shot with its rows, or the reason why it was rejected."""
         seed, stage = self.recipe.seed, self.stage
@@ -108,28 +118,24 @@ class Sampler:
         annotatable = tuple(i for i in stage.instances if i.asset.class_name)
         main = self._main(annotatable, labels, goals)
         rows = [_basic_row(i, labels, main) for i in annotatable]
-        verdict = self._early_verdict(annotatable, labels, pose, rows, goals)
+        bystanders = tuple(i for i in stage.instances if not i.asset.class_name)
+        draft = Shot(np.empty((0, 0, 3), np.uint8), labels, annotatable, {}, pose)
+        verdict = self._early_verdict(draft, rows, goals)
         if not verdict.accepted:
             return verdict.reason
+        if not render:
+            self._annotate(rows, verdict)
+            return draft, tuple(rows), {}, bystanders
         shot = stage.shoot(int(stream(seed, index, "render").integers(2**31)))
         columns = self._measure(shot, rows)
         verdict = _judge(self._filters, shot, rows)
         if not verdict.accepted:
             return f"{AFTER_RENDER}{verdict.reason}"
         self._annotate(rows, verdict)
-        bystanders = tuple(i for i in stage.instances if not i.asset.class_name)
         return shot, tuple(rows), columns, bystanders
 
-    def _early_verdict(
-        self,
-        annotatable: tuple[Instance, ...],
-        labels: Labels,
-        pose: CameraPose,
-        rows: list[dict[str, Any]],
-        goals: Goals,
-    ) -> Verdict:
+    def _early_verdict(self, draft: Shot, rows: list[dict[str, Any]], goals: Goals) -> Verdict:
         """All that can be said from the probe, before the render is paid for."""
-        draft = Shot(np.empty((0, 0, 3), np.uint8), labels, annotatable, {}, pose)
         early = [f for f in self._filters if getattr(f, "early", False)]
         verdict = _judge(early, draft, rows)
         if not verdict.accepted:
