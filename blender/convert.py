@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import addon_utils
@@ -47,7 +48,7 @@ def import_model(path: Path, name: str = "") -> bpy.types.Collection:
     objects, collections, scenes = set(bpy.data.objects), set(bpy.data.collections), set(bpy.data.scenes)
     frames = (scene.frame_start, scene.frame_end, scene.render.fps, scene.render.fps_base)
     try:
-        with quiet():
+        with quiet(), _hushed():
             importer(path)
     except (RuntimeError, OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, ImportError) as error:
         # Importers are Python themselves, so a broken file may show as any of these.
@@ -149,6 +150,17 @@ _IMPORTERS: dict[str, Callable[[Path], None]] = {
     ".fbx": _fbx,
     ".blend": _blend,
 }
+
+
+@contextlib.contextmanager
+def _hushed() -> Iterator[None]:
+    """Keep importers that log each of their steps from flooding the log."""
+    before = logging.root.manager.disable
+    logging.disable(max(before, logging.WARNING))
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 def _enable(module: str) -> None:

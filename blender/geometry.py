@@ -151,12 +151,28 @@ def robust_bounds(meshes: Sequence[SceneMesh]) -> tuple[np.ndarray, np.ndarray]:
     return lows[keep].min(0), highs[keep].max(0)
 
 
-def main_cluster(lows: np.ndarray, highs: np.ndarray, *, reach: float = 2.0, backdrop: float = 50.0) -> np.ndarray:
-    """Which boxes (N,) bool make up the scene proper.
+def main_cluster(lows: np.ndarray, highs: np.ndarray) -> np.ndarray:
+    """Which boxes (N,) bool make up the scene proper: the cluster of most boxes, without endless floors and sky domes.
 
-    A cluster grows by every box whose gap to it is at most ``reach`` times its diagonal (and 1 m). The cluster of most
-    boxes counts, the one of larger size where that ties. Of it, up to three boxes that are more than ``backdrop`` times
-    as large as all the others together, such as a sky dome or an endless floor, are left out.
+    Up to three boxes count as backdrop where each is more than 500 m large and 50 times as large as the cluster that
+    the other boxes make.
+    """
+    size = np.linalg.norm(highs - lows, axis=1)
+    order = np.argsort(-size, kind="stable")
+    for k in range(min(3, len(size) - 1), -1, -1):
+        rest = order[k:]
+        keep = np.zeros(len(size), bool)
+        keep[rest] = _largest_cluster(lows[rest], highs[rest])
+        extent = np.linalg.norm(highs[keep].max(0) - lows[keep].min(0))
+        if k and size[order[k - 1]] > max(50 * extent, 500.0):
+            break
+    return keep
+
+
+def _largest_cluster(lows: np.ndarray, highs: np.ndarray) -> np.ndarray:
+    """The cluster (N,) bool of most boxes, of the larger ones where that ties.
+
+    A cluster grows by every box whose gap to it is at most 1 m and twice its diagonal.
     """
     size = np.linalg.norm(highs - lows, axis=1)
     label = np.full(len(lows), -1)
@@ -167,21 +183,14 @@ def main_cluster(lows: np.ndarray, highs: np.ndarray, *, reach: float = 2.0, bac
         low, high = lows[seed], highs[seed]
         while True:
             gap = np.maximum(np.maximum(lows - high, low - highs), 0.0).max(1)
-            near = (label < 0) & (gap <= reach * np.linalg.norm(high - low) + 1.0)
+            near = (label < 0) & (gap <= 2.0 * np.linalg.norm(high - low) + 1.0)
             if not near.any():
                 break
             label[near] = seed
             low, high = np.minimum(low, lows[near].min(0)), np.maximum(high, highs[near].max(0))
     seeds, counts = np.unique(label, return_counts=True)
     best = max(zip(seeds, counts, strict=True), key=lambda item: (item[1], size[label == item[0]].sum()))[0]
-    keep = label == best
-    order = np.flatnonzero(keep)[np.argsort(-size[keep], kind="stable")]
-    for k in range(min(3, len(order) - 1), 0, -1):
-        rest = order[k:]
-        if size[order[k - 1]] > backdrop * np.linalg.norm(highs[rest].max(0) - lows[rest].min(0)):
-            keep[order[:k]] = False
-            break
-    return keep
+    return label == best
 
 
 @attrs.frozen(eq=False)

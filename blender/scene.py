@@ -132,6 +132,7 @@ def add_default_light(scene: bpy.types.Scene) -> bool:
     bool
         Whether light was added.
     """
+    depsgraph = evaluate(scene)
     if _has_light(scene):
         return False
     world = bpy.data.worlds.new("Twinset sky")
@@ -140,25 +141,23 @@ def add_default_light(scene: bpy.types.Scene) -> bool:
     background.inputs["Color"].default_value = (1.0, 1.0, 1.0, 1.0)
     background.inputs["Strength"].default_value = 0.8
     scene.world = world
-    depsgraph = evaluate(scene)
-    boxes = [_world_box(o) for o in scene.objects if o.type == "MESH" and not o.hide_render and o.bound_box]
+    boxes = [_world_box(o) for o in scene.objects if o.type == "MESH" and not o.hide_render]
     closed = False
     if boxes:
         lows, highs = (np.array(side) for side in zip(*boxes, strict=True))
         keep = main_cluster(lows, highs)
         low, high = lows[keep].min(0), highs[keep].max(0)
-        middle = (low + high) / 2
-        eye = (middle[0], middle[1], low[2] + min(1.5, 0.5 * (high[2] - low[2])))
-        closed, hit, *_ = scene.ray_cast(depsgraph, eye, (0.0, 0.0, 1.0))
-        if closed:
+        ceiling = _ceiling(scene, depsgraph, low, high)
+        closed = ceiling is not None
+        if ceiling is not None:
             width, depth = np.clip(0.5 * (high - low)[:2], 0.1, 20.0)
             panel = bpy.data.lights.new("Twinset panel", "AREA")
             panel.shape = "RECTANGLE"
             panel.size, panel.size_y = float(width), float(depth)
-            # About 60 W of radiant flux per 4 m² of panel light a white room like a bright lamp does.
+            # 15 W of radiant flux per square metre light a white room like a bright lamp does.
             panel.energy = 15.0 * float(width * depth) + 30.0
             holder = bpy.data.objects.new("Twinset panel", panel)
-            holder.location = (hit[0], hit[1], hit[2] - 0.03 * (high[2] - low[2]))
+            holder.location = ((low[0] + high[0]) / 2, (low[1] + high[1]) / 2, ceiling - 0.03 * (high[2] - low[2]))
             holder.visible_camera = False
             scene.collection.objects.link(holder)
     log.warning("The scene has no light: added a grey sky%s.", " and a panel under the ceiling" if closed else "")
@@ -234,6 +233,19 @@ def _hide(scene: bpy.types.Scene, patterns: Sequence[str]) -> None:
         for o in found:
             for part in (o, *o.children_recursive):
                 part.hide_render = part.hide_viewport = True
+
+
+def _ceiling(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph, low: np.ndarray, high: np.ndarray) -> float | None:
+    """Height of the lowest ceiling over the scene's middle; None where most rays upwards meet nothing."""
+    eye = (low[2] + high[2]) / 2
+    heights = []
+    steps = np.linspace(0.2, 0.8, 5)
+    for x in low[0] + steps * (high[0] - low[0]):
+        for y in low[1] + steps * (high[1] - low[1]):
+            hit, where, *_ = scene.ray_cast(depsgraph, (x, y, eye), (0.0, 0.0, 1.0))
+            if hit and where[2] > eye + 1e-3:
+                heights.append(where[2])
+    return min(heights) if len(heights) > 0.6 * len(steps) ** 2 else None
 
 
 def _has_light(scene: bpy.types.Scene) -> bool:
