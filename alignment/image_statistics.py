@@ -13,11 +13,11 @@ _BLUR_WIDTH = 9
 
 
 def grey(image: np.ndarray) -> np.ndarray:
-    """Luma (H, W) uint8 of an (H, W, 3) uint8 RGB picture, by the weights of ITU-R BT.601 in 14-bit fixed point."""
+    """Luma (H, W) uint8 of an (H, W, 3) uint8 RGB picture, by the weights of ITU-R BT.601 in 15-bit fixed point."""
     # Typed arrays, not typed scalars: NumPy 1 lets an array's type win over a scalar's, and would overflow.
     red, green, blue = (image[..., c].astype(np.uint32) for c in range(3))
-    total = red * 4899 + green * 9617 + blue * 1868 + (1 << 13)
-    return (total >> 14).astype(np.uint8)
+    total = red * 9798 + green * 19235 + blue * 3735 + (1 << 14)
+    return (total >> 15).astype(np.uint8)
 
 
 def statistics(luma: np.ndarray) -> dict[str, float]:

@@ -65,27 +65,34 @@ class Lights:
 
 
 def blackbody(temperature: float) -> tuple[float, float, float]:
-    """Linear sRGB of a black body, scaled to luminance 1 so that it tints without brightening.
+    """Colour of a black body beside one of 6500 K, in linear RGB.
 
     Parameters
     ----------
     temperature : float
-        Kelvin, in [1667, 25000]. About 6500 K is white.
+        Kelvin, in [1667, 25000].
 
-    Notes
-    -----
-    Chromaticity by the cubic approximation of the Planckian locus [Kim et al., US patent 7024034, 2002].
+    Returns
+    -------
+    tuple of float
+        Scaled to luminance 1, so that it tints without brightening; (1, 1, 1) at 6500 K.
     """
-    x, y = planckian_chromaticity(temperature)
-    rgb = _XYZ_TO_LINEAR_SRGB @ np.array([x / y, 1.0, (1.0 - x - y) / y])
-    # Below 1,900 K blue is outside the gamut.
-    rgb = np.maximum(rgb, 0.0)
+    rgb = _linear_rgb(temperature) / _linear_rgb(6500.0)
     rgb /= rgb @ np.array([0.2126, 0.7152, 0.0722])
-    return tuple(rgb.tolist())
+    return float(rgb[0]), float(rgb[1]), float(rgb[2])
+
+
+def _linear_rgb(temperature: float) -> np.ndarray:
+    x, y = planckian_chromaticity(temperature)
+    # Below 1,900 K blue is outside the gamut.
+    return np.maximum(_XYZ_TO_LINEAR_SRGB @ np.array([x / y, 1.0, (1.0 - x - y) / y]), 0.0)
 
 
 def planckian_chromaticity(temperature: float) -> tuple[float, float]:
-    """CIE 1931 (x, y) of a black body at ``temperature`` kelvin in [1667, 25000]; see :func:`blackbody`."""
+    """CIE 1931 (x, y) of a black body at ``temperature`` kelvin in [1667, 25000].
+
+    The cubic approximation of the Planckian locus [Kim et al., US patent 7024034, 2002].
+    """
     t = 1e3 / temperature
     if temperature <= 4000.0:
         x = -0.2661239 * t**3 - 0.2343589 * t**2 + 0.8776956 * t + 0.179910

@@ -26,18 +26,22 @@ class MinPixels:
         doc="What becomes of an instance below: it stays in the picture unannotated, or the frame is rejected",
     )
 
+    early = True
+    """Ids are enough for it, so the engine asks it before it pays for the render, too."""
+
     def judge(self, shot: Shot, rows: Sequence[Mapping[str, Any]]) -> Verdict:
         """An instance without any visible pixel is not in the picture, so it never rejects a frame."""
         counts, _ = extents(shot.labels.ids, [instance.id for instance in shot.instances])
-        dropped = set()
+        dropped: dict[int, str] = {}
         for instance, count in zip(shot.instances, counts.tolist(), strict=True):
             reason = self._complaint(shot, instance.id, count)
             if not reason:
                 continue
             if self.action == "reject frame" and count:
                 return Verdict(False, reason)
-            dropped.add(instance.id)
-        return Verdict(True, unannotated=frozenset(dropped))
+            dropped[instance.id] = reason
+        # The first reason stands for all where several differ: a verdict has one.
+        return Verdict(True, next(iter(dropped.values()), ""), frozenset(dropped))
 
     def _complaint(self, shot: Shot, id: int, count: int) -> str:
         if count < self.pixels:
