@@ -167,10 +167,7 @@ def _yaml_names(text: str) -> list[str]:
     inline = re.sub(r"\s+#.*$", "", match[1]).strip()
     rest = text[match.end() :]
     if inline.startswith(("[", "{")):
-        close = "]" if inline[0] == "[" else "}"
-        body = (match[1] + rest).split(close)[0].strip()[1:]
-        items = re.findall(r"""(?:\d+\s*:\s*)?("(?:[^"\\]|\\.)*"|'(?:[^']|'')*'|[^,\n]+)""", body)
-        return [_scalar(item) for item in items if item.strip()]
+        return _flow_items(inline[0] + match[1].split(inline[0], 1)[1] + rest)
     names = []
     for line in rest.splitlines():
         if not line.strip() or line.lstrip().startswith("#"):
@@ -180,6 +177,21 @@ def _yaml_names(text: str) -> list[str]:
             break
         names.append(_scalar(entry[1]))
     return names
+
+
+def _flow_items(text: str) -> list[str]:
+    """The values of a flow list or mapping, which may go over several lines; ends at its closing bracket."""
+    text = re.sub(r"(?m)(^|\s)#.*$", "", text)
+    quoted_or_plain = r"""("(?:[^"\\]|\\.)*"|'(?:[^']|'')*'|[^,\]}\s][^,\]}\n]*)"""
+    token = re.compile(rf"\s*(?:\d+\s*:\s*)?{quoted_or_plain}\s*(.?)")
+    items = []
+    position = 1
+    while match := token.match(text, position):
+        items.append(_scalar(match[1]))
+        if match[2] != ",":
+            break
+        position = match.end()
+    return items
 
 
 def _scalar(text: str) -> str:

@@ -14,6 +14,8 @@ from .. import masks
 MAX_IMAGES = 24
 TILE_WIDTH = 400
 GAP = 10
+SMALL_BOX = 1200
+"""Square pixels of a tile; about twice a name tag."""
 HEADER = 64
 PAPER = (24, 26, 30)
 INK = (236, 238, 242)
@@ -59,7 +61,7 @@ def contact_sheet(
     # All tiles have the shape of the first image; others are fitted into it.
     tile_height = max(1, round(TILE_WIDTH * chosen[0]["height"] / chosen[0]["width"]))
     rows = math.ceil(len(chosen) / columns)
-    sheet = np.empty((HEADER + rows * (tile_height + GAP) + GAP, GAP + columns * (TILE_WIDTH + GAP), 3), np.uint8)
+    sheet = np.empty((HEADER + rows * (tile_height + GAP), GAP + columns * (TILE_WIDTH + GAP), 3), np.uint8)
     sheet[:] = PAPER
     color_of = {c["id"]: COLORS[i % len(COLORS)] for i, c in enumerate(coco["categories"])}
     name_of = {c["id"]: c["name"] for c in coco["categories"]}
@@ -106,7 +108,8 @@ def _tile(
         boxes.append((corners, color, name_of[annotation["category_id"]]))
     for (x0, y0, x1, y1), color, _ in boxes:
         cv2.rectangle(picture, (x0, y0), (max(x1 - 1, x0), max(y1 - 1, y0)), color, 1)
-    taken: list[tuple[int, int, int, int]] = []
+    # Tags would hide small boxes altogether, so these count as taken.
+    taken = [(x0, y0, x1 - x0, y1 - y0) for (x0, y0, x1, y1), _, _ in boxes if (x1 - x0) * (y1 - y0) < SMALL_BOX]
     for corners, color, name in boxes:
         _label(picture, corners, color, name, taken)
     tile = np.empty((tile_height, TILE_WIDTH, 3), np.uint8)
