@@ -99,8 +99,10 @@ class AreaMixture:
 
     def cdf(self, area: np.ndarray) -> np.ndarray:
         """Share of boxes not larger than ``area`` (any shape)."""
+        return self._cdf(area, *self._raw_cdf(np.array([self.low, self.high])))
+
+    def _cdf(self, area: np.ndarray, start: float, end: float) -> np.ndarray:
         a = np.clip(np.asarray(area, dtype=float), self.low, self.high)
-        start, end = self._raw_cdf(np.array([self.low, self.high]))
         if end - start < 1e-12:
             # Next to nothing of the mixture lies here: all areas of the interval are as good as each other.
             return (a - self.low) / (self.high - self.low)
@@ -116,9 +118,10 @@ class AreaMixture:
             (self.means_ + _REACH * std).max(),
         )
         low, high = np.full(u.shape, ends[0]), np.full(u.shape, ends[1])
-        for _ in range(64):  # bisection to the last bit; cdf never falls
+        limits = self._raw_cdf(np.array([self.low, self.high]))
+        for _ in range(48):  # bisection to 1e-13 of the interval; cdf never falls
             middle = 0.5 * (low + high)
-            below = self.cdf(from_scale(middle, self.scale)) < u
+            below = self._cdf(from_scale(middle, self.scale), *limits) < u
             low, high = np.where(below, middle, low), np.where(below, high, middle)
         return np.clip(from_scale(high, self.scale), max(self.low, _TINY), self.high)
 
@@ -312,4 +315,6 @@ def _fit_one(
         return None
     order = np.argsort(model.means_[:, 0])
     parts = (model.weights_[order], model.means_[order, 0], model.covariances_[order, 0, 0])
-    return parts, {"silhouette": float(silhouette_score(X, labels)), "bic": float(model.bic(X))}
+    # Where every box is its own cluster, a silhouette says nothing.
+    silhouette = float(silhouette_score(X, labels)) if n < len(x) else None
+    return parts, {"silhouette": silhouette, "bic": float(model.bic(X))}

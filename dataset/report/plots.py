@@ -13,8 +13,8 @@ REAL, SYNTH, BASELINE, INK = "#b8bfc9", "#d1495b", "#5b7db1", "#2b2f36"
 PARTS = ("#2e7d9a", "#e08e45", "#6a994e", "#8e6bbf", "#c05780", "#7f7f4c", "#4f6d7a", "#a65628")
 
 _LABELS = {
-    "sqrt_area": ("Box size", "square root of area / image area"),
-    "area": ("Box area", "area / image area"),
+    "sqrt_area": ("Box size", "√(box area / image area)"),
+    "area": ("Box area", "box area / image area"),
     "center_x": ("Horizontal position", "box centre / image width"),
     "center_y": ("Vertical position", "box centre / image height, down"),
     "log_aspect": ("Aspect", "ln(width / height)"),
@@ -78,7 +78,7 @@ def plot_mixture(areas: np.ndarray, mixture: Any, path: Path, *, title: str) -> 
     figure, axes = _figure(1, 1, title, size=(7.2, 4.2))
     axis = axes[0, 0]
     grid, density = _densities(mixture, float(areas.min()), float(areas.max()))
-    bins = np.linspace(np.log10(grid[0]), np.log10(grid[-1]), 31)
+    bins = np.linspace(np.log10(grid[0]), np.log10(grid[-1]), 22)
     share = np.histogram(np.log10(areas), bins)[0] / len(areas) / np.diff(bins)
     axis.stairs(share, 10**bins, fill=True, color=REAL, label=f"{len(areas)} real boxes")
     for k, part in enumerate(density.T):
@@ -111,20 +111,17 @@ def _densities(mixture: Any, smallest: float, largest: float) -> tuple[np.ndarra
 
 def _draw_column(axis: Any, name: str, column: Mapping[str, Any], baseline: Mapping[str, Any] | None) -> None:
     edges = np.asarray(column["edges"])
-    axis.stairs(column["real"], edges, fill=True, color=REAL, label="real")
-    axis.stairs(column["synth"], edges, color=SYNTH, lw=2, label="synthetic")
+    axis.stairs(column["real"], edges, fill=True, color=REAL, label=f"real, n = {column['n_real']}")
+    axis.stairs(column["synth"], edges, color=SYNTH, lw=2, label=f"synthetic, n = {column['n_synth']}")
     if baseline is not None and np.allclose(baseline["edges"], edges):
         axis.stairs(baseline["synth"], edges, color=BASELINE, lw=1.4, ls="--", label="baseline")
     heading, unit = _LABELS.get(name, (name.replace("_", " ").capitalize(), ""))
     axis.set_title(heading, loc="left", fontsize=11, color=INK)
     axis.set(xlabel=unit, xlim=_shown(edges, [column["real"], column["synth"]]))
-    axis.yaxis.set_major_formatter(lambda v, _: f"{v:.0%}")
+    axis.yaxis.set_major_formatter(lambda v, _: f"{100 * v:g} %")
     axis.set_ylim(bottom=0)
-    facts = f"distance {column['bhattacharyya']:.3f}\nfloor {column['floor']:.3f}"
-    facts += f"\nn {column['n_real']} / {column['n_synth']}"
-    axis.text(
-        0.97, 0.95, facts, transform=axis.transAxes, ha="right", va="top", fontsize=8.5, color=INK, linespacing=1.4
-    )
+    facts = f"distance {column['bhattacharyya']:.3f} · floor {column['floor']:.3f}"
+    axis.set_title(facts, loc="right", fontsize=8.5, color=INK)
 
 
 def _shown(edges: np.ndarray, histograms: Sequence[Sequence[float]]) -> tuple[float, float]:
