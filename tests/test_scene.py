@@ -151,30 +151,30 @@ def test_visibility_is_that_of_renders(tmp_path):
 
 
 def test_embedded_scripts_never_run(tmp_path):
-    trace = tmp_path / "trace"
+    trace, driven = tmp_path / "trace", tmp_path / "driven"
     text = bpy.data.texts.new("run.py")
     text.write(f"open({str(trace)!r}, 'w').write('ran')\n")
     text.use_module = True
     o = box("Driven")
     driver = o.driver_add("location", 0).driver
     driver.type = "SCRIPTED"
-    driver.expression = "__import__('pathlib').Path(%r).write_text('ran')" % str(trace)
+    driver.expression = f"__import__('pathlib').Path({str(driven)!r}).write_text('ran')"
     bpy.context.preferences.filepaths.use_scripts_auto_execute = False
     save(tmp_path / "evil.blend")
-    assert not trace.exists()
+    assert not trace.exists() and not driven.exists()
     scene = open_scene(recipe(tmp_path, file="evil.blend"))
     scene.frame_set(2)
     assert len(static_meshes(scene, evaluate(scene), set())) == 1
-    assert not trace.exists()
+    assert not trace.exists() and not driven.exists()
     # The same file as a model, appended.
     open_scene(recipe(tmp_path))
     import_model(tmp_path / "evil.blend")
     evaluate(bpy.context.scene)
-    assert not trace.exists()
+    assert not trace.exists() and not driven.exists()
     # And the proof that it would have run.
     bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "evil.blend"), use_scripts=True)
     bpy.context.scene.frame_set(3)
-    assert trace.exists()
+    assert trace.exists() and driven.exists()
 
 
 def test_missing_textures_become_grey(tmp_path, caplog):
