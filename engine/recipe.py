@@ -16,7 +16,18 @@ from .places import Place, Places
 from .plugin import KINDS
 from .registry import Registry, default
 from .schema import json_schema
-from .settings import LISTS, TABLES, JobSettings, ModelSettings, PluginUse, RealSettings, Recipe, absolute, with_paths
+from .settings import (
+    LISTS,
+    TABLES,
+    JobSettings,
+    ModelSettings,
+    PluginUse,
+    RealSettings,
+    Recipe,
+    absolute,
+    anchored,
+    with_paths,
+)
 from .writing import dump_recipe
 
 __all__ = ["KNOWN", "default_ids", "dump_recipe", "json_schema", "load_recipe", "loads_recipe"]
@@ -243,7 +254,7 @@ class _Reader:
         instance = self._build(cls, place, rest, f"{kind} '{id}'")
         if instance is None:
             return None
-        return PluginUse(kind, id, with_paths(instance, lambda text: str(absolute(self.folder, text))), float(weight))
+        return PluginUse(kind, id, with_paths(instance, lambda text: anchored(self.folder, text)), float(weight))
 
 
 def _syntax(name: str, message: str, text: str) -> str:

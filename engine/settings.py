@@ -174,9 +174,18 @@ def matches(folder: Path, pattern: str) -> list[Path]:
     path = absolute(folder, pattern)
     if path.exists():
         return [path]
-    # Only what the recipe wrote is a pattern: its folder may have brackets of its own.
-    whole = os.path.join(glob.escape(str(folder)), os.path.expanduser(pattern))
-    return sorted(Path(found).resolve() for found in glob.glob(whole, recursive=True))
+    return sorted(Path(found).resolve() for found in glob.glob(anchored(folder, pattern), recursive=True))
+
+
+def anchored(folder: Path, text: str) -> str:
+    """A path or pattern as a recipe in ``folder`` writes it, made absolute.
+
+    Only what is written counts as a pattern: the brackets of a folder such as ``scenes [old]`` mean themselves.
+    """
+    path = absolute(folder, text)
+    if path.exists() or not glob.has_magic(text):
+        return str(path)
+    return os.path.normpath(os.path.join(glob.escape(str(folder)), os.path.expanduser(text)))
 
 
 def with_paths(instance: T, change: Callable[[str], str]) -> T:

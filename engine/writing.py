@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import re
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from .params import plain
-from .settings import TABLES, JobSettings, PluginUse, Recipe, absolute, with_paths
+from .settings import TABLES, JobSettings, PluginUse, Recipe, anchored, with_paths
 
 T = TypeVar("T")
 
@@ -35,11 +36,9 @@ def dump_recipe(recipe: Recipe, folder: Path | None = None, header: Sequence[str
     target_folder = recipe.folder if folder is None else Path(folder).resolve()
 
     def moved(text: str) -> str:
-        if os.path.isabs(text):
+        if os.path.isabs(text) or target_folder == recipe.folder:
             return text
-        if target_folder == recipe.folder:
-            return text
-        return relative(absolute(recipe.folder, text), target_folder)
+        return relative(anchored(recipe.folder, text), target_folder)
 
     def values(instance: Any) -> dict[str, Any]:
         return plain(with_paths(instance, moved))
@@ -66,12 +65,14 @@ def dump_recipe(recipe: Recipe, folder: Path | None = None, header: Sequence[str
     return "\n".join(lines) + "\n"
 
 
-def relative(path: Path, folder: Path) -> str:
-    """``path`` as seen from ``folder``, with forward slashes; absolute where they share no drive."""
+def relative(path: str, folder: Path) -> str:
+    """An absolute path or pattern as seen from ``folder``, with forward slashes; as it is on another drive."""
+    is_pattern = glob.has_magic(path) and not os.path.exists(path)
+    start = glob.escape(str(folder)) if is_pattern else str(folder)
     try:
-        return Path(os.path.relpath(path, folder)).as_posix()
+        return Path(os.path.relpath(path, start)).as_posix()
     except ValueError:
-        return path.as_posix()
+        return Path(path).as_posix()
 
 
 def toml_value(value: Any) -> str:
@@ -90,7 +91,7 @@ def toml_value(value: Any) -> str:
 
 def _plugin_values(use: PluginUse, folder: Path) -> dict[str, Any]:
     # Plugins hold absolute paths; a recipe is more use to others with relative ones.
-    own = plain(with_paths(use.plugin, lambda text: relative(Path(text), folder)))
+    own = plain(with_paths(use.plugin, lambda text: relative(text, folder)))
     weight = {"weight": use.weight} if use.kind == "camera" else {}
     return {"plugin": use.id, **weight, **own}
 

@@ -44,6 +44,7 @@ app = typer.Typer(
     name="twinset",
     no_args_is_help=True,
     add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     help="Renders object-detection datasets whose statistics match a small real dataset.",

@@ -1,8 +1,201 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The command init, which writes a first recipe from a scene and a COCO file."""
+"""The command init, which looks into a scene and a COCO file and writes a first recipe."""
 
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import attrs
 import typer
+
+from ..engine.errors import OutputError, RecipeError
+from ..engine.recipe import load_recipe
+from ..engine.settings import Recipe, SceneSettings
+from ..engine.writing import relative, toml_value
+from .guess import HEIGHT, LONGEST, Source, class_source, likely_surfaces
+from .output import JsonOption, output_of
+
+MOST_IDLE = 12
+"""Classes without a source in the scene that the recipe mentions, the most frequent ones first."""
+
+
+@attrs.frozen
+class Findings:
+    """What a scene and a COCO file hold, as far as a recipe can use it."""
+
+    scene: dict[str, Any]
+    objects: list[str]
+    counts: dict[str, int]
+    sources: dict[str, Source]
+    surfaces: list[str]
+
+    @property
+    def idle(self) -> list[str]:
+        """Classes of the COCO file that nothing in the scene looks like, most frequent first."""
+        rest = [name for name in self.counts if name not in self.sources]
+        return sorted(rest, key=lambda name: (-self.counts[name], name))
 
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands of this module."""
+    app.command()(init)
+
+
+def init(
+    context: typer.Context,
+    blend: Annotated[Path, typer.Argument(help="The scene, a .blend file.", show_default=False)],
+    coco: Annotated[Path, typer.Argument(help="COCO file of the real images.", show_default=False)],
+    out: Annotated[Path, typer.Option("-o", "--out", help="The recipe to write.")] = Path("recipe.toml"),
+    force: Annotated[bool, typer.Option("--force", help="Replace a recipe that is there already.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Write a commented recipe by looking into a scene and a COCO file."""
+    output = output_of(context)
+    if out.exists() and not force:
+        raise OutputError(f"{out} exists already. Name another file with -o, or replace it with --force.")
+    with output.err.status("Looking into the scene and the annotations"):
+        findings = look(blend, coco)
+    text = recipe_text(findings, _relative(blend, out), _relative(coco, out))
+    try:
+        out.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise OutputError(f"{out} cannot be written: {error.strerror}. Name another file with -o.") from None
+    todo = _problems(out)
+    for name, source in findings.sources.items():
+        output.say(f"{name}: {findings.counts[name]} real boxes, assets from {source.told}.")
+    for sentence in todo:
+        output.say(f"To do: {sentence}")
+    values = {"recipe": out, "classes": list(findings.sources), "surfaces": findings.surfaces, "todo": todo}
+    output.result(values, f"Wrote {out}. {'Then: ' if todo else 'Next: '}twinset render {out} -o dataset")
+
+
+def look(blend: Path, coco: Path) -> Findings:
+    """Open both files and match the classes of one with the names in the other."""
+    from ..dataset.coco import read_coco
+
+    counts = {name: count for name, count in read_coco(coco).classes().items() if count}
+    # Opened only now: a wrong COCO file is told without waiting for Blender.
+    from ..blender.scene import describe_scene, open_scene
+
+    room = Recipe(classes=(), scene=SceneSettings(file=str(blend.resolve())), folder=blend.resolve().parent)
+    opened = open_scene(room)
+    scene = describe_scene(opened)
+    objects = sorted(o.name for o in opened.objects if o.parent is None and _shows_something(o))
+    sources = {}
+    for name in counts:
+        source = class_source(name, scene["collections"], objects)
+        if source is not None:
+            sources[name] = source
+    taken = {name for source in sources.values() for name in source.objects}
+    return Findings(scene, objects, counts, sources, likely_surfaces(scene["surfaces"], taken))
+
+
+def recipe_text(found: Findings, blend: str, coco: str) -> str:
+    """The recipe as TOML with comments; what could not be guessed is marked TODO."""
+    size = " x ".join(f"{v:.1f}" for v in found.scene["size"])
+    lights = ", ".join(found.scene["lights"]) or "none, so Twinset adds one"
+    lines = [
+        "# A first recipe, guessed from the scene and the annotations. Reference: docs/recipe.md",
+        "seed = 0",
+        "images = 100",
+        "",
+        "[real]",
+        f"annotations = {toml_value(coco)}",
+        "",
+        f"# {size} m. Lights: {lights}.",
+        "[scene]",
+        f"file = {toml_value(blend)}",
+        *_classes(found),
+        *_placement(found),
+        *_cameras(found),
+        "",
+        "# Frames show boxes as large as the real ones, and where those are.",
+        "[target]",
+        'plugin = "bbox_area_gmm"',
+        *([f"classes = {toml_value(list(found.sources))}"] if found.sources else []),
+        "",
+        "# Light from all around, which varies from frame to frame:",
+        "# [[appearance]]",
+        '# plugin = "world"',
+        '# hdri_folder = "hdri"',
+        "",
+        "[render]",
+        "samples = 16",
+        "",
+        "[output]",
+        "width = 640",
+        "height = 480",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _classes(found: Findings) -> list[str]:
+    lines = []
+    for name, source in found.sources.items():
+        lines += ["", f"# {found.counts[name]} real boxes. Guessed from {source.told}.", "[[class]]"]
+        lines += [f"name = {toml_value(name)}", *source.toml, *_size_hint(name, "# ")]
+    idle = found.idle
+    if not found.sources and idle:
+        lines += [
+            "",
+            "# TODO: nothing in the scene is named like a class of the annotations. Say where its assets come from:",
+            '# models = ["chairs/*.glb"], collection = "Chairs" or objects = ["Chair*"]',
+            "[[class]]",
+            f"name = {toml_value(idle[0])}",
+            *_size_hint(idle[0], ""),
+        ]
+        idle = idle[1:]
+    if idle:
+        lines += ["", "# Classes that nothing in the scene is named like; give models to use them."]
+    for name in idle[:MOST_IDLE]:
+        folder = name.replace(" ", "_")
+        lines += [f"# [[class]]  # {found.counts[name]} real boxes", f"# name = {toml_value(name)}"]
+        lines += [f"# models = [{toml_value(f'models/{folder}/*.glb')}]", *_size_hint(name, "# ")]
+    if len(idle) > MOST_IDLE:
+        lines.append(f"# ... and {len(idle) - MOST_IDLE} more.")
+    return lines
+
+
+def _size_hint(name: str, mark: str) -> list[str]:
+    for key, table in (("height", HEIGHT), ("longest", LONGEST)):
+        if name in table:
+            return [f"{mark}{key} = {toml_value(list(table[name]))}  # metres, as such things usually are"]
+    return ["# height = [0.5, 1.0]  # metres; set it where models do not come in real size"]
+
+
+def _placement(found: Findings) -> list[str]:
+    listed = [f"{name} ({area:.1f} m², {low:.2f} to {high:.2f} m high)" for name, area, low, high in _top(found)]
+    told = [f"# Largest faces that look up: {', '.join(listed)}." if listed else "# No face of the scene looks up."]
+    if not found.surfaces:
+        todo = "# TODO: name surfaces to stand things on; until then they stay where they are in the scene."
+        return ["", *told, todo, "[[placement]]", 'plugin = "keep"']
+    return ["", *told, "[[placement]]", 'plugin = "on_surface"', f"surfaces = {toml_value(found.surfaces)}"]
+
+
+def _top(found: Findings) -> list[Any]:
+    return list(found.scene["surfaces"][:6])
+
+
+def _cameras(found: Findings) -> list[str]:
+    cameras = ", ".join(found.scene["cameras"])
+    note = [f'# The scene\'s own cameras ({cameras}) are used by plugin = "keep".'] if cameras else []
+    return ["", "# Poses are solved for the target's boxes.", *note, "[[camera]]", 'plugin = "framed"']
+
+
+def _problems(path: Path) -> list[str]:
+    try:
+        load_recipe(path)
+    except RecipeError as error:
+        return error.problems
+    return []
+
+
+def _relative(path: Path, out: Path) -> str:
+    return relative(str(path.resolve()), out.resolve().parent)
+
+
+def _shows_something(thing: Any) -> bool:
+    """Whether an object of the scene, or something below it, has faces or instances a collection."""
+    parts = [thing, *thing.children_recursive]
+    return any(p.type in ("MESH", "CURVE", "SURFACE", "FONT", "META") or p.instance_type == "COLLECTION" for p in parts)

@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Guesses from names: which things of a scene show a class, and what things stand on."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from difflib import SequenceMatcher
+
+import attrs
+
+from ..engine.writing import toml_value
+
+HEIGHT: dict[str, tuple[float, float]] = {
+    "backpack": (0.4, 0.55),
+    "bag": (0.25, 0.5),
+    "bed": (0.5, 1.1),
+    "bench": (0.45, 0.9),
+    "bottle": (0.18, 0.33),
+    "chair": (0.75, 1.05),
+    "couch": (0.7, 0.95),
+    "cup": (0.08, 0.13),
+    "dining table": (0.7, 0.78),
+    "handbag": (0.2, 0.4),
+    "person": (1.5, 1.9),
+    "potted plant": (0.25, 1.0),
+    "refrigerator": (1.4, 1.9),
+    "stool": (0.45, 0.75),
+    "suitcase": (0.5, 0.78),
+    "table": (0.7, 0.78),
+    "toilet": (0.7, 0.85),
+    "vase": (0.15, 0.45),
+    "wine glass": (0.15, 0.24),
+}
+"""Usual heights in metres, by class."""
+
+LONGEST: dict[str, tuple[float, float]] = {
+    "book": (0.17, 0.3),
+    "bowl": (0.12, 0.28),
+    "cell phone": (0.13, 0.17),
+    "clock": (0.15, 0.4),
+    "keyboard": (0.28, 0.46),
+    "laptop": (0.3, 0.4),
+    "mouse": (0.09, 0.13),
+    "remote": (0.14, 0.22),
+    "scissors": (0.13, 0.22),
+    "tv": (0.6, 1.4),
+}
+"""Usual lengths of the longest side in metres, for classes whose height says little."""
+
+GROUND = ("floor", "ground", "carpet", "rug", "terrain", "grass", "street", "road", "pavement", "parquet")
+RAISED = ("table", "desk", "bed", "mattress", "shelf", "shelves", "counter", "countertop", "sofa", "couch", "bench")
+RAISED += ("cabinet", "dresser", "nightstand", "sideboard", "worktop", "platform", "stage", "stairs", "step")
+
+LEAST_GROUND, LEAST_RAISED = 1.0, 0.1
+"""Square metres that face up, at least, of what is stood on."""
+
+TRIM = 0.25
+"""Surfaces under this share of the largest of their name, such as skirting boards, are not stood on."""
+
+SYNONYMS = {"couch": ("sofa",), "tv": ("television",), "potted plant": ("plant",), "dining table": ("table",)}
+
+
+@attrs.frozen
+class Source:
+    """Where a class's assets come from: lines for the recipe, the objects it takes, and a description."""
+
+    toml: tuple[str, ...]
+    objects: tuple[str, ...]
+    told: str
+
+
+def words(name: str) -> list[str]:
+    """Lower-case words of a name: ``OfficeChair_02.001`` gives office, chair; plural endings are cut."""
+    parts = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_a-zA-Z]+", name)
+    return [_singular(part.lower()) for part in parts]
+
+
+def likeness(class_name: str, name: str) -> float:
+    """How much a name speaks of a class, in [0, 1]; under 0.6 it does not."""
+    own = words(name)
+    if not own:
+        return 0.0
+    best = 0.0
+    for wanted in ([*words(class_name)], *(words(s) for s in SYNONYMS.get(class_name, ()))):
+        if wanted and all(word in own for word in wanted):
+            # "Chair" says chair more plainly than "chair cushion cover" does.
+            best = max(best, 0.7 + 0.3 * len(wanted) / len(own))
+        joined = SequenceMatcher(None, "".join(wanted), "".join(own)).ratio()
+        best = max(best, joined if joined > 0.85 else 0.0)
+    return best
+
+
+def class_source(class_name: str, collections: Mapping[str, int], objects: Sequence[str]) -> Source | None:
+    """The collection, or else the objects, whose names speak of a class; None where none do.
+
+    Parameters
+    ----------
+    class_name : str
+    collections : mapping
+        Collection name to number of objects.
+    objects : sequence of str
+        Names of top-level objects.
+    """
+    named = [(likeness(class_name, name), name) for name, count in collections.items() if count]
+    score, collection = max(named, default=(0.0, ""), key=lambda item: (item[0], item[1]))
+    if score >= 0.6:
+        return Source((f"collection = {toml_value(collection)}",), (), f"the collection '{collection}'")
+    found = [name for name in objects if likeness(class_name, name) >= 0.6]
+    if not found:
+        return None
+    patterns = sorted({pattern(name) for name in found})
+    shown = ", ".join(found[:4]) + (", ..." if len(found) > 4 else "")
+    return Source((f"objects = {toml_value(patterns)}",), tuple(found), f"the objects {shown}")
+
+
+def base_name(name: str) -> str:
+    """A name without Blender's number of copies: ``Chair.001`` is a ``Chair``."""
+    return re.sub(r"\.\d{3,}$", "", name)
+
+
+def pattern(name: str) -> str:
+    """A name pattern for an object and its copies."""
+    escaped = re.sub(r"([*?\[])", r"[\1]", base_name(name))
+    return f"{escaped}*"
+
+
+def likely_surfaces(surfaces: Iterable[tuple[str, float, float, float]], taken: Collection[str]) -> list[str]:
+    """Name patterns of what things may stand on: by name, else the largest that faces up.
+
+    Parameters
+    ----------
+    surfaces : iterable
+        (object name, up-facing area in m², its lowest and highest z), largest first.
+    taken : collection of str
+        Objects that are assets themselves.
+    """
+    free = [(name, area) for name, area, *_ in surfaces if name not in taken]
+    ground = _named(free, GROUND, LEAST_GROUND)
+    raised = _named(free, RAISED, LEAST_RAISED)
+    chosen = ground + raised
+    if not ground:
+        chosen += [name for name, area in free if area >= LEAST_GROUND and name not in raised][:1]
+    return list(dict.fromkeys(exact(name) for name in chosen))
+
+
+def _named(surfaces: Sequence[tuple[str, float]], keys: Sequence[str], least: float) -> list[str]:
+    """Names that hold one of the keys, without trims and edges: much smaller ones of the same key."""
+    found = []
+    for key in keys:
+        matching = [(name, area) for name, area in surfaces if area >= least and key in words(name)]
+        largest = max((area for _, area in matching), default=0.0)
+        found += [name for name, area in matching if area >= TRIM * largest]
+    return found
+
+
+def exact(name: str) -> str:
+    """The pattern that matches this name and no other."""
+    return re.sub(r"([*?\[])", r"[\1]", name)
+
+
+def _singular(word: str) -> str:
+    if len(word) > 3 and word.endswith("s") and not word.endswith("ss"):
+        return word[:-1]
+    return word
