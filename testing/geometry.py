@@ -104,6 +104,9 @@ def vertical_clearance(upper: np.ndarray, lower: np.ndarray, samples: int = 400)
     minimum that tends to it. inf where nothing lies beneath.
     """
     low, high = upper[..., :2].min((0, 1)), upper[..., :2].max((0, 1))
+    lower = lower[((lower[..., :2].min(1) <= high) & (lower[..., :2].max(1) >= low)).all(1)]
+    if not len(lower):
+        return np.inf
     grid = np.stack(np.meshgrid(*np.linspace(low, high, samples).T), axis=-1).reshape(-1, 2)
     best = np.inf
     for lines in (upper.reshape(-1, 3)[:, :2], lower.reshape(-1, 3)[:, :2], grid):
