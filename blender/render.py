@@ -141,9 +141,9 @@ class Renderer:
             x0, y0, x1, y1 = region
             if x1 <= x0 or y1 <= y0:
                 return _empty_labels(width, height)
-            # Blender rounds the border to pixels; aiming at a quarter inside keeps float error from moving an edge.
-            r.border_min_x, r.border_max_x = x0 / width, (x1 + 0.25) / width
-            r.border_min_y, r.border_max_y = (height - y1) / height, (height - y0 + 0.25) / height
+            # Blender cuts the border down to whole pixels; a quarter more keeps float error from losing one.
+            r.border_min_x, r.border_max_x = (x0 + 0.25) / width, (x1 + 0.25) / width
+            r.border_min_y, r.border_max_y = (height - y1 + 0.25) / height, (height - y0 + 0.25) / height
         path = self._scratch / "labels.exr"
         r.filepath = str(path)
         self._run(scene, path)

@@ -20,10 +20,10 @@ from ..engine.sampler import AFTER_RENDER, Frame, Sampler
 from ..engine.settings import Recipe
 from ..engine.stage import Stage
 from ..engine.writing import dump_recipe
-from .coco import CocoFile, categories_for, read_coco
+from .coco import CocoFile, read_coco
 from .finish import finish
 from .frames import ACCEPTED, GIVEN_UP, FrameStore
-from .record import make_record
+from .record import categories, make_record
 
 log = logging.getLogger(__name__)
 
@@ -87,10 +87,9 @@ class Job:
     def finish(self) -> Finished:
         """Rebuild annotations and previews from the records. Works on any folder that records were copied into."""
         recipe = self.recipe
-        names = [settings.name for settings in recipe.classes]
         summary = finish(
             self.out,
-            categories=categories_for(names, self._real()),
+            categories=categories(recipe, self._real()),
             info={"description": "Rendered by Twinset", "version": __version__},
             polygons=recipe.output.polygons,
             yolo=recipe.output.yolo,

@@ -12,6 +12,7 @@ from .. import __version__
 from ..engine.sampler import Frame
 from ..engine.settings import Recipe
 from ..engine.stage import CameraPose, Instance, Shot
+from .coco import CocoFile
 from .frames import ACCEPTED, GIVEN_UP
 from .masks import encode
 
@@ -44,6 +45,20 @@ def make_record(frame: Frame, recipe: Recipe) -> dict[str, Any]:
     ]
     record["bystanders"] = [{"id": i.id, "shape": i.asset.name, "matrix": i.matrix.ravel()} for i in frame.bystanders]
     return record
+
+
+def categories(recipe: Recipe, real: CocoFile | None) -> list[dict[str, Any]]:
+    """COCO categories of the recipe's classes: as the real file has them, new ids after its highest for others."""
+    known = {c["name"]: c for c in real.categories} if real else {}
+    highest = max((c["id"] for c in known.values()), default=0)
+    out = []
+    for settings in recipe.classes:
+        category = known.get(settings.name)
+        if category is None:
+            highest += 1
+            category = {"id": highest, "name": settings.name}
+        out.append({key: category[key] for key in ("id", "name", "supercategory") if key in category})
+    return sorted(out, key=lambda c: c["id"])
 
 
 def _camera(camera: CameraPose) -> dict[str, Any]:

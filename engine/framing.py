@@ -188,18 +188,6 @@ def box_area(box: np.ndarray) -> np.ndarray:
     return (box[..., 2] - box[..., 0]) * (box[..., 3] - box[..., 1])
 
 
-def thin(points: np.ndarray, most: int = 160) -> np.ndarray:
-    """Few points with almost the same projected box from anywhere: the extremes in evenly spread directions."""
-    if len(points) <= most:
-        return points
-    k = np.arange(4 * most)
-    z = 1 - (2 * k + 1) / len(k)
-    turn = np.pi * (1 + 5**0.5) * k
-    directions = np.stack([np.cos(turn) * np.sqrt(1 - z * z), np.sin(turn) * np.sqrt(1 - z * z), z], -1)
-    extremes = np.unique((points @ directions.T).argmax(0))
-    return points[extremes[:: max(len(extremes) // most, 1)]]
-
-
 def _position(middle: np.ndarray, candidates: Candidates, span: np.ndarray) -> np.ndarray:
     return np.stack(
         [

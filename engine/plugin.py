@@ -97,6 +97,10 @@ class FittedTarget(Protocol):
         """The goals of one frame, stratified by its index."""
         ...
 
+    def gaps(self, class_name: str, shown: np.ndarray) -> Sequence[tuple[float, float]]:
+        """Where the block still lacks boxes of a class whose relative areas (N,) it has shown; see ``Goals``."""
+        ...
+
     def report(self) -> dict[str, Any]:
         """The fit as JSON values, for records and reports."""
         ...

@@ -7,6 +7,7 @@ y down; the centre of the first pixel is (0.5, 0.5).
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -48,6 +49,11 @@ class Asset:
     points: np.ndarray
     scale_range: tuple[float, float] = (1.0, 1.0)
 
+    @functools.cached_property
+    def outline(self) -> np.ndarray:
+        """Few of ``points`` with almost the same projected box from anywhere, (<= 200, 3)."""
+        return extremes(self.points)
+
     @property
     def size(self) -> np.ndarray:
         """Extent (3,) of the bounding box in metres."""
@@ -66,6 +72,11 @@ class Instance:
     def points(self) -> np.ndarray:
         """``asset.points`` in world coordinates, (P, 3)."""
         return self.asset.points @ self.matrix[:3, :3].T + self.matrix[:3, 3]
+
+    @property
+    def outline(self) -> np.ndarray:
+        """``asset.outline`` in world coordinates."""
+        return self.asset.outline @ self.matrix[:3, :3].T + self.matrix[:3, 3]
 
 
 @attrs.frozen(eq=False)
@@ -136,6 +147,18 @@ def extent(mask: np.ndarray) -> tuple[int, int, int, int] | None:
     if not len(rows):
         return None
     return int(columns[0]), int(rows[0]), int(columns[-1] - columns[0]) + 1, int(rows[-1] - rows[0]) + 1
+
+
+def extremes(points: np.ndarray, most: int = 200) -> np.ndarray:
+    """The farthest of points (P, 3) in evenly spread directions, at most ``most`` of them."""
+    if len(points) <= most:
+        return points
+    k = np.arange(4 * most)
+    z = 1 - (2 * k + 1) / len(k)
+    turn = np.pi * (1 + 5**0.5) * k
+    directions = np.stack([np.cos(turn) * np.sqrt(1 - z * z), np.sin(turn) * np.sqrt(1 - z * z), z], -1)
+    found = np.unique((points @ directions.T).argmax(0))
+    return points[found[:: -(-len(found) // most)]]
 
 
 @attrs.frozen(eq=False)
@@ -235,7 +258,7 @@ class Stage(Protocol):
         ...
 
     def clearance(self, points: np.ndarray, *, ignore: Collection[int] = ()) -> np.ndarray:
-        """Distance (N,) in metres from each point (N, 3) to the nearest surface of scene and instances; inf in a void."""
+        """Distance (N,) in metres from points (N, 3) to the nearest surface of scene and instances; inf in a void."""
         ...
 
     def existing_cameras(self) -> list[CameraPose]:

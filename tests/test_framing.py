@@ -7,6 +7,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twinset.engine import framing
+from twinset.engine.stage import extremes
 
 RESOLUTION = (640, 480)
 
@@ -79,11 +80,11 @@ def test_a_farther_goal_needs_a_farther_camera():
     assert (spans[0] < spans[1]).all() and (spans[1] < spans[2]).all()
 
 
-def test_thin_points_have_nearly_the_same_box():
+def test_extreme_points_have_nearly_the_same_box():
     rng = np.random.default_rng(3)
     points = rng.normal(size=(5000, 3)) * [0.3, 0.3, 0.5]
-    few = framing.thin(points)
-    assert len(few) <= 400
+    few = extremes(points)
+    assert len(few) <= 200
     scale = np.array([[1.0, 1.0]])
     for _ in range(20):
         yaw, pitch = rng.uniform(0, 6.28, 1), rng.uniform(-1, 1, 1)

@@ -42,7 +42,7 @@ class CloseUp:
         if not chosen:
             raise Rejected("camera: nothing to look at")
         main = chosen[rng.integers(len(chosen))]
-        points = framing.thin(main.points)
+        points = main.outline
         wanted = self._wanted(stage.resolution, rng)
         found = framing.solve(points, wanted, self._candidates(points, rng), stage.resolution)
         for i in np.flatnonzero(self._usable(stage, main, found)):

@@ -28,7 +28,7 @@ class Framed:
 
     lens: Range = param((24.0, 50.0), min=1.0, soft_max=200.0, unit="mm", doc="Focal lengths for a sensor 36 mm wide")
     height: Range = param((0.3, 1.8), soft_max=5.0, unit="m", doc="Camera height above the ground below it")
-    pitch: Range = param((-60.0, 30.0), min=-90.0, max=90.0, unit="deg", doc="Viewing direction, negative is down")
+    pitch: Range = param((-60.0, 20.0), min=-90.0, max=90.0, unit="deg", doc="Viewing direction, negative is down")
     roll: Range = param((-2.0, 2.0), min=-180.0, max=180.0, unit="deg", doc="Rotation about the viewing direction")
     clearance: float = param(0.2, min=0.0, unit="m", doc="Free distance kept between the camera and any surface")
     seen: float = param(0.6, min=0.0, max=1.0, doc="Least share of the main instance with a clear line to the camera")
@@ -58,6 +58,11 @@ class Framed:
         few = attrs.evolve(self, candidates=min(self.candidates, 32))
         return np.array([bool(few._views(stage, instance, float(a), (0.5, 0.5), rng)) for a in areas])
 
+    @property
+    def _near(self) -> float:
+        """A clip distance before which nothing can stand."""
+        return min(0.01, self.clearance / 2 or 0.001)
+
     def _own_goal(self, stage: Stage, rng: np.random.Generator) -> Goal:
         names = sorted({i.asset.class_name for i in stage.instances} - {""})
         if not names:
@@ -70,7 +75,7 @@ class Framed:
         self, stage: Stage, main: Instance, area: float, center: tuple[float, float], rng: np.random.Generator
     ) -> list[_View]:
         n = self.candidates
-        points = framing.thin(main.points)
+        points = main.outline
         middle = (points.min(0) + points.max(0)) / 2
         azimuth = (np.arange(n) + rng.uniform(0, 1, n)) * (2 * math.pi / n)
         z = self._ground(stage, points, azimuth) + rng.uniform(*self.height, n)
@@ -86,7 +91,10 @@ class Framed:
             return []
         found = framing.solve(points, wanted, candidates, stage.resolution)
         good = np.flatnonzero(self._usable(stage, main, found))
-        return [_View(main, candidates.take(good[k : k + 1]), found.position[i], k) for k, i in enumerate(good)]
+        return [
+            _View(main, candidates.take(np.array([i])), found.pose(int(i), stage.resolution, self._near), k)
+            for k, i in enumerate(good)
+        ]
 
     def _ground(self, stage: Stage, points: np.ndarray, azimuth: np.ndarray) -> np.ndarray:
         """Ground heights (C,) beside the instance, in the direction of each candidate."""
@@ -130,24 +138,18 @@ class Framed:
         others = [i for i in stage.instances if i.id != view.main.id and i.asset.class_name]
         if not others or not goals.open_area:
             return 0.0
-        pose = self._solve(stage, view, goals.main.area, goals.main.center) if goals.main else None
-        if pose is None:
-            return 0.0
+        pose = view.pose
         scale = np.array([[pose.focal / pose.width, pose.focal / pose.height]])
-        areas = []
-        for other in others:
-            box = framing.project_box(
-                framing.thin(other.points, 40), pose.position[None], pose.matrix[None, :3, :3], scale
-            )
-            areas.append(framing.box_area(framing.clip_box(box))[0])
-        shown = np.array(areas)
-        return float(goals.gain(np.sqrt(shown[shown > 0])).sum())
+        boxes = [
+            framing.project_box(other.outline, pose.position[None], pose.matrix[None, :3, :3], scale)[0]
+            for other in others
+        ]
+        areas = framing.box_area(framing.clip_box(np.array(boxes)))
+        return float(goals.gain(np.sqrt(areas[areas > 0])).sum())
 
     def _solve(self, stage: Stage, view: _View, area: float, center: tuple[float, float]) -> CameraPose:
-        found = framing.solve(
-            framing.thin(view.main.points), _wanted(area, center), view.candidate, stage.resolution, iterations=20
-        )
-        return found.pose(0, stage.resolution, near=min(0.01, self.clearance / 2 or 0.001))
+        found = framing.solve(view.main.outline, _wanted(area, center), view.candidate, stage.resolution, iterations=20)
+        return found.pose(0, stage.resolution, self._near)
 
     def _refine(self, stage: Stage, view: _View, goal: Goal) -> tuple[CameraPose | None, str]:
         """Probe, compare the visible box with the goal, correct the solver's goal by the difference, again."""
@@ -179,7 +181,7 @@ class _View:
 
     main: Instance
     candidate: framing.Candidates
-    position: np.ndarray
+    pose: CameraPose
     order: int
 
 
