@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .hall_parts import BEECH, BLACK, DARK, GREY, STEEL, WHITE, furniture
+from .hall_parts import BLACK, DARK, GREY, STEEL, WHITE, furniture
 from .shapes import solid_object
 from .shapes.chairs import Parts
 from .shapes.geometry import Solid, box, lathe, merge, panel
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 WIDTH, DEPTH, HEIGHT = 40.0, 30.0, 6.5
 PODIUM = (-8.0, 9.0, 8.0, 15.0, 0.8)
 PLATFORM = (13.0, -13.0, 19.0, -7.0, 0.3)
-BALCONY = (-20.0, -3.0, -17.0, 1.0, 0.15)
+DAIS = (-20.0, -3.0, -17.0, 1.0, 0.15)
 """Raised floors: x from, y from, x to, y to, height; metres."""
 
 _SILL, _LINTEL, _WINDOW = 1.15, 4.4, 3.6
@@ -114,7 +114,7 @@ def _flat_mesh(
 
 def _floor() -> bpy.types.Object:
     """The ground floor in zones of wood, tile and carpet; open where raised floors stand."""
-    wood = _laid("FloorWood", "b98a55", "a37443", "5e4126", (1.6, 0.14), gap=0.004, roughness=0.38)
+    wood = _laid("FloorWood", "a5835a", "8f6f49", "574330", (1.6, 0.14), gap=0.004, roughness=0.38)
     tile = _laid("FloorTile", "b9b4aa", "a9a49b", "7d7870", (0.6, 0.6), gap=0.008, roughness=0.3)
     carpet = _carpet("FloorCarpet", "56616e")
     xs = [-20, -17, -12, -8, 8, 12, 13, 19, 20]
@@ -124,7 +124,7 @@ def _floor() -> bpy.types.Object:
     for j in range(len(ys) - 1):
         for i in range(len(xs) - 1):
             x, y = (xs[i] + xs[i + 1]) / 2, (ys[j] + ys[j + 1]) / 2
-            if any(r[0] < x < r[2] and r[1] < y < r[3] for r in (PODIUM, PLATFORM, BALCONY)):
+            if any(r[0] < x < r[2] and r[1] < y < r[3] for r in (PODIUM, PLATFORM, DAIS)):
                 continue
             k = j * len(xs) + i
             faces.append((k, k + 1, k + 1 + len(xs), k + len(xs)))
@@ -138,25 +138,25 @@ def _raised() -> list[bpy.types.Object]:
     stage = _laid("PodiumWood", "7c5636", "6d4a2d", "33210f", (2.4, 0.18), gap=0.004, roughness=0.35)
     tops = (("Podium", PODIUM, stage), ("Platform", PLATFORM, _carpet("PlatformCarpet", "7a3a35")))
     pale = _laid("DaisWood", "cfae7e", "c09c68", "7d6037", (1.2, 0.1), gap=0.004, roughness=0.4)
-    for name, (x0, y0, x1, y1, z), made in (*tops, ("Dais", BALCONY, pale)):
+    for name, (x0, y0, x1, y1, z), made in (*tops, ("Dais", DAIS, pale)):
         corners = [(x0, y0, z), (x1, y0, z), (x1, y1, z), (x0, y1, z)]
         out.append(_flat_mesh(name, corners, [(0, 1, 2, 3)], [made], [0]))
         skirt: list[Solid] = []
         for a, b in ((0, 1), (1, 2), (2, 3), (3, 0)):
             p, q = np.array(corners[a]), np.array(corners[b])
-            size = np.abs(q - p) + (0.0, 0.0, z - 0.012)
+            size = np.add(np.abs(q - p), (0.0, 0.0, z - 0.012))
             inward = 0.021 * (np.array([(x0 + x1) / 2, (y0 + y1) / 2, z]) - (p + q) / 2)
             inward /= max(np.linalg.norm(inward) / 0.021, 1e-9)
             skirt.append(
                 box(np.where(size < 0.01, 0.04, size), ((p + q) / 2 + inward) * (1, 1, 0) + (0, 0, z / 2 - 0.004))
             )
-        out.append(_object(f"{name}Skirt", [(Finish("wood", "6b4a2c", "x"), merge(skirt))]))
+        out.append(_object(f"{name}Skirt", [(Finish("painted", "6a4a30"), merge(skirt))]))
     steps = [
         box((1.6, 0.3, 0.2 * k), (s * 6.2, 9.0 - 0.9 + 0.3 * (k - 0.5), 0.1 * k), radius=0.006)
         for k in (1, 2, 3)
         for s in (-1, 1)
     ]
-    out.append(_object("Stairs", [(BEECH, merge(steps))]))
+    out.append(_object("Stairs", [(Finish("painted", "8d7458"), merge(steps))]))
     return out
 
 
@@ -253,7 +253,7 @@ def _ceiling() -> list[bpy.types.Object]:
     beams += [box((WIDTH, 0.2, 0.25), (0, y, HEIGHT - 0.125)) for y in (-10.0, -3.3, 3.3, 10.0)]
     ceiling = _object("Ceiling", [(Finish("painted", "e9e6df"), slab)])
     timber = _object("Beams", [(Finish("wood", "b58a58", "y"), merge(beams))])
-    made, tree, shader = _new_material("LampPanel", 0.5)
+    made, _, shader = _new_material("LampPanel", 0.5)
     shader.inputs["Emission Color"].default_value = (1.0, 0.97, 0.92, 1.0)
     shader.inputs["Emission Strength"].default_value = 6.0
     made.cycles.emission_sampling = "NONE"
@@ -265,7 +265,7 @@ def _ceiling() -> list[bpy.types.Object]:
     return [ceiling, timber, lamps]
 
 
-_LAMPS_X, _LAMPS_Y = (-15.0, -5.0, 5.0, 15.0), (-9.0, 0.0, 9.0)
+_LAMPS_X, _LAMPS_Y = (-13.0, 0.0, 13.0), (-7.5, 7.5)
 
 
 def _outside() -> list[bpy.types.Object]:
@@ -307,16 +307,14 @@ def _outside() -> list[bpy.types.Object]:
 
 
 def _lights() -> list[bpy.types.Object]:
-    """Twelve lamps overhead and one soft area of daylight along each row of windows."""
-    import bpy
-
+    """Six lamps overhead and one soft area of daylight along each row of windows."""
     out = []
     for k, (x, y) in enumerate((x, y) for x in _LAMPS_X for y in _LAMPS_Y):
-        out.append(_area(f"Lamp{k + 1}", (3.4, 1.1), 330.0, (1.0, 0.93, 0.84), (x, y, 5.93), (0.0, 0.0, 0.0)))
-    for name, s in (("DaylightWest", -1), ("DaylightEast", 1)):
+        out.append(_area(f"Lamp{k + 1}", (2.4, 1.1), 800.0, (1.0, 0.95, 0.9), (x, y, 5.93), (0.0, 0.0, 0.0)))
+    # Daylight from one side gives shadows a direction, so that things are seen to stand on the floor.
+    for name, s, size, watts in (("DaylightWest", -1, (2.4, 9.0), 3200.0), ("DaylightEast", 1, (3.2, 26.0), 450.0)):
         turn = (0.0, np.radians(90.0 if s > 0 else -90.0), 0.0)
-        out.append(_area(name, (3.2, 26.0), 1500.0, (0.86, 0.93, 1.0), (s * 19.9, 0.0, 2.8), turn))
-    assert all(isinstance(o, bpy.types.Object) for o in out)
+        out.append(_area(name, size, watts, (0.9, 0.95, 1.0), (s * 19.9, 0.0, 3.2), turn))
     return out
 
 
@@ -343,12 +341,14 @@ def _settings(scene: bpy.types.Scene) -> None:
     world.use_nodes = True
     background = next(n for n in world.node_tree.nodes if n.type == "BACKGROUND")
     background.inputs["Color"].default_value = (0.93, 0.97, 1.0, 1.0)
-    background.inputs["Strength"].default_value = 0.35
+    background.inputs["Strength"].default_value = 0.1
     scene.world = world
     scene.view_settings.view_transform = "AgX"
     scene.view_settings.look = "AgX - Medium High Contrast"
-    scene.view_settings.exposure = 0.6
+    scene.view_settings.exposure = 0.5
     cycles = scene.cycles
-    cycles.max_bounces, cycles.diffuse_bounces, cycles.glossy_bounces = 4, 3, 2
+    cycles.max_bounces, cycles.diffuse_bounces, cycles.glossy_bounces = 3, 2, 2
     cycles.caustics_reflective = cycles.caustics_refractive = False
     cycles.sample_clamp_indirect = 4.0
+    # The default prefilter of the guides costs more than eight samples; the fast one looks the same here.
+    cycles.denoising_prefilter = "FAST"

@@ -121,7 +121,7 @@ def _boxes(key: int) -> Parts:
         w, d, h = rng.uniform(0.4, 0.6), rng.uniform(0.35, 0.5), rng.uniform(0.28, 0.42)
         turn, dx = rng.uniform(-14, 14), rng.uniform(-0.03, 0.03)
         cartons.append(box((w, d, h), (dx, 0, z + h / 2)).turned("z", turn))
-        tapes.append(box((w + 0.004, 0.06, h + 0.002), (dx, 0, z + h / 2)).turned("z", turn))
+        tapes.append(box((w + 0.004, 0.06, h + 0.001), (dx, 0, z + h / 2 + 0.0005)).turned("z", turn))
         z += h + 0.001
         if k == 0:
             cartons.append(box((0.45, 0.4, 0.33), (0.68, 0.08, 0.165)).turned("z", turn))
