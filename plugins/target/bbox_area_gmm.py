@@ -109,14 +109,14 @@ class FittedBboxAreaGmm:
         v = (count * _CENTER_STEP + self._offset("center", fit.name)) % 1.0
         return Goals(main=fit.goal(u, v, stream(self.seed, frame, _ID)), frame=frame)
 
-    def gaps(self, class_name: str, shown_areas: Sequence[float] | np.ndarray) -> list[tuple[float, float]]:
+    def gaps(self, class_name: str, shown: Sequence[float] | np.ndarray) -> list[tuple[float, float]]:
         """Where a block has shown fewer boxes of a class than the target has.
 
         Parameters
         ----------
         class_name : str
             One of the target's classes; any other has no gaps.
-        shown_areas : (M,) float
+        shown : (M,) float
             Relative areas of the boxes that the block has shown so far.
 
         Returns
@@ -128,9 +128,9 @@ class FittedBboxAreaGmm:
         fit = next((c for c in self.classes if c.name == class_name), None)
         if fit is None:
             return []
-        shown = np.clip(np.sqrt(np.asarray(shown_areas, dtype=float).ravel()), 0.0, 1.0)
-        counts = np.histogram(shown, bins=BINS, range=(0.0, 1.0))[0]
-        total = len(shown) + _LOOKAHEAD
+        sizes = np.clip(np.sqrt(np.asarray(shown, dtype=float).ravel()), 0.0, 1.0)
+        counts = np.histogram(sizes, bins=BINS, range=(0.0, 1.0))[0]
+        total = len(sizes) + _LOOKAHEAD
         weights = np.maximum(fit.mixture.bin_shares() - counts / total, 0.0)
         return [((i + 0.5) / BINS, float(w)) for i, w in enumerate(weights)]
 
