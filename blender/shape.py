@@ -87,6 +87,15 @@ def transform(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     return points @ matrix[:3, :3].T + matrix[:3, 3]
 
 
+def inverse(matrix: np.ndarray) -> np.ndarray:
+    """Inverse of an affine matrix (4, 4) by its adjugate: LAPACK's threads cost milliseconds on one so small."""
+    a, b, c = matrix[:3, :3]
+    out = np.eye(4)
+    out[:3, :3] = np.stack([np.cross(b, c), np.cross(c, a), np.cross(a, b)], axis=1) / (a @ np.cross(b, c))
+    out[:3, 3] = -out[:3, :3] @ matrix[:3, 3]
+    return out
+
+
 def moved(corners: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     """Triangles (T, 3, 3) through a matrix (4, 4)."""
     return transform(corners.reshape(-1, 3), matrix).reshape(-1, 3, 3)

@@ -14,7 +14,7 @@ from mathutils import Vector
 from mathutils.bvhtree import BVHTree
 
 from ..engine.stage import Asset, Hits, Mesh
-from .shape import Shape, boxes_touch, build_tree, clip_to_box, moved, moved_box, transform
+from .shape import Shape, boxes_touch, build_tree, clip_to_box, inverse, moved, moved_box, transform
 
 # Rays of the inside test: the corners of a tetrahedron, turned so that none is parallel to an axis-aligned face.
 _PROBES = np.array([[0.31, 0.27, 0.91], [0.79, -0.46, -0.41], [-0.21, 0.91, -0.36], [-0.86, -0.45, -0.25]])
@@ -165,9 +165,10 @@ class Space:
     @staticmethod
     def _pose(shape: Shape, matrix: np.ndarray) -> _Placed:
         matrix = np.array(matrix, dtype=float)
-        scale = float(np.cbrt(abs(np.linalg.det(matrix[:3, :3]))))
+        a, b, c = matrix[:3, :3]
+        scale = float(np.cbrt(abs(a @ np.cross(b, c))))
         low, high = moved_box(shape.low, shape.high, matrix)
-        return _Placed(shape, matrix, np.linalg.inv(matrix), scale, low, high)
+        return _Placed(shape, matrix, inverse(matrix), scale, low, high)
 
     def _candidates(self, low: np.ndarray, high: np.ndarray) -> np.ndarray:
         """Indices of static triangles whose boxes touch a box."""

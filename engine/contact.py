@@ -34,14 +34,13 @@ def box_pairs(
     high = np.minimum(high_a.max(0), high_b.max(0))
     if (high < low).any():
         return none, none
-    keep_a = np.flatnonzero(((low_a <= high) & (high_a >= low)).all(1))
-    keep_b = np.flatnonzero(((low_b <= high) & (high_b >= low)).all(1))
+    keep_a = np.flatnonzero(_overlap(low_a, high_a, low, high))
+    keep_b = np.flatnonzero(_overlap(low_b, high_b, low, high))
     if not len(keep_a) or not len(keep_b):
         return none, none
     low_a, high_a, low_b, high_b = low_a[keep_a], high_a[keep_a], low_b[keep_b], high_b[keep_b]
     if len(keep_a) * len(keep_b) <= 50_000:
-        overlap = ((low_a[:, None] <= high_b) & (high_a[:, None] >= low_b)).all(2)
-        i, j = np.nonzero(overlap)
+        i, j = np.nonzero(_overlap(low_a[:, None], high_a[:, None], low_b, high_b))
         return keep_a[i], keep_b[j]
 
     # A uniform grid keeps the work near the number of true pairs.
@@ -63,10 +62,15 @@ def box_pairs(
     i, j = owner_a[entry], owner_b[start[entry] + within]
     # Two boxes may share many cells: the pair is reported in the first of them alone.
     shared = np.maximum(first_a[i], first_b[j])
-    real = (shared[:, 0] * n + shared[:, 1] == code_a[entry]) & ((low_a[i] <= high_b[j]) & (high_a[i] >= low_b[j])).all(
-        1
-    )
+    real = shared[:, 0] * n + shared[:, 1] == code_a[entry]
+    real &= _overlap(low_a[i], high_a[i], low_b[j], high_b[j])
     return keep_a[i[real]], keep_b[j[real]]
+
+
+def _overlap(low_a: np.ndarray, high_a: np.ndarray, low_b: np.ndarray, high_b: np.ndarray) -> np.ndarray:
+    # Columns by name: numpy is slow at reducing over an axis of two.
+    x = (low_a[..., 0] <= high_b[..., 0]) & (high_a[..., 0] >= low_b[..., 0])
+    return x & (low_a[..., 1] <= high_b[..., 1]) & (high_a[..., 1] >= low_b[..., 1])
 
 
 def _covered_cells(first: np.ndarray, last: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
@@ -76,6 +80,14 @@ def _covered_cells(first: np.ndarray, last: np.ndarray, n: int) -> tuple[np.ndar
     k = np.arange(len(owner)) - np.repeat(np.cumsum(count) - count, count)
     rows = span[owner, 1]
     return owner, (first[owner, 0] + k // rows) * n + first[owner, 1] + k % rows
+
+
+def extents(corners: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Lowest and highest coordinates of polygons (N, K, D), each (N, D); several times as fast as ``min(1)``."""
+    low = high = corners[:, 0]
+    for k in range(1, corners.shape[1]):
+        low, high = np.minimum(low, corners[:, k]), np.maximum(high, corners[:, k])
+    return low, high
 
 
 def heights(xy: np.ndarray, corners: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -93,8 +105,7 @@ def heights(xy: np.ndarray, corners: np.ndarray) -> tuple[np.ndarray, np.ndarray
     (N,) int, (N,) float
         Index of the line and z, one for each meeting.
     """
-    flat = corners[:, :, :2]
-    point, triangle = box_pairs(xy, xy, flat.min(1), flat.max(1))
+    point, triangle = box_pairs(xy, xy, *extents(corners[:, :, :2]))
     a, b, c = corners[triangle, 0], corners[triangle, 1], corners[triangle, 2]
     p = xy[point]
     ab, ac, ap = b[:, :2] - a[:, :2], c[:, :2] - a[:, :2], p - a[:, :2]
@@ -158,8 +169,9 @@ def resting_height(
         World z of the lowest point of the mesh, -inf where it touches nothing.
     """
     low, high = vertices.min(0), vertices.max(0)
-    near = (corners[:, :, :2].min(1) <= high[:2]).all(1) & (corners[:, :, :2].max(1) >= low[:2]).all(1)
-    near &= corners[:, :, 2].min(1) <= min(level + headroom + high[2], ceiling)
+    bottom, top = extents(corners)
+    near = _overlap(bottom, top, low, high)
+    near &= bottom[:, 2] <= min(level + headroom + high[2], ceiling)
     corners = corners[near]
     if not len(corners):
         return -np.inf
@@ -184,10 +196,11 @@ def resting_height(
     best = highest(z, rest[point, 2], best)
 
     corners = corners[corners[:, :, 2].max(1) > best]
-    mesh = vertices[triangles]
-    if len(corners):
-        mesh = mesh[mesh[:, :, 2].min(1) < reach()]
-    if not len(corners) or not len(mesh):
+    if not len(corners):
+        return best
+    low_enough = (vertices[:, 2] < reach())[triangles]
+    mesh = vertices[triangles[low_enough[:, 0] | low_enough[:, 1] | low_enough[:, 2]]]
+    if not len(mesh):
         return best
     surface = np.unique(corners.reshape(-1, 3), axis=0)
     point, h = heights(surface[:, :2], mesh)
@@ -199,7 +212,7 @@ def resting_height(
 def _edge_heights(lower: np.ndarray, upper: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Heights (z of the lower, z of the upper) where edges of two sets of triangles cross, seen from above."""
     a, b = _edges(lower), _edges(upper)
-    i, j = box_pairs(a[:, :, :2].min(1), a[:, :, :2].max(1), b[:, :, :2].min(1), b[:, :, :2].max(1))
+    i, j = box_pairs(*extents(a[:, :, :2]), *extents(b[:, :, :2]))
     p, r = a[i, 0], a[i, 1] - a[i, 0]
     q, s = b[j, 0], b[j, 1] - b[j, 0]
     det = _cross(r[:, :2], s[:, :2])
@@ -208,7 +221,8 @@ def _edge_heights(lower: np.ndarray, upper: np.ndarray) -> tuple[np.ndarray, np.
         u = _cross((q - p)[:, :2], r[:, :2]) / det
         cross = (t >= 0) & (t <= 1) & (u >= 0) & (u <= 1)
     cross &= np.abs(det) > 1e-14
-    return (p[:, 2] + t * r[:, 2])[cross], (q[:, 2] + u * s[:, 2])[cross]
+    p, q, r, s, t, u = p[cross], q[cross], r[cross], s[cross], t[cross], u[cross]
+    return p[:, 2] + t * r[:, 2], q[:, 2] + u * s[:, 2]
 
 
 def _edges(corners: np.ndarray) -> np.ndarray:

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from twinset.engine.contact import footprint, highest_below, inside_hull, resting_height
+from twinset.engine.contact import centroid, footprint, highest_below, inside_hull, resting_height
 from twinset.engine.errors import StageError
 from twinset.engine.goals import Goal, Goals
 from twinset.engine.params import build
 from twinset.engine.plugin import Rejected
 from twinset.engine.stage import Mesh
 from twinset.plugins.placement.on_surface import OnSurface
-from twinset.testing import BruteStage, asset, box, heightfield, legged, plane, scene
+from twinset.testing import BruteStage, asset, box, heightfield, join, legged, plane, scene
 from twinset.testing.geometry import surface_distance, triangles_meet, vertical_clearance
 
 STOOL = asset("stool", "chair", legged(0.4, 0.45))
@@ -179,6 +179,27 @@ def test_half_over_the_edge_falls():
     stage = BruteStage({"Floor": plane((9, 9)), "Board": plane((0.06, 3.0), (0, 0, 1.0))}, [CRATE])
     with pytest.raises(Rejected, match="placement: overhang"):
         run(stage, 0, main("bag"), surfaces=["Board"], count=(1, 1))
+
+
+def test_a_model_that_would_topple_by_itself_still_stands_where_all_of_its_base_is_held():
+    crooked = asset("crooked", "bag", join(box((0.1, 0.1, 0.3), (0, 0, 0.15)), box((0.9, 0.3, 0.1), (0.5, 0, 0.35))))
+    stage = BruteStage({"Floor": plane((5, 5))}, [crooked])
+    run(stage, 0, main("bag"), surfaces=["Floor"], count=(1, 1))
+    assert stage.instances[0].matrix[2, 3] == pytest.approx(0.0005)
+    # A sound one with room for its base on a narrow board must have its weight above it.
+    sound = asset("sound", "bag", join(box((0.5, 0.1, 0.1), (0, 0, 0.05)), box((0.3, 0.3, 0.3), (0.1, 0, 0.25))))
+    weight = centroid(sound.mesh.vertices, sound.mesh.triangles)[0]
+    stage = BruteStage({"Floor": plane((9, 9)), "Board": plane((0.3, 9), (0, 0, 1.0))}, [sound])
+    fallen = stood = 0
+    for seed in range(60):
+        try:
+            run(stage, seed, main("bag"), surfaces=["Board"], count=(1, 1), overhang=0.9, yaw=(0.0, 0.0), tries=1)
+        except Rejected as rejected:
+            fallen += rejected.reason == "placement: unbalanced"
+            continue
+        stood += 1
+        assert abs(stage.instances[0].matrix[0, 3] + weight) <= 0.15
+    assert fallen > 3 and stood > 3
 
 
 def test_the_border_is_kept_free():

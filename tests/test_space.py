@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 
 pytest.importorskip("bpy", reason="needs Blender")
 
-from twinset.blender.shape import clip_to_box
+from twinset.blender.shape import clip_to_box, inverse
 from twinset.blender.space import Space
 from twinset.engine.stage import Mesh
 from twinset.testing import asset, box, heightfield, join, legged, plane
@@ -185,6 +187,13 @@ def test_triangles_without_area_or_numbers_are_left_out():
     assert space.collides(asset("crate", "c", box((0.2, 0.2, 0.2))), at(0, 0, -0.1)) == "floor"
 
 
+def test_inverse_is_that_of_linear_algebra():
+    rng = np.random.default_rng(2)
+    matrix = pose(rng, 5.0, 1.7)
+    matrix[:3, 0] *= 0.4
+    np.testing.assert_allclose(inverse(matrix), np.linalg.inv(matrix), atol=1e-12)
+
+
 def test_clipping_keeps_what_is_in_the_box():
     rng = np.random.default_rng(5)
     big = rng.uniform(-100, 100, (30, 3, 3))
@@ -198,8 +207,6 @@ def test_clipping_keeps_what_is_in_the_box():
 
 
 def test_dense_meshes_are_quick_enough():
-    import time
-
     ground = heightfield(lambda x, y: 0.02 * np.sin(7 * x) * np.cos(5 * y), 8.0, 300)
     dense = join(heightfield(lambda x, y: 0.4 + 0.1 * x * y, 0.5, 100), legged(0.4, 0.4))
     thing = asset("dense", "c", dense)
@@ -209,4 +216,6 @@ def test_dense_meshes_are_quick_enough():
     start = time.perf_counter()
     for k in range(10):
         space.collides(thing, at(0.52, 0.01 * k, 0.05), gap=0.02)
-    assert (time.perf_counter() - start) / 10 < 0.2  # 20 to 40 ms on a quiet machine
+    assert (
+        time.perf_counter() - start
+    ) / 10 < 0.5  # about 20 ms on a quiet machine; each against all would take minutes

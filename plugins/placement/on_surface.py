@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import attrs
 import numpy as np
 
-from ...engine.contact import centroid, footprint, highest_below, inside_hull, lowest_above, resting_height
+from ...engine.contact import centroid, extents, footprint, highest_below, inside_hull, lowest_above, resting_height
 from ...engine.errors import StageError
 from ...engine.goals import Goals
 from ...engine.params import Range, param
@@ -44,6 +44,8 @@ class _Ground:
     normals: np.ndarray
     owner: np.ndarray
     weights: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
 
 
 @attrs.frozen(eq=False)
@@ -169,7 +171,7 @@ class OnSurface:
                 "everywhere. Choose other surfaces or raise max_slope."
             )
         weights = np.cumsum(areas * flat)
-        return _Ground(corners, normals, owner, weights / weights[-1])
+        return _Ground(corners, normals, owner, weights / weights[-1], *extents(corners))
 
     def _points(
         self, stage: Stage, ground: _Ground, around: np.ndarray | None, rng: np.random.Generator
@@ -252,8 +254,9 @@ class OnSurface:
         base = body.base - (0.0, 0.0, lowest)
         base[:, :2] += point[:2]
         radius = float(np.linalg.norm(body.vertices[:, :2], axis=1).max()) + self.border
-        near = (np.abs(ground.corners[:, :, :2].min(1) + ground.corners[:, :, :2].max(1) - 2 * point[:2])
-                <= np.ptp(ground.corners[:, :, :2], axis=1) + 2 * radius).all(1)  # fmt: skip
+        close, far = point[:2] - radius, point[:2] + radius
+        near = (ground.low[:, 0] <= far[0]) & (ground.high[:, 0] >= close[0])
+        near &= (ground.low[:, 1] <= far[1]) & (ground.high[:, 1] >= close[1])
         corners = ground.corners[near]
         ceiling = float(lowest_above(point[None, :2], point[2] + _SAME_STOREY, corners)[0]) - 1e-3
         headroom = radius * np.tan(np.radians(self.max_slope)) + 0.05
@@ -275,7 +278,9 @@ class OnSurface:
         held = supported(base)
         if 1 - held.mean() > self.overhang + 1e-9:
             return "overhang"
-        if not tilted and not inside_hull(body.center[:2] + point[:2], base[held, :2]):
+        # Some models would topple on a level floor: the place must not be worse than that.
+        center = body.center[:2] + point[:2]
+        if not tilted and not inside_hull(center, base[held, :2]) and inside_hull(center, base[:, :2]):
             return "unbalanced"
         if self.border > 0:
             middle = base[:, :2].mean(0)
@@ -309,7 +314,7 @@ def _by_kind(failures: Counter[str]) -> Counter[str]:
     return kinds
 
 
-def _about(axis: Sequence[float], angle: float) -> np.ndarray:
+def _about(axis: Sequence[float] | np.ndarray, angle: float) -> np.ndarray:
     """Rotation (3, 3) about a unit axis [Rodrigues]."""
     x, y, z = axis
     cross = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
