@@ -219,7 +219,8 @@ def _doors() -> Parts:
 
 def _pictures() -> Parts:
     colours = ("2f5d7c", "b5533c", "d6a73f", "4a6b4a", "e2dccb")
-    frames, prints, spots = [], {}, []
+    prints: dict[Finish, list[Solid]] = {}
+    frames, spots = [], []
     spots += [
         (-13.8, -1, 2.4),
         (-8.7, -1, 2.6),
@@ -295,7 +296,8 @@ def _outside() -> list[bpy.types.Object]:
     tree.links.new(view, shader.inputs["Emission Color"])
     shader.inputs["Emission Strength"].default_value = 3.0
     made.cycles.emission_sampling = "NONE"
-    corners, faces = [], []
+    corners: list[tuple[float, float, float]] = []
+    faces = []
     for s in (-1, 1):
         first = len(corners)
         corners += [(s * 21.5, s * y, z) for y, z in ((-17.5, -0.5), (17.5, -0.5), (17.5, 7.5), (-17.5, 7.5))]
@@ -350,5 +352,7 @@ def _settings(scene: bpy.types.Scene) -> None:
     cycles.max_bounces, cycles.diffuse_bounces, cycles.glossy_bounces = 3, 2, 2
     cycles.caustics_reflective = cycles.caustics_refractive = False
     cycles.sample_clamp_indirect = 4.0
+    # With eight lamps the light tree costs a quarter of the time and saves no noise that the denoiser would leave.
+    cycles.use_light_tree = False
     # The default prefilter of the guides costs more than eight samples; the fast one looks the same here.
     cycles.denoising_prefilter = "FAST"

@@ -205,7 +205,8 @@ def tube(path: ArrayLike, radius: ArrayLike, *, sides: int = 8, closed: bool = F
 
 def leg(top: ArrayLike, foot: ArrayLike, radius_top: float, radius_foot: float, *, sides: int = 10) -> Solid:
     """A straight tapered leg whose foot lies flat on the floor."""
-    return tube([foot, top], [radius_foot, radius_top], sides=sides, level=True)
+    path = np.array([foot, top], dtype=float)
+    return tube(path, np.array([radius_foot, radius_top]), sides=sides, level=True)
 
 
 def square_leg(top: ArrayLike, foot: ArrayLike, width_top: float, width_foot: float) -> Solid:
@@ -218,7 +219,8 @@ def square_leg(top: ArrayLike, foot: ArrayLike, width_top: float, width_foot: fl
 
 def lathe(profile: ArrayLike, center: ArrayLike = (0.0, 0.0, 0.0), *, sides: int = 20) -> Solid:
     """A solid of revolution about z through ``center``; ``profile`` (N, 2) is (radius, z) from end to end."""
-    rings = [np.concatenate([circle(sides, max(r, 1e-3)), np.full((sides, 1), z)], axis=1) for r, z in profile]  # type: ignore[union-attr, misc]
+    flat = circle(sides)
+    rings = [_lift(flat * max(float(r), 1e-3), float(z)) for r, z in np.asarray(profile, dtype=float)]
     return loft(np.array(rings) + np.asarray(center, dtype=float))
 
 
