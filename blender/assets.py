@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-import glob
 import logging
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
+from pathlib import Path
 
 import attrs
 import bpy
@@ -14,7 +14,7 @@ import numpy as np
 
 from ..engine.errors import StageError
 from ..engine.params import unknown
-from ..engine.settings import ClassSettings, DistractorSettings, Recipe
+from ..engine.settings import ClassSettings, DistractorSettings, Recipe, matches
 from ..engine.stage import Asset
 from .convert import import_model, remove_model
 from .evaluated import SOLID_TYPES, show_object_as_rendered, view_layer
@@ -99,10 +99,9 @@ def _find(scene: bpy.types.Scene, recipe: Recipe, settings: ClassSettings) -> li
         if fresh:
             out.append(_Found(settings, label, name, fresh))
         seen.update(fresh)
-    for pattern in settings.models:
-        for path in _files(recipe, label, pattern):
-            collection = import_model(path)
-            out.append(_Found(settings, label, path.stem, list(collection.all_objects), collection))
+    for path in dict.fromkeys(path for pattern in settings.models for path in _files(recipe, label, pattern)):
+        collection = import_model(path)
+        out.append(_Found(settings, label, path.stem, list(collection.all_objects), collection))
     if settings.builtin:
         from .shapes import build_shapes
 
@@ -145,15 +144,10 @@ def _from_patterns(
     return groups
 
 
-def _files(recipe: Recipe, label: str, pattern: str) -> list:
-    from pathlib import Path
-
-    path = recipe.path(pattern)
-    if path.is_file():
-        return [path]
-    files = sorted(Path(p) for p in glob.glob(str(path), recursive=True) if Path(p).is_file())
+def _files(recipe: Recipe, label: str, pattern: str) -> list[Path]:
+    files = [path for path in matches(recipe.folder, pattern) if path.is_file()]
     if not files:
-        raise StageError(f"{label}: no model file at {path}.")
+        raise StageError(f"{label}: no model file at {recipe.path(pattern)}.")
     return files
 
 

@@ -165,8 +165,8 @@ class Recipe:
 
 
 def absolute(folder: Path, text: str) -> Path:
-    """A path as a recipe in ``folder`` writes it, made absolute."""
-    return (folder / Path(text).expanduser()).resolve()
+    """A path as a recipe in ``folder`` writes it, made absolute; ``~`` and environment variables are expanded."""
+    return (folder / Path(os.path.expandvars(text)).expanduser()).resolve()
 
 
 def matches(folder: Path, pattern: str) -> list[Path]:
@@ -183,6 +183,7 @@ def anchored(folder: Path, text: str) -> str:
     Only what is written counts as a pattern: the brackets of a folder such as ``scenes [old]`` mean themselves.
     """
     path = absolute(folder, text)
+    text = os.path.expandvars(text)
     if path.exists() or not glob.has_magic(text):
         return str(path)
     return os.path.normpath(os.path.join(glob.escape(str(folder)), os.path.expanduser(text)))

@@ -275,7 +275,7 @@ def test_files_of_one_name_get_names_of_their_own(tmp_path):
         (tmp_path / folder).mkdir()
         export(".glb", tmp_path / folder / "chair.glb")
     bpy.ops.wm.read_factory_settings(use_empty=True)
-    entries = load(ClassSettings(name="chair", models=["**/*.glb"]), folder=tmp_path)
+    entries = load(ClassSettings(name="chair", models=["**/*.glb", "one/*.glb"]), folder=tmp_path)
     assert [e.asset.name for e in entries] == ["chair", "chair_2"]
 
 
