@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from difflib import SequenceMatcher
 
 import attrs
 
@@ -86,8 +85,10 @@ def likeness(class_name: str, name: str) -> float:
         if wanted and all(word in own for word in wanted):
             # "Chair" says chair more plainly than "chair cushion cover" does.
             best = max(best, 0.7 + 0.3 * len(wanted) / len(own))
-        joined = SequenceMatcher(None, "".join(wanted), "".join(own)).ratio()
-        best = max(best, joined if joined > 0.85 else 0.0)
+        elif "".join(wanted) == "".join(own):
+            best = 1.0
+        elif any(word.endswith("".join(wanted)) and len("".join(wanted)) > 3 for word in own):
+            best = max(best, 0.65)
     return best
 
 

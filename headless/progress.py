@@ -39,12 +39,13 @@ class Follower:
             TimeRemainingColumn(),
             console=self.output.err,
             disable=self.output.json,
+            transient=True,
         ) as bar:
             task = bar.add_task("Opening the scene", total=None)
             for event in events:
+                self._count(event)
                 if self.output.json:
                     self.output.line(as_json(event))
-                self._count(event)
                 self._show(event, bar, task)
         return self.finished
 
