@@ -9,8 +9,6 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from .. import __version__
 from ..engine.errors import OutputError, StageError, TwinsetError
 from ..engine.events import Event, Finished, FrameDone, Funnel, Started, Stepped
@@ -78,7 +76,7 @@ class Job:
         if missing:
             yield Stepped("Opening the scene")
             sampler = self._open(real)
-            notes = self._notes(sampler, real)
+            notes = tuple(sampler.target.notes()) if sampler.target else ()
         yield Started(len(wanted), len(wanted) - len(missing), notes)
         yield from self._frames(wanted, missing)
         yield Stepped("Writing annotations")
@@ -181,18 +179,6 @@ class Job:
             return {}
         names = getattr(targets[0].plugin, "classes", None) or [c.name for c in self.recipe.classes]
         return {name: coco.boxes(name) for name in names}
-
-    def _notes(self, sampler: Sampler, real: Mapping[str, Boxes]) -> tuple[str, ...]:
-        notes = []
-        for name, (low, high) in sampler.reach.items():
-            areas = real[name].area if name in real else np.empty(0)
-            outside = int(((areas < low) | (areas > high)).sum())
-            if outside:
-                notes.append(
-                    f"{outside} of {len(areas)} real {name} boxes are out of reach: this scene can show areas from "
-                    f"{low:.2%} to {high:.2%} of the image, the real ones span {areas.min():.2%} to {areas.max():.2%}."
-                )
-        return tuple(notes)
 
     def _claim_folder(self) -> None:
         """Write the resolved recipe, or make sure that the one there is the same but for the number of images."""

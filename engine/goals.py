@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import attrs
@@ -43,8 +42,6 @@ class Goal:
     area: float
     center: tuple[float, float]
     component: int = 0
-    center_slack: float = math.inf
-    """How far the centre may lie from ``center``, in image units, before the attempt is rejected."""
 
 
 @attrs.frozen

@@ -101,6 +101,10 @@ class FittedTarget(Protocol):
         """Where the block still lacks boxes of a class whose relative areas (N,) it has shown; see ``Goals``."""
         ...
 
+    def notes(self) -> list[str]:
+        """Sentences for the user, such as which real areas are out of reach."""
+        ...
+
     def report(self) -> dict[str, Any]:
         """The fit as JSON values, for records and reports."""
         ...
@@ -110,7 +114,9 @@ class FittedTarget(Protocol):
 class Target(Protocol):
     """Learns what boxes should be from real ones."""
 
-    def fit(self, real: Mapping[str, Boxes], reach: Mapping[str, Any], seed: int) -> FittedTarget: ...
+    def fit(
+        self, real: Mapping[str, Boxes], reach: Mapping[str, tuple[float, float]], seed: int, image_aspect: float
+    ) -> FittedTarget: ...
 
 
 @runtime_checkable

@@ -223,7 +223,8 @@ class Sampler:
                     " surfaces, or no free viewpoint within the camera's 'height', 'pitch' and 'lens' sees it. Widen"
                     " those ranges or choose larger surfaces."
                 )
-        return target.fit(real, self.reach, self.recipe.seed)
+        output = self.recipe.output
+        return target.fit(real, self.reach, self.recipe.seed, output.width / output.height)
 
 
 AFTER_RENDER = "render: "

@@ -35,6 +35,7 @@ class Framed:
     tolerance: float = param(0.05, min=0.001, max=1.0, doc="Largest relative error of the visible box's area")
     candidates: int = param(64, min=1, max=4096, doc="Cameras solved per instance and attempt")
     probes: int = param(4, min=1, max=100, doc="Candidates that are probed before the attempt is given up")
+    corrections: int = param(6, min=1, max=100, doc="Probes of one candidate, each correcting the last one's error")
     area: Range = param((0.01, 0.4), min=0.0, max=1.0, min_exclusive=True, doc="Goal areas where there is no target")
 
     def pose(self, stage: Stage, goals: Goals, rng: np.random.Generator) -> CameraPose:
@@ -153,26 +154,32 @@ class Framed:
 
     def _refine(self, stage: Stage, view: _View, goal: Goal) -> tuple[CameraPose | None, str]:
         """Probe, compare the visible box with the goal, correct the solver's goal by the difference, again."""
-        width, height = stage.resolution
+        size = np.array(stage.resolution)
         area, center = goal.area, np.array(goal.center)
-        reason = "camera: main instance hidden"
-        for _ in range(6):
+        best: tuple[float, CameraPose | None] = (np.inf, None)
+        for k in range(self.corrections):
             pose = self._solve(stage, view, area, (center[0], center[1]))
             stage.pose_camera(pose)
             box = stage.probe(1.0, _region(view.main, pose)).bbox(view.main.id)
             if box is None:
-                return None, reason
-            seen_area = box[2] * box[3] / (width * height)
-            seen_center = np.array([(box[0] + box[2] / 2) / width, (box[1] + box[3] / 2) / height])
-            # A box of whole pixels cannot come closer than about half a pixel on each side.
-            slack = max(self.tolerance, 0.5 * (box[2] + box[3]) / (goal.area * width * height))
-            off = seen_center - goal.center
-            if abs(seen_area / goal.area - 1) <= slack * 0.9 and np.abs(off).max() <= max(0.02, 1.0 / height):
-                return pose, ""
-            reason = "camera: box off its goal"
+                break
+            seen_area = box[2] * box[3] / size.prod()
+            off = (np.array(box[:2]) + np.array(box[2:]) / 2) / size - goal.center
+            error = abs(seen_area / goal.area - 1)
+            if np.abs(off).max() <= max(0.02, 1.0 / size[1]) and error < best[0]:
+                best = error, pose
+            if best[0] <= self.tolerance * 0.9:
+                break
             area = float(np.clip(area * np.clip(goal.area / seen_area, 0.5, 2.0), 1e-7, 1.0))
-            center = np.clip(center - off, 0.005, 0.995)
-        return None, reason
+            # Boxes of a few pixels move in whole ones: another place between two pixels may round to the goal.
+            between = (np.array([0.37, 0.71]) * k % 1 - 0.5) / size
+            center = np.clip(center - off + between, 0.005, 0.995)
+        # A box of whole pixels cannot always come closer than half a pixel on each side.
+        slack = max(self.tolerance, 1.0 / np.sqrt(goal.area * size.prod()))
+        if best[1] is None or best[0] > slack:
+            return None, "camera: main instance hidden" if best[1] is None else "camera: box off its goal"
+        stage.pose_camera(best[1])
+        return best[1], ""
 
 
 @attrs.frozen(eq=False)

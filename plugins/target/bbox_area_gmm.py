@@ -39,7 +39,6 @@ class ClassFit:
     mixture: AreaMixture
     reach: tuple[float, float]
     center: bool
-    center_slack: float
     image_aspect: float
 
     @property
@@ -54,7 +53,7 @@ class ClassFit:
         if not self.center:
             return Goal(self.name, area, (0.5, 0.5), component)
         center = self._draw_center(area, center_quantile, rng)
-        return Goal(self.name, area, center, component, self.center_slack or math.inf)
+        return Goal(self.name, area, center, component)
 
     def _draw_center(self, area: float, quantile: float, rng: np.random.Generator) -> tuple[float, float]:
         # Where a box lies depends on its size (large ones are central), so real boxes of like area lend their centres.
@@ -177,18 +176,14 @@ class BboxAreaGmm:
     criterion: str = param("silhouette", choices=("silhouette", "bic"), doc="How the number of components is chosen")
     min_real: int = param(1, min=1, doc="Fewest real boxes of a class that are enough to learn from")
     center: bool = param(True, doc="Draw where the box lies from real boxes of like area; off aims at the image centre")
-    center_slack: float = param(
-        0.0, min=0.0, max=1.0, doc="Reject attempts whose centre is farther off, in image units; 0 never does"
-    )
-    image_aspect: float = param(
-        4 / 3,
-        min=0.0,
-        min_exclusive=True,
-        soft_max=4.0,
-        doc="Width over height of the images, for boxes near the border",
-    )
 
-    def fit(self, real: Mapping[str, Boxes], reach: Mapping[str, tuple[float, float]], seed: int) -> FittedBboxAreaGmm:
+    def fit(
+        self,
+        real: Mapping[str, Boxes],
+        reach: Mapping[str, tuple[float, float]],
+        seed: int,
+        image_aspect: float = 4 / 3,
+    ) -> FittedBboxAreaGmm:
         """Learn from real boxes.
 
         Parameters
@@ -199,6 +194,8 @@ class BboxAreaGmm:
             Relative areas that the scene can show; classes left out are taken to reach everything.
         seed : int
             Seed of the draws. The mixtures themselves do not depend on it.
+        image_aspect : float
+            Width over height of the images to come, for boxes near their border.
 
         Raises
         ------
@@ -210,9 +207,12 @@ class BboxAreaGmm:
         names = list(dict.fromkeys(self.classes)) or list(real)
         if not names:
             raise DataError("The target has no class to learn: the real annotations hold none of the recipe's classes.")
-        return FittedBboxAreaGmm(tuple(self._fit_class(n, real.get(n), reach.get(n)) for n in names), seed)
+        fits = tuple(self._fit_class(n, real.get(n), reach.get(n), image_aspect) for n in names)
+        return FittedBboxAreaGmm(fits, seed)
 
-    def _fit_class(self, name: str, boxes: Boxes | None, reach: tuple[float, float] | None) -> ClassFit:
+    def _fit_class(
+        self, name: str, boxes: Boxes | None, reach: tuple[float, float] | None, image_aspect: float
+    ) -> ClassFit:
         count = 0 if boxes is None else len(boxes)
         if boxes is None or count < self.min_real:
             found = "no box" if not count else f"only {count} of at least {self.min_real} boxes"
@@ -239,7 +239,7 @@ class BboxAreaGmm:
             low=support[0],
             high=support[1],
         )
-        return ClassFit(name, boxes, mixture, (low, high), self.center, self.center_slack, self.image_aspect)
+        return ClassFit(name, boxes, mixture, (low, high), self.center, image_aspect)
 
 
 def _report_class(fit: ClassFit, total: int) -> dict[str, Any]:
