@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from .params import describe
 from .places import Place
-from .settings import ClassSettings, PluginUse, absolute, matches
+from .settings import ClassSettings, PluginUse, SceneSettings, absolute, matches
 
 Report = Callable[[Place, str, str], None]
 
@@ -19,7 +19,7 @@ SOURCES = ("models", "collection", "objects", "builtin")
 _START = "Correct the path; relative ones start at the recipe's folder"
 
 
-def check_recipe(data: Mapping[str, Any], parts: Mapping[str, Any], folder: Path, report: Report) -> None:
+def check_recipe(data: Mapping[str, Any], parts: Mapping[str, Any], report: Report) -> None:
     """Report what does not fit together.
 
     Parameters
@@ -27,28 +27,48 @@ def check_recipe(data: Mapping[str, Any], parts: Mapping[str, Any], folder: Path
     data : mapping
         The plain values.
     parts : mapping
-        What was built of them: ``job``, the tables, ``class``, ``distractor``, ``models`` (lists with None where an
-        entry has problems of its own) and ``plugins``.
-    folder : pathlib.Path
-        Where relative paths start.
+        What was built of them: the tables, ``class``, ``distractor``, ``models`` (lists with None where an entry has
+        problems of its own) and ``plugins``.
     report : callable
         Takes table, key and sentence.
     """
-    _check_scene(data, parts, folder, report)
+    _check_scene(data, parts["scene"], report)
     _check_classes(data, parts, report)
     for key in ("class", "distractor"):
         for index, entry in enumerate(parts[key]):
             if entry is not None:
-                _check_entry(entry, (key, index), folder, report)
-    _check_real(data, parts, folder, report)
-    _check_plugins(data, parts["plugins"], report)
+                _check_entry(entry, (key, index), report)
+    if "target" in data and "real" not in data:
+        text = 'A target learns from real boxes. Add [real] with annotations = "instances.json", or drop the target.'
+        report(("target",), "", text)
+    for use, place, twice in _placed(data, parts["plugins"]):
+        if twice and use.kind == "metric":
+            report(place, "plugin", f"The metric '{use.id}' is listed twice. Keep one of them.")
 
 
-def _check_scene(data: Mapping[str, Any], parts: Mapping[str, Any], folder: Path, report: Report) -> None:
-    scene = parts["scene"]
+def check_files(data: Mapping[str, Any], parts: Mapping[str, Any], report: Report, folder: Path) -> None:
+    """Report files that are not there; relative paths start at ``folder``. The rest as for :func:`check_recipe`."""
+    scene, real = parts["scene"], parts["real"]
+    if scene is not None and scene.file:
+        _check_file(absolute(folder, scene.file), ("scene",), "file", report)
     for index, model in enumerate(parts["models"]):
         if model is not None:
             _check_file(absolute(folder, model.path), ("scene", "models", index), "path", report)
+    for key in ("class", "distractor"):
+        for index, entry in enumerate(parts[key]):
+            for pattern in entry.models if entry is not None else ():
+                if not any(path.is_file() for path in matches(folder, pattern)):
+                    text = f"No file matches '{pattern}' (looked for {absolute(folder, pattern)}). {_START}."
+                    report((key, index), "models", text)
+    if real is not None:
+        _check_file(absolute(folder, real.annotations), ("real",), "annotations", report)
+        if real.images and not absolute(folder, real.images).is_dir():
+            report(("real",), "images", f"There is no folder {absolute(folder, real.images)}. {_START}.")
+    for use, place, _ in _placed(data, parts["plugins"]):
+        _check_plugin_paths(use, place, report)
+
+
+def _check_scene(data: Mapping[str, Any], scene: SceneSettings | None, report: Report) -> None:
     if scene is None:
         return
     if scene.file and scene.builtin:
@@ -57,12 +77,9 @@ def _check_scene(data: Mapping[str, Any], parts: Mapping[str, Any], folder: Path
     if not (scene.file or scene.builtin or has_models):
         text = 'The recipe has no room. Give file = "room.blend", builtin = "hall", or [[scene.models]] tables.'
         report(("scene",) if "scene" in data else (), "", text)
-    if scene.file:
-        path = absolute(folder, scene.file)
-        _check_file(path, ("scene",), "file", report)
-        if path.suffix.lower() != ".blend":
-            text = f"'{scene.file}' is no .blend file. Give other model files as [[scene.models]] tables."
-            report(("scene",), "file", text)
+    if scene.file and not scene.file.lower().endswith(".blend"):
+        text = f"'{scene.file}' is no .blend file. Give other model files as [[scene.models]] tables."
+        report(("scene",), "file", text)
 
 
 def _check_classes(data: Mapping[str, Any], parts: Mapping[str, Any], report: Report) -> None:
@@ -83,38 +100,23 @@ def _check_classes(data: Mapping[str, Any], parts: Mapping[str, Any], report: Re
         seen.add(name)
 
 
-def _check_entry(entry: ClassSettings, place: Place, folder: Path, report: Report) -> None:
+def _check_entry(entry: ClassSettings, place: Place, report: Report) -> None:
     owner = f"{str(place[0]).capitalize()} '{entry.name}'"
     if not any(getattr(entry, key) for key in SOURCES):
         report(place, "", f"{owner} has no source. Give models, collection, objects or builtin.")
     if entry.height is not None and entry.longest is not None:
         report(place, "longest", f"{owner} has both height and longest. Keep the one that says more.")
-    for pattern in entry.models:
-        if not any(path.is_file() for path in matches(folder, pattern)):
-            report(place, "models", f"No file matches '{pattern}' (looked for {absolute(folder, pattern)}). {_START}.")
 
 
-def _check_real(data: Mapping[str, Any], parts: Mapping[str, Any], folder: Path, report: Report) -> None:
-    real = parts["real"]
-    if "target" in data and "real" not in data:
-        text = 'A target learns from real boxes. Add [real] with annotations = "instances.json", or drop the target.'
-        report(("target",), "", text)
-    if real is None:
-        return
-    _check_file(absolute(folder, real.annotations), ("real",), "annotations", report)
-    if real.images and not absolute(folder, real.images).is_dir():
-        report(("real",), "images", f"There is no folder {absolute(folder, real.images)}. {_START}.")
-
-
-def _check_plugins(data: Mapping[str, Any], plugins: Mapping[str, tuple[PluginUse, ...]], report: Report) -> None:
+def _placed(
+    data: Mapping[str, Any], plugins: Mapping[str, tuple[PluginUse, ...]]
+) -> Iterator[tuple[PluginUse, Place, bool]]:
+    """All plugins of the recipe, each with its place and whether the same one stands before it."""
     for kind, uses in plugins.items():
         seen: set[str] = set()
         for use in uses:
-            place = _place_of(data, kind, use.id, twice=use.id in seen)
-            if kind == "metric" and use.id in seen:
-                report(place, "plugin", f"The metric '{use.id}' is listed twice. Keep one of them.")
+            yield use, _place_of(data, kind, use.id, twice=use.id in seen), use.id in seen
             seen.add(use.id)
-            _check_plugin_paths(use, place, report)
 
 
 def _check_plugin_paths(use: PluginUse, place: Place, report: Report) -> None:

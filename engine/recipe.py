@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from .checks import check_recipe
+from .checks import check_files, check_recipe
 from .errors import PluginError, RecipeError
 from .params import Problem, describe, parse, shorten, unknown
 from .places import Place, Places
@@ -37,7 +37,7 @@ KNOWN = (*(p.name for p in describe(JobSettings)), *TABLES, *LISTS, *KINDS)
 T = TypeVar("T")
 
 
-def load_recipe(path: Path | str, overrides: Mapping[str, Any] | None = None) -> Recipe:
+def load_recipe(path: Path | str, overrides: Mapping[str, Any] | None = None, *, files_too: bool = True) -> Recipe:
     """Read a recipe.
 
     Parameters
@@ -46,6 +46,8 @@ def load_recipe(path: Path | str, overrides: Mapping[str, Any] | None = None) ->
         The TOML file; relative paths in it start at its folder.
     overrides : mapping, optional
         Values that win over the file's, by dotted key: ``{"images": 10, "render.samples": 4}``.
+    files_too : bool
+        Whether the files that the recipe names must be there; not so where nothing is to be rendered.
 
     Raises
     ------
@@ -61,17 +63,19 @@ def load_recipe(path: Path | str, overrides: Mapping[str, Any] | None = None) ->
         raise RecipeError([f"{path}: not UTF-8 text (byte {error.start}). Save the recipe as UTF-8."]) from None
     except OSError as error:
         raise RecipeError([f"{path}: cannot be read: {error.strerror}. Name a recipe file."]) from None
-    return loads_recipe(text, path.resolve().parent, str(path), overrides)
+    return loads_recipe(text, path.resolve().parent, str(path), overrides, files_too=files_too)
 
 
-def loads_recipe(text: str, folder: Path, name: str, overrides: Mapping[str, Any] | None = None) -> Recipe:
+def loads_recipe(
+    text: str, folder: Path, name: str, overrides: Mapping[str, Any] | None = None, *, files_too: bool = True
+) -> Recipe:
     """Read a recipe from a text; ``folder`` is where its relative paths start, ``name`` stands in messages."""
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise RecipeError([_syntax(name, str(error), text)]) from None
     reader = _Reader(data, Places(text), Path(folder).resolve(), name, dict(overrides or {}))
-    return reader.read()
+    return reader.read(files_too)
 
 
 def default_ids(kind: str, registry: Registry, *, has_target: bool) -> list[str]:
@@ -99,7 +103,7 @@ class _Reader:
             self._override(key, value)
         self.registry = default()
 
-    def read(self) -> Recipe:
+    def read(self, files_too: bool) -> Recipe:
         for key in self.data:
             if key not in KNOWN:
                 self.report((), key, unknown("A recipe has no table or key", key, KNOWN))
@@ -111,7 +115,9 @@ class _Reader:
         lists = {key: self._list(key) for key in LISTS}
         plugins = self._plugins()
         parts = {"job": job, "models": scene_models, "plugins": plugins, **tables, **lists}
-        check_recipe(self.data, parts, self.folder, self.report)
+        check_recipe(self.data, parts, self.report)
+        if files_too:
+            check_files(self.data, parts, self.report, self.folder)
         if self.problems or job is None:
             raise RecipeError([text for _, text in sorted(self.problems, key=lambda p: p[0])])
         return Recipe(
@@ -196,7 +202,7 @@ class _Reader:
     def _list(self, key: str) -> list[Any]:
         """One entry per table, None where it has problems."""
         rows = self._rows((key,), self.data.get(key, []))
-        out = []
+        out: list[Any] = []
         for place, values in rows:
             label = values.get("name")
             owner = f"{key} '{label}'" if isinstance(label, str) and label else f"{key} {place[-1] + 1}"  # type: ignore[operator]

@@ -29,6 +29,8 @@ PACKAGES = {
     "pycocotools": "pycocotools",
     "matplotlib": "matplotlib",
     "OpenEXR": "OpenEXR",
+    "PIL": "pillow",
+    "pyarrow": "pyarrow",
     "typer": "typer",
     "rich": "rich",
 }

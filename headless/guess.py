@@ -48,8 +48,10 @@ LONGEST: dict[str, tuple[float, float]] = {
 """Usual lengths of the longest side in metres, for classes whose height says little."""
 
 GROUND = ("floor", "ground", "carpet", "rug", "terrain", "grass", "street", "road", "pavement", "parquet")
-RAISED = ("table", "desk", "bed", "mattress", "shelf", "shelves", "counter", "countertop", "sofa", "couch", "bench")
-RAISED += ("cabinet", "dresser", "nightstand", "sideboard", "worktop", "platform", "stage", "stairs", "step")
+RAISED = (
+    *("table", "desk", "bed", "mattress", "shelf", "shelves", "counter", "countertop", "sofa", "couch", "bench"),
+    *("cabinet", "dresser", "nightstand", "sideboard", "worktop", "platform", "stage", "stairs", "step"),
+)
 
 LEAST_GROUND, LEAST_RAISED = 1.0, 0.1
 """Square metres that face up, at least, of what is stood on."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from twinset.engine.events import Event, Finished, FrameDone, Funnel, Started, S
 from twinset.engine.recipe import load_recipe
 from twinset.engine.registry import catalogue
 from twinset.headless.cli import app
+from twinset.headless.doctor import PACKAGES
 from twinset.headless.guess import base_name, class_source, likely_surfaces, likeness, pattern, words
 from twinset.headless.render import parse_frames
 from typer.testing import CliRunner, Result
@@ -303,6 +305,12 @@ def test_doctor_looks_around(run: Run) -> None:
     facts = json.loads(done.stdout)
     assert done.exit_code == (2 if facts["problems"] else 0)
     assert facts["twinset"] == __version__ and facts["packages"]["numpy"]
+
+
+def test_doctor_knows_all_dependencies(root: Path) -> None:
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    names = {re.split(r"[\s<>=!;]", line)[0] for line in project["dependencies"]}
+    assert names - {"bpy"} == set(PACKAGES.values())
 
 
 def test_doctor_has_a_remedy_for_each_problem(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -204,6 +204,12 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
             load_recipe(tmp_path / path)
 
 
+def test_files_need_not_be_there_where_nothing_is_rendered(tmp_path: Path) -> None:
+    text = SMALL + 'models = ["no/*.glb"]\n'
+    assert len(problems_of(text, tmp_path)) == 1
+    assert loads_recipe(text, tmp_path, "r.toml", files_too=False).classes[0].models == ["no/*.glb"]
+
+
 def test_folder_plugins_and_files_start_at_the_recipe(tmp_path: Path) -> None:
     (tmp_path / "own").mkdir()
     (tmp_path / "own" / "nothing.py").write_text(
