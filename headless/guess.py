@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
 
 import attrs
 
@@ -84,9 +85,12 @@ def likeness(class_name: str, name: str) -> float:
         return 0.0
     best = 0.0
     for wanted in ([*words(class_name)], *(words(s) for s in SYNONYMS.get(class_name, ()))):
-        if wanted and all(word in own for word in wanted):
-            # "Chair" says chair more plainly than "chair cushion cover" does.
-            best = max(best, 0.7 + 0.3 * len(wanted) / len(own))
+        if own == wanted:
+            best = 1.0
+        elif own[-len(wanted) :] == wanted:
+            best = max(best, 0.95)  # an office chair is a chair
+        elif all(word in own for word in wanted):
+            best = max(best, 0.7)  # but a chair cushion hardly is
         elif "".join(wanted) == "".join(own):
             best = 1.0
         elif any(word.endswith("".join(wanted)) and len("".join(wanted)) > 3 for word in own):
@@ -109,10 +113,13 @@ def class_source(class_name: str, collections: Mapping[str, int], objects: Seque
     score, collection = max(named, default=(0.0, ""), key=lambda item: (item[0], item[1]))
     if score >= 0.6:
         return Source((f"collection = {toml_value(collection)}",), (), f"the collection '{collection}'")
-    found = [name for name in objects if likeness(class_name, name) >= 0.6]
+    scores = {name: likeness(class_name, name) for name in objects}
+    best = max(scores.values(), default=0.0)
+    # Where a thing is called just that, others that only mention it are something else.
+    found = [name for name, score in scores.items() if score >= max(0.6, best - 0.1)]
     if not found:
         return None
-    patterns = sorted({pattern(name) for name in found})
+    patterns = _patterns(found, objects)
     shown = ", ".join(found[:4]) + (", ..." if len(found) > 4 else "")
     return Source((f"objects = {toml_value(patterns)}",), tuple(found), f"the objects {shown}")
 
@@ -122,10 +129,14 @@ def base_name(name: str) -> str:
     return re.sub(r"\.\d{3,}$", "", name)
 
 
-def pattern(name: str) -> str:
-    """A name pattern for an object and its copies."""
-    escaped = re.sub(r"([*?\[])", r"[\1]", base_name(name))
-    return f"{escaped}*"
+def _patterns(chosen: Sequence[str], objects: Sequence[str]) -> list[str]:
+    """Name patterns that match the chosen objects, with their copies to come, and none of the others."""
+    out = set()
+    for name in chosen:
+        wide = f"{exact(base_name(name))}*"
+        is_safe = all(other in chosen for other in objects if fnmatchcase(other, wide))
+        out.add(wide if is_safe else exact(name))
+    return sorted(out)
 
 
 def likely_surfaces(surfaces: Iterable[tuple[str, float, float, float]], taken: Collection[str]) -> list[str]:

@@ -24,7 +24,7 @@ from twinset.engine.recipe import load_recipe
 from twinset.engine.registry import catalogue
 from twinset.headless.cli import app
 from twinset.headless.doctor import PACKAGES
-from twinset.headless.guess import base_name, class_source, likely_surfaces, likeness, pattern, words
+from twinset.headless.guess import base_name, class_source, exact, likely_surfaces, likeness, words
 from twinset.headless.render import parse_frames
 from typer.testing import CliRunner, Result
 
@@ -360,7 +360,11 @@ def test_sources_prefer_collections_and_gather_objects() -> None:
     source = class_source("chair", {"Chairs": 0}, objects)
     assert source is not None and source.toml == ('objects = ["Chair*", "Lounge chair*"]',)
     assert class_source("piano", {"Chairs": 3}, objects) is None
-    assert base_name("Chair.001") == "Chair" and pattern("Cup [old].002") == "Cup [[]old]*"
+    assert base_name("Chair.001") == "Chair" and exact("Cup [old]") == "Cup [[]old]"
+    beds = ["Bed", "Bed.001", "BedPillow", "BedMattress"]
+    source = class_source("bed", {}, beds)
+    assert source is not None and source.objects == ("Bed", "Bed.001")
+    assert source.toml == ('objects = ["Bed", "Bed.001"]',)
 
 
 def test_surfaces_by_name_else_the_largest() -> None:
