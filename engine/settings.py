@@ -67,7 +67,9 @@ class ClassSettings:
         "", doc="Collection of the scene; each top-level object or collection instance is one asset"
     )
     objects: list[str] = param([], doc="Name patterns of the scene's objects; each with its children is one asset")
-    builtin: str = param("", doc="Embedded shapes: 'chair', 'table' or 'bag'")
+    builtin: str = param(
+        "", doc="Embedded shapes: 'chair', 'table', 'bag', or one kind of bag: 'handbag', 'backpack', 'suitcase'"
+    )
     height: Range | None = param(
         None, min=0.0, min_exclusive=True, unit="m", doc="Real height; assets are scaled to it"
     )
