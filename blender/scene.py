@@ -24,6 +24,7 @@ from .repair import replace_missing_images, report_missing_libraries
 __all__ = [
     "SceneMesh",
     "add_default_light",
+    "brings_light",
     "describe_scene",
     "open_scene",
     "robust_bounds",
@@ -162,6 +163,12 @@ def add_default_light(scene: bpy.types.Scene) -> bool:
             scene.collection.objects.link(holder)
     log.warning("The scene has no light: added a grey sky%s.", " and a panel under the ceiling" if closed else "")
     return True
+
+
+def brings_light(recipe: Recipe) -> bool:
+    """Whether the recipe itself lights every frame: by a world, or by at least one lamp."""
+    uses = recipe.plugins.get("appearance", ())
+    return any(u.id == "world" or (u.id == "lights" and u.plugin.extra_range[0] > 0) for u in uses)
 
 
 def describe_scene(scene: bpy.types.Scene) -> dict[str, Any]:

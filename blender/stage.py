@@ -17,7 +17,7 @@ from ..engine.stage import Amodal, Asset, CameraPose, Hits, Instance, Labels, Sh
 from . import lighting
 from .assets import LoadedAsset, load_assets
 from .render import Region, Renderer
-from .scene import add_default_light, open_scene, robust_bounds, static_meshes, surface
+from .scene import add_default_light, brings_light, open_scene, robust_bounds, static_meshes, surface
 from .space import Space
 
 log = logging.getLogger(__name__)
@@ -50,7 +50,8 @@ class BlenderStage:
             o.hide_render = True
         self._space = Space([m.name for m in self._meshes], [m.mesh for m in self._meshes])
         self.bounds = robust_bounds(self._meshes)
-        add_default_light(scene)
+        if not brings_light(recipe):
+            add_default_light(scene)
         self._lighting = lighting.capture(scene)
         self._holder = bpy.data.collections.new("Twinset instances")
         self._pools: dict[str, list[bpy.types.Collection]] = {}
