@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -54,7 +54,7 @@ def crop(box: Sequence[int], shape: tuple[int, ...], margin: int = 0) -> tuple[s
     )
 
 
-STATISTICS = {"median": np.median, "mean": np.mean, "min": np.min}
+STATISTICS: dict[str, Callable[[np.ndarray], np.floating]] = {"median": np.median, "mean": np.mean, "min": np.min}
 """How one number is read from the depths under a mask."""
 
 
