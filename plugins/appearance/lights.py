@@ -29,7 +29,9 @@ class Lights:
     )
     extra_range: tuple[int, int] = param((0, 0), min=0, max=64, doc="Fewest and most extra lights")
     extra_power_range: Range = param((20.0, 100.0), min=0.0, unit="W", doc="Power of an extra light")
-    extra_height_range: Range = param((1.8, 2.6), min=0.0, unit="m", doc="Height of an extra light above what is below it")
+    extra_height_range: Range = param(
+        (1.8, 2.6), min=0.0, unit="m", doc="Height of an extra light above what is below it"
+    )
     extra_radius: float = param(0.1, min=0.0, unit="m", doc="Radius of an extra light; larger gives softer shadows")
 
     def __attrs_post_init__(self) -> None:
