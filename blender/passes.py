@@ -24,10 +24,7 @@ def read_labels(path: Path) -> Labels:
     Labels
         Depth is inf where Cycles reports its "no hit" value of 1e10.
     """
-    import OpenEXR
-
-    with OpenEXR.File(str(path), separate_channels=True) as file:
-        channels = {name: channel.pixels for part in file.parts for name, channel in part.channels.items()}
+    channels = _read_channels(path)
     index = _channel(channels, _INDEX, path)
     depth = np.array(_channel(channels, _DEPTH, path), dtype=np.float32)
     depth[depth >= 1e9] = np.inf
@@ -42,6 +39,34 @@ def read_picture(path: Path) -> np.ndarray:
     if picture is None:
         raise StageError(f"Blender rendered no picture at {path}; is the temporary folder writable and not full?")
     return np.ascontiguousarray(picture[..., ::-1])
+
+
+def _read_channels(path: Path) -> dict[str, np.ndarray]:
+    """All channels (H, W) of all parts by name."""
+    try:
+        import OpenEXR
+    except ImportError:
+        return _read_channels_with_blender(path)
+    with OpenEXR.File(str(path), separate_channels=True) as file:
+        return {name: channel.pixels for part in file.parts for name, channel in part.channels.items()}
+
+
+def _read_channels_with_blender(path: Path) -> dict[str, np.ndarray]:
+    """The same by OpenImageIO, which comes with Blender itself but, as a wheel, not with pip."""
+    import OpenImageIO
+
+    channels = {}
+    source = OpenImageIO.ImageInput.open(str(path))
+    part = 0
+    while source.seek_subimage(part, 0):
+        spec = source.spec()
+        pixels = source.read_image(part, 0, 0, spec.nchannels, OpenImageIO.FLOAT)
+        prefix = spec.getattribute("name") or ""
+        for number, name in enumerate(spec.channelnames):
+            channels[name if "." in name else f"{prefix}.{name}"] = pixels[..., number]
+        part += 1
+    source.close()
+    return channels
 
 
 def _channel(channels: dict[str, np.ndarray], endings: tuple[str, ...], path: Path) -> np.ndarray:

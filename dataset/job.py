@@ -198,7 +198,8 @@ def open_job(out: Path, open_stage: OpenStage) -> Job:
     path = Path(out) / RECIPE
     if not path.is_file():
         raise OutputError(f"{out} holds no {RECIPE}, so it is no output folder of Twinset. Name one that is.")
-    return Job(load_recipe(path), out, open_stage)
+    # Annotations are rebuilt on machines that have the records but not the models.
+    return Job(load_recipe(path, files_too=False), out, open_stage)
 
 
 def funnel_of(store: FrameStore) -> Funnel:
