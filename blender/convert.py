@@ -48,11 +48,12 @@ def import_model(path: Path, name: str = "") -> bpy.types.Collection:
     objects, collections, scenes = set(bpy.data.objects), set(bpy.data.collections), set(bpy.data.scenes)
     frames = (scene.frame_start, scene.frame_end, scene.render.fps, scene.render.fps_base)
     try:
-        with quiet(), _hushed():
+        with quiet(errors=True), _hushed():
             importer(path)
     except (RuntimeError, OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, ImportError) as error:
         # Importers are Python themselves, so a broken file may show as any of these.
         _remove(set(bpy.data.objects) - objects)
+        log.debug("%s", error)
         raise StageError(f"{path}: cannot be imported: {_sentence(error)}") from error
     # Importers of animated files change the scene's clock.
     scene.frame_start, scene.frame_end, scene.render.fps, scene.render.fps_base = frames
@@ -118,6 +119,10 @@ def _obj(path: Path) -> None:
 
 
 def _usd(path: Path) -> None:
+    if not bpy.app.build_options.usd:
+        raise RuntimeError(
+            "this Blender is built without USD; use Blender from blender.org or convert the file to .glb"
+        )
     bpy.ops.wm.usd_import(
         filepath=str(path), import_cameras=False, import_lights=False, import_textures_mode="IMPORT_PACK"
     )
@@ -215,7 +220,11 @@ def _remove(objects: set[bpy.types.Object]) -> None:
 
 
 def _sentence(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    text = next((line for line in lines if not line.startswith(("File ", "Traceback", "Location:"))), "")
-    text = text.removeprefix("Error: ") or type(error).__name__
+    """What went wrong, in one line: of a traceback, its last one."""
+    lines = [line.rstrip() for line in str(error).splitlines() if line.strip()]
+    if any("Traceback" in line for line in lines):
+        ends = [line for line in lines if not line.startswith((" ", "Error:", "Python:", "Location:", "Traceback"))]
+        text = ends[-1] if ends else "the importer failed"
+    else:
+        text = lines[0].removeprefix("Error: ") if lines else type(error).__name__
     return text if text.endswith(".") else text + "."

@@ -4,22 +4,39 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import TextIO
 
 
 @contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Send file descriptor 1 to nowhere meanwhile: Blender's C code prints there, past ``sys.stdout``."""
-    sys.stdout.flush()
-    saved = os.dup(1)
+def quiet(*, errors: bool = False) -> Iterator[None]:
+    """Send file descriptor 1 to nowhere meanwhile: Blender's C code prints there, past ``sys.stdout``.
+
+    ``errors`` silences descriptor 2 too, for what raises an exception besides.
+    """
+    streams = [(1, sys.stdout), (2, sys.stderr)] if errors else [(1, sys.stdout)]
+    _flush(streams)
+    saved = [os.dup(number) for number, _ in streams]
     nowhere = os.open(os.devnull, os.O_WRONLY)
     try:
-        os.dup2(nowhere, 1)
+        for number, _ in streams:
+            os.dup2(nowhere, number)
         yield
     finally:
-        sys.stdout.flush()
-        os.dup2(saved, 1)
-        os.close(saved)
+        _flush(streams)
+        for (number, _), copy in zip(streams, saved, strict=True):
+            os.dup2(copy, number)
+            os.close(copy)
         os.close(nowhere)
+
+
+def _flush(streams: Iterable[tuple[int, TextIO | None]]) -> None:
+    for _, stream in streams:
+        if stream is not None:
+            stream.flush()
+    # What C code has printed into a pipe waits in a buffer of its own. Windows has no library of that kind.
+    with contextlib.suppress(OSError, AttributeError, TypeError):
+        ctypes.CDLL(None).fflush(None)

@@ -137,7 +137,8 @@ def add_default_light(scene: bpy.types.Scene) -> bool:
     if _has_light(scene):
         return False
     world = bpy.data.worlds.new("Twinset sky")
-    world.use_nodes = True
+    if bpy.app.version < (5, 0):
+        world.use_nodes = True
     background = world.node_tree.nodes["Background"]
     background.inputs["Color"].default_value = (1.0, 1.0, 1.0, 1.0)
     background.inputs["Strength"].default_value = 0.8
