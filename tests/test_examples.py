@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The example recipes for real material: they read, their rooms open, their surfaces are there, sizes are real."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+pytest.importorskip("bpy")
+
+from twinset.blender.assets import load_assets
+from twinset.blender.evaluated import evaluate
+from twinset.blender.scene import brings_light, open_scene, static_meshes, surface
+from twinset.engine.recipe import load_recipe
+
+
+@pytest.mark.parametrize(
+    ("name", "least_area", "longest"),
+    [
+        ("apartment", {"Floor": 150.0}, {"chair": (0.8, 1.1), "dining table": (0.7, 2.0)}),
+        (
+            "bedroom",
+            {"Floor": 50.0, "BedCover": 14.0, "LampStand": 1.0},
+            {"backpack": (1.0, 1.3), "suitcase": (1.4, 1.9), "book": (0.5, 0.9)},
+        ),
+    ],
+)
+def test_example(name, least_area, longest, root, data, monkeypatch):
+    monkeypatch.setenv("TWINSET_DATA", str(data))
+    recipe = load_recipe(root / "examples" / f"{name}.toml")
+    scene = open_scene(recipe)
+    assets = load_assets(scene, recipe)
+    meshes = static_meshes(scene, evaluate(scene), set())
+    for use in recipe.plugins["placement"]:
+        assert surface(meshes, use.plugin.surfaces)
+    for pattern, least in least_area.items():
+        found = surface(meshes, [pattern])
+        assert sum(s.areas[s.normals[:, 2] > 0.97].sum() for s in found) > least
+    assert {a.asset.class_name for a in assets} == set(longest)
+    for a in assets:
+        low, high = longest[a.asset.class_name]
+        sizes = a.asset.size.max() * np.array(a.asset.scale_range)
+        assert low * 0.9 <= sizes.mean() <= high * 1.1, a.asset.name
+
+
+def test_only_a_recipe_that_lights_every_frame_brings_light(root, data, monkeypatch):
+    monkeypatch.setenv("TWINSET_DATA", str(data))
+    assert brings_light(load_recipe(root / "examples" / "apartment.toml"))
+    # Its lights are the artist's, dimmed; without those there would be none.
+    assert not brings_light(load_recipe(root / "examples" / "bedroom.toml"))
