@@ -36,6 +36,8 @@ def seen_share(stage: Stage, positions: np.ndarray, instance: Instance, *, rays:
     positions and spread evenly over ``instance.points``.
     """
     points = instance.points
+    if not len(positions):
+        return np.zeros(0)
     points = points[np.linspace(0, len(points) - 1, min(rays, len(points))).astype(int)]
     away = (points[None] - positions[:, None]).reshape(-1, 3)
     length = np.linalg.norm(away, axis=1)

@@ -158,15 +158,29 @@ class BruteStage:
     def pose_camera(self, pose: CameraPose) -> None:
         self._camera = pose
 
-    def probe(self, scale: float = 0.25) -> Labels:
+    def probe(self, scale: float = 0.25, region: tuple[int, int, int, int] | None = None) -> Labels:
         pose = self._pose()
         width, height = (max(1, round(n * scale)) for n in (pose.width, pose.height))
         corners, owner = self._triangles(())
         ids, depth = rasterise(attrs.evolve(pose, width=width, height=height), corners, owner)
+        if region is not None:
+            x0, y0, x1, y1 = region
+            outside = np.ones(ids.shape, bool)
+            outside[max(y0, 0) : max(y1, 0), max(x0, 0) : max(x1, 0)] = False
+            ids[outside], depth[outside] = 0, np.inf
         return Labels(np.maximum(ids, 0), depth)
 
-    def set_world(self, *, hdri: Path | None, color: Sequence[float], strength: float, rotation: float) -> None:
-        self._log("set_world", hdri=hdri, color=tuple(color), strength=strength, rotation=rotation)
+    def set_world(
+        self,
+        *,
+        hdri: Path | None,
+        color: Sequence[float],
+        strength: float,
+        rotation: float,
+        max_radiance: float | None = None,
+    ) -> None:
+        arguments = {"hdri": hdri, "color": tuple(color), "strength": strength, "rotation": rotation}
+        self._log("set_world", **arguments, max_radiance=max_radiance)
 
     def scale_lights(self, factor: float, tint: Sequence[float]) -> None:
         self._log("scale_lights", factor=factor, tint=tuple(tint))
@@ -182,8 +196,11 @@ class BruteStage:
         self._camera = None
         self.calls.clear()
 
-    def shoot(self) -> Shot:
-        """A flat picture: each triangle as grey as it faces the camera. Amodal extents reach one image size beyond."""
+    def shoot(self, seed: int = 0) -> Shot:
+        """A flat picture: each triangle as grey as it faces the camera. Amodal extents reach one image size beyond.
+
+        There is no noise, so ``seed`` changes nothing.
+        """
         pose = self._pose()
         corners, owner = self._triangles(())
         index, depth = rasterise(pose, corners, np.arange(len(corners)))

@@ -42,3 +42,62 @@ def tracked_copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
             (copy / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, copy / name)
     return copy
+
+
+@pytest.fixture(scope="session")
+def rooms(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with ``open.blend``, a floor of 40 m under a sun, and ``small.blend``, a closed room of 5 x 5 x 2.6 m.
+
+    Both hold the collection ``Chairs`` with ``stool``, ``high`` and ``chair``, plain solids 0.45, 0.7 and 0.9 m high,
+    and the lone object ``Screen``, a thin upright board 1.2 m wide and 1 m high.
+    """
+    bpy = pytest.importorskip("bpy")
+    folder = tmp_path_factory.mktemp("rooms")
+
+    def solid(name, boxes, collection):
+        vertices, faces = [], []
+        for size, center in boxes:
+            n = len(vertices)
+            vertices += [
+                [c + s * d / 2 for c, s, d in zip(center, size, (x, y, z), strict=True)]
+                for x in (-1, 1)
+                for y in (-1, 1)
+                for z in (-1, 1)
+            ]
+            sides = [(0, 1, 3, 2), (4, 6, 7, 5), (0, 4, 5, 1), (2, 3, 7, 6), (0, 2, 6, 4), (1, 5, 7, 3)]
+            faces += [[n + i for i in side] for side in sides]
+        mesh = bpy.data.meshes.new(name)
+        mesh.from_pydata(vertices, [], faces)
+        made = bpy.data.objects.new(name, mesh)
+        collection.objects.link(made)
+
+    def legged(width, height, leg=0.05):
+        reach = (width - leg) / 2
+        legs = [((leg, leg, height), (x * reach, y * reach, height / 2)) for x in (-1, 1) for y in (-1, 1)]
+        return [((width, width, 0.05), (0, 0, height - 0.025)), *legs]
+
+    for name, size in (("open", 40.0), ("small", 5.0)):
+        bpy.ops.wm.read_factory_settings(use_empty=True)
+        scene = bpy.context.scene
+        solid("Floor", [((size, size, 0.2), (0, 0, -0.1))], scene.collection)
+        light = bpy.data.lights.new("Light", "SUN" if name == "open" else "POINT")
+        light.energy = 3.0 if name == "open" else 200.0
+        lamp = bpy.data.objects.new("Light", light)
+        lamp.location, lamp.rotation_euler = (0.5, 0.5, 2.3), (0.5, 0.3, 0.0)
+        scene.collection.objects.link(lamp)
+        if name == "small":
+            half, thick, high = size / 2, 0.1, 2.6
+            sides = [((thick, size, high), (s * (half + thick / 2), 0, high / 2)) for s in (-1, 1)]
+            sides += [((size, thick, high), (0, s * (half + thick / 2), high / 2)) for s in (-1, 1)]
+            solid("Walls", sides, scene.collection)
+            solid("Ceiling", [((size + 0.2, size + 0.2, thick), (0, 0, high + thick / 2))], scene.collection)
+        chairs = bpy.data.collections.new("Chairs")
+        scene.collection.children.link(chairs)
+        solid("stool", legged(0.4, 0.45), chairs)
+        solid("high", legged(0.35, 0.7), chairs)
+        solid("chair", [*legged(0.45, 0.45), ((0.45, 0.05, 0.45), (0, 0.2, 0.675))], chairs)
+        solid("Screen", [((1.2, 0.05, 1.0), (0, 0, 0.5))], scene.collection)
+        bpy.data.objects["Screen"].location = (0.0, -1.9, 0.0)
+        bpy.ops.wm.save_as_mainfile(filepath=str(folder / f"{name}.blend"), check_existing=False)
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    return folder

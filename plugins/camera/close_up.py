@@ -45,7 +45,8 @@ class CloseUp:
         points = main.outline
         wanted = self._wanted(stage.resolution, rng)
         found = framing.solve(points, wanted, self._candidates(points, rng), stage.resolution)
-        for i in np.flatnonzero(self._usable(stage, main, found)):
+        usable = self._usable(stage, main, found) & self._filled(found.box, stage.resolution)
+        for i in np.flatnonzero(usable):
             pose = found.pose(int(i), stage.resolution, near=min(0.01, self.clearance / 2 or 0.001))
             stage.pose_camera(pose)
             if (stage.probe(0.25).ids == main.id).any():
@@ -75,6 +76,12 @@ class CloseUp:
         distance = longest * lens / 27.0 / np.mean(self.fill)
         z = (points[:, 2].min() + points[:, 2].max()) / 2 + distance * np.sin(elevation)
         return framing.Candidates(azimuth, z, lens, np.radians(rng.uniform(*self.roll, n)))
+
+    def _filled(self, box: np.ndarray, resolution: tuple[int, int]) -> np.ndarray:
+        """Which boxes (C, 4) are as large as wanted, but for what their outlines lack of the whole instance."""
+        width, height = resolution
+        longer = np.maximum((box[:, 2] - box[:, 0]) * width / height, box[:, 3] - box[:, 1])
+        return (longer >= 0.99 * self.fill[0]) & (longer <= 1.01 * self.fill[1])
 
     def _usable(self, stage: Stage, main: Instance, found: framing.Solution) -> np.ndarray:
         ok = found.error < 0.25

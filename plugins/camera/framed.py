@@ -148,17 +148,18 @@ class Framed:
         areas = framing.box_area(framing.clip_box(np.array(boxes)))
         return float(goals.gain(np.sqrt(areas[areas > 0])).sum())
 
-    def _solve(self, stage: Stage, view: _View, area: float, center: tuple[float, float]) -> CameraPose:
-        found = framing.solve(view.main.outline, _wanted(area, center), view.candidate, stage.resolution, iterations=20)
-        return found.pose(0, stage.resolution, self._near)
+    def _solve(self, stage: Stage, view: _View, area: float, center: tuple[float, float]) -> framing.Solution:
+        return framing.solve(view.main.outline, _wanted(area, center), view.candidate, stage.resolution, iterations=20)
 
     def _refine(self, stage: Stage, view: _View, goal: Goal) -> tuple[CameraPose | None, str]:
         """Probe, compare the visible box with the goal, correct the solver's goal by the difference, again."""
         size = np.array(stage.resolution)
         area, center = goal.area, np.array(goal.center)
         best: tuple[float, CameraPose | None] = (np.inf, None)
+        reason = "camera: main instance hidden"
         for k in range(self.corrections):
-            pose = self._solve(stage, view, area, (center[0], center[1]))
+            found = self._solve(stage, view, area, (center[0], center[1]))
+            pose = found.pose(0, stage.resolution, self._near)
             stage.pose_camera(pose)
             box = stage.probe(1.0, _region(view.main, pose)).bbox(view.main.id)
             if box is None:
@@ -166,8 +167,13 @@ class Framed:
             seen_area = box[2] * box[3] / size.prod()
             off = (np.array(box[:2]) + np.array(box[2:]) / 2) / size - goal.center
             error = abs(seen_area / goal.area - 1)
+            reason = "camera: box off its goal"
             if np.abs(off).max() <= max(0.02, 1.0 / size[1]) and error < best[0]:
-                best = error, pose
+                # Corrections move the camera: what the first solution kept free of may be near by now.
+                if self._usable(stage, view.main, found)[0]:
+                    best = error, pose
+                else:
+                    reason = "camera: no free viewpoint reaches the goal"
             if best[0] <= self.tolerance * 0.9:
                 break
             area = float(np.clip(area * np.clip(goal.area / seen_area, 0.5, 2.0), 1e-7, 1.0))
@@ -177,7 +183,7 @@ class Framed:
         # A box of whole pixels cannot always come closer than half a pixel on each side.
         slack = max(self.tolerance, 1.0 / np.sqrt(goal.area * size.prod()))
         if best[1] is None or best[0] > slack:
-            return None, "camera: main instance hidden" if best[1] is None else "camera: box off its goal"
+            return None, reason
         stage.pose_camera(best[1])
         return best[1], ""
 
