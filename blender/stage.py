@@ -154,7 +154,7 @@ class BlenderStage:
         self._space.clear()
         self._full = None
         self._camera = None
-        lighting.restore(self._scene, self._lighting)
+        lighting.restore(self._scene, self._lighting, keep_cache=True)
 
     def shoot(self, seed: int = 0) -> Shot:
         if self._camera is None:

@@ -25,8 +25,9 @@ log = logging.getLogger(__name__)
 
 Rows = list[dict[str, Any]]
 Complete = Callable[[Rows], Mapping[str, Sequence[Any]]]
+Summarise = Callable[[Rows], Mapping[str, Any]]
 
-_INSTANCE_KEYS = ("visible_share", "truncated_share", "amodal_bbox", "shape")
+_INSTANCE_KEYS = ("main", "visible_share", "truncated_share", "amodal_bbox", "shape")
 
 
 @attrs.frozen
@@ -44,6 +45,7 @@ class Summary:
     labels: Path | None = None
     contact_sheet: Path | None = None
     notes: tuple[str, ...] = ()
+    metrics: Mapping[str, Any] = attrs.field(factory=dict)
 
 
 def finish(
@@ -54,6 +56,7 @@ def finish(
     polygons: bool = False,
     yolo: bool = False,
     complete: Iterable[Complete] = (),
+    summarise: Iterable[Summarise] = (),
     min_area: int = 1,
     instances_only: bool = False,
 ) -> Summary:
@@ -76,6 +79,9 @@ def finish(
         The ``complete`` methods of metrics. Each takes the rows, one dict per annotation (frame, image_id, id, class,
         shape, area, bbox, amodal_bbox, visible_share, truncated_share and all bbox columns), and gives columns of the
         same length, which join the rows.
+    summarise : iterable of callables
+        The ``summarise`` methods of metrics. Each takes the completed rows and gives facts about the whole dataset as
+        JSON values.
     min_area : int
         Masks of fewer pixels get no annotation.
     instances_only : bool
@@ -118,6 +124,7 @@ def finish(
         left_out=tuple(left_out),
         coco=path,
         notes=tuple(notes),
+        metrics={key: value for function in summarise if rows for key, value in function(rows).items()},
     )
     if instances_only:
         return summary

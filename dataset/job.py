@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import attrs
+
 from .. import __version__
 from ..engine.errors import OutputError, StageError, TwinsetError
 from ..engine.events import Event, Finished, FrameDone, Funnel, Started, Stepped
@@ -19,6 +21,7 @@ from ..engine.settings import Recipe
 from ..engine.stage import Stage
 from ..engine.writing import dump_recipe
 from .coco import CocoFile, read_coco
+from .files import json_bytes
 from .finish import finish
 from .frames import ACCEPTED, GIVEN_UP, FrameStore
 from .record import categories, make_record
@@ -27,7 +30,7 @@ log = logging.getLogger(__name__)
 
 RECIPE = "recipe.toml"
 HOPELESS = 5
-"""So many frames given up in a row, with none accepted, end the job: more would not help."""
+"""So many frames given up, with none accepted, end the job: more would not help. A shorter job ends with its last."""
 
 OpenStage = Callable[[Recipe], Stage]
 
@@ -85,15 +88,28 @@ class Job:
     def finish(self) -> Finished:
         """Rebuild annotations and previews from the records. Works on any folder that records were copied into."""
         recipe = self.recipe
+        metrics = [use.plugin for use in recipe.plugins["metric"]]
         summary = finish(
             self.out,
             categories=categories(recipe, self._real()),
             info={"description": "Rendered by Twinset", "version": __version__},
             polygons=recipe.output.polygons,
             yolo=recipe.output.yolo,
-            complete=[u.plugin.complete for u in recipe.plugins["metric"] if hasattr(u.plugin, "complete")],
+            complete=[m.complete for m in metrics if hasattr(m, "complete")],
+            summarise=[m.summarise for m in metrics if hasattr(m, "summarise")],
         )
-        return Finished(self.out, summary.images, summary.annotations, funnel_of(self._store), summary.contact_sheet)
+        for note in summary.notes:
+            log.warning("%s", note)
+        funnel = funnel_of(self._store)
+        facts = {
+            "images": summary.images,
+            "annotations": summary.annotations,
+            "classes": summary.classes,
+            "funnel": attrs.asdict(funnel),
+            "metrics": summary.metrics,
+        }
+        self._store.write_text("summary.json", json_bytes(facts).decode())
+        return Finished(self.out, summary.images, summary.annotations, funnel, summary.contact_sheet)
 
     def replay(self, frame: int) -> Path:
         """Render one recorded frame again, by its accepted attempt alone.
@@ -129,7 +145,9 @@ class Job:
 
     def _frames(self, wanted: range, missing: set[int]) -> Iterator[Event]:
         shown: dict[str, list[float]] = {}
-        given_up = accepted = 0
+        accepted = 0
+        # A share of a job may be unlucky where the job is not.
+        hopeless = min(HOPELESS, self.recipe.images) if len(wanted) >= self.recipe.images else HOPELESS
         for done, frame in enumerate(wanted, 1):
             if frame % self.recipe.render.block == 0:
                 shown = {}
@@ -138,15 +156,14 @@ class Job:
                 assert self._sampler is not None
                 result = self._sampler.frame(frame, shown)
                 image = self._write(self._store, result)
-                accepted += image is not None
-                given_up += image is None
-                if given_up == HOPELESS and not accepted:
-                    raise _hopeless(result)
             record = self._store.read(frame)
             _add_shown(shown, record)
+            accepted += record["verdict"] == ACCEPTED
             if frame not in missing and record["verdict"] == ACCEPTED:
                 image = self._store.out / record["files"]["image"]["path"]
             yield FrameDone(frame, done, len(wanted), image, record["attempts"], resumed=frame not in missing)
+            if done == hopeless and not accepted:
+                raise _hopeless(record, done)
 
     def _write(self, store: FrameStore, result: Frame) -> Path | None:
         output = self.recipe.output
@@ -184,7 +201,8 @@ class Job:
         """Write the resolved recipe, or make sure that the one there is the same but for the number of images."""
         path = self.out / RECIPE
         text = dump_recipe(self.recipe, folder=self.out, header=[f"Resolved by Twinset {__version__}."])
-        mine = not path.exists() or _without_images(path.read_text(encoding="utf-8")) == _without_images(text)
+        there = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else text
+        mine = _without_images(there) == _without_images(text)
         if not mine and self._store.frames():
             raise OutputError(
                 f"{self.out} holds frames of another recipe, seed or version (see {path}). Choose another output "
@@ -228,15 +246,19 @@ def _add_shown(shown: dict[str, list[float]], record: Mapping[str, Any]) -> None
             shown.setdefault(row["class"], []).append(row["bbox"][2] * row["bbox"][3] / pixels)
 
 
-def _hopeless(result: Frame) -> StageError:
-    reasons = ", ".join(f"{reason} ({n})" for reason, n in Counter(result.rejected).most_common(4))
-    goal = result.goals.main
-    aim = f" with a goal of {goal.area:.2%} of the image for a {goal.class_name}" if goal else ""
+def _hopeless(record: Mapping[str, Any], frames: int) -> StageError:
+    reasons = ", ".join(f"{reason} ({n})" for reason, n in Counter(record["rejected"]).most_common(4))
+    goal = record["goals"]
+    aim = f" with a goal of {goal['area']:.2%} of the image for a {goal['class_name']}" if goal else ""
     return StageError(
-        f"None of the first {HOPELESS} frames could be made. Frame {result.index}{aim} failed {len(result.rejected)} "
-        f"attempts: {reasons}. Loosen the plugin named there, or raise 'max_attempts' in [render]."
+        f"None of the first {frames} frames could be made. Frame {record['frame']}{aim} failed {record['attempts']} "
+        f"attempts: {reasons}. Loosen the plugin named there, or raise 'max_attempts' in [render], and render into "
+        "another output folder."
     )
 
 
 def _without_images(text: str) -> str:
-    return "\n".join(line for line in text.splitlines() if not line.startswith("images ="))
+    """A recipe without its number of images, which stands above the first table."""
+    lines = text.splitlines()
+    tables = next((k for k, line in enumerate(lines) if line.startswith("[")), len(lines))
+    return "\n".join(line for k, line in enumerate(lines) if k >= tables or not line.startswith("images ="))

@@ -124,7 +124,8 @@ class Metric(Protocol):
     """Measures metadata of a shot. Arrays in, columns out.
 
     A metric may also define ``complete(table) -> dict[str, list]``: columns that need the whole dataset, worked out
-    from the bbox rows (a list of dicts) once it is finished.
+    from the bbox rows (a list of dicts) once it is finished; and ``summarise(rows) -> dict``: facts about the whole
+    dataset, which ``summary.json`` holds.
     """
 
     def measure(self, shot: Shot) -> Columns: ...

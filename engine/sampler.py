@@ -172,7 +172,8 @@ class Sampler:
             image.update(columns.image)
             for name, values in columns.bbox.items():
                 for row, value in zip(rows, values, strict=True):
-                    row["columns"][name] = value
+                    if name not in row:
+                        row["columns"][name] = value
         return image
 
     def _annotate(self, rows: list[dict[str, Any]], verdict: Verdict) -> None:

@@ -95,6 +95,10 @@ class Occlusion:
             ],
         }
 
+    def summarise(self, rows: Rows) -> dict[str, Any]:
+        """How well the estimate tells the true share, by shape; see :func:`share_correlation`."""
+        return {"visible_share_correlation": share_correlation(rows)}
+
 
 def share_constants(
     rows: Rows, quantile: float = 0.5, blind_quantile: float = 0.9, min_samples: int = 5
