@@ -79,6 +79,6 @@ def _instance(instance: Instance, row: Mapping[str, Any], shot: Shot) -> dict[st
     if amodal is not None and amodal.pixels:
         out["amodal_bbox"] = amodal.bbox
         out["amodal_segmentation"] = encode(amodal.mask)
-        out["visible_share"] = row["area"] / amodal.pixels
+        out["visible_share"] = amodal.visible_share(row["area"])
         out["truncated_share"] = 1.0 - int(amodal.mask.sum()) / amodal.pixels
     return out

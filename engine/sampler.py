@@ -124,14 +124,14 @@ class Sampler:
         if not verdict.accepted:
             return verdict.reason
         if not render:
-            self._annotate(rows, verdict)
+            self._annotate(draft, rows, verdict)
             return draft, tuple(rows), {}, bystanders
         shot = stage.shoot(int(stream(seed, index, "render").integers(2**31)))
         columns = self._measure(shot, rows)
         verdict = _judge(self._filters, shot, rows)
         if not verdict.accepted:
             return f"{AFTER_RENDER}{verdict.reason}"
-        self._annotate(rows, verdict)
+        self._annotate(shot, rows, verdict)
         return shot, tuple(rows), columns, bystanders
 
     def _early_verdict(self, draft: Shot, rows: list[dict[str, Any]], goals: Goals) -> Verdict:
@@ -176,10 +176,11 @@ class Sampler:
                         row["columns"][name] = value
         return image
 
-    def _annotate(self, rows: list[dict[str, Any]], verdict: Verdict) -> None:
+    def _annotate(self, shot: Shot, rows: list[dict[str, Any]], verdict: Verdict) -> None:
         least = self.recipe.output.min_visible_share
         for row in rows:
-            share = row["columns"].get("visible_share")
+            alone = shot.amodal.get(row["id"])
+            share = None if alone is None else alone.visible_share(row["area"])
             if row["area"] == 0:
                 row["reason"] = "not visible"
             elif row["id"] in verdict.unannotated:

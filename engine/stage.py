@@ -170,6 +170,10 @@ class Amodal:
     bbox: tuple[int, int, int, int]
     pixels: int
 
+    def visible_share(self, visible: int) -> float:
+        """Share of the whole instance that ``visible`` pixels are; two renders of an edge may differ by a pixel."""
+        return min(1.0, visible / self.pixels) if self.pixels else 0.0
+
 
 @attrs.frozen(eq=False)
 class Shot:

@@ -11,16 +11,16 @@ import pytest
 
 pytest.importorskip("bpy")
 
-from twinset.blender.stage import open_stage  # noqa: E402
-from twinset.engine.goals import Goal, Goals  # noqa: E402
-from twinset.engine.plugin import Rejected  # noqa: E402
-from twinset.engine.recipe import loads_recipe  # noqa: E402
-from twinset.engine.stage import CameraPose, extent  # noqa: E402
-from twinset.plugins.camera.close_up import CloseUp  # noqa: E402
-from twinset.plugins.camera.framed import Framed  # noqa: E402
-from twinset.plugins.camera.keep import Keep  # noqa: E402
-from twinset.plugins.camera.orbit import Orbit  # noqa: E402
-from twinset.testing.geometry import point_distances  # noqa: E402
+from twinset.blender.stage import open_stage
+from twinset.engine.goals import Goal, Goals
+from twinset.engine.plugin import Rejected
+from twinset.engine.recipe import loads_recipe
+from twinset.engine.stage import CameraPose, extent
+from twinset.plugins.camera.close_up import CloseUp
+from twinset.plugins.camera.framed import Framed
+from twinset.plugins.camera.keep import Keep
+from twinset.plugins.camera.orbit import Orbit
+from twinset.testing.geometry import point_distances
 
 WIDTH, HEIGHT = 160, 120
 RECIPE = """
