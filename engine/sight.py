@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from .contact import heights
 from .stage import Instance, Stage
 
 
@@ -16,6 +19,15 @@ def ground_below(stage: Stage, points: np.ndarray, *, most: float = 30.0) -> np.
     down = np.tile([0.0, 0.0, -1.0], (len(points), 1))
     hits = stage.cast(points, down, ignore=[i.id for i in stage.instances])
     return np.where(hits.distance <= most, points[:, 2] - hits.distance, np.nan)
+
+
+def over_surfaces(stage: Stage, points: np.ndarray, names: Sequence[str]) -> np.ndarray:
+    """Whether (N,) each point (N, 3) lies above some face of the surfaces with these name patterns; all where none."""
+    over = np.zeros(len(points), bool)
+    for surface in stage.surfaces(names) if names else ():
+        line, z = heights(points[:, :2], surface.corners)
+        over[line[z < points[line, 2]]] = True
+    return over if names else ~over
 
 
 def free_path(stage: Stage, start: np.ndarray, ends: np.ndarray) -> np.ndarray:

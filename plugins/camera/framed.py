@@ -28,6 +28,7 @@ class Framed:
 
     lens: Range = param((24.0, 50.0), min=1.0, soft_max=200.0, unit="mm", doc="Focal lengths for a sensor 36 mm wide")
     height: Range = param((0.3, 1.8), soft_max=5.0, unit="m", doc="Camera height above the ground below it")
+    above: list[str] = param([], doc="Name patterns of the objects that the camera stays above; default is anywhere")
     pitch: Range = param((-60.0, 20.0), min=-90.0, max=90.0, unit="deg", doc="Viewing direction, negative is down")
     roll: Range = param((-2.0, 2.0), min=-180.0, max=180.0, unit="deg", doc="Rotation about the viewing direction")
     clearance: float = param(0.2, min=0.0, unit="m", doc="Free distance kept between the camera and any surface")
@@ -126,6 +127,7 @@ class Framed:
         if len(index):
             height = found.position[index, 2] - sight.ground_below(stage, found.position[index])
             ok[index] &= (height >= self.height[0] - 0.05) & (height <= self.height[1] + 0.05)
+            ok[index] &= sight.over_surfaces(stage, found.position[index], self.above)
         index = np.flatnonzero(ok)
         if len(index):
             ok[index] &= stage.clearance(found.position[index]) >= self.clearance

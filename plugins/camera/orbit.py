@@ -22,6 +22,7 @@ class Orbit:
     elevation: Range = param(
         (5.0, 50.0), min=-89.0, max=89.0, unit="deg", doc="Direction from the instance to the camera, above horizontal"
     )
+    above: list[str] = param([], doc="Name patterns of the objects that the camera stays above; default is anywhere")
     off_axis: float = param(
         0.35, min=0.0, max=1.0, doc="How far from the image's centre it may appear, as a share of the image"
     )
@@ -52,6 +53,7 @@ class Orbit:
         rotation = framing.look(yaw, pitch, np.radians(rng.uniform(*self.roll, n)))
         free = stage.clearance(position) >= self.clearance
         free[free] &= np.isfinite(sight.ground_below(stage, position[free]))
+        free[free] &= sight.over_surfaces(stage, position[free], self.above)
         free[free] &= sight.seen_share(stage, position[free], main) >= self.seen
         good = np.flatnonzero(free)
         if not len(good):
