@@ -53,7 +53,7 @@ def _read_channels(path: Path) -> dict[str, np.ndarray]:
 
 def _read_channels_with_blender(path: Path) -> dict[str, np.ndarray]:
     """The same by OpenImageIO, which comes with Blender itself but, as a wheel, not with pip."""
-    import OpenImageIO
+    import OpenImageIO  # type: ignore[import-not-found]
 
     channels = {}
     source = OpenImageIO.ImageInput.open(str(path))

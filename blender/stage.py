@@ -89,8 +89,11 @@ class BlenderStage:
         return moved
 
     def keep(self, class_names: Collection[str]) -> tuple[Instance, ...]:
-        standing = [e for e in self._loaded.values() if e.asset.class_name in class_names and e.stands is not None]
-        return tuple(self.place(entry.asset, entry.stands) for entry in standing)
+        return tuple(
+            self.place(entry.asset, entry.stands)
+            for entry in self._loaded.values()
+            if entry.asset.class_name in class_names and entry.stands is not None
+        )
 
     def cast(self, origins: np.ndarray, directions: np.ndarray, *, ignore: Collection[int] = ()) -> Hits:
         return self._space.cast(origins, directions, ignore=ignore)

@@ -51,7 +51,7 @@ def categories(recipe: Recipe, real: CocoFile | None) -> list[dict[str, Any]]:
     """COCO categories of the recipe's classes: as the real file has them, new ids after its highest for others."""
     known = {c["name"]: c for c in real.categories} if real else {}
     highest = max((c["id"] for c in known.values()), default=0)
-    out = []
+    out: list[dict[str, Any]] = []
     for settings in recipe.classes:
         category = known.get(settings.name)
         if category is None:

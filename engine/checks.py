@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ Report = Callable[[Place, str, str], None]
 SOURCES = ("models", "collection", "objects", "builtin")
 """Keys of a class that say where its assets come from."""
 
-_START = "Correct the path; relative ones start at the recipe's folder"
+_VARIABLE = re.compile(r"\$\{?(\w+)")
 
 
 def check_recipe(data: Mapping[str, Any], parts: Mapping[str, Any], report: Report) -> None:
@@ -50,20 +52,20 @@ def check_files(data: Mapping[str, Any], parts: Mapping[str, Any], report: Repor
     """Report files that are not there; relative paths start at ``folder``. The rest as for :func:`check_recipe`."""
     scene, real = parts["scene"], parts["real"]
     if scene is not None and scene.file:
-        _check_file(absolute(folder, scene.file), ("scene",), "file", report)
+        _check_file(scene.file, folder, ("scene",), "file", report)
     for index, model in enumerate(parts["models"]):
         if model is not None:
-            _check_file(absolute(folder, model.path), ("scene", "models", index), "path", report)
+            _check_file(model.path, folder, ("scene", "models", index), "path", report)
     for key in ("class", "distractor"):
         for index, entry in enumerate(parts[key]):
             for pattern in entry.models if entry is not None else ():
                 if not any(path.is_file() for path in matches(folder, pattern)):
-                    text = f"No file matches '{pattern}' (looked for {absolute(folder, pattern)}). {_START}."
+                    text = f"No file matches '{pattern}' (looked for {absolute(folder, pattern)}). {_remedy(pattern)}"
                     report((key, index), "models", text)
     if real is not None:
-        _check_file(absolute(folder, real.annotations), ("real",), "annotations", report)
+        _check_file(real.annotations, folder, ("real",), "annotations", report)
         if real.images and not absolute(folder, real.images).is_dir():
-            report(("real",), "images", f"There is no folder {absolute(folder, real.images)}. {_START}.")
+            report(("real",), "images", f"There is no folder {absolute(folder, real.images)}. {_remedy(real.images)}")
     for use, place, _ in _placed(data, parts["plugins"]):
         _check_plugin_paths(use, place, report)
 
@@ -126,7 +128,7 @@ def _check_plugin_paths(use: PluginUse, place: Place, report: Report) -> None:
             continue
         for path in [value] if isinstance(value, str) else value:
             if not matches(Path(), path):
-                report(place, p.name, f"No file or folder matches {path}. {_START}.")
+                report(place, p.name, f"No file or folder matches {path}. {_remedy(str(path))}")
 
 
 def _place_of(data: Mapping[str, Any], kind: str, id: str, *, twice: bool) -> Place:
@@ -138,7 +140,16 @@ def _place_of(data: Mapping[str, Any], kind: str, id: str, *, twice: bool) -> Pl
     return (kind, indices[-1 if twice else 0]) if indices else ()
 
 
-def _check_file(path: Path, place: Place, key: str, report: Report) -> None:
+def _check_file(text: str, folder: Path, place: Place, key: str, report: Report) -> None:
+    path = absolute(folder, text)
     if not path.is_file():
         what = "is a folder" if path.is_dir() else "does not exist"
-        report(place, key, f"The file {path} {what}. {_START}.")
+        report(place, key, f"The file {path} {what}. {_remedy(text)}")
+
+
+def _remedy(text: str) -> str:
+    """What to do about a path that leads nowhere."""
+    unset = [name for name in _VARIABLE.findall(text) if name not in os.environ]
+    if unset:
+        return f"The environment variable {unset[0]} is not set: export {unset[0]}=/path/to/it."
+    return "Correct the path; relative ones start at the recipe's folder."

@@ -54,7 +54,7 @@ def survey(
                 continue
             placed += 1
             hits += camera.reach(stage, instance, AREAS, stream(seed, "reach", name, k, "camera"))
-        reached = np.flatnonzero(hits >= max(enough * placed, 1)) if placed else []
+        reached = np.flatnonzero(hits >= max(enough * placed, 1))
         if len(reached):
             found[name] = (float(AREAS[reached[0]]), float(AREAS[reached[-1]]))
     stage.clear()

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import zlib
 
 import numpy as np
@@ -25,6 +26,11 @@ def stream(seed: int, *key: int | str) -> np.random.Generator:
     """
     words = tuple(zlib.crc32(k.encode()) if isinstance(k, str) else int(k) for k in key)
     return np.random.Generator(np.random.Philox(np.random.SeedSequence(seed, spawn_key=words)))
+
+
+def log_uniform(rng: np.random.Generator, interval: tuple[float, float], size: int) -> np.ndarray:
+    """Draws (size,) from [low, high] in which equal factors are equally likely, as suits lengths and areas."""
+    return np.exp(rng.uniform(math.log(interval[0]), math.log(interval[1]), size))
 
 
 def low_discrepancy(index: int | np.ndarray, offset: float) -> np.ndarray:

@@ -11,6 +11,7 @@ from ...engine import framing, sight
 from ...engine.goals import Goals
 from ...engine.params import Range, param
 from ...engine.plugin import Rejected, plugin
+from ...engine.rng import log_uniform
 from ...engine.stage import CameraPose, Instance, Stage
 
 
@@ -69,7 +70,7 @@ class CloseUp:
     def _candidates(self, points: np.ndarray, rng: np.random.Generator) -> framing.Candidates:
         n = self.candidates
         azimuth = rng.permutation((np.arange(n) + rng.uniform(0, 1, n)) * (2 * math.pi / n))
-        lens = np.exp(rng.uniform(*np.log(self.lens), n))
+        lens = log_uniform(rng, self.lens, n)
         elevation = np.radians(rng.uniform(*self.elevation, n))
         longest = np.ptp(points, axis=0).max()
         # Sensor 36 mm wide and, at the usual 4:3, 27 mm high: good enough to turn an elevation into a height.

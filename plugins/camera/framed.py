@@ -12,6 +12,7 @@ from ...engine import framing, sight
 from ...engine.goals import Goal, Goals
 from ...engine.params import Range, param
 from ...engine.plugin import Rejected, plugin
+from ...engine.rng import log_uniform
 from ...engine.stage import CameraPose, Instance, Stage
 
 
@@ -57,7 +58,7 @@ class Framed:
 
     def reach(self, stage: Stage, instance: Instance, areas: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Which relative areas (N,) an instance's box can have from somewhere in this scene, bool (N,)."""
-        few = attrs.evolve(self, candidates=min(self.candidates, 32))
+        few = attrs.evolve(self, candidates=min(self.candidates, 32))  # type: ignore[misc]  # made one by @plugin
         return np.array([bool(few._views(stage, instance, float(a), (0.5, 0.5), rng)) for a in areas])
 
     @property
@@ -69,8 +70,7 @@ class Framed:
         names = sorted({i.asset.class_name for i in stage.instances} - {""})
         if not names:
             raise Rejected("camera: nothing to look at")
-        low, high = np.log(self.area)
-        area = float(np.exp(rng.uniform(low, high)))
+        area = float(log_uniform(rng, self.area, 1)[0])
         return Goal(str(rng.choice(names)), area, tuple(rng.uniform(0.35, 0.65, 2)))
 
     def _views(
@@ -81,7 +81,7 @@ class Framed:
         middle = (points.min(0) + points.max(0)) / 2
         azimuth = (np.arange(n) + rng.uniform(0, 1, n)) * (2 * math.pi / n)
         z = self._ground(stage, points, azimuth) + rng.uniform(*self.height, n)
-        lens = np.exp(rng.uniform(*np.log(self.lens), n))
+        lens = log_uniform(rng, self.lens, n)
         roll = np.radians(rng.uniform(*self.roll, n))
         candidates = framing.Candidates(azimuth, z, lens, roll).take(np.flatnonzero(np.isfinite(z)))
         if not len(candidates.z):

@@ -11,6 +11,7 @@ from ...engine import framing, sight
 from ...engine.goals import Goals
 from ...engine.params import Range, param
 from ...engine.plugin import Rejected, plugin
+from ...engine.rng import log_uniform
 from ...engine.stage import CameraPose, Stage
 
 
@@ -45,7 +46,7 @@ class Orbit:
         )
         points = main.points
         position = (points.min(0) + points.max(0)) / 2 + outward * distance[:, None]
-        lens = np.exp(rng.uniform(*np.log(self.lens), n))
+        lens = log_uniform(rng, self.lens, n)
         focal = lens / 36.0
         aside = rng.uniform(-self.off_axis, self.off_axis, (n, 2))
         yaw = azimuth + math.pi + np.arctan(aside[:, 0] / focal)
