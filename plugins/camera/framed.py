@@ -37,7 +37,7 @@ class Framed:
     tolerance: float = param(0.05, min=0.001, max=1.0, doc="Largest relative error of the visible box's area")
     candidates: int = param(64, min=1, max=4096, doc="Cameras solved per instance and attempt")
     probes: int = param(4, min=1, max=100, doc="Candidates that are probed before the attempt is given up")
-    corrections: int = param(6, min=1, max=100, doc="Probes of one candidate, each correcting the last one's error")
+    corrections: int = param(10, min=1, max=100, doc="Probes of one candidate, each correcting the last one's error")
     area: Range = param((0.01, 0.4), min=0.0, max=1.0, min_exclusive=True, doc="Goal areas where there is no target")
 
     def pose(self, stage: Stage, goals: Goals, rng: np.random.Generator) -> CameraPose:
