@@ -79,7 +79,8 @@ class Framed:
         n = self.candidates
         points = main.outline
         middle = (points.min(0) + points.max(0)) / 2
-        azimuth = (np.arange(n) + rng.uniform(0, 1, n)) * (2 * math.pi / n)
+        # Shuffled, since among equals the first one is taken.
+        azimuth = rng.permutation((np.arange(n) + rng.uniform(0, 1, n)) * (2 * math.pi / n))
         z = self._ground(stage, points, azimuth) + rng.uniform(*self.height, n)
         lens = log_uniform(rng, self.lens, n)
         roll = np.radians(rng.uniform(*self.roll, n))
