@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import shutil
 import tempfile
 import weakref
@@ -19,8 +20,10 @@ import attrs
 import bpy
 import numpy as np
 
+from ..engine.errors import StageError
 from ..engine.settings import OutputSettings, RenderSettings
 from ..engine.stage import Amodal, CameraPose, Labels, extent
+from .evaluated import view_layer
 from .passes import read_labels, read_picture
 from .quiet import quiet
 
@@ -46,7 +49,7 @@ class Renderer:
     ) -> None:
         self.size = (output.width, output.height)
         self._scene = scene
-        self._scratch = _scratch_folder()
+        self._scratch = _scratch_folder(output.width * output.height)
         weakref.finalize(self, shutil.rmtree, self._scratch, True)
         camera = bpy.data.cameras.new("Twinset camera")
         self._camera = bpy.data.objects.new("Twinset camera", camera)
@@ -54,6 +57,9 @@ class Renderer:
         scene.collection.objects.link(self._camera)
         scene.camera = self._camera
         scene.collection.children.link(holder)
+        # Markers would put the artist's own cameras in place of ours when a render starts.
+        scene.timeline_markers.clear()
+        _only_layer(scene)
 
         self._labels = scene.copy()
         self._labels.name = "Twinset labels"
@@ -160,8 +166,18 @@ class Renderer:
     @staticmethod
     def _run(scene: bpy.types.Scene, path: Path) -> None:
         path.unlink(missing_ok=True)
-        with quiet():
-            bpy.ops.render.render(scene=scene.name, write_still=True)
+        problem = "it gave no reason"
+        try:
+            with quiet():
+                bpy.ops.render.render(scene=scene.name, write_still=True)
+        except RuntimeError as error:
+            problem = " ".join(str(error).removeprefix("Error: ").split()).rstrip(".")
+        if not path.is_file():
+            r = scene.render
+            raise StageError(
+                f"Blender could not render {r.resolution_x} x {r.resolution_y} pixels into {path.parent} ({problem}). "
+                "Free memory there and on the device, take a smaller image, or make the scene simpler."
+            )
 
 
 @attrs.frozen
@@ -220,7 +236,7 @@ def _set_up_picture(scene: bpy.types.Scene, render: RenderSettings) -> None:
     scene.cycles.samples = render.samples
     scene.cycles.use_denoising = render.denoise and _can_denoise(scene)
     scene.cycles.use_adaptive_sampling = True
-    scene.cycles.use_animated_seed = False
+    view_layer(scene).cycles.use_denoising = True
     if render.bounces is not None:
         scene.cycles.max_bounces = render.bounces
     if hasattr(scene.eevee, "taa_render_samples"):
@@ -249,6 +265,7 @@ def _set_up_labels(scene: bpy.types.Scene) -> None:
     r.image_settings.color_depth = "32"
     r.image_settings.exr_codec = "NONE"
     scene.world = None
+    r.use_freestyle = False
     layer = _only_layer(scene)
     layer.use_pass_combined = True
     layer.use_pass_object_index = True
@@ -263,7 +280,6 @@ def _set_up_labels(scene: bpy.types.Scene) -> None:
     cycles.pixel_filter_type = "BOX"
     cycles.filter_width = 0.01
     cycles.seed = 0
-    cycles.use_animated_seed = False
 
 
 def _plain_frame(scene: bpy.types.Scene) -> None:
@@ -280,10 +296,18 @@ def _plain_frame(scene: bpy.types.Scene) -> None:
     r.use_stamp = False
     r.use_simplify = False
     r.threads_mode = "AUTO"
+    # Samples are the recipe's, and a picture must not depend on how fast the machine is.
+    cycles = scene.cycles
+    cycles.use_layer_samples = "IGNORE"
+    cycles.use_sample_subset = False
+    cycles.time_limit = 0.0
+    cycles.use_deterministic_guiding = True
+    cycles.use_animated_seed = False
 
 
 def _only_layer(scene: bpy.types.Scene) -> bpy.types.ViewLayer:
-    used = next((layer for layer in scene.view_layers if layer.use), scene.view_layers[0])
+    """Render the stage's layer alone: others would cost time, and may be what Blender writes to the file."""
+    used = view_layer(scene)
     for layer in scene.view_layers:
         layer.use = layer == used
     return used
@@ -299,6 +323,11 @@ def _empty_labels(width: int, height: int) -> Labels:
     return Labels(np.zeros((height, width), np.int32), np.full((height, width), np.inf, np.float32))
 
 
-def _scratch_folder() -> Path:
+def _scratch_folder(pixels: int) -> Path:
+    """A folder in memory where the largest files fit twice, otherwise among the temporary ones.
+
+    The largest are those of lone instances: nine images of six 32-bit channels. Containers often allow 64 MiB.
+    """
     memory = Path("/dev/shm")
-    return Path(tempfile.mkdtemp(prefix="twinset-", dir=memory if memory.is_dir() else None))
+    fits = memory.is_dir() and os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > 2 * 9 * 24 * pixels
+    return Path(tempfile.mkdtemp(prefix="twinset-", dir=memory if fits else None))

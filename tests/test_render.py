@@ -9,6 +9,7 @@ import pytest
 bpy = pytest.importorskip("bpy")
 
 from twinset.blender.render import Renderer  # noqa: E402
+from twinset.engine.errors import StageError  # noqa: E402
 from twinset.engine.settings import OutputSettings, RenderSettings  # noqa: E402
 from twinset.engine.stage import CameraPose  # noqa: E402
 
@@ -35,25 +36,31 @@ def expected_mask(pose, depth, x, y, half):
     return (np.abs(rows - y) < half)[:, None] & (np.abs(columns - x) < half)[None, :]
 
 
-@pytest.fixture
-def stage():
+def open_stage(width=WIDTH, height=HEIGHT, prepare=lambda scene: None):
     bpy.ops.wm.read_factory_settings(use_empty=True)
     scene = bpy.context.scene
+    prepare(scene)
     holder = bpy.data.collections.new("instances")
     near = add_square(holder, 1, 2.0, 0.101, 0.053, 0.3)
     far = add_square(holder, 2, 4.0, 0.317, 0.011, 0.9)
     cut = add_square(holder, 3, 3.0, -1.613, 0.207, 0.5)
-    renderer = Renderer(scene, holder, RenderSettings(samples=1, device="cpu"), OutputSettings(WIDTH, HEIGHT))
-    pose = CameraPose(np.eye(4), 35.0, WIDTH, HEIGHT)
+    renderer = Renderer(scene, holder, RenderSettings(samples=1, device="cpu"), OutputSettings(width, height))
+    pose = CameraPose(np.eye(4), 35.0, width, height)
     renderer.pose(pose)
     return renderer, pose, (near, far, cut)
+
+
+@pytest.fixture
+def stage():
+    return open_stage()
 
 
 SQUARES = {1: (2.0, 0.101, 0.053, 0.3), 2: (4.0, 0.317, 0.011, 0.9), 3: (3.0, -1.613, 0.207, 0.5)}
 
 
-def test_ids_and_depth_are_those_of_the_pinhole_at_pixel_centres(stage):
-    renderer, pose, _ = stage
+@pytest.mark.parametrize("size", [(WIDTH, HEIGHT), (HEIGHT, WIDTH)])
+def test_ids_and_depth_are_those_of_the_pinhole_at_pixel_centres(size):
+    renderer, pose, _ = open_stage(*size)
     labels = renderer.labels()
     masks = {id: expected_mask(pose, *square) for id, square in SQUARES.items()}
     np.testing.assert_array_equal(labels.ids == 1, masks[1])
@@ -104,3 +111,38 @@ def test_pictures_are_the_same_bytes_every_time_whatever_was_rendered_between(st
     renderer.picture(8)
     np.testing.assert_array_equal(renderer.picture(7), first)
     assert first.shape == (HEIGHT, WIDTH, 3) and first.dtype == np.uint8
+
+
+def leave_traps(scene):
+    """What artists' files hold that would change cameras, samples or layers behind our back."""
+    elsewhere = bpy.data.objects.new("artist's camera", bpy.data.cameras.new("artist's camera"))
+    elsewhere.location = (0.0, 5.0, 0.0)
+    scene.collection.objects.link(elsewhere)
+    scene.timeline_markers.new("cut", frame=1).camera = elsewhere
+    second = scene.view_layers.new("second")
+    second.material_override = bpy.data.materials.new("clay")
+    bpy.context.window.view_layer = second
+    for layer in scene.view_layers:
+        layer.samples = 64
+    scene.cycles.time_limit = 1e-6
+    scene.render.use_border = scene.render.use_freestyle = scene.render.use_motion_blur = True
+
+
+def test_settings_of_the_artist_do_not_reach_pictures_or_labels():
+    pictures, ids = [], []
+    for prepare in (lambda scene: None, leave_traps):
+        renderer, _, _ = open_stage(prepare=prepare)
+        light = bpy.data.objects.new("light", bpy.data.lights.new("light", "POINT"))
+        bpy.context.scene.collection.objects.link(light)
+        pictures.append(renderer.picture(7))
+        ids.append(renderer.labels().ids)
+    np.testing.assert_array_equal(ids[1], ids[0])
+    np.testing.assert_array_equal(pictures[1], pictures[0])
+    assert pictures[0].std() > 1
+
+
+def test_a_render_that_blender_cannot_do_ends_in_a_sentence(stage):
+    renderer, _, _ = stage
+    bpy.data.objects.remove(bpy.data.objects["Twinset camera"])
+    with pytest.raises(StageError, match="could not render 160 x 120 pixels.*no camera"):
+        renderer.labels()
