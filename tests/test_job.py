@@ -10,7 +10,6 @@ import shutil
 import signal
 import subprocess
 import sys
-from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
@@ -25,7 +24,7 @@ from twinset.alignment.comparison import compare
 from twinset.blender.stage import open_stage
 from twinset.dataset.job import HOPELESS, Job, open_job
 from twinset.engine.errors import OutputError, StageError
-from twinset.engine.events import Finished, FrameDone, Started, Stepped
+from twinset.engine.events import Finished, FrameDone, Started
 from twinset.engine.recipe import load_recipe
 
 RECIPE = """
@@ -375,66 +374,3 @@ def test_a_hopeless_job_ends_and_says_why(folder, images):
             run(recipe, out)
         assert len(list((out / "frames").iterdir())) == min(images, HOPELESS)
         assert not (out / "annotations" / "instances.json").exists()
-
-
-@contextmanager
-def small_disk(path, size="80m"):
-    path.mkdir()
-    if os.name == "nt" or os.geteuid() != 0:
-        pytest.skip("mounting a small disk takes root")
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", path], capture_output=True).returncode:
-        pytest.skip("this system does not let a test mount a small disk")
-    try:
-        yield path
-    finally:
-        subprocess.run(["umount", "-l", path], check=True)
-
-
-def fill(disk):
-    """Fill a disk to the last byte."""
-    with open(disk / "filler", "wb", buffering=0) as file:
-        try:
-            while file.write(b"\0" * 2**16):
-                pass
-        except OSError:
-            pass
-
-
-@pytest.mark.parametrize("when", ["frames", "annotations"])
-def test_a_disk_that_fills_up_leaves_nothing_half_written(folder, whole, tmp_path, when):
-    with small_disk(tmp_path / "disk") as disk:
-        out = disk / "out"
-        with pytest.raises(OutputError, match=r"The disk of '.*' is full\. Free some space"):
-            for event in Job(load_recipe(folder / "r.toml"), out, open_stage).run():
-                if when == "frames" and isinstance(event, FrameDone) and event.frame == 1:
-                    fill(disk)
-                if when == "annotations" and isinstance(event, Stepped) and "annotations" in event.message:
-                    fill(disk)
-        left = tree(out)
-        assert not [name for name in left if "tmp" in name or name.startswith("annotations")]
-        done = {Path(name).stem for name in left if name.startswith("frames/")}
-        assert len(done) == (2 if when == "frames" else 6)
-        for name, data in left.items():
-            if name != "recipe.toml":
-                assert data == (whole / name).read_bytes()
-        (disk / "filler").unlink()
-        # Paths in recipe.toml start at its folder, which is another one here.
-        run(load_recipe(folder / "r.toml"), out)
-        resumed, expected = tree(out), tree(whole)
-        del resumed["recipe.toml"], expected["recipe.toml"]
-        assert resumed == expected
-
-
-def test_a_disk_with_too_little_room_is_refused_at_once(folder, tmp_path):
-    with small_disk(tmp_path / "disk", "20m") as disk:
-        with pytest.raises(OutputError, match="only 20 MiB left"):
-            run(load_recipe(folder / "r.toml"), disk / "out")
-        assert tree(disk) == {}
-
-
-def test_a_read_only_disk_is_refused_before_the_scene_is_opened(folder, tmp_path):
-    with small_disk(tmp_path / "disk") as disk:
-        subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
-        with pytest.raises(OutputError, match=r"cannot be written to \(Read-only file system\)"):
-            list(Job(load_recipe(folder / "r.toml"), disk / "out", lambda _: pytest.fail("opened")).run())
-        assert tree(disk) == {}
