@@ -3,15 +3,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+import logging
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import attrs
 import numpy as np
 
-from .errors import PluginError
+from .errors import PluginError, TwinsetError
 from .goals import Boxes, Goals
 from .stage import CameraPose, Shot, Stage
+
+log = logging.getLogger(__name__)
 
 CONTRACT = 1
 """Version of the contract between engine and plugins."""
@@ -69,9 +74,26 @@ class Rejected(Exception):  # noqa: N818 - a verdict, not an error
         super().__init__(reason)
 
 
+@contextlib.contextmanager
+def naming(plugin: Any) -> Iterator[None]:
+    """Whatever a plugin raises without meaning to comes out as a PluginError that names it, its file and line."""
+    try:
+        yield
+    except (TwinsetError, Rejected):
+        raise
+    except Exception as error:
+        kind, id = (getattr(plugin, name, "") for name in ("plugin_kind", "plugin_id"))
+        log.info("The %s plugin '%s' failed:", kind, id, exc_info=True)
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        raise PluginError(
+            f"The {kind} plugin '{id}' failed with {type(error).__name__}: {error} ({place.filename}, line "
+            f"{place.lineno}). Repair it or take it out of the recipe; --verbose shows the whole way there."
+        ) from error
+
+
 @runtime_checkable
 class Placement(Protocol):
-    """Puts instances on the stage."""
+    """Puts instances on the stage. One with the class attribute ``first = True`` runs before those without."""
 
     def place(self, stage: Stage, goals: Goals, rng: np.random.Generator) -> None: ...
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .goals import Goal, Goals
-from .plugin import Camera, Placement, Rejected
+from .plugin import Camera, Placement, Rejected, naming
 from .rng import stream
 from .stage import Stage
 
@@ -53,7 +53,8 @@ def survey(
             if instance is None:
                 continue
             placed += 1
-            hits += camera.reach(stage, instance, AREAS, stream(seed, "reach", name, k, "camera"))
+            with naming(camera):
+                hits += camera.reach(stage, instance, AREAS, stream(seed, "reach", name, k, "camera"))
         reached = np.flatnonzero(hits >= max(enough * placed, 1))
         if len(reached):
             found[name] = (float(AREAS[reached[0]]), float(AREAS[reached[-1]]))
@@ -66,7 +67,8 @@ def put_instances(
 ) -> None:
     """Run the placement plugins, each on its own random stream."""
     for name, placement in placements:
-        placement.place(stage, goals, stream(seed, *key, name))
+        with naming(placement):
+            placement.place(stage, goals, stream(seed, *key, name))
 
 
 def aims(camera: Camera) -> bool:

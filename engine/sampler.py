@@ -9,9 +9,10 @@ from typing import Any
 import attrs
 import numpy as np
 
-from .errors import UnreachableError
+from .errors import StageError, UnreachableError
 from .goals import Boxes, Goals
-from .plugin import Columns, FittedTarget, Rejected, Verdict
+from .params import unknown
+from .plugin import Columns, FittedTarget, Rejected, Verdict, naming
 from .reach import aims, put_instances, survey
 from .rng import low_discrepancy, stream
 from .settings import PluginUse, Recipe
@@ -51,7 +52,8 @@ class Sampler:
         self.recipe = recipe
         self.stage = stage
         uses = recipe.plugins
-        self._placements = _named(uses.get("placement", ()))
+        # What stays where it is comes first, whatever the recipe's order, so that the rest is placed around it.
+        self._placements = sorted(_named(uses.get("placement", ())), key=lambda p: not getattr(p[1], "first", False))
         self._appearances = _named(uses.get("appearance", ()))
         self._cameras = uses["camera"]
         self._metrics = _named(uses.get("metric", ()))
@@ -109,8 +111,10 @@ class Sampler:
         try:
             put_instances(stage, self._placements, goals, seed, index, attempt)
             for name, appearance in self._appearances:
-                appearance.vary(stage, stream(seed, index, attempt, name))
-            pose = use.plugin.pose(stage, goals, stream(seed, index, attempt, f"camera.{use.id}"))
+                with naming(appearance):
+                    appearance.vary(stage, stream(seed, index, attempt, name))
+            with naming(use.plugin):
+                pose = use.plugin.pose(stage, goals, stream(seed, index, attempt, f"camera.{use.id}"))
         except Rejected as rejection:
             return rejection.reason
         stage.pose_camera(pose)
@@ -168,12 +172,15 @@ class Sampler:
     def _measure(self, shot: Shot, rows: list[dict[str, Any]]) -> dict[str, Any]:
         image: dict[str, Any] = {}
         for _, metric in self._metrics:
-            columns: Columns = metric.measure(shot)
-            image.update(columns.image)
-            for name, values in columns.bbox.items():
-                for row, value in zip(rows, values, strict=True):
-                    if name not in row:
-                        row["columns"][name] = value
+            with naming(metric):
+                columns: Columns = metric.measure(shot)
+                image.update(columns.image)
+                for name, values in columns.bbox.items():
+                    if len(values) != len(rows):
+                        raise ValueError(f"{len(values)} values of '{name}' for {len(rows)} instances")
+                    for row, value in zip(rows, values, strict=True):
+                        if name not in row:
+                            row["columns"][name] = value
         return image
 
     def _annotate(self, shot: Shot, rows: list[dict[str, Any]], verdict: Verdict) -> None:
@@ -192,9 +199,10 @@ class Sampler:
     def _goals(self, index: int, use: PluginUse, shown: Mapping[str, Sequence[float]]) -> Goals:
         if self.target is None or not aims(use.plugin):
             return Goals(frame=index)
-        goals = self.target.draw(self._aimed_index(index))
-        name = goals.main.class_name if goals.main else ""
-        gaps = tuple(self.target.gaps(name, np.array(shown.get(name, ())))) if name else ()
+        with naming(self.recipe.plugins["target"][0].plugin):
+            goals = self.target.draw(self._aimed_index(index))
+            name = goals.main.class_name if goals.main else ""
+            gaps = tuple(self.target.gaps(name, np.array(shown.get(name, ())))) if name else ()
         return attrs.evolve(goals, frame=index, open_area=gaps)
 
     def _camera(self, index: int) -> PluginUse:
@@ -216,9 +224,13 @@ class Sampler:
         camera = next((u.plugin for u in self._cameras if aims(u.plugin)), None)
         if camera is not None:
             wanted = getattr(target, "classes", None) or list(real)
-            names = [name for name in wanted if name in self.stage.assets]
-            self.reach = survey(self.stage, self._placements, camera, names, self.recipe.seed)
-            missing = sorted(set(names) - set(self.reach))
+            for name in wanted:
+                if name not in self.stage.assets:
+                    raise StageError(
+                        unknown("[target] the recipe has no class", name, [n for n in self.stage.assets if n])
+                    )
+            self.reach = survey(self.stage, self._placements, camera, wanted, self.recipe.seed)
+            missing = sorted(set(wanted) - set(self.reach))
             if missing:
                 raise UnreachableError(
                     f"No camera position frames a {missing[0]} in this scene: either it cannot be placed on the chosen"
@@ -226,7 +238,8 @@ class Sampler:
                     " those ranges or choose larger surfaces."
                 )
         output = self.recipe.output
-        return target.fit(real, self.reach, self.recipe.seed, output.width / output.height)
+        with naming(target):
+            return target.fit(real, self.reach, self.recipe.seed, output.width / output.height)
 
 
 AFTER_RENDER = "render: "
@@ -257,7 +270,8 @@ def _judge(filters: Sequence[Any], shot: Shot, rows: Sequence[Mapping[str, Any]]
     unannotated: frozenset[int] = frozenset()
     reason = ""
     for judge in filters:
-        verdict = judge.judge(shot, rows)
+        with naming(judge):
+            verdict = judge.judge(shot, rows)
         if not verdict.accepted:
             return verdict
         unannotated |= verdict.unannotated

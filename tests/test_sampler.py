@@ -14,8 +14,9 @@ pytest.importorskip("bpy")
 import bpy
 from twinset.blender.stage import open_stage
 from twinset.dataset.coco import read_coco
-from twinset.engine.errors import StageError, UnreachableError
-from twinset.engine.plugin import Columns, Rejected, Verdict
+from twinset.engine import registry
+from twinset.engine.errors import PluginError, StageError, UnreachableError
+from twinset.engine.plugin import Columns, Rejected, Verdict, plugin
 from twinset.engine.recipe import loads_recipe
 from twinset.engine.sampler import Sampler
 from twinset.engine.settings import PluginUse
@@ -253,6 +254,52 @@ def test_too_little_visible_is_not_annotated_whatever_is_measured(sampler, monke
             kept += row["annotated"]
             dropped += not row["annotated"]
     assert kept and dropped
+
+
+@plugin("placement", id="clumsy")
+class ClumsyPlacement:
+    """Breaks."""
+
+    def place(self, stage, goals, rng):
+        return {}["shelf"]
+
+
+@plugin("metric", id="clumsy")
+class ClumsyMetric:
+    """Gives too few values."""
+
+    def measure(self, shot):
+        return Columns(bbox={"half": [0.5] * (len(shot.instances) - 1)})
+
+
+def test_a_plugin_that_breaks_is_named_with_the_line_that_broke(sampler, monkeypatch):
+    with_plugins(sampler, monkeypatch, placements=[("clumsy", ClumsyPlacement())])
+    with pytest.raises(
+        PluginError, match=r"placement plugin 'clumsy' failed with KeyError: 'shelf' .*test_sampler\.py"
+    ):
+        sampler.frame(0, {}, render=False)
+    monkeypatch.undo()
+    with_plugins(sampler, monkeypatch, metrics=[("clumsy", ClumsyMetric())])
+    with pytest.raises(PluginError, match=r"metric plugin 'clumsy' failed .* values of 'half' for \d instances"):
+        sampler.frame(0, {})
+
+
+def test_what_is_kept_stands_before_anything_is_placed_around_it(recipe):
+    on_surface = recipe.plugins["placement"][0]
+    keep = PluginUse("placement", "keep", registry.find("placement", "keep")())
+    for order in ((on_surface, keep), (keep, on_surface)):
+        sampler = make(attrs.evolve(recipe, plugins={**recipe.plugins, "placement": order, "target": ()}))
+        frame = next(f for f in (sampler.frame(i, {}, render=False) for i in range(9)) if f.shot is not None)
+        chairs = [e for e in sampler.stage._loaded.values() if e.asset.class_name and e.stands is not None]
+        kept = {tuple(e.stands.ravel()) for e in chairs}
+        first = [tuple(i.matrix.ravel()) for i in frame.shot.instances[: len(kept)]]
+        assert kept and set(first) == kept and len(frame.shot.instances) > len(kept)
+
+
+def test_a_target_for_a_class_without_assets_is_a_sentence(recipe):
+    target = PluginUse("target", "bbox_area_gmm", registry.find("target", "bbox_area_gmm")(classes=["chairs"]))
+    with pytest.raises(StageError, match=r"no class 'chairs'. Did you mean 'chair'?"):
+        make(attrs.evolve(recipe, plugins={**recipe.plugins, "target": (target,)}))
 
 
 def test_goals_that_no_camera_reaches_are_told_before_the_first_frame(recipe):

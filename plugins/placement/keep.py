@@ -18,6 +18,9 @@ class Keep:
 
     classes: list[str] = param([], doc="Classes to keep; default is all annotated ones")
 
+    first = True
+    """Others place around what is kept, not the other way round."""
+
     def place(self, stage: Stage, goals: Goals, rng: np.random.Generator) -> None:
         """Put the scene's own instances of the classes on the stage. Raises StageError where there are none."""
         known = [name for name in stage.assets if name]
