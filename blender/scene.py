@@ -134,7 +134,7 @@ def add_default_light(scene: bpy.types.Scene) -> bool:
         Whether light was added.
     """
     depsgraph = evaluate(scene)
-    if _has_light(scene):
+    if _has_light(scene, depsgraph):
         return False
     world = bpy.data.worlds.new("Twinset sky")
     if bpy.app.version < (5, 0):
@@ -261,19 +261,20 @@ def _ceiling(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph, low: np.nda
     return min(heights) if len(heights) > 0.6 * len(steps) ** 2 else None
 
 
-def _has_light(scene: bpy.types.Scene) -> bool:
-    if any(o.type == "LIGHT" and not o.hide_render and o.data.energy > 0 for o in view_layer(scene).objects):
-        return True
+def _has_light(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph) -> bool:
     if scene.world is not None and _world_shines(scene.world):
         return True
-    materials = {
-        slot.material
-        for o in view_layer(scene).objects
-        if not o.hide_render
-        for slot in o.material_slots
-        if slot.material is not None and slot.material.node_tree is not None
-    }
-    return any(_shines(node) for m in materials for node in m.node_tree.nodes)
+    # Lamps and glowing things inside collection instances count as well.
+    shown = set()
+    for item in depsgraph.object_instances:
+        instancer = item.parent.original if item.is_instance and item.parent is not None else None
+        if item.show_self and not (instancer is not None and instancer.hide_render):
+            shown.add(item.object.original)
+    shown = {o for o in shown if not o.hide_render}
+    if any(o.type == "LIGHT" and o.data.energy > 0 for o in shown):
+        return True
+    materials = {slot.material for o in shown for slot in o.material_slots if slot.material is not None}
+    return any(_shines(node) for m in materials if m.node_tree is not None for node in m.node_tree.nodes)
 
 
 def _world_shines(world: bpy.types.World) -> bool:

@@ -334,12 +334,21 @@ def test_a_room_of_models(tmp_path):
     assert surface([m], ["Wall"])
 
 
-@pytest.mark.parametrize("lit", ["none", "lamp", "world", "emission", "black world"])
+@pytest.mark.parametrize(
+    "lit", ["none", "lamp", "lamp in an instance", "lamp in a hidden instance", "world", "emission", "black world"]
+)
 def test_light_is_added_only_where_there_is_none(lit, caplog):
     o = floor()
     scene = bpy.context.scene
     if lit == "lamp":
         scene.collection.objects.link(bpy.data.objects.new("L", bpy.data.lights.new("L", "POINT")))
+    elif "instance" in lit:
+        library = bpy.data.collections.new("Lamp")
+        library.objects.link(bpy.data.objects.new("L", bpy.data.lights.new("L", "POINT")))
+        instance = bpy.data.objects.new("Lamp", None)
+        instance.instance_type, instance.instance_collection = "COLLECTION", library
+        instance.hide_render = "hidden" in lit
+        scene.collection.objects.link(instance)
     elif "world" in lit:
         scene.world = bpy.data.worlds.new("W")
         scene.world.use_nodes = True
@@ -350,9 +359,10 @@ def test_light_is_added_only_where_there_is_none(lit, caplog):
         material.node_tree.nodes["Principled BSDF"].inputs["Emission Color"].default_value = (1, 1, 1, 1)
         material.node_tree.nodes["Principled BSDF"].inputs["Emission Strength"].default_value = 5
         o.data.materials.append(material)
+    dark = lit in {"none", "lamp in a hidden instance", "black world"}
     with caplog.at_level(logging.WARNING):
-        assert add_default_light(scene) == (lit in {"none", "black world"})
-    assert ("no light" in caplog.text) == (lit in {"none", "black world"})
+        assert add_default_light(scene) == dark
+    assert ("no light" in caplog.text) == dark
     assert not add_default_light(scene)
 
 

@@ -170,6 +170,21 @@ def test_clearance_is_the_distance_to_the_nearest_triangle(seed):
     np.testing.assert_allclose(space.clearance(points, ignore=[3]), point_distances(points, corners).min(1), atol=2e-6)
 
 
+def test_instances_of_many_sizes_do_not_pile_up():
+    space = Space([], [])
+    chair = asset("chair", "chair", box((0.4, 0.4, 0.4)))
+    rng = np.random.default_rng(0)
+    for scale in rng.uniform(0.8, 1.2, 40):
+        space.clear()
+        space.put(1, chair, np.eye(4) @ np.diag([scale, scale, scale, 1.0]))
+        assert not space.collides(chair, at(1.0, 0.0, 0.0), gap=0.05)
+    (shape,) = space._shapes.values()
+    assert len(shape._feelers) <= 8
+    points = shape.feelers(0.05)
+    away = np.linalg.norm(points[:, None] - points, axis=-1) + np.eye(len(points))
+    assert away.min(0).max() <= 0.05 + 1e-9
+
+
 def test_nothing_there():
     space = Space([], [])
     hits = space.cast([[0, 0, 0]], [[0, 0, 1]])
