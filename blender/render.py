@@ -13,6 +13,7 @@ import logging
 import os
 import shutil
 import tempfile
+import time
 import weakref
 from pathlib import Path
 
@@ -20,6 +21,7 @@ import attrs
 import bpy
 import numpy as np
 
+from ..dataset.files import process_runs
 from ..engine.errors import StageError
 from ..engine.settings import OutputSettings, RenderSettings
 from ..engine.stage import Amodal, CameraPose, Labels, extent
@@ -329,5 +331,17 @@ def _scratch_folder(pixels: int) -> Path:
     The largest are those of lone instances: nine images of six 32-bit channels. Containers often allow 64 MiB.
     """
     memory = Path("/dev/shm")
+    for folder in (memory, Path(tempfile.gettempdir())):
+        _remove_abandoned(folder)
     fits = memory.is_dir() and os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > 2 * 9 * 24 * pixels
-    return Path(tempfile.mkdtemp(prefix="twinset-", dir=memory if fits else None))
+    return Path(tempfile.mkdtemp(prefix=f"twinset-{os.getpid()}-", dir=memory if fits else None))
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """Remove the scratch folders of processes that were killed: nobody else would, and memory is dear."""
+    for path in folder.glob("twinset-*-*"):
+        number = path.name.split("-")[1]
+        with contextlib.suppress(OSError):
+            # Beyond a container's walls processes are not seen, so one that still renders is told by its files' age.
+            if number.isdigit() and not process_runs(int(number)) and time.time() - path.stat().st_mtime > 600:
+                shutil.rmtree(path, ignore_errors=True)

@@ -174,14 +174,17 @@ def _host() -> str:
 
 def _runs_elsewhere(pid: int) -> bool:
     """Whether another living process of this machine has this id."""
-    if pid == os.getpid():
-        return False
-    if os.name == "nt":  # signal 0 would end the process there; age decides alone
+    return pid != os.getpid() and process_runs(pid)
+
+
+def process_runs(pid: int) -> bool:
+    """Whether a process of this machine has this id; taken for granted where that cannot be found out."""
+    if os.name == "nt":  # signal 0 would end the process there
         return True
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except OSError:
+    except (OSError, OverflowError):
         return True
     return True

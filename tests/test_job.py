@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import cv2
@@ -374,3 +375,24 @@ def test_a_hopeless_job_ends_and_says_why(folder, images):
             run(recipe, out)
         assert len(list((out / "frames").iterdir())) == min(images, HOPELESS)
         assert not (out / "annotations" / "instances.json").exists()
+
+
+def test_what_a_killed_process_left_in_memory_is_removed(folder):
+    """Only where the process is gone and the folder is old: another may render beside this one."""
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    base = Path("/dev/shm") if Path("/dev/shm").is_dir() else Path(tempfile.gettempdir())
+    old, young, running = (
+        base / f"twinset-{pid}-{name}" for pid, name in ((gone.pid, "old"), (gone.pid, "new"), (1, "x"))
+    )
+    for path in (old, young, running):
+        path.mkdir(exist_ok=True)
+        (path / "labels.exr").write_bytes(b"x")
+    for path in (old, running):
+        os.utime(path, (0, 0))
+    try:
+        open_stage(load_recipe(folder / "r.toml"))
+        assert not old.exists() and young.exists() and running.exists()
+    finally:
+        for path in (old, young, running):
+            shutil.rmtree(path, ignore_errors=True)
