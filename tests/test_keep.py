@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Instances as the artist left them."""
+"""Instances and cameras as the artist left them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ import numpy as np
 import pytest
 from twinset.engine.errors import StageError
 from twinset.engine.goals import Goals
+from twinset.engine.plugin import Rejected
+from twinset.engine.stage import CameraPose
+from twinset.plugins.camera.keep import Keep as KeepCamera
 from twinset.plugins.placement.keep import Keep
 from twinset.testing import BruteStage, asset, box, plane
 
@@ -30,3 +33,20 @@ def test_a_class_that_is_unknown_or_absent_is_an_error():
         Keep(classes=["sofa"]).place(room(), Goals(), np.random.default_rng(0))
     with pytest.raises(StageError, match="nothing of bag"):
         Keep(classes=["bag"]).place(room(), Goals(), np.random.default_rng(0))
+
+
+def test_a_camera_moves_only_where_nothing_is_in_its_way(monkeypatch):
+    stage = room()
+    matrix = np.eye(4)
+    matrix[:3, 3] = 0, 0, 0.1
+    monkeypatch.setattr(stage, "existing_cameras", lambda: [CameraPose(matrix, 35.0, 80, 60)])
+    heights, rejected = [], 0
+    for seed in range(60):
+        try:
+            pose = KeepCamera(jitter=0.3).pose(stage, Goals(), np.random.default_rng(seed))
+            heights.append(pose.position[2])
+        except Rejected as rejection:
+            assert rejection.reason == "camera: moved into something"
+            rejected += 1
+    # A third of the way down leads through the floor.
+    assert min(heights) > 0 and 10 <= rejected <= 30
