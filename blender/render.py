@@ -72,6 +72,8 @@ class Renderer:
             label_scene.camera = self._camera
             _set_up_labels(label_scene)
         _set_up_picture(scene, render)
+        # From the start: a background fits itself to this size before the first picture is rendered.
+        scene.render.resolution_x, scene.render.resolution_y = self.size
         self._samples = render.samples
         self.device = choose_device(render.device, (scene, self._labels, self._alone))
 
@@ -133,11 +135,9 @@ class Renderer:
 
     def picture(self, seed: int) -> np.ndarray:
         """The picture (H, W, 3) uint8 RGB, through the scene's own view transform."""
-        r = self._scene.render
-        r.resolution_x, r.resolution_y = self.size
         self._scene.cycles.seed = seed
         path = self._scratch / "picture.png"
-        r.filepath = str(path)
+        self._scene.render.filepath = str(path)
         self._run(self._scene, path)
         return read_picture(path)
 

@@ -8,7 +8,9 @@ import pytest
 
 bpy = pytest.importorskip("bpy")
 
+from twinset.blender import lighting  # noqa: E402
 from twinset.blender.render import Renderer  # noqa: E402
+from twinset.dataset.frames import encode_image  # noqa: E402
 from twinset.engine.errors import StageError  # noqa: E402
 from twinset.engine.settings import OutputSettings, RenderSettings  # noqa: E402
 from twinset.engine.stage import CameraPose  # noqa: E402
@@ -146,3 +148,18 @@ def test_a_render_that_blender_cannot_do_ends_in_a_sentence(stage):
     bpy.data.objects.remove(bpy.data.objects["Twinset camera"])
     with pytest.raises(StageError, match="could not render 160 x 120 pixels.*no camera"):
         renderer.labels()
+
+
+def test_the_first_background_fits_its_frame_like_all_later_ones(tmp_path):
+    renderer, _, _ = open_stage(HEIGHT, WIDTH)
+    noise = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
+    path = tmp_path / "noise.png"
+    path.write_bytes(encode_image(noise, "png"))
+    scene = bpy.context.scene
+    state = lighting.capture(scene)
+    pictures = []
+    for _ in range(2):
+        lighting.set_background(scene, path)
+        pictures.append(renderer.picture(0))
+        lighting.restore(scene, state)
+    np.testing.assert_array_equal(*pictures)
