@@ -18,7 +18,7 @@ from rich.table import Table
 
 from .. import __version__
 from ..engine.registry import default
-from .output import JsonOption, output_of
+from .output import JsonOption, output_of, reserve_stdout
 
 PACKAGES = {
     "attrs": "attrs",
@@ -77,6 +77,7 @@ def _blender() -> tuple[dict[str, Any], list[str]]:
         )
         text = f"Blender is missing: this Python {version} has no module 'bpy'. Use {remedy}, or run inside Blender."
         return {"blender": "missing"}, [text]
+    reserve_stdout()
     try:
         from ..blender.facts import facts
         from ..blender.quiet import quiet

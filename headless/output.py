@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -75,6 +76,19 @@ JsonOption = Annotated[
     bool, typer.Option("--json", callback=_wants_json, help="Write results as JSON, for other programs.")
 ]
 """The option ``--json``, which may stand before or behind the command's name."""
+
+
+def reserve_stdout() -> None:
+    """Keep standard output for results: what Blender's own threads print, at any time, goes to standard error."""
+    try:
+        if sys.stdout.fileno() != 1:
+            return
+        sys.stdout.flush()
+        own = os.dup(1)
+        os.dup2(2, 1)
+    except (AttributeError, OSError, ValueError):  # no stream, or one that is no file: nothing of C's gets there
+        return
+    sys.stdout = open(own, "w", encoding=sys.stdout.encoding, errors=sys.stdout.errors, buffering=1)  # noqa: SIM115
 
 
 def _plain(value: Any) -> Any:

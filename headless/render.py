@@ -12,7 +12,7 @@ import typer
 from ..engine.recipe import load_recipe
 from ..engine.settings import Recipe
 from ..engine.stage import Stage
-from .output import JsonOption, Output, output_of
+from .output import JsonOption, Output, output_of, reserve_stdout
 from .progress import Follower, as_json, show_finished
 
 DEMO = Path(__file__).resolve().parents[1] / "examples" / "demo.toml"
@@ -113,6 +113,7 @@ def run_job(recipe: Recipe, out: Path, frames: range | None, output: Output) -> 
 
 def open_stage(recipe: Recipe) -> Stage:
     """The stage on Blender, imported only now: commands that fail earlier do so without waiting for it."""
+    reserve_stdout()
     try:
         from ..blender.stage import open_stage as opened
     except ModuleNotFoundError as error:

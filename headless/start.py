@@ -14,7 +14,7 @@ from ..engine.recipe import load_recipe
 from ..engine.settings import Recipe, SceneSettings
 from ..engine.writing import relative, toml_value
 from .guess import HEIGHT, LONGEST, Source, class_source, likely_surfaces
-from .output import JsonOption, output_of
+from .output import JsonOption, output_of, reserve_stdout
 
 MOST_IDLE = 12
 """Classes without a source in the scene that the recipe mentions, the most frequent ones first."""
@@ -76,6 +76,7 @@ def look(blend: Path, coco: Path) -> Findings:
 
     counts = {name: count for name, count in read_coco(coco).classes().items() if count}
     # Opened only now: a wrong COCO file is told without waiting for Blender.
+    reserve_stdout()
     from ..blender.scene import describe_scene, open_scene
 
     room = Recipe(classes=(), scene=SceneSettings(file=str(blend.resolve())), folder=blend.resolve().parent)

@@ -290,3 +290,15 @@ def test_the_real_command_says_it_too(place):
     assert done.returncode == 2 and done.stdout == ""
     lines = [line for line in done.stderr.splitlines() if line.strip()]
     assert "broken.blend cannot be opened by Blender" in lines[-1] and "Traceback" not in done.stderr
+
+
+def test_what_blender_prints_is_kept_off_the_results():
+    """Its sound thread speaks whenever it likes, past Python."""
+    code = (
+        "import os\nfrom twinset.headless.output import Output, reserve_stdout\n"
+        "Output(json=True).line({'n': 1})\nreserve_stdout()\n"
+        "os.write(1, b'Unable to initialise audio\\n')\nOutput(json=True).line({'n': 2})\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert [json.loads(line)["n"] for line in done.stdout.splitlines()] == [1, 2]
+    assert "Unable to initialise audio" in done.stderr and done.returncode == 0
