@@ -146,7 +146,7 @@ def test_settings_of_the_artist_do_not_reach_pictures_or_labels():
 def test_a_render_that_blender_cannot_do_ends_in_a_sentence(stage):
     renderer, _, _ = stage
     bpy.data.objects.remove(bpy.data.objects["Twinset camera"])
-    with pytest.raises(StageError, match="could not render 160 x 120 pixels.*no camera"):
+    with pytest.raises(StageError, match=r"could not render 160 x 120 pixels.*no camera"):
         renderer.labels()
 
 
@@ -154,7 +154,7 @@ def test_the_first_background_fits_its_frame_like_all_later_ones(tmp_path):
     renderer, _, _ = open_stage(HEIGHT, WIDTH)
     noise = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
     path = tmp_path / "noise.png"
-    path.write_bytes(encode_image(noise, "png"))
+    path.write_bytes(encode_image(noise, "png", 100))
     scene = bpy.context.scene
     state = lighting.capture(scene)
     pictures = []
