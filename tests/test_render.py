@@ -162,4 +162,5 @@ def test_the_first_background_fits_its_frame_like_all_later_ones(tmp_path):
         lighting.set_background(scene, path)
         pictures.append(renderer.picture(0))
         lighting.restore(scene, state)
+    assert pictures[0].shape == (WIDTH, HEIGHT, 3)
     np.testing.assert_array_equal(*pictures)
