@@ -14,6 +14,7 @@ import attrs
 
 from .. import __version__
 from ..engine.errors import DataError
+from ..engine.plugin import naming
 from .coco import Labelled, build_coco, write_coco
 from .files import make_folder, write_file
 from .frames import ACCEPTED, GIVEN_UP, FrameStore, encode_image
@@ -124,7 +125,7 @@ def finish(
         left_out=tuple(left_out),
         coco=path,
         notes=tuple(notes),
-        metrics={key: value for function in summarise if rows for key, value in function(rows).items()},
+        metrics={key: value for function in summarise if rows for key, value in _asked(function, rows).items()},
     )
     if instances_only:
         return summary
@@ -213,7 +214,7 @@ def _rows(coco: Mapping[str, Any]) -> Rows:
 def _complete(coco: Mapping[str, Any], rows: Rows, complete: Iterable[Complete]) -> None:
     """Add the columns that need the whole dataset to rows and annotations."""
     for function in complete if rows else ():
-        for name, values in function(rows).items():
+        for name, values in _asked(function, rows).items():
             if len(values) != len(rows):
                 raise DataError(
                     f"The metric column '{name}' has {len(values)} values for {len(rows)} annotations. "
@@ -222,6 +223,11 @@ def _complete(coco: Mapping[str, Any], rows: Rows, complete: Iterable[Complete])
             for row, annotation, value in zip(rows, coco["annotations"], values, strict=True):
                 row[name] = value
                 annotation["twinset"][name] = value
+
+
+def _asked(function: Callable[[Rows], Mapping[str, Any]], rows: Rows) -> Mapping[str, Any]:
+    with naming(getattr(function, "__self__", function)):
+        return function(rows)
 
 
 def _flat(coco: Mapping[str, Any], rows: Rows) -> Rows:

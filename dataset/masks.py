@@ -9,6 +9,8 @@ from typing import Any
 import attrs
 import numpy as np
 
+from ..engine import stage
+
 Rle = dict[str, Any]
 """``{"size": [height, width], "counts": str}``, compressed as pycocotools does it."""
 
@@ -118,16 +120,7 @@ def measure(rles: Sequence[Rle]) -> tuple[np.ndarray, np.ndarray]:
 
 def extent(mask: np.ndarray) -> tuple[int, int, int, int]:
     """The tight box [x, y, w, h] of a mask in whole pixels; (0, 0, 0, 0) where it is empty."""
-    mask = np.asarray(mask) != 0
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if not len(rows):
-        return (0, 0, 0, 0)
-    return (
-        int(columns[0]),
-        int(rows[0]),
-        int(columns[-1] - columns[0] + 1),
-        int(rows[-1] - rows[0] + 1),
-    )
+    return stage.extent(np.asarray(mask) != 0) or (0, 0, 0, 0)
 
 
 def polygons(mask: np.ndarray) -> list[list[int]] | None:

@@ -82,7 +82,7 @@ def naming(plugin: Any) -> Iterator[None]:
     except (TwinsetError, Rejected):
         raise
     except Exception as error:
-        kind, id = (getattr(plugin, name, "") for name in ("plugin_kind", "plugin_id"))
+        kind, id = getattr(plugin, "plugin_kind", ""), getattr(plugin, "plugin_id", repr(plugin))
         log.info("The %s plugin '%s' failed:", kind, id, exc_info=True)
         place = traceback.extract_tb(error.__traceback__)[-1]
         raise PluginError(

@@ -17,7 +17,7 @@ from twinset.dataset.finish import finish
 from twinset.dataset.frames import FrameStore
 from twinset.dataset.report.contact_sheet import MAX_IMAGES, TILE_WIDTH, contact_sheet
 from twinset.dataset.yolo import read_yolo
-from twinset.engine.errors import DataError
+from twinset.engine.errors import DataError, PluginError
 
 CATEGORIES = [{"id": 5, "name": "table"}, {"id": 62, "name": "chair"}]
 WIDTH, HEIGHT = 64, 48
@@ -138,6 +138,17 @@ def test_complete_adds_columns_of_the_whole_dataset(store):
         )
     with pytest.raises(DataError, match="'short' has 1 values for"):
         finish(store.out, categories=CATEGORIES, complete=[lambda rows: {"short": [1]}])
+
+
+def test_a_metric_that_breaks_at_the_end_is_named(store):
+    class Late:
+        plugin_kind, plugin_id = "metric", "late"
+
+        def summarise(self, rows):
+            return {"mean": 1 / 0}
+
+    with pytest.raises(PluginError, match="metric plugin 'late' failed with ZeroDivisionError"):
+        finish(store.out, categories=CATEGORIES, summarise=[Late().summarise])
 
 
 def test_table_says_what_the_annotations_say(store):
