@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Compares two datasets column by column, each distance beside its floor; reports the fit of one class."""
+"""Compares two datasets column by column, each distance with interval and floor; reports the fit of one class."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import numpy as np
 from ..engine.errors import DataError
 from ..engine.goals import Boxes
 from ..engine.rng import stream
-from .distance import BINS, bhattacharyya_floor, bhattacharyya_of, histogram, kolmogorov_smirnov, wasserstein
+from .bootstrap import estimate, remark
+from .distance import BINS, bhattacharyya_floor, histogram
 from .mixture import REFERENCE_SIZE, AreaMixture, fit_areas
 from .table import Table, class_names, read_table
 
@@ -35,16 +36,20 @@ def compare(
     class_name : str, optional
         One class; left out, all that both datasets have.
     seed : int
-        Seed of the floors' resamples.
+        Seed of the resamples that intervals and floors come from.
 
     Returns
     -------
     dict
         ``{"classes": {name: {"n_real", "n_synth", "columns", "main"}}, "only_real": [...], "only_synth": [...]}``.
-        ``columns`` maps a column to ``bhattacharyya`` (over 20 bins; infinite when no bin is shared), ``floor`` (mean
-        distance between two resamples of the real boxes of the two sizes), ``ks``, ``wasserstein``, ``n_real``,
-        ``n_synth``, and the histograms ``edges`` (21,), ``real`` (20,), ``synth`` (20,). ``main`` holds the same for
-        the main instances' boxes, or is None where the synthetic dataset names none.
+        ``columns`` maps a column to ``bhattacharyya`` (over 20 bins; infinite when no bin is shared), ``ks`` and
+        ``wasserstein``; to the 95 % interval [low, high] of each under ``bhattacharyya_interval`` and so on (see
+        :func:`.bootstrap.estimate`); to the floor of each, the mean distance between two resamples of the real boxes
+        of the two sizes, under ``floor`` (Bhattacharyya's), ``ks_floor`` and ``wasserstein_floor`` (NaN for one real
+        box); to ``remark``, what keeps the distance from meaning much, or ""; to ``n_real``, ``n_synth``, and the
+        histograms ``edges`` (21,), ``real`` (20,), ``synth`` (20,). Beside ``columns``, ``remarks`` says which
+        columns only one side has. ``main`` holds the same for the main instances' boxes, or is None where the
+        synthetic dataset names none.
 
     Raises
     ------
@@ -71,7 +76,7 @@ def compare(
 
 
 def compare_tables(real: Table, synth: Table, name: str = "", seed: int = 0) -> dict[str, Any]:
-    """The part of :func:`compare` for one class; ``name`` only seeds the floors."""
+    """The part of :func:`compare` for one class; ``name`` only seeds the resamples."""
     main = None
     if synth.main.any():
         only = synth.of_main()
@@ -80,6 +85,7 @@ def compare_tables(real: Table, synth: Table, name: str = "", seed: int = 0) -> 
         "n_real": len(real),
         "n_synth": len(synth),
         "columns": _columns(real, synth, (seed, name, "all")),
+        "remarks": _remarks(real, synth),
         "main": main,
     }
 
@@ -132,19 +138,33 @@ def _columns(real: Table, synth: Table, key: tuple[int, str, str]) -> dict[str, 
     return out
 
 
+def _remarks(real: Table, synth: Table) -> list[str]:
+    """Which columns have no distance because one side has no value of them."""
+    in_real, in_synth = (
+        {k for k, v in t.columns.items() if np.isfinite(v).any()}.difference(_SKIPPED) for t in (real, synth)
+    )
+    return [
+        f"Only the {side} dataset has {', '.join(sorted(only))}; no distance to nothing is given."
+        for side, only in (("real", in_real - in_synth), ("synthetic", in_synth - in_real))
+        if only
+    ]
+
+
 def _measure(a: np.ndarray, b: np.ndarray, column: str, rng: np.random.Generator) -> dict[str, Any]:
     span = column_range(column, a, b)
-    p, q = histogram(a, BINS, span), histogram(b, BINS, span)
-    return {
-        "bhattacharyya": bhattacharyya_of(p, q),
-        "floor": bhattacharyya_floor(a, len(a), len(b), _ROUNDS, rng, range=span),
-        "ks": kolmogorov_smirnov(a, b),
-        "wasserstein": wasserstein(a, b),
+    found = estimate(a, b, rng, range=span)
+    out: dict[str, Any] = {}
+    for name, distance in found.items():
+        out[name] = distance.value
+        out["floor" if name == "bhattacharyya" else f"{name}_floor"] = distance.floor
+        out[f"{name}_interval"] = [distance.low, distance.high]
+    return out | {
+        "remark": remark(a, b),
         "n_real": len(a),
         "n_synth": len(b),
         "edges": np.linspace(*span, BINS + 1).tolist(),
-        "real": p.tolist(),
-        "synth": q.tolist(),
+        "real": histogram(a, BINS, span).tolist(),
+        "synth": histogram(b, BINS, span).tolist(),
     }
 
 

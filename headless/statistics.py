@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
+from ..alignment.bootstrap import DISTANCES
 from ..engine.errors import DataError, OutputError
 from .output import JsonOption, output_of
 
@@ -73,7 +74,7 @@ def compare(
     plots: PlotsOption = Path(),
     json: JsonOption = False,
 ) -> None:
-    """Compare two datasets: the distance of each metadata column beside its floor, and histogram plots."""
+    """Compare two datasets: distances of each metadata column with interval and floor, and histogram plots."""
     output = output_of(context)
     with output.err.status("Comparing"):
         from ..alignment.comparison import compare as compare_datasets
@@ -90,10 +91,10 @@ def compare(
             written[name] = _plotted(plots, "compare", name, draw)
     shown: list[Any] = []
     for name, found in report["classes"].items():
-        shown += [_comparison_table(f"{name}: {found['n_real']} real, {found['n_synth']} synthetic boxes", found)]
+        shown += _comparison(f"{name}: {found['n_real']} real, {found['n_synth']} synthetic boxes", found)
         if found["main"]:
             title = f"{name}: the {found['main']['n_synth']} boxes of main instances"
-            shown += [_comparison_table(title, found["main"])]
+            shown += _comparison(title, found["main"])
         shown += [f"Plot: {written[name]}"]
     for key, where in (("only_real", "real"), ("only_synth", "synthetic")):
         if report[key] and not class_name:
@@ -101,16 +102,36 @@ def compare(
     output.result({**report, "plots": written}, *shown)
 
 
-def _comparison_table(title: str, found: Mapping[str, Any]) -> Table:
-    table = Table("column", "Bhattacharyya", "floor", "KS", "Wasserstein", title=title, title_justify="left")
+def _comparison(title: str, found: Mapping[str, Any]) -> list[Any]:
+    """A table of distances, each with interval and floor, and what is to be said of single columns."""
+    heads = [f"{name} [95 %] floor" for name in ("Bhattacharyya", "KS", "Wasserstein")]
+    table = Table("column", *heads, title=title, title_justify="left")
     for name, column in found["columns"].items():
-        table.add_row(name, *(_number(column[key]) for key in ("bhattacharyya", "floor", "ks", "wasserstein")))
-    return table
+        table.add_row(name, *(_distance(column, key) for key in DISTANCES))
+    remarks: dict[str, list[str]] = {}
+    for name, column in found["columns"].items():
+        if column["remark"]:
+            remarks.setdefault(column["remark"], []).append(name)
+    said = [f"  {', '.join(names)}: {remark}" for remark, names in remarks.items()]
+    return [table, *said, *(f"  {remark}" for remark in found.get("remarks", ()))]
+
+
+def _distance(column: Mapping[str, Any], key: str) -> str:
+    """A distance, its interval and its floor; without a floor there is no distance to show."""
+    floor = column["floor" if key == "bhattacharyya" else f"{key}_floor"]
+    if math.isnan(floor):
+        return "-"
+    low, high = column[f"{key}_interval"]
+    if not math.isfinite(column[key]):
+        return f"no common bin, floor {_number(floor)}"
+    return f"{_number(column[key])} [{_number(low)}, {_number(high)}] {_number(floor)}"
 
 
 def _number(value: float) -> str:
-    """A distance; two histograms without a common bin are infinitely far apart."""
-    return f"{value:.4f}" if math.isfinite(value) else "no common bin"
+    """Four significant digits at most, no more than four decimals; two distant histograms are infinitely far apart."""
+    if not math.isfinite(value):
+        return "inf"
+    return f"{value:.4f}" if abs(value) < 10 else f"{value:.4g}"
 
 
 def _read(path: Path) -> CocoFile:

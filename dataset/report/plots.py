@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,13 @@ _LABELS = {
 }
 
 
+_DISTANCES = (
+    ("bhattacharyya", "floor", "Bhattacharyya"),
+    ("ks", "ks_floor", "KS"),
+    ("wasserstein", "wasserstein_floor", "Wasserstein"),
+)
+
+
 def plot_comparison(
     columns: Mapping[str, Mapping[str, Any]],
     path: Path,
@@ -38,8 +46,8 @@ def plot_comparison(
     Parameters
     ----------
     columns : mapping
-        Column to ``edges``, ``real``, ``synth``, ``bhattacharyya``, ``floor``, ``n_real`` and ``n_synth``, as a
-        comparison reports them.
+        Column to ``edges``, ``real``, ``synth``, ``n_real``, ``n_synth``, and the distances with their intervals and
+        floors, as a comparison reports them.
     path : Path
         Where the picture goes.
     title : str
@@ -116,12 +124,23 @@ def _draw_column(axis: Any, name: str, column: Mapping[str, Any], baseline: Mapp
     if baseline is not None and np.allclose(baseline["edges"], edges):
         axis.stairs(baseline["synth"], edges, color=BASELINE, lw=1.4, ls="--", label="baseline")
     heading, unit = _LABELS.get(name, (name.replace("_", " ").capitalize(), ""))
-    axis.set_title(heading, loc="left", fontsize=11, color=INK)
+    axis.set_title(heading, loc="left", fontsize=11, color=INK, pad=36)
     axis.set(xlabel=unit, xlim=_shown(edges, [column["real"], column["synth"]]))
     axis.yaxis.set_major_formatter(lambda v, _: f"{100 * v:g} %")
     axis.set_ylim(bottom=0)
-    facts = f"distance {column['bhattacharyya']:.3f} · floor {column['floor']:.3f}"
-    axis.set_title(facts, loc="right", fontsize=8.5, color=INK)
+    axis.text(0.0, 1.02, _facts(column), transform=axis.transAxes, fontsize=7.5, color=INK, va="bottom")
+
+
+def _facts(column: Mapping[str, Any]) -> str:
+    """A line for each distance, with interval and floor; no distance where there is no floor."""
+    lines = []
+    for key, floor, name in _DISTANCES:
+        if math.isnan(column[floor]):
+            return "one real value: no floor, no distance"
+        low, high = column[f"{key}_interval"]
+        spread = f"{column[key]:.3g} [{low:.3g}, {high:.3g}]" if math.isfinite(column[key]) else "no common bin"
+        lines.append(f"{name} {spread} · floor {column[floor]:.3g}")
+    return "\n".join(lines)
 
 
 def _shown(edges: np.ndarray, histograms: Sequence[Sequence[float]]) -> tuple[float, float]:
@@ -136,7 +155,7 @@ def _figure(across: int, down: int, title: str, size: tuple[float, float] | None
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=size or (4.2 * across, 2.9 * down + 0.8), dpi=110, layout="constrained")
+    figure = Figure(figsize=size or (4.2 * across, 3.3 * down + 0.8), dpi=110, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(down, across, squeeze=False)
     for axis in axes.flat:
