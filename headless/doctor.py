@@ -28,6 +28,7 @@ PACKAGES = {
     "cv2": "opencv-python-headless",
     "pycocotools": "pycocotools",
     "matplotlib": "matplotlib",
+    "onnxruntime": "onnxruntime",
     "OpenEXR": "OpenEXR",
     "PIL": "pillow",
     "pyarrow": "pyarrow",
