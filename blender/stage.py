@@ -88,12 +88,14 @@ class BlenderStage:
         self._show(moved, self._shown[instance.id])
         return moved
 
-    def keep(self, class_names: Collection[str]) -> tuple[Instance, ...]:
-        return tuple(
-            self.place(entry.asset, entry.stands)
+    def keep(self, class_names: Collection[str], rng: np.random.Generator | None = None) -> tuple[Instance, ...]:
+        chosen = [
+            (entry.asset, entry.stands)
             for entry in self._loaded.values()
             if entry.asset.class_name in class_names and entry.stands is not None
-        )
+        ]
+        order = range(len(chosen)) if rng is None else rng.permutation(len(chosen))
+        return tuple(self.place(*chosen[i]) for i in order)
 
     def cast(self, origins: np.ndarray, directions: np.ndarray, *, ignore: Collection[int] = ()) -> Hits:
         return self._space.cast(origins, directions, ignore=ignore)

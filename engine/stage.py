@@ -246,8 +246,11 @@ class Stage(Protocol):
         """Give an instance another place; returns the new one, same id."""
         ...
 
-    def keep(self, class_names: Collection[str]) -> tuple[Instance, ...]:
-        """Put the assets of these classes that stand in the scene on the stage where the artist left them."""
+    def keep(self, class_names: Collection[str], rng: np.random.Generator | None = None) -> tuple[Instance, ...]:
+        """Put the assets of these classes that stand in the scene on the stage where the artist left them.
+
+        Their order is drawn where ``rng`` is given: cameras prefer what comes first.
+        """
         ...
 
     def cast(self, origins: np.ndarray, directions: np.ndarray, *, ignore: Collection[int] = ()) -> Hits:

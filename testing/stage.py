@@ -108,8 +108,10 @@ class BruteStage:
         self._instances[instance.id] = moved
         return moved
 
-    def keep(self, class_names: Collection[str]) -> tuple[Instance, ...]:
-        return tuple(self.place(asset, matrix) for asset, matrix in self._kept if asset.class_name in class_names)
+    def keep(self, class_names: Collection[str], rng: np.random.Generator | None = None) -> tuple[Instance, ...]:
+        chosen = [(asset, matrix) for asset, matrix in self._kept if asset.class_name in class_names]
+        order = range(len(chosen)) if rng is None else rng.permutation(len(chosen))
+        return tuple(self.place(*chosen[i]) for i in order)
 
     def cast(self, origins: np.ndarray, directions: np.ndarray, *, ignore: Collection[int] = ()) -> Hits:
         origins = np.atleast_2d(np.asarray(origins, dtype=float))

@@ -28,6 +28,18 @@ def test_things_stay_where_they_were_and_distractors_are_not_annotated():
     np.testing.assert_array_equal(stage.instances[0].matrix[:3, 3], [1, 2, 0.3])
 
 
+def test_each_thing_comes_first_in_some_frames():
+    chairs = [(asset(str(k), "chair", box((0.3, 0.3, 0.3))), np.eye(4)) for k in range(6)]
+    stage = BruteStage({"Floor": plane((4, 4))}, [chair for chair, _ in chairs], kept=chairs)
+    first = set()
+    for seed in range(60):
+        stage.clear()
+        Keep().place(stage, Goals(), np.random.default_rng(seed))
+        assert sorted(i.asset.name for i in stage.instances) == list("012345")
+        first.add(stage.instances[0].asset.name)
+    assert first == set("012345")
+
+
 def test_a_class_that_is_unknown_or_absent_is_an_error():
     with pytest.raises(StageError, match=r"'sofa'.*chair, bag"):
         Keep(classes=["sofa"]).place(room(), Goals(), np.random.default_rng(0))

@@ -30,7 +30,8 @@ class Keep:
                     f"Placement 'keep' is to keep '{name}', but no asset has that class. "
                     f"Classes with assets: {', '.join(known) or 'none'}."
                 )
-        if not stage.keep(self.classes or known):
+        # In an order of this frame's own: cameras that solve for goals look at the first few alone.
+        if not stage.keep(self.classes or known, rng):
             raise StageError(
                 f"Placement 'keep' finds nothing of {', '.join(self.classes or known) or 'any class'} standing in the "
                 "scene. Take the assets from its objects or collections, or use placement 'on_surface'."
