@@ -37,6 +37,12 @@ class LightingState:
     film_transparent: bool
 
 
+def freeze(scene: bpy.types.Scene) -> None:
+    """Take keys and drivers off the lamps, which keep their present values: a render would undo what frames change."""
+    for light in _lights(scene):
+        light.animation_data_clear()
+
+
 def capture(scene: bpy.types.Scene) -> LightingState:
     """Note a scene's lighting before any of the functions here changes it."""
     return LightingState(scene.world, scene.render.film_transparent)

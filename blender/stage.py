@@ -47,11 +47,14 @@ class BlenderStage:
         sources = {o for entry in loaded for o in entry.sources}
         self._meshes = static_meshes(scene, bpy.context.evaluated_depsgraph_get(), sources)
         for o in sources:
+            # A keyed visibility would show them again at the next render.
+            o.animation_data_clear()
             o.hide_render = True
         self._space = Space([m.name for m in self._meshes], [m.mesh for m in self._meshes])
         self.bounds = robust_bounds(self._meshes)
         if not brings_light(recipe):
             add_default_light(scene)
+        lighting.freeze(scene)
         self._lighting = lighting.capture(scene)
         self._holder = bpy.data.collections.new("Twinset instances")
         self._pools: dict[str, list[bpy.types.Collection]] = {}

@@ -10,8 +10,10 @@ bpy = pytest.importorskip("bpy")
 
 from twinset.blender import lighting  # noqa: E402
 from twinset.blender.render import Renderer  # noqa: E402
+from twinset.blender.stage import open_stage as stage_of_recipe  # noqa: E402
 from twinset.dataset.frames import encode_image  # noqa: E402
 from twinset.engine.errors import StageError  # noqa: E402
+from twinset.engine.recipe import loads_recipe  # noqa: E402
 from twinset.engine.settings import OutputSettings, RenderSettings  # noqa: E402
 from twinset.engine.stage import CameraPose  # noqa: E402
 
@@ -164,3 +166,41 @@ def test_the_first_background_fits_its_frame_like_all_later_ones(tmp_path):
         lighting.restore(scene, state)
     assert pictures[0].shape == (WIDTH, HEIGHT, 3)
     np.testing.assert_array_equal(*pictures)
+
+
+def test_keys_in_the_file_do_not_undo_what_frames_set(tmp_path):
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    for name, half, height in (("Floor", 3.0, 0.0), ("Chair", 0.5, 0.5)):
+        mesh = bpy.data.meshes.new(name)
+        corners = [(x * half, y * half, height) for x, y in ((-1, -1), (1, -1), (1, 1), (-1, 1))]
+        mesh.from_pydata(corners, [], [(0, 1, 2, 3)])
+        bpy.context.scene.collection.objects.link(bpy.data.objects.new(name, mesh))
+    lamp = bpy.data.lights.new("Lamp", "POINT")
+    lamp.energy = 100.0
+    holder = bpy.data.objects.new("Lamp", lamp)
+    holder.location = (0.0, 0.0, 3.0)
+    bpy.context.scene.collection.objects.link(holder)
+    bpy.data.objects["Chair"].keyframe_insert("hide_render", frame=1)
+    lamp.keyframe_insert("energy", frame=1)
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "keyed.blend"))
+    text = """
+[scene]
+file = "keyed.blend"
+[[class]]
+name = "chair"
+objects = ["Chair"]
+[render]
+samples = 1
+[output]
+width = 64
+height = 48
+"""
+    opened = stage_of_recipe(loads_recipe(text, tmp_path, "test"))
+    matrix = np.eye(4)
+    matrix[2, 3] = 5.0
+    opened.pose_camera(CameraPose(matrix, 35.0, 64, 48))
+    # Nothing is placed, so all that is seen is the floor.
+    assert opened.probe(1.0).depth.min() > 4.9
+    bright = opened.shoot(0).image.mean()
+    opened.scale_lights(0.1, (1.0, 1.0, 1.0))
+    assert opened.shoot(0).image.mean() < 0.8 * bright
