@@ -51,10 +51,6 @@ class FrameStore:
         """Where the record of a frame is or will be."""
         return self.records / f"{frame:06d}.json"
 
-    def image_path(self, frame: int, format: str = "jpg") -> Path:
-        """Where the image of a frame is or will be."""
-        return self.out / _FOLDERS["image"] / f"{frame:06d}.{format}"
-
     def prepare(self, *, min_free: int = MIN_FREE_BYTES) -> None:
         """Make the folders, try them, and remove what an interrupted run left unfinished.
 

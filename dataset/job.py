@@ -29,6 +29,7 @@ from .record import categories, make_record
 log = logging.getLogger(__name__)
 
 RECIPE = "recipe.toml"
+STAGE = "stage.json"
 HOPELESS = 5
 """So many frames given up, with none accepted, end the job: more would not help. A shorter job ends with its last."""
 
@@ -80,6 +81,7 @@ class Job:
             yield Stepped("Opening the scene")
             sampler = self._open(real)
             notes = tuple(sampler.target.notes()) if sampler.target else ()
+            self._store.write_text(STAGE, json_bytes(_facts(sampler)).decode())
         yield Started(len(wanted), len(wanted) - len(missing), notes)
         yield from self._frames(wanted, missing)
         yield Stepped("Writing annotations")
@@ -235,6 +237,12 @@ def funnel_of(store: FrameStore) -> Funnel:
         given_up += record["verdict"] == GIVEN_UP
     late = sum(n for reason, n in rejected.items() if reason.startswith(AFTER_RENDER))
     return Funnel(rejected.total() + accepted, dict(sorted(rejected.items())), accepted, given_up, late)
+
+
+def _facts(sampler: Sampler) -> dict[str, Any]:
+    """What a dataset's reader wants to know of the stage and the fitted target."""
+    target = sampler.target
+    return {"stage": sampler.stage.info(), "reach": sampler.reach, "target": target.report() if target else None}
 
 
 def _add_shown(shown: dict[str, list[float]], record: Mapping[str, Any]) -> None:
