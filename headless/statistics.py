@@ -14,14 +14,11 @@ import typer
 from rich.table import Table
 
 from ..alignment.bootstrap import DISTANCES
-from ..engine.errors import DataError, OutputError
+from ..engine.errors import OutputError
 from .output import JsonOption, output_of
 
 if TYPE_CHECKING:
     from ..dataset.coco import CocoFile
-
-INSTANCES = Path("annotations") / "instances.json"
-"""Where the COCO file of a rendered dataset lies."""
 
 PlotsOption = Annotated[Path, typer.Option("--plots", help="Folder for the plots.")]
 
@@ -34,7 +31,7 @@ def add_to(app: typer.Typer) -> None:
 
 def fit(
     context: typer.Context,
-    coco: Annotated[Path, typer.Argument(help="COCO file, or the folder of a rendered dataset.", show_default=False)],
+    coco: Annotated[Path, typer.Argument(help="COCO file, or folder of a dataset.", show_default=False)],
     class_name: Annotated[str, typer.Option("--class", metavar="NAME", help="Category.", show_default=False)],
     scale: Annotated[str, typer.Option(help="log, sqrt or logit: where components are Gaussian.")] = "log",
     components: Annotated[int, typer.Option(min=0, help="Number of components; 0 lets the criterion choose.")] = 0,
@@ -46,9 +43,10 @@ def fit(
     output = output_of(context)
     with output.err.status("Fitting"):
         from ..alignment.comparison import fit_report
+        from ..dataset.folders import read_dataset
         from ..dataset.report.plots import plot_mixture
 
-        boxes = _read(coco).boxes(class_name)
+        boxes = read_dataset(coco).boxes(class_name)
         mixture, report = fit_report(boxes, scale=scale, components=components, criterion=criterion)
         title = f"{class_name}: relative box areas of {coco.name}"
         path = _plotted(plots, "fit", class_name, partial(plot_mixture, boxes.area, mixture, title=title))
@@ -68,8 +66,8 @@ def fit(
 
 def compare(
     context: typer.Context,
-    real: Annotated[Path, typer.Argument(help="COCO file of the real images.", show_default=False)],
-    synth: Annotated[Path, typer.Argument(help="COCO file, or the folder of a rendered dataset.", show_default=False)],
+    real: Annotated[Path, typer.Argument(help="COCO file or folder of the real dataset.", show_default=False)],
+    synth: Annotated[Path, typer.Argument(help="COCO file, or folder of a dataset.", show_default=False)],
     class_name: Annotated[str, typer.Option("--class", metavar="NAME", help="One category; default is all.")] = "",
     plots: PlotsOption = Path(),
     json: JsonOption = False,
@@ -78,9 +76,10 @@ def compare(
     output = output_of(context)
     with output.err.status("Comparing"):
         from ..alignment.comparison import compare as compare_datasets
+        from ..dataset.folders import read_dataset
         from ..dataset.report.plots import plot_comparison
 
-        files = [_read(path) for path in (real, synth)]
+        files = [read_dataset(path) for path in (real, synth)]
         if class_name:
             for file in files:
                 file.boxes(class_name)  # says which classes there are where this one is not
@@ -132,19 +131,6 @@ def _number(value: float) -> str:
     if not math.isfinite(value):
         return "inf"
     return f"{value:.4f}" if abs(value) < 10 else f"{value:.4g}"
-
-
-def _read(path: Path) -> CocoFile:
-    """The COCO file at ``path``, or that of the dataset folder there."""
-    from ..dataset.coco import read_coco
-
-    if path.is_dir():
-        if not (path / INSTANCES).is_file():
-            raise DataError(
-                f"{path} holds no {INSTANCES}. Name a COCO file, or finish it with `twinset finish {path}`."
-            )
-        path = path / INSTANCES
-    return read_coco(path)
 
 
 def _plain(file: CocoFile) -> dict[str, Any]:

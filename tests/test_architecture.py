@@ -24,7 +24,7 @@ LOWER = {
     "": {"headless", "addon"},
     "engine": {""},
     "alignment": {"", "engine"},
-    "dataset": {"", "engine"},
+    "dataset": {"", "engine", "alignment"},
     "plugins": {"", "engine", "alignment", "dataset"},
     "blender": {"", "engine", "alignment", "dataset", "plugins"},
     "headless": {"", "engine", "alignment", "dataset", "plugins", "blender"},

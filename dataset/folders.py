@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where the files of a dataset lie, be it rendered, a COCO file with a folder of images, or a YOLO folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from ..engine.errors import DataError
+from .coco import CocoFile, read_coco
+from .yolo import read_yolo
+
+INSTANCES = Path("annotations") / "instances.json"
+"""Where the COCO file of a rendered dataset lies."""
+
+_NO_IMAGES = ("depth", "masks", "labels")
+"""Folders of other maps, whose files may be called as the images are."""
+
+_TRIED = 50
+"""So many images are looked for in each folder that may be theirs."""
+
+
+def read_dataset(path: Path) -> CocoFile:
+    """The annotations of a COCO file, of the folder of a rendered dataset, or of a YOLO folder.
+
+    Raises
+    ------
+    DataError
+        Where there is no such dataset, or it is broken.
+    """
+    if not path.is_dir():
+        return read_coco(path)
+    if (path / INSTANCES).is_file():
+        return read_coco(path / INSTANCES)
+    if (path / "labels").is_dir() or any(path.glob("*.y*ml")) or (path / "classes.txt").is_file():
+        return read_yolo(path)
+    raise DataError(
+        f"{path} holds no {INSTANCES} and no YOLO labels. Name a COCO file, or finish a dataset of Twinset's with "
+        f"`twinset finish {path}`."
+    )
+
+
+def image_folder(coco: CocoFile) -> Path | None:
+    """The folder that the image names of a dataset start from; None where it is not found.
+
+    Beside the annotations and one folder above them, the folder is taken that holds most of the images that are
+    looked for.
+    """
+    names = [image["file_name"] for image in coco.images if image.get("file_name")]
+    names = names[:: max(1, len(names) // _TRIED)]
+    best, found = None, 0
+    for folder in _candidates(coco.path):
+        count = sum((folder / name).is_file() for name in names)
+        if count > found:
+            best, found = folder, count
+    return best
+
+
+def _candidates(path: Path) -> Iterator[Path]:
+    for folder in (path,) if path.is_dir() else (path.parent, path.parent.parent):
+        yield folder
+        yield from _folders(folder)
+        yield from _folders(folder / "images")
+
+
+def _folders(folder: Path) -> list[Path]:
+    try:
+        found = (p for p in folder.iterdir() if p.is_dir() and p.name not in _NO_IMAGES)
+        return sorted(found, key=lambda p: (p.name != "images", p.name))
+    except OSError:
+        return []
