@@ -17,6 +17,7 @@ from ..engine.errors import DataError
 from .crops import MARGIN, crop_boxes
 from .model_settings import ModelSettings, read_settings
 from .onnx_file import node_outputs, with_output
+from .scattering import MODEL
 
 LARGEST = 2**31 - 1
 """Bytes; protocol buffers hold no more."""
@@ -34,8 +35,9 @@ class Extractor:
     Parameters
     ----------
     model : path
-        An ONNX file with one input, a batch of RGB or BGR pictures. What the file does not say of itself stands in
-        ``model.toml`` beside it, see :class:`..model_settings.ModelSettings`.
+        Default: the scattering transform that is packaged, see :mod:`..scattering`. Else an ONNX file with one input, a
+        batch of RGB or BGR pictures. What the file does not say of itself stands in ``model.toml`` beside it, see
+        :class:`..model_settings.ModelSettings`.
     device : str
         ``cpu``, or ``auto`` for CUDA, CoreML or DirectML where onnxruntime has them. Only ``cpu`` gives the same
         numbers on every run.
@@ -57,7 +59,7 @@ class Extractor:
         One sentence of what was expected and what was found.
     """
 
-    def __init__(self, model: str | Path, *, device: str = "cpu", threads: int = 1, batch: int = 16) -> None:
+    def __init__(self, model: str | Path = MODEL, *, device: str = "cpu", threads: int = 1, batch: int = 16) -> None:
         if device not in _DEVICES:
             raise DataError(f"A device must be one of {', '.join(_DEVICES)}. Got '{device}' instead.")
         self.path = Path(model)

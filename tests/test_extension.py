@@ -87,7 +87,7 @@ def test_archive_holds_the_package_and_nothing_else(archive: Path, tracked_copy:
     tracked = {p.relative_to(tracked_copy).as_posix() for p in tracked_copy.rglob("*") if p.is_file()}
     only_developers = ("tests/", "docs/", "benchmarks/", ".")
     assert {n for n in tracked if n.endswith(".py") and not n.startswith(only_developers)} <= names
-    assert {"LICENSE", "blender_manifest.toml", "__init__.py"} <= names
+    assert {"LICENSE", "blender_manifest.toml", "__init__.py", "alignment/scattering.onnx"} <= names
     assert names <= tracked
     assert not [n for n in names if n.startswith(only_developers) or n in ("pyproject.toml", "Makefile")]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-DATA_SUFFIXES = {".css", ".csv", ".html", ".js", ".json", ".toml", ".typed"}
+DATA_SUFFIXES = {".css", ".csv", ".html", ".js", ".json", ".onnx", ".toml", ".typed"}
 NOT_PACKAGED = ("tests/", "docs/", "benchmarks/", ".")
 
 
