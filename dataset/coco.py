@@ -79,10 +79,11 @@ def read_coco(path: str | Path) -> CocoFile:
         broken entries (the first ten, with their ids). Boxes that stick out by at most 2 px are clipped instead.
     """
     path = Path(path)
-    return CocoFile(path, *check(path, _load(path)))
+    return CocoFile(path, *check(path, read_json(path)))
 
 
-def _load(path: Path) -> Any:
+def read_json(path: Path) -> Any:
+    """What a JSON file of annotations or predictions holds; DataError where it is missing or broken."""
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
@@ -90,7 +91,7 @@ def _load(path: Path) -> Any:
     except IsADirectoryError:
         raise DataError(f"'{path}' is a folder. Name the COCO file inside it.") from None
     except UnicodeDecodeError as error:
-        raise DataError(f"'{path}' is not a COCO file: it is not UTF-8 text (byte {error.start}).") from error
+        raise DataError(f"'{path}' is not JSON: it is not UTF-8 text (byte {error.start}).") from error
     except OSError as error:
         raise DataError(f"The annotation file '{path}' cannot be read ({error.strerror}).") from error
     try:
@@ -101,7 +102,7 @@ def _load(path: Path) -> Any:
             "Correct it there or export the file again."
         ) from error
     except RecursionError as error:
-        raise DataError(f"'{path}' is not a COCO file: it is nested too deeply.") from error
+        raise DataError(f"'{path}' is not JSON as COCO has it: it is nested too deeply.") from error
 
 
 @attrs.frozen(eq=False)

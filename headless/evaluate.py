@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command that scores a detector's predictions on real images, without Blender: evaluate."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import attrs
+import typer
+from rich.table import Table
+
+from .output import JsonOption, output_of
+
+if TYPE_CHECKING:
+    from ..alignment.detection import Scores
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command of this module."""
+    app.command()(evaluate)
+
+
+def evaluate(
+    context: typer.Context,
+    predictions: Annotated[Path, typer.Option(help="Detections, as COCO results (JSON).", show_default=False)],
+    real: Annotated[Path, typer.Option(help="COCO file or folder of the real dataset.", show_default=False)],
+    score: Annotated[float, typer.Option(help="Least score of predictions that are counted one by one.")] = 0.5,
+    close_up: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="A real box that covers more of its image is a close-up.")
+    ] = 0.3,
+    overlap: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="IoU above which two predictions of a class overlap.")
+    ] = 0.1,
+    json: JsonOption = False,
+) -> None:
+    """Score a detector on real images: COCO mAP, small false positives, overlapping predictions on close-ups."""
+    output = output_of(context)
+    with output.err.status("Evaluating"):
+        from ..alignment.detection import evaluate as score_predictions
+        from ..dataset.folders import read_dataset
+        from ..dataset.predictions import read_predictions
+
+        coco = read_dataset(real)
+        found = read_predictions(predictions, coco)
+        overall, classes = score_predictions(
+            coco.images,
+            coco.annotations,
+            coco.categories,
+            found,
+            score=score,
+            close_up=close_up,
+            overlap=overlap,
+        )
+    heads = (
+        "class",
+        "real",
+        "mAP",
+        "AP50",
+        "AP75",
+        "predicted",
+        "wrong",
+        "wrong and small",
+        "close-ups",
+        "overlapping",
+    )
+    table = Table(*heads, title=f"{predictions.name} on {coco.path.name}", title_justify="left")
+    for name, scores in [*classes.items(), ("all", overall)]:
+        table.add_row(name, *_cells(scores))
+    lines = [
+        f"From 'predicted' on, predictions with a score of at least {score:g}. Wrong: no real box with IoU 0.5 is left "
+        "for it. Small: under 32 by 32 pixels.",
+        f"Overlapping: on images with a box of the class over {close_up:.0%} of the image, predictions that overlap "
+        f"others by IoU over {overlap:g}, beyond one per real object.",
+    ]
+    values = {
+        "score": score,
+        "close_up": close_up,
+        "overlap": overlap,
+        "all": _values(overall),
+        "classes": {name: _values(scores) for name, scores in classes.items()},
+    }
+    output.result(values, table, *lines)
+
+
+def _cells(scores: Scores) -> list[str]:
+    small = f"{scores.small_false_positives}"
+    if scores.false_positives:
+        small += f" ({scores.small_share:.0%})"
+    precisions = ("-" if math.isnan(v) else f"{v:.3f}" for v in (scores.mean_ap, scores.ap50, scores.ap75))
+    counts = (scores.kept, scores.false_positives, small, scores.close_ups, scores.overlapping)
+    return [str(scores.real), *precisions, *map(str, counts)]
+
+
+def _values(scores: Scores) -> dict[str, Any]:
+    return {**attrs.asdict(scores), "small_share": scores.small_share}
