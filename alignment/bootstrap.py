@@ -32,12 +32,15 @@ class Estimate:
     floor : float
         Mean distance between two resamples of the first sample of the two sizes; NaN where that sample has one value,
         from which nothing can be said about chance.
+    image_floor : float
+        The same where whole images are drawn; NaN where all values are of one image.
     """
 
     value: float
     low: float
     high: float
     floor: float
+    image_floor: float
 
 
 @attrs.frozen(eq=False)
@@ -52,12 +55,16 @@ class Support:
         Share of each sample at each value.
     firsts : (k,) int
         Where each used histogram bin begins in ``values``; no group lies in two bins.
+    at_a, at_b : (N,), (M,) int
+        Where each value of the samples lies in ``values``.
     """
 
     values: np.ndarray
     p: np.ndarray
     q: np.ndarray
     firsts: np.ndarray
+    at_a: np.ndarray
+    at_b: np.ndarray
 
 
 def support(
@@ -83,6 +90,8 @@ def support(
         p=np.bincount(place[:n], minlength=m) / n,
         q=np.bincount(place[n:], minlength=m) / (len(both) - n),
         firsts=np.flatnonzero(np.diff(in_bin, prepend=-1)),
+        at_a=place[:n],
+        at_b=place[n:],
     )
 
 
@@ -115,23 +124,28 @@ def estimate(
     b: np.ndarray,
     rng: np.random.Generator,
     *,
+    images: tuple[np.ndarray | None, np.ndarray | None] = (None, None),
     bins: int = BINS,
     range: tuple[float, float] = (0.0, 1.0),
     rounds: int = ROUNDS,
     level: float = LEVEL,
 ) -> dict[str, Estimate]:
-    """Each of ``DISTANCES`` between two samples, with a bootstrap interval and the floor.
+    """Each of ``DISTANCES`` between two samples, with a bootstrap interval and the floors.
 
     Parameters
     ----------
     a, b : (N,), (M,) float
-        Finite values, at least one each; ``a`` is the real sample, from which the floor is drawn.
+        Finite values, at least one each; ``a`` is the real sample, from which the floors are drawn.
     rng : numpy.random.Generator
         Source of randomness.
+    images : pair of (N,) and (M,) int, optional
+        Which image each value is from. Values of one image are alike, so images are drawn whole; None says that each
+        value has an image of its own.
     bins, range
         The histogram of the Bhattacharyya distance, as in :func:`bhattacharyya`.
     rounds : int
-        Pairs of resamples, of both samples for the interval and of ``a`` twice for the floor.
+        Pairs of resamples for the interval and for each floor. Samples of more than 50,000 values together get fewer,
+        down to a quarter, as their distances vary little.
     level : float
         Share of cases in which the interval is to hold.
 
@@ -142,20 +156,34 @@ def estimate(
     lies wholly above the distance that it belongs to. The spread of the resampled distances is right, their place is
     not. So the interval is that of the percentiles, moved until the median of the resampled distances lies on the
     measured one, and cut at 0: it says where the distance of other samples of these sizes would lie on average, which
-    is on the same footing as the floor. Values are drawn independently, as if no two boxes shared an image.
+    is on the same footing as the floors.
+
+    Resamples repeat the few values at hand, so floors lie low for small sets: two new samples of 60 and 300 values are
+    a fifth farther apart, and random halves of 56 chairs on 27 photos up to twice as far as ``image_floor``.
 
     Samples of more than ``GROUPS`` distinct values are drawn in groups of neighbours, which moves interval and floor by
     about a hundredth of themselves, and the distance not at all.
     """
     n, m = np.size(a), np.size(b)
     on = support(a, b, bins=bins, range=range)
+    of_a, of_b = (_numbered(of, size) for of, size in zip(images, (n, m), strict=True))
+    count_a, count_b = int(of_a.max()) + 1, int(of_b.max()) + 1
+    rounds = max(rounds // 4, min(rounds, int(rounds * 50_000 / (n + m))), 1)
     drawn: dict[str, list[np.ndarray]] = {name: [] for name in DISTANCES}
-    chance: dict[str, list[np.ndarray]] = {name: [] for name in DISTANCES}
+    by_value: dict[str, list[np.ndarray]] = {name: [] for name in DISTANCES}
+    by_image: dict[str, list[np.ndarray]] = {name: [] for name in DISTANCES}
+    # So many real images hold as many values as the second sample, on average.
+    like_b = max(1, round(m * count_a / n))
     for begin in np.arange(0, rounds, _BLOCK):
         size = min(_BLOCK, rounds - int(begin))
-        for to, q in ((drawn, on.q), (chance, on.p)):
-            found = distances(on, rng.multinomial(n, on.p, size=size) / n, rng.multinomial(m, q, size=size) / m)
-            for name, values in found.items():
+        first = _draw(rng, on.at_a, of_a, count_a, size, len(on.values))
+        pairs = (
+            (drawn, first, _draw(rng, on.at_b, of_b, count_b, size, len(on.values))),
+            (by_value, rng.multinomial(n, on.p, size=size) / n, rng.multinomial(m, on.p, size=size) / m),
+            (by_image, first, _draw(rng, on.at_a, of_a, like_b, size, len(on.values))),
+        )
+        for to, p, q in pairs:
+            for name, values in distances(on, p, q).items():
                 to[name].append(values)
     exact = {
         "bhattacharyya": bhattacharyya(a, b, bins, range),
@@ -165,9 +193,27 @@ def estimate(
     out = {}
     for name, value in exact.items():
         low, high = _interval(value, np.concatenate(drawn[name]), level)
-        floor = float(np.mean(np.concatenate(chance[name]))) if n > 1 else math.nan
-        out[name] = Estimate(value, low, min(high, 1.0) if name == "ks" else high, floor)
+        floor = float(np.mean(np.concatenate(by_value[name]))) if n > 1 else math.nan
+        image_floor = float(np.mean(np.concatenate(by_image[name]))) if count_a > 1 else math.nan
+        out[name] = Estimate(value, low, min(high, 1.0) if name == "ks" else high, floor, image_floor)
     return out
+
+
+def _numbered(images: np.ndarray | None, size: int) -> np.ndarray:
+    """Images as 0, 1, ...; one per value where they are not known."""
+    if images is None:
+        return np.arange(size)
+    return np.ravel(np.unique(images, return_inverse=True)[1])
+
+
+def _draw(rng: np.random.Generator, at: np.ndarray, of: np.ndarray, count: int, size: int, m: int) -> np.ndarray:
+    """Shares (size, m) of the values in ``size`` samples of ``count`` images each, drawn with replacement."""
+    known = int(of.max()) + 1
+    times = rng.multinomial(count, np.full(known, 1.0 / known), size=size)
+    shares = np.empty((size, m))
+    for row, weights in zip(shares, times, strict=True):
+        row[:] = np.bincount(at, weights[of], minlength=m)
+    return shares / shares.sum(1, keepdims=True)
 
 
 def _interval(value: float, drawn: np.ndarray, level: float) -> tuple[float, float]:
@@ -182,13 +228,15 @@ def _interval(value: float, drawn: np.ndarray, level: float) -> tuple[float, flo
     return max(0.0, min(low + shift, value)), max(high + shift, value)
 
 
-def remark(a: np.ndarray, b: np.ndarray, few: int = 10) -> str:
+def remark(a: np.ndarray, b: np.ndarray, *, real_images: np.ndarray | None = None, few: int = 10) -> str:
     """What keeps the distance of two samples of finite values from meaning much: whole sentences, or nothing.
 
     Parameters
     ----------
     a, b : (N,), (M,) float
         The real and the synthetic sample.
+    real_images : (N,) int, optional
+        Which image each real value is from.
     few : int
         Under this size a sample is called small.
     """
@@ -200,6 +248,8 @@ def remark(a: np.ndarray, b: np.ndarray, few: int = 10) -> str:
         said.append("One real value: chance cannot be told from a difference, so no distance is shown.")
     elif np.ptp(a) == 0:
         said.append(f"All {len(a)} real values are {a[0]:.4g}: the floor knows no chance.")
+    if len(a) > 1 and real_images is not None and len(np.unique(real_images)) == 1:
+        said.append("All real values are of one image: how much images differ is not known.")
     if len(b) > 1 and np.ptp(b) == 0:
         said.append(f"All {len(b)} synthetic values are {b[0]:.4g}.")
     small = [f"{len(x)} {name}" for name, x in (("real", a), ("synthetic", b)) if len(x) < few]

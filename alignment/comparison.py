@@ -46,10 +46,10 @@ def compare(
         ``wasserstein``; to the 95 % interval [low, high] of each under ``bhattacharyya_interval`` and so on (see
         :func:`.bootstrap.estimate`); to the floor of each, the mean distance between two resamples of the real boxes
         of the two sizes, under ``floor`` (Bhattacharyya's), ``ks_floor`` and ``wasserstein_floor`` (NaN for one real
-        box); to ``remark``, what keeps the distance from meaning much, or ""; to ``n_real``, ``n_synth``, and the
-        histograms ``edges`` (21,), ``real`` (20,), ``synth`` (20,). Beside ``columns``, ``remarks`` says which
-        columns only one side has. ``main`` holds the same for the main instances' boxes, or is None where the
-        synthetic dataset names none.
+        box); to the same for resamples of whole images under ``bhattacharyya_image_floor`` and so on; to ``remark``,
+        what keeps the distance from meaning much, or ""; to ``n_real``, ``n_synth``, and the histograms ``edges``
+        (21,), ``real`` (20,), ``synth`` (20,). Beside ``columns``, ``remarks`` says which columns only one side has.
+        ``main`` holds the same for the main instances' boxes, or is None where the synthetic dataset names none.
 
     Raises
     ------
@@ -129,12 +129,18 @@ def fit_report(
 
 def _columns(real: Table, synth: Table, key: tuple[int, str, str]) -> dict[str, dict[str, Any]]:
     out = {}
-    for column, values in real.columns.items():
+    for column in real.columns:
         if column not in synth.columns or column in _SKIPPED:
             continue
-        a, b = values[np.isfinite(values)], synth.columns[column][np.isfinite(synth.columns[column])]
+        samples = []
+        for table in (real, synth):
+            known = np.isfinite(table.columns[column])
+            # What is counted per image has no box.
+            image = table.image[known] if len(known) == len(table) and column != "boxes_per_image" else None
+            samples.append((table.columns[column][known], image))
+        (a, image_a), (b, image_b) = samples
         if len(a) and len(b):
-            out[column] = _measure(a, b, column, stream(key[0], *key[1:], column))
+            out[column] = _measure(a, b, (image_a, image_b), column, stream(key[0], *key[1:], column))
     return out
 
 
@@ -150,16 +156,23 @@ def _remarks(real: Table, synth: Table) -> list[str]:
     ]
 
 
-def _measure(a: np.ndarray, b: np.ndarray, column: str, rng: np.random.Generator) -> dict[str, Any]:
+def _measure(
+    a: np.ndarray,
+    b: np.ndarray,
+    images: tuple[np.ndarray | None, np.ndarray | None],
+    column: str,
+    rng: np.random.Generator,
+) -> dict[str, Any]:
     span = column_range(column, a, b)
-    found = estimate(a, b, rng, range=span)
+    found = estimate(a, b, rng, images=images, range=span)
     out: dict[str, Any] = {}
     for name, distance in found.items():
         out[name] = distance.value
         out["floor" if name == "bhattacharyya" else f"{name}_floor"] = distance.floor
+        out[f"{name}_image_floor"] = distance.image_floor
         out[f"{name}_interval"] = [distance.low, distance.high]
     return out | {
-        "remark": remark(a, b),
+        "remark": remark(a, b, real_images=images[0]),
         "n_real": len(a),
         "n_synth": len(b),
         "edges": np.linspace(*span, BINS + 1).tolist(),

@@ -27,10 +27,13 @@ class Table:
         dict may hold NaN where an annotation lacks them.
     main : (N,) bool
         Which boxes belong to a frame's main instance.
+    image : (N,) int
+        Id of the image that each box is in.
     """
 
     columns: dict[str, np.ndarray]
     main: np.ndarray
+    image: np.ndarray
 
     def __len__(self) -> int:
         return len(self.main)
@@ -38,7 +41,7 @@ class Table:
     def of_main(self) -> Table:
         """The main instances' boxes only."""
         boxes = {k: v[self.main] for k, v in self.columns.items() if k != "boxes_per_image"}
-        return Table(boxes, self.main[self.main])
+        return Table(boxes, self.main[self.main], self.image[self.main])
 
 
 def class_names(coco: Mapping[str, Any]) -> list[str]:
@@ -79,11 +82,12 @@ def read_table(coco: Mapping[str, Any], class_name: str, what: str = "The datase
         known = ", ".join(class_names(coco)) or "none"
         raise DataError(f"{what} has no box of class '{class_name}'. Classes with boxes: {known}.")
     columns = dict(zip(BOX_COLUMNS, np.array(rows).T, strict=True))
-    columns["boxes_per_image"] = np.unique([a["image_id"] for a in annotations], return_counts=True)[1].astype(float)
+    image = np.array([a["image_id"] for a in annotations])
+    columns["boxes_per_image"] = np.unique(image, return_counts=True)[1].astype(float)
     extras = [a.get("twinset") or {} for a in annotations]
     for name in sorted({k for e in extras for k, v in e.items() if _is_number(v)} - set(columns)):
         columns[name] = np.array([float(e[name]) if _is_number(e.get(name)) else math.nan for e in extras])
-    return Table(columns, np.array([e.get("main") is True for e in extras]))
+    return Table(columns, np.array([e.get("main") is True for e in extras]), image)
 
 
 def table_of_boxes(boxes: Boxes) -> Table:
@@ -96,7 +100,7 @@ def table_of_boxes(boxes: Boxes) -> Table:
         "log_aspect": np.log(boxes.aspect),
         "boxes_per_image": np.unique(boxes.image, return_counts=True)[1].astype(float),
     }
-    return Table(columns, np.zeros(len(boxes), dtype=bool))
+    return Table(columns, np.zeros(len(boxes), dtype=bool), np.asarray(boxes.image))
 
 
 def _box_row(bbox: Any, width: float, height: float) -> tuple[float, ...] | None:

@@ -95,6 +95,10 @@ def compare(
             title = f"{name}: the {found['main']['n_synth']} boxes of main instances"
             shown += _comparison(title, found["main"])
         shown += [f"Plot: {written[name]}"]
+    shown.append(
+        "Floor: how far two samples of these sizes from the real dataset lie apart by chance, boxes drawn one by one; "
+        "by image: whole images drawn."
+    )
     for key, where in (("only_real", "real"), ("only_synth", "synthetic")):
         if report[key] and not class_name:
             shown.append(f"Only in the {where} dataset: {', '.join(report[key])}.")
@@ -102,11 +106,11 @@ def compare(
 
 
 def _comparison(title: str, found: Mapping[str, Any]) -> list[Any]:
-    """A table of distances, each with interval and floor, and what is to be said of single columns."""
-    heads = [f"{name} [95 %] floor" for name in ("Bhattacharyya", "KS", "Wasserstein")]
-    table = Table("column", *heads, title=title, title_justify="left")
+    """A table of distances, each with interval and floors, and what is to be said of single columns."""
+    table = Table("column", "distance", "", "95 %", "floor", "by image", title=title, title_justify="left")
     for name, column in found["columns"].items():
-        table.add_row(name, *(_distance(column, key) for key in DISTANCES))
+        for key, label in zip(DISTANCES, ("Bhattacharyya", "KS", "Wasserstein"), strict=True):
+            table.add_row(name if key == DISTANCES[0] else "", label, *_distance(column, key))
     remarks: dict[str, list[str]] = {}
     for name, column in found["columns"].items():
         if column["remark"]:
@@ -115,22 +119,23 @@ def _comparison(title: str, found: Mapping[str, Any]) -> list[Any]:
     return [table, *said, *(f"  {remark}" for remark in found.get("remarks", ()))]
 
 
-def _distance(column: Mapping[str, Any], key: str) -> str:
-    """A distance, its interval and its floor; without a floor there is no distance to show."""
-    floor = column["floor" if key == "bhattacharyya" else f"{key}_floor"]
+def _distance(column: Mapping[str, Any], key: str) -> list[str]:
+    """A distance, its interval and its floors; without a floor there is no distance to show."""
+    floor, by_image = column["floor" if key == "bhattacharyya" else f"{key}_floor"], column[f"{key}_image_floor"]
     if math.isnan(floor):
-        return "-"
-    low, high = column[f"{key}_interval"]
+        return ["-"] * 4
+    floors = ["-" if math.isnan(value) else _number(value) for value in (floor, by_image)]
     if not math.isfinite(column[key]):
-        return f"no common bin, floor {_number(floor)}"
-    return f"{_number(column[key])} [{_number(low)}, {_number(high)}] {_number(floor)}"
+        return ["no common bin", "", *floors]
+    low, high = column[f"{key}_interval"]
+    return [_number(column[key]), f"{_number(low)} to {_number(high)}", *floors]
 
 
 def _number(value: float) -> str:
-    """Four significant digits at most, no more than four decimals; two distant histograms are infinitely far apart."""
+    """Three decimals, or as many digits as tell more; two histograms without a common bin are infinitely far apart."""
     if not math.isfinite(value):
         return "inf"
-    return f"{value:.4f}" if abs(value) < 10 else f"{value:.4g}"
+    return f"{value:.3f}" if value == 0 or 0.01 <= value < 10 else f"{value:.2g}" if value < 0.01 else f"{value:.4g}"
 
 
 def _plain(file: CocoFile) -> dict[str, Any]:

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twinset.alignment import bootstrap, distance
-from twinset.alignment.comparison import compare
+from twinset.alignment.comparison import compare, compare_tables
+from twinset.alignment.table import read_table
 from twinset.headless.cli import app
 from typer.testing import CliRunner
 
@@ -71,7 +72,7 @@ def test_interval_holds_as_often_as_it_says(shift):
         truth = np.mean([f[name].value for f in found])
         assert sum(f[name].low <= truth <= f[name].high for f in found) >= 31, name
         floor = np.mean([f[name].floor for f in found])
-        assert truth == pytest.approx(floor, rel=0.25) if shift == 0 else truth > 2 * floor
+        assert truth == pytest.approx(floor, rel=0.4) if shift == 0 else truth > 2 * floor
 
 
 @settings(max_examples=30, deadline=None)
@@ -79,7 +80,62 @@ def test_interval_holds_as_often_as_it_says(shift):
 def test_interval_holds_its_distance_for_any_input(a, b):
     for name, found in bootstrap.estimate(a, b, np.random.default_rng(0), rounds=20).items():
         assert 0 <= found.low <= found.value <= found.high, name
-        assert math.isnan(found.floor) if len(a) == 1 else found.floor >= 0
+        assert all(math.isnan(f) if len(a) == 1 else f >= 0 for f in (found.floor, found.image_floor))
+
+
+def test_images_are_drawn_whole_as_by_hand():
+    rng = np.random.default_rng(1)
+    centre = rng.uniform(0.2, 0.8, 12)
+    of_a, of_b = np.repeat(np.arange(12), 5) * 7, np.repeat(np.arange(8), 3)
+    a, b = np.clip(centre[of_a // 7] + rng.normal(0, 0.03, 60), 0, 1), rng.uniform(0, 1, 8)[of_b]
+    found = bootstrap.estimate(a, b, np.random.default_rng(2), images=(of_a, of_b), rounds=1500)
+    plain = np.random.default_rng(3)
+
+    def draw(values, of, count):
+        names = plain.choice(np.unique(of), count)
+        return np.concatenate([values[of == name] for name in names])
+
+    for name, function in FUNCTIONS.items():
+        drawn = np.array([function(draw(a, of_a, 12), draw(b, of_b, 8)) for _ in range(500)])
+        # 24 values are as many as about five of the twelve images hold.
+        chance = np.array([function(draw(a, of_a, 12), draw(a, of_a, 5)) for _ in range(500)])
+        if np.isfinite(drawn).all() and np.isfinite(chance).all():
+            low, middle, high = np.quantile(drawn, [0.025, 0.5, 0.975])
+            expected = max(0.0, low + function(a, b) - middle), high + function(a, b) - middle
+            assert (found[name].low, found[name].high) == pytest.approx(expected, abs=np.std(drawn) / 2)
+            assert found[name].image_floor == pytest.approx(np.mean(chance), abs=4 * np.std(chance) / math.sqrt(350))
+        if name != "bhattacharyya":
+            assert np.isfinite(drawn).all() and found[name].image_floor > 1.5 * found[name].floor
+
+
+def test_one_real_image_has_no_floor_of_images():
+    a = np.linspace(0, 1, 30)
+    found = bootstrap.estimate(a, a, np.random.default_rng(0), images=(np.zeros(30, dtype=int), None))
+    assert all(math.isnan(f.image_floor) and f.floor > 0 for f in found.values())
+    assert "of one image" in bootstrap.remark(a, a, real_images=np.zeros(30, dtype=int))
+
+
+def test_halves_lie_near_their_floor_and_other_things_do_not(data):
+    """COCO chairs against their own halves, split by image; against the chairs of one apartment; against tables."""
+    coco_file, apartment = (
+        json.loads((data / "annotations" / name).read_text())
+        for name in ("coco_furniture_bags.json", "cartucho_map_A45.json")
+    )
+    chairs = read_table(coco_file, "chair")
+    sizes, names = chairs.columns["sqrt_area"], np.unique(chairs.image)
+    halves = []
+    for seed in range(12):
+        inside = np.isin(chairs.image, np.random.default_rng(seed).permutation(names)[: len(names) // 2])
+        images = (chairs.image[inside], chairs.image[~inside])
+        rng = np.random.default_rng(seed)
+        halves.append(bootstrap.estimate(sizes[inside], sizes[~inside], rng, images=images, rounds=60))
+    for other in (read_table(apartment, "chair"), read_table(coco_file, "dining table")):
+        apart = compare_tables(chairs, other)["columns"]["sqrt_area"]
+        for key in bootstrap.DISTANCES:
+            near = np.mean([half[key].value / half[key].image_floor for half in halves])
+            far = apart[key] / apart[f"{key}_image_floor"]
+            assert 0.7 < near < 2.1 and far > 1.3 * near, (key, near, far)
+            assert apart[f"{key}_interval"][0] > apart[f"{key}_image_floor"], key
 
 
 def test_histograms_that_may_share_no_bin():
@@ -108,10 +164,10 @@ def test_remarks(real, synth, words):
 
 def coco(boxes, **extra):
     return {
-        "images": [{"id": 1, "width": 100, "height": 100}],
+        "images": [{"id": k, "width": 100, "height": 100} for k in range(len(boxes))],
         "categories": [{"id": 1, "name": "chair"}],
         "annotations": [
-            {"id": k, "image_id": 1, "category_id": 1, "bbox": list(box), "twinset": extra}
+            {"id": k, "image_id": k, "category_id": 1, "bbox": list(box), "twinset": extra}
             for k, box in enumerate(boxes)
         ],
     }
@@ -138,9 +194,9 @@ def test_command_shows_no_distance_without_its_floor(tmp_path):
         return done.stdout
 
     shown = run(many, many)
-    assert shown.count("[95 %] floor") == 3 and "0.0000 [0.0000, " in shown
+    assert shown.count("KS") == 6 and "0.000 to 0." in shown and "Floor: how far" in shown
     shown = run(one, many)
-    assert "One real value" in shown and "[0." not in shown
+    assert "One real value" in shown and " to 0." not in shown
     columns = json.loads(run(one, many, "--json"))["classes"]["chair"]["columns"]
     assert all(columns["area"][key] is None for key in ("floor", "ks_floor", "wasserstein_floor"))
 

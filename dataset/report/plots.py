@@ -132,14 +132,16 @@ def _draw_column(axis: Any, name: str, column: Mapping[str, Any], baseline: Mapp
 
 
 def _facts(column: Mapping[str, Any]) -> str:
-    """A line for each distance, with interval and floor; no distance where there is no floor."""
+    """A line for each distance, with interval and floors; no distance where there is no floor."""
     lines = []
     for key, floor, name in _DISTANCES:
         if math.isnan(column[floor]):
             return "one real value: no floor, no distance"
         low, high = column[f"{key}_interval"]
         spread = f"{column[key]:.3g} [{low:.3g}, {high:.3g}]" if math.isfinite(column[key]) else "no common bin"
-        lines.append(f"{name} {spread} · floor {column[floor]:.3g}")
+        by_image = column[f"{key}_image_floor"]
+        floors = f"{column[floor]:.2g}" + ("" if math.isnan(by_image) else f", by image {by_image:.2g}")
+        lines.append(f"{name} {spread} · floor {floors}")
     return "\n".join(lines)
 
 
