@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -69,20 +71,36 @@ class Job:
         TwinsetError
             Whatever the user can put right; frames accepted so far are kept.
         """
-        wanted = range(self.recipe.images) if frames is None else frames
+        asked = range(self.recipe.images) if frames is None else frames
         block = self.recipe.render.block
-        wanted = range(wanted.start - wanted.start % block, wanted.stop)
+        wanted = range(asked.start - asked.start % block, asked.stop)
         real = self._real_boxes()
+        is_new = not self.out.exists()
         self._store.prepare()
         self._claim_folder()
         missing = set(self._store.missing(wanted))
-        notes: tuple[str, ...] = ()
+        notes: list[str] = []
         if missing:
-            yield Stepped("Opening the scene")
-            sampler = self._open(real)
-            notes = tuple(sampler.target.notes()) if sampler.target else ()
-            self._store.write_text(STAGE, json_bytes(_facts(sampler)).decode())
-        yield Started(len(wanted), len(wanted) - len(missing), notes)
+            earlier = sorted(missing - set(asked))
+            if earlier:
+                notes.append(
+                    f"Frames {earlier[0]} to {earlier[-1]} are rendered too: later frames of a block of {block} depend "
+                    "on them."
+                )
+            try:
+                if self._sampler is None:
+                    yield Stepped("Opening the scene")
+                    stage = self._open_stage(self.recipe)
+                    yield Stepped("Surveying the scene")
+                    self._sampler = Sampler(self.recipe, stage, real)
+            except TwinsetError:
+                if is_new and not self._store.frames():
+                    shutil.rmtree(self.out, ignore_errors=True)
+                raise
+            sampler = self._sampler
+            notes += sampler.target.notes() if sampler.target else []
+            self._store.write_text(STAGE, json_bytes(self._facts(sampler)).decode())
+        yield Started(len(wanted), len(wanted) - len(missing), tuple(notes))
         yield from self._frames(wanted, missing)
         yield Stepped("Writing annotations")
         yield self.finish()
@@ -93,7 +111,7 @@ class Job:
         metrics = [use.plugin for use in recipe.plugins["metric"]]
         summary = finish(
             self.out,
-            categories=categories(recipe, self._real()),
+            categories=self._categories(),
             info={"description": "Rendered by Twinset", "version": __version__},
             polygons=recipe.output.polygons,
             yolo=recipe.output.yolo,
@@ -131,7 +149,7 @@ class Job:
         shown: dict[str, list[float]] = {}
         for earlier in range(start, frame):
             _add_shown(shown, self._store.read(earlier))
-        sampler = self._open(self._real_boxes())
+        sampler = self._sampler or Sampler(self.recipe, self._open_stage(self.recipe), self._real_boxes())
         attempt = record["attempts"] - 1
         result = sampler.frame(frame, shown, attempts=range(attempt, attempt + 1))
         if result.shot is None:
@@ -181,10 +199,22 @@ class Job:
             depth_format=output.depth,
         )
 
-    def _open(self, real: Mapping[str, Boxes]) -> Sampler:
-        if self._sampler is None:
-            self._sampler = Sampler(self.recipe, self._open_stage(self.recipe), real)
-        return self._sampler
+    def _facts(self, sampler: Sampler) -> dict[str, Any]:
+        """What readers want to know of stage and target, and :meth:`finish` on machines without the real file."""
+        target = sampler.target
+        return {
+            "stage": sampler.stage.info(),
+            "reach": sampler.reach,
+            "target": target.report() if target else None,
+            "categories": categories(self.recipe, self._real()),
+        }
+
+    def _categories(self) -> list[dict[str, Any]]:
+        try:
+            known: list[dict[str, Any]] = json.loads((self.out / STAGE).read_bytes())["categories"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return categories(self.recipe, self._real())
+        return known
 
     def _real(self) -> CocoFile | None:
         real = self.recipe.real
@@ -202,7 +232,7 @@ class Job:
     def _claim_folder(self) -> None:
         """Write the resolved recipe, or make sure that the one there is the same but for the number of images."""
         path = self.out / RECIPE
-        text = dump_recipe(self.recipe, folder=self.out, header=[f"Resolved by Twinset {__version__}."])
+        text = dump_recipe(self.recipe, header=[f"Resolved by Twinset {__version__}."], anchor=True)
         there = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else text
         mine = _without_images(there) == _without_images(text)
         if not mine and self._store.frames():
@@ -237,12 +267,6 @@ def funnel_of(store: FrameStore) -> Funnel:
         given_up += record["verdict"] == GIVEN_UP
     late = sum(n for reason, n in rejected.items() if reason.startswith(AFTER_RENDER))
     return Funnel(rejected.total() + accepted, dict(sorted(rejected.items())), accepted, given_up, late)
-
-
-def _facts(sampler: Sampler) -> dict[str, Any]:
-    """What a dataset's reader wants to know of the stage and the fitted target."""
-    target = sampler.target
-    return {"stage": sampler.stage.info(), "reach": sampler.reach, "target": target.report() if target else None}
 
 
 def _add_shown(shown: dict[str, list[float]], record: Mapping[str, Any]) -> None:

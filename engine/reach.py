@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
+from .errors import UnreachableError
 from .goals import Goal, Goals
 from .plugin import Camera, Placement, Rejected, naming
 from .rng import stream
@@ -37,17 +39,25 @@ def survey(
     Returns
     -------
     dict
-        Class name to (low, high); a class that was never placed or never framed is left out.
+        Class name to (low, high).
+
+    Raises
+    ------
+    UnreachableError
+        Where a class was never placed or never framed.
     """
     found = {}
     for name in sorted(class_names):
         hits, placed = np.zeros(len(AREAS)), 0
+        refused: Counter[str] = Counter()
+        size = np.max([asset.size for asset in stage.assets[name]], axis=0)
         for k in range(rounds):
             stage.clear()
             goals = Goals(main=Goal(name, 0.05, (0.5, 0.5)))
             try:
                 put_instances(stage, placements, goals, seed, "reach", name, k)
-            except Rejected:
+            except Rejected as rejection:
+                refused[rejection.reason] += 1
                 continue
             instance = next((i for i in stage.instances if i.asset.class_name == name), None)
             if instance is None:
@@ -56,10 +66,25 @@ def survey(
             with naming(camera):
                 hits += camera.reach(stage, instance, AREAS, stream(seed, "reach", name, k, "camera"))
         reached = np.flatnonzero(hits >= max(enough * placed, 1))
-        if len(reached):
-            found[name] = (float(AREAS[reached[0]]), float(AREAS[reached[-1]]))
+        if not len(reached):
+            raise UnreachableError(_why(name, size, placed, refused))
+        found[name] = (float(AREAS[reached[0]]), float(AREAS[reached[-1]]))
     stage.clear()
     return found
+
+
+def _why(name: str, size: np.ndarray, placed: int, refused: Counter[str]) -> str:
+    thing = f"a {name} (up to {size[0]:.2g} by {size[1]:.2g} m, {size[2]:.2g} m high)"
+    if not placed:
+        causes = ", ".join(f"{reason} ({n})" for reason, n in refused.most_common(3)) or "no placement puts one there"
+        return (
+            f"The placements find no room for {thing}: {causes}. Choose larger surfaces, or give the class its real "
+            "'height'."
+        )
+    return (
+        f"No camera position frames {thing} in this scene: no free viewpoint lies within the camera's 'height', "
+        "'pitch' and 'lens'. Widen those ranges, or mend the sizes of the class and the scene."
+    )
 
 
 def put_instances(

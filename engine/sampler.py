@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 import numpy as np
 
-from .errors import StageError, UnreachableError
+from .errors import StageError
 from .goals import Boxes, Goals
 from .params import unknown
 from .plugin import Columns, FittedTarget, Rejected, Verdict, naming
@@ -230,13 +230,6 @@ class Sampler:
                         unknown("[target] the recipe has no class", name, [n for n in self.stage.assets if n])
                     )
             self.reach = survey(self.stage, self._placements, camera, wanted, self.recipe.seed)
-            missing = sorted(set(wanted) - set(self.reach))
-            if missing:
-                raise UnreachableError(
-                    f"No camera position frames a {missing[0]} in this scene: either it cannot be placed on the chosen"
-                    " surfaces, or no free viewpoint within the camera's 'height', 'pitch' and 'lens' sees it. Widen"
-                    " those ranges or choose larger surfaces."
-                )
         output = self.recipe.output
         with naming(target):
             return target.fit(real, self.reach, self.recipe.seed, output.width / output.height)

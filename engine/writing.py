@@ -19,26 +19,22 @@ T = TypeVar("T")
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
-def dump_recipe(recipe: Recipe, folder: Path | None = None, header: Sequence[str] = ()) -> str:
-    """The resolved recipe as TOML.
+def dump_recipe(recipe: Recipe, header: Sequence[str] = (), *, anchor: bool = False) -> str:
+    """The resolved recipe as TOML; ``loads_recipe(dump_recipe(r), r.folder, name) == r``.
 
     Parameters
     ----------
     recipe : Recipe
         What to write.
-    folder : pathlib.Path, optional
-        The folder that the text will lie in; relative paths are rewritten to start there. Default: where they start
-        now, and then ``loads_recipe(dump_recipe(r), r.folder, name) == r``.
     header : sequence of str
         Lines for the comment at the top.
+    anchor : bool
+        Write absolute paths, so that the text may lie, and be moved, anywhere on this machine.
     """
     job = JobSettings(recipe.seed, recipe.images, list(recipe.plugin_folders))
-    target_folder = recipe.folder if folder is None else Path(folder).resolve()
 
     def moved(text: str) -> str:
-        if os.path.isabs(text) or target_folder == recipe.folder:
-            return text
-        return relative(anchored(recipe.folder, text), target_folder)
+        return Path(anchored(recipe.folder, text)).as_posix() if anchor else text
 
     def values(instance: Any) -> dict[str, Any]:
         return plain(with_paths(instance, moved))
@@ -61,7 +57,7 @@ def dump_recipe(recipe: Recipe, folder: Path | None = None, header: Sequence[str
     for kind, uses in recipe.plugins.items():
         for use in uses:
             title = "[target]" if kind == "target" else f"[[{kind}]]"
-            lines += _section(title, _plugin_values(use, target_folder))
+            lines += _section(title, _plugin_values(use, None if anchor else recipe.folder))
     return "\n".join(lines) + "\n"
 
 
@@ -89,9 +85,9 @@ def toml_value(value: Any) -> str:
     return "[" + ", ".join(toml_value(v) for v in value) + "]"
 
 
-def _plugin_values(use: PluginUse, folder: Path) -> dict[str, Any]:
+def _plugin_values(use: PluginUse, folder: Path | None) -> dict[str, Any]:
     # Plugins hold absolute paths; a recipe is more use to others with relative ones.
-    own = plain(with_paths(use.plugin, lambda text: relative(text, folder)))
+    own = plain(use.plugin if folder is None else with_paths(use.plugin, lambda text: relative(text, folder)))
     weight = {"weight": use.weight} if use.kind == "camera" else {}
     return {"plugin": use.id, **weight, **own}
 

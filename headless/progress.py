@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterable
+from datetime import timedelta
 
 import attrs
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -26,6 +28,8 @@ class Follower:
     def __init__(self, output: Output) -> None:
         self.output = output
         self.written = 0
+        self.started = time.monotonic()
+        self.rendered = 0
         self.finished: Finished | None = None
 
     def follow(self, events: Iterable[Event]) -> Finished | None:
@@ -38,7 +42,7 @@ class Follower:
             TextColumn("left:"),
             TimeRemainingColumn(),
             console=self.output.err,
-            disable=self.output.json,
+            disable=self.output.json or not self.output.err.is_terminal,
             transient=True,
         ) as bar:
             task = bar.add_task("Opening the scene", total=None)
@@ -47,7 +51,20 @@ class Follower:
                 if self.output.json:
                     self.output.line(as_json(event))
                 self._show(event, bar, task)
+                if not self.output.json and not self.output.err.is_terminal:
+                    self._log(event)
         return self.finished
+
+    def _log(self, event: Event) -> None:
+        """Plain lines for log files: one per step, and one for each tenth of the frames."""
+        if isinstance(event, Stepped):
+            self.output.say(f"{event.message} ...")
+        elif isinstance(event, FrameDone):
+            self.rendered += not event.resumed
+            if event.done * 10 // event.total != (event.done - 1) * 10 // event.total or self.rendered == 1:
+                spent = time.monotonic() - self.started
+                left = timedelta(seconds=round(spent / max(self.rendered, 1) * (event.total - event.done)))
+                self.output.say(f"Frame {event.done} of {event.total}, about {left} left")
 
     def _count(self, event: Event) -> None:
         if isinstance(event, Started):

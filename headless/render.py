@@ -12,6 +12,7 @@ import typer
 from ..engine.recipe import load_recipe
 from ..engine.settings import Recipe
 from ..engine.stage import Stage
+from .interrupt import interruptible, until
 from .output import JsonOption, Output, output_of, reserve_stdout
 from .progress import Follower, as_json, show_finished
 
@@ -40,7 +41,13 @@ def render(
     images: ImagesOption = None,
     seed: SeedOption = None,
     frames: Annotated[
-        str, typer.Option("--frames", metavar="A-B", help="Only frames A to B, both included: a share of the job.")
+        str,
+        typer.Option(
+            "--frames",
+            metavar="A-B",
+            help="Only frames A to B, both included: a share of the job. Let it start with a block ([render] block, 32 "
+            "unless said otherwise): earlier frames of its first block are rendered too.",
+        ),
     ] = "",
     samples: SamplesOption = None,
     json: JsonOption = False,
@@ -100,7 +107,8 @@ def run_job(recipe: Recipe, out: Path, frames: range | None, output: Output) -> 
 
     follower = Follower(output)
     try:
-        finished = follower.follow(Job(recipe, out, open_stage).run(frames))
+        with interruptible(output) as is_stopping:
+            finished = follower.follow(until(is_stopping, Job(recipe, out, open_stage).run(frames)))
     except KeyboardInterrupt:
         text = f"Stopped with {follower.written} frames written to {out}. The same command goes on from there."
         output.say(text)

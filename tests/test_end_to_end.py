@@ -246,7 +246,7 @@ def test_a_camera_that_sees_nothing(place):
 def test_things_that_fit_nowhere(place):
     """Chairs of 6 m in a room of 5 m."""
     Path("r.toml").write_text(RECIPE.replace('collection = "Chairs"', 'collection = "Chairs"\nheight = [6.0, 6.0]'))
-    assert_refused(render(), "chair", "cannot be placed")
+    assert_refused(render(), "chair", "find no room")
     assert_nothing_written()
 
 
