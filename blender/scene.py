@@ -20,6 +20,7 @@ from .evaluated import evaluate, show_as_rendered, view_layer
 from .geometry import SceneMesh, main_cluster, robust_bounds, static_meshes, surface
 from .quiet import quiet
 from .repair import replace_missing_images, report_missing_libraries
+from .resize import resize_scene
 
 __all__ = [
     "SceneMesh",
@@ -61,6 +62,9 @@ def open_scene(recipe: Recipe) -> bpy.types.Scene:
             bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True, load_ui=False)
     scene = _choose_scene(recipe.scene.scene, recipe.scene.file)
     show_as_rendered(scene)
+    if recipe.scene.file:
+        libraries = [c.collection for c in (*recipe.classes, *recipe.distractors) if c.collection]
+        resize_scene(scene, recipe.scene.scale, libraries)
     if recipe.scene.builtin == "hall":
         from .hall import build_hall
 
@@ -71,10 +75,13 @@ def open_scene(recipe: Recipe) -> bpy.types.Scene:
         add_model(scene, model, recipe.path(model.path))
     _hide(scene, recipe.scene.hide)
     replace_missing_images()
-    if abs(scene.unit_settings.scale_length - 1.0) > 1e-6 and scene.unit_settings.system != "NONE":
+    unit = scene.unit_settings.scale_length
+    if abs(unit - 1.0) > 1e-6 and scene.unit_settings.system != "NONE" and recipe.scene.scale == 1.0:
         log.warning(
-            "The scene's unit scale is %g; Twinset takes one Blender unit for one metre all the same.",
-            scene.unit_settings.scale_length,
+            "The scene's unit scale is %g; Twinset takes one Blender unit for one metre all the same. Where that makes "
+            "things too large or too small, give [scene] scale = %g.",
+            unit,
+            unit,
         )
     evaluate(scene)
     return scene

@@ -82,6 +82,9 @@ def _check_scene(data: Mapping[str, Any], scene: SceneSettings | None, report: R
     if scene.file and not scene.file.lower().endswith(".blend"):
         text = f"'{scene.file}' is no .blend file. Give other model files as [[scene.models]] tables."
         report(("scene",), "file", text)
+    if scene.scale != 1.0 and not scene.file:
+        text = "It scales a .blend file, and there is none. Take it out; [[scene.models]] have a scale of their own."
+        report(("scene",), "scale", text)
 
 
 def _check_classes(data: Mapping[str, Any], parts: Mapping[str, Any], report: Report) -> None:

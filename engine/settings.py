@@ -39,7 +39,10 @@ class RealSettings:
 class ModelSettings:
     """One model file that is part of the room."""
 
-    path: str = param(path=True, doc="Model file: .glb .gltf .obj .usd .usda .usdc .usdz .fbx .blend")
+    path: str = param(
+        path=True,
+        doc="Model file: .glb .gltf .obj .usd .usda .usdc .usdz .fbx .blend; its lights and cameras are left out",
+    )
     name: str = param("", doc="Name of the part, for surfaces and masks; default is the file's name")
     location: Vector = param((0.0, 0.0, 0.0), unit="m", doc="Where its own origin goes")
     rotation: Vector = param((0.0, 0.0, 0.0), unit="deg", doc="Euler angles about x, y, z")
@@ -53,6 +56,12 @@ class SceneSettings:
 
     file: str = param("", path=True, doc="A .blend file; scripts in it never run")
     scene: str = param("", doc="Name of the scene in the file; default is the one it was saved with")
+    scale: float = param(
+        1.0,
+        min=0.0,
+        min_exclusive=True,
+        doc="Factor on all that the file holds, lamps and cameras included, where it was drawn too large or too small",
+    )
     builtin: str = param("", doc="An embedded room: 'hall'")
     hide: list[str] = param([], doc="Name patterns of objects that are not to be rendered")
 
@@ -68,7 +77,7 @@ class ClassSettings:
     )
     objects: list[str] = param([], doc="Name patterns of the scene's objects; each with its children is one asset")
     builtin: str = param(
-        "", doc="Embedded shapes: 'chair', 'table', 'bag', or one kind of bag: 'handbag', 'backpack', 'suitcase'"
+        "", doc="Embedded shapes: 'chair', 'table', 'bag' (all kinds), 'handbag', 'backpack' or 'suitcase'"
     )
     height: Range | None = param(
         None, min=0.0, min_exclusive=True, unit="m", doc="Real height; assets are scaled to it"
@@ -113,7 +122,9 @@ class OutputSettings:
         "none", choices=("none", "png", "exr"), doc="Depth maps: 16-bit PNG in millimetres, or EXR in metres"
     )
     masks: bool = param(False, doc="Id maps as 16-bit PNG")
-    polygons: bool = param(False, doc="Segmentations as polygons instead of RLE")
+    polygons: bool = param(
+        False, doc="Polygons instead of RLE where they say the mask exactly; masks with holes stay RLE"
+    )
     yolo: bool = param(False, doc="YOLO label files beside the COCO file")
     min_visible_share: float = param(0.0, min=0.0, max=1.0, doc="Instances less visible than this are not annotated")
 
