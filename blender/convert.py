@@ -43,7 +43,7 @@ def import_model(path: Path, name: str = "") -> bpy.types.Collection:
         known = " ".join(_IMPORTERS)
         raise StageError(f"{path}: '{path.suffix}' is not a model file that can be imported. Known ones: {known}.")
     if not path.is_file():
-        raise StageError(f"{path}: there is no such model file.")
+        raise StageError(f"{path}: there is no such model file. Correct the path.")
     scene = bpy.context.scene
     objects, collections, scenes = set(bpy.data.objects), set(bpy.data.collections), set(bpy.data.scenes)
     frames = (scene.frame_start, scene.frame_end, scene.render.fps, scene.render.fps_base)
@@ -54,7 +54,8 @@ def import_model(path: Path, name: str = "") -> bpy.types.Collection:
         # Importers are Python themselves, so a broken file may show as any of these.
         _remove(set(bpy.data.objects) - objects)
         log.debug("%s", error)
-        raise StageError(f"{path}: cannot be imported: {_sentence(error)}") from error
+        remedy = "Export it again, or open it in Blender to see what is wrong."
+        raise StageError(f"{path}: cannot be imported: {_sentence(error)} {remedy}") from error
     # Importers of animated files change the scene's clock.
     scene.frame_start, scene.frame_end, scene.render.fps, scene.render.fps_base = frames
     new = [o for o in bpy.data.objects if o not in objects]

@@ -185,7 +185,11 @@ SCENES = {
         'models = ["real.json"]',
         ("real.json", "not a model file that can be imported", ".glb"),
     ),
-    "broken model": ('collection = "Chairs"', 'models = ["broken.glb"]', ("broken.glb", "cannot be imported")),
+    "broken model": (
+        'collection = "Chairs"',
+        'models = ["broken.glb"]',
+        ("broken.glb", "cannot be imported", "Export it again"),
+    ),
     "empty model": ('collection = "Chairs"', 'models = ["empty.obj"]', ("empty.obj",)),
 }
 
