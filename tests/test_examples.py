@@ -20,8 +20,8 @@ from twinset.engine.recipe import load_recipe
         ("apartment", {"Floor": 150.0}, {"chair": (0.8, 1.1), "dining table": (0.7, 2.0)}),
         (
             "bedroom",
-            {"Floor": 50.0, "BedCover": 14.0, "LampStand": 1.0},
-            {"backpack": (1.0, 1.3), "suitcase": (1.4, 1.9), "book": (0.5, 0.9)},
+            {"Floor": 8.0, "BedCover": 2.2, "LampStand": 0.16},
+            {"backpack": (0.42, 0.52), "suitcase": (0.55, 0.75), "book": (0.22, 0.36)},
         ),
     ],
 )
