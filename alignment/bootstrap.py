@@ -159,7 +159,7 @@ def estimate(
     is on the same footing as the floors.
 
     Resamples repeat the few values at hand, so floors lie low for small sets: two new samples of 60 and 300 values are
-    a fifth farther apart, and random halves of 56 chairs on 27 photos up to twice as far as ``image_floor``.
+    a fifth farther apart, and random halves of 56 chairs on 27 photos up to 2.5 times as far as ``image_floor``.
 
     Samples of more than ``GROUPS`` distinct values are drawn in groups of neighbours, which moves interval and floor by
     about a hundredth of themselves, and the distance not at all.
