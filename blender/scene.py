@@ -185,10 +185,17 @@ def describe_scene(scene: bpy.types.Scene) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``collections``: name to number of objects; ``surfaces``: up to 20 of (object name, up-facing area in m², lowest
-        and highest z of that part), largest first; ``cameras``, ``lights``: names; ``size``: extent in metres.
+        ``collections``: name to names of all objects; ``surfaces``: up to 20 of (object name, up-facing area in m²,
+        lowest and highest z of that part), largest first; ``cameras``, ``lights``: names; ``size``: extent in metres;
+        ``boxes``: of each top-level object that shows something, with all below it, (low (3,), high (3,)); ``roots``:
+        object name to that of its top-level one.
     """
     meshes = static_meshes(scene, evaluate(scene), set())
+    boxes: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+    for m in meshes:
+        corners = m.mesh.vertices[m.mesh.triangles].reshape(-1, 3)
+        low, high = boxes.get(m.aliases[-1], (corners[0], corners[0]))
+        boxes[m.aliases[-1]] = (np.minimum(low, corners.min(0)), np.maximum(high, corners.max(0)))
     upward: dict[str, list[float]] = {}
     for m in meshes:
         corners = m.mesh.vertices[m.mesh.triangles]
@@ -204,11 +211,13 @@ def describe_scene(scene: bpy.types.Scene) -> dict[str, Any]:
     ranked = sorted(upward.items(), key=lambda item: (-item[1][0], item[0]))[:20]
     low, high = robust_bounds(meshes)
     return {
-        "collections": {c.name: len(c.all_objects) for c in scene.collection.children_recursive},
+        "collections": {c.name: [o.name for o in c.all_objects] for c in scene.collection.children_recursive},
         "surfaces": [(name, *values) for name, values in ranked],
         "cameras": sorted(o.name for o in scene.objects if o.type == "CAMERA"),
         "lights": sorted(o.name for o in scene.objects if o.type == "LIGHT" and not o.hide_render),
         "size": (high - low).tolist(),
+        "boxes": boxes,
+        "roots": {m.object: m.aliases[-1] for m in meshes},
     }
 
 

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 
 import attrs
+import numpy as np
 
 from ..engine.writing import toml_value
 
@@ -48,6 +49,20 @@ LONGEST: dict[str, tuple[float, float]] = {
 }
 """Usual lengths of the longest side in metres, for classes whose height says little."""
 
+FURNITURE: dict[str, tuple[float, float]] = {
+    "bookcase": (1.5, 2.2),
+    "desk": (0.7, 0.78),
+    "door": (1.95, 2.15),
+    "nightstand": (0.45, 0.65),
+    "wardrobe": (1.7, 2.3),
+}
+"""Usual heights in metres of what is no class of COCO but tells a room's scale."""
+
+MOST_OFF = 1.8
+"""Factor between a room's things and usual sizes that may be the artist's taste; beyond it, the room has a scale."""
+
+Boxes = Mapping[str, tuple[np.ndarray, np.ndarray]]
+
 GROUND = ("floor", "ground", "carpet", "rug", "terrain", "grass", "street", "road", "pavement", "parquet")
 RAISED = (
     *("table", "desk", "bed", "mattress", "shelf", "shelves", "counter", "countertop", "sofa", "couch", "bench"),
@@ -64,12 +79,21 @@ SYNONYMS = {"couch": ("sofa",), "tv": ("television",), "potted plant": ("plant",
 
 
 @attrs.frozen
+class Proportion:
+    """A factor that brings a room to real size, and the reason."""
+
+    scale: float
+    told: str
+
+
+@attrs.frozen
 class Source:
-    """Where a class's assets come from: lines for the recipe, the objects it takes, and a description."""
+    """Where a class's assets come from: lines for the recipe, the objects or collection it takes, and a description."""
 
     toml: tuple[str, ...]
     objects: tuple[str, ...]
     told: str
+    collection: str = ""
 
 
 def words(name: str) -> list[str]:
@@ -112,7 +136,7 @@ def class_source(class_name: str, collections: Mapping[str, int], objects: Seque
     named = [(likeness(class_name, name), name) for name, count in collections.items() if count]
     score, collection = max(named, default=(0.0, ""), key=lambda item: (item[0], item[1]))
     if score >= 0.6:
-        return Source((f"collection = {toml_value(collection)}",), (), f"the collection '{collection}'")
+        return Source((f"collection = {toml_value(collection)}",), (), f"the collection '{collection}'", collection)
     scores = {name: likeness(class_name, name) for name in objects}
     best = max(scores.values(), default=0.0)
     # Where a thing is called just that, others that only mention it are something else.
@@ -122,6 +146,68 @@ def class_source(class_name: str, collections: Mapping[str, int], objects: Seque
     patterns = _patterns(found, objects)
     shown = ", ".join(found[:4]) + (", ..." if len(found) > 4 else "")
     return Source((f"objects = {toml_value(patterns)}",), tuple(found), f"the objects {shown}")
+
+
+def loose_parts(name: str, boxes: Boxes, others: Collection[str] = ()) -> list[str]:
+    """Top-level objects that belong to another by name and touch it: ``BedCover`` is a part of ``Bed``.
+
+    Parameters
+    ----------
+    name : str
+    boxes : mapping
+        Top-level object to (low (3,), high (3,)) in metres.
+    others : collection of str
+        Names of classes, beside the kinds known here; a ``BedPillow`` is a pillow where there is such a class.
+    """
+    if name not in boxes:
+        return []
+    own, (low, high) = words(name), boxes[name]
+    kinds = {words(kind)[-1] for kind in (*HEIGHT, *LONGEST, *FURNITURE, *others)} - {own[-1] if own else ""}
+    reach = 0.25 * float(np.linalg.norm(high - low))
+    out = []
+    for other, (its_low, its_high) in boxes.items():
+        parts = words(other)
+        is_longer = len(parts) > len(own) > 0 and parts[: len(own)] == own
+        gap = np.maximum(np.maximum(its_low - high, low - its_high), 0.0).max()
+        if is_longer and parts[-1] not in kinds and gap <= reach:
+            out.append(other)
+    return sorted(out)
+
+
+def proportion(boxes: Boxes) -> Proportion | None:
+    """The factor that brings things whose kind their names tell to usual sizes; None where they have them.
+
+    It is one over the median of how much larger than usual they are, of each kind and then of all kinds, to two
+    digits.
+
+    Parameters
+    ----------
+    boxes : mapping
+        Top-level object to (low (3,), high (3,)) in metres.
+    """
+    usual = {
+        **{k: ("high", v) for k, v in {**HEIGHT, **FURNITURE}.items()},
+        **{k: ("long", v) for k, v in LONGEST.items()},
+    }
+    sizes: dict[str, list[float]] = {}
+    for name in boxes:
+        score, kind = max((likeness(kind, name), kind) for kind in usual)
+        if score < 0.95:
+            continue
+        group = [boxes[part] for part in (name, *loose_parts(name, boxes))]
+        size = np.max([high for _, high in group], axis=0) - np.min([low for low, _ in group], axis=0)
+        sizes.setdefault(kind, []).append(float(size[2] if usual[kind][0] == "high" else size.max()))
+    middle = {kind: float(np.median(found)) for kind, found in sizes.items()}
+    ratios = {kind: size / float(np.mean(usual[kind][1])) for kind, size in middle.items() if size > 0}
+    if not ratios:
+        return None
+    ratio = float(np.exp(np.median(np.log(list(ratios.values())))))
+    if 1 / MOST_OFF <= ratio <= MOST_OFF:
+        return None
+    kind = min(ratios, key=lambda k: (round(abs(np.log(ratios[k] / ratio)), 6), k))
+    how, (least, most) = usual[kind]
+    told = f"{_plural(kind)} here are {middle[kind]:.3g} m {how}, usually {least:g} to {most:g} m"
+    return Proportion(float(f"{1 / ratio:.2g}"), told)
 
 
 def base_name(name: str) -> str:
@@ -171,6 +257,10 @@ def _named(surfaces: Sequence[tuple[str, float]], keys: Sequence[str], least: fl
 def exact(name: str) -> str:
     """The pattern that matches this name and no other."""
     return re.sub(r"([*?\[])", r"[\1]", name)
+
+
+def _plural(word: str) -> str:
+    return f"{word}{'es' if word.endswith(('s', 'ch')) else 's'}"
 
 
 def _singular(word: str) -> str:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import wrap
 from typing import Annotated, Any
 
 import attrs
@@ -13,7 +14,7 @@ from ..engine.errors import OutputError, RecipeError
 from ..engine.recipe import load_recipe
 from ..engine.settings import Recipe, SceneSettings
 from ..engine.writing import relative, toml_value
-from .guess import HEIGHT, LONGEST, Source, class_source, likely_surfaces
+from .guess import HEIGHT, LONGEST, Proportion, Source, class_source, likely_surfaces, loose_parts, proportion
 from .output import JsonOption, output_of, reserve_stdout
 
 MOST_IDLE = 12
@@ -22,13 +23,18 @@ MOST_IDLE = 12
 
 @attrs.frozen
 class Findings:
-    """What a scene and a COCO file hold, as far as a recipe can use it."""
+    """What a scene and a COCO file hold, as far as a recipe can use it.
+
+    ``scene`` is described in real size, with ``resize`` applied; ``loose`` are classes whose things the scene has, but
+    in pieces: the names of those.
+    """
 
     scene: dict[str, Any]
-    objects: list[str]
     counts: dict[str, int]
     sources: dict[str, Source]
+    loose: dict[str, list[str]]
     surfaces: list[str]
+    resize: Proportion | None
 
     @property
     def idle(self) -> list[str]:
@@ -61,12 +67,20 @@ def init(
         out.write_text(text, encoding="utf-8")
     except OSError as error:
         raise OutputError(f"{out} cannot be written: {error.strerror}. Name another file with -o.") from None
-    todo = _problems(out)
+    todo = _to_do(findings, out)
     for name, source in findings.sources.items():
         output.say(f"{name}: {findings.counts[name]} real boxes, assets from {source.told}.")
+    if findings.resize is not None:
+        output.say(f"The scene is scaled by {findings.resize.scale:g}: {findings.resize.told}.")
     for sentence in todo:
         output.say(f"To do: {sentence}")
-    values = {"recipe": out, "classes": list(findings.sources), "surfaces": findings.surfaces, "todo": todo}
+    values = {
+        "recipe": out,
+        "classes": list(findings.sources),
+        "surfaces": findings.surfaces,
+        "scale": findings.resize.scale if findings.resize is not None else 1.0,
+        "todo": todo,
+    }
     output.result(values, f"Wrote {out}. {'Then: ' if todo else 'Next: '}twinset render {out} -o dataset")
 
 
@@ -77,19 +91,35 @@ def look(blend: Path, coco: Path) -> Findings:
     counts = {name: count for name, count in read_coco(coco).classes().items() if count}
     # Opened only now: a wrong COCO file is told without waiting for Blender.
     reserve_stdout()
+    from ..blender.resize import resize_scene
     from ..blender.scene import describe_scene, open_scene
 
     room = Recipe(classes=(), scene=SceneSettings(file=str(blend.resolve())), folder=blend.resolve().parent)
     opened = open_scene(room)
     scene = describe_scene(opened)
+    resize = proportion(scene["boxes"])
+    if resize is not None:
+        resize_scene(opened, resize.scale)
+        scene = describe_scene(opened)
     objects = sorted(o.name for o in opened.objects if o.parent is None and _shows_something(o))
-    sources = {}
+    members = {name: len(held) for name, held in scene["collections"].items()}
+    sources, loose = {}, {}
+    taken: set[str] = set()
     for name in counts:
-        source = class_source(name, scene["collections"], objects)
-        if source is not None:
-            sources[name] = source
-    taken = {name for source in sources.values() for name in source.objects}
-    return Findings(scene, objects, counts, sources, likely_surfaces(scene["surfaces"], taken))
+        source = class_source(name, members, objects)
+        if source is None:
+            continue
+        own = source.objects or scene["collections"][source.collection]
+        pieces = {thing: loose_parts(thing, scene["boxes"], counts) for thing in own}
+        if any(pieces.values()):
+            # Each piece would be an asset of its own, and the others stay behind where it is moved.
+            loose[name] = sorted({part for thing, parts in pieces.items() if parts for part in (thing, *parts)})
+            continue
+        sources[name] = source
+        taken.update(own)
+    # What belongs to an asset moves with it, so nothing can stand on it.
+    free = [row for row in scene["surfaces"] if not taken & {row[0], scene["roots"][row[0]]}]
+    return Findings(scene, counts, sources, loose, likely_surfaces(free, ()), resize)
 
 
 def recipe_text(found: Findings, blend: str, coco: str) -> str:
@@ -97,7 +127,7 @@ def recipe_text(found: Findings, blend: str, coco: str) -> str:
     size = " x ".join(f"{v:.1f}" for v in found.scene["size"])
     lights = ", ".join(found.scene["lights"]) or "none, so Twinset adds one"
     lines = [
-        "# A first recipe, guessed from the scene and the annotations. Reference: docs/recipe.md",
+        "# A first recipe, guessed from the scene and the annotations. Reference: twinset schema --markdown",
         "seed = 0",
         "images = 100",
         "",
@@ -107,6 +137,7 @@ def recipe_text(found: Findings, blend: str, coco: str) -> str:
         f"# {size} m. Lights: {lights}.",
         "[scene]",
         f"file = {toml_value(blend)}",
+        *([f"scale = {found.resize.scale:g}  # {found.resize.told}"] if found.resize is not None else []),
         *_classes(found),
         *_placement(found),
         *_cameras(found),
@@ -136,11 +167,13 @@ def _classes(found: Findings) -> list[str]:
     for name, source in found.sources.items():
         lines += ["", f"# {found.counts[name]} real boxes. Guessed from {source.told}.", "[[class]]"]
         lines += [f"name = {toml_value(name)}", *source.toml, *_size_hint(name, "# ")]
+    for name, pieces in found.loose.items():
+        lines += ["", *(f"# {line}" for line in wrap(f"TODO: {_loose_told(found, name, pieces)}", 110))]
     idle = found.idle
     if not found.sources and idle:
         lines += [
             "",
-            "# TODO: nothing in the scene is named like a class of the annotations. Say where its assets come from:",
+            "# TODO: nothing in the scene can be used for a class of the annotations. Say where its assets come from:",
             '# models = ["chairs/*.glb"], collection = "Chairs" or objects = ["Chair*"]',
             "[[class]]",
             f"name = {toml_value(idle[0])}",
@@ -148,7 +181,7 @@ def _classes(found: Findings) -> list[str]:
         ]
         idle = idle[1:]
     if idle:
-        lines += ["", "# Classes that nothing in the scene is named like; give models to use them."]
+        lines += ["", "# Classes that nothing in the scene can be used for; give models to use them."]
     for name in idle[:MOST_IDLE]:
         folder = name.replace(" ", "_")
         lines += [f"# [[class]]  # {found.counts[name]} real boxes", f"# name = {toml_value(name)}"]
@@ -162,7 +195,7 @@ def _size_hint(name: str, mark: str) -> list[str]:
     for key, table in (("height", HEIGHT), ("longest", LONGEST)):
         if name in table:
             return [f"{mark}{key} = {toml_value(list(table[name]))}  # metres, as such things usually are"]
-    return ["# height = [0.5, 1.0]  # metres; set it where models do not come in real size"]
+    return []
 
 
 def _placement(found: Findings) -> list[str]:
@@ -184,12 +217,33 @@ def _cameras(found: Findings) -> list[str]:
     return ["", "# Poses are solved for the target's boxes.", *note, "[[camera]]", 'plugin = "framed"']
 
 
-def _problems(path: Path) -> list[str]:
+def _to_do(found: Findings, path: Path) -> list[str]:
+    """What is left to people: what keeps the recipe from running first, then what would be better."""
+    todo = []
     try:
         load_recipe(path)
     except RecipeError as error:
-        return error.problems
-    return []
+        todo += error.problems
+    if not found.surfaces:
+        todo.append("Name surfaces in [[placement]] to stand things on; until then they stay where they are.")
+    if found.resize is not None:
+        todo.append(f"Check [scene] scale = {found.resize.scale:g}: {found.resize.told}.")
+    todo += [_loose_told(found, name, pieces) for name, pieces in found.loose.items()]
+    without = [name for name in found.idle if name not in found.loose]
+    if without and found.sources:
+        shown = ", ".join(without[:MOST_IDLE]) + (
+            f" and {len(without) - MOST_IDLE} more" if without[MOST_IDLE:] else ""
+        )
+        todo.append(f"Give models for the classes that nothing in the scene shows, or do without them: {shown}.")
+    return todo
+
+
+def _loose_told(found: Findings, name: str, pieces: list[str]) -> str:
+    shown = ", ".join(pieces[:4]) + (", ..." if len(pieces) > 4 else "")
+    return (
+        f"The class '{name}' ({found.counts[name]} real boxes) is there in loose pieces ({shown}), which stay as they "
+        "are. To use it, parent them to one of them in Blender."
+    )
 
 
 def _relative(path: Path, out: Path) -> str:

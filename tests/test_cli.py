@@ -20,11 +20,9 @@ from twinset import __version__
 from twinset.dataset import job as job_module
 from twinset.engine.errors import StageError
 from twinset.engine.events import Event, Finished, FrameDone, Funnel, Started, Stepped
-from twinset.engine.recipe import load_recipe
 from twinset.engine.registry import catalogue
 from twinset.headless.cli import app
 from twinset.headless.doctor import PACKAGES
-from twinset.headless.guess import base_name, class_source, exact, likely_surfaces, likeness, words
 from twinset.headless.render import parse_frames
 from typer.testing import CliRunner, Result
 
@@ -337,58 +335,3 @@ def test_a_closed_pipe_is_no_error() -> None:
     line = f"{' '.join(command('schema'))} | head -c 1; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", line], capture_output=True, text=True)
     assert done.returncode == 0 and done.stderr == ""
-
-
-# First recipes
-
-
-def test_words_and_likeness() -> None:
-    assert words("OfficeChairs_02.001") == ["office", "chair"]
-    assert words("glass") == ["glass"] and words("TVStand") == ["tv", "stand"]
-    assert likeness("chair", "OfficeChair.003") >= 0.6 and likeness("dining table", "Table") >= 0.6
-    assert likeness("backpack", "Back Pack") >= 0.6 and likeness("couch", "Sofa_L") >= 0.6
-    assert likeness("chair", "Armchair") >= 0.6
-    assert likeness("chair", "Chair") > likeness("chair", "chair cushion")
-    for name in ("Armoire", "hair", "Table", "", "001"):
-        assert likeness("chair", name) < 0.6
-
-
-def test_sources_prefer_collections_and_gather_objects() -> None:
-    objects = ["Chair", "Chair.001", "Lounge chair", "Lamp"]
-    source = class_source("chair", {"Chairs": 3, "Room": 9}, objects)
-    assert source is not None and source.toml == ('collection = "Chairs"',)
-    source = class_source("chair", {"Chairs": 0}, objects)
-    assert source is not None and source.toml == ('objects = ["Chair*", "Lounge chair*"]',)
-    assert class_source("piano", {"Chairs": 3}, objects) is None
-    assert base_name("Chair.001") == "Chair" and exact("Cup [old]") == "Cup [[]old]"
-    beds = ["Bed", "Bed.001", "BedPillow", "BedMattress"]
-    source = class_source("bed", {}, beds)
-    assert source is not None and source.objects == ("Bed", "Bed.001")
-    assert source.toml == ('objects = ["Bed", "Bed.001"]',)
-
-
-def test_surfaces_by_name_else_the_largest() -> None:
-    named = [("Wall", 50.0, 0, 3), ("Floor", 40.0, 0, 0), ("FloorTrim", 2.0, 0, 0), ("Desk.001", 1.2, 0.7, 0.7)]
-    assert likely_surfaces(named, set()) == ["Floor", "Desk.001"]
-    assert likely_surfaces(named, {"Desk.001"}) == ["Floor"]
-    assert likely_surfaces([("Plane.003", 30.0, 0, 0), ("Cube", 2.0, 0, 0)], set()) == ["Plane.003"]
-    assert likely_surfaces([], set()) == []
-
-
-def test_init_writes_a_recipe_that_loads(run: Run, data: Path, tmp_path: Path) -> None:
-    pytest.importorskip("bpy")
-    blend = data / "blend" / "megatank58_room.blend"
-    names = coco(tmp_path / "real.json", [0.1, 0.2], name="bed")
-    done = run("init", blend, names, "-o", "r.toml", "--json")
-    assert done.exit_code == 0, done.output
-    result = json.loads(done.stdout.splitlines()[-1])
-    assert result["todo"] == [] and result["classes"] == ["bed"] and "Floor" in result["surfaces"]
-    loaded = load_recipe("r.toml")
-    assert loaded.path(loaded.scene.file) == blend.resolve()
-    assert [c.name for c in loaded.classes] == ["bed"]
-    again = run("init", blend, names, "-o", "r.toml")
-    assert again.exit_code == 2 and "--force" in again.stderr
-    other = coco(tmp_path / "other.json", [0.1, 0.2], name="zebra")
-    result = json.loads(run("init", blend, other, "-o", "z.toml", "--json").stdout.splitlines()[-1])
-    assert len(result["todo"]) == 1 and "Class 'zebra' has no source" in result["todo"][0]
-    assert "TODO" in Path("z.toml").read_text() and tomllib.loads(Path("z.toml").read_text())
