@@ -63,8 +63,8 @@ def build() -> bytes:
     They hold the mean of each opponent channel, then the logarithm of the mean modulus of each wavelet transform:
     ``log(0.001 + mean |x * psi|)`` by scale, channel and orientation, so that a change of contrast is a shift. This is
     the first order of a scattering transform [Bruna & Mallat 2013] averaged over the whole picture, which makes it
-    blind to where in the box something is. A second order (723 numbers) and averages over quarters or sixteenths of the
-    picture told real boxes from others no better when measured, at up to ten times the cost.
+    blind to where in the box something is. A second order (723 numbers, some five times the cost) and averages over
+    quarters or sixteenths of the picture told real boxes from others no better on the whole when measured.
     """
     nodes: list[bytes] = []
     constants: list[bytes] = []
