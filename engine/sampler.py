@@ -175,9 +175,13 @@ class Sampler:
             with naming(metric):
                 columns: Columns = metric.measure(shot)
                 image.update(columns.image)
+                for name, value in columns.image.items():
+                    _check_value(name, value)
                 for name, values in columns.bbox.items():
                     if len(values) != len(rows):
                         raise ValueError(f"{len(values)} values of '{name}' for {len(rows)} instances")
+                    for value in values:
+                        _check_value(name, value)
                     for row, value in zip(rows, values, strict=True):
                         if name not in row:
                             row["columns"][name] = value
@@ -237,6 +241,12 @@ class Sampler:
 
 AFTER_RENDER = "render: "
 """Prefix of reasons given after the full render was paid for."""
+
+
+def _check_value(name: str, value: Any) -> None:
+    """Records are JSON, so columns hold numbers, strings, and lists of them."""
+    if not isinstance(value, str | int | float | list | tuple | np.ndarray | np.generic | None):
+        raise ValueError(f"'{name}' is a {type(value).__name__}; columns hold numbers, strings, and lists of them")
 
 
 def _named(uses: Sequence[PluginUse]) -> list[tuple[str, Any]]:

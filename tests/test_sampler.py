@@ -284,6 +284,19 @@ def test_a_plugin_that_breaks_is_named_with_the_line_that_broke(sampler, monkeyp
         sampler.frame(0, {})
 
 
+def test_a_measure_that_no_record_can_hold_is_refused_by_name(sampler, monkeypatch):
+    @plugin("metric", id="odd")
+    class Odd:
+        """Gives a set."""
+
+        def measure(self, shot):
+            return Columns(image={"colours": {1, 2}})
+
+    with_plugins(sampler, monkeypatch, metrics=[("odd", Odd())])
+    with pytest.raises(PluginError, match=r"metric plugin 'odd' failed .*'colours' is a set"):
+        sampler.frame(2, {})
+
+
 def test_what_is_kept_stands_before_anything_is_placed_around_it(recipe):
     on_surface = recipe.plugins["placement"][0]
     keep = PluginUse("placement", "keep", registry.find("placement", "keep")())
