@@ -11,7 +11,6 @@ import attrs
 import numpy as np
 
 from ..engine.errors import DataError
-from ..engine.goals import Boxes
 
 BOX_COLUMNS = ("sqrt_area", "area", "center_x", "center_y", "log_aspect")
 
@@ -88,19 +87,6 @@ def read_table(coco: Mapping[str, Any], class_name: str, what: str = "The datase
     for name in sorted({k for e in extras for k, v in e.items() if _is_number(v)} - set(columns)):
         columns[name] = np.array([float(e[name]) if _is_number(e.get(name)) else math.nan for e in extras])
     return Table(columns, np.array([e.get("main") is True for e in extras]), image)
-
-
-def table_of_boxes(boxes: Boxes) -> Table:
-    """The table of boxes in image units."""
-    columns = {
-        "sqrt_area": np.sqrt(boxes.area),
-        "area": np.asarray(boxes.area, dtype=float),
-        "center_x": boxes.center[:, 0],
-        "center_y": boxes.center[:, 1],
-        "log_aspect": np.log(boxes.aspect),
-        "boxes_per_image": np.unique(boxes.image, return_counts=True)[1].astype(float),
-    }
-    return Table(columns, np.zeros(len(boxes), dtype=bool), np.asarray(boxes.image))
 
 
 def _box_row(bbox: Any, width: float, height: float) -> tuple[float, ...] | None:

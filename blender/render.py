@@ -74,7 +74,6 @@ class Renderer:
         _set_up_picture(scene, render)
         # From the start: a background fits itself to this size before the first picture is rendered.
         scene.render.resolution_x, scene.render.resolution_y = self.size
-        self._samples = render.samples
         self.device = choose_device(render.device, (scene, self._labels, self._alone))
 
     def pose(self, pose: CameraPose) -> None:

@@ -188,6 +188,11 @@ def box_area(box: np.ndarray) -> np.ndarray:
     return (box[..., 2] - box[..., 0]) * (box[..., 3] - box[..., 1])
 
 
+def near_clip(clearance: float) -> float:
+    """Clip distance in metres of a camera that keeps ``clearance`` metres free: nothing can stand before it."""
+    return min(0.01, clearance / 2 or 0.001)
+
+
 def _position(middle: np.ndarray, candidates: Candidates, span: np.ndarray) -> np.ndarray:
     return np.stack(
         [

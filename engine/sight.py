@@ -41,6 +41,16 @@ def free_path(stage: Stage, start: np.ndarray, ends: np.ndarray) -> np.ndarray:
     return np.minimum(hits.distance, length)
 
 
+def free_and_seen(
+    stage: Stage, positions: np.ndarray, instance: Instance, *, clearance: float, seen: float
+) -> np.ndarray:
+    """Which positions (C, 3) keep ``clearance`` metres from any surface and have a clear line to at least the share
+    ``seen`` of an instance, (C,) bool. Rays are only cast from where it is free."""
+    good = stage.clearance(positions) >= clearance
+    good[good] &= seen_share(stage, positions[good], instance) >= seen
+    return good
+
+
 def seen_share(stage: Stage, positions: np.ndarray, instance: Instance, *, rays: int = 16) -> np.ndarray:
     """Share (C,) of an instance's surface points to which each position (C, 3) has a clear line.
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from ..engine.errors import DataError
 from .output import JsonOption, Output, output_of
+from .progress import progress_bar
 
 if TYPE_CHECKING:
     from ..dataset.measure import Progress as Told
@@ -87,16 +87,6 @@ def measure(
 @contextmanager
 def _bar(output: Output) -> Iterator[Told]:
     """A progress bar with time left; gives what is to be told how many images are done of how many."""
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left:"),
-        TimeRemainingColumn(),
-        console=output.err,
-        disable=output.json,
-        transient=True,
-    ) as bar:
+    with progress_bar(output, hidden=output.json) as bar:
         task = bar.add_task("Reading annotations", total=None)
         yield lambda done, total: bar.update(task, description="Measuring", completed=done, total=total)

@@ -16,6 +16,21 @@ from ..engine.events import Event, Finished, FrameDone, Funnel, Started, Stepped
 from .output import Output
 
 
+def progress_bar(output: Output, *, hidden: bool) -> Progress:
+    """A bar on standard error with counts and time left, gone when it is done."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left:"),
+        TimeRemainingColumn(),
+        console=output.err,
+        disable=hidden,
+        transient=True,
+    )
+
+
 class Follower:
     """Drives a job by its events and keeps count.
 
@@ -34,17 +49,7 @@ class Follower:
 
     def follow(self, events: Iterable[Event]) -> Finished | None:
         """Show all events; returns the last one's facts, None where the job had no end."""
-        with Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TextColumn("left:"),
-            TimeRemainingColumn(),
-            console=self.output.err,
-            disable=self.output.json or not self.output.err.is_terminal,
-            transient=True,
-        ) as bar:
+        with progress_bar(self.output, hidden=self.output.json or not self.output.err.is_terminal) as bar:
             task = bar.add_task("Opening the scene", total=None)
             for event in events:
                 self._count(event)

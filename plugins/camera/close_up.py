@@ -48,7 +48,7 @@ class CloseUp:
         found = framing.solve(points, wanted, self._candidates(points, rng), stage.resolution)
         usable = self._usable(stage, main, found) & self._filled(found.box, stage.resolution)
         for i in np.flatnonzero(usable):
-            pose = found.pose(int(i), stage.resolution, near=min(0.01, self.clearance / 2 or 0.001))
+            pose = found.pose(int(i), stage.resolution, framing.near_clip(self.clearance))
             stage.pose_camera(pose)
             if (stage.probe(0.25).ids == main.id).any():
                 return pose
@@ -88,8 +88,6 @@ class CloseUp:
         ok = found.error < 0.25
         index = np.flatnonzero(ok)
         if len(index):
-            ok[index] &= stage.clearance(found.position[index]) >= max(self.clearance, 1e-3)
-        index = np.flatnonzero(ok)
-        if len(index):
-            ok[index] &= sight.seen_share(stage, found.position[index], main) >= self.seen
+            position, clearance = found.position[index], max(self.clearance, 1e-3)
+            ok[index] &= sight.free_and_seen(stage, position, main, clearance=clearance, seen=self.seen)
         return ok

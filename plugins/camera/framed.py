@@ -63,8 +63,7 @@ class Framed:
 
     @property
     def _near(self) -> float:
-        """A clip distance before which nothing can stand."""
-        return min(0.01, self.clearance / 2 or 0.001)
+        return framing.near_clip(self.clearance)
 
     def _own_goal(self, stage: Stage, rng: np.random.Generator) -> Goal:
         names = sorted({i.asset.class_name for i in stage.instances} - {""})
@@ -131,10 +130,8 @@ class Framed:
             ok[index] &= sight.over_surfaces(stage, found.position[index], self.above)
         index = np.flatnonzero(ok)
         if len(index):
-            ok[index] &= stage.clearance(found.position[index]) >= self.clearance
-        index = np.flatnonzero(ok)
-        if len(index):
-            ok[index] &= sight.seen_share(stage, found.position[index], main) >= self.seen
+            position = found.position[index]
+            ok[index] &= sight.free_and_seen(stage, position, main, clearance=self.clearance, seen=self.seen)
         return ok
 
     def _value(self, stage: Stage, view: _View, goals: Goals) -> float:

@@ -52,10 +52,9 @@ class Orbit:
         yaw = azimuth + math.pi + np.arctan(aside[:, 0] / focal)
         pitch = -elevation + np.arctan(aside[:, 1] * height / width / focal)
         rotation = framing.look(yaw, pitch, np.radians(rng.uniform(*self.roll, n)))
-        free = stage.clearance(position) >= self.clearance
-        free[free] &= np.isfinite(sight.ground_below(stage, position[free]))
+        free = np.isfinite(sight.ground_below(stage, position))
         free[free] &= sight.over_surfaces(stage, position[free], self.above)
-        free[free] &= sight.seen_share(stage, position[free], main) >= self.seen
+        free[free] &= sight.free_and_seen(stage, position[free], main, clearance=self.clearance, seen=self.seen)
         good = np.flatnonzero(free)
         if not len(good):
             raise Rejected("camera: no free viewpoint")
