@@ -9,13 +9,17 @@ __version__ = "0.1.0"
 
 def register() -> None:
     """Add Twinset to Blender; called when the extension is enabled."""
+    from . import addon
     from .headless import blender_command
 
     blender_command.register()
+    addon.register()
 
 
 def unregister() -> None:
     """Take Twinset out of Blender again."""
+    from . import addon
     from .headless import blender_command
 
+    addon.unregister()
     blender_command.unregister()

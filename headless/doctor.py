@@ -17,25 +17,9 @@ import typer
 from rich.table import Table
 
 from .. import __version__
+from ..engine.packages import PACKAGES
 from ..engine.registry import default
 from .output import JsonOption, output_of, reserve_stdout
-
-PACKAGES = {
-    "attrs": "attrs",
-    "numpy": "numpy",
-    "scipy": "scipy",
-    "sklearn": "scikit-learn",
-    "cv2": "opencv-python-headless",
-    "pycocotools": "pycocotools",
-    "matplotlib": "matplotlib",
-    "onnxruntime": "onnxruntime",
-    "OpenEXR": "OpenEXR",
-    "PIL": "pillow",
-    "pyarrow": "pyarrow",
-    "typer": "typer",
-    "rich": "rich",
-}
-"""Modules that Twinset needs, and the packages that bring them."""
 
 BLENDERS = ((4, 5), (5, 2))
 """Lines of Blender that Twinset is tested with."""

@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The packages that Twinset needs besides Blender, and which of them this Python lacks."""
+
+from __future__ import annotations
+
+import importlib.util
+
+PACKAGES = {
+    "attrs": "attrs",
+    "numpy": "numpy",
+    "scipy": "scipy",
+    "sklearn": "scikit-learn",
+    "cv2": "opencv-python-headless",
+    "pycocotools": "pycocotools",
+    "matplotlib": "matplotlib",
+    "onnxruntime": "onnxruntime",
+    "OpenEXR": "OpenEXR",
+    "PIL": "pillow",
+    "pyarrow": "pyarrow",
+    "typer": "typer",
+    "rich": "rich",
+}
+"""Modules that Twinset needs, and the packages that bring them."""
+
+
+def missing_packages() -> list[str]:
+    """Packages that this Python lacks; nothing is imported to find out."""
+    return [package for module, package in PACKAGES.items() if importlib.util.find_spec(module) is None]
