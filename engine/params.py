@@ -15,6 +15,8 @@ import attrs
 Range = tuple[float, float]
 """A closed interval (low, high); draws are uniform in it unless a plugin says otherwise."""
 
+Meaning = Literal["", "class", "object", "collection", "zone", "folder", "color"]
+
 _KEY = "twinset"
 
 
@@ -34,6 +36,7 @@ class Param:
     choices: tuple[str, ...] = ()
     min_exclusive: bool = False
     path: bool = False
+    means: str = ""
 
     @property
     def required(self) -> bool:
@@ -68,6 +71,7 @@ def param(
     choices: tuple[str, ...] = (),
     min_exclusive: bool = False,
     path: bool = False,
+    means: Meaning = "",
 ) -> Any:
     """Declare a parameter of a frozen attrs class.
 
@@ -90,6 +94,10 @@ def param(
     path : bool
         The string (or each string of a list) is a file, a folder or a glob pattern. In a recipe it starts at the
         recipe's folder; plugins get it as an absolute path.
+    means : str
+        What the string (or each string of a list) names, or what the vector is, so that it can be picked from what is
+        there: a ``class``, ``object`` or ``collection``, a ``zone`` (vertex group or material), a ``folder``, a
+        ``color``.
     """
     metadata = {
         _KEY: {
@@ -102,6 +110,7 @@ def param(
             "choices": tuple(choices),
             "min_exclusive": min_exclusive,
             "path": path,
+            "means": means,
         }
     }
     if isinstance(default, list):

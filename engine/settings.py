@@ -24,7 +24,9 @@ class JobSettings:
 
     seed: int = param(0, min=0, doc="Seed of everything random; 0 is a seed like any other")
     images: int = param(100, min=1, max=10_000_000, doc="Frames to render")
-    plugin_folders: list[str] = param([], path=True, doc="Folders with plugins of your own, one file per plugin")
+    plugin_folders: list[str] = param(
+        [], path=True, means="folder", doc="Folders with plugins of your own, one file per plugin"
+    )
 
 
 @attrs.frozen
@@ -32,7 +34,7 @@ class RealSettings:
     """The real dataset that the synthetic one is to match."""
 
     annotations: str = param(path=True, doc="COCO file of the real images")
-    images: str = param("", path=True, doc="Folder of the real images; not needed for boxes alone")
+    images: str = param("", path=True, means="folder", doc="Folder of the real images; not needed for boxes alone")
 
 
 @attrs.frozen
@@ -63,7 +65,7 @@ class SceneSettings:
         doc="Factor on all that the file holds, lamps and cameras included, where it was drawn too large or too small",
     )
     builtin: str = param("", doc="An embedded room: 'hall'")
-    hide: list[str] = param([], doc="Name patterns of objects that are not to be rendered")
+    hide: list[str] = param([], means="object", doc="Name patterns of objects that are not to be rendered")
 
 
 @attrs.frozen
@@ -73,9 +75,11 @@ class ClassSettings:
     name: str = param(doc="Category name, as in the real annotations")
     models: list[str] = param([], path=True, doc="Model files or glob patterns; each file is one asset")
     collection: str = param(
-        "", doc="Collection of the scene; each top-level object or collection instance is one asset"
+        "", means="collection", doc="Collection of the scene; each top-level object or collection instance is one asset"
     )
-    objects: list[str] = param([], doc="Name patterns of the scene's objects; each with its children is one asset")
+    objects: list[str] = param(
+        [], means="object", doc="Name patterns of the scene's objects; each with its children is one asset"
+    )
     builtin: str = param(
         "", doc="Embedded shapes: 'chair', 'table', 'bag' (all kinds), 'handbag', 'backpack' or 'suitcase'"
     )

@@ -17,7 +17,7 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp")
 class Background:
     """Show a random picture behind the scene, seen only where no geometry is; it neither lights nor mirrors."""
 
-    image_folder: str = param("", path=True, doc="Folder of pictures: " + " ".join(SUFFIXES))
+    image_folder: str = param("", path=True, means="folder", doc="Folder of pictures: " + " ".join(SUFFIXES))
     image_files: list[str] = param([], path=True, doc="More pictures, by name or pattern")
     probability: float = param(1.0, min=0.0, max=1.0, doc="Share of frames with a picture; the rest show the world")
 

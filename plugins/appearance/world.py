@@ -21,7 +21,7 @@ Color = tuple[float, float, float]
 class World:
     """Light the scene from all around by a random HDRI, turned at random, or by a random colour."""
 
-    hdri_folder: str = param("", path=True, doc="Folder of HDRI files: " + " ".join(SUFFIXES))
+    hdri_folder: str = param("", path=True, means="folder", doc="Folder of HDRI files: " + " ".join(SUFFIXES))
     hdri_files: list[str] = param([], path=True, doc="More HDRI files, by name or pattern")
     hdri_probability: float = param(1.0, min=0.0, max=1.0, doc="Share of frames lit by an HDRI, the rest by a colour")
     strength_range: Range = param((0.7, 1.3), min=0.0, soft_max=5.0, doc="Factor on the light; drawn log-uniformly")
@@ -32,8 +32,12 @@ class World:
         min_exclusive=True,
         doc="Cap on each channel of the HDRI before its strength: one with a sun of 65,000 gives fireflies",
     )
-    color_low: Color = param((0.5, 0.5, 0.5), min=0.0, soft_max=1.0, doc="Lowest linear RGB of a colour without HDRI")
-    color_high: Color = param((1.0, 1.0, 1.0), min=0.0, soft_max=1.0, doc="Highest linear RGB of a colour without HDRI")
+    color_low: Color = param(
+        (0.5, 0.5, 0.5), means="color", min=0.0, soft_max=1.0, doc="Lowest linear RGB of a colour without HDRI"
+    )
+    color_high: Color = param(
+        (1.0, 1.0, 1.0), means="color", min=0.0, soft_max=1.0, doc="Highest linear RGB of a colour without HDRI"
+    )
 
     def __attrs_post_init__(self) -> None:
         if any(low > high for low, high in zip(self.color_low, self.color_high, strict=True)):

@@ -23,7 +23,7 @@ class CloseUp:
     has a clear line to the instance, and clips so near that 5 cm in front of it is still seen.
     """
 
-    classes: list[str] = param([], doc="Classes to look at; all when empty")
+    classes: list[str] = param([], means="class", doc="Classes to look at; all when empty")
     fill: Range = param(
         (0.6, 1.6), min=0.05, soft_max=3.0, doc="Longer side of the projected box relative to the image height"
     )

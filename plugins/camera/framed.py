@@ -29,7 +29,9 @@ class Framed:
 
     lens: Range = param((24.0, 50.0), min=1.0, soft_max=200.0, unit="mm", doc="Focal lengths for a sensor 36 mm wide")
     height: Range = param((0.3, 1.8), soft_max=5.0, unit="m", doc="Camera height above the ground below it")
-    above: list[str] = param([], doc="Name patterns of the objects that the camera stays above; default is anywhere")
+    above: list[str] = param(
+        [], means="object", doc="Name patterns of the objects that the camera stays above; default is anywhere"
+    )
     pitch: Range = param((-60.0, 20.0), min=-90.0, max=90.0, unit="deg", doc="Viewing direction, negative is down")
     roll: Range = param((-2.0, 2.0), min=-180.0, max=180.0, unit="deg", doc="Rotation about the viewing direction")
     clearance: float = param(0.2, min=0.0, unit="m", doc="Free distance kept between the camera and any surface")

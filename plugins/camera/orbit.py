@@ -23,7 +23,9 @@ class Orbit:
     elevation: Range = param(
         (5.0, 50.0), min=-89.0, max=89.0, unit="deg", doc="Direction from the instance to the camera, above horizontal"
     )
-    above: list[str] = param([], doc="Name patterns of the objects that the camera stays above; default is anywhere")
+    above: list[str] = param(
+        [], means="object", doc="Name patterns of the objects that the camera stays above; default is anywhere"
+    )
     off_axis: float = param(
         0.35, min=0.0, max=1.0, doc="How far from the image's centre it may appear, as a share of the image"
     )

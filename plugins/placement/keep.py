@@ -16,7 +16,7 @@ from ...engine.stage import Stage
 class Keep:
     """Keep the things that stand in the scene where the artist left them, and annotate them."""
 
-    classes: list[str] = param([], doc="Classes to keep; default is all annotated ones")
+    classes: list[str] = param([], means="class", doc="Classes to keep; default is all annotated ones")
 
     first = True
     """Others place around what is kept, not the other way round."""

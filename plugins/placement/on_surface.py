@@ -66,12 +66,14 @@ class OnSurface:
     has no support around it, it intersects anything of the scene, or comes too near another instance [Zhang2023, §4].
     """
 
-    surfaces: list[str] = param(doc="Name patterns of the objects to place on, such as 'Floor*'")
-    classes: list[str] = param([], doc="Classes to place; default is all annotated ones")
+    surfaces: list[str] = param(means="object", doc="Name patterns of the objects to place on, such as 'Floor*'")
+    classes: list[str] = param([], means="class", doc="Classes to place; default is all annotated ones")
     distractors: bool = param(
         False, doc="Place distractors: alone where no classes are named, else besides these classes"
     )
-    mask: str = param("", doc="Vertex group or material that bounds the zone; default is the whole surfaces")
+    mask: str = param(
+        "", means="zone", doc="Vertex group or material that bounds the zone; default is the whole surfaces"
+    )
     count: tuple[int, int] = param((1, 3), min=0, soft_max=20, doc="Fewest and most instances per frame")
     others: tuple[int, int] | None = param(
         None, min=0, soft_max=20, doc="The same for frames whose main class is not placed here; default is count"

@@ -170,7 +170,9 @@ class FittedBboxAreaGmm:
 class BboxAreaGmm:
     """Match the real bbox areas: a Gaussian mixture per class, drawn from evenly over the frames."""
 
-    classes: list[str] = param([], doc="Classes that take turns as the main instance; empty means all with real boxes")
+    classes: list[str] = param(
+        [], means="class", doc="Classes that take turns as the main instance; empty means all with real boxes"
+    )
     scale: str = param("log", choices=("log", "sqrt", "logit"), doc="Scale on which components are Gaussian")
     components: int = param(0, min=0, max=50, doc="Number of components; 0 lets the criterion choose")
     criterion: str = param("silhouette", choices=("silhouette", "bic"), doc="How the number of components is chosen")
