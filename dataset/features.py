@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import attrs
 import numpy as np
@@ -21,11 +22,12 @@ SMALLEST = 16
 
 @attrs.frozen(eq=False)
 class BoxFeatures:
-    """``features`` (n, d), the ``image`` ids (n,) that they come from, how many boxes were too ``small``, and
-    a sentence for each image of no use in ``problems``."""
+    """``features`` (n, d), the ``image`` and ``annotation`` ids (n,) that they come from, how many boxes were too
+    ``small``, and a sentence for each image of no use in ``problems``."""
 
     features: np.ndarray
     image: np.ndarray
+    annotation: np.ndarray
     small: int
     problems: tuple[str, ...]
 
@@ -33,22 +35,22 @@ class BoxFeatures:
 def box_features(
     coco: CocoFile,
     images: Path,
-    class_name: str,
+    class_name: str | Sequence[str],
     extractor: Extractor,
     *,
     margin: float = MARGIN,
     smallest: float = SMALLEST,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> BoxFeatures:
-    """Features of every box of a class, crowds left out, in the order of images and annotations.
+    """Features of every box of one class or several, crowds left out, image by image.
 
     Parameters
     ----------
     coco : CocoFile
     images : Path
         Folder that image names start from.
-    class_name : str
-        Category; DataError where there is none of that name.
+    class_name : str or sequence of str
+        Categories; DataError where there is none of that name.
     extractor : Extractor
     margin : float
         Context around each box, see :func:`..alignment.crops.crop_boxes`.
@@ -62,16 +64,18 @@ def box_features(
     DataError
         Where the class or all of its images are missing, or none of its boxes is large enough.
     """
-    boxes: dict[int, list[list[float]]] = {}
-    chosen = coco.annotations_of(class_name)
+    names = [class_name] if isinstance(class_name, str) else list(class_name)
+    boxes: dict[int, list[dict[str, Any]]] = {}
+    chosen = [annotation for name in names for annotation in coco.annotations_of(name)]
     for annotation in chosen:
         if min(annotation["bbox"][2:]) >= smallest:
-            boxes.setdefault(annotation["image_id"], []).append(annotation["bbox"])
+            boxes.setdefault(annotation["image_id"], []).append(annotation)
     if not boxes:
+        listed = ", ".join(f"'{name}'" for name in names)
         text = f"each with a side under {smallest:g} pixels" if chosen else "crowds do not count"
-        raise DataError(f"'{coco.path}' has {len(chosen)} boxes of '{class_name}' to learn from ({text}).")
+        raise DataError(f"'{coco.path}' has {len(chosen)} boxes of {listed} to learn from ({text}).")
     seen = [image for image in coco.images if image["id"] in boxes]
-    vectors, owners, problems = [], [], []
+    vectors, owners, ids, problems = [], [], [], []
     for done, image in enumerate(seen, 1):
         path = images / str(image.get("file_name", ""))
         try:
@@ -84,10 +88,12 @@ def box_features(
             text = f"The image '{path}' has {size} pixels; its annotations say {image['width']} x {image['height']}."
             problems.append(text)
             continue
-        vectors.append(extractor.extract_boxes(picture, boxes[image["id"]], margin))
-        owners += [image["id"]] * len(vectors[-1])
+        own = boxes[image["id"]]
+        vectors.append(extractor.extract_boxes(picture, [annotation["bbox"] for annotation in own], margin))
+        owners += [image["id"]] * len(own)
+        ids += [annotation["id"] for annotation in own]
         progress(done, len(seen))
     if not vectors:
         raise DataError(f"None of the {len(seen)} images of '{coco.path}' can be used. The first: {problems[0]}")
     small = len(chosen) - sum(len(b) for b in boxes.values())
-    return BoxFeatures(np.concatenate(vectors), np.array(owners), small, tuple(problems))
+    return BoxFeatures(np.concatenate(vectors), np.array(owners), np.array(ids), small, tuple(problems))

@@ -106,3 +106,17 @@ def test_features_are_those_of_the_crops(real: Path) -> None:
     assert found.image.tolist() == list(range(20))
     (alone,) = extractor.extract_boxes(painted(7, 6), [[18, 18, 60, 60]])
     np.testing.assert_allclose(found.features[7], alone, rtol=1e-5)
+
+
+def test_features_of_several_classes_are_in_line_with_their_annotations(real: Path) -> None:
+    told = json.loads(real.read_text())
+    other = {"id": 1001, "image_id": 7, "category_id": 2, "bbox": [30, 20, 40, 50], "area": 2000}
+    real.write_text(json.dumps({**told, "annotations": [other, *told["annotations"]]}))
+    extractor = Extractor()
+    found = box_features(read_coco(real), real.parent / "images", ["disc", "none"], extractor)
+    assert sorted(found.annotation.tolist()) == [*range(1, 21), 1001] and found.small == 1
+    boxes = {a["id"]: a for a in (*told["annotations"], other)}
+    for vector, image, annotation in zip(found.features, found.image, found.annotation, strict=True):
+        assert boxes[annotation]["image_id"] == image
+        (alone,) = extractor.extract_boxes(painted(int(image), 6), [boxes[annotation]["bbox"]])
+        np.testing.assert_allclose(vector, alone, rtol=1e-4, atol=1e-5)
