@@ -34,6 +34,9 @@ class Estimate:
         from which nothing can be said about chance.
     image_floor : float
         The same where whole images are drawn; NaN where all values are of one image.
+    upper_floor : float
+        Where chance ends: the share ``level`` of random exchanges of whole images between the samples leaves them no
+        farther apart. Samples of one source exceed it in the share ``1 - level`` of cases. NaN for one real value.
     """
 
     value: float
@@ -41,6 +44,7 @@ class Estimate:
     high: float
     floor: float
     image_floor: float
+    upper_floor: float
 
 
 @attrs.frozen(eq=False)
@@ -159,7 +163,8 @@ def estimate(
     is on the same footing as the floors.
 
     Resamples repeat the few values at hand, so floors lie low for small sets: two new samples of 60 and 300 values are
-    a fifth farther apart, and random halves of 56 chairs on 27 photos up to 2.5 times as far as ``image_floor``.
+    a fifth farther apart, and random halves of 25 photos up to 1.6 times as far as ``image_floor``. An exchange of
+    images repeats none, so ``upper_floor`` holds for small sets as well, and is what tells a difference from chance.
 
     Samples of more than ``GROUPS`` distinct values are drawn in groups of neighbours, which moves interval and floor by
     about a hundredth of themselves, and the distance not at all.
@@ -172,6 +177,9 @@ def estimate(
     drawn: dict[str, list[np.ndarray]] = {name: [] for name in DISTANCES}
     by_value: dict[str, list[np.ndarray]] = {name: [] for name in DISTANCES}
     by_image: dict[str, list[np.ndarray]] = {name: [] for name in DISTANCES}
+    exchanged: dict[str, list[np.ndarray]] = {name: [] for name in DISTANCES}
+    at, of_both = np.concatenate([on.at_a, on.at_b]), np.concatenate([of_a, of_b + count_a])
+    (dealer,) = rng.spawn(1)  # resamples are the same with and without exchanges
     # So many real images hold as many values as the second sample, on average.
     like_b = max(1, round(m * count_a / n))
     for begin in np.arange(0, rounds, _BLOCK):
@@ -181,6 +189,7 @@ def estimate(
             (drawn, first, _draw(rng, on.at_b, of_b, count_b, size, len(on.values))),
             (by_value, rng.multinomial(n, on.p, size=size) / n, rng.multinomial(m, on.p, size=size) / m),
             (by_image, first, _draw(rng, on.at_a, of_a, like_b, size, len(on.values))),
+            (exchanged, *_exchange(dealer, at, of_both, n, size, len(on.values))),
         )
         for to, p, q in pairs:
             for name, values in distances(on, p, q).items():
@@ -192,10 +201,12 @@ def estimate(
     }
     out = {}
     for name, value in exact.items():
-        low, high = _interval(value, np.concatenate(drawn[name]), level)
+        low, high = centred(value, np.concatenate(drawn[name]), level)
         floor = float(np.mean(np.concatenate(by_value[name]))) if n > 1 else math.nan
         image_floor = float(np.mean(np.concatenate(by_image[name]))) if count_a > 1 else math.nan
-        out[name] = Estimate(value, low, min(high, 1.0) if name == "ks" else high, floor, image_floor)
+        chance = np.quantile(np.concatenate(exchanged[name]), level, method="inverted_cdf")
+        upper = float(chance) if n > 1 else math.nan
+        out[name] = Estimate(value, low, min(high, 1.0) if name == "ks" else high, floor, image_floor, upper)
     return out
 
 
@@ -216,8 +227,28 @@ def _draw(rng: np.random.Generator, at: np.ndarray, of: np.ndarray, count: int, 
     return shares / shares.sum(1, keepdims=True)
 
 
-def _interval(value: float, drawn: np.ndarray, level: float) -> tuple[float, float]:
-    """The percentile interval of ``drawn`` with its median moved to ``value``, cut at 0."""
+def _exchange(
+    rng: np.random.Generator, at: np.ndarray, of: np.ndarray, n: int, size: int, m: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Shares (size, m) of the values in the first sample and in the second, all images dealt anew at random.
+
+    The first takes images until it holds about as many values as before, ``n``; the rest is the second's.
+    """
+    held, total = np.bincount(of), np.bincount(at, minlength=m)
+    first, second = np.empty((size, m)), np.empty((size, m))
+    for p, q in zip(first, second, strict=True):
+        order = rng.permutation(len(held))
+        filled = np.cumsum(held[order])
+        count = min(int(np.abs(filled - n).argmin()) + 1, len(held) - 1) if len(held) > 1 else 1
+        dealt = np.zeros(len(held))
+        dealt[order[:count]] = 1.0
+        p[:] = np.bincount(at, dealt[of], minlength=m)
+        q[:] = total - p
+    return first / first.sum(1, keepdims=True), second / np.maximum(second.sum(1, keepdims=True), 1)
+
+
+def centred(value: float, drawn: np.ndarray, level: float) -> tuple[float, float]:
+    """The percentile interval of ``drawn`` with its median moved to ``value``, cut at 0; see :func:`estimate`."""
     if not math.isfinite(value):
         return value, value  # resamples of histograms that share no bin share none either
     # Order statistics, not interpolated: some resamples may lie infinitely far apart.
