@@ -15,6 +15,7 @@ import numpy as np
 from ..engine.errors import StageError
 from ..engine.params import unknown
 from ..engine.settings import ModelSettings, Recipe
+from ..engine.variants import variants_of
 from .convert import import_model
 from .evaluated import evaluate, show_as_rendered, view_layer
 from .geometry import SceneMesh, main_cluster, robust_bounds, static_meshes, surface
@@ -175,8 +176,13 @@ def add_default_light(scene: bpy.types.Scene) -> bool:
 
 def brings_light(recipe: Recipe) -> bool:
     """Whether the recipe itself lights every frame: by a world, or by at least one lamp."""
-    uses = recipe.plugins.get("appearance", ())
-    return any(u.id == "world" or (u.id == "lights" and u.plugin.extra_range[0] > 0) for u in uses)
+    return all(
+        any(
+            u.id == "world" or (u.id == "lights" and u.plugin.extra_range[0] > 0)
+            for u in variant.plugins.get("appearance", ())
+        )
+        for variant in variants_of(recipe)
+    )
 
 
 def describe_scene(scene: bpy.types.Scene) -> dict[str, Any]:

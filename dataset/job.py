@@ -21,6 +21,7 @@ from ..engine.recipe import load_recipe
 from ..engine.sampler import AFTER_RENDER, Frame, Sampler
 from ..engine.settings import Recipe
 from ..engine.stage import Stage
+from ..engine.variants import variants_of
 from ..engine.writing import dump_recipe
 from .coco import CocoFile, read_coco
 from .files import json_bytes
@@ -98,7 +99,7 @@ class Job:
                     shutil.rmtree(self.out, ignore_errors=True)
                 raise
             sampler = self._sampler
-            notes += sampler.target.notes() if sampler.target else []
+            notes += dict.fromkeys(note for target in sampler.targets for note in target.notes())
             self._store.write_text(STAGE, json_bytes(self._facts(sampler)).decode())
         yield Started(len(wanted), len(wanted) - len(missing), tuple(notes))
         yield from self._frames(wanted, missing)
@@ -201,11 +202,12 @@ class Job:
 
     def _facts(self, sampler: Sampler) -> dict[str, Any]:
         """What readers want to know of stage and target, and :meth:`finish` on machines without the real file."""
-        target = sampler.target
+        reports = [target.report() for target in sampler.targets]
         return {
             "stage": sampler.stage.info(),
             "reach": sampler.reach,
-            "target": target.report() if target else None,
+            "target": reports[0] if reports else None,
+            **({"targets": reports} if len(reports) > 1 else {}),
             "categories": categories(self.recipe, self._real()),
         }
 
@@ -222,12 +224,8 @@ class Job:
 
     def _real_boxes(self) -> dict[str, Boxes]:
         """Real boxes of the classes that the target is to match, or none without a target."""
-        targets = self.recipe.plugins.get("target", ())
         coco = self._real()
-        if not targets or coco is None:
-            return {}
-        names = getattr(targets[0].plugin, "classes", None) or [c.name for c in self.recipe.classes]
-        return {name: coco.boxes(name) for name in names}
+        return {} if coco is None else real_boxes(self.recipe, coco)
 
     def _claim_folder(self) -> None:
         """Write the resolved recipe, or make sure that the one there is the same but for the number of images."""
@@ -250,6 +248,15 @@ def open_job(out: Path, open_stage: OpenStage) -> Job:
         raise OutputError(f"{out} holds no {RECIPE}, so it is no output folder of Twinset. Name one that is.")
     # Annotations are rebuilt on machines that have the records but not the models.
     return Job(load_recipe(path, files_too=False), out, open_stage)
+
+
+def real_boxes(recipe: Recipe, coco: CocoFile) -> dict[str, Boxes]:
+    """Real boxes of the classes that the recipe's target, or one of a variant, is to match; none without a target."""
+    names: dict[str, None] = {}
+    for one in variants_of(recipe):
+        for use in one.plugins.get("target", ()):
+            names |= dict.fromkeys(getattr(use.plugin, "classes", None) or [c.name for c in recipe.classes])
+    return {name: coco.boxes(name) for name in names}
 
 
 def funnel_of(store: FrameStore) -> Funnel:

@@ -26,7 +26,7 @@ def make_record(frame: Frame, recipe: Recipe) -> dict[str, Any]:
         "attempts": frame.attempts,
         "rejected": list(frame.rejected),
         "goals": {} if frame.goals.main is None else attrs.asdict(frame.goals.main),
-        "draws": {"camera": frame.camera},
+        "draws": {"camera": frame.camera} | ({"variant": frame.variant} if frame.variant else {}),
         "instances": [],
     }
     shot = frame.shot

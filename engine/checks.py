@@ -30,7 +30,7 @@ def check_recipe(data: Mapping[str, Any], parts: Mapping[str, Any], report: Repo
         The plain values.
     parts : mapping
         What was built of them: the tables, ``class``, ``distractor``, ``models`` (lists with None where an entry has
-        problems of its own) and ``plugins``.
+        problems of its own), ``plugins``, and ``changed``, the plugins that variants change, each with its place.
     report : callable
         Takes table, key and sentence.
     """
@@ -67,6 +67,8 @@ def check_files(data: Mapping[str, Any], parts: Mapping[str, Any], report: Repor
         if real.images and not absolute(folder, real.images).is_dir():
             report(("real",), "images", f"There is no folder {absolute(folder, real.images)}. {_remedy(real.images)}")
     for use, place, _ in _placed(data, parts["plugins"]):
+        _check_plugin_paths(use, place, report)
+    for place, use in parts["changed"]:
         _check_plugin_paths(use, place, report)
 
 

@@ -28,11 +28,12 @@ from .settings import (
     anchored,
     with_paths,
 )
+from .variants import camera_weight, read_variants
 from .writing import dump_recipe
 
 __all__ = ["KNOWN", "default_ids", "dump_recipe", "json_schema", "load_recipe", "loads_recipe"]
 
-KNOWN = (*(p.name for p in describe(JobSettings)), *TABLES, *LISTS, *KINDS)
+KNOWN = (*(p.name for p in describe(JobSettings)), *TABLES, *LISTS, *KINDS, "variant")
 
 T = TypeVar("T")
 
@@ -114,7 +115,9 @@ class _Reader:
         tables = {key: self._table(key) for key in TABLES}
         lists = {key: self._list(key) for key in LISTS}
         plugins = self._plugins()
-        parts = {"job": job, "models": scene_models, "plugins": plugins, **tables, **lists}
+        rows = self._rows(("variant",), self.data.get("variant", []))
+        variants, changed = read_variants(rows, plugins, self.folder, self.report)
+        parts = {"job": job, "models": scene_models, "plugins": plugins, "changed": changed, **tables, **lists}
         check_recipe(self.data, parts, self.report)
         if files_too:
             check_files(self.data, parts, self.report, self.folder)
@@ -133,6 +136,7 @@ class _Reader:
             render=tables["render"],
             output=tables["output"],
             plugins=plugins,
+            variants=tuple(variants),
         )
 
     def report(self, table: Place, key: str, text: str) -> None:
@@ -245,10 +249,9 @@ class _Reader:
             known = ", ".join(self.registry.ids(kind)) or "none"
             self.report(place, "plugin", f'A {kind} needs plugin = "id". Known ones: {known}.')
             return None
-        weight = values.get("weight", 1.0) if kind == "camera" else 1.0
-        if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 < weight < float("inf"):
-            text = f"The 'weight' of camera '{id}' must be a float in (0, inf). Got {shorten(weight)} instead."
-            self.report(place, "weight", text)
+        weight, problem = camera_weight(values.get("weight", 1.0), id) if kind == "camera" else (1.0, "")
+        if problem:
+            self.report(place, "weight", problem)
             return None
         try:
             cls = self.registry.find(kind, id)
@@ -260,7 +263,7 @@ class _Reader:
         instance = self._build(cls, place, rest, f"{kind} '{id}'")
         if instance is None:
             return None
-        return PluginUse(kind, id, with_paths(instance, lambda text: anchored(self.folder, text)), float(weight))
+        return PluginUse(kind, id, with_paths(instance, lambda text: anchored(self.folder, text)), weight)
 
 
 def _syntax(name: str, message: str, text: str) -> str:

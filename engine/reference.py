@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from .params import Param, describe, plain_value
 from .plugin import KINDS
 from .registry import Registry, default, summary
-from .settings import LISTS, TABLES, JobSettings, ModelSettings
+from .settings import LISTS, TABLES, JobSettings, ModelSettings, Variant
 from .writing import toml_value
 
 _INTRO = """# Recipe reference
@@ -30,6 +30,25 @@ builtin = "hall"
 [[class]]
 name = "chair"
 builtin = "chair"
+```
+"""
+
+_VARIANT_NOTES = """
+Variants share the frames by `weight`. Each says what it changes, as `kind.plugin.parameter`; all else is as above.
+`enabled = false` takes a plugin out. Where a recipe has a plugin twice, its number among its kind, from 1, stands for
+its id. Kinds: placement, appearance, camera, target and filter. `twinset tune` writes variants; so can you:
+
+```toml
+[[variant]]
+name = "near"
+weight = 2
+camera.orbit.distance = [1.0, 2.0]
+
+[[variant]]
+name = "far and crowded"
+camera.orbit.distance = [4.0, 8.0]
+placement.1.count = [5, 9]
+target.bbox_area_gmm.enabled = false
 ```
 """
 
@@ -68,6 +87,9 @@ def _lines(registry: Registry) -> Iterator[str]:
             cls = registry.find(kind, id)
             yield f"### {kind} `{id}`\n\n{summary(cls)}\n"
             yield from _table(describe(cls))
+    yield f"## [[variant]]\n\n{summary(Variant)}\n"
+    yield from _table(describe(Variant))
+    yield _VARIANT_NOTES.strip() + "\n"
 
 
 def _table(params: list[Param]) -> Iterator[str]:

@@ -14,16 +14,19 @@ from .goals import Boxes, Goals
 from .params import unknown
 from .plugin import Columns, FittedTarget, Rejected, Verdict, naming
 from .reach import aims, put_instances, survey
-from .rng import low_discrepancy, stream
+from .rng import stream
+from .schedule import Schedule, Share, Turn
 from .settings import PluginUse, Recipe
 from .stage import Instance, Labels, Shot, Stage
+from .variants import variants_of
 
 
 @attrs.frozen(eq=False)
 class Frame:
     """One frame as the sampler leaves it. ``shot`` and ``rows`` are None and empty where it was given up.
 
-    ``rows`` holds one dict per annotatable instance, in the order of ``shot.instances``.
+    ``rows`` holds one dict per annotatable instance, in the order of ``shot.instances``. ``variant`` is the name of the
+    variant that made it, or its number; "" where the recipe has none.
     """
 
     index: int
@@ -35,10 +38,22 @@ class Frame:
     rows: tuple[dict[str, Any], ...] = ()
     columns: Mapping[str, Any] = attrs.field(factory=dict)
     bystanders: tuple[Instance, ...] = ()
+    variant: str = ""
+
+
+@attrs.frozen(eq=False)
+class _Fit:
+    """A fitted target, and what it was fitted for: variants that are alike in that share its draws."""
+
+    key: tuple[Any, ...]
+    target: FittedTarget
+    reach: dict[str, tuple[float, float]]
 
 
 class Sampler:
     """The sampling loop of one recipe on one stage.
+
+    Where the recipe has variants, each is sampled by a sampler of its own, of the recipe with its changes.
 
     Parameters
     ----------
@@ -48,7 +63,9 @@ class Sampler:
         Class name to real boxes; empty without a target.
     """
 
-    def __init__(self, recipe: Recipe, stage: Stage, real: Mapping[str, Boxes]) -> None:
+    def __init__(
+        self, recipe: Recipe, stage: Stage, real: Mapping[str, Boxes], *, fits: list[_Fit] | None = None
+    ) -> None:
         self.recipe = recipe
         self.stage = stage
         uses = recipe.plugins
@@ -58,15 +75,40 @@ class Sampler:
         self._cameras = uses["camera"]
         self._metrics = _named(uses.get("metric", ()))
         self._filters = [u.plugin for u in uses.get("filter", ())]
-        weights = np.array([u.weight for u in self._cameras])
-        self._shares = np.cumsum(weights) / weights.sum()
-        self._camera_offset = stream(recipe.seed, "camera").uniform()
-        self._aimed = np.zeros(1, int)
-        self.reach: dict[str, tuple[float, float]] = {}
-        self.target: FittedTarget | None = None
-        targets = uses.get("target", ())
-        if targets:
-            self.target = self._fit(targets[0].plugin, real)
+        self._fits: list[_Fit] = [] if fits is None else fits
+        self._fit = -1
+        self.variants: tuple[Sampler, ...] = ()
+        if recipe.variants:
+            self.variants = tuple(Sampler(one, stage, real, fits=self._fits) for one in variants_of(recipe))
+        elif uses.get("target"):
+            self._fit = self._fitted(uses["target"][0].plugin, real)
+        weights = [v.weight for v in recipe.variants] or [1.0]
+        self._turn = Schedule(
+            recipe.seed,
+            [s._share(weight) for s, weight in zip(self.variants or [self], weights, strict=True)],
+        )
+
+    @property
+    def targets(self) -> tuple[FittedTarget, ...]:
+        """All fitted targets: one, or none, without variants."""
+        return tuple(fit.target for fit in self._fits)
+
+    @property
+    def target(self) -> FittedTarget | None:
+        """The fitted target, that of the first variant that has one; None without any."""
+        fit = self._fits[self._fit] if self._fit >= 0 else next(iter(self._fits), None)
+        return fit.target if fit else None
+
+    @property
+    def reach(self) -> dict[str, tuple[float, float]]:
+        """The relative areas that each class of the target can have, (low, high); in any of the variants."""
+        fits = [self._fits[self._fit]] if self._fit >= 0 else self._fits
+        out: dict[str, tuple[float, float]] = {}
+        for fit in fits:
+            for name, (low, high) in fit.reach.items():
+                known = out.get(name, (low, high))
+                out[name] = min(low, known[0]), max(high, known[1])
+        return out
 
     def frame(
         self,
@@ -90,8 +132,17 @@ class Sampler:
             Without a render the frame ends with its probe: labels and boxes are those of the frame, picture, amodal
             masks and metrics are left out.
         """
-        use = self._camera(index)
-        goals = self._goals(index, use, shown)
+        turn = self._turn(index)
+        if not self.variants:
+            return self._frame(index, turn, shown, attempts, render)
+        made = self.variants[turn.variant]._frame(index, turn, shown, attempts, render)
+        return attrs.evolve(made, variant=self.recipe.variants[turn.variant].name or str(turn.variant + 1))
+
+    def _frame(
+        self, index: int, turn: Turn, shown: Mapping[str, Sequence[float]], attempts: range | None, render: bool
+    ) -> Frame:
+        use = self._cameras[turn.camera]
+        goals = self._goals(index, turn, shown)
         rejected: list[str] = []
         for attempt in attempts or range(self.recipe.render.max_attempts):
             result = self._attempt(index, attempt, use, goals, render)
@@ -200,32 +251,28 @@ class Sampler:
                 row["reason"] = "visible share too low"
             row["annotated"] = not row["reason"]
 
-    def _goals(self, index: int, use: PluginUse, shown: Mapping[str, Sequence[float]]) -> Goals:
-        if self.target is None or not aims(use.plugin):
+    def _goals(self, index: int, turn: Turn, shown: Mapping[str, Sequence[float]]) -> Goals:
+        if self._fit < 0 or not aims(self._cameras[turn.camera].plugin):
             return Goals(frame=index)
+        target = self._fits[self._fit].target
         with naming(self.recipe.plugins["target"][0].plugin):
-            goals = self.target.draw(self._aimed_index(index))
+            goals = target.draw(turn.draw)
             name = goals.main.class_name if goals.main else ""
-            gaps = tuple(self.target.gaps(name, np.array(shown.get(name, ())))) if name else ()
+            gaps = tuple(target.gaps(name, np.array(shown.get(name, ())))) if name else ()
         return attrs.evolve(goals, frame=index, open_area=gaps)
 
-    def _camera(self, index: int) -> PluginUse:
-        return self._cameras[int(self._camera_of(np.array([index]))[0])]
+    def _share(self, weight: float) -> Share:
+        """What the schedule has to know of this variant."""
+        return Share(weight, [u.weight for u in self._cameras], [aims(u.plugin) for u in self._cameras], self._fit)
 
-    def _camera_of(self, indices: np.ndarray) -> np.ndarray:
-        shares = low_discrepancy(indices, self._camera_offset)
-        return np.minimum(np.searchsorted(self._shares, shares, side="right"), len(self._cameras) - 1)
-
-    def _aimed_index(self, index: int) -> int:
-        """How many frames before this one have a camera that aims at goals: the target's own frame counter."""
-        if len(self._aimed) <= index:
-            which = self._camera_of(np.arange(2 * index + 64))
-            aimed = np.array([aims(u.plugin) for u in self._cameras])[which]
-            self._aimed = np.concatenate([[0], np.cumsum(aimed)])
-        return int(self._aimed[index])
-
-    def _fit(self, target: Any, real: Mapping[str, Boxes]) -> FittedTarget:
+    def _fitted(self, target: Any, real: Mapping[str, Boxes]) -> int:
+        """Index of the target fitted for these placements and this camera among all fits; fits it where it is new."""
         camera = next((u.plugin for u in self._cameras if aims(u.plugin)), None)
+        key = (target, camera, *(p for _, p in self._placements))
+        for index, fit in enumerate(self._fits):
+            if fit.key == key:
+                return index
+        reach: dict[str, tuple[float, float]] = {}
         if camera is not None:
             wanted = getattr(target, "classes", None) or list(real)
             for name in wanted:
@@ -233,10 +280,12 @@ class Sampler:
                     raise StageError(
                         unknown("[target] the recipe has no class", name, [n for n in self.stage.assets if n])
                     )
-            self.reach = survey(self.stage, self._placements, camera, wanted, self.recipe.seed)
+            reach = survey(self.stage, self._placements, camera, wanted, self.recipe.seed)
         output = self.recipe.output
         with naming(target):
-            return target.fit(real, self.reach, self.recipe.seed, output.width / output.height)
+            fitted = target.fit(real, reach, self.recipe.seed, output.width / output.height)
+        self._fits.append(_Fit(key, fitted, reach))
+        return len(self._fits) - 1
 
 
 AFTER_RENDER = "render: "

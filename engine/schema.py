@@ -11,7 +11,8 @@ import attrs
 from .params import Param, describe
 from .plugin import KINDS
 from .registry import Registry, default, summary
-from .settings import LISTS, TABLES, JobSettings, ModelSettings
+from .settings import LISTS, TABLES, JobSettings, ModelSettings, Variant
+from .variants import CHANGEABLE, own_keys
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -29,6 +30,7 @@ def json_schema(registry: Registry | None = None) -> dict[str, Any]:
         items = {"oneOf": [_plugin(registry.find(kind, id)) for id in registry.ids(kind)]} if registry.ids(kind) else {}
         properties[kind] = items if kind == "target" else {"type": "array", "items": items}
     properties["class"]["minItems"] = 1
+    properties["variant"] = {"type": "array", "items": _variant(registry)}
     return {
         "$schema": DIALECT,
         "title": "Twinset recipe",
@@ -57,6 +59,23 @@ def _plugin(cls: type) -> dict[str, Any]:
         }
     schema["properties"] = own | schema["properties"]
     schema["required"] = ["plugin", *schema.get("required", [])]
+    return schema
+
+
+def _variant(registry: Registry) -> dict[str, Any]:
+    """A variant: its own keys, and for each kind a table by plugin, or by its number, of parameters."""
+    schema = _object(Variant)
+    for kind in CHANGEABLE:
+        plugins = {}
+        for id in registry.ids(kind):
+            own = {p.name: _property(p) for p in (*describe(registry.find(kind, id)), *own_keys(kind))}
+            plugins[id] = {"type": "object", "properties": own, "additionalProperties": False}
+        schema["properties"][kind] = {
+            "type": "object",
+            "properties": plugins,
+            "patternProperties": {"^[1-9][0-9]*$": {"anyOf": list(plugins.values())} if plugins else {}},
+            "additionalProperties": False,
+        }
     return schema
 
 

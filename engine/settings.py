@@ -153,10 +153,23 @@ class PluginUse:
 
 
 @attrs.frozen
+class Variant:
+    """A share of the frames for which some parameters of plugins have other values.
+
+    ``changes`` holds them as plain values by dotted key, such as ``camera.orbit.distance``; paths are absolute.
+    """
+
+    name: str = param("", doc="What records call it; default is its number")
+    weight: float = param(1.0, min=0.0, min_exclusive=True, doc="Share of the frames among variants")
+    changes: dict[str, Any] = attrs.field(factory=dict)
+
+
+@attrs.frozen
 class Recipe:
     """The whole job.
 
     ``plugins`` holds the stack by kind, in order. ``folder`` is where relative paths start: the recipe's own folder.
+    ``variants`` share the frames; without any, all frames have the plugins as they are.
     """
 
     classes: tuple[ClassSettings, ...]
@@ -171,6 +184,7 @@ class Recipe:
     render: RenderSettings = RenderSettings()
     output: OutputSettings = OutputSettings()
     plugins: dict[str, tuple[PluginUse, ...]] = attrs.field(factory=dict)
+    variants: tuple[Variant, ...] = ()
 
     def path(self, text: str) -> Path:
         """A path of the recipe, made absolute."""

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from .params import plain
-from .settings import TABLES, JobSettings, PluginUse, Recipe, anchored, with_paths
+from .settings import TABLES, JobSettings, PluginUse, Recipe, Variant, anchored, with_paths
+from .variants import parameter, split
 
 T = TypeVar("T")
 
@@ -58,6 +59,9 @@ def dump_recipe(recipe: Recipe, header: Sequence[str] = (), *, anchor: bool = Fa
         for use in uses:
             title = "[target]" if kind == "target" else f"[[{kind}]]"
             lines += _section(title, _plugin_values(use, None if anchor else recipe.folder))
+    for variant in recipe.variants:
+        changes = _changes(recipe, variant, anchor)
+        lines += [*_section("[[variant]]", plain(variant)), *changes]
     return "\n".join(lines) + "\n"
 
 
@@ -90,6 +94,19 @@ def _plugin_values(use: PluginUse, folder: Path | None) -> dict[str, Any]:
     own = plain(use.plugin if folder is None else with_paths(use.plugin, lambda text: relative(text, folder)))
     weight = {"weight": use.weight} if use.kind == "camera" else {}
     return {"plugin": use.id, **weight, **own}
+
+
+def _changes(recipe: Recipe, variant: Variant, anchor: bool) -> list[str]:
+    lines = []
+    for key, value in sorted(variant.changes.items()):
+        if parameter(recipe.plugins, key).path and value and not anchor:
+            value = (
+                relative(value, recipe.folder)
+                if isinstance(value, str)
+                else [relative(v, recipe.folder) for v in value]
+            )
+        lines.append(f"{'.'.join(_key(part) for part in split(key))} = {toml_value(value)}")
+    return lines
 
 
 def _section(title: str, values: Mapping[str, Any]) -> list[str]:

@@ -131,9 +131,10 @@ def test_one_attempt_alone_is_that_attempt(sampler, monkeypatch):
 
 
 def test_cameras_share_the_frames_by_weight_and_goals_go_to_those_that_aim(sampler):
-    cameras = [sampler._camera(i).id for i in range(300)]
+    turns = [sampler._turn(i) for i in range(300)]
+    cameras = [sampler._cameras[turn.camera].id for turn in turns]
     assert abs(cameras.count("framed") - 200) <= 2
-    goals = [sampler._goals(i, sampler._camera(i), {}) for i in range(60)]
+    goals = [sampler._goals(i, turns[i], {}) for i in range(60)]
     assert [g.main is not None for g in goals] == [c == "framed" for c in cameras[:60]]
     # No goal of the target is skipped for a frame whose camera takes none.
     aimed = [g.main for g in goals if g.main is not None]
