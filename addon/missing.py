@@ -18,7 +18,7 @@ def missing_sentence(packages: list[str]) -> str:
     return f"Blender's Python {version} lacks {', '.join(packages)}. {REMEDY}"
 
 
-class TWINSET_PT_missing(bpy.types.Panel):  # noqa: N801
+class TWINSET_PT_missing(bpy.types.Panel):
     """Twinset cannot start without these packages"""
 
     bl_label = "Twinset"

@@ -72,7 +72,7 @@ class SceneSettings:
 class ClassSettings:
     """One class, and where its assets come from. Several sources add up."""
 
-    name: str = param(doc="Category name, as in the real annotations")
+    name: str = param(means="class", doc="Category name, as in the real annotations")
     models: list[str] = param([], path=True, doc="Model files or glob patterns; each file is one asset")
     collection: str = param(
         "", means="collection", doc="Collection of the scene; each top-level object or collection instance is one asset"
