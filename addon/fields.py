@@ -58,7 +58,7 @@ def fields_of(cls: type) -> tuple[Field, ...]:
     return tuple(_field(p, taken) for p in describe(cls))
 
 
-def annotations(fields: Iterable[Field], names: Mapping[str, type]) -> dict[str, Any]:
+def definitions(fields: Iterable[Field], names: Mapping[str, type]) -> dict[str, Any]:
     """Blender's property definitions by attribute name.
 
     Parameters

@@ -14,7 +14,7 @@ from ..engine.params import Param
 from ..engine.plugin import KINDS
 from ..engine.registry import Registry, summary
 from ..engine.settings import LISTS, TABLES, JobSettings, ModelSettings
-from .fields import annotations, fields_of, text_property, touched
+from .fields import definitions, fields_of, text_property, touched
 from .preferences import plugin_folders
 from .words import label_of
 
@@ -153,7 +153,7 @@ def _register_names() -> dict[str, type]:
 
 def _group(name: str, cls: type, names: dict[str, type]) -> type:
     fields = fields_of(cls)
-    return _add(f"TWINSET_PG_{name}", annotations(fields, names), fields, summary(cls))
+    return _add(f"TWINSET_PG_{name}", definitions(fields, names), fields, summary(cls))
 
 
 def _use_group(kind: str, names: dict[str, type]) -> type:
@@ -170,8 +170,8 @@ def _short(name: str) -> str:
     return clean if clean == name and len(name) < 48 else f"{clean[:38]}_{zlib.crc32(name.encode()):08x}"
 
 
-def _add(name: str, definitions: dict[str, Any], fields: tuple[Any, ...] = (), doc: str = "") -> type:
-    members = {"__annotations__": definitions, "__doc__": doc, "__module__": __name__, "twinset_fields": fields}
+def _add(name: str, own: dict[str, Any], fields: tuple[Any, ...] = (), doc: str = "") -> type:
+    members = {"__annotations__": own, "__doc__": doc, "__module__": __name__, "twinset_fields": fields}
     cls = type(name, (bpy.types.PropertyGroup,), members)
     bpy.utils.register_class(cls)
     _classes.append(cls)

@@ -21,7 +21,7 @@ def path_of(text: str) -> Path:
     return absolute(Path(bpy.path.abspath("//") or "."), bpy.path.abspath(text))
 
 
-def annotations(text: str) -> CocoFile:
+def annotated(text: str) -> CocoFile:
     """The COCO file that a panel names; DataError says what is wrong with it."""
     from ..dataset.folders import read_dataset
 
@@ -45,7 +45,7 @@ def categories(text: str) -> list[str]:
     if not text:
         return []
     try:
-        counts = annotations(text).classes()
+        counts = annotated(text).classes()
     except (TwinsetError, OSError):
         return []
     return sorted((name for name, count in counts.items() if count), key=lambda name: (-counts[name], name))
