@@ -26,7 +26,11 @@ def make_record(frame: Frame, recipe: Recipe) -> dict[str, Any]:
         "attempts": frame.attempts,
         "rejected": list(frame.rejected),
         "goals": {} if frame.goals.main is None else attrs.asdict(frame.goals.main),
-        "draws": {"camera": frame.camera} | ({"variant": frame.variant} if frame.variant else {}),
+        "draws": {
+            "camera": frame.camera,
+            "appearance": [dict(call) for call in frame.appearance],
+            **({"variant": frame.variant} if frame.variant else {}),
+        },
         "instances": [],
     }
     shot = frame.shot

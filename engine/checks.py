@@ -4,21 +4,18 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from .params import describe
 from .places import Place
-from .settings import ClassSettings, PluginUse, SceneSettings, absolute, matches
+from .settings import VARIABLE, ClassSettings, PluginUse, SceneSettings, absolute, matches
 
 Report = Callable[[Place, str, str], None]
 
 SOURCES = ("models", "collection", "objects", "builtin")
 """Keys of a class that say where its assets come from."""
-
-_VARIABLE = re.compile(r"\$\{?(\w+)")
 
 
 def check_recipe(data: Mapping[str, Any], parts: Mapping[str, Any], report: Report) -> None:
@@ -154,7 +151,7 @@ def _check_file(text: str, folder: Path, place: Place, key: str, report: Report)
 
 def _remedy(text: str) -> str:
     """What to do about a path that leads nowhere."""
-    unset = [name for name in _VARIABLE.findall(text) if name not in os.environ]
+    unset = [name for name in VARIABLE.findall(text) if name not in os.environ]
     if unset:
         return f"The environment variable {unset[0]} is not set: export {unset[0]}=/path/to/it."
     return "Correct the path; relative ones start at the recipe's folder."

@@ -100,7 +100,8 @@ class Placement(Protocol):
 
 @runtime_checkable
 class Appearance(Protocol):
-    """Varies lights, world, materials or background."""
+    """Varies lights, world, materials or background. One with the class attribute ``by_frame = True`` is given the
+    frame's goals, too: ``vary(stage, rng, goals)``."""
 
     def vary(self, stage: Stage, rng: np.random.Generator) -> None: ...
 

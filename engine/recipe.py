@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+import attrs
+
 from .checks import check_files, check_recipe
 from .errors import PluginError, RecipeError
 from .params import Problem, describe, parse, shorten, unknown
@@ -19,6 +21,7 @@ from .schema import json_schema
 from .settings import (
     LISTS,
     TABLES,
+    VARIABLE,
     JobSettings,
     ModelSettings,
     PluginUse,
@@ -76,7 +79,7 @@ def loads_recipe(
     except tomllib.TOMLDecodeError as error:
         raise RecipeError([_syntax(name, str(error), text)]) from None
     reader = _Reader(data, Places(text), Path(folder).resolve(), name, dict(overrides or {}))
-    return reader.read(files_too)
+    return attrs.evolve(reader.read(files_too), variables=tuple(dict.fromkeys(VARIABLE.findall(text))))
 
 
 def default_ids(kind: str, registry: Registry, *, has_target: bool) -> list[str]:

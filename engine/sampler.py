@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 import numpy as np
 
+from .draws import DrawRecorder
 from .errors import StageError
 from .goals import Boxes, Goals
 from .params import unknown
@@ -26,7 +27,8 @@ class Frame:
     """One frame as the sampler leaves it. ``shot`` and ``rows`` are None and empty where it was given up.
 
     ``rows`` holds one dict per annotatable instance, in the order of ``shot.instances``. ``variant`` is the name of the
-    variant that made it, or its number; "" where the recipe has none.
+    variant that made it, or its number; "" where the recipe has none. ``appearance`` is what was done to world, lights
+    and background, see :class:`.draws.DrawRecorder`.
     """
 
     index: int
@@ -38,6 +40,7 @@ class Frame:
     rows: tuple[dict[str, Any], ...] = ()
     columns: Mapping[str, Any] = attrs.field(factory=dict)
     bystanders: tuple[Instance, ...] = ()
+    appearance: tuple[dict[str, Any], ...] = ()
     variant: str = ""
 
 
@@ -48,6 +51,9 @@ class _Fit:
     key: tuple[Any, ...]
     target: FittedTarget
     reach: dict[str, tuple[float, float]]
+
+
+_Accepted = tuple[Shot, tuple[dict[str, Any], ...], dict[str, Any], tuple[Instance, ...], tuple[dict[str, Any], ...]]
 
 
 class Sampler:
@@ -149,21 +155,20 @@ class Sampler:
             if isinstance(result, str):
                 rejected.append(result)
                 continue
-            shot, rows, columns, bystanders = result
-            return Frame(index, attempt + 1, tuple(rejected), use.id, goals, shot, rows, columns, bystanders)
+            return Frame(index, attempt + 1, tuple(rejected), use.id, goals, *result)
         return Frame(index, len(rejected), tuple(rejected), use.id, goals)
 
-    def _attempt(
-        self, index: int, attempt: int, use: PluginUse, goals: Goals, render: bool
-    ) -> str | tuple[Shot, tuple[dict[str, Any], ...], dict[str, Any], tuple[Instance, ...]]:
+    def _attempt(self, index: int, attempt: int, use: PluginUse, goals: Goals, render: bool) -> str | _Accepted:
         """One try: the shot with its rows, or the reason why it was rejected."""
         seed, stage = self.recipe.seed, self.stage
+        recorder = DrawRecorder(stage, self.recipe)
         stage.clear()
         try:
             put_instances(stage, self._placements, goals, seed, index, attempt)
             for name, appearance in self._appearances:
                 with naming(appearance):
-                    appearance.vary(stage, stream(seed, index, attempt, name))
+                    of_frame = (goals,) if getattr(appearance, "by_frame", False) else ()
+                    appearance.vary(recorder, stream(seed, index, attempt, name), *of_frame)
             with naming(use.plugin):
                 pose = use.plugin.pose(stage, goals, stream(seed, index, attempt, f"camera.{use.id}"))
         except Rejected as rejection:
@@ -180,14 +185,14 @@ class Sampler:
             return verdict.reason
         if not render:
             self._annotate(draft, rows, verdict)
-            return draft, tuple(rows), {}, bystanders
+            return draft, tuple(rows), {}, bystanders, tuple(recorder.calls)
         shot = stage.shoot(int(stream(seed, index, "render").integers(2**31)))
         columns = self._measure(shot, rows)
         verdict = _judge(self._filters, shot, rows)
         if not verdict.accepted:
             return f"{AFTER_RENDER}{verdict.reason}"
         self._annotate(shot, rows, verdict)
-        return shot, tuple(rows), columns, bystanders
+        return shot, tuple(rows), columns, bystanders, tuple(recorder.calls)
 
     def _early_verdict(self, draft: Shot, rows: list[dict[str, Any]], goals: Goals) -> Verdict:
         """All that can be said from the probe, before the render is paid for."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,6 +17,9 @@ from .params import Range, describe, param
 Vector = tuple[float, float, float]
 
 T = TypeVar("T")
+
+VARIABLE = re.compile(r"\$\{?(\w+)")
+"""An environment variable in a path."""
 
 
 @attrs.frozen
@@ -170,6 +174,7 @@ class Recipe:
 
     ``plugins`` holds the stack by kind, in order. ``folder`` is where relative paths start: the recipe's own folder.
     ``variants`` share the frames; without any, all frames have the plugins as they are.
+    ``variables`` are the environment variables that its text uses.
     """
 
     classes: tuple[ClassSettings, ...]
@@ -185,6 +190,7 @@ class Recipe:
     output: OutputSettings = OutputSettings()
     plugins: dict[str, tuple[PluginUse, ...]] = attrs.field(factory=dict)
     variants: tuple[Variant, ...] = ()
+    variables: tuple[str, ...] = attrs.field(default=(), eq=False)
 
     def path(self, text: str) -> Path:
         """A path of the recipe, made absolute."""
