@@ -9,7 +9,7 @@ from types import ModuleType
 
 log = logging.getLogger(__name__)
 
-MODULES: tuple[str, ...] = ("preferences", "properties")
+MODULES: tuple[str, ...] = ("preferences", "properties", "chart")
 """Modules of this folder with register() and unregister(), in the order in which they are registered."""
 
 _registered: list[ModuleType] = []

@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Histograms as icons, for panels: what is real, what would come out, and how far apart they are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import attrs
+import bpy
+import numpy as np
+
+SCALE = 13.0
+"""Height of a chart in rows of a panel; its picture is square, as Blender's large icons are."""
+
+REAL, SYNTH = (0.62, 0.66, 0.72), (0.91, 0.42, 0.36)
+PARTS = ((0.30, 0.63, 0.78), (0.93, 0.62, 0.33), (0.52, 0.74, 0.40), (0.66, 0.53, 0.84), (0.85, 0.46, 0.60))
+_FINER = 3
+_MARGINS = (0.02, 0.02, 0.09, 0.13)
+"""Left, right, bottom and top, as shares of the side."""
+
+_icons: Any = None
+_drawn: dict[str, tuple[Any, int]] = {}
+
+
+@attrs.frozen
+class Chart:
+    """What a chart shows.
+
+    Attributes
+    ----------
+    edges : (K + 1,) float
+        Bins on the horizontal axis.
+    real : (K,) float
+        Filled bars: share per bin.
+    synth : (K,) float, optional
+        Outlined bars in front of them.
+    curves : sequence of ((M,), (M,)) float
+        Lines: horizontal positions and heights.
+    ticks : sequence of (float, str)
+        Places on the horizontal axis that are named.
+    title, note : str
+        Above the plot, on the left and on the right: what is shown, and the distance.
+    """
+
+    edges: tuple[float, ...] = attrs.field(converter=lambda v: tuple(map(float, v)))
+    real: tuple[float, ...] = attrs.field(converter=lambda v: tuple(map(float, v)))
+    synth: tuple[float, ...] | None = attrs.field(
+        default=None, converter=lambda v: None if v is None else tuple(map(float, v))
+    )
+    curves: Sequence[tuple[Sequence[float], Sequence[float]]] = ()
+    ticks: tuple[tuple[float, str], ...] = ()
+    title: str = ""
+    note: str = ""
+
+
+def draw_chart(layout: bpy.types.UILayout, key: str, chart: Chart, scale: float = SCALE) -> None:
+    """Show a chart in a panel; ``key`` names its place, whose picture is drawn again only when something changes."""
+    layout.template_icon(icon_value=icon_of(key, chart, scale), scale=scale)
+
+
+def icon_of(key: str, chart: Chart, scale: float = SCALE) -> int:
+    """The icon of a chart, as many pixels large as it is shown, so that it looks crisp."""
+    import bpy.utils.previews
+
+    global _icons
+    if _icons is None:
+        _icons = bpy.utils.previews.new()
+    side = int(scale * 20 * bpy.context.preferences.system.ui_scale)
+    theme = _text_color()
+    state = (chart.edges, chart.real, chart.synth, _frozen(chart.curves), chart.ticks, chart.title, chart.note)
+    now = hash((state, side, theme))
+    if key not in _icons:
+        _icons.new(key)
+    preview = _icons[key]
+    if _drawn.get(key, (None, 0))[0] != now:
+        pixels = picture(chart, side, theme)
+        preview.image_size = side, side
+        preview.image_pixels_float.foreach_set(pixels[::-1].ravel())
+        _drawn[key] = now, preview.icon_id
+    return int(preview.icon_id)
+
+
+def picture(chart: Chart, side: int, ink: tuple[float, float, float]) -> np.ndarray:
+    """The chart as (side, side, 4) float32 RGBA, top row first, without a background."""
+    from PIL import Image, ImageDraw
+
+    fine = side * _FINER
+    image = Image.new("RGBA", (fine, fine))
+    draw = ImageDraw.Draw(image)
+    left, right, bottom, top = (m * fine for m in _MARGINS)
+    edges = np.asarray(chart.edges)
+    span = max(float(edges[-1] - edges[0]), 1e-12)
+    highest = max(1e-12, *chart.real, *(chart.synth or ()), *(float(np.max(y)) for _, y in chart.curves if len(y)))
+
+    def x(value: Any) -> Any:
+        return left + (np.asarray(value) - edges[0]) / span * (fine - left - right)
+
+    def y(value: Any) -> Any:
+        return fine - bottom - np.asarray(value) / highest * (fine - bottom - top)
+
+    gap = 0.5 * _FINER
+    for low, high, share in zip(edges[:-1], edges[1:], chart.real, strict=True):
+        if share > 0:
+            draw.rectangle((x(low) + gap, y(share), x(high) - gap, y(0)), fill=_bytes(REAL, 0.85))
+    if chart.synth is not None:
+        steps = np.repeat(edges, 2)[1:-1]
+        heights = np.repeat(np.asarray(chart.synth), 2)
+        line = [(x(edges[0]), y(0)), *zip(x(steps), y(heights), strict=True), (x(edges[-1]), y(0))]
+        _line(draw, line, SYNTH, 2.2)
+    for n, (across, up) in enumerate(chart.curves):
+        is_sum = n == len(chart.curves) - 1
+        color = ink if is_sum else PARTS[n % len(PARTS)]
+        _line(draw, list(zip(x(across), y(up), strict=True)), color, 1.8 if is_sum else 1.4)
+    draw.line((left, y(0), fine - right, y(0)), fill=_bytes(ink, 0.6), width=_FINER)
+    for value, _ in chart.ticks:
+        draw.line((x(value), y(0), x(value), y(0) + 0.012 * fine), fill=_bytes(ink, 0.6), width=_FINER)
+    image = image.resize((side, side), Image.Resampling.BOX)
+    _write(image, chart, side, ink, lambda value: float(x(value)) / _FINER)
+    return np.asarray(image, dtype=np.float32) / 255.0
+
+
+def _write(image: Any, chart: Chart, side: int, ink: tuple[float, float, float], x: Any) -> None:
+    from PIL import ImageDraw, ImageFont
+
+    draw = ImageDraw.Draw(image)
+    large, small = (ImageFont.load_default(size=share * side) for share in (0.046, 0.042))
+    left, right, bottom, _ = (m * side for m in _MARGINS)
+    draw.text((left, 0.01 * side), chart.title, font=large, fill=_bytes(ink, 1.0))
+    draw.text((side - right, 0.01 * side), chart.note, font=large, fill=_bytes(ink, 1.0), anchor="ra")
+    for value, text in chart.ticks:
+        width = draw.textlength(text, font=small)
+        place = min(max(x(value) - width / 2, 0), side - width)
+        draw.text((place, side - bottom + 0.02 * side), text, font=small, fill=_bytes(ink, 0.8))
+
+
+def _line(draw: Any, points: list[tuple[float, float]], color: tuple[float, float, float], width: float) -> None:
+    draw.line(
+        [(float(a), float(b)) for a, b in points], fill=_bytes(color, 1.0), width=round(width * _FINER), joint="curve"
+    )
+
+
+def _bytes(color: tuple[float, float, float], alpha: float) -> tuple[int, ...]:
+    return tuple(round(255 * v) for v in (*color, alpha))
+
+
+def _frozen(curves: Sequence[Any]) -> tuple[Any, ...]:
+    return tuple((tuple(map(float, a)), tuple(map(float, b))) for a, b in curves)
+
+
+def _text_color() -> tuple[float, float, float]:
+    theme = bpy.context.preferences.themes
+    if not len(theme):
+        return (0.85, 0.85, 0.85)
+    r, g, b = theme[0].user_interface.wcol_regular.text[:3]
+    return round(r, 3), round(g, 3), round(b, 3)
+
+
+def register() -> None:
+    """Nothing to add: icons are made when they are first shown."""
+
+
+def unregister() -> None:
+    """Free the icons."""
+    global _icons
+    if _icons is not None:
+        import bpy.utils.previews
+
+        bpy.utils.previews.remove(_icons)
+        _icons = None
+    _drawn.clear()
