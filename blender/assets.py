@@ -51,13 +51,17 @@ class LoadedAsset:
 
 @attrs.define(eq=False)
 class _Found:
-    """One asset to be: its objects, and for a file or embedded shape the collection to remove afterwards."""
+    """One asset to be: its objects, and for a file or embedded shape the collection to remove afterwards.
+
+    ``name`` is its source's, ``unique`` what it is called.
+    """
 
     settings: ClassSettings
     label: str
     name: str
     objects: list[bpy.types.Object]
     imported: bpy.types.Collection | None = None
+    unique: str = ""
 
 
 def load_assets(scene: bpy.types.Scene, recipe: Recipe) -> list[LoadedAsset]:
@@ -66,16 +70,20 @@ def load_assets(scene: bpy.types.Scene, recipe: Recipe) -> list[LoadedAsset]:
     Raises
     ------
     StageError
-        A class has no source, a source gives nothing, an asset has no renderable mesh or belongs to two classes.
+        A class has no source, a source gives nothing, an asset has no renderable mesh or belongs to two classes; an
+        excluded name is not there, or nothing is left.
     """
     found: list[_Found] = []
     for settings in (*recipe.classes, *recipe.distractors):
         found.extend(_find(scene, recipe, settings))
+    names: set[str] = set()
+    for f in found:
+        f.unique = _unique(f.name, names)
+    everything, found = found, _without_excluded(found)
     _refuse_shared(found)
     flats = flatten(scene, [f.objects for f in found])
-    names: set[str] = set()
-    out = [_finish(f, flat, _unique(f.name, names)) for f, flat in zip(found, flats, strict=True)]
-    for collection in {f.imported for f in found if f.imported is not None}:
+    out = [_finish(f, flat) for f, flat in zip(found, flats, strict=True)]
+    for collection in {f.imported for f in everything if f.imported is not None}:
         remove_model(collection)
     replace_missing_images()
     view_layer(scene).update()
@@ -172,6 +180,26 @@ def _by_name(block: bpy.types.ID) -> str:
     return block.name
 
 
+def _without_excluded(found: Sequence[_Found]) -> list[_Found]:
+    """The assets that their settings do not exclude. The objects of the others are no longer rendered."""
+    kept: list[_Found] = []
+    for label, settings in {id(f.settings): (f.label, f.settings) for f in found}.values():
+        own = [f for f in found if f.settings is settings]
+        for pattern in settings.exclude:
+            if not any(fnmatchcase(f.unique, pattern) for f in own):
+                raise StageError(unknown(f"{label}, exclude: there is no asset", pattern, [f.unique for f in own]))
+        left = [f for f in own if not any(fnmatchcase(f.unique, pattern) for pattern in settings.exclude)]
+        if not left:
+            names = ", ".join(f.unique for f in own)
+            raise StageError(f"{label} has no assets left: exclude names all of them ({names}). Leave some in.")
+        kept += left
+    used = {o for f in kept for o in f.objects}
+    for o in {o for f in found for o in f.objects} - used:
+        o.animation_data_clear()  # a keyed visibility would show it again
+        o.hide_render = o.hide_viewport = True
+    return kept
+
+
 def _refuse_shared(found: Sequence[_Found]) -> None:
     owner: dict[bpy.types.Object, _Found] = {}
     for f in found:
@@ -184,7 +212,7 @@ def _refuse_shared(found: Sequence[_Found]) -> None:
                 )
 
 
-def _finish(f: _Found, flat: Flat, name: str) -> LoadedAsset:
+def _finish(f: _Found, flat: Flat) -> LoadedAsset:
     if not flat.parts:
         raise StageError(f"{f.label}: '{f.name}' has no mesh with faces that would be rendered.")
     settings = f.settings
@@ -199,7 +227,7 @@ def _finish(f: _Found, flat: Flat, name: str) -> LoadedAsset:
     to_asset = np.diag([factor, factor, factor, 1.0]) @ move @ upright
     mesh = attrs.evolve(flat.mesh, vertices=(vertices + move[:3, 3]) * factor)
     class_name = "" if isinstance(settings, DistractorSettings) else settings.name
-    asset = Asset(name, class_name, mesh, sample_points(mesh, name), scale_range)
+    asset = Asset(f.unique, class_name, mesh, sample_points(mesh, f.unique), scale_range)
     stands = np.linalg.inv(to_asset) if flat.rendered and f.imported is None else None
     sources = [] if f.imported is not None else [o for o in f.objects if _shows_something(o)]
     return LoadedAsset(asset, [(part, to_asset @ matrix) for part, matrix in flat.parts], sources, stands)

@@ -87,6 +87,10 @@ class ClassSettings:
     builtin: str = param(
         "", doc="Embedded shapes: 'chair', 'table', 'bag' (all kinds), 'handbag', 'backpack' or 'suitcase'"
     )
+    exclude: list[str] = param(
+        [],
+        doc="Name patterns of assets to leave out, as the column shape names them; the others keep their names",
+    )
     height: Range | None = param(
         None, min=0.0, min_exclusive=True, unit="m", doc="Real height; assets are scaled to it"
     )
