@@ -169,8 +169,18 @@ class BlenderStage:
             raise RuntimeError("pose_camera() comes before shoot()")
         labels = self.probe(1.0)
         annotatable = tuple(i for i in self._instances if i.asset.class_name)
-        amodal = self._amodal(annotatable, self._camera)
+        amodal = self.amodal()
         return Shot(self._renderer.picture(seed), labels, annotatable, amodal, self._camera)
+
+    def amodal(self) -> dict[int, Amodal]:
+        if self._camera is None:
+            raise RuntimeError("pose_camera() comes before amodal()")
+        boxes = {i.id: _projected_box(i, self._camera) for i in self._instances if i.asset.class_name}
+        return {
+            id: self._renderer.alone(self._shown[id], box)
+            for id, box in boxes.items()
+            if box is not None and _meets_image(box, self._camera)
+        }
 
     def info(self) -> dict[str, Any]:
         device = self._renderer.device
@@ -181,14 +191,6 @@ class BlenderStage:
             "machine": platform.machine(),
             "assets": {name: [a.name for a in assets] for name, assets in sorted(self._assets.items())},
             "static_triangles": int(sum(len(m.mesh.triangles) for m in self._meshes)),
-        }
-
-    def _amodal(self, instances: Sequence[Instance], camera: CameraPose) -> dict[int, Amodal]:
-        boxes = {i.id: _projected_box(i, camera) for i in instances}
-        return {
-            id: self._renderer.alone(self._shown[id], box)
-            for id, box in boxes.items()
-            if box is not None and _meets_image(box, camera)
         }
 
     def _make_copy(self, asset: Asset, number: int) -> bpy.types.Collection:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.errors import OutputError
+from ..engine.errors import DataError, OutputError
 from .files import plain, write_file
 
 SUFFIXES = (".parquet", ".csv")
@@ -84,6 +84,62 @@ def write_columns(path: Path, columns: Mapping[str, Sequence[Any] | np.ndarray])
     table = pyarrow.table({name: _array(pyarrow, values) for name, values in cells.items()})
     pyarrow.parquet.write_table(table, sink, compression="snappy")
     write_file(path, sink.getvalue())
+
+
+def read_columns(path: Path) -> dict[str, Sequence[Any] | np.ndarray]:
+    """The columns of a table that :func:`write_columns` wrote, by name.
+
+    Numbers come as arrays with NaN where there is no value, True and False as booleans; all else as lists with None.
+
+    Raises
+    ------
+    DataError
+        Where the file is missing, no such table, or damaged, or pyarrow is missing for a Parquet file.
+    """
+    if not path.is_file():
+        raise DataError(f"The table '{path}' does not exist. Check the path, or write it with `twinset measure`.")
+    if path.suffix.lower() == ".csv":
+        return _read_csv(path)
+    if not has_parquet():
+        raise DataError(f"'{path}' needs the package pyarrow. Install it, or write the table as .csv.")
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        table = pyarrow.parquet.read_table(path)
+        found: dict[str, Sequence[Any] | np.ndarray] = {}
+        for name in table.column_names:
+            column = table.column(name)
+            number = pyarrow.types.is_integer(column.type) or pyarrow.types.is_floating(column.type)
+            found[name] = column.to_numpy() if number else column.to_pylist()
+    except (pyarrow.ArrowException, OSError) as error:
+        raise DataError(f"'{path}' is no Parquet table, or is damaged. Write it again.") from error
+    return found
+
+
+def _read_csv(path: Path) -> dict[str, Sequence[Any] | np.ndarray]:
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            rows = [row for row in csv.reader(file) if row]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"'{path}' is no CSV table. Write it again.") from error
+    if not rows:
+        raise DataError(f"'{path}' is empty. Write it again with `twinset measure`.")
+    broken = next((number for number, row in enumerate(rows, 1) if len(row) != len(rows[0])), 0)
+    if broken:
+        raise DataError(f"Row {broken} of '{path}' has {len(rows[broken - 1])} cells; its head has {len(rows[0])}.")
+    head, *body = rows
+    return dict(zip(head, map(_parsed, zip(*body, strict=True) if body else ([] for _ in head)), strict=True))
+
+
+def _parsed(cells: Sequence[str]) -> Sequence[Any] | np.ndarray:
+    """Cells of a CSV column as numbers where all are, as booleans where all are, else as text."""
+    if set(cells) <= {"True", "False", ""}:
+        return [{"True": True, "False": False}.get(cell) for cell in cells]
+    try:
+        return np.array([float(cell) if cell else np.nan for cell in cells])
+    except ValueError:
+        return [cell or None for cell in cells]
 
 
 def _array(pyarrow: Any, cells: list[Any]) -> Any:

@@ -146,6 +146,9 @@ class Target(Protocol):
 class Metric(Protocol):
     """Measures metadata of a shot. Arrays in, columns out.
 
+    One with the class attribute ``from_labels = True`` looks at labels and amodal masks alone: it can measure probes,
+    whose picture is empty.
+
     A metric may also define ``complete(table) -> dict[str, list]``: columns that need the whole dataset, worked out
     from the bbox rows (a list of dicts) once it is finished; and ``summarise(rows) -> dict``: facts about the whole
     dataset, which ``summary.json`` holds.

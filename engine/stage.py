@@ -318,6 +318,10 @@ class Stage(Protocol):
         """Render the frame and its labels. ``seed`` is that of the renderer's noise."""
         ...
 
+    def amodal(self) -> Mapping[int, Amodal]:
+        """Each annotatable instance in view seen alone through the current camera, by id."""
+        ...
+
     def info(self) -> dict[str, Any]:
         """Facts for records: versions, device, counts."""
         ...

@@ -211,8 +211,11 @@ class BruteStage:
         grey = np.append((40 + 200 * facing).astype(np.uint8), np.uint8(0))[index]
         ids = np.append(owner, 0)[index].astype(np.int32)
         annotated = tuple(i for i in self.instances if i.asset.class_name)
-        amodal = {i.id: self._amodal(pose, i) for i in annotated}
-        return Shot(np.repeat(grey[..., None], 3, axis=2), Labels(ids, depth), annotated, amodal, pose)
+        return Shot(np.repeat(grey[..., None], 3, axis=2), Labels(ids, depth), annotated, self.amodal(), pose)
+
+    def amodal(self) -> dict[int, Amodal]:
+        pose = self._pose()
+        return {i.id: self._amodal(pose, i) for i in self.instances if i.asset.class_name}
 
     def info(self) -> dict[str, Any]:
         return {"stage": "brute", "meshes": len(self._scene)}

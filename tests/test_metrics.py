@@ -11,8 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from twinset import testing
 from twinset.alignment.image_statistics import NAMES, blur, grey, sharpness, statistics
 from twinset.alignment.masks import crop, depths_under, extents
+from twinset.engine import registry
+from twinset.engine.stage import CameraPose, Shot
 from twinset.plugins.metric.bbox import BBox
 from twinset.plugins.metric.depth import Depth
 from twinset.plugins.metric.image_quality import ImageQuality
@@ -172,3 +175,27 @@ def test_image_quality_of_a_box_is_that_of_its_crop(noise):
     for name in NAMES:
         assert found.bbox[name][1] == part[name]
         assert np.isnan(found.bbox[name][0])
+
+
+@pytest.mark.parametrize("id", registry.default().ids("metric", builtin=True))
+def test_metrics_that_say_so_measure_a_probe_as_they_measure_a_shot(id):
+    """A probe has the labels of the frame, and amodal masks when asked, but no picture."""
+    stage = testing.scene((64, 48))
+    matrix = np.eye(4)
+    stage.place(stage.assets["chair"][0], matrix)
+    matrix = matrix.copy()
+    matrix[:2, 3] = 0.5, 0.3
+    stage.place(stage.assets["bag"][0], matrix)
+    look = np.array([[1.0, 0, 0, 0.2], [0, 0, -1, -2.5], [0, 1, 0, 0.3], [0, 0, 0, 1]])
+    stage.pose_camera(CameraPose(look, 24.0, 64, 48))
+    shot = stage.shoot()
+    probe = Shot(np.empty((0, 0, 3), np.uint8), stage.probe(1.0), shot.instances, stage.amodal(), shot.camera)
+    metric = registry.find("metric", id)()
+    wanted = metric.measure(shot)
+    if not getattr(metric, "from_labels", False):
+        assert wanted.image or "background_similarity" in wanted.bbox
+        return
+    found = metric.measure(probe)
+    assert found.image == wanted.image and found.bbox.keys() == wanted.bbox.keys()
+    for name, values in found.bbox.items():
+        assert list(map(str, values)) == list(map(str, wanted.bbox[name]))

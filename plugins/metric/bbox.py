@@ -20,6 +20,8 @@ class BBox:
     there are any; ``touches_border``, whether the visible mask has a pixel on the border.
     """
 
+    from_labels = True
+
     def measure(self, shot: Shot) -> Columns:
         """See the class."""
         height, width = shot.labels.ids.shape

@@ -35,6 +35,8 @@ class Occlusion:
     min(1, a_d2_m2 / c_m2). Lower means more of it is hidden.
     """
 
+    from_labels = True
+
     quantile: float = param(
         0.5, min=0.0, max=1.0, doc="C is this quantile of a·d²/f² over the unoccluded instances of a shape"
     )

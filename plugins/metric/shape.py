@@ -15,6 +15,8 @@ class Shape:
     Column per instance: ``shape``.
     """
 
+    from_labels = True
+
     def measure(self, shot: Shot) -> Columns:
         """See the class."""
         counts, _ = extents(shot.labels.ids, [instance.id for instance in shot.instances])
