@@ -15,6 +15,7 @@ import numpy as np
 from ..engine.settings import Recipe
 from ..engine.stage import Amodal, Asset, CameraPose, Hits, Instance, Labels, Shot, Surface
 from . import lighting
+from .asset_file import write_asset
 from .assets import LoadedAsset, load_assets
 from .render import Region, Renderer
 from .scene import add_default_light, brings_light, open_scene, robust_bounds, static_meshes, surface
@@ -181,6 +182,10 @@ class BlenderStage:
             for id, box in boxes.items()
             if box is not None and _meets_image(box, self._camera)
         }
+
+    def export_asset(self, name: str, path: Path) -> str:
+        """Write an asset to a .blend file of its own, in the asset's frame; returns the name of its collection."""
+        return write_asset(self._loaded[name], path)
 
     def info(self) -> dict[str, Any]:
         device = self._renderer.device

@@ -75,7 +75,7 @@ class Job:
         asked = range(self.recipe.images) if frames is None else frames
         block = self.recipe.render.block
         wanted = range(asked.start - asked.start % block, asked.stop)
-        real = self._real_boxes()
+        real = real_boxes(self.recipe)
         is_new = not self.out.exists()
         self._store.prepare()
         self._claim_folder()
@@ -149,8 +149,8 @@ class Job:
             raise OutputError(f"Frame {frame} depends on frame {absent[0]} of its block, which has no record.")
         shown: dict[str, list[float]] = {}
         for earlier in range(start, frame):
-            _add_shown(shown, self._store.read(earlier))
-        sampler = self._sampler or Sampler(self.recipe, self._open_stage(self.recipe), self._real_boxes())
+            add_shown(shown, self._store.read(earlier))
+        sampler = self._sampler or Sampler(self.recipe, self._open_stage(self.recipe), real_boxes(self.recipe))
         attempt = record["attempts"] - 1
         result = sampler.frame(frame, shown, attempts=range(attempt, attempt + 1))
         if result.shot is None:
@@ -178,7 +178,7 @@ class Job:
                 result = self._sampler.frame(frame, shown)
                 image = self._write(self._store, result)
             record = self._store.read(frame)
-            _add_shown(shown, record)
+            add_shown(shown, record)
             accepted += record["verdict"] == ACCEPTED
             if frame not in missing and record["verdict"] == ACCEPTED:
                 image = self._store.out / record["files"]["image"]["path"]
@@ -208,24 +208,15 @@ class Job:
             "reach": sampler.reach,
             "target": reports[0] if reports else None,
             **({"targets": reports} if len(reports) > 1 else {}),
-            "categories": categories(self.recipe, self._real()),
+            "categories": categories(self.recipe, read_real(self.recipe)),
         }
 
     def _categories(self) -> list[dict[str, Any]]:
         try:
             known: list[dict[str, Any]] = json.loads((self.out / STAGE).read_bytes())["categories"]
         except (OSError, ValueError, KeyError, TypeError):
-            return categories(self.recipe, self._real())
+            return categories(self.recipe, read_real(self.recipe))
         return known
-
-    def _real(self) -> CocoFile | None:
-        real = self.recipe.real
-        return None if real is None else read_coco(self.recipe.path(real.annotations))
-
-    def _real_boxes(self) -> dict[str, Boxes]:
-        """Real boxes of the classes that the target is to match, or none without a target."""
-        coco = self._real()
-        return {} if coco is None else real_boxes(self.recipe, coco)
 
     def _claim_folder(self) -> None:
         """Write the resolved recipe, or make sure that the one there is the same but for the number of images."""
@@ -250,8 +241,16 @@ def open_job(out: Path, open_stage: OpenStage) -> Job:
     return Job(load_recipe(path, files_too=False), out, open_stage)
 
 
-def real_boxes(recipe: Recipe, coco: CocoFile) -> dict[str, Boxes]:
+def read_real(recipe: Recipe) -> CocoFile | None:
+    """The real annotations that a recipe names, or None."""
+    return None if recipe.real is None else read_coco(recipe.path(recipe.real.annotations))
+
+
+def real_boxes(recipe: Recipe) -> dict[str, Boxes]:
     """Real boxes of the classes that the recipe's target, or one of a variant, is to match; none without a target."""
+    coco = read_real(recipe)
+    if coco is None:
+        return {}
     names: dict[str, None] = {}
     for one in variants_of(recipe):
         for use in one.plugins.get("target", ()):
@@ -276,7 +275,8 @@ def funnel_of(store: FrameStore) -> Funnel:
     return Funnel(rejected.total() + accepted, dict(sorted(rejected.items())), accepted, given_up, late)
 
 
-def _add_shown(shown: dict[str, list[float]], record: Mapping[str, Any]) -> None:
+def add_shown(shown: dict[str, list[float]], record: Mapping[str, Any]) -> None:
+    """Add the relative areas of a record's annotated boxes to those that its block has shown."""
     if record["verdict"] != ACCEPTED:
         return
     pixels = record["image"]["width"] * record["image"]["height"]

@@ -53,6 +53,9 @@ class _Fit:
     reach: dict[str, tuple[float, float]]
 
 
+Survey = tuple[tuple[Any, ...], dict[str, tuple[float, float]]]
+"""What a survey was asked and what it found."""
+
 _Accepted = tuple[Shot, tuple[dict[str, Any], ...], dict[str, Any], tuple[Instance, ...], tuple[dict[str, Any], ...]]
 
 
@@ -67,10 +70,18 @@ class Sampler:
     stage : Stage
     real : mapping
         Class name to real boxes; empty without a target.
+    surveys : list, optional
+        What earlier samplers of this stage have found out about reach, which need not be surveyed again; grows.
     """
 
     def __init__(
-        self, recipe: Recipe, stage: Stage, real: Mapping[str, Boxes], *, fits: list[_Fit] | None = None
+        self,
+        recipe: Recipe,
+        stage: Stage,
+        real: Mapping[str, Boxes],
+        *,
+        fits: list[_Fit] | None = None,
+        surveys: list[Survey] | None = None,
     ) -> None:
         self.recipe = recipe
         self.stage = stage
@@ -82,10 +93,13 @@ class Sampler:
         self._metrics = _named(uses.get("metric", ()))
         self._filters = [u.plugin for u in uses.get("filter", ())]
         self._fits: list[_Fit] = [] if fits is None else fits
+        self._surveys: list[Survey] = [] if surveys is None else surveys
         self._fit = -1
         self.variants: tuple[Sampler, ...] = ()
         if recipe.variants:
-            self.variants = tuple(Sampler(one, stage, real, fits=self._fits) for one in variants_of(recipe))
+            self.variants = tuple(
+                Sampler(one, stage, real, fits=self._fits, surveys=self._surveys) for one in variants_of(recipe)
+            )
         elif uses.get("target"):
             self._fit = self._fitted(uses["target"][0].plugin, real)
         weights = [v.weight for v in recipe.variants] or [1.0]
@@ -285,7 +299,11 @@ class Sampler:
                     raise StageError(
                         unknown("[target] the recipe has no class", name, [n for n in self.stage.assets if n])
                     )
-            reach = survey(self.stage, self._placements, camera, wanted, self.recipe.seed)
+            asked = (self.recipe.seed, list(wanted), camera, *(p for _, p in self._placements))
+            known = next((found for key, found in self._surveys if key == asked), None)
+            reach = known or survey(self.stage, self._placements, camera, wanted, self.recipe.seed)
+            if known is None:
+                self._surveys.append((asked, reach))
         output = self.recipe.output
         with naming(target):
             fitted = target.fit(real, reach, self.recipe.seed, output.width / output.height)

@@ -15,6 +15,7 @@ from ..engine.stage import Stage
 from .interrupt import interruptible, until
 from .output import JsonOption, Output, output_of, reserve_stdout
 from .progress import Follower, as_json, show_finished
+from .tied import ended
 
 DEMO = Path(__file__).resolve().parents[1] / "examples" / "demo.toml"
 
@@ -50,12 +51,15 @@ def render(
         ),
     ] = "",
     samples: SamplesOption = None,
+    tied: Annotated[
+        bool, typer.Option("--tied", help="Stop when standard input ends, as with Ctrl-C: for programs that call this.")
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Render the dataset of a recipe. Frames that are there already are kept, so a stopped job goes on."""
     chosen = parse_frames(frames)
-    loaded = load_recipe(recipe, _overrides(images=images, seed=seed, samples=samples))
-    run_job(loaded, out, _within(chosen, loaded.images), output_of(context))
+    loaded = load_recipe(recipe, overrides(images=images, seed=seed, samples=samples))
+    run_job(loaded, out, _within(chosen, loaded.images), output_of(context), tied=tied)
 
 
 def demo(
@@ -67,7 +71,7 @@ def demo(
     json: JsonOption = False,
 ) -> None:
     """Render the embedded demo dataset; needs no file from anywhere."""
-    loaded = load_recipe(DEMO, _overrides(images=images, seed=seed, samples=samples))
+    loaded = load_recipe(DEMO, overrides(images=images, seed=seed, samples=samples))
     run_job(loaded, out, None, output_of(context))
 
 
@@ -101,13 +105,19 @@ def finish(
     show_finished(finished, output)
 
 
-def run_job(recipe: Recipe, out: Path, frames: range | None, output: Output) -> None:
-    """Run a job to its end and show it; Ctrl-C ends it with a sentence and exit code 130."""
+def run_job(recipe: Recipe, out: Path, frames: range | None, output: Output, *, tied: bool = False) -> None:
+    """Run a job to its end and show it; Ctrl-C, or if ``tied`` the end of standard input, ends it with a sentence and
+    exit code 130."""
     from ..dataset.job import Job
 
     follower = Follower(output)
     try:
-        with interruptible(output) as is_stopping:
+        with interruptible(output) as is_interrupted:
+            is_over = ended() if tied else is_interrupted
+
+            def is_stopping() -> bool:
+                return is_interrupted() or is_over()
+
             finished = follower.follow(until(is_stopping, Job(recipe, out, open_stage).run(frames)))
     except KeyboardInterrupt:
         text = f"Stopped with {follower.written} frames written to {out}. The same command goes on from there."
@@ -160,6 +170,7 @@ def _within(frames: range | None, images: int) -> range | None:
     return range(frames.start, min(frames.stop, images))
 
 
-def _overrides(*, images: int | None, seed: int | None, samples: int | None) -> dict[str, Any]:
+def overrides(*, images: int | None = None, seed: int | None = None, samples: int | None = None) -> dict[str, Any]:
+    """What the options of a command change in its recipe."""
     given = {"images": images, "seed": seed, "render.samples": samples}
     return {key: value for key, value in given.items() if value is not None}
