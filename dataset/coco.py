@@ -6,7 +6,7 @@ from __future__ import annotations
 import difflib
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +107,7 @@ def read_json(path: Path) -> Any:
 
 @attrs.frozen(eq=False)
 class Labelled:
-    """One image with its annotations, for :func:`write_coco`.
+    """One image with its annotations, for :func:`annotate`.
 
     Attributes
     ----------
@@ -121,68 +121,58 @@ class Labelled:
     annotations: Sequence[Mapping[str, Any]]
 
 
-def build_coco(
-    frames: Iterable[Labelled],
-    *,
+def annotate(
+    frame: Labelled,
+    image_id: int,
+    first_id: int,
     categories: Sequence[Mapping[str, Any]],
-    info: Mapping[str, Any],
+    *,
     polygons: bool = False,
     min_area: int = 1,
-) -> dict[str, Any]:
-    """A COCO dataset as one dict.
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """One image of a COCO file and its annotations.
 
-    Image and annotation ids are 1, 2, ...; ``area`` and ``bbox`` are worked out from the mask that is written, so they
-    equal its pixel count and its extent.
+    ``area`` and ``bbox`` are worked out from the mask that is written, so they equal its pixel count and its extent.
 
     Parameters
     ----------
-    frames : iterable of Labelled
-        In the order of their ids.
+    frame : Labelled
+    image_id, first_id : int
+        Ids of the image and of its first annotation.
     categories : sequence of mappings
-        With ``id`` and ``name``; kept as they are.
-    info : mapping
-        The info block; ``year``, ``version`` and ``description`` by custom.
+        With ``id`` and ``name``.
     polygons : bool
-        Write polygons where they say the mask exactly enough; RLE elsewhere (see :func:`masks.polygons`).
+        Polygons where they say the mask exactly enough; RLE elsewhere (see :func:`masks.polygons`).
     min_area : int
         Masks of fewer pixels are not written.
     """
     ids = {c["name"]: c["id"] for c in categories}
-    images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
-    for image_id, frame in enumerate(frames, start=1):
-        images.append({"id": image_id, **_kept(frame.image, ("file_name", "width", "height", "twinset"))})
-        width, height = int(frame.image["width"]), int(frame.image["height"])
-        rles = [masks.as_rle(a["segmentation"], height, width) for a in frame.annotations]
-        for annotation, rle, area, bbox in zip(frame.annotations, rles, *masks.measure(rles), strict=True):
-            if area < max(min_area, 1):
-                continue
-            if annotation["class"] not in ids:
-                known = ", ".join(ids) or "none"
-                raise DataError(
-                    f"Image '{frame.image['file_name']}' shows the class '{annotation['class']}', "
-                    f"which is not among the categories: {known}."
-                )
-            outline = masks.polygons(masks.decode(rle, height, width)) if polygons else None
-            annotations.append(
-                {
-                    "id": len(annotations) + 1,
-                    "image_id": image_id,
-                    "category_id": ids[annotation["class"]],
-                    "bbox": [int(v) for v in bbox],
-                    "area": int(area),
-                    "segmentation": rle if outline is None else outline,
-                    "iscrowd": 0,
-                    **_kept(annotation, ("twinset",)),
-                }
+    width, height = int(frame.image["width"]), int(frame.image["height"])
+    rles = [masks.as_rle(a["segmentation"], height, width) for a in frame.annotations]
+    for annotation, rle, area, bbox in zip(frame.annotations, rles, *masks.measure(rles), strict=True):
+        if area < max(min_area, 1):
+            continue
+        if annotation["class"] not in ids:
+            known = ", ".join(ids) or "none"
+            raise DataError(
+                f"Image '{frame.image['file_name']}' shows the class '{annotation['class']}', "
+                f"which is not among the categories: {known}."
             )
-    return {
-        "info": dict(info),
-        "licenses": [],
-        "images": images,
-        "annotations": annotations,
-        "categories": [dict(c) for c in categories],
-    }
+        outline = masks.polygons(masks.decode(rle, height, width)) if polygons else None
+        annotations.append(
+            {
+                "id": first_id + len(annotations),
+                "image_id": image_id,
+                "category_id": ids[annotation["class"]],
+                "bbox": [int(v) for v in bbox],
+                "area": int(area),
+                "segmentation": rle if outline is None else outline,
+                "iscrowd": 0,
+                **_kept(annotation, ("twinset",)),
+            }
+        )
+    return {"id": image_id, **_kept(frame.image, ("file_name", "width", "height", "twinset"))}, annotations
 
 
 def write_coco(path: str | Path, coco: Mapping[str, Any]) -> None:

@@ -144,7 +144,12 @@ def output_error(error: OSError, folder: Path) -> OutputError:
 
 def json_bytes(value: Any) -> bytes:
     """``value`` as UTF-8 JSON: sorted keys, floats of nine significant digits, so equal input gives equal bytes."""
-    text = json.dumps(plain(value), sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return dump(plain(value))
+
+
+def dump(value: Any) -> bytes:
+    """Like :func:`json_bytes`, of values that went through :func:`plain` before."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return text.encode() + b"\n"
 
 

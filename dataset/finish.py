@@ -15,16 +15,17 @@ import attrs
 from .. import __version__
 from ..engine.errors import DataError
 from ..engine.plugin import naming
-from .coco import Labelled, build_coco, write_coco
-from .files import make_folder, write_file
+from .annotations import Annotations
+from .coco import Labelled
+from .files import write_file
 from .frames import ACCEPTED, GIVEN_UP, FrameStore, encode_image
-from .report.contact_sheet import contact_sheet
+from .report.contact_sheet import contact_sheet, picks
+from .rows import Rows
 from .table import write_table
 from .yolo import write_yolo
 
 log = logging.getLogger(__name__)
 
-Rows = list[dict[str, Any]]
 Complete = Callable[[Rows], Mapping[str, Sequence[Any]]]
 Summarise = Callable[[Rows], Mapping[str, Any]]
 
@@ -77,9 +78,9 @@ def finish(
     polygons, yolo : bool
         As in the recipe's output section.
     complete : iterable of callables
-        The ``complete`` methods of metrics. Each takes the rows, one dict per annotation (frame, image_id, id, class,
-        shape, area, bbox, amodal_bbox, visible_share, truncated_share and all bbox columns), and gives columns of the
-        same length, which join the rows.
+        The ``complete`` methods of metrics. Each takes the rows, a sequence of one dict per annotation (frame,
+        image_id, id, class, shape, area, bbox, amodal_bbox, visible_share, truncated_share and all bbox columns), and
+        gives columns of the same length, which join the rows.
     summarise : iterable of callables
         The ``summarise`` methods of metrics. Each takes the completed rows and gives facts about the whole dataset as
         JSON values.
@@ -96,52 +97,61 @@ def finish(
         Where something cannot be written.
     """
     store = FrameStore(Path(out))
-    records, given_up, left_out = _load(store)
-    frames = [_labelled(store, record) for record in records]
-    coco = build_coco(
-        frames, categories=categories, info={**_info(), **(info or {})}, polygons=polygons, min_area=min_area
-    )
-    notes = []
-    if left_out:
-        shown = ", ".join(map(str, left_out[:10])) + (", ..." if len(left_out) > 10 else "")
-        notes.append(
-            f"{len(left_out)} frames are left out because their files are missing or changed: {shown}. "
-            "Render them again."
-        )
-    rows = _rows(coco)
-    _complete(coco, rows, complete)
+    frames = store.frames()
+    if not frames:
+        raise DataError(f"'{store.out}' holds no records of frames (frames/*.json). Render into that folder first.")
     path = store.out / "annotations" / "instances.json"
-    write_coco(path, coco)
-    names = {c["id"]: c["name"] for c in coco["categories"]}
-    classes = {name: 0 for name in names.values()}
-    for annotation in coco["annotations"]:
-        classes[names[annotation["category_id"]]] += 1
-    summary = Summary(
-        out=store.out,
-        images=len(coco["images"]),
-        annotations=len(coco["annotations"]),
-        classes=classes,
-        given_up=given_up,
-        left_out=tuple(left_out),
-        coco=path,
-        notes=tuple(notes),
-        metrics={key: value for function in summarise if rows for key, value in _asked(function, rows).items()},
-    )
-    if instances_only:
-        return summary
-    table, note = write_table(path.parent, _flat(coco, rows))
-    return attrs.evolve(
-        summary,
-        table=table,
-        labels=write_yolo(store.out, coco) if yolo else None,
-        contact_sheet=write_contact_sheet(store, coco, title="Twinset"),
-        notes=(*notes, note) if note else tuple(notes),
-    )
+    given_up, left_out = 0, []
+    with Annotations(
+        path, categories=categories, info={**_info(), **(info or {})}, polygons=polygons, min_area=min_area
+    ) as coco:
+        for frame in frames:
+            record = store.read(frame)
+            if record["verdict"] == GIVEN_UP:
+                given_up += 1
+            elif record["verdict"] != ACCEPTED or not store.intact(record):
+                left_out.append(frame)
+            else:
+                coco.add(_labelled(store, record))
+        _complete(coco, complete)
+        coco.write()
+        summary = Summary(
+            out=store.out,
+            images=len(coco.images),
+            annotations=len(coco.rows),
+            classes={c["name"]: coco.counts[c["id"]] for c in coco.categories},
+            given_up=given_up,
+            left_out=tuple(left_out),
+            coco=path,
+            notes=tuple(_notes(left_out)),
+            metrics=_summarise(coco.rows, summarise),
+        )
+        if instances_only:
+            return summary
+        table, note = write_table(path.parent, _flat(coco))
+        return attrs.evolve(
+            summary,
+            table=table,
+            labels=write_yolo(store.out, coco.images, coco.annotations(), coco.categories) if yolo else None,
+            contact_sheet=_write_contact_sheet(store, coco),
+            notes=(*summary.notes, note) if note else summary.notes,
+        )
 
 
-def write_contact_sheet(store: FrameStore, coco: Mapping[str, Any], *, title: str) -> Path | None:
+def _write_contact_sheet(store: FrameStore, coco: Annotations) -> Path | None:
     """Draw ``contact_sheet.jpg`` of a dataset in its output folder; None for a dataset without images."""
-    sheet = contact_sheet(coco, lambda image: store.read_image(store.read(image["twinset"]["frame"])), title=title)
+    chosen = {coco.images[i]["id"] for i in picks(len(coco.images))}
+    shown = {
+        "images": [image for image in coco.images if image["id"] in chosen],
+        "annotations": list(coco.annotations(chosen)),
+        "categories": coco.categories,
+    }
+    sheet = contact_sheet(
+        shown,
+        lambda image: store.read_image(store.read(image["twinset"]["frame"])),
+        images=len(coco.images),
+        counts=coco.counts,
+    )
     if sheet is None:
         return None
     path = store.out / "contact_sheet.jpg"
@@ -149,22 +159,13 @@ def write_contact_sheet(store: FrameStore, coco: Mapping[str, Any], *, title: st
     return path
 
 
-def _load(store: FrameStore) -> tuple[list[dict[str, Any]], int, list[int]]:
-    """The accepted records in order, how many frames were given up, and the frames whose files are not intact."""
-    numbers = store.frames()
-    if not numbers:
-        raise DataError(f"'{store.out}' holds no records of frames (frames/*.json). Render into that folder first.")
-    make_folder(store.out / "annotations")
-    records, left_out, given_up = [], [], 0
-    for frame in numbers:
-        record = store.read(frame)
-        if record["verdict"] == GIVEN_UP:
-            given_up += 1
-        elif record["verdict"] != ACCEPTED or not store.intact(record):
-            left_out.append(frame)
-        else:
-            records.append(record)
-    return records, given_up, left_out
+def _notes(left_out: Sequence[int]) -> list[str]:
+    if not left_out:
+        return []
+    shown = ", ".join(map(str, left_out[:10])) + (", ..." if len(left_out) > 10 else "")
+    return [
+        f"{len(left_out)} frames are left out because their files are missing or changed: {shown}. Render them again."
+    ]
 
 
 def _labelled(store: FrameStore, record: Mapping[str, Any]) -> Labelled:
@@ -194,35 +195,20 @@ def _labelled(store: FrameStore, record: Mapping[str, Any]) -> Labelled:
     return Labelled(image, annotations)
 
 
-def _rows(coco: Mapping[str, Any]) -> Rows:
-    names = {c["id"]: c["name"] for c in coco["categories"]}
-    frame = {i["id"]: i["twinset"]["frame"] for i in coco["images"]}
-    return [
-        {
-            **a["twinset"],
-            "frame": frame[a["image_id"]],
-            "image_id": a["image_id"],
-            "id": a["id"],
-            "class": names[a["category_id"]],
-            "area": a["area"],
-            "bbox": a["bbox"],
-        }
-        for a in coco["annotations"]
-    ]
-
-
-def _complete(coco: Mapping[str, Any], rows: Rows, complete: Iterable[Complete]) -> None:
+def _complete(coco: Annotations, complete: Iterable[Complete]) -> None:
     """Add the columns that need the whole dataset to rows and annotations."""
-    for function in complete if rows else ():
-        for name, values in _asked(function, rows).items():
-            if len(values) != len(rows):
+    for function in complete if coco.rows else ():
+        for name, values in _asked(function, coco.rows).items():
+            if len(values) != len(coco.rows):
                 raise DataError(
-                    f"The metric column '{name}' has {len(values)} values for {len(rows)} annotations. "
+                    f"The metric column '{name}' has {len(values)} values for {len(coco.rows)} annotations. "
                     "Its metric's 'complete' must give one per row."
                 )
-            for row, annotation, value in zip(rows, coco["annotations"], values, strict=True):
-                row[name] = value
-                annotation["twinset"][name] = value
+            coco.complete(name, values)
+
+
+def _summarise(rows: Rows, summarise: Iterable[Summarise]) -> dict[str, Any]:
+    return {key: value for function in summarise if rows for key, value in _asked(function, rows).items()}
 
 
 def _asked(function: Callable[[Rows], Mapping[str, Any]], rows: Rows) -> Mapping[str, Any]:
@@ -230,22 +216,24 @@ def _asked(function: Callable[[Rows], Mapping[str, Any]], rows: Rows) -> Mapping
         return function(rows)
 
 
-def _flat(coco: Mapping[str, Any], rows: Rows) -> Rows:
-    """Rows of the table: keys first, boxes in columns of their own, columns of the image under ``image_``."""
-    images = {i["id"]: i for i in coco["images"]}
-    out = []
-    for row in rows:
-        image = images[row["image_id"]]
-        flat: dict[str, Any] = {k: row[k] for k in ("frame", "image_id", "id", "class", "shape") if k in row}
-        flat["file_name"] = image["file_name"]
-        for key, value in sorted(row.items()):
-            if key in ("bbox", "amodal_bbox"):
-                flat.update({f"{key}_{axis}": v for axis, v in zip("xywh", value, strict=True)})
-            else:
-                flat.setdefault(key, value)
-        flat.update({f"image_{k}": v for k, v in sorted(image["twinset"].items()) if k != "frame"})
-        out.append(flat)
-    return out
+def _flat(coco: Annotations) -> dict[str, list[Any]]:
+    """Columns of the table: keys first, boxes in columns of their own, columns of the image under ``image_``."""
+    names = set(coco.rows.names())
+    image = [i - 1 for i in coco.rows.column("image_id")] if names else []
+    flat: dict[str, list[Any]] = {}
+    flat |= {name: coco.rows.column(name) for name in ("frame", "image_id", "id", "class", "shape") if name in names}
+    if names:
+        flat["file_name"] = [coco.images[i]["file_name"] for i in image]
+    for name in sorted(names - set(flat)):
+        values = coco.rows.column(name)
+        if name in ("bbox", "amodal_bbox"):
+            parts = zip(*(value or [None] * 4 for value in values), strict=True)
+            flat.update({f"{name}_{axis}": list(part) for axis, part in zip("xywh", parts, strict=True)})
+        else:
+            flat[name] = values
+    shown = {key for i in coco.images for key in i["twinset"]} - {"frame"} if names else set()
+    flat.update({f"image_{key}": [coco.images[i]["twinset"].get(key) for i in image] for key in sorted(shown)})
+    return flat
 
 
 def _info() -> dict[str, Any]:

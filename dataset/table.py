@@ -19,18 +19,16 @@ SUFFIXES = (".parquet", ".csv")
 """Endings of the names of tables that can be written."""
 
 
-def write_table(folder: Path, rows: Sequence[Mapping[str, Any]]) -> tuple[Path, str]:
+def write_table(folder: Path, columns: Mapping[str, Sequence[Any]]) -> tuple[Path, str]:
     """Write ``metadata.parquet`` into a folder, or ``metadata.csv`` where pyarrow is missing.
 
-    Equal rows give equal bytes. Lists and mappings become JSON text.
+    Equal columns give equal bytes. Lists and mappings become JSON text.
 
     Returns
     -------
     (Path, str)
         The file, and a note for the user, which is empty for Parquet.
     """
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    columns = {name: [row.get(name) for row in rows] for name in names}
     parquet, text = folder / "metadata.parquet", folder / "metadata.csv"
     if not has_parquet():
         write_columns(text, columns)
@@ -69,8 +67,8 @@ def write_columns(path: Path, columns: Mapping[str, Sequence[Any] | np.ndarray])
         Where the ending is another, pyarrow is missing, or the file cannot be written.
     """
     check_suffix(path)
-    cells = {name: [_cell(value) for value in plain(values)] for name, values in columns.items()}
     if path.suffix.lower() == ".csv":
+        cells = {name: _cells(values) for name, values in columns.items()}
         buffer = io.StringIO(newline="")
         writer = csv.writer(buffer, lineterminator="\n")
         writer.writerow(cells)
@@ -81,7 +79,7 @@ def write_columns(path: Path, columns: Mapping[str, Sequence[Any] | np.ndarray])
     import pyarrow.parquet
 
     sink = io.BytesIO()
-    table = pyarrow.table({name: _array(pyarrow, values) for name, values in cells.items()})
+    table = pyarrow.table({name: _array(pyarrow, _cells(values)) for name, values in columns.items()})
     pyarrow.parquet.write_table(table, sink, compression="snappy")
     write_file(path, sink.getvalue())
 
@@ -149,5 +147,5 @@ def _array(pyarrow: Any, cells: list[Any]) -> Any:
         return pyarrow.array([None if cell is None else str(cell) for cell in cells])
 
 
-def _cell(value: Any) -> Any:
-    return json.dumps(value, sort_keys=True) if isinstance(value, list | dict) else value
+def _cells(values: Sequence[Any] | np.ndarray) -> list[Any]:
+    return [json.dumps(v, sort_keys=True) if isinstance(v, list | dict) else v for v in plain(values)]

@@ -7,7 +7,7 @@ import contextlib
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -20,7 +20,12 @@ IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 _OWN_LABEL = re.compile(r"^\d{6,}\.txt$")
 
 
-def write_yolo(out: Path, coco: Mapping[str, Any], *, images: str = "images") -> Path:
+def write_yolo(
+    out: Path,
+    images: Sequence[Mapping[str, Any]],
+    annotations: Iterable[Mapping[str, Any]],
+    categories: Sequence[Mapping[str, Any]],
+) -> Path:
     """Write ``labels/*.txt`` and ``data.yaml`` of a COCO dataset beside its images.
 
     Class numbers are 0, 1, ... in the order of the categories. Images without boxes get an empty file, which trainers
@@ -33,17 +38,17 @@ def write_yolo(out: Path, coco: Mapping[str, Any], *, images: str = "images") ->
     """
     out = Path(out)
     labels = out / "labels"
-    number = {c["id"]: i for i, c in enumerate(coco["categories"])}
-    lines: dict[int, list[str]] = {i["id"]: [] for i in coco["images"]}
-    sizes = {i["id"]: (i["width"], i["height"]) for i in coco["images"]}
-    for annotation in coco["annotations"]:
+    number = {c["id"]: i for i, c in enumerate(categories)}
+    lines: dict[int, list[str]] = {i["id"]: [] for i in images}
+    sizes = {i["id"]: (i["width"], i["height"]) for i in images}
+    for annotation in annotations:
         width, height = sizes[annotation["image_id"]]
         x, y, w, h = annotation["bbox"]
         values = ((x + w / 2) / width, (y + h / 2) / height, w / width, h / height)
         text = " ".join(f"{v:.8f}" for v in values)
         lines[annotation["image_id"]].append(f"{number[annotation['category_id']]} {text}\n")
     written = set()
-    for image in coco["images"]:
+    for image in images:
         name = PurePosixPath(image["file_name"]).with_suffix(".txt")
         write_file(labels / name, "".join(lines[image["id"]]).encode())
         written.add(str(name))
@@ -52,8 +57,8 @@ def write_yolo(out: Path, coco: Mapping[str, Any], *, images: str = "images") ->
             with contextlib.suppress(OSError):
                 path.unlink()
     # JSON strings are YAML strings, whatever a class is called.
-    names = "".join(f"  {i}: {json.dumps(c['name'], ensure_ascii=False)}\n" for i, c in enumerate(coco["categories"]))
-    yaml = f"path: .\ntrain: {images}\nval: {images}\nnc: {len(number)}\nnames:\n{names}"
+    names = "".join(f"  {i}: {json.dumps(c['name'], ensure_ascii=False)}\n" for i, c in enumerate(categories))
+    yaml = f"path: .\ntrain: images\nval: images\nnc: {len(number)}\nnames:\n{names}"
     write_file(out / "data.yaml", yaml.encode())
     return out / "data.yaml"
 

@@ -15,7 +15,8 @@ from hypothesis.extra.numpy import arrays
 from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 from twinset.dataset import masks
-from twinset.dataset.coco import Labelled, build_coco, read_coco, write_coco
+from twinset.dataset.annotations import Annotations
+from twinset.dataset.coco import Labelled, read_coco, write_coco
 from twinset.engine.errors import DataError, OutputError
 
 GOOD = {
@@ -214,12 +215,21 @@ def labelled(ids, class_of, name="000000.jpg"):
 CATEGORIES = [{"id": 5, "name": "table", "supercategory": "furniture"}, {"id": 62, "name": "chair"}]
 
 
+def written(path, frames, info=None, **options):
+    """The COCO file of some frames, as a dict."""
+    with Annotations(path, categories=CATEGORIES, info=info or {}, **options) as annotations:
+        for frame in frames:
+            annotations.add(frame)
+        annotations.write()
+    return json.loads(path.read_text())
+
+
 @settings(max_examples=30, deadline=None)
 @given(st.lists(arrays(np.int32, (9, 11), elements=st.integers(0, 3)), min_size=1, max_size=3), st.booleans())
 def test_written_coco_loads_and_decodes_to_the_id_maps(tmp_path_factory, maps, polygons):
     path = tmp_path_factory.mktemp("coco") / "annotations" / "instances.json"
     frames = [labelled(m, lambda i: "chair" if i % 2 else "table", f"{n:06d}.jpg") for n, m in enumerate(maps)]
-    write_coco(path, build_coco(frames, categories=CATEGORIES, info={"year": 2000}, polygons=polygons))
+    written(path, frames, info={"year": 2000}, polygons=polygons)
     coco = COCO(str(path))
     assert sorted(coco.imgs) == list(range(1, len(maps) + 1))
     assert sorted(coco.anns) == list(range(1, len(coco.anns) + 1))
@@ -242,20 +252,23 @@ def test_written_coco_loads_and_decodes_to_the_id_maps(tmp_path_factory, maps, p
     assert len(read_coco(path).annotations) == seen  # and Twinset's own reader finds nothing to complain about
 
 
-def test_specks_empty_masks_and_unknown_classes():
+def test_specks_empty_masks_and_unknown_classes(tmp_path):
     ids = np.zeros((8, 8), int)
     ids[0, 0], ids[4:7, 4:7] = 1, 2
     frame = labelled(ids, lambda i: "chair")
-    coco = build_coco([frame], categories=CATEGORIES, info={}, min_area=5)
+    path = tmp_path / "instances.json"
+    coco = written(path, [frame], min_area=5)
     assert [(a["id"], a["area"]) for a in coco["annotations"]] == [(1, 9)]
     empty = Labelled(frame.image, [{"class": "chair", "segmentation": masks.encode(np.zeros((8, 8)))}])
-    assert build_coco([empty], categories=CATEGORIES, info={})["annotations"] == []
+    assert written(path, [empty])["annotations"] == []
     with pytest.raises(DataError, match=r"'000000.jpg' shows the class 'bag'.*table, chair"):
-        build_coco([labelled(ids, lambda i: "bag")], categories=CATEGORIES, info={})
+        written(path, [labelled(ids, lambda i: "bag")])
+    assert json.loads(path.read_text())["annotations"] == []  # what was there stays
 
 
-def test_extras_stay_under_one_key_and_licences_empty():
-    coco = build_coco([labelled(np.ones((3, 3), int), lambda i: "chair")], categories=CATEGORIES, info={"year": 1})
+def test_extras_stay_under_one_key_and_licences_empty(tmp_path):
+    frames = [labelled(np.ones((3, 3), int), lambda i: "chair")]
+    coco = written(tmp_path / "instances.json", frames, info={"year": 1})
     assert coco["licenses"] == [] and coco["info"] == {"year": 1}
     assert set(coco["annotations"][0]) == {
         *("id", "image_id", "category_id", "bbox", "area", "segmentation", "iscrowd", "twinset")

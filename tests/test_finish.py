@@ -15,7 +15,7 @@ from pycocotools.coco import COCO
 from twinset.dataset import masks
 from twinset.dataset.finish import finish
 from twinset.dataset.frames import FrameStore
-from twinset.dataset.report.contact_sheet import MAX_IMAGES, TILE_WIDTH, contact_sheet
+from twinset.dataset.report.contact_sheet import MAX_IMAGES, TILE_WIDTH, contact_sheet, picks
 from twinset.dataset.yolo import read_yolo
 from twinset.engine.errors import DataError, PluginError
 
@@ -242,7 +242,7 @@ def test_contact_sheet_draws_mask_and_box_where_they_are():
             }
         ],
     }
-    sheet = contact_sheet(coco, lambda entry: image.copy())
+    sheet = contact_sheet(coco, lambda entry: image.copy(), images=1, counts={62: 1})
     assert sheet.shape[1] >= TILE_WIDTH and sheet.dtype == np.uint8
     tile = sheet[-310:-10, 10:410].astype(int)  # 400 px wide tiles: the image at its own scale
     changed = np.abs(tile - 90).sum(-1) > 20
@@ -253,16 +253,11 @@ def test_contact_sheet_draws_mask_and_box_where_they_are():
 
 
 def test_contact_sheet_spreads_over_a_large_dataset():
-    seen = []
-
-    def read(entry):
-        seen.append(entry["id"])
-        return np.zeros((30, 40, 3), np.uint8)
-
-    images = [{"id": i, "width": 40, "height": 30} for i in range(1, 101)]
-    assert contact_sheet({"images": images, "annotations": [], "categories": []}, read) is not None
-    assert len(seen) == MAX_IMAGES and seen[0] == 1 and seen[-1] == 100
-    assert contact_sheet({"images": [], "annotations": [], "categories": []}, read) is None
+    chosen = picks(100)
+    assert len(set(chosen)) == MAX_IMAGES and (chosen[0], chosen[-1]) == (0, 99)
+    assert picks(3) == [0, 1, 2] and picks(0) == []
+    nothing = {"images": [], "annotations": [], "categories": []}
+    assert contact_sheet(nothing, lambda entry: None, images=0, counts={}) is None
 
 
 def test_contact_sheet_file_is_a_picture(store):

@@ -164,7 +164,7 @@ def test_broken_outlines_count_as_none(folder):
 def test_yolo_folder_gives_the_columns_of_the_same_coco_file(folder):
     coco = read_coco(folder / "ann/set.json")
     boxes = [a for a in coco.annotations if not a.get("iscrowd")]
-    write_yolo(folder, {"images": coco.images, "annotations": boxes, "categories": coco.categories})
+    write_yolo(folder, coco.images, boxes, coco.categories)
     yolo = read_dataset(folder)
     assert image_folder(yolo) == folder / "images" == image_folder(coco)
     a, b = (measure(c, folder / "images", workers=1).columns for c in (coco, yolo))

@@ -36,7 +36,7 @@ def picture(path, width, height):
 
 
 def test_round_trip(folder):
-    yaml = write_yolo(folder, COCO)
+    yaml = write_yolo(folder, COCO["images"], COCO["annotations"], COCO["categories"])
     assert yaml.name == "data.yaml"
     assert (folder / "labels/000003.txt").read_text() == ""  # background
     # By hand: (3 + 11/2)/64, (7 + 13/2)/48, 11/64, 13/48.
@@ -50,7 +50,7 @@ def test_round_trip(folder):
 
 def test_data_yaml_is_yaml(folder):
     yaml = pytest.importorskip("yaml")
-    data = yaml.safe_load(write_yolo(folder, COCO).read_text())
+    data = yaml.safe_load(write_yolo(folder, COCO["images"], COCO["annotations"], COCO["categories"]).read_text())
     assert data["names"] == {0: "dining: table", 1: 'chair "big"'} and data["nc"] == 2
 
 
@@ -58,7 +58,7 @@ def test_stale_labels_go_and_foreign_ones_stay(folder):
     (folder / "labels").mkdir()
     (folder / "labels/000009.txt").write_text("0 0.5 0.5 1 1")
     (folder / "labels/notes.txt").write_text("mine")
-    write_yolo(folder, COCO)
+    write_yolo(folder, COCO["images"], COCO["annotations"], COCO["categories"])
     assert sorted(p.name for p in (folder / "labels").iterdir()) == ["000000.txt", "000003.txt", "notes.txt"]
 
 
@@ -106,7 +106,7 @@ def test_splits_labels_beside_images_polygons_and_confidences(tmp_path):
     ],
 )
 def test_problems_have_a_place(folder, line, words):
-    write_yolo(folder, COCO)
+    write_yolo(folder, COCO["images"], COCO["annotations"], COCO["categories"])
     (folder / "labels/000000.txt").write_text(f"0 0.5 0.5 0.1 0.1\n{line}\n")
     with pytest.raises(DataError) as caught:
         read_yolo(folder)

@@ -34,36 +34,40 @@ COLORS = (
 
 
 def contact_sheet(
-    coco: Mapping[str, Any], read: Callable[[Mapping[str, Any]], np.ndarray], *, title: str = "Twinset"
+    coco: Mapping[str, Any],
+    read: Callable[[Mapping[str, Any]], np.ndarray],
+    *,
+    images: int,
+    counts: Mapping[int, int],
 ) -> np.ndarray | None:
-    """Draw up to 24 images of a dataset, evenly spread over it.
+    """Draw some images of a dataset; :func:`picks` says which.
 
     Parameters
     ----------
     coco : mapping
-        A COCO dataset with RLE or polygon segmentations.
+        The images to draw and their annotations, with RLE or polygon segmentations.
     read : callable
         Gives the image (H, W, 3) uint8 RGB of an entry of ``images``.
-    title : str
-        First words of the header.
+    images : int
+        How many images the dataset has.
+    counts : dict of int to int
+        How many annotations it has by category id.
 
     Returns
     -------
     (H, W, 3) uint8 RGB or None
         None for a dataset without images.
     """
-    images = coco["images"]
-    if not images:
+    chosen = coco["images"]
+    if not chosen:
         return None
-    picks = np.unique(np.linspace(0, len(images) - 1, min(len(images), MAX_IMAGES)).round().astype(int))
-    columns = _columns(len(picks))
-    chosen = [images[i] for i in picks]
+    columns = _columns(len(chosen))
     # All tiles have the shape of the first image; others are fitted into it.
     tile_height = max(1, round(TILE_WIDTH * chosen[0]["height"] / chosen[0]["width"]))
     rows = math.ceil(len(chosen) / columns)
     sheet = np.empty((HEADER + rows * (tile_height + GAP), GAP + columns * (TILE_WIDTH + GAP), 3), np.uint8)
     sheet[:] = PAPER
-    color_of = {c["id"]: COLORS[i % len(COLORS)] for i, c in enumerate(coco["categories"])}
+    color_of = {c["id"]: _color(i) for i, c in enumerate(coco["categories"])}
     name_of = {c["id"]: c["name"] for c in coco["categories"]}
     by_image: dict[int, list[Mapping[str, Any]]] = {}
     for annotation in coco["annotations"]:
@@ -73,8 +77,17 @@ def contact_sheet(
         top = HEADER + (index // columns) * (tile_height + GAP)
         left = GAP + (index % columns) * (TILE_WIDTH + GAP)
         sheet[top : top + tile_height, left : left + TILE_WIDTH] = tile
-    _header(sheet, coco, color_of, title)
+    _header(sheet, coco["categories"], images, counts)
     return sheet
+
+
+def picks(images: int) -> list[int]:
+    """Indices of up to 24 of so many images, evenly spread."""
+    return np.unique(np.linspace(0, images - 1, min(images, MAX_IMAGES)).round().astype(int)).tolist()
+
+
+def _color(number: int) -> tuple[int, int, int]:
+    return COLORS[number % len(COLORS)]
 
 
 def _columns(count: int) -> int:
@@ -154,15 +167,9 @@ def _label(
         return
 
 
-def _header(
-    sheet: np.ndarray, coco: Mapping[str, Any], color_of: Mapping[int, tuple[int, int, int]], title: str
-) -> None:
-    counts: dict[int, int] = {}
-    for annotation in coco["annotations"]:
-        counts[annotation["category_id"]] = counts.get(annotation["category_id"], 0) + 1
-    words = f"{title}   {len(coco['images'])} images   {len(coco['annotations'])} boxes"
-    parts = [(words, INK)]
-    parts += [(f"{c['name']} {counts.get(c['id'], 0)}", color_of[c["id"]]) for c in coco["categories"]]
+def _header(sheet: np.ndarray, categories: Sequence[Mapping[str, Any]], images: int, counts: Mapping[int, int]) -> None:
+    parts = [(f"Twinset   {images} images   {sum(counts.values())} boxes", INK)]
+    parts += [(f"{c['name']} {counts.get(c['id'], 0)}", _color(i)) for i, c in enumerate(categories)]
     x = GAP
     for text, color in parts:
         stamp = _text(text, 20)
