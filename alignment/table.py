@@ -151,7 +151,8 @@ def measured_table(
     if not len(chosen):
         known = ", ".join(measured_classes(columns)) or "none"
         raise DataError(f"{what} has no box of class '{class_name}'. Classes with boxes: {known}.")
-    image = np.unique([str(v) for v in _taken(columns["image_id"], chosen)], return_inverse=True)[1].ravel()
+    numbered: dict[Any, int] = {}
+    image = np.array([numbered.setdefault(v, len(numbered)) for v in _taken(columns["image_id"], chosen).tolist()])
     _, first, counts = np.unique(image, return_index=True, return_counts=True)
     numbers = {name: _numbers(_taken(values, chosen)) for name, values in columns.items()}
     pixels = [numbers.get(f"image_{side}") for side in ("width", "height")]

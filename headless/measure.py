@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,6 +15,7 @@ from .output import JsonOption, Output, output_of
 from .progress import progress_bar
 
 if TYPE_CHECKING:
+    from ..dataset.measure import Measurement
     from ..dataset.measure import Progress as Told
 
 _NAMED = 10
@@ -46,34 +47,15 @@ def measure(
     json: JsonOption = False,
 ) -> None:
     """Measure every box of a dataset into a table: area, place, image quality, background similarity, depth."""
-    from ..dataset.folders import image_folder, read_dataset
-    from ..dataset.measure import measure as measure_dataset
     from ..dataset.table import check_suffix, write_columns
 
     output = output_of(context)
     check_suffix(out)
-    for folder in (images, depth):
-        if folder is not None and not folder.is_dir():
-            raise DataError(f"The folder '{folder}' does not exist. Check the path.")
-    with _bar(output) as told:
-        coco = read_dataset(dataset)
-        if pixels:
-            images = images or image_folder(coco)
-            if images is None:
-                raise DataError(
-                    f"The images of '{dataset}' are not found near it. Name their folder with --images, "
-                    "or measure without them by --no-pixels."
-                )
-            beside = images.parent / "depth"
-            depth = depth or (beside if beside.is_dir() else None)
-        found = measure_dataset(coco, images if pixels else None, depth=depth, workers=workers, progress=told)
+    with measuring_bar(output) as told:
+        found = measured(dataset, images, depth=depth, pixels=pixels, workers=workers, told=told)
         write_columns(out, found.columns)
     shown = [f"{found.boxes} boxes of {found.images} images, {len(found.columns)} columns: {out}"]
-    if found.problems:
-        shown.append(f"{len(found.problems)} files could not be measured; their columns are empty:")
-        shown += [f"  {problem}" for problem in found.problems[:_NAMED]]
-        if len(found.problems) > _NAMED:
-            shown.append(f"  and {len(found.problems) - _NAMED} more (all with --json)")
+    shown += problems_shown(found.problems)
     values = {
         "table": out,
         "boxes": found.boxes,
@@ -84,9 +66,56 @@ def measure(
     output.result(values, *shown)
 
 
+def measured(
+    dataset: Path,
+    images: Path | None,
+    *,
+    depth: Path | None = None,
+    pixels: bool,
+    workers: int,
+    told: Told,
+    option: str = "--images",
+) -> Measurement:
+    """Measure a dataset; its images, and depth maps beside them, are looked for near the annotations.
+
+    ``option`` is what names the folder of images on the command line.
+
+    Raises
+    ------
+    DataError
+        Where the dataset, or a folder that is named, is missing, or no images are found that are to be opened.
+    """
+    from ..dataset.folders import image_folder, read_dataset
+    from ..dataset.measure import measure as measure_dataset
+
+    for folder in (images, depth):
+        if folder is not None and not folder.is_dir():
+            raise DataError(f"The folder '{folder}' does not exist. Check the path.")
+    coco = read_dataset(dataset)
+    if pixels:
+        images = images or image_folder(coco)
+        if images is None:
+            raise DataError(
+                f"The images of '{dataset}' are not found near it. Name their folder with {option}, "
+                "or measure without pixels."
+            )
+        beside = images.parent / "depth"
+        depth = depth or (beside if beside.is_dir() else None)
+    return measure_dataset(coco, images if pixels else None, depth=depth, workers=workers, progress=told)
+
+
+def problems_shown(problems: Sequence[str]) -> list[str]:
+    """Lines that name files that could not be measured, the first of them."""
+    if not problems:
+        return []
+    shown = [f"{len(problems)} files could not be measured; their columns are empty:"]
+    shown += [f"  {problem}" for problem in problems[:_NAMED]]
+    return shown + ([f"  and {len(problems) - _NAMED} more (all with --json)"] if len(problems) > _NAMED else [])
+
+
 @contextmanager
-def _bar(output: Output) -> Iterator[Told]:
-    """A progress bar with time left; gives what is to be told how many images are done of how many."""
+def measuring_bar(output: Output, what: str = "Measuring") -> Iterator[Told]:
+    """A progress bar with time left; gives what is to be told how much is done of how much."""
     with progress_bar(output, hidden=output.json) as bar:
         task = bar.add_task("Reading annotations", total=None)
-        yield lambda done, total: bar.update(task, description="Measuring", completed=done, total=total)
+        yield lambda done, total: bar.update(task, description=what, completed=done, total=total)

@@ -194,7 +194,7 @@ def test_command_shows_no_distance_without_its_floor(tmp_path):
         return done.stdout
 
     shown = run(many, many)
-    assert shown.count("KS") == 6 and "0.000 to 0." in shown and "Floor: how far" in shown
+    assert shown.count("KS") == 7 and "0.000 to 0." in shown and "Floor: how far" in shown
     shown = run(one, many)
     assert "One real value" in shown and " to 0." not in shown
     columns = json.loads(run(one, many, "--json"))["classes"]["chair"]["columns"]

@@ -26,6 +26,8 @@ _LABELS = {
     "background_similarity": ("Background similarity", "cosine"),
 }
 
+_MOST_NAMES = 12
+"""So many names fit under a histogram."""
 
 _DISTANCES = (
     ("bhattacharyya", "floor", "Bhattacharyya"),
@@ -126,23 +128,41 @@ def _draw_column(axis: Any, name: str, column: Mapping[str, Any], baseline: Mapp
     heading, unit = _LABELS.get(name, (name.replace("_", " ").capitalize(), ""))
     axis.set_title(heading, loc="left", fontsize=11, color=INK, pad=36)
     axis.set(xlabel=unit, xlim=_shown(edges, [column["real"], column["synth"]]))
+    if "categories" in column:
+        _name_bins(axis, column["categories"], column)
     axis.yaxis.set_major_formatter(lambda v, _: f"{100 * v:g} %")
     axis.set_ylim(bottom=0)
-    axis.text(0.0, 1.02, _facts(column), transform=axis.transAxes, fontsize=7.5, color=INK, va="bottom")
+    text = axis.text(0.0, 1.02, _facts(column), transform=axis.transAxes, fontsize=7.5, color=INK, va="bottom")
+    text.set_in_layout(False)  # a long line must not squeeze the axes
+
+
+def _name_bins(axis: Any, names: Sequence[str], column: Mapping[str, Any]) -> None:
+    """Names under their bins; of more than fit, those of the largest shares."""
+    weight = np.maximum(column["real"], column["synth"])
+    chosen = np.sort(np.argsort(-weight, kind="stable")[:_MOST_NAMES])
+    axis.set_xlim(-0.5, len(names) - 0.5)
+    axis.set_xticks(chosen, [names[k] for k in chosen], rotation=40, ha="right", fontsize=7)
 
 
 def _facts(column: Mapping[str, Any]) -> str:
-    """A line for each distance, with interval and floors; no distance where there is no floor."""
+    """A line for each distance, with interval, floor and where chance ends; no distance where there is no floor."""
     lines = []
-    for key, floor, name in _DISTANCES:
+    for key, floor, name in _DISTANCES[:1] if "categories" in column else _DISTANCES:
         if math.isnan(column[floor]):
             return "one real value: no floor, no distance"
         low, high = column[f"{key}_interval"]
-        spread = f"{column[key]:.3g} [{low:.3g}, {high:.3g}]" if math.isfinite(column[key]) else "no common bin"
-        by_image = column[f"{key}_image_floor"]
-        floors = f"{column[floor]:.2g}" + ("" if math.isnan(by_image) else f", by image {by_image:.2g}")
-        lines.append(f"{name} {spread} · floor {floors}")
+        spread = (
+            f"{_short(column[key])} [{_short(low)}, {_short(high)}]" if math.isfinite(column[key]) else "no common bin"
+        )
+        upper = column.get(f"{key}_upper_floor", math.nan)
+        chance = "" if math.isnan(upper) else f", chance to {_short(upper)}"
+        lines.append(f"{name} {spread} · floor {_short(column[floor])}{chance}")
     return "\n".join(lines)
+
+
+def _short(value: float) -> str:
+    """Two or three digits, without powers of ten for large values."""
+    return f"{value:.0f}" if math.isfinite(value) and abs(value) >= 100 else f"{value:.2g}"
 
 
 def _shown(edges: np.ndarray, histograms: Sequence[Sequence[float]]) -> tuple[float, float]:
