@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
 import re
 import shutil
 from collections.abc import Iterable, Mapping
@@ -22,9 +23,19 @@ ACCEPTED = "accepted"
 
 MIN_FREE_BYTES = 64 * 2**20
 MAX_MILLIMETRES = 65535
+_PART = re.compile(r"^\d{6,}$")
 _RECORD = re.compile(r"^(\d{6,})\.json$")
+FOLDER_SIZE = 10_000
+"""Frames per folder: file systems and file browsers are slow with more, and the first folder is enough for most."""
+
 _FOLDERS = {"image": "images", "ids": "masks", "depth": "depth"}
 _EXTENSIONS = {"image": ("jpg", "png"), "ids": ("png",), "depth": ("png", "exr")}
+
+
+def frame_name(frame: int) -> str:
+    """The name of a frame's files without their ending: ``000123``, and ``020000/020123`` from 10,000 frames on."""
+    start = frame - frame % FOLDER_SIZE
+    return f"{start:06d}/{frame:06d}" if start else f"{frame:06d}"
 
 
 class FrameStore:
@@ -49,7 +60,7 @@ class FrameStore:
 
     def record_path(self, frame: int) -> Path:
         """Where the record of a frame is or will be."""
-        return self.records / f"{frame:06d}.json"
+        return self.records / f"{frame_name(frame)}.json"
 
     def prepare(self, *, min_free: int = MIN_FREE_BYTES) -> None:
         """Make the folders, try them, and remove what an interrupted run left unfinished.
@@ -62,8 +73,8 @@ class FrameStore:
         for folder in (self.out, self.records, self.out / _FOLDERS["image"]):
             make_folder(folder)
         for folder in (self.out, self.records, self.out / "annotations", *map(self.out.joinpath, _FOLDERS.values())):
-            if folder.is_dir():
-                remove_stale(folder)
+            for each in (folder, *_parts(folder)):
+                remove_stale(each)
         with Pending() as pending:  # never committed: only shows that files can be written
             pending.add(self.records / "probe", b"\0" * 4096)
         free = shutil.disk_usage(self.out).free
@@ -129,8 +140,9 @@ class FrameStore:
                 _write_exr(temp, depth)
                 pending.flush(temp)
                 files["depth"] = self._entry(path, temp.read_bytes())
-            make_folder(self.records)
-            pending.add(self.record_path(frame), json_bytes({**record, "frame": frame, "files": files}))
+            path = self.record_path(frame)
+            make_folder(path.parent)
+            pending.add(path, json_bytes({**record, "frame": frame, "files": files}))
             pending.commit()
         self._remove_leftovers(frame, files)
         return self.out / files["image"]["path"] if "image" in files else None
@@ -188,10 +200,8 @@ class FrameStore:
 
     def frames(self) -> list[int]:
         """The frames that have a record, in order, whether or not their files are intact."""
-        if not self.records.is_dir():
-            return []
-        matches = (_RECORD.match(p.name) for p in self.records.iterdir())
-        return sorted(int(m[1]) for m in matches if m)
+        names = (name for folder in (self.records, *_parts(self.records)) for name in _names(folder))
+        return sorted(int(match[1]) for match in map(_RECORD.match, names) if match)
 
     def missing(self, frames: Iterable[int], *, verify: bool = True) -> list[int]:
         """Those of ``frames`` that are not present, in order."""
@@ -217,7 +227,7 @@ class FrameStore:
         return path
 
     def _path(self, frame: int, kind: str, extension: str) -> Path:
-        return self.out / _FOLDERS[kind] / f"{frame:06d}.{extension}"
+        return self.out / _FOLDERS[kind] / f"{frame_name(frame)}.{extension}"
 
     def _entry(self, path: Path, data: bytes) -> dict[str, str]:
         return {"path": path.relative_to(self.out).as_posix(), "sha256": hashlib.sha256(data).hexdigest()}
@@ -242,6 +252,19 @@ class FrameStore:
     @staticmethod
     def _damaged(path: Path, why: str) -> DataError:
         return DataError(f"The record '{path}' is damaged: {why}. Delete the file and render that frame again.")
+
+
+def _names(folder: Path) -> list[str]:
+    """Names of what lies in a folder; none where it is missing."""
+    try:
+        return os.listdir(folder)
+    except FileNotFoundError:
+        return []
+
+
+def _parts(folder: Path) -> list[Path]:
+    """The folders that hold the later frames of a large dataset, in order."""
+    return [folder / name for name in sorted(_names(folder)) if _PART.match(name)]
 
 
 def encode_image(image: np.ndarray, format: str, quality: int) -> bytes:

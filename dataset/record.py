@@ -13,7 +13,7 @@ from ..engine.sampler import Frame
 from ..engine.settings import Recipe
 from ..engine.stage import CameraPose, Instance, Shot
 from .coco import CocoFile
-from .frames import ACCEPTED, GIVEN_UP
+from .frames import ACCEPTED, GIVEN_UP, frame_name
 from .masks import encode
 
 
@@ -38,7 +38,7 @@ def make_record(frame: Frame, recipe: Recipe) -> dict[str, Any]:
         return record
     height, width = shot.labels.ids.shape
     record["image"] = {
-        "file_name": f"{frame.index:06d}.{recipe.output.format}",
+        "file_name": f"{frame_name(frame.index)}.{recipe.output.format}",
         "width": width,
         "height": height,
     }

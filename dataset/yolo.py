@@ -52,8 +52,8 @@ def write_yolo(
         name = PurePosixPath(image["file_name"]).with_suffix(".txt")
         write_file(labels / name, "".join(lines[image["id"]]).encode())
         written.add(str(name))
-    for path in labels.glob("*.txt"):
-        if _OWN_LABEL.match(path.name) and path.name not in written:
+    for path in labels.rglob("*.txt"):
+        if _OWN_LABEL.match(path.name) and path.relative_to(labels).as_posix() not in written:
             with contextlib.suppress(OSError):
                 path.unlink()
     # JSON strings are YAML strings, whatever a class is called.

@@ -6,6 +6,7 @@ from __future__ import annotations
 import builtins
 import csv
 import json
+import os
 import shutil
 
 import cv2
@@ -14,7 +15,8 @@ import pytest
 from pycocotools.coco import COCO
 from twinset.dataset import masks
 from twinset.dataset.finish import finish
-from twinset.dataset.frames import FrameStore
+from twinset.dataset.folders import image_folder, read_dataset
+from twinset.dataset.frames import FrameStore, frame_name
 from twinset.dataset.report.contact_sheet import MAX_IMAGES, TILE_WIDTH, contact_sheet, picks
 from twinset.dataset.yolo import read_yolo
 from twinset.engine.errors import DataError, PluginError
@@ -58,7 +60,7 @@ def write_frame(store, frame):
     hidden = {"id": 9, "class": "chair", "shape": "s", "annotated": False, "reason": "hidden", "bbox": [], "area": 0}
     record = {
         "verdict": "accepted",
-        "image": {"file_name": f"{frame:06d}.jpg", "width": WIDTH, "height": HEIGHT},
+        "image": {"file_name": f"{frame_name(frame)}.jpg", "width": WIDTH, "height": HEIGHT},
         "columns": {"sharpness": 1.5 + frame},
         "instances": [*instances, hidden],
     }
@@ -104,6 +106,27 @@ def test_coco_agrees_with_the_id_maps(store):
     assert summary.annotations == len(coco.anns) == sum(summary.classes.values())
     assert coco.dataset["licenses"] == []
     assert {"year", "version", "description"} <= set(coco.dataset["info"])
+
+
+def test_ten_thousand_frames_to_a_folder(store):
+    for frame in (9_999, 10_000, 123_456):
+        write_frame(store, frame)
+    assert store.frames() == [2, 4, 7, 11, 9_999, 10_000, 123_456]
+    assert (store.out / "frames/120000/123456.json").is_file() and (store.out / "images/009999.jpg").is_file()
+    write_frame(store, 20_000)
+    (store.out / "frames/020000/020000.json").unlink()
+    abandoned = store.out / "images/020000/.twinset-elsewhere-1-020001.jpg.tmp"
+    abandoned.write_bytes(b"half")
+    os.utime(abandoned, (0, 0))
+    store.prepare()
+    assert not abandoned.exists()
+    summary = finish(store.out, categories=CATEGORIES, yolo=True)
+    coco = read_dataset(store.out)
+    assert coco.images[-1]["file_name"] == "120000/123456.jpg" and image_folder(coco) == store.out / "images"
+    assert len(read_yolo(store.out).annotations) == summary.annotations
+    (store.out / "frames/120000/123456.json").unlink()
+    finish(store.out, categories=CATEGORIES, yolo=True)
+    assert not (store.out / "labels/120000/123456.txt").exists()
 
 
 def test_twice_and_from_copied_shards_the_same_bytes(store, tmp_path):
