@@ -9,7 +9,17 @@ from types import ModuleType
 
 log = logging.getLogger(__name__)
 
-MODULES: tuple[str, ...] = ("preferences", "properties", "chart")
+MODULES: tuple[str, ...] = (
+    "preferences",
+    "properties",
+    "chart",
+    "lists",
+    "exchange",
+    "presets",
+    "panels",
+    "mark",
+    "migration",
+)
 """Modules of this folder with register() and unregister(), in the order in which they are registered."""
 
 _registered: list[ModuleType] = []
