@@ -68,7 +68,8 @@ def test_wheel_from_the_source_distribution_is_complete(parcels: Path, packages:
     (wheel,) = parcels.glob("*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
     files = {n for n in names if ".dist-info/" not in n}
-    folders = {p.removeprefix("twinset").replace(".", "/").lstrip("/") for p in packages} | {"examples"}
+    folders = {p.removeprefix("twinset").replace(".", "/").lstrip("/") for p in packages}
+    folders |= {"examples", "addon/presets/twinset"}
     expected = {
         f"twinset/{path}"
         for path in tracked
