@@ -22,12 +22,16 @@ from .files import json_bytes, write_file
 
 @attrs.frozen(eq=False)
 class CocoFile:
-    """A checked COCO file. ``images``, ``annotations`` and ``categories`` are its lists of dicts, boxes clipped."""
+    """A checked COCO file. ``images``, ``annotations`` and ``categories`` are its lists of dicts, boxes clipped.
+
+    ``about`` holds what else it says of itself: ``info`` and ``licenses``, unchecked.
+    """
 
     path: Path
     images: list[dict[str, Any]]
     annotations: list[dict[str, Any]]
     categories: list[dict[str, Any]]
+    about: Mapping[str, Any] = attrs.field(factory=dict)
 
     def classes(self) -> dict[str, int]:
         """How many annotations each class has, crowds left out, in the order of the categories."""
@@ -79,7 +83,8 @@ def read_coco(path: str | Path) -> CocoFile:
         broken entries (the first ten, with their ids). Boxes that stick out by at most 2 px are clipped instead.
     """
     path = Path(path)
-    return CocoFile(path, *check(path, read_json(path)))
+    data = read_json(path)
+    return CocoFile(path, *check(path, data), {key: data[key] for key in ("info", "licenses") if data.get(key)})
 
 
 def read_json(path: Path) -> Any:

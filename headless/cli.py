@@ -75,9 +75,9 @@ def options(
 
 def _add_commands() -> None:
     # Their order here is their order in the help.
-    from . import compare, doctor, evaluate, features, measure, plugins, preview, render, start, statistics
+    from . import compare, doctor, evaluate, features, measure, plugins, preview, render, report, start, statistics
 
-    for module in (render, preview, start, statistics, compare, measure, evaluate, features, plugins, doctor):
+    for module in (render, preview, start, statistics, compare, report, measure, evaluate, features, plugins, doctor):
         module.add_to(app)
 
 

@@ -15,6 +15,7 @@ import typer
 from rich.table import Table
 
 from ..alignment.bootstrap import DISTANCES
+from ..dataset.report.labels import number
 from ..engine.errors import DataError
 from .measure import measured, measuring_bar, problems_shown
 from .output import JsonOption, Output, output_of
@@ -144,15 +145,8 @@ def _distance(column: Mapping[str, Any], key: str) -> list[str]:
     floor, by_image = column["floor" if key == "bhattacharyya" else f"{key}_floor"], column[f"{key}_image_floor"]
     if math.isnan(floor):
         return ["-"] * 5
-    floors = ["-" if math.isnan(value) else _number(value) for value in (floor, by_image, column[f"{key}_upper_floor"])]
+    floors = ["-" if math.isnan(value) else number(value) for value in (floor, by_image, column[f"{key}_upper_floor"])]
     if not math.isfinite(column[key]):
         return ["no common bin", "", *floors]
     low, high = column[f"{key}_interval"]
-    return [_number(column[key]), f"{_number(low)} to {_number(high)}", *floors]
-
-
-def _number(value: float) -> str:
-    """Three decimals, or as many digits as tell more; two histograms without a common bin are infinitely far apart."""
-    if not math.isfinite(value):
-        return "inf"
-    return f"{value:.3f}" if value == 0 or 0.01 <= value < 10 else f"{value:.2g}" if value < 0.01 else f"{value:.4g}"
+    return [number(column[key]), f"{number(low)} to {number(high)}", *floors]

@@ -10,21 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from .labels import label
+
 REAL, SYNTH, BASELINE, INK = "#b8bfc9", "#d1495b", "#5b7db1", "#2b2f36"
 PARTS = ("#2e7d9a", "#e08e45", "#6a994e", "#8e6bbf", "#c05780", "#7f7f4c", "#4f6d7a", "#a65628")
-
-_LABELS = {
-    "sqrt_area": ("Box size", "√(box area / image area)"),
-    "area": ("Box area", "box area / image area"),
-    "center_x": ("Horizontal position", "box centre / image width"),
-    "center_y": ("Vertical position", "box centre / image height, down"),
-    "log_aspect": ("Aspect", "ln(width / height)"),
-    "boxes_per_image": ("Boxes per image", "count"),
-    "depth": ("Depth", "m"),
-    "visible_share": ("Visible share", "visible / whole pixels"),
-    "truncated_share": ("Truncated share", "pixels outside / whole pixels"),
-    "background_similarity": ("Background similarity", "cosine"),
-}
 
 _MOST_NAMES = 12
 """So many names fit under a histogram."""
@@ -125,9 +114,9 @@ def _draw_column(axis: Any, name: str, column: Mapping[str, Any], baseline: Mapp
     axis.stairs(column["synth"], edges, color=SYNTH, lw=2, label=f"synthetic, n = {column['n_synth']}")
     if baseline is not None and np.allclose(baseline["edges"], edges):
         axis.stairs(baseline["synth"], edges, color=BASELINE, lw=1.4, ls="--", label="baseline")
-    heading, unit = _LABELS.get(name, (name.replace("_", " ").capitalize(), ""))
-    axis.set_title(heading, loc="left", fontsize=11, color=INK, pad=36)
-    axis.set(xlabel=unit, xlim=_shown(edges, [column["real"], column["synth"]]))
+    known_as = label(name)
+    axis.set_title(known_as.heading, loc="left", fontsize=11, color=INK, pad=36)
+    axis.set(xlabel=known_as.unit, xlim=_shown(edges, [column["real"], column["synth"]]))
     if "categories" in column:
         _name_bins(axis, column["categories"], column)
     axis.yaxis.set_major_formatter(lambda v, _: f"{100 * v:g} %")

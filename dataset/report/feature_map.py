@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Real and synthetic boxes as a vision model sees them: a map in two dimensions, and the boxes that stand out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import attrs
+import numpy as np
+
+from ...alignment.crops import crop_boxes
+from ...alignment.density import Density, fit_density
+from ...alignment.features import Extractor
+from ...engine.errors import DataError
+from ..features import SMALLEST
+from .material import Material, spread
+
+SHOWN = 6
+"""Examples of each kind."""
+THUMBNAIL = (104, 104)
+RARE = 0.05
+"""Boxes with a lower score look stranger than all but so many real ones."""
+
+
+@attrs.frozen(eq=False)
+class Boxes:
+    """Boxes of one dataset: ids, image ids, features (n, d), and small pictures (n, h, w, 3) uint8."""
+
+    ids: np.ndarray
+    image: np.ndarray
+    features: np.ndarray
+    pictures: np.ndarray
+
+
+@attrs.frozen(eq=False)
+class Example:
+    """A box to look at: its picture, its place on the map, and the picture of the other side's box nearest to it."""
+
+    picture: np.ndarray
+    at: tuple[float, float]
+    nearest: np.ndarray
+
+
+@attrs.frozen(eq=False)
+class FeatureMap:
+    """The map.
+
+    Attributes
+    ----------
+    real, synth : (n, 2), (m, 2) float
+        Principal components of both sides together, in standard deviations of the real features.
+    explained : float
+        Share of the variance that the two dimensions show.
+    strange : float
+        Share of synthetic boxes that look stranger than 95 % of the real ones.
+    odd, typical, uncovered : tuple of Example
+        Synthetic boxes least and most like real ones; real boxes that no synthetic one is near.
+    scores : dict of int to float
+        Annotation id of a synthetic box to its score, see :meth:`...alignment.density.Density.score`.
+    model : str
+        Name of the model.
+    notes : tuple of str
+    """
+
+    real: np.ndarray
+    synth: np.ndarray
+    explained: float
+    strange: float
+    odd: tuple[Example, ...]
+    typical: tuple[Example, ...]
+    uncovered: tuple[Example, ...]
+    scores: Mapping[int, float]
+    model: str
+    notes: tuple[str, ...] = ()
+
+
+def feature_map(
+    real: Material,
+    synth: Material,
+    class_name: str,
+    extractor: Extractor,
+    *,
+    limit: int = 300,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> FeatureMap:
+    """Look at the boxes of a class on both sides.
+
+    Parameters
+    ----------
+    real, synth : Material
+    class_name : str
+    extractor : Extractor
+    limit : int
+        At most so many boxes of each side, evenly spread.
+    progress : callable
+        Told how many boxes are done of how many.
+
+    Raises
+    ------
+    DataError
+        Where either side has too few boxes with pictures.
+    """
+    wanted = [_wanted(material, class_name, limit) for material in (real, synth)]
+    total, done = sum(map(len, wanted)), 0
+
+    def told(count: int) -> None:
+        nonlocal done
+        done += count
+        progress(done, total)
+
+    a, b = (_look(m, boxes, extractor, told) for m, boxes in zip((real, synth), wanted, strict=True))
+    if not len(b.ids):
+        raise DataError(f"'{synth.name}' has no picture with a box of '{class_name}' of at least {SMALLEST} pixels.")
+    density = fit_density(a.features, a.image)
+    at_a, at_b, explained = _project(density, a.features, b.features)
+    near_b, _ = _nearest(density, b.features, a.features)
+    near_a, gap = _nearest(density, a.features, b.features)
+    far, scores = density.distance(b.features), density.score(b.features)
+    order = np.argsort(far, kind="stable")
+
+    def examples(chosen: np.ndarray, own: Boxes, at: np.ndarray, other: Boxes, near: np.ndarray) -> tuple[Example, ...]:
+        places = [(float(at[i, 0]), float(at[i, 1])) for i in chosen]
+        return tuple(
+            Example(own.pictures[i], xy, other.pictures[near[i]]) for i, xy in zip(chosen, places, strict=True)
+        )
+
+    return FeatureMap(
+        real=at_a,
+        synth=at_b,
+        explained=explained,
+        strange=float(np.mean(scores <= RARE)),
+        odd=examples(order[::-1][:SHOWN], b, at_b, a, near_b),
+        typical=examples(order[:SHOWN], b, at_b, a, near_b),
+        uncovered=examples(np.argsort(-gap, kind="stable")[:SHOWN], a, at_a, b, near_a),
+        scores={int(i): float(s) for i, s in zip(b.ids, scores, strict=True)},
+        model=extractor.path.name,
+        notes=tuple(density.notes()),
+    )
+
+
+def _wanted(material: Material, class_name: str, limit: int) -> list[Mapping[str, Any]]:
+    large = [a for a in material.coco.annotations_of(class_name) if min(a["bbox"][2:]) >= SMALLEST]
+    return [large[i] for i in spread(len(large), limit)]
+
+
+def _look(
+    material: Material, wanted: list[Mapping[str, Any]], extractor: Extractor, told: Callable[[int], None]
+) -> Boxes:
+    by_image: dict[int, list[Mapping[str, Any]]] = {}
+    for annotation in wanted:
+        by_image.setdefault(annotation["image_id"], []).append(annotation)
+    ids: list[int] = []
+    owners: list[int] = []
+    features, pictures = [], []
+    for image in material.coco.images:
+        group = by_image.get(image["id"])
+        picture = material.picture(image) if group else None
+        if group and picture is not None:
+            boxes = [a["bbox"] for a in group]
+            features.append(extractor.extract_boxes(picture, boxes))
+            pictures.append(crop_boxes(picture, boxes, THUMBNAIL))
+            ids += [a["id"] for a in group]
+            owners += [image["id"]] * len(group)
+        told(len(group or ()))
+    if not features:
+        return Boxes(np.empty(0, int), np.empty(0, int), np.empty((0, 0)), np.empty((0, *THUMBNAIL, 3), np.uint8))
+    return Boxes(np.array(ids), np.array(owners), np.concatenate(features), np.concatenate(pictures))
+
+
+def _project(density: Density, a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+    """Both sides on the two axes along which they vary most, each side counting as much as the other."""
+    parts = [(features - density.mean) / density.scale for features in (a, b)]
+    both = np.concatenate(parts)
+    weight = np.concatenate([np.full(len(p), 0.5 / len(p)) for p in parts])
+    centred = both - weight @ both
+    values, axes = np.linalg.eigh((centred * weight[:, None]).T @ centred)
+    chosen = axes[:, ::-1][:, :2]
+    # An axis has no sign of its own: its largest entry points up, so that the same boxes give the same map.
+    chosen = chosen * np.sign(chosen[np.abs(chosen).argmax(0), np.arange(chosen.shape[1])])
+    at = centred @ chosen
+    if at.shape[1] < 2:
+        at = np.column_stack([at, np.zeros(len(at))])
+    return at[: len(a)], at[len(a) :], float(values[::-1][:2].sum() / max(values.sum(), 1e-300))
+
+
+def _nearest(density: Density, own: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """For each of one side's boxes the nearest of the other's, and how far it is."""
+    from sklearn.neighbors import NearestNeighbors
+
+    x, y = ((f - density.mean) / density.scale @ density.axes.T for f in (own, other))
+    distance, index = NearestNeighbors(n_neighbors=1).fit(y).kneighbors(x)
+    return index[:, 0], distance[:, 0]

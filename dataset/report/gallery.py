@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The parts of a report that hold pictures: samples with boxes, shapes, and the map of features."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+from xml.etree.ElementTree import Element
+
+import numpy as np
+
+from ...alignment.crops import crop_boxes
+from ..frames import encode_image
+from . import charts
+from .contact_sheet import COLORS
+from .facts import Shape
+from .feature_map import THUMBNAIL, Example, FeatureMap
+from .labels import DASH, quantity
+from .markup import Node, data_uri, tag
+from .material import Material, spread
+from .sections import share, statement, table
+
+SAMPLES = 8
+"""Pictures of each dataset."""
+_WIDTH, _QUALITY = 420, 78
+_SHAPES = 24
+"""Shapes of a class that have a picture; the others stand in the table without."""
+
+
+def samples(real: Material, synth: Material, classes: Sequence[str]) -> Element:
+    """Pictures of both datasets with the boxes of some classes."""
+    colors = {name: "rgb({},{},{})".format(*COLORS[i % len(COLORS)]) for i, name in enumerate(classes)}
+    key = [tag("li", tag("span", class_="swatch", style=f"background:{color}"), name) for name, color in colors.items()]
+    parts: list[Node] = [tag("h2", "Pictures"), tag("ul", *key, class_="key-list")]
+    for material, word in ((real, "Real"), (synth, "Synthetic")):
+        parts += [tag("h3", f"{word}: {material.name}"), *_grid(material, colors)]
+    return tag("section", *parts, id="pictures")
+
+
+def _grid(material: Material, colors: Mapping[str, str]) -> list[Node]:
+    names = {c["id"]: c["name"] for c in material.coco.categories if c["name"] in colors}
+    by_image: dict[int, list[Mapping[str, Any]]] = {}
+    for a in material.coco.annotations:
+        if a["category_id"] in names and not a.get("iscrowd"):
+            by_image.setdefault(a["image_id"], []).append(a)
+    seen = [image for image in material.coco.images if image["id"] in by_image]
+    chosen = [seen[i] for i in spread(len(seen), SAMPLES)]
+    pictures = [material.picture(image) for image in chosen]
+    figures = [
+        _sample(image, picture, by_image[image["id"]], names, colors)
+        for image, picture in zip(chosen, pictures, strict=True)
+    ]
+    missing = sum(p is None for p in pictures)
+    note = None
+    if missing:
+        which = "The pictures are" if missing == len(pictures) else f"{missing} of the pictures are"
+        note = statement(f"{which} not found near the annotations, so boxes stand on empty paper.")
+    return [note, tag("div", *figures, class_="grid")]
+
+
+def _sample(
+    image: Mapping[str, Any],
+    picture: np.ndarray | None,
+    annotations: Iterable[Mapping[str, Any]],
+    names: Mapping[int, str],
+    colors: Mapping[str, str],
+) -> Element:
+    width, height = int(image["width"]), int(image["height"])
+    boxes, counts = [], dict[str, int]()
+    for a in sorted(annotations, key=lambda a: -a["bbox"][2] * a["bbox"][3]):
+        name = names[a["category_id"]]
+        counts[name] = counts.get(name, 0) + 1
+        x, y, w, h = (float(v) for v in a["bbox"])
+        said = f"{name}, {quantity('area', w * h / (width * height))} of the image"
+        extra = a.get("twinset") or {}
+        if isinstance(extra.get("visible_share"), float):
+            said += f", {extra['visible_share']:.0%} visible"
+        boxes.append(tag("rect", tag("title", said), x=x, y=y, width=w, height=h, stroke=colors[name]))
+    shown = ", ".join(f"{name} {n}" for name, n in sorted(counts.items()))
+    file = str(image.get("file_name") or f"image {image['id']}")
+    paper: Node = tag("rect", x=0, y=0, width=width, height=height, class_="paper")
+    if picture is not None:
+        paper = tag("image", href=photo(picture, _WIDTH), x=0, y=0, width=width, height=height)
+    return tag(
+        "figure",
+        charts.svg(width, height, f"{file}: {shown}", paper, tag("g", *boxes, class_="boxes"), class_="sample"),
+        tag("figcaption", tag("span", file, class_="file"), tag("span", shown)),
+    )
+
+
+def photo(picture: np.ndarray, width: int) -> str:
+    """A picture (H, W, 3) as an address, no wider than ``width`` pixels."""
+    import cv2
+
+    if picture.shape[1] > width:
+        size = width, max(1, round(picture.shape[0] * width / picture.shape[1]))
+        picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    return data_uri(encode_image(picture, "jpg", _QUALITY))
+
+
+def shape_table(material: Material, shapes: Sequence[Shape]) -> list[Node]:
+    """The shapes of a class, with a picture of each."""
+    if not shapes:
+        return []
+    images = {image["id"]: image for image in material.coco.images}
+    total, most = sum(s.count for s in shapes), max(s.count for s in shapes)
+    scored = any(np.isfinite(s.score) for s in shapes)
+    rows = []
+    for i, s in enumerate(shapes):
+        picture = material.picture(images[s.best["image_id"]]) if i < _SHAPES else None
+        thumbnail: Node = None
+        if picture is not None:
+            (crop,) = crop_boxes(picture, [s.best["bbox"]], THUMBNAIL)
+            thumbnail = _thumbnail(crop, f"The shape {s.name}")
+        row: list[Any] = [[thumbnail, tag("span", s.name)], str(s.count)]
+        row += [[charts.bar(s.count / most), f" {s.count / total:.0%}"], share(s.visible), quantity("area", s.area)]
+        rows.append([*row, f"{s.score:.2f}" if np.isfinite(s.score) else DASH] if scored else row)
+    head = ["Shape", "Boxes", "Share", "Visible, median", "Area, median"]
+    words = "Models of this class, most frequent first"
+    if scored:
+        head.append("Typical of real")
+        words = "Models of this class, those least like real ones first"
+    parts: list[Node] = [
+        tag("h3", "Shapes"),
+        tag("div", table(words, head, rows, numbers=(1, 3, 4, 5)), class_="shapes"),
+    ]
+    if scored:
+        parts.append(
+            tag(
+                "p",
+                "Typical of real: mean share of real boxes that look less typical than a box of this shape; real ones "
+                "have 0.50 on average.",
+                class_="muted",
+            )
+        )
+    return parts
+
+
+def feature_section(found: FeatureMap) -> list[Node]:
+    """The map of features and the boxes that stand out."""
+    marks = []
+    rows: list[Node] = []
+    kinds = (
+        ("odd", "synth", found.odd, "Least like real ones", "synthetic boxes, each above the real one nearest to it"),
+        ("uncovered", "real", found.uncovered, "Not covered", "real boxes farthest from any synthetic one"),
+        ("typical", "synth", found.typical, "Most like real ones", "synthetic boxes"),
+    )
+    count = 0
+    for name, kind, examples, words, what in kinds:
+        pairs = []
+        for example in examples:
+            count += 1
+            if name != "typical":
+                marks.append((*example.at, str(count), kind))
+            pairs.append(_pair(example, str(count) if name != "typical" else "", words))
+        rows.append(tag("div", tag("h4", words, " ", tag("small", what)), tag("div", *pairs, class_="pairs")))
+    title = "Real and synthetic boxes on the two axes along which their features vary most"
+    chart = charts.scatter(found.real, found.synth, title, marks)
+    return [
+        tag("h3", "Features"),
+        tag(
+            "p",
+            f"Each dot is a box as {found.model} sees it. {found.strange:.0%} of the synthetic boxes look stranger "
+            f"than all but 5 % of the real ones; 5 % would be as expected. The map shows {found.explained:.0%} of the "
+            "variance; numbers mark the boxes beside it.",
+        ),
+        *(statement(note) for note in found.notes),
+        tag("div", tag("figure", chart), tag("div", *rows), class_="map"),
+    ]
+
+
+def _pair(example: Example, number: str, words: str) -> Element:
+    return tag(
+        "figure",
+        tag("span", number, class_="count") if number else None,
+        _thumbnail(example.picture, f"{words} {number}".strip()),
+        _thumbnail(example.nearest, "The nearest box of the other dataset"),
+    )
+
+
+def _thumbnail(crop: np.ndarray, said: str) -> Element:
+    height, width = crop.shape[:2]
+    source = data_uri(encode_image(crop, "jpg", 75))
+    return tag("img", src=source, alt=said, width=width, height=height)

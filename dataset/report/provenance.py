@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The parts of a report about how a dataset came to be: the funnel of attempts, assets, licences, versions, recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import PurePath
+from typing import Any
+from xml.etree.ElementTree import Element
+
+from ... import __version__
+from . import charts
+from .markup import Node, tag
+from .material import Material
+from .sections import table
+
+METHOD = "https://doi.org/10.3929/ethz-b-000632743"
+
+
+def funnel(material: Material) -> Element | None:
+    """What became of the attempts of a rendered dataset; None for any other."""
+    counts = material.summary.get("funnel")
+    if not isinstance(counts, Mapping) or not counts.get("tried"):
+        return None
+    tried = int(counts["tried"])
+    rejected = counts.get("rejected") or {}
+    steps = [("Tried", tried, "neutral")]
+    steps += [(f"rejected: {reason}", int(n), "bad") for reason, n in sorted(rejected.items(), key=_by_count)]
+    steps.append(("Accepted", int(counts.get("accepted", 0)), "good"))
+    rows = [[name, f"{n:,}", [charts.bar(n / tried, kind), f" {n / tried:.1%}"]] for name, n, kind in steps]
+    late = int(counts.get("rejected_after_render", 0))
+    given_up = int(counts.get("given_up", 0))
+    said = [
+        f"{late} attempts were rejected after their full render, the costly kind."
+        if late
+        else "No attempt was rejected after its full render: probes had found all that was wrong.",
+        f"{given_up} frames were given up." if given_up else "No frame was given up.",
+    ]
+    return tag(
+        "section",
+        tag("h2", "Attempts"),
+        tag("p", " ".join(said)),
+        table("What became of the attempts", ("Step", "Attempts", "Share"), rows, numbers=(1,)),
+        id="attempts",
+    )
+
+
+def provenance(real: Material, synth: Material) -> Element:
+    """Where both datasets come from, as far as their files say."""
+    return tag(
+        "section",
+        tag("h2", "Provenance"),
+        *_origin("Real", real),
+        *_origin("Synthetic", synth),
+        tag("p", f"Report by Twinset {__version__}; the method is that of ", tag("a", "Zhang, 2023", href=METHOD), "."),
+        id="provenance",
+    )
+
+
+def _origin(word: str, material: Material) -> list[Node]:
+    about = material.coco.about
+    info = about.get("info") if isinstance(about.get("info"), Mapping) else {}
+    rows: list[tuple[str, Node | list[Node]]] = []
+    for key in ("description", "source", "version", "year", "contributor", "license", "date_created", "url"):
+        value = (info or {}).get(key)
+        if isinstance(value, str | int | float) and str(value):
+            rows.append((key.replace("_", " ").capitalize(), str(value)))
+    rows += _licences(material)
+    stage = material.stage.get("stage") if isinstance(material.stage.get("stage"), Mapping) else {}
+    for key, name in (("blender", "Blender"), ("device", "Device"), ("machine", "Machine")):
+        if (stage or {}).get(key):
+            rows.append((name, str(stage[key])))  # type: ignore[index]
+    if material.recipe is not None:
+        rows.append(("Seed", str(material.recipe.seed)))
+        rows += _sources(material)
+    assets = (stage or {}).get("assets")
+    if isinstance(assets, Mapping):
+        rows += [(f"Assets: {name}", ", ".join(map(str, found))) for name, found in assets.items()]
+    shown: Node = tag("p", "Its files say nothing of their origin.", class_="remark")
+    if rows:
+        shown = tag("dl", *(tag("div", tag("dt", k), tag("dd", v)) for k, v in rows), class_="facts")
+    folded = None
+    if material.recipe_text:
+        folded = tag("details", tag("summary", "Recipe"), tag("pre", tag("code", material.recipe_text)))
+    return [tag("h3", f"{word}: {material.name}"), shown, folded]
+
+
+def _licences(material: Material) -> list[tuple[str, str]]:
+    listed = material.coco.about.get("licenses")
+    if not isinstance(listed, list):
+        return []
+    used = {image.get("license") for image in material.coco.images}
+    names = [
+        " ".join(str(entry[key]) for key in ("name", "url") if entry.get(key))
+        for entry in listed
+        if isinstance(entry, Mapping) and (entry.get("id") in used or used == {None})
+    ]
+    return [("Licences", "; ".join(filter(None, names)))] if any(names) else []
+
+
+def _sources(material: Material) -> list[tuple[str, str]]:
+    """Files that the recipe names, without their folders."""
+    recipe = material.recipe
+    assert recipe is not None
+    rows = []
+    if recipe.real is not None:
+        rows.append(("Aimed at", PurePath(recipe.real.annotations).name))
+    scene = recipe.scene.builtin or PurePath(recipe.scene.file).name
+    if recipe.models:
+        scene = ", ".join(PurePath(m.path).name for m in recipe.models)
+    rows.append(("Scene", scene or "none"))
+    for settings in (*recipe.classes, *recipe.distractors):
+        named: list[str] = [PurePath(p).name for p in settings.models]
+        named += [f"{what} {value}" for what in ("collection", "builtin") if (value := getattr(settings, what))]
+        named += settings.objects
+        if named:
+            rows.append((f"Models: {settings.name or 'distractors'}", ", ".join(named)))
+    return rows
+
+
+def _by_count(item: tuple[str, Any]) -> tuple[int, str]:
+    return -int(item[1]), item[0]
