@@ -17,6 +17,7 @@ MODULES: tuple[str, ...] = (
     "exchange",
     "presets",
     "panels",
+    "fit",
     "mark",
     "migration",
 )

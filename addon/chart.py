@@ -82,7 +82,7 @@ def icon_of(key: str, chart: Chart, scale: float = SCALE) -> int:
 
 
 def picture(chart: Chart, side: int, ink: tuple[float, float, float]) -> np.ndarray:
-    """The chart as (side, side, 4) float32 RGBA, top row first, without a background."""
+    """The chart as (side, side, 4) float32 RGBA, premultiplied, top row first, without a background."""
     from PIL import Image, ImageDraw
 
     fine = side * _FINER
@@ -117,7 +117,9 @@ def picture(chart: Chart, side: int, ink: tuple[float, float, float]) -> np.ndar
         draw.line((x(value), y(0), x(value), y(0) + 0.012 * fine), fill=_bytes(ink, 0.6), width=_FINER)
     image = image.resize((side, side), Image.Resampling.BOX)
     _write(image, chart, side, ink, lambda value: float(x(value)) / _FINER)
-    return np.asarray(image, dtype=np.float32) / 255.0
+    pixels = np.array(image, dtype=np.float32) / 255.0
+    pixels[..., :3] *= pixels[..., 3:]  # Blender draws icons as premultiplied
+    return pixels
 
 
 def _write(image: Any, chart: Chart, side: int, ink: tuple[float, float, float], x: Any) -> None:

@@ -19,7 +19,7 @@ from ..engine.writing import toml_value
 from .words import label_of
 
 INT_MAX = 2**31 - 1
-_RESERVED = frozenset(dir(bpy.types.PropertyGroup)) | {"kept", "name"}
+_RESERVED = (frozenset(dir(bpy.types.PropertyGroup)) | {"kept"}) - {"name"}
 _UNITS = {"m": "DISTANCE", "deg": "ANGLE", "mm": "DISTANCE_CAMERA", "px": "PIXEL", "W": "POWER", "K": "TEMPERATURE"}
 _VECTORS = {"m": "TRANSLATION", "deg": "EULER"}
 
@@ -261,16 +261,22 @@ def _number(field: Field, own: Mapping[str, Any], default: float | None) -> Any:
     if kind is int:
         bounds = _bounds(p, int)
         subtype = "PIXEL" if p.unit == "px" else "NONE"
-        value = max(int(default or 0), bounds.get("min", 0))
-        return bpy.props.IntProperty(**own, **bounds, default=value, subtype=subtype)
+        value = _start(field, default, bounds)
+        return bpy.props.IntProperty(**own, **bounds, default=int(value), subtype=subtype)
     turn = math.radians if field.is_angle else float
     bounds = {key: turn(value) for key, value in _bounds(p, float).items()}
     subtype = _UNITS.get(p.unit, "FACTOR" if p.min == 0.0 and p.max == 1.0 else "NONE")
-    value = max(turn(default or 0.0), bounds.get("min", -math.inf))
+    value = _start(field, None if default is None else turn(default), bounds)
     precision = {"DISTANCE": 3, "ANGLE": 1, "DISTANCE_CAMERA": 1, "POWER": 1, "TEMPERATURE": 0}.get(subtype, 3)
     return bpy.props.FloatProperty(
         **own, **bounds, default=value, subtype=subtype, unit=_unit(subtype), precision=precision, step=_step(subtype)
     )
+
+
+def _start(field: Field, default: float | None, bounds: Mapping[str, Any]) -> float:
+    """The default; for what is off by default, a value to begin with when it is switched on."""
+    value = default if default is not None else 1 if field.switch else 0
+    return min(max(value, bounds.get("min", -math.inf)), bounds.get("max", math.inf))
 
 
 def _vector(field: Field, own: Mapping[str, Any], default: Any) -> Any:

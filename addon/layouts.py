@@ -8,6 +8,7 @@ import textwrap
 from collections.abc import Iterable
 from typing import Any
 
+import blf
 import bpy
 
 from .fields import Field
@@ -45,8 +46,11 @@ def draw_plugin(layout: bpy.types.UILayout, group: Any, id: str) -> None:
 
 def draw_text(layout: bpy.types.UILayout, context: bpy.types.Context, text: str, icon: str = "NONE") -> None:
     """A sentence, broken into lines that fit the panel."""
-    # Blender's interface font takes about 6 points a letter; icon and margins take some of the width.
-    letters = int((context.region.width / context.preferences.system.ui_scale - 70) / 6.1) if context.region else 60
+    scale = context.preferences.system.ui_scale
+    blf.size(0, context.preferences.ui_styles[0].widget.points * scale)
+    letter = blf.dimensions(0, text)[0] / max(len(text), 1) or 6.0
+    margins = 90 if icon != "NONE" else 60
+    letters = int((context.region.width / scale - margins) * scale / letter) if context.region else 60
     column = layout.column(align=True)
     column.scale_y = 0.8
     for number, line in enumerate(textwrap.wrap(text, max(letters, 20))):
@@ -57,7 +61,7 @@ def draw_list(layout: bpy.types.UILayout, settings: Any, key: str, attribute: st
     """A list of entries with its buttons; the caller adds what adds an entry."""
     entries = getattr(settings, attribute)
     row = layout.row()
-    rows = 5 if len(entries) > 1 else 3
+    rows = 4 if len(entries) > 1 else 2
     row.template_list(list_class, key, settings, attribute, settings, f"{key}_index", rows=rows, maxrows=8)
     column = row.column(align=True)
     draw_add(column, key)
@@ -112,20 +116,17 @@ def _draw_names(layout: bpy.types.UILayout, group: Any, field: Field) -> None:
     for index, entry in enumerate(list(entries)[:_LONG_LIST]):
         row = column.row(align=True)
         row.prop(entry, "value", text=field.label if index == 0 else " ")
-        remove = row.operator("twinset.name_remove", text="", icon="X")
+        remove = row.operator("twinset.name_remove", text="", icon="REMOVE")
         remove.path, remove.index = path, index
-    if len(entries) > _LONG_LIST:
-        column.row(heading=" ").label(text=f"and {len(entries) - _LONG_LIST} more")
-    row = column.row(align=True, heading="" if len(entries) else field.label)
-    if len(entries):
-        row = column.split(factor=0.4, align=True)
-        row.label(text="")
-        row = row.row(align=True)
-    add = row.operator("twinset.name_add", text="Add" if not len(entries) else "", icon="ADD")
-    add.path = path
+    split = column.split(factor=0.4, align=True)
+    heading = split.row()
+    heading.alignment = "RIGHT"
+    hidden = len(entries) - _LONG_LIST
+    heading.label(text=field.label if not len(entries) else f"and {hidden} more" if hidden > 0 else "")
+    row = split.row(align=True)
+    row.operator("twinset.name_add", text="Add", icon="ADD").path = path
     if field.param.means == "object":
-        pick = row.operator("twinset.name_add_selected", text="From Selection", icon="RESTRICT_SELECT_OFF")
-        pick.path = path
+        row.operator("twinset.name_add_selected", text="", icon="RESTRICT_SELECT_OFF").path = path
 
 
 def _draw_lost(layout: bpy.types.UILayout, group: Any, field: Field) -> None:

@@ -74,18 +74,19 @@ class TWINSET_PT_recipe(_InOutput, bpy.types.Panel):
                 box.label(text=f"and {len(problems) - 1} more", icon="BLANK1")
 
 
-class _Sub(_InOutput):
+class Sub(_InOutput):
     """A part of the recipe, there once the scene is set up."""
 
     bl_parent_id = "TWINSET_PT_recipe"
     bl_options = {"DEFAULT_CLOSED"}
+    bl_order = 1
 
     @classmethod
     def poll(cls, context: Any) -> bool:
         return is_set_up(context.scene)
 
 
-class TWINSET_PT_classes(_Sub, bpy.types.Panel):
+class TWINSET_PT_classes(Sub, bpy.types.Panel):
     """What is placed and annotated, and where it comes from"""
 
     bl_label = "Classes"
@@ -95,7 +96,7 @@ class TWINSET_PT_classes(_Sub, bpy.types.Panel):
         _draw_entries(self.layout, context, "class", "Mark what is to be found as a class: 3D View > N > Twinset.")
 
 
-class TWINSET_PT_distractors(_Sub, bpy.types.Panel):
+class TWINSET_PT_distractors(Sub, bpy.types.Panel):
     """What is placed and rendered, but never annotated"""
 
     bl_label = "Distractors"
@@ -104,7 +105,7 @@ class TWINSET_PT_distractors(_Sub, bpy.types.Panel):
         _draw_entries(self.layout, context, "distractor", "Things that only stand in the way are distractors.")
 
 
-class TWINSET_PT_room(_Sub, bpy.types.Panel):
+class TWINSET_PT_room(Sub, bpy.types.Panel):
     """Where pictures are taken"""
 
     bl_label = "Room"
@@ -122,7 +123,7 @@ class TWINSET_PT_room(_Sub, bpy.types.Panel):
             _draw_entries(body, context, "model", "Model files that become part of the room.")
 
 
-class TWINSET_PT_rendering(_Sub, bpy.types.Panel):
+class TWINSET_PT_rendering(Sub, bpy.types.Panel):
     """How pictures are rendered"""
 
     bl_label = "Rendering"
@@ -131,7 +132,7 @@ class TWINSET_PT_rendering(_Sub, bpy.types.Panel):
         draw_fields(self.layout, context.scene.twinset.render)
 
 
-class TWINSET_PT_output(_Sub, bpy.types.Panel):
+class TWINSET_PT_output(Sub, bpy.types.Panel):
     """What is written"""
 
     bl_label = "Images and Labels"
@@ -140,7 +141,7 @@ class TWINSET_PT_output(_Sub, bpy.types.Panel):
         draw_fields(self.layout, context.scene.twinset.output)
 
 
-class TWINSET_PT_plugins(_Sub, bpy.types.Panel):
+class TWINSET_PT_plugins(Sub, bpy.types.Panel):
     """Folders that the recipe names, which headless loads plugins from"""
 
     bl_label = "Plugins"
@@ -159,7 +160,7 @@ def _draw_entries(layout: Any, context: Any, key: str, hint: str) -> None:
     if not len(entries):
         draw_text(layout, context, hint, icon="INFO")
     elif 0 <= index < len(entries):
-        draw_fields(layout, entries[index])
+        draw_fields(layout, entries[index], skip=("name",) if key != "model" else ())
 
 
 def _stack_panel(kind: str, title: str, is_open: bool) -> type:
@@ -179,7 +180,7 @@ def _stack_panel(kind: str, title: str, is_open: bool) -> type:
         "draw": draw,
         "__doc__": _STACKS[kind],
     }
-    return type(f"TWINSET_PT_{kind}", (_Sub, bpy.types.Panel), members)
+    return type(f"TWINSET_PT_{kind}", (Sub, bpy.types.Panel), members)
 
 
 def _draw_use(layout: Any, context: Any, kind: str, use: Any) -> None:

@@ -16,6 +16,7 @@ from ..engine.registry import Registry, summary
 from ..engine.settings import LISTS, TABLES, JobSettings, ModelSettings
 from .fields import definitions, fields_of, text_property, touched
 from .preferences import plugin_folders
+from .suggestions import SEARCHES
 from .words import label_of
 
 log = logging.getLogger(__name__)
@@ -76,6 +77,13 @@ _BESIDE: dict[str, Any] = {
         default="//dataset",
         subtype="DIR_PATH",
         options={"PATH_SUPPORTS_BLEND_RELATIVE"},
+    ),
+    "fit_class": bpy.props.StringProperty(
+        name="Class",
+        description="Whose real boxes are shown",
+        search=lambda self, context, typed: SEARCHES["class"](self, context, typed),
+        search_options={"SUGGESTION"},
+        update=touched,
     ),
     "room": bpy.props.EnumProperty(
         name="Room",

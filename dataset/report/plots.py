@@ -76,7 +76,7 @@ def plot_mixture(areas: np.ndarray, mixture: Any, path: Path, *, title: str) -> 
 
     figure, axes = _figure(1, 1, title, size=(7.2, 4.2))
     axis = axes[0, 0]
-    grid, density = _densities(mixture, float(areas.min()), float(areas.max()))
+    grid, density = mixture_densities(mixture, float(areas.min()), float(areas.max()))
     bins = np.linspace(np.log10(grid[0]), np.log10(grid[-1]), 22)
     share = np.histogram(np.log10(areas), bins)[0] / len(areas) / np.diff(bins)
     axis.stairs(share, 10**bins, fill=True, color=REAL, label=f"{len(areas)} real boxes")
@@ -93,7 +93,7 @@ def plot_mixture(areas: np.ndarray, mixture: Any, path: Path, *, title: str) -> 
     return _save(figure, path)
 
 
-def _densities(mixture: Any, smallest: float, largest: float) -> tuple[np.ndarray, np.ndarray]:
+def mixture_densities(mixture: Any, smallest: float, largest: float) -> tuple[np.ndarray, np.ndarray]:
     """Areas (M,), evenly spaced on the log axis, and each component's share per decade there, (M, K)."""
     low = max(mixture.low, min(smallest, float(mixture.ppf(np.array(0.002)))) * 0.7, 1e-7)
     high = min(mixture.high, max(largest, float(mixture.ppf(np.array(0.998)))) * 1.3)
