@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import attrs
 import numpy as np
@@ -196,3 +196,67 @@ def group_scores(
         ends = float(min(low[k], mean)), float(max(high[k], mean))
         out.append(GroupScore(str(name), int(number[k]), int((counts[:, k] > 0).sum()), float(mean), *ends, worse))
     return sorted(out, key=lambda g: (g.mean, g.name))
+
+
+@attrs.frozen(eq=False)
+class Judgement:
+    """Which boxes are refused, bool (n,), and the typicality below which they are, by class or "" for images; empty
+    where a number is kept."""
+
+    refused: np.ndarray
+    thresholds: dict[str, float]
+
+
+def judge(
+    scores: np.ndarray,
+    classes: np.ndarray,
+    images: np.ndarray,
+    real: Mapping[str, np.ndarray],
+    *,
+    quantile: float | None = None,
+    keep: int | None = None,
+    per: str = "box",
+    how: str = "mean",
+) -> Judgement:
+    """Refuse boxes, or whole images, whose typicality is too low [Zhang2023, §5].
+
+    The threshold is the :func:`elbow` of the scores, of each class by itself or of all images; unless told otherwise.
+
+    Parameters
+    ----------
+    scores : (n,) float
+        Typicality of boxes; those without one (NaN) are never refused by themselves.
+    classes, images : (n,)
+        Class and image of each box.
+    real : mapping
+        By class, the typicality of its real boxes.
+    quantile : float, optional
+        The threshold is this quantile of the real boxes instead: so many new real boxes would be refused. Images are
+        held against boxes of all classes together, so fewer real images would be.
+    keep : int, optional
+        The best so many boxes, or images, are kept instead.
+    per : str
+        ``box``, or ``image``: then its boxes are pooled and are refused together.
+    how : str
+        One of :data:`POOLS`.
+    """
+    scores, classes, images = np.asarray(scores, dtype=float), np.asarray(classes), np.asarray(images)
+    if per == "image":
+        ids, pooled = pool(scores, images, how)
+        judged = judge(pooled, np.full(len(ids), "", dtype=object), ids, _together(real), quantile=quantile, keep=keep)
+        return Judgement(np.isin(images, ids[judged.refused]), judged.thresholds)
+    known = np.isfinite(scores)
+    if keep is not None:
+        return Judgement(known & ~best(scores, keep), {})
+    refused, thresholds = np.zeros(len(scores), dtype=bool), {}
+    for name in real:
+        own = known & (classes == name)
+        if own.any():
+            limit = elbow(scores[own]) if quantile is None else float(np.quantile(real[name], quantile))
+            refused |= own & (scores < limit)
+            thresholds[name] = limit
+    return Judgement(refused, thresholds)
+
+
+def _together(real: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {"": np.concatenate(list(real.values()))} if real else {}

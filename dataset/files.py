@@ -10,15 +10,17 @@ import logging
 import math
 import os
 import re
+import shutil
 import socket
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import numpy as np
 
-from ..engine.errors import OutputError
+from ..engine.errors import DataError, OutputError
 
 log = logging.getLogger(__name__)
 
@@ -95,6 +97,65 @@ def write_file(path: Path, data: bytes) -> None:
         pending.commit()
 
 
+@contextlib.contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """A folder that appears whole or not at all: fill the one that is given; at the end it is moved to ``path``.
+
+    Raises
+    ------
+    OutputError
+        Where there is something at ``path`` already, or the folder cannot be made.
+    """
+    path = Path(os.path.abspath(path))
+    if os.path.lexists(path):
+        raise OutputError(f"'{path}' exists already, and nothing is overwritten. Name another folder or delete it.")
+    make_folder(path.parent)
+    for left in path.parent.glob(f".twinset-*-{path.name}.tmp"):
+        if left.is_dir() and _is_stale(left):
+            shutil.rmtree(left, ignore_errors=True)
+    temp = path.parent / f".twinset-{_host()}-{os.getpid()}-{path.name}.tmp"
+    try:
+        make_folder(temp)
+        yield temp
+        try:
+            os.rename(temp, path)
+        except OSError as error:
+            raise output_error(error, path) from error
+    finally:
+        shutil.rmtree(temp, ignore_errors=True)
+
+
+def share_file(source: Path, to: Path) -> bool:
+    """Make ``to`` the same file as ``source`` by a hard link; a copy where the file system has none or is another.
+
+    Returns
+    -------
+    bool
+        Whether they are one file on the disk.
+
+    Raises
+    ------
+    DataError
+        Where the source is missing.
+    OutputError
+        Where the file cannot be made.
+    """
+    make_folder(to.parent)
+    source = source.resolve()  # a link to a link would break with it
+    if not source.is_file():
+        raise DataError(f"The file '{source}' does not exist.")
+    try:
+        os.link(source, to)
+        return True
+    except OSError as error:
+        log.debug("no hard link of %s: %s", source, error)
+    try:
+        shutil.copy2(source, to)
+    except OSError as error:
+        raise output_error(error, to.parent) from error
+    return False
+
+
 def make_folder(folder: Path) -> None:
     """Make a folder and its parents. OutputError where that fails."""
     try:
@@ -110,12 +171,8 @@ def remove_stale(folder: Path) -> int:
     """
     count = 0
     for path in sorted(folder.glob(".twinset-*.tmp")):
-        match = _TEMP.match(path.name)
-        if match is None:
-            continue
         with contextlib.suppress(OSError):
-            old = time.time() - path.stat().st_mtime > STALE_AFTER
-            if old or (match["host"] == _host() and not _runs_elsewhere(int(match["pid"]))):
+            if _is_stale(path):
                 path.unlink(missing_ok=True)
                 count += 1
     if count:
@@ -171,6 +228,15 @@ def plain(value: Any) -> Any:
     if isinstance(value, Path):
         return value.as_posix()
     return value
+
+
+def _is_stale(path: Path) -> bool:
+    """Whether a temporary file or folder is one of ours whose writer is gone."""
+    match = _TEMP.match(path.name)
+    if match is None:
+        return False
+    old = time.time() - path.stat().st_mtime > STALE_AFTER
+    return old or (match["host"] == _host() and not _runs_elsewhere(int(match["pid"])))
 
 
 def _host() -> str:

@@ -18,7 +18,7 @@ from ..engine.plugin import naming
 from .annotations import Annotations
 from .coco import Labelled
 from .files import write_file
-from .frames import ACCEPTED, GIVEN_UP, FrameStore, encode_image
+from .frames import ACCEPTED, FILTERED, GIVEN_UP, FrameStore, encode_image
 from .report.contact_sheet import contact_sheet, picks
 from .rows import Rows
 from .table import write_table
@@ -109,6 +109,8 @@ def finish(
             record = store.read(frame)
             if record["verdict"] == GIVEN_UP:
                 given_up += 1
+            elif record["verdict"] == FILTERED:
+                continue
             elif record["verdict"] != ACCEPTED or not store.intact(record):
                 left_out.append(frame)
             else:

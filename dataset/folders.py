@@ -56,6 +56,21 @@ def image_folder(coco: CocoFile) -> Path | None:
     return best
 
 
+def images_of(coco: CocoFile, given: Path | None = None) -> Path:
+    """The folder that image names of a dataset start from, ``given`` or looked for.
+
+    Raises
+    ------
+    DataError
+        Where there is no such folder.
+    """
+    folder = given or image_folder(coco)
+    if folder is None or not folder.is_dir():
+        where = f"The folder '{folder}' does not exist" if folder else f"The images of '{coco.path}' are not found"
+        raise DataError(f"{where}. Name their folder with --images.")
+    return folder
+
+
 def _candidates(path: Path) -> Iterator[Path]:
     for folder in (path,) if path.is_dir() else (path.parent, path.parent.parent):
         yield folder

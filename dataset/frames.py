@@ -20,6 +20,10 @@ from .files import Pending, json_bytes, make_folder, output_error, remove_stale,
 
 GIVEN_UP = "given up"
 ACCEPTED = "accepted"
+FILTERED = "filtered"
+"""Verdict of a frame that was accepted and left out of its dataset later, and reason of an instance so unannotated.
+
+Both still count for the later frames of their block, which were drawn in their sight."""
 
 MIN_FREE_BYTES = 64 * 2**20
 MAX_MILLIMETRES = 65535
@@ -158,7 +162,7 @@ class FrameStore:
     def intact(self, record: Mapping[str, Any], *, verify: bool = True) -> bool:
         """Whether the files that a record names are there, and unchanged."""
         files = record["files"]
-        if "image" not in files and record.get("verdict") != GIVEN_UP:
+        if "image" not in files and record.get("verdict") not in (GIVEN_UP, FILTERED):
             return False
         try:
             for entry in files.values():
@@ -268,13 +272,16 @@ def _parts(folder: Path) -> list[Path]:
 
 
 def encode_image(image: np.ndarray, format: str, quality: int) -> bytes:
-    """RGB (H, W, 3) uint8 as the bytes of a JPEG or PNG file that carries no metadata: same pixels, same bytes."""
+    """RGB (H, W, 3) uint8 as the bytes of a JPEG or PNG file that carries no metadata: same pixels, same bytes.
+
+    Other endings that OpenCV knows, such as ``bmp`` and ``tif``, will do, too.
+    """
     import cv2
 
     bgr = np.ascontiguousarray(np.asarray(image, dtype=np.uint8)[..., ::-1])
-    if format == "jpg":
+    if format in ("jpg", "jpeg"):
         return _encoded(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, int(quality)])
-    return _encoded(".png", bgr, [cv2.IMWRITE_PNG_COMPRESSION, 6])
+    return _encoded(f".{format}", bgr, [cv2.IMWRITE_PNG_COMPRESSION, 6] if format == "png" else [])
 
 
 def encode_ids(ids: np.ndarray) -> bytes:

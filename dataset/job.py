@@ -26,7 +26,7 @@ from ..engine.writing import dump_recipe
 from .coco import CocoFile, read_coco
 from .files import json_bytes
 from .finish import finish
-from .frames import ACCEPTED, GIVEN_UP, FrameStore
+from .frames import ACCEPTED, FILTERED, GIVEN_UP, FrameStore
 from .record import categories, make_record
 
 log = logging.getLogger(__name__)
@@ -141,7 +141,7 @@ class Job:
             The new image, ``replay/000123.jpg`` in the output folder.
         """
         record = self._store.read(frame)
-        if record["verdict"] != ACCEPTED:
+        if record["verdict"] == GIVEN_UP:
             raise StageError(f"Frame {frame} was given up after {record['attempts']} attempts; there is no image.")
         start = frame - frame % self.recipe.render.block
         absent = self._store.missing(range(start, frame), verify=False)
@@ -179,7 +179,7 @@ class Job:
                 image = self._write(self._store, result)
             record = self._store.read(frame)
             add_shown(shown, record)
-            accepted += record["verdict"] == ACCEPTED
+            accepted += record["verdict"] != GIVEN_UP
             if frame not in missing and record["verdict"] == ACCEPTED:
                 image = self._store.out / record["files"]["image"]["path"]
             yield FrameDone(frame, done, len(wanted), image, record["attempts"], resumed=frame not in missing)
@@ -271,17 +271,19 @@ def funnel_of(store: FrameStore) -> Funnel:
         rejected.update(record["rejected"])
         accepted += record["verdict"] == ACCEPTED
         given_up += record["verdict"] == GIVEN_UP
+        rejected[AFTER_RENDER + FILTERED] += record["verdict"] == FILTERED
+    rejected = +rejected  # without those that never happened
     late = sum(n for reason, n in rejected.items() if reason.startswith(AFTER_RENDER))
     return Funnel(rejected.total() + accepted, dict(sorted(rejected.items())), accepted, given_up, late)
 
 
 def add_shown(shown: dict[str, list[float]], record: Mapping[str, Any]) -> None:
     """Add the relative areas of a record's annotated boxes to those that its block has shown."""
-    if record["verdict"] != ACCEPTED:
+    if record["verdict"] == GIVEN_UP:
         return
     pixels = record["image"]["width"] * record["image"]["height"]
     for row in record["instances"]:
-        if row["annotated"]:
+        if row["annotated"] or row.get("reason") == FILTERED:
             shown.setdefault(row["class"], []).append(row["bbox"][2] * row["bbox"][3] / pixels)
 
 

@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from ..engine.errors import DataError
 from .output import JsonOption, output_of
 
 _NAMED = 10
@@ -39,29 +38,26 @@ def fit_features(
     json: JsonOption = False,
 ) -> None:
     """Learn what the boxes of a class look like to a vision model, for scores of rendered ones."""
-    from ..alignment.density import fit_density
     from ..alignment.features import Extractor
-    from ..dataset.features import box_features
     from ..dataset.files import write_file
-    from ..dataset.folders import image_folder, read_dataset
+    from ..dataset.folders import images_of, read_dataset
+    from ..dataset.scores import learn_class
 
     output = output_of(context)
     with output.err.status("Looking at real boxes"):
         coco = read_dataset(dataset)
-        images = images or image_folder(coco)
-        if images is None or not images.is_dir():
-            where = f"The folder '{images}' does not exist" if images else f"The images of '{dataset}' are not found"
-            raise DataError(f"{where}. Name their folder with --images.")
+        images = images_of(coco, images)
         extractor = Extractor(threads=threads) if model is None else Extractor(model, threads=threads)
-        found = box_features(coco, images, class_name, extractor, margin=margin, smallest=smallest)
-        origin = {
-            "model": extractor.sha256,
-            "model_name": extractor.path.name,
-            "class": class_name,
-            "margin": margin,
-            "smallest": smallest,
-        }
-        density = fit_density(found.features, found.image, method=method, neighbours=neighbours, origin=origin)
+        density, found = learn_class(
+            coco,
+            images,
+            class_name,
+            extractor,
+            method=method,
+            neighbours=neighbours,
+            margin=margin,
+            smallest=smallest,
+        )
         write_file(out, density.to_bytes())
     photos = len(set(found.image.tolist()))
     count, length = found.features.shape
