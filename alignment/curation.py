@@ -140,7 +140,7 @@ class GroupScore:
 
 def group_scores(
     scores: np.ndarray,
-    groups: Sequence[str],
+    groups: Sequence[str] | np.ndarray,
     rng: np.random.Generator,
     *,
     images: np.ndarray | None = None,

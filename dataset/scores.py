@@ -14,6 +14,8 @@ from ..alignment.crops import MARGIN
 from ..alignment.curation import typicality
 from ..alignment.density import Density, fit_density
 from ..alignment.features import Extractor
+from ..engine.errors import DataError
+from ..engine.params import unknown
 from .coco import CocoFile
 from .features import SMALLEST, BoxFeatures, box_features
 
@@ -149,6 +151,39 @@ def score_boxes(
         small,
         tuple(dict.fromkeys(problems)),
     )
+
+
+def group_names(coco: CocoFile, scores: BoxScores, column: str = "") -> tuple[str, np.ndarray]:
+    """The group (n,) of each scored box, by a column; default is the shape, or the class where no box has a shape.
+
+    Columns are ``class``, ``image`` (its file), and whatever annotations, images and categories hold, such as
+    ``supercategory``, or ``shape`` and all metadata of rendered ones. Boxes without a value are a group, ``-``.
+
+    Raises
+    ------
+    DataError
+        Where no box has such a column.
+    """
+    boxes, images = ({e["id"]: e for e in entries} for entries in (coco.annotations, coco.images))
+    kinds = {c["id"]: c for c in coco.categories}
+    rows = []
+    for id in scores.annotation.tolist():
+        box = boxes[id]
+        image, kind = images[box["image_id"]], kinds[box["category_id"]]
+        known = {**_simple(kind), **_simple(image), **_simple(image.get("twinset")), **_simple(box)}
+        known |= {**_simple(box.get("twinset")), "class": kind["name"], "image": image.get("file_name")}
+        rows.append(known)
+    column = column or ("shape" if any("shape" in row for row in rows) else "class")
+    if not any(row.get(column) is not None for row in rows):
+        columns = sorted({name for row in rows for name in row})
+        raise DataError(unknown(f"'{coco.path}' has no column", column, columns))
+    values = [row.get(column) for row in rows]
+    return column, np.array(["-" if value is None else str(value) for value in values], dtype=object)
+
+
+def _simple(entry: Any) -> dict[str, Any]:
+    """What an entry holds of single values."""
+    return {k: v for k, v in entry.items() if not isinstance(v, list | dict)} if isinstance(entry, Mapping) else {}
 
 
 def score_table(coco: CocoFile, scores: BoxScores, extra: Mapping[str, Any]) -> dict[str, Any]:

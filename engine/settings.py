@@ -6,13 +6,14 @@ from __future__ import annotations
 import glob
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 import attrs
 
-from .params import Range, describe, param
+from .errors import RecipeError
+from .params import Range, describe, param, unknown
 
 Vector = tuple[float, float, float]
 
@@ -203,6 +204,26 @@ class Recipe:
     def files(self, pattern: str) -> list[Path]:
         """The files that a path or glob pattern (``*``, ``?``, ``**``) of the recipe stands for, sorted."""
         return matches(self.folder, pattern)
+
+
+def without_assets(recipe: Recipe, assets: Mapping[str, str]) -> Recipe:
+    """The recipe with assets excluded: their names, each with the name of its class.
+
+    Raises
+    ------
+    RecipeError
+        Where the recipe has no such class.
+    """
+    names = [entry.name for entry in recipe.classes]
+    for name, owner in assets.items():
+        if owner not in names:
+            raise RecipeError([unknown(f"The asset '{name}' is of a class that the recipe has not:", owner, names)])
+    classes = []
+    for entry in recipe.classes:
+        # Brackets of a name are no pattern.
+        more = [glob.escape(name) for name, owner in assets.items() if owner == entry.name]
+        classes.append(attrs.evolve(entry, exclude=list(dict.fromkeys([*entry.exclude, *more]))))
+    return attrs.evolve(recipe, classes=tuple(classes))
 
 
 def absolute(folder: Path, text: str) -> Path:

@@ -75,9 +75,23 @@ def options(
 
 def _add_commands() -> None:
     # Their order here is their order in the help.
-    from . import compare, doctor, evaluate, features, measure, plugins, preview, render, report, start, statistics
+    from . import (
+        compare,
+        curation,
+        doctor,
+        evaluate,
+        features,
+        measure,
+        plugins,
+        preview,
+        render,
+        report,
+        start,
+        statistics,
+    )
 
-    for module in (render, preview, start, statistics, compare, report, measure, evaluate, features, plugins, doctor):
+    made = (render, preview, start, statistics, compare, report, measure, evaluate, features, curation)
+    for module in (*made, plugins, doctor):
         module.add_to(app)
 
 
