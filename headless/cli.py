@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import sys
 from collections.abc import Sequence
@@ -73,26 +74,27 @@ def options(
     root.setLevel(logging.INFO if verbose else logging.WARNING)
 
 
-def _add_commands() -> None:
-    # Their order here is their order in the help.
-    from . import (
-        compare,
-        curation,
-        doctor,
-        evaluate,
-        features,
-        measure,
-        plugins,
-        preview,
-        render,
-        report,
-        start,
-        statistics,
-    )
+COMMANDS = (
+    "render",
+    "preview",
+    "start",
+    "statistics",
+    "compare",
+    "report",
+    "measure",
+    "evaluate",
+    "features",
+    "curation",
+    "farm.command",
+    "plugins",
+    "doctor",
+)
+"""The modules that bring commands, in the order of the help."""
 
-    made = (render, preview, start, statistics, compare, report, measure, evaluate, features, curation)
-    for module in (*made, plugins, doctor):
-        module.add_to(app)
+
+def _add_commands() -> None:
+    for name in COMMANDS:
+        importlib.import_module(f".{name}", __package__).add_to(app)
 
 
 _add_commands()

@@ -17,7 +17,8 @@ from ..engine.settings import Recipe
 from .interrupt import interruptible, until
 from .output import JsonOption, Output, output_of
 from .progress import progress_bar
-from .render import open_stage, overrides, parse_frames
+from .render import open_stage, overrides
+from .shares import parse_range
 from .tied import Requests, end_soon
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def preview(
         output.json = True
         Server(recipe, serve, output).run()
         return
-    chosen = parse_frames(frames)
+    chosen = parse_range(frames)
     assert chosen is not None
     loaded = load_recipe(recipe, overrides(seed=seed))
     from ..dataset.preview import Preview

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,6 +14,7 @@ from ..engine.stage import Stage
 from .interrupt import interruptible, until
 from .output import JsonOption, Output, output_of, reserve_stdout
 from .progress import Follower, as_json, show_finished
+from .shares import parse_range, share
 from .tied import ended
 
 DEMO = Path(__file__).resolve().parents[1] / "examples" / "demo.toml"
@@ -50,6 +50,9 @@ def render(
             "unless said otherwise): earlier frames of its first block are rendered too.",
         ),
     ] = "",
+    block: Annotated[
+        str, typer.Option("--block", metavar="K", help="Only block K, or blocks A-B: the share that farms hand out.")
+    ] = "",
     samples: SamplesOption = None,
     tied: Annotated[
         bool, typer.Option("--tied", help="Stop when standard input ends, as with Ctrl-C: for programs that call this.")
@@ -57,9 +60,9 @@ def render(
     json: JsonOption = False,
 ) -> None:
     """Render the dataset of a recipe. Frames that are there already are kept, so a stopped job goes on."""
-    chosen = parse_frames(frames)
+    chosen = parse_range(frames), parse_range(block, "--block")
     loaded = load_recipe(recipe, overrides(images=images, seed=seed, samples=samples))
-    run_job(loaded, out, _within(chosen, loaded.images), output_of(context), tied=tied)
+    run_job(loaded, out, share(loaded, *chosen), output_of(context), tied=tied)
 
 
 def demo(
@@ -144,30 +147,6 @@ def open_stage(recipe: Recipe) -> Stage:
             "it supports, or run inside Blender; `twinset doctor` says more."
         ) from None
     return opened(recipe)
-
-
-def parse_frames(text: str) -> range | None:
-    """``A-B``, both included, or one index, as a range; None for an empty text."""
-    if not text:
-        return None
-    match = re.fullmatch(r"(\d+)(?:-(\d+))?", text.strip())
-    if not match:
-        raise typer.BadParameter(f"'{text}' must be A-B, such as 0-31, or one frame.", param_hint="'--frames'")
-    first = int(match[1])
-    last = first if match[2] is None else int(match[2])
-    if last < first:
-        raise typer.BadParameter(f"'{text}' runs backwards; write {last}-{first}.", param_hint="'--frames'")
-    return range(first, last + 1)
-
-
-def _within(frames: range | None, images: int) -> range | None:
-    """The frames asked for that the job has: the last block of a farm may reach beyond its end."""
-    if frames is None:
-        return None
-    if frames.start >= images:
-        text = f"the job has the frames 0 to {images - 1}; {frames.start} is beyond its end."
-        raise typer.BadParameter(text, param_hint="'--frames'")
-    return range(frames.start, min(frames.stop, images))
 
 
 def overrides(*, images: int | None = None, seed: int | None = None, samples: int | None = None) -> dict[str, Any]:

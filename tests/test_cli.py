@@ -16,6 +16,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+import typer
 from twinset import __version__
 from twinset.dataset import job as job_module
 from twinset.engine.errors import StageError
@@ -23,7 +24,7 @@ from twinset.engine.events import Event, Finished, FrameDone, Funnel, Started, S
 from twinset.engine.registry import catalogue
 from twinset.headless.cli import app
 from twinset.headless.doctor import PACKAGES
-from twinset.headless.render import parse_frames
+from twinset.headless.shares import parse_range, share
 from typer.testing import CliRunner, Result
 
 RECIPE = """
@@ -186,9 +187,21 @@ def test_wrong_use_ends_with_code_2_and_a_sentence(run: Run, recipe: Path, args:
 
 
 def test_frames_count_both_ends() -> None:
-    assert parse_frames("0-31") == range(0, 32)
-    assert parse_frames("7") == range(7, 8)
-    assert parse_frames("") is None
+    assert parse_range("0-31") == range(0, 32)
+    assert parse_range("7") == range(7, 8)
+    assert parse_range("") is None
+
+
+def test_blocks_are_shares_of_whole_blocks(recipe: Path) -> None:
+    from twinset.engine.recipe import load_recipe
+
+    loaded = load_recipe(recipe, {"images": 70, "render.block": 32})
+    assert share(loaded, None, range(1, 2)) == range(32, 64)
+    assert share(loaded, None, range(1, 9)) == range(32, 70)
+    with pytest.raises(typer.BadParameter, match=r"96 \(block 3\) is beyond its end"):
+        share(loaded, None, range(3, 4))
+    with pytest.raises(typer.BadParameter, match="not both"):
+        share(loaded, range(1), range(1))
 
 
 def test_the_last_block_may_reach_beyond_the_end(run: Run, recipe: Path, scripted: type[ScriptedJob]) -> None:

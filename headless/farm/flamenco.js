@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// A job type for Flamenco 3: renders a Twinset dataset in tasks of consecutive blocks, then finishes it.
+// Put this file into the folder "scripts" beside the Flamenco Manager.
+
+const JOB_TYPE = {
+    label: "Twinset dataset",
+    description: "Render a dataset from a recipe, then write its annotations",
+    settings: [
+        { key: "recipe", type: "string", subtype: "file_path", required: true, visible: "submission",
+          default: @recipe@, description: "The recipe, as the workers see it" },
+        { key: "out", type: "string", subtype: "dir_path", required: true, visible: "submission",
+          default: @out@, description: "Output folder, as the workers see it" },
+        { key: "images", type: "int32", required: true, visible: "submission",
+          default: @images@, description: "Frames to render" },
+        { key: "block", type: "int32", required: true, visible: "submission",
+          default: @block@, description: "Frames per block, as [render] block of the recipe says" },
+        { key: "blocks_per_task", type: "int32", required: true, visible: "submission",
+          default: @blocks_per_task@, description: "Blocks that one task renders, one after the other" },
+        { key: "command", type: "string", required: true, visible: "submission",
+          default: @command@, description: "How the workers call Twinset" },
+    ],
+};
+
+function compileJob(job) {
+    const settings = job.settings;
+    for (const key of ["images", "block", "blocks_per_task"]) {
+        if (settings[key] < 1) {
+            throw new Error("Twinset: " + key + " must be 1 or more");
+        }
+    }
+    const blocks = Math.ceil(settings.images / settings.block);
+    const [program, ...first] = settings.command.split(" ").filter(part => part);
+    const finish = task("finish", program, [...first, "finish", settings.out]);
+    for (let start = 0; start < blocks; start += settings.blocks_per_task) {
+        const chunk = start + "-" + (Math.min(start + settings.blocks_per_task, blocks) - 1);
+        const render = task("render-" + chunk, program, [
+            ...first, "render", settings.recipe, "--out", settings.out,
+            "--images", String(settings.images), "--block", chunk,
+        ]);
+        job.addTask(render);
+        finish.addDependency(render);
+    }
+    job.addTask(finish);
+}
+
+function task(name, program, args) {
+    const made = author.Task(name, "blender");
+    made.addCommand(author.Command("exec", { exe: program, args: args }));
+    return made;
+}

@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Flamenco: a job type whose settings have this recipe's values as defaults."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from .plan import Plan
+
+TEMPLATE = Path(__file__).with_name("flamenco.js")
+
+
+def files(plan: Plan) -> dict[str, str]:
+    """The job type by the name of its file, ``twinset.js``."""
+    text = TEMPLATE.read_text(encoding="utf-8")
+    values = {
+        "recipe": str(plan.recipe),
+        "out": str(plan.out),
+        "images": plan.images,
+        "block": plan.block,
+        "blocks_per_task": plan.blocks_per_task,
+        "command": plan.command,
+    }
+    for key, value in values.items():
+        text = text.replace(f"@{key}@", json.dumps(value))
+    return {"twinset.js": text}

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Open Job Description: a template with a chunked range of blocks and a finishing step; a Deadline Cloud job bundle."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from .plan import MAX_TRIES, RENDER_AGAIN, Plan, shell
+
+BLOCKS = "{{Task.Param.Blocks}}"
+
+_SCRIPT = """\
+#!/bin/bash
+# {again} means trouble that may pass. An engine that runs tasks again does so on any failure, this one or another.
+for attempt in $(seq {tries}); do
+  {render}
+  code=$?
+  [ $code -eq {again} ] || exit $code
+  sleep $((attempt * {pause}))
+done
+exit $code
+"""
+
+
+def files(plan: Plan, *, pause: int = 10) -> dict[str, str]:
+    """The files of the job bundle by name.
+
+    ``template.json`` is what ``openjd run`` takes; with ``parameter_values.json`` and ``asset_references.json`` beside
+    it the folder is a job bundle of AWS Deadline Cloud.
+
+    Parameters
+    ----------
+    plan : Plan
+    pause : int
+        Seconds before a task that met trouble that may pass is tried again; more each time.
+    """
+    return {
+        "template.json": _text(_template(plan, pause)),
+        "parameter_values.json": _text({"parameterValues": []}),
+        "asset_references.json": _text(
+            {
+                "assetReferences": {
+                    "inputs": {"filenames": [str(plan.recipe)], "directories": []},
+                    "outputs": {"directories": [str(plan.out)]},
+                    "referencedPaths": [],
+                }
+            }
+        ),
+    }
+
+
+def _template(plan: Plan, pause: int) -> dict[str, Any]:
+    # A chunk is handed over as "A-B", or "A" where it is one: what --block takes. Chunks of frames would not do, as
+    # engines make them about equally long, across the borders of blocks.
+    script = _SCRIPT.format(
+        again=RENDER_AGAIN, tries=MAX_TRIES, pause=pause, render=shell(plan.render(BLOCKS), expand=BLOCKS)
+    )
+    finish = plan.finish()
+    return {
+        "specificationVersion": "jobtemplate-2023-09",
+        "extensions": ["TASK_CHUNKING"],
+        "name": plan.name,
+        "description": f"{plan.images} images of a detection dataset, rendered by Twinset.",
+        "steps": [
+            {
+                "name": "Render",
+                "parameterSpace": {
+                    "taskParameterDefinitions": [
+                        {
+                            "name": "Blocks",
+                            "type": "CHUNK[INT]",
+                            "range": f"0-{plan.blocks - 1}" if plan.blocks > 1 else "0",
+                            "chunks": {
+                                "defaultTaskCount": plan.blocks_per_task,
+                                "rangeConstraint": "CONTIGUOUS",
+                            },
+                        }
+                    ]
+                },
+                "script": {
+                    "actions": {
+                        "onRun": {"command": "bash", "args": ["{{Task.File.Render}}"], "cancelation": _CANCEL},
+                    },
+                    "embeddedFiles": [{"name": "Render", "type": "TEXT", "data": script}],
+                },
+            },
+            {
+                "name": "Finish",
+                "dependencies": [{"dependsOn": "Render"}],
+                "script": {"actions": {"onRun": {"command": finish[0], "args": finish[1:], "cancelation": _CANCEL}}},
+            },
+        ],
+    }
+
+
+_CANCEL = {"mode": "NOTIFY_THEN_TERMINATE", "notifyPeriodInSeconds": 60}
+"""Frames that are under way when a task is stopped get this long to be written."""
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Slurm: an array of tasks that requeue themselves, and a job that depends on it and finishes the dataset."""
+
+from __future__ import annotations
+
+import shlex
+
+from .plan import MAX_TRIES, RENDER_AGAIN, Plan, shell
+
+BLOCKS = "$first-$last"
+
+_RENDER = """\
+#!/bin/bash
+# Renders {images} frames in {tasks} tasks. Submit with ./submit, which adds the job that finishes the dataset.
+#SBATCH --job-name={name}
+#SBATCH --array=0-{last_task}{at_once}
+#SBATCH --ntasks=1
+#SBATCH --requeue
+#SBATCH --open-mode=append
+#SBATCH --output=logs/render-%a.log
+
+first=$((SLURM_ARRAY_TASK_ID * {blocks}))
+last=$((first + {blocks} - 1))
+{render}
+code=$?
+
+# {again} means trouble that may pass, such as a full disk or a lost GPU: another node may do better.
+if [ $code -eq {again} ] && [ "${{SLURM_RESTART_COUNT:-0}}" -lt {tries} ]; then
+  scontrol requeue "${{SLURM_ARRAY_JOB_ID}}_${{SLURM_ARRAY_TASK_ID}}" && exit 0
+fi
+exit $code
+"""
+
+_FINISH = """\
+#!/bin/bash
+# Writes the annotations once all tasks have ended, and names the frames that are missing where some failed.
+#SBATCH --job-name={name}-finish
+#SBATCH --ntasks=1
+#SBATCH --requeue
+#SBATCH --open-mode=append
+#SBATCH --output=logs/finish.log
+
+{finish}
+"""
+
+_SUBMIT = """\
+#!/bin/bash
+# Puts the job into Slurm's queue. Options are handed on to sbatch: ./submit --partition=gpu --gres=gpu:1
+set -euo pipefail
+cd "$(dirname "$0")"
+mkdir -p logs {out}
+array=$(sbatch --parsable "$@" render.sbatch)
+finish=$(sbatch --parsable --dependency="afterany:${{array%%;*}}" finish.sbatch)
+echo "Job ${{array%%;*}} renders, job ${{finish%%;*}} finishes. Logs are in $PWD/logs; watch with: {status}"
+"""
+
+
+def files(plan: Plan, *, at_once: int = 0) -> dict[str, str]:
+    """The files of the job by name: ``render.sbatch``, ``finish.sbatch`` and ``submit``.
+
+    Parameters
+    ----------
+    plan : Plan
+    at_once : int
+        Tasks that may run at the same time; 0 for as many as the cluster has room for.
+    """
+    return {
+        "render.sbatch": _RENDER.format(
+            name=plan.name,
+            images=plan.images,
+            tasks=plan.tasks,
+            blocks=plan.blocks_per_task,
+            last_task=plan.tasks - 1,
+            at_once=f"%{at_once}" if at_once else "",
+            render=shell(plan.render(BLOCKS), expand=BLOCKS),
+            again=RENDER_AGAIN,
+            tries=MAX_TRIES - 1,
+        ),
+        "finish.sbatch": _FINISH.format(name=plan.name, finish=shell(plan.finish())),
+        "submit": _SUBMIT.format(
+            out=shlex.quote(str(plan.out)), status=f"{plan.command} status {shlex.quote(str(plan.out))}"
+        ),
+    }

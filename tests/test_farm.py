@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Job files for farms, held against the engines themselves: openjd, Kubernetes' schema, node, and a shell."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twinset.headless.farm import flamenco, kubernetes, openjd, slurm
+from twinset.headless.farm.plan import Plan, fewest_blocks
+
+WORKER = """\
+#!/bin/bash
+# Stands in for twinset on a node: notes how it was called, and fails as it is told to.
+printf '%s\\n' "$*" >> "{log}"
+if [ "$1" = render ] && [ "${{@: -1}}" = "{bad}" ] && [ ! -e "{log}.again" ]; then touch "{log}.again"; exit 75; fi
+"""
+
+
+@pytest.fixture
+def worker(tmp_path):
+    """A command in a folder with a blank and a quote, the log of its calls, and the frames that fail once with 75."""
+    folder = tmp_path / "it's here"
+    folder.mkdir()
+    program, log = folder / "twinset", tmp_path / "log"
+    program.write_text(WORKER.format(log=log, bad="2-3"))
+    program.chmod(0o755)
+    return program, log
+
+
+def plan_of(worker, tmp_path, **changes):
+    quoted = "'" + str(worker[0]).replace("'", "'\\''") + "'"
+    values = {"images": 10, "block": 2, "blocks_per_task": 2, "command": quoted} | changes
+    return Plan(recipe=tmp_path / "my recipe.toml", out=tmp_path / "out $HOME", **values)
+
+
+def blocks_in(log: Path) -> list[int]:
+    """Blocks rendered, in order, from the calls that were noted; a call that failed has been noted twice."""
+    calls = [line for line in log.read_text().splitlines() if " --block " in line]
+    ranges = {tuple(map(int, (line.rsplit(" ", 1)[1].split("-") * 2)[:2])) for line in calls}
+    return sorted(block for first, last in ranges for block in range(first, min(last, 4) + 1))
+
+
+def write(files: dict[str, str], folder: Path) -> None:
+    folder.mkdir(exist_ok=True)
+    for name, text in files.items():
+        (folder / name).write_text(text)
+
+
+@settings(deadline=None)
+@given(st.integers(1, 5000), st.integers(1, 64), st.integers(1, 9))
+def test_tasks_cover_each_frame_once(images, block, blocks):
+    plan = Plan(Path("/r.toml"), Path("/out"), images, block, blocks)
+    tasks = [range(task * blocks, min((task + 1) * blocks, plan.blocks)) for task in range(plan.tasks)]
+    assert all(len(task) for task in tasks)
+    frames = [f for task in tasks for b in task for f in range(b * block, min((b + 1) * block, images))]
+    assert frames == list(range(images))
+    assert Plan(Path("/r"), Path("/o"), images, block, fewest_blocks(images, block)).tasks <= 1000
+
+
+def test_slurm_script_renders_its_share_and_requeues_trouble_that_may_pass(worker, tmp_path):
+    plan = plan_of(worker, tmp_path)
+    folder = tmp_path / "job"
+    write(slurm.files(plan, at_once=2), folder)
+    (tmp_path / "scontrol").write_text(f'#!/bin/bash\necho "$*" >> "{tmp_path}/requeued"\n')
+    (tmp_path / "scontrol").chmod(0o755)
+    assert "#SBATCH --array=0-2%2\n" in (folder / "render.sbatch").read_text()
+    codes = []
+    for task in (2, 0, 1):
+        env = {**os.environ, "SLURM_ARRAY_TASK_ID": str(task), "SLURM_ARRAY_JOB_ID": "7", "PATH": path_with(tmp_path)}
+        codes.append(subprocess.run(["bash", folder / "render.sbatch"], env=env).returncode)
+    assert codes == [0, 0, 0] and blocks_in(worker[1]) == list(range(5))
+    assert (tmp_path / "requeued").read_text() == "requeue 7_1\n"
+    # After some restarts the trouble does not pass.
+    (tmp_path / "log.again").unlink()
+    env |= {"SLURM_ARRAY_TASK_ID": "1", "SLURM_RESTART_COUNT": "4"}
+    assert subprocess.run(["bash", folder / "render.sbatch"], env=env).returncode == 75
+    assert subprocess.run(["bash", folder / "finish.sbatch"]).returncode == 0
+    assert worker[1].read_text().splitlines()[-1] == f"finish {plan.out}"
+
+
+def path_with(folder: Path) -> str:
+    return f"{folder}{os.pathsep}{os.environ['PATH']}"
+
+
+def test_slurm_submits_the_array_and_then_what_depends_on_it(worker, tmp_path):
+    plan = plan_of(worker, tmp_path)
+    folder = tmp_path / "job"
+    write(slurm.files(plan), folder)
+    (tmp_path / "sbatch").write_text(f'#!/bin/bash\necho "$*" >> "{tmp_path}/submitted"\necho "42;cluster"\n')
+    (tmp_path / "sbatch").chmod(0o755)
+    env = {**os.environ, "PATH": path_with(tmp_path)}
+    done = subprocess.run(["bash", folder / "submit", "--partition=gpu"], env=env, capture_output=True, text=True)
+    assert done.returncode == 0 and "Job 42 renders" in done.stdout and plan.out.is_dir()
+    assert (tmp_path / "submitted").read_text().splitlines() == [
+        "--parsable --partition=gpu render.sbatch",
+        "--parsable --dependency=afterany:42 finish.sbatch",
+    ]
+
+
+def test_openjd_checks_and_runs_the_template(worker, tmp_path):
+    pytest.importorskip("openjd.cli")
+    plan = plan_of(worker, tmp_path)
+    write(openjd.files(plan, pause=0), tmp_path / "bundle")
+    template = tmp_path / "bundle" / "template.json"
+    tool = [sys.executable, "-m", "openjd"]
+    checked = subprocess.run(
+        [*tool, "check", template, "--extensions", "TASK_CHUNKING"], capture_output=True, text=True
+    )
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    # Its reader must not go away before it ends, so it writes to a file.
+    with (tmp_path / "run.log").open("w") as log:
+        for step in ("Render", "Finish"):
+            options = ["--step", step, "--extensions", "TASK_CHUNKING"]
+            code = subprocess.run([*tool, "run", template, *options], stdout=log, stderr=log, timeout=120).returncode
+            assert code == 0, (tmp_path / "run.log").read_text()
+    assert blocks_in(worker[1]) == list(range(5))
+    calls = worker[1].read_text().splitlines()
+    assert sum(call.endswith(" 2-3") for call in calls) == 2 and calls[-1] == f"finish {plan.out}"
+
+
+def test_kubernetes_takes_the_jobs(worker, tmp_path):
+    validate = pytest.importorskip("kubernetes_validate")
+    plan = plan_of(worker, tmp_path)
+    files = kubernetes.files(plan, image="twinset:0.1", claim="shared", mount="/work", at_once=64)
+    for text in files.values():
+        validate.validate(json.loads(text), validate.latest_version(), strict=True)
+    job = json.loads(files["job.json"])
+    assert job["spec"]["completions"] == 3 and job["spec"]["parallelism"] == 3
+    command = job["spec"]["template"]["spec"]["containers"][0]["command"]
+    for index in range(3):
+        assert subprocess.run(command, env={**os.environ, "JOB_COMPLETION_INDEX": str(index)}).returncode in (0, 75)
+    assert blocks_in(worker[1]) == list(range(5))
+
+
+HARNESS = """
+const made = [];
+const author = {
+    Task: (name, type) => ({ name, type, commands: [], needs: [],
+        addCommand(c) { this.commands.push(c); }, addDependency(t) { this.needs.push(t.name); } }),
+    Command: (name, parameters) => ({ name, parameters }),
+};
+const job = { addTask(t) { made.push(t); } };
+job.settings = Object.fromEntries(JOB_TYPE.settings.map(s => [s.key, s.default]));
+compileJob(job);
+console.log(JSON.stringify({ type: JOB_TYPE, made }));
+"""
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed, which runs Flamenco's JavaScript")
+def test_flamenco_compiles_the_job(tmp_path):
+    plan = Plan(Path('/my "recipe".toml'), Path("C:\\out"), 10, 2, 2, "/opt/twinset/bin/twinset --verbose")
+    script = tmp_path / "job.js"
+    script.write_text(flamenco.files(plan)["twinset.js"] + HARNESS)
+    found = json.loads(subprocess.run(["node", script], capture_output=True, text=True, check=True).stdout)
+    *renders, finish = found["made"]
+    assert [t["name"] for t in renders] == ["render-0-1", "render-2-3", "render-4-4"] == finish["needs"]
+    command = renders[1]["commands"][0]
+    assert command["name"] == "exec" and command["parameters"]["exe"] == "/opt/twinset/bin/twinset"
+    assert command["parameters"]["args"] == plan.render("2-3")[1:]
+    assert finish["commands"][0]["parameters"]["args"] == plan.finish()[1:]
+    assert {s["type"] for s in found["type"]["settings"]} <= {"string", "int32"}
