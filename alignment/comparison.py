@@ -302,15 +302,15 @@ def _measure_labels(real: Table, synth: Table, column: str, rng: np.random.Gener
     }
 
 
-def column_range(column: str, a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
-    """What a column's histogram spans: [0, 1] for areas and centres, whole counts, else the bulk of both samples."""
+def column_range(column: str, *samples: np.ndarray) -> tuple[float, float]:
+    """What a column's histogram spans: [0, 1] for areas and centres, whole counts, else the bulk of all samples."""
     if column in UNIT_COLUMNS:
         return 0.0, 1.0
     if column == "boxes_per_image":
         return 0.5, 0.5 + BINS
-    # The wider of the two bulks, so that neither sample's outliers squeeze the other into one bin.
-    low = min(np.quantile(a, 0.01), np.quantile(b, 0.01))
-    high = max(np.quantile(a, 0.99), np.quantile(b, 0.99))
+    # The widest of the bulks, so that no sample's outliers squeeze the others into one bin.
+    low = min(float(np.quantile(x, 0.01)) for x in samples)
+    high = max(float(np.quantile(x, 0.99)) for x in samples)
     if high - low < 1e-9 * max(1.0, abs(low), abs(high)):
-        return float(low) - 0.5, float(high) + 0.5
-    return float(low), float(high)
+        return low - 0.5, high + 0.5
+    return low, high

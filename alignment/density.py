@@ -199,18 +199,32 @@ def fit_density(
         raise DataError(
             f"All {len(features)} real samples have the same features. Take different pictures, or another model."
         )
+    whole = _fit(features, method, neighbours, variance)
+    left_out = left_out_distances(features, groups, method=method, neighbours=neighbours, variance=variance)
+    return attrs.evolve(whole, calibration=np.sort(left_out), origin=dict(origin or {}))
+
+
+def left_out_distances(
+    features: np.ndarray,
+    groups: Sequence[int] | np.ndarray | None = None,
+    *,
+    method: str = "knn",
+    neighbours: int = 5,
+    variance: float = 0.95,
+) -> np.ndarray:
+    """How far each sample (n, d) lies from the others, (n,), by a fit without its group; see :func:`fit_density`."""
+    features = np.asarray(features, dtype=float)
     photos = np.unique(np.arange(len(features)) if groups is None else np.asarray(groups), return_inverse=True)[
         1
     ].ravel()
     if photos.max() == 0:  # one photo: nothing else can be left out than single samples
         photos = np.arange(len(features))
     folds = photos % MOST_FOLDS
-    whole = _fit(features, method, neighbours, variance)
-    left_out = np.empty(len(features))
+    out = np.empty(len(features))
     for fold in np.unique(folds):
-        out = folds == fold
-        left_out[out] = _fit(features[~out], method, neighbours, variance).distance(features[out])
-    return attrs.evolve(whole, calibration=np.sort(left_out), origin=dict(origin or {}))
+        chosen = folds == fold
+        out[chosen] = _fit(features[~chosen], method, neighbours, variance).distance(features[chosen])
+    return out
 
 
 def _fit(features: np.ndarray, method: str, neighbours: int, variance: float) -> Density:

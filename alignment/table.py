@@ -151,8 +151,7 @@ def measured_table(
     if not len(chosen):
         known = ", ".join(measured_classes(columns)) or "none"
         raise DataError(f"{what} has no box of class '{class_name}'. Classes with boxes: {known}.")
-    numbered: dict[Any, int] = {}
-    image = np.array([numbered.setdefault(v, len(numbered)) for v in _taken(columns["image_id"], chosen).tolist()])
+    image = _image_ids(_taken(columns["image_id"], chosen))
     _, first, counts = np.unique(image, return_index=True, return_counts=True)
     numbers = {name: _numbers(_taken(values, chosen)) for name, values in columns.items()}
     pixels = [numbers.get(f"image_{side}") for side in ("width", "height")]
@@ -208,6 +207,16 @@ def _taken(values: Sequence[Any] | np.ndarray, chosen: np.ndarray) -> np.ndarray
     out = np.empty(len(plain), dtype=object)
     out[:] = plain
     return out
+
+
+def _image_ids(values: np.ndarray) -> np.ndarray:
+    """Ids of images as they are where they are whole numbers, else numbers in the order of their appearance."""
+    if values.dtype.kind == "f" and (values == np.round(values)).all():
+        return values.astype(np.int64)
+    if values.dtype.kind in "iu":
+        return values
+    numbered: dict[Any, int] = {}
+    return np.array([numbered.setdefault(v, len(numbered)) for v in values.tolist()])
 
 
 def _numbers(values: np.ndarray) -> np.ndarray | None:

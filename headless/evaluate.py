@@ -11,7 +11,9 @@ import attrs
 import typer
 from rich.table import Table
 
+from .nearness import Options, nearness_of, nearness_shown
 from .output import JsonOption, output_of
+from .statistics import PlotsOption
 
 if TYPE_CHECKING:
     from ..alignment.detection import Scores
@@ -33,9 +35,31 @@ def evaluate(
     overlap: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="IoU above which two predictions of a class overlap.")
     ] = 0.1,
+    synth: Annotated[
+        Path | None,
+        typer.Option(help="Dataset that the detector was trained on: finds how IoU falls with feature distance to it."),
+    ] = None,
+    class_name: Annotated[
+        list[str] | None,
+        typer.Option("--class", metavar="NAME", help="With --synth: category; repeat for more. Default: all of both."),
+    ] = None,
+    images: Annotated[
+        Path | None, typer.Option(help="Folder of the real images; looked for near them.", show_default=False)
+    ] = None,
+    synth_images: Annotated[
+        Path | None, typer.Option(help="Folder of the synthetic images; looked for near them.", show_default=False)
+    ] = None,
+    model: Annotated[
+        Path | None, typer.Option(metavar="ONNX", help="Vision model; default is the packaged one.", show_default=False)
+    ] = None,
+    most: Annotated[int, typer.Option(min=20, help="Boxes per dataset and class that features are taken of.")] = 2000,
+    smallest: Annotated[float, typer.Option(min=1.0, help="Boxes with a shorter side, in pixels, have none.")] = 16,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of the model.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Of the resamples.")] = 0,
+    plots: PlotsOption = Path(),
     json: JsonOption = False,
 ) -> None:
-    """Score a detector on real images: COCO mAP, small false positives, overlapping predictions on close-ups."""
+    """Score a detector on real images: mAP, small false positives, doubles on close-ups, IoU by feature distance."""
     output = output_of(context)
     with output.err.status("Evaluating"):
         from ..alignment.detection import evaluate as score_predictions
@@ -74,14 +98,20 @@ def evaluate(
         f"Overlapping: on images with a box of the class over {close_up:.0%} of the image, predictions that overlap "
         f"others by IoU over {overlap:g}, beyond one per real object.",
     ]
-    values = {
+    values: dict[str, Any] = {
         "score": score,
         "close_up": close_up,
         "overlap": overlap,
         "all": _values(overall),
         "classes": {name: _values(scores) for name, scores in classes.items()},
     }
-    output.result(values, table, *lines)
+    shown: list[Any] = [table, *lines]
+    if synth is not None:
+        options = Options(class_name or (), model, most, smallest, threads, seed, plots)
+        near = nearness_of(output, (real, images), (synth, synth_images), found, options)
+        values["nearness"] = near
+        shown += nearness_shown(near)
+    output.result(values, *shown)
 
 
 def _cells(scores: Scores) -> list[str]:

@@ -26,7 +26,7 @@ def progress_bar(output: Output, *, hidden: bool) -> Progress:
         TextColumn("left:"),
         TimeRemainingColumn(),
         console=output.err,
-        disable=hidden,
+        disable=hidden or not output.err.is_terminal,  # in a log file it would leave empty lines
         transient=True,
     )
 

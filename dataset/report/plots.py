@@ -58,6 +58,68 @@ def plot_comparison(
     return _save(figure, path)
 
 
+def plot_quality(ranking: Any, path: Path, *, title: str) -> Path:
+    """One PNG of composite distances, a row for each dataset: interval, and the components' ratios.
+
+    Parameters
+    ----------
+    ranking : Ranking
+    path : Path
+        Where the picture goes.
+    title : str
+        Headline.
+    """
+    from matplotlib.ticker import FuncFormatter
+
+    ranked = ranking.datasets
+    order = sorted(ranked, key=lambda name: (ranked[name].rank, ranked[name].value))
+    figure, axes = _figure(1, 1, title, size=(9.0, 1.8 + 0.5 * len(order)))
+    axis = axes[0, 0]
+    components = list(ranked[order[0]].components)
+    for k, component in enumerate(components):
+        ratios = [ranked[name].components[component].ratio for name in order]
+        axis.plot(ratios, range(len(order)), "o", ms=5, color=PARTS[k % len(PARTS)], alpha=0.8, label=component)
+    for y, name in enumerate(order):
+        found = ranked[name]
+        axis.plot([found.low, found.high], [y, y], color=INK, lw=2)
+        axis.plot(found.value, y, "D", ms=8, color=INK, label=None if y else "composite, 95 % interval")
+    axis.axvspan(1.0, ranking.upper_floor, color=REAL, alpha=0.5, lw=0, zorder=0, label="halves of the real set, 95 %")
+    axis.set_xscale("log")
+    for which in (axis.xaxis.set_major_formatter, axis.xaxis.set_minor_formatter):
+        which(FuncFormatter(lambda v, _: f"{v:g}" if f"{v:e}"[0] in "125" else ""))
+    axis.set_yticks(range(len(order)), [f"{ranked[name].rank}. {name}" for name in order])
+    axis.set(xlabel="composite distance; 1 is no farther than real samples", ylim=(len(order) - 0.5, -0.5))
+    figure.legend(*axis.get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False, fontsize=8)
+    return _save(figure, path)
+
+
+def plot_nearness(found: Any, path: Path, *, title: str) -> Path:
+    """One PNG of the IoU of best predictions over the distance to synthetic features: boxes, and means of bins.
+
+    Parameters
+    ----------
+    found : Nearness
+    path : Path
+        Where the picture goes.
+    title : str
+        Headline.
+    """
+    figure, axes = _figure(1, 1, title, size=(7.2, 4.4))
+    axis = axes[0, 0]
+    axis.plot(found.distance, found.overlap, "o", ms=4, color=SYNTH, alpha=0.45, mew=0, label="real boxes")
+    for k, part in enumerate(found.bins):
+        label = None if k else "mean of a bin, 95 % interval"
+        axis.fill_between([part.low, part.high], part.mean_low, part.mean_high, color=BASELINE, alpha=0.25, lw=0)
+        axis.plot([part.low, part.high], [part.mean, part.mean], color=BASELINE, lw=2.5, label=label)
+    rho = found.correlation
+    text = f"Spearman {rho.rho:.2f} [{rho.low:.2f}, {rho.high:.2f}]" if math.isfinite(rho.low) else rho.remark
+    axis.set_title(text, loc="left", fontsize=10, color=INK)
+    axis.set(xlabel="mean distance to the nearest synthetic boxes, in features", ylabel="IoU of the best prediction")
+    axis.set_ylim(-0.03, 1.03)
+    figure.legend(*axis.get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False, fontsize=9)
+    return _save(figure, path)
+
+
 def plot_mixture(areas: np.ndarray, mixture: Any, path: Path, *, title: str) -> Path:
     """One PNG of a mixture over the histogram of the real areas it was fitted to, on a logarithmic axis.
 
