@@ -83,6 +83,7 @@ COMMANDS = (
     "report",
     "measure",
     "evaluate",
+    "quality",
     "features",
     "curation",
     "farm.command",
