@@ -68,7 +68,27 @@ class Density:
             raise DataError(
                 f"Features must be an (n, {len(self.mean)}) array like the real ones. Got {features.shape} instead."
             )
-        return _distance((features - self.mean) / self.scale @ self.axes.T, self.points, self)
+        return _distance(self.coordinates(features), self.points, self)
+
+    def coordinates(self, features: np.ndarray) -> np.ndarray:
+        """Where samples (m, d) lie on the principal axes of the real ones, (m, c)."""
+        return (np.asarray(features, dtype=float) - self.mean) / self.scale @ self.axes.T
+
+    def graded(self, features: np.ndarray) -> np.ndarray:
+        """:meth:`score` without steps, (m,): below 0 for what lies farther out than every real sample.
+
+        The i-th smallest of n real distances gets 1 - i / (n + 1), the probability that a new real sample lies farther
+        out; between them it is linear. Beyond the largest it goes on falling, by 1 for each width of their range.
+        """
+        distance, n = self.distance(features), len(self.calibration)
+        levels = 1 - np.arange(1, n + 1) / (n + 1)
+        width = max(float(np.ptp(self.calibration)), 1e-9)
+        beyond = np.maximum(distance - self.calibration[-1], 0) / width
+        return np.interp(distance, self.calibration, levels) - beyond
+
+    def spacing(self) -> float:
+        """Median distance of real samples to the nearest other one, on the principal axes."""
+        return float(np.median(_neighbour_distances(self.points, self.points, 2)[:, 1]))
 
     def score(self, features: np.ndarray) -> np.ndarray:
         """Share of real samples that look less typical, (m,) in [0, 1]: 0.3 is more typical than 30 % of the real ones.

@@ -71,7 +71,7 @@ class Renderer:
         for label_scene in (self._labels, self._alone):
             label_scene.camera = self._camera
             _set_up_labels(label_scene)
-        _set_up_picture(scene, render)
+        self._denoises = _set_up_picture(scene, render)
         # From the start: a background fits itself to this size before the first picture is rendered.
         scene.render.resolution_x, scene.render.resolution_y = self.size
         self.device = choose_device(render.device, (scene, self._labels, self._alone))
@@ -139,6 +139,21 @@ class Renderer:
         self._scene.render.filepath = str(path)
         self._run(self._scene, path)
         return read_picture(path)
+
+    def draft(self, seed: int, scale: float, samples: int) -> np.ndarray:
+        """A picture at ``scale`` of the full size with few samples, denoised where that is possible."""
+        r, cycles = self._scene.render, self._scene.cycles
+        width, height = self.size
+        usual = cycles.samples, cycles.use_denoising
+        r.resolution_x, r.resolution_y = max(round(width * scale), 1), max(round(height * scale), 1)
+        _set_samples(self._scene, samples)
+        cycles.use_denoising = self._denoises
+        try:
+            return self.picture(seed)
+        finally:
+            r.resolution_x, r.resolution_y = self.size
+            _set_samples(self._scene, usual[0])
+            cycles.use_denoising = usual[1]
 
     def _render_labels(self, scene: bpy.types.Scene, width: int, height: int, region: Region | None) -> Labels:
         r = scene.render
@@ -221,7 +236,8 @@ def _find_gpu() -> Device:
     return Device("CPU")
 
 
-def _set_up_picture(scene: bpy.types.Scene, render: RenderSettings) -> None:
+def _set_up_picture(scene: bpy.types.Scene, render: RenderSettings) -> bool:
+    """Set the picture's engine and quality; returns whether this Blender can denoise."""
     r = scene.render
     modern = bpy.app.version >= (5, 0)
     r.engine = "CYCLES" if render.engine == "cycles" else ("BLENDER_EEVEE" if modern else "BLENDER_EEVEE_NEXT")
@@ -234,14 +250,20 @@ def _set_up_picture(scene: bpy.types.Scene, render: RenderSettings) -> None:
     r.film_transparent = False
     # Dither would add noise that is in no real photo's favour and makes equal renders compress worse.
     r.dither_intensity = 0.0
-    scene.cycles.samples = render.samples
-    scene.cycles.use_denoising = render.denoise and _can_denoise(scene)
+    _set_samples(scene, render.samples)
+    denoises = _can_denoise(scene)
+    scene.cycles.use_denoising = render.denoise and denoises
     scene.cycles.use_adaptive_sampling = True
     view_layer(scene).cycles.use_denoising = True
     if render.bounces is not None:
         scene.cycles.max_bounces = render.bounces
+    return denoises
+
+
+def _set_samples(scene: bpy.types.Scene, samples: int) -> None:
+    scene.cycles.samples = samples
     if hasattr(scene.eevee, "taa_render_samples"):
-        scene.eevee.taa_render_samples = render.samples
+        scene.eevee.taa_render_samples = samples
 
 
 def _can_denoise(scene: bpy.types.Scene) -> bool:

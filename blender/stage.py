@@ -187,6 +187,11 @@ class BlenderStage:
         """Write an asset to a .blend file of its own, in the asset's frame; returns the name of its collection."""
         return write_asset(self._loaded[name], path)
 
+    def draft(self, seed: int = 0, *, scale: float = 0.5, samples: int = 2) -> np.ndarray:
+        if self._camera is None:
+            raise RuntimeError("pose_camera() comes before draft()")
+        return self._renderer.draft(seed, scale, samples)
+
     def info(self) -> dict[str, Any]:
         device = self._renderer.device
         return {

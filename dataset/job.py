@@ -15,10 +15,11 @@ import attrs
 
 from .. import __version__
 from ..engine.errors import OutputError, StageError, TwinsetError
-from ..engine.events import Event, Finished, FrameDone, Funnel, Started, Stepped
+from ..engine.events import Event, Finished, FrameDone, Started, Stepped
+from ..engine.gate import OpenGates
 from ..engine.goals import Boxes
 from ..engine.recipe import load_recipe
-from ..engine.sampler import AFTER_RENDER, Frame, Sampler
+from ..engine.sampler import Frame, Sampler
 from ..engine.settings import Recipe
 from ..engine.stage import Stage
 from ..engine.variants import variants_of
@@ -27,12 +28,14 @@ from .coco import CocoFile, read_coco
 from .files import json_bytes
 from .finish import finish
 from .frames import ACCEPTED, FILTERED, GIVEN_UP, FrameStore
+from .funnel import ENOUGH, Judged, funnel_of, judged_in, too_strict
 from .record import categories, make_record
 
 log = logging.getLogger(__name__)
 
 RECIPE = "recipe.toml"
 STAGE = "stage.json"
+GATE = "gate.json"
 HOPELESS = 5
 """So many frames given up, with none accepted, end the job: more would not help. A shorter job ends with its last."""
 
@@ -90,10 +93,14 @@ class Job:
                 )
             try:
                 if self._sampler is None:
+                    # Models and features that will not do are told before Blender has opened anything.
+                    gates = OpenGates(self.recipe)
+                    known = self._known_gates(gates)
                     yield Stepped("Opening the scene")
                     stage = self._open_stage(self.recipe)
                     yield Stepped("Surveying the scene")
-                    self._sampler = Sampler(self.recipe, stage, real)
+                    self._sampler = Sampler(self.recipe, stage, real, gates)
+                    yield from self._teach(self._sampler, known)
             except TwinsetError:
                 if is_new and not self._store.frames():
                     shutil.rmtree(self.out, ignore_errors=True)
@@ -121,7 +128,7 @@ class Job:
         )
         for note in summary.notes:
             log.warning("%s", note)
-        funnel = funnel_of(self._store)
+        funnel = funnel_of(self._store, self._gate_file().get("report", ()))
         facts = {
             "images": summary.images,
             "annotations": summary.annotations,
@@ -148,11 +155,20 @@ class Job:
         if absent:
             raise OutputError(f"Frame {frame} depends on frame {absent[0]} of its block, which has no record.")
         shown: dict[str, list[float]] = {}
+        seen: list[list[Any]] = []
         for earlier in range(start, frame):
-            add_shown(shown, self._store.read(earlier))
-        sampler = self._sampler or Sampler(self.recipe, self._open_stage(self.recipe), real_boxes(self.recipe))
+            earlier_record = self._store.read(earlier)
+            add_shown(shown, earlier_record)
+            _add_seen(seen, earlier_record)
+        sampler = self._sampler
+        if sampler is None:
+            gates = OpenGates(self.recipe)
+            known = self._known_gates(gates)
+            sampler = Sampler(self.recipe, self._open_stage(self.recipe), real_boxes(self.recipe), gates)
+            for _ in self._teach(sampler, known):
+                pass
         attempt = record["attempts"] - 1
-        result = sampler.frame(frame, shown, attempts=range(attempt, attempt + 1))
+        result = sampler.frame(frame, shown, seen=seen, attempts=range(attempt, attempt + 1))
         if result.shot is None:
             raise StageError(
                 f"Frame {frame} came out differently: its accepted attempt is now rejected ({result.rejected[0]}). "
@@ -166,25 +182,78 @@ class Job:
 
     def _frames(self, wanted: range, missing: set[int]) -> Iterator[Event]:
         shown: dict[str, list[float]] = {}
-        accepted = 0
+        seen: list[list[Any]] = []
+        judged: list[Judged] = []
+        accepted = rejected = 0
         # A share of a job may be unlucky where the job is not.
         hopeless = min(HOPELESS, self.recipe.images) if len(wanted) >= self.recipe.images else HOPELESS
         for done, frame in enumerate(wanted, 1):
             if frame % self.recipe.render.block == 0:
-                shown = {}
+                shown, seen = {}, []
             image: Path | None = None
             if frame in missing:
                 assert self._sampler is not None
-                result = self._sampler.frame(frame, shown)
+                result = self._sampler.frame(frame, shown, seen=seen)
                 image = self._write(self._store, result)
             record = self._store.read(frame)
             add_shown(shown, record)
+            _add_seen(seen, record)
+            judged += judged_in(record)
+            rejected += len(record["rejected"])
             accepted += record["verdict"] != GIVEN_UP
             if frame not in missing and record["verdict"] == ACCEPTED:
                 image = self._store.out / record["files"]["image"]["path"]
             yield FrameDone(frame, done, len(wanted), image, record["attempts"], resumed=frame not in missing)
+            passed = sum(j["accepted"] for j in judged)
+            if len(judged) >= ENOUGH and self._sampler and passed < self._sampler.gates.floor * len(judged):
+                raise too_strict(judged, self._sampler.gates.report(), self.out)
             if done == hopeless and not accepted:
+                if self._sampler and 2 * len(judged) > rejected:
+                    raise too_strict(judged, self._sampler.gates.report(), self.out)
                 raise _hopeless(record, done)
+
+    def _gate_file(self) -> dict[str, Any]:
+        """What an earlier run, here or on another machine, has learned for the gates; empty where there is nothing."""
+        try:
+            found: dict[str, Any] = json.loads((self.out / GATE).read_bytes())
+        except (OSError, ValueError):
+            return {}
+        return found if {"fingerprint", "learned", "report"} <= set(found) else {}
+
+    def _known_gates(self, gates: OpenGates) -> list[list[dict[str, Any]]] | None:
+        """What the gates have learned earlier; None where that is nothing, or of other files."""
+        found = self._gate_file()
+        if not found:
+            return None
+        if found["fingerprint"] != [one.fingerprint for one in gates]:
+            if self._store.frames():
+                raise OutputError(
+                    f"{self.out} holds frames that other real features or another model have judged (see "
+                    f"{self.out / GATE}). Choose another output folder, or put the files back."
+                )
+            return None
+        learned: list[list[dict[str, Any]]] = found["learned"]
+        return learned
+
+    def _teach(self, sampler: Sampler, known: list[list[dict[str, Any]]] | None) -> Iterator[Event]:
+        """Let the gates learn, or tell them what they have learned earlier: the same, on whichever machine it was."""
+        gates = sampler.gates
+        if not any(map(len, gates)):
+            return
+        if known is not None:
+            for one, learned in zip(gates, known, strict=True):
+                one.teach(learned)
+            return
+        total = gates.warm_up
+        for done in sampler.warm_up():
+            if done == 1 or done * 10 // total != (done - 1) * 10 // total:
+                yield Stepped(f"Warming up the gate: {done} of {total} frames")
+        # As the file has it, rounded, so that whoever reads it goes by the very same numbers.
+        learned = json.loads(json_bytes([one.learned for one in gates]))
+        for one, rounded in zip(gates, learned, strict=True):
+            one.teach(rounded)
+        facts = {"fingerprint": [one.fingerprint for one in gates], "learned": learned, "report": gates.report()}
+        self._store.write_text(GATE, json_bytes(facts).decode())
 
     def _write(self, store: FrameStore, result: Frame) -> Path | None:
         output = self.recipe.output
@@ -208,6 +277,7 @@ class Job:
             "reach": sampler.reach,
             "target": reports[0] if reports else None,
             **({"targets": reports} if len(reports) > 1 else {}),
+            **({"gates": sampler.gates.report()} if sampler.gates.report() else {}),
             "categories": categories(self.recipe, read_real(self.recipe)),
         }
 
@@ -258,23 +328,10 @@ def real_boxes(recipe: Recipe) -> dict[str, Boxes]:
     return {name: coco.boxes(name) for name in names}
 
 
-def funnel_of(store: FrameStore) -> Funnel:
-    """The funnel of all records of a folder."""
-    rejected: Counter[str] = Counter()
-    accepted = given_up = 0
-    for frame in store.frames():
-        try:
-            record = store.read(frame)
-        except TwinsetError as error:
-            log.warning("%s", error)
-            continue
-        rejected.update(record["rejected"])
-        accepted += record["verdict"] == ACCEPTED
-        given_up += record["verdict"] == GIVEN_UP
-        rejected[AFTER_RENDER + FILTERED] += record["verdict"] == FILTERED
-    rejected = +rejected  # without those that never happened
-    late = sum(n for reason, n in rejected.items() if reason.startswith(AFTER_RENDER))
-    return Funnel(rejected.total() + accepted, dict(sorted(rejected.items())), accepted, given_up, late)
+def _add_seen(seen: list[list[Any]], record: Mapping[str, Any]) -> None:
+    """Add the traits of an accepted frame to those of its block."""
+    if "gate" in record:
+        seen.append(record["gate"]["traits"])
 
 
 def add_shown(shown: dict[str, list[float]], record: Mapping[str, Any]) -> None:

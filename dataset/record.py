@@ -33,6 +33,8 @@ def make_record(frame: Frame, recipe: Recipe) -> dict[str, Any]:
         },
         "instances": [],
     }
+    if frame.refused:
+        record["refused"] = [attrs.asdict(refused) for refused in frame.refused]
     shot = frame.shot
     if shot is None:
         return record
@@ -42,6 +44,8 @@ def make_record(frame: Frame, recipe: Recipe) -> dict[str, Any]:
         "width": width,
         "height": height,
     }
+    if frame.score is not None or frame.traits:
+        record["gate"] = {"score": frame.score, "traits": list(frame.traits)}
     record["camera"] = _camera(shot.camera)
     record["columns"] = dict(frame.columns)
     record["instances"] = [

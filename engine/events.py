@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import attrs
 
@@ -46,6 +47,8 @@ class Funnel:
     accepted: int
     given_up: int
     rejected_after_render: int
+    gate: Mapping[str, Any] = attrs.field(factory=dict)
+    """What gates judged: counts, what they go by, and acceptance ``by`` shape, camera, size, ...; empty without any."""
 
 
 @attrs.frozen

@@ -53,6 +53,14 @@ class Verdict:
     reason: str = ""
     unannotated: frozenset[int] = frozenset()
     """Ids of instances that stay in the picture without an annotation."""
+    painted: frozenset[int] = frozenset()
+    """Ids whose boxes are painted black, pixels of other annotated instances excepted; they are unannotated, too."""
+    columns: Mapping[str, Mapping[int, Any]] = attrs.field(factory=dict)
+    """What was measured on the way: column name to values by instance id."""
+    score: float | None = None
+    """What was held against a threshold, of the whole frame."""
+    traits: Any = None
+    """JSON values by which later frames of the block may be compared with this one."""
 
 
 ACCEPTED = Verdict(True)
@@ -162,6 +170,55 @@ class Filter(Protocol):
     """Judges a shot by its pixels and its rows (one dict per instance, in the order of ``shot.instances``)."""
 
     def judge(self, shot: Shot, rows: Sequence[Mapping[str, Any]]) -> Verdict: ...
+
+
+@attrs.frozen
+class Draft:
+    """The cheap picture that a gate wants to see first: its ``scale`` and ``samples``, see :meth:`..Stage.draft`."""
+
+    scale: float
+    samples: int
+
+
+class Gate(Protocol):
+    """A filter at work, where it must read files, learn from a warm-up or see drafts first.
+
+    A filter becomes one by a method ``open() -> Gate``, which the engine calls once per job, before the scene is
+    opened; it raises a TwinsetError where the files will not do. What a gate says must follow from the arguments alone:
+    rows are those still to be annotated, their boxes in pixels of a picture of ``size`` (width, height).
+    """
+
+    warm_up: int
+    """Frames to learn from before the first one; 0 for none. They are the same on every machine."""
+    draft: Draft | None
+    fingerprint: str
+    """Changes with the files that were read: frames of two fingerprints do not belong into one dataset."""
+    floor: float
+    """Share of judged attempts that must pass; below, the job ends and says so."""
+
+    def measure(self, picture: np.ndarray, rows: Sequence[Mapping[str, Any]], size: tuple[int, int]) -> Any:
+        """What is learned from, of one picture of whatever size."""
+        ...
+
+    def learn(self, samples: Sequence[tuple[Any, Any]]) -> dict[str, Any]:
+        """What the warm-up says, as JSON values: of each frame what was measured of its draft (or None) and of it."""
+        ...
+
+    def taught(self, learned: Mapping[str, Any]) -> Gate:
+        """The gate that goes by what :meth:`learn` gave."""
+        ...
+
+    def judge_draft(self, picture: np.ndarray, rows: Sequence[Mapping[str, Any]], size: tuple[int, int]) -> Verdict:
+        """The verdict on a draft; accepted where only the full picture can tell."""
+        ...
+
+    def judge(self, shot: Shot, rows: Sequence[Mapping[str, Any]], seen: Sequence[Any] = ()) -> Verdict:
+        """The verdict on a shot; ``seen`` holds the traits of earlier accepted frames of the block."""
+        ...
+
+    def report(self) -> dict[str, Any]:
+        """Thresholds and what is known of them, as JSON values, for summaries."""
+        ...
 
 
 PROTOCOLS: dict[str, type] = {

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -11,14 +11,16 @@ import numpy as np
 
 from .draws import DrawRecorder
 from .errors import StageError
+from .gate import Gates, OpenGates, Refusal, draft_of, is_gate, paint, refusal
 from .goals import Boxes, Goals
+from .judging import add_columns, basic_row, early_verdict, judge, left_of, main_of, measure, why_not
 from .params import unknown
-from .plugin import Columns, FittedTarget, Rejected, Verdict, naming
+from .plugin import FittedTarget, Rejected, Verdict, naming
 from .reach import aims, put_instances, survey
 from .rng import stream
 from .schedule import Schedule, Share, Turn
 from .settings import PluginUse, Recipe
-from .stage import Instance, Labels, Shot, Stage
+from .stage import CameraPose, Instance, Labels, Shot, Stage
 from .variants import variants_of
 
 
@@ -28,7 +30,8 @@ class Frame:
 
     ``rows`` holds one dict per annotatable instance, in the order of ``shot.instances``. ``variant`` is the name of the
     variant that made it, or its number; "" where the recipe has none. ``appearance`` is what was done to world, lights
-    and background, see :class:`.draws.DrawRecorder`.
+    and background, see :class:`.draws.DrawRecorder`. ``refused`` says what gates saw in attempts that they rejected,
+    ``score`` what they gave the accepted one, ``traits`` by what they compare later frames of the block with it.
     """
 
     index: int
@@ -42,6 +45,9 @@ class Frame:
     bystanders: tuple[Instance, ...] = ()
     appearance: tuple[dict[str, Any], ...] = ()
     variant: str = ""
+    refused: tuple[Refusal, ...] = ()
+    score: float | None = None
+    traits: tuple[Any, ...] = ()
 
 
 @attrs.frozen(eq=False)
@@ -56,7 +62,19 @@ class _Fit:
 Survey = tuple[tuple[Any, ...], dict[str, tuple[float, float]]]
 """What a survey was asked and what it found."""
 
-_Accepted = tuple[Shot, tuple[dict[str, Any], ...], dict[str, Any], tuple[Instance, ...], tuple[dict[str, Any], ...]]
+
+@attrs.frozen(eq=False)
+class _Try:
+    """One try: ``reason`` says why it was rejected, ``gate`` at which stage where a gate did that, "" otherwise."""
+
+    shot: Shot
+    rows: list[dict[str, Any]]
+    columns: Mapping[str, Any] = attrs.field(factory=dict)
+    appearance: tuple[dict[str, Any], ...] = ()
+    verdict: Verdict = Verdict(True)
+    reason: str = ""
+    gate: str = ""
+    traits: tuple[Any, ...] = ()
 
 
 class Sampler:
@@ -70,6 +88,8 @@ class Sampler:
     stage : Stage
     real : mapping
         Class name to real boxes; empty without a target.
+    gates : OpenGates, optional
+        The recipe's gates where they are open already.
     surveys : list, optional
         What earlier samplers of this stage have found out about reach, which need not be surveyed again; grows.
     """
@@ -79,6 +99,7 @@ class Sampler:
         recipe: Recipe,
         stage: Stage,
         real: Mapping[str, Boxes],
+        gates: OpenGates | None = None,
         *,
         fits: list[_Fit] | None = None,
         surveys: list[Survey] | None = None,
@@ -91,14 +112,17 @@ class Sampler:
         self._appearances = _named(uses.get("appearance", ()))
         self._cameras = uses["camera"]
         self._metrics = _named(uses.get("metric", ()))
-        self._filters = [u.plugin for u in uses.get("filter", ())]
+        self._filters = [u.plugin for u in uses.get("filter", ()) if not is_gate(u.plugin)]
+        self.gates = OpenGates(recipe) if gates is None else gates
+        self._gates: Gates = Gates([]) if recipe.variants else self.gates.of(recipe)
         self._fits: list[_Fit] = [] if fits is None else fits
         self._surveys: list[Survey] = [] if surveys is None else surveys
         self._fit = -1
         self.variants: tuple[Sampler, ...] = ()
         if recipe.variants:
             self.variants = tuple(
-                Sampler(one, stage, real, fits=self._fits, surveys=self._surveys) for one in variants_of(recipe)
+                Sampler(one, stage, real, self.gates, fits=self._fits, surveys=self._surveys)
+                for one in variants_of(recipe)
             )
         elif uses.get("target"):
             self._fit = self._fitted(uses["target"][0].plugin, real)
@@ -135,6 +159,7 @@ class Sampler:
         index: int,
         shown: Mapping[str, Sequence[float]],
         *,
+        seen: Sequence[Sequence[Any]] = (),
         attempts: range | None = None,
         render: bool = True,
     ) -> Frame:
@@ -146,6 +171,8 @@ class Sampler:
             Frame index.
         shown : mapping
             Class name to the relative box areas that earlier accepted frames of this block have shown.
+        seen : sequence, optional
+            ``traits`` of earlier accepted frames of this block.
         attempts : range, optional
             The attempts to make; default is all that the recipe allows. A replay makes the accepted one only.
         render : bool
@@ -154,27 +181,92 @@ class Sampler:
         """
         turn = self._turn(index)
         if not self.variants:
-            return self._frame(index, turn, shown, attempts, render)
-        made = self.variants[turn.variant]._frame(index, turn, shown, attempts, render)
+            return self._frame(index, turn, shown, seen, attempts, render)
+        made = self.variants[turn.variant]._frame(index, turn, shown, seen, attempts, render)
         return attrs.evolve(made, variant=self.recipe.variants[turn.variant].name or str(turn.variant + 1))
 
+    def warm_up(self) -> Iterator[int]:
+        """Render the frames that gates want to learn from, and let them learn; yields how many are done.
+
+        They are frames like the job's, drawn with a seed of their own: none of them is one of the job's, and every
+        machine has the same ones.
+        """
+        shown: dict[str, list[float]] = {}
+        for index in range(self.gates.warm_up):
+            if index % self.recipe.render.block == 0:
+                shown = {}
+            turn = self._turn(index)
+            for row in (self.variants[turn.variant] if self.variants else self)._warm_up(index, turn, shown):
+                area = row["bbox"][2] * row["bbox"][3] / np.prod(self.stage.resolution)
+                shown.setdefault(row["class"], []).append(float(area))
+            yield index + 1
+        for gates in self.gates:
+            gates.conclude()
+
+    def _warm_up(self, index: int, turn: Turn, shown: Mapping[str, Sequence[float]]) -> list[dict[str, Any]]:
+        """Show the gates the first attempt at a frame that gets as far as them; returns its annotated rows."""
+        if index >= self._gates.warm_up:
+            return []
+        use, goals = self._cameras[turn.camera], self._goals(index, turn, shown)
+        seed = int(stream(self.recipe.seed, "warm-up").integers(2**31))
+        for attempt in range(self.recipe.render.max_attempts):
+            made = self._attempt(seed, index, attempt, use, goals)
+            if made.reason:
+                continue
+            noise = self._noise(index)
+            drafts = {draft: draft_of(self.stage, draft, noise) for draft in self._gates.drafts}
+            shot = self.stage.shoot(noise)
+            verdict = judge(self._filters, shot, made.rows)
+            if verdict.accepted:
+                left = left_of(shot, made.rows, verdict, self.recipe.output.min_visible_share)
+                self._gates.take(shot, left, drafts)
+                return left
+        return []
+
     def _frame(
-        self, index: int, turn: Turn, shown: Mapping[str, Sequence[float]], attempts: range | None, render: bool
+        self,
+        index: int,
+        turn: Turn,
+        shown: Mapping[str, Sequence[float]],
+        seen: Sequence[Sequence[Any]],
+        attempts: range | None,
+        render: bool,
     ) -> Frame:
         use = self._cameras[turn.camera]
         goals = self._goals(index, turn, shown)
         rejected: list[str] = []
+        refused: list[Refusal] = []
         for attempt in attempts or range(self.recipe.render.max_attempts):
-            result = self._attempt(index, attempt, use, goals, render)
-            if isinstance(result, str):
-                rejected.append(result)
+            made = self._attempt(self.recipe.seed, index, attempt, use, goals)
+            if render and not made.reason:
+                made = self._finish(index, made, seen)
+            if made.gate:
+                camera = made.shot.camera
+                refused.append(refusal(attempt, made.gate, made.verdict, made.rows, camera, made.appearance))
+            if made.reason:
+                rejected.append(made.reason)
                 continue
-            return Frame(index, attempt + 1, tuple(rejected), use.id, goals, *result)
-        return Frame(index, len(rejected), tuple(rejected), use.id, goals)
+            self._annotate(made.shot, made.rows, made.verdict)
+            return Frame(
+                index,
+                attempt + 1,
+                tuple(rejected),
+                use.id,
+                goals,
+                made.shot,
+                tuple(made.rows),
+                made.columns,
+                tuple(i for i in self.stage.instances if not i.asset.class_name),
+                made.appearance,
+                refused=tuple(refused),
+                score=made.verdict.score,
+                traits=made.traits,
+            )
+        return Frame(index, len(rejected), tuple(rejected), use.id, goals, refused=tuple(refused))
 
-    def _attempt(self, index: int, attempt: int, use: PluginUse, goals: Goals, render: bool) -> str | _Accepted:
-        """One try: the shot with its rows, or the reason why it was rejected."""
-        seed, stage = self.recipe.seed, self.stage
+    def _attempt(self, seed: int, index: int, attempt: int, use: PluginUse, goals: Goals) -> _Try:
+        """One try as far as its probe."""
+        stage = self.stage
         recorder = DrawRecorder(stage, self.recipe)
         stage.clear()
         try:
@@ -186,88 +278,59 @@ class Sampler:
             with naming(use.plugin):
                 pose = use.plugin.pose(stage, goals, stream(seed, index, attempt, f"camera.{use.id}"))
         except Rejected as rejection:
-            return rejection.reason
+            return _Try(_NOTHING, [], reason=rejection.reason)
         stage.pose_camera(pose)
         labels = stage.probe(1.0)
         annotatable = tuple(i for i in stage.instances if i.asset.class_name)
-        main = self._main(annotatable, labels, goals)
-        rows = [_basic_row(i, labels, main) for i in annotatable]
-        bystanders = tuple(i for i in stage.instances if not i.asset.class_name)
-        draft = Shot(np.empty((0, 0, 3), np.uint8), labels, annotatable, {}, pose)
-        verdict = self._early_verdict(draft, rows, goals)
-        if not verdict.accepted:
-            return verdict.reason
-        if not render:
-            self._annotate(draft, rows, verdict)
-            return draft, tuple(rows), {}, bystanders, tuple(recorder.calls)
-        shot = stage.shoot(int(stream(seed, index, "render").integers(2**31)))
-        columns = self._measure(shot, rows)
-        verdict = _judge(self._filters, shot, rows)
-        if not verdict.accepted:
-            return f"{AFTER_RENDER}{verdict.reason}"
-        self._annotate(shot, rows, verdict)
-        return shot, tuple(rows), columns, bystanders, tuple(recorder.calls)
+        main = main_of(annotatable, labels, goals)
+        rows = [basic_row(i, labels, main) for i in annotatable]
+        probed = Shot(np.empty((0, 0, 3), np.uint8), labels, annotatable, {}, pose)
+        verdict = early_verdict(self._filters, probed, rows, goals)
+        reason = "" if verdict.accepted else verdict.reason
+        return _Try(probed, rows, appearance=tuple(recorder.calls), verdict=verdict, reason=reason)
 
-    def _early_verdict(self, draft: Shot, rows: list[dict[str, Any]], goals: Goals) -> Verdict:
-        """All that can be said from the probe, before the render is paid for."""
-        early = [f for f in self._filters if getattr(f, "early", False)]
-        verdict = _judge(early, draft, rows)
+    def _finish(self, index: int, made: _Try, seen: Sequence[Sequence[Any]]) -> _Try:
+        """The render and what is said of it; drafts come before."""
+        rows, noise = made.rows, self._noise(index)
+        if self._gates.drafts:
+            left = [row for row in rows if row["area"] > 0 and row["id"] not in made.verdict.unannotated]
+            verdict = self._gates.judge_draft(self.stage, noise, left)
+            if not verdict.accepted:
+                return attrs.evolve(made, verdict=verdict, reason=f"{DRAFT}{verdict.reason}", gate="draft")
+        shot = self.stage.shoot(noise)
+        columns = measure(self._metrics, shot, rows)
+        verdict = judge(self._filters, shot, rows)
+        made = attrs.evolve(made, shot=shot, columns=columns, verdict=verdict)
         if not verdict.accepted:
-            return Verdict(False, f"probe: {verdict.reason}")
-        left = [row for row in rows if row["area"] > 0 and row["id"] not in verdict.unannotated]
-        if not left:
-            return Verdict(False, "probe: nothing to annotate in view")
-        if goals.main is not None and not any(row["main"] for row in left):
-            return Verdict(False, "probe: main instance too small")
-        return verdict
+            return attrs.evolve(made, reason=f"{AFTER_RENDER}{verdict.reason}")
+        return self._pass_gates(made, seen) if len(self._gates) else made
 
-    def _main(self, annotatable: tuple[Instance, ...], labels: Labels, goals: Goals) -> int:
-        """Id of the instance whose visible box is nearest to the goal; 0 without one."""
-        if goals.main is None:
-            return 0
-        goal, best, nearest = goals.main, 0, np.inf
-        height, width = labels.ids.shape
-        for instance in annotatable:
-            box = labels.bbox(instance.id) if instance.asset.class_name == goal.class_name else None
-            if box is None:
-                continue
-            center = ((box[0] + box[2] / 2) / width, (box[1] + box[3] / 2) / height)
-            away = abs(np.log(box[2] * box[3] / (width * height) / goal.area)) + np.hypot(
-                center[0] - goal.center[0], center[1] - goal.center[1]
-            )
-            if away < nearest:
-                best, nearest = instance.id, away
-        return best
+    def _pass_gates(self, made: _Try, seen: Sequence[Sequence[Any]]) -> _Try:
+        shot, rows, least = made.shot, made.rows, self.recipe.output.min_visible_share
+        verdict, traits = self._gates.judge(shot, left_of(shot, rows, made.verdict, least), seen)
+        whole = attrs.evolve(
+            verdict,
+            reason=made.verdict.reason or verdict.reason,
+            unannotated=made.verdict.unannotated | verdict.unannotated,
+        )
+        left = left_of(shot, rows, whole, least)
+        if not verdict.accepted or (verdict.unannotated and not left):
+            return attrs.evolve(made, verdict=verdict, reason=f"{AFTER_RENDER}{verdict.reason}", gate="render")
+        add_columns(rows, verdict.columns)
+        made = attrs.evolve(made, verdict=whole, traits=tuple(traits))
+        if verdict.painted:
+            shot = paint(shot, rows, verdict.painted, {row["id"] for row in left})
+            # What stands beside a black box has other surroundings now.
+            made = attrs.evolve(made, shot=shot, columns=measure(self._metrics, shot, rows))
+        return made
 
-    def _measure(self, shot: Shot, rows: list[dict[str, Any]]) -> dict[str, Any]:
-        image: dict[str, Any] = {}
-        for _, metric in self._metrics:
-            with naming(metric):
-                columns: Columns = metric.measure(shot)
-                image.update(columns.image)
-                for name, value in columns.image.items():
-                    _check_value(name, value)
-                for name, values in columns.bbox.items():
-                    if len(values) != len(rows):
-                        raise ValueError(f"{len(values)} values of '{name}' for {len(rows)} instances")
-                    for value in values:
-                        _check_value(name, value)
-                    for row, value in zip(rows, values, strict=True):
-                        if name not in row:
-                            row["columns"][name] = value
-        return image
+    def _noise(self, index: int) -> int:
+        """The renderer's own seed."""
+        return int(stream(self.recipe.seed, index, "render").integers(2**31))
 
     def _annotate(self, shot: Shot, rows: list[dict[str, Any]], verdict: Verdict) -> None:
-        least = self.recipe.output.min_visible_share
         for row in rows:
-            alone = shot.amodal.get(row["id"])
-            share = None if alone is None else alone.visible_share(row["area"])
-            if row["area"] == 0:
-                row["reason"] = "not visible"
-            elif row["id"] in verdict.unannotated:
-                row["reason"] = verdict.reason or "filtered"
-            elif share is not None and share < least:
-                row["reason"] = "visible share too low"
+            row["reason"] = why_not(shot, row, verdict, self.recipe.output.min_visible_share)
             row["annotated"] = not row["reason"]
 
     def _goals(self, index: int, turn: Turn, shown: Mapping[str, Sequence[float]]) -> Goals:
@@ -311,14 +374,11 @@ class Sampler:
         return len(self._fits) - 1
 
 
+DRAFT = "draft: "
+"""Prefix of reasons given after a draft."""
+
 AFTER_RENDER = "render: "
 """Prefix of reasons given after the full render was paid for."""
-
-
-def _check_value(name: str, value: Any) -> None:
-    """Records are JSON, so columns hold numbers, strings, and lists of them."""
-    if not isinstance(value, str | int | float | list | tuple | np.ndarray | np.generic | None):
-        raise ValueError(f"'{name}' is a {type(value).__name__}; columns hold numbers, strings, and lists of them")
 
 
 def _named(uses: Sequence[PluginUse]) -> list[tuple[str, Any]]:
@@ -326,29 +386,11 @@ def _named(uses: Sequence[PluginUse]) -> list[tuple[str, Any]]:
     return [(f"{use.kind}.{use.id}.{number}", use.plugin) for number, use in enumerate(uses)]
 
 
-def _basic_row(instance: Instance, labels: Labels, main: int) -> dict[str, Any]:
-    bbox = labels.bbox(instance.id)
-    return {
-        "id": instance.id,
-        "class": instance.asset.class_name,
-        "shape": instance.asset.name,
-        "main": instance.id == main,
-        "bbox": bbox,
-        "area": int((labels.ids == instance.id).sum()) if bbox else 0,
-        "annotated": False,
-        "reason": "",
-        "columns": {},
-    }
-
-
-def _judge(filters: Sequence[Any], shot: Shot, rows: Sequence[Mapping[str, Any]]) -> Verdict:
-    unannotated: frozenset[int] = frozenset()
-    reason = ""
-    for judge in filters:
-        with naming(judge):
-            verdict = judge.judge(shot, rows)
-        if not verdict.accepted:
-            return verdict
-        unannotated |= verdict.unannotated
-        reason = reason or verdict.reason
-    return Verdict(True, reason, unannotated)
+_NOTHING = Shot(
+    np.empty((0, 0, 3), np.uint8),
+    Labels(np.empty((0, 0), np.int32), np.empty((0, 0), np.float32)),
+    (),
+    {},
+    CameraPose(np.eye(4), 1.0, 1, 1),
+)
+"""Stands where no camera was posed."""

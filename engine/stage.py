@@ -322,6 +322,13 @@ class Stage(Protocol):
         """Each annotatable instance in view seen alone through the current camera, by id."""
         ...
 
+    def draft(self, seed: int = 0, *, scale: float = 0.5, samples: int = 2) -> np.ndarray:
+        """A cheap picture (h, w, 3) uint8 RGB at ``scale`` of the resolution: few samples, denoised.
+
+        Asked for before :meth:`shoot`, whose picture it does not change.
+        """
+        ...
+
     def info(self) -> dict[str, Any]:
         """Facts for records: versions, device, counts."""
         ...

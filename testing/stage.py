@@ -204,21 +204,32 @@ class BruteStage:
         There is no noise, so ``seed`` changes nothing.
         """
         pose = self._pose()
+        image, labels = self._picture(pose)
+        annotated = tuple(i for i in self.instances if i.asset.class_name)
+        amodal = {i.id: self._amodal(pose, i) for i in annotated}
+        return Shot(image, labels, annotated, amodal, pose)
+
+    def draft(self, seed: int = 0, *, scale: float = 0.5, samples: int = 2) -> np.ndarray:
+        """The picture that :meth:`shoot` takes, at another size; there is no noise to save samples on."""
+        pose = self._pose()
+        width, height = (max(1, round(n * scale)) for n in (pose.width, pose.height))
+        return self._picture(attrs.evolve(pose, width=width, height=height))[0]
+
+    def info(self) -> dict[str, Any]:
+        return {"stage": "brute", "meshes": len(self._scene)}
+
+    def _picture(self, pose: CameraPose) -> tuple[np.ndarray, Labels]:
         corners, owner = self._triangles(())
         index, depth = rasterise(pose, corners, np.arange(len(corners)))
         normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
         facing = np.abs((normal @ pose.matrix[:3, 2]) / np.linalg.norm(normal, axis=1))
         grey = np.append((40 + 200 * facing).astype(np.uint8), np.uint8(0))[index]
         ids = np.append(owner, 0)[index].astype(np.int32)
-        annotated = tuple(i for i in self.instances if i.asset.class_name)
-        return Shot(np.repeat(grey[..., None], 3, axis=2), Labels(ids, depth), annotated, self.amodal(), pose)
+        return np.repeat(grey[..., None], 3, axis=2), Labels(ids, depth)
 
     def amodal(self) -> dict[int, Amodal]:
         pose = self._pose()
         return {i.id: self._amodal(pose, i) for i in self.instances if i.asset.class_name}
-
-    def info(self) -> dict[str, Any]:
-        return {"stage": "brute", "meshes": len(self._scene)}
 
     def _amodal(self, pose: CameraPose, instance: Instance) -> Amodal:
         w, h = pose.width, pose.height

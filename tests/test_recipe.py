@@ -338,7 +338,11 @@ def test_what_is_written_reads_back_the_same(
 @pytest.mark.parametrize("cls", catalogue(), ids=lambda c: f"{c.plugin_kind}-{c.plugin_id}")
 def test_every_plugin_survives_toml(cls: type, tmp_path: Path) -> None:
     (tmp_path / "real.json").write_text("{}")
-    extra = {"on_surface": 'surfaces = ["Floor"]', "background": 'image_folder = "."'}
+    extra = {
+        "on_surface": 'surfaces = ["Floor"]',
+        "background": 'image_folder = "."',
+        "feature_score": 'features = "."',
+    }
     title = "[target]" if cls.plugin_kind == "target" else f"[[{cls.plugin_kind}]]"
     text = SMALL + f'[real]\nannotations = "real.json"\n{title}\nplugin = "{cls.plugin_id}"\n'
     text += extra.get(cls.plugin_id, "")

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a cheap draft tells of the verdict on the full picture: corrected for its bias, with its error bounded."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import attrs
+import numpy as np
+
+Pool = Callable[[np.ndarray], float]
+
+
+@attrs.frozen(eq=False)
+class DraftRule:
+    """Refuse a draft whose pooled score, its features corrected by ``shift`` (d,), lies under ``threshold``.
+
+    Attributes
+    ----------
+    shift : (d,) float
+        Mean of full features minus draft features: blur and noise move all of them alike.
+    threshold : float
+        -inf where too few frames passed to bound the error: then no draft is refused.
+    passed, wrongly : int
+        Warm-up frames whose full picture passes, and how many of them would have been refused as drafts, each judged by
+        a rule that was made without it.
+    failed, caught : int
+        The same of those whose full picture does not pass.
+    """
+
+    shift: np.ndarray
+    threshold: float
+    passed: int
+    wrongly: int
+    failed: int
+    caught: int
+
+    def false_refusals(self, level: float = 0.95) -> tuple[float, float, float]:
+        """Share of good frames that drafts cost, with its Clopper-Pearson interval; (nan, 0, 1) where none passed."""
+        return rate(self.wrongly, self.passed, level)
+
+
+def rate(hits: int, of: int, level: float = 0.95) -> tuple[float, float, float]:
+    """A share with its exact binomial interval [Clopper & Pearson, Biometrika 26(4), 1934]."""
+    from scipy import stats
+
+    if not of:
+        return math.nan, 0.0, 1.0
+    found = stats.binomtest(hits, of).proportion_ci(level, method="exact")
+    return hits / of, float(found.low), float(found.high)
+
+
+def fit_draft_rule(
+    pairs: Sequence[tuple[np.ndarray, np.ndarray]],
+    passes: Sequence[bool],
+    score: Callable[[np.ndarray], np.ndarray],
+    pool: Pool,
+    allowed: float,
+) -> DraftRule:
+    """Choose the strictest threshold on drafts that costs at most ``allowed`` of the frames that would pass.
+
+    With n of them, the k-th smallest draft score, k = floor(allowed (n + 1)), is undercut by a new good frame with a
+    probability of at most k / (n + 1), whatever the scores are like [Vovk, Gammerman & Shafer, "Algorithmic Learning in
+    a Random World", 2005, §2]. Below 1 / allowed - 1 good frames there is no such k.
+
+    Parameters
+    ----------
+    pairs : sequence of ((m, d), (m, d))
+        Features of the same boxes in the draft and in the full picture, frame by frame; m >= 1.
+    passes : sequence of bool
+        Whether the full picture passes.
+    score : callable
+        Features (m, d) to scores (m,).
+    pool : callable
+        Scores of a frame's boxes to one number.
+    allowed : float
+        In (0, 1).
+    """
+    whole = _rule(pairs, passes, score, pool, allowed)
+    wrongly = caught = 0
+    for out, (draft, _) in enumerate(pairs):
+        kept = [k for k in range(len(pairs)) if k != out]
+        shift, threshold = _rule([pairs[k] for k in kept], [passes[k] for k in kept], score, pool, allowed)
+        refused = pool(score(draft + shift)) < threshold
+        wrongly += refused and passes[out]
+        caught += refused and not passes[out]
+    good = sum(map(bool, passes))
+    return DraftRule(whole[0], whole[1], good, int(wrongly), len(pairs) - good, int(caught))
+
+
+def _rule(
+    pairs: Sequence[tuple[np.ndarray, np.ndarray]],
+    passes: Sequence[bool],
+    score: Callable[[np.ndarray], np.ndarray],
+    pool: Pool,
+    allowed: float,
+) -> tuple[np.ndarray, float]:
+    if not pairs:
+        return np.zeros(1), -math.inf
+    shift = np.concatenate([full - draft for draft, full in pairs]).mean(0)
+    good = np.sort([pool(score(draft + shift)) for (draft, _), ok in zip(pairs, passes, strict=True) if ok])
+    k = math.floor(allowed * (len(good) + 1) + 1e-9)
+    return shift, float(good[k - 1]) if k else -math.inf
