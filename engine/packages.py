@@ -17,6 +17,7 @@ PACKAGES = {
     "OpenEXR": "OpenEXR",
     "PIL": "pillow",
     "pyarrow": "pyarrow",
+    "threadpoolctl": "threadpoolctl",
     "typer": "typer",
     "rich": "rich",
 }

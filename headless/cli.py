@@ -85,6 +85,7 @@ COMMANDS = (
     "evaluate",
     "quality",
     "features",
+    "infer",
     "curation",
     "farm.command",
     "plugins",
