@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Lists of classes, models and plugins: how they look, and the buttons that add, remove and move their entries."""
 
+from itertools import chain, count
 from typing import Any
 
 import bpy
@@ -95,9 +96,8 @@ class TWINSET_OT_entry_add(_OnList, bpy.types.Operator):
         entry = entries.add()
         if self.key != "model":
             taken = {other.name for other in entries}
-            entry.name = next(
-                name for name in (self.key, *(f"{self.key} {n}" for n in range(2, 10**6))) if name not in taken
-            )
+            names = chain([self.key], (f"{self.key} {n}" for n in count(2)))
+            entry.name = next(name for name in names if name not in taken)
         self.select(context, len(entries) - 1)
         return {"FINISHED"}
 

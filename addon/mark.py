@@ -161,8 +161,10 @@ def mark(operator: Any, context: Any, key: str, name: str) -> set[str]:
         return {"CANCELLED"}
     set_up(scene)
     entry = _entry(scene, key, name)
-    if entry.collection is None or entry.collection.library is not None:
-        entry.collection = _new_collection(scene, name, _COLORS[key])
+    is_new = entry.collection is None or entry.collection.library is not None
+    if is_new:
+        entry.collection = bpy.data.collections.new(name)
+        entry.collection.color_tag = _COLORS[key]
     for other in _entries(scene):
         if other.collection is not None and other.collection != entry.collection and other.collection.library is None:
             for o in set(chosen) & set(other.collection.objects):
@@ -171,6 +173,8 @@ def mark(operator: Any, context: Any, key: str, name: str) -> set[str]:
     fresh = [o for o in chosen if o not in members]
     for o in fresh:
         entry.collection.objects.link(o)
+    if is_new:  # only now: each object linked into a scene makes Blender go through all of them
+        scene.collection.children.link(entry.collection)
     touched()
     what = f"'{name}'" if key == "class" else "distractors"
     operator.report({"INFO"}, f"{what}: {_count(len(fresh), 'thing')} more, {len(members) + len(fresh)} in all.")
@@ -220,13 +224,6 @@ def _entry(scene: bpy.types.Scene, key: str, name: str) -> Any:
     entry.name = name
     setattr(scene.twinset, f"{key}_index", len(entries) - 1)
     return entry
-
-
-def _new_collection(scene: bpy.types.Scene, name: str, color: str) -> bpy.types.Collection:
-    collection = bpy.data.collections.new(name)
-    collection.color_tag = color
-    scene.collection.children.link(collection)
-    return collection
 
 
 def _tops(objects: Iterable[bpy.types.Object]) -> list[bpy.types.Object]:

@@ -47,7 +47,7 @@ def apply_preset(scene: bpy.types.Scene, path: Path) -> None:
     before = {kind: _uses(scene, table_of(scene), kind) for kind in KINDS}
     for kind in set(KINDS) & set(given):
         rows = [given[kind]] if isinstance(given[kind], Mapping) else given[kind]
-        given[kind] = [_names_of(before[kind], values) | values for values in rows]
+        given[kind] = [{**values, **_names_of(before[kind], values)} for values in rows]
     fill_table(scene, given)
     touched()
 

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The add-on inside Blender: built, really installed, and tested there by the files ``inside_addon_*.py``."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+# Runs in a process of its own, whose settings and extensions live in a temporary folder.
+INSIDE = """
+    import os, sys
+    import bpy
+    import pytest
+
+    bpy.ops.extensions.package_install_files(repo="user_default", filepath=sys.argv[1], enable_on_install=True)
+    code = pytest.main([*sys.argv[2:], "-q", "--import-mode=importlib", "-p", "no:cacheprovider", "--durations=5"])
+    sys.stdout.flush()
+    os._exit(int(code))  # the farewell of the bpy wheel may wait for ever
+"""
+
+
+@pytest.fixture(scope="module")
+def archive(tracked_copy: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The extension without wheels: this Python has the packages."""
+    spec = importlib.util.find_spec("bpy")
+    if spec is None or not spec.submodule_search_locations:
+        pytest.skip("bpy is not installed")
+    (tool,) = Path(spec.submodule_search_locations[0]).glob("*/scripts/addons_core/bl_pkg/cli/blender_ext.py")
+    out = tmp_path_factory.mktemp("extension")
+    command = [sys.executable, tool, "build", "--source-dir", tracked_copy, "--output-dir", out]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (built,) = out.glob("twinset-*.zip")
+    return built
+
+
+def test_inside_blender(archive: Path, tmp_path: Path, root: Path) -> None:
+    files = sorted(map(str, (root / "tests").glob("inside_addon_*.py")))
+    assert files
+    environment = os.environ | {"BLENDER_USER_RESOURCES": str(tmp_path), "HOME": str(tmp_path), "PYTHONSAFEPATH": "1"}
+    environment["TWINSET_ROOT"] = str(root)
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(INSIDE), archive, *files],
+        cwd=root,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stdout[-20_000:] + done.stderr[-5_000:]
