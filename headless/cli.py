@@ -87,6 +87,7 @@ COMMANDS = (
     "features",
     "infer",
     "curation",
+    "augment",
     "farm.command",
     "plugins",
     "doctor",

@@ -96,7 +96,7 @@ def filter_(
         raise DataError("Give --quantile or --keep, not both.")
     if scores is not None:
         check_suffix(scores)
-    _refuse_existing(out)
+    refuse_existing(out)
     options = Options(
         dataset, images, list(features), real, real_images, list(class_name), model, method, smallest, threads
     )
@@ -180,7 +180,7 @@ def curate(
     output = output_of(context)
     _check_choice("--action", action, ACTIONS)
     for path in (out, recipe):
-        _refuse_existing(path)
+        refuse_existing(path)
     if (out or recipe) and not remove and below is None:
         raise DataError("Say what is to be taken out: --remove N, or --below TYPICALITY.")
     options = Options(
@@ -286,7 +286,7 @@ def _check_choice(option: str, value: str, known: tuple[str, ...]) -> None:
         raise DataError(f"{option} must be one of {', '.join(known)}. Got '{value}' instead.")
 
 
-def _refuse_existing(path: Path | None) -> None:
+def refuse_existing(path: Path | None) -> None:
     """Refuse before the work, not after it."""
     if path is not None and path.exists():
         raise OutputError(f"'{path}' exists already, and nothing is overwritten. Name another, or delete it.")

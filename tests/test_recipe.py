@@ -342,10 +342,12 @@ def test_every_plugin_survives_toml(cls: type, tmp_path: Path) -> None:
         "on_surface": 'surfaces = ["Floor"]',
         "background": 'image_folder = "."',
         "feature_score": 'features = "."',
+        "around": 'frames = "."',
+        "placement.around": 'frames = "."\nsurfaces = ["Floor"]',
     }
     title = "[target]" if cls.plugin_kind == "target" else f"[[{cls.plugin_kind}]]"
     text = SMALL + f'[real]\nannotations = "real.json"\n{title}\nplugin = "{cls.plugin_id}"\n'
-    text += extra.get(cls.plugin_id, "")
+    text += extra.get(f"{cls.plugin_kind}.{cls.plugin_id}") or extra.get(cls.plugin_id, "")
     recipe = read(text, tmp_path)
     assert ids(recipe, cls.plugin_kind) == [cls.plugin_id]
     assert read(dump_recipe(recipe), tmp_path) == recipe

@@ -4,25 +4,20 @@
 from __future__ import annotations
 
 import logging
-import weakref
 from collections import Counter
-from collections.abc import Sequence
 
-import attrs
 import numpy as np
 
-from ...engine.contact import centroid, extents, footprint, highest_below, inside_hull, lowest_above, resting_height
+from ...engine.contact import lowest_above
 from ...engine.errors import StageError
 from ...engine.goals import Goals
 from ...engine.params import Range, param
 from ...engine.plugin import Rejected, plugin
-from ...engine.stage import Asset, Stage, Surface
+from ...engine.stage import Asset, Stage
+from ...engine.standing import LIFT, Ground, Support, body_of, ground_of, resting_place, rotation_about
 
 log = logging.getLogger(__name__)
 
-LIFT = 0.0005
-"""Metres between a thing and what it rests on, so that faces do not flicker and resting is not intersecting."""
-_SAME_STOREY = 0.02
 _SOLID = 1.0
 """A face that looks down and has its own surface within so many metres above is the underside of a solid."""
 _BATCH = 4096
@@ -34,27 +29,6 @@ class NoPlace(Rejected):
     def __init__(self, details: Counter[str]) -> None:
         self.details = dict(details)
         super().__init__(f"placement: {details.most_common(1)[0][0]}" if details else "placement: no room")
-
-
-@attrs.frozen(eq=False)
-class _Ground:
-    """All faces of the chosen surfaces, and the chance of each to be stood on."""
-
-    corners: np.ndarray
-    normals: np.ndarray
-    owner: np.ndarray
-    weights: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
-
-
-@attrs.frozen(eq=False)
-class _Body:
-    """An asset turned and scaled: its vertices around its origin, the points of its base, its centre of gravity."""
-
-    vertices: np.ndarray
-    base: np.ndarray
-    center: np.ndarray
 
 
 @plugin("placement")
@@ -123,7 +97,8 @@ class OnSurface:
             number = max(number, 1)
         if number == 0:
             return
-        ground = self._ground(stage)
+        ground = ground_of(stage, self.surfaces, self.mask, self.max_slope, "placement 'on_surface'")
+        support = Support(self.max_slope, self.overhang, self.step, self.border)
         around: np.ndarray | None = None
         for k in range(number):
             needed = k == 0 and (main is None or main in classes)
@@ -131,7 +106,7 @@ class OnSurface:
             options = stage.assets[str(name)]
             asset = options[int(rng.integers(len(options)))]
             failures: Counter[str] = Counter()
-            spot = self._place_one(stage, asset, ground, around, rng, failures)
+            spot = self._place_one(stage, asset, ground, support, around, rng, failures)
             if spot is None:
                 causes = ", ".join(f"{n} {cause}" for cause, n in failures.most_common())
                 log.debug("No place for %s: %s.", asset.name, causes or "no room")
@@ -156,27 +131,8 @@ class OnSurface:
             raise StageError(f"Placement 'on_surface' finds no {what} to place. Add some to the recipe.")
         return chosen
 
-    def _ground(self, stage: Stage) -> _Ground:
-        surfaces: Sequence[Surface] = stage.surfaces(self.surfaces, self.mask)
-        corners = np.concatenate([s.corners for s in surfaces])
-        normals = np.concatenate([s.normals for s in surfaces])
-        areas = np.concatenate([s.areas for s in surfaces])
-        owner = np.repeat(np.arange(len(surfaces)), [len(s.corners) for s in surfaces])
-        named = f"{', '.join(self.surfaces)}" + (f" with mask '{self.mask}'" if self.mask else "")
-        if not areas.sum() > 0:
-            raise StageError(f"The surfaces {named} of placement 'on_surface' have no area. Choose other surfaces.")
-        # Wound the wrong way round, a floor looks down: which of those are undersides is seen point by point.
-        flat = np.abs(normals[:, 2]) >= np.cos(np.radians(self.max_slope)) - 1e-9
-        if not (areas * flat).sum() > 0:
-            raise StageError(
-                f"The surfaces {named} of placement 'on_surface' are steeper than max_slope {self.max_slope:g} deg "
-                "everywhere. Choose other surfaces or raise max_slope."
-            )
-        weights = np.cumsum(areas * flat)
-        return _Ground(corners, normals, owner, weights / weights[-1], *extents(corners))
-
     def _points(
-        self, stage: Stage, ground: _Ground, around: np.ndarray | None, rng: np.random.Generator
+        self, stage: Stage, ground: Ground, around: np.ndarray | None, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray]:
         """Up to ``tries`` points (N, 3), uniform by area, and the upward normal at each."""
         low, high = stage.bounds
@@ -203,7 +159,7 @@ class OnSurface:
         return np.concatenate(points)[: self.tries], normal * np.where(normal[:, 2:] < 0, -1.0, 1.0)
 
     @staticmethod
-    def _undersides(ground: _Ground, points: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    def _undersides(ground: Ground, points: np.ndarray, faces: np.ndarray) -> np.ndarray:
         out = np.zeros(len(points), dtype=bool)
         down = ground.normals[faces, 2] < 0
         for owner in np.unique(ground.owner[faces[down]]):
@@ -217,7 +173,8 @@ class OnSurface:
         self,
         stage: Stage,
         asset: Asset,
-        ground: _Ground,
+        ground: Ground,
+        support: Support,
         around: np.ndarray | None,
         rng: np.random.Generator,
         failures: Counter[str],
@@ -228,14 +185,15 @@ class OnSurface:
         tilts = np.radians(rng.uniform(*self.tilt, size=self.tries))
         leans = rng.uniform(0, 2 * np.pi, size=self.tries)
         for point, normal, yaw, tilt, lean in zip(points, normals, yaws, tilts, leans, strict=False):
-            turn = _about((-np.sin(lean), np.cos(lean), 0.0), tilt) @ _about((0.0, 0.0, 1.0), yaw)
-            body = _pose(asset, scale, turn, _upright_to(normal) if self.align else np.eye(3), tilt > 1e-6)
-            height = self._rest(body, asset, ground, point, normal, tilt > 1e-6)
+            turn = rotation_about((-np.sin(lean), np.cos(lean), 0.0), tilt) @ rotation_about((0.0, 0.0, 1.0), yaw)
+            align, tilted = _upright_to(normal) if self.align else np.eye(3), bool(tilt > 1e-6)
+            body = body_of(asset, scale, turn, align, tilted=tilted)
+            height = resting_place(body, asset, ground, point, normal, support, tilted=tilted)
             if isinstance(height, str):
                 failures[height] += 1
                 continue
             matrix = np.eye(4)
-            matrix[:3, :3] = scale * ((_upright_to(normal) if self.align else np.eye(3)) @ turn)
+            matrix[:3, :3] = scale * (align @ turn)
             matrix[:3, 3] = point[0], point[1], height - body.vertices[:, 2].min() + LIFT
             other = stage.collides(asset, matrix, gap=self.gap)
             if other:
@@ -246,68 +204,6 @@ class OnSurface:
             return point
         return None
 
-    def _rest(
-        self, body: _Body, asset: Asset, ground: _Ground, point: np.ndarray, normal: np.ndarray, tilted: bool
-    ) -> float | str:
-        """World height of the lowest point when the body rests at ``point``, or why it cannot."""
-        lowest = float(body.vertices[:, 2].min())
-        vertices = body.vertices - (0.0, 0.0, lowest)
-        vertices[:, :2] += point[:2]
-        base = body.base - (0.0, 0.0, lowest)
-        base[:, :2] += point[:2]
-        radius = float(np.linalg.norm(body.vertices[:, :2], axis=1).max()) + self.border
-        close, far = point[:2] - radius, point[:2] + radius
-        near = (ground.low[:, 0] <= far[0]) & (ground.high[:, 0] >= close[0])
-        near &= (ground.low[:, 1] <= far[1]) & (ground.high[:, 1] >= close[1])
-        corners = ground.corners[near]
-        ceiling = float(lowest_above(point[None, :2], point[2] + _SAME_STOREY, corners)[0]) - 1e-3
-        headroom = radius * np.tan(np.radians(self.max_slope)) + 0.05
-        height = resting_height(
-            vertices, asset.mesh.triangles, corners, level=float(point[2]), headroom=headroom, ceiling=ceiling
-        )
-        if not np.isfinite(height):
-            return "no contact"
-
-        # On a slope an upright base touches on one side; the other side is supported where the slope goes on.
-        slope = -normal[:2] / normal[2]
-
-        def supported(places: np.ndarray) -> np.ndarray:
-            bottom = height + places[:, 2]
-            expected = np.minimum(bottom, point[2] + (places[:, :2] - point[:2]) @ slope)
-            top = highest_below(places[:, :2], np.minimum(bottom + self.step, ceiling), corners)
-            return top >= expected - self.step - 1e-9
-
-        held = supported(base)
-        if 1 - held.mean() > self.overhang + 1e-9:
-            return "overhang"
-        # Some models would topple on a level floor: the place must not be worse than that.
-        center = body.center[:2] + point[:2]
-        if not tilted and not inside_hull(center, base[held, :2]) and inside_hull(center, base[:, :2]):
-            return "unbalanced"
-        if self.border > 0:
-            middle = base[:, :2].mean(0)
-            away = base[:, :2] - middle
-            length = np.maximum(np.linalg.norm(away, axis=1, keepdims=True), 1e-9)
-            wide = np.column_stack([middle + away * (1 + self.border / length), base[:, 2]])
-            if not supported(wide).all():
-                return "border"
-        return height
-
-
-_bases: weakref.WeakKeyDictionary[Asset, tuple[np.ndarray, np.ndarray]] = weakref.WeakKeyDictionary()
-
-
-def _pose(asset: Asset, scale: float, turn: np.ndarray, align: np.ndarray, tilted: bool) -> _Body:
-    if asset not in _bases:
-        mesh = asset.mesh
-        _bases[asset] = (footprint(mesh.vertices, mesh.triangles), centroid(mesh.vertices, mesh.triangles))
-    base, center = _bases[asset]
-    matrix = scale * (align @ turn)
-    if tilted:  # a leaning thing stands on something else than its base
-        leaning = asset.mesh.vertices @ turn.T
-        base = footprint(leaning, asset.mesh.triangles) @ turn
-    return _Body(asset.mesh.vertices @ matrix.T, base @ matrix.T, center @ matrix.T)
-
 
 def _by_kind(failures: Counter[str]) -> Counter[str]:
     kinds: Counter[str] = Counter()
@@ -316,17 +212,10 @@ def _by_kind(failures: Counter[str]) -> Counter[str]:
     return kinds
 
 
-def _about(axis: Sequence[float] | np.ndarray, angle: float) -> np.ndarray:
-    """Rotation (3, 3) about a unit axis [Rodrigues]."""
-    x, y, z = axis
-    cross = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
-    return np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross
-
-
 def _upright_to(normal: np.ndarray) -> np.ndarray:
     """The smallest rotation that takes z to ``normal``."""
     axis = np.array([-normal[1], normal[0], 0.0])
     length = float(np.linalg.norm(axis))
     if length < 1e-9:
         return np.eye(3)
-    return _about(axis / length, float(np.arctan2(length, normal[2])))
+    return rotation_about(axis / length, float(np.arctan2(length, normal[2])))
