@@ -30,6 +30,7 @@ from .finish import finish
 from .frames import ACCEPTED, FILTERED, GIVEN_UP, FrameStore
 from .funnel import ENOUGH, Judged, funnel_of, judged_in, too_strict
 from .record import categories, make_record
+from .report.rendered import wants_report, write_report
 
 log = logging.getLogger(__name__)
 
@@ -111,10 +112,19 @@ class Job:
         yield Started(len(wanted), len(wanted) - len(missing), tuple(notes))
         yield from self._frames(wanted, missing)
         yield Stepped("Writing annotations")
-        yield self.finish()
+        finished = self._annotate()
+        if wants_report(self.recipe, self._store):
+            yield Stepped("Comparing with the real dataset")
+            finished = attrs.evolve(finished, report=write_report(self.recipe, self.out))
+        yield finished
 
     def finish(self) -> Finished:
         """Rebuild annotations and previews from the records. Works on any folder that records were copied into."""
+        finished = self._annotate()
+        wanted = wants_report(self.recipe, self._store)
+        return attrs.evolve(finished, report=write_report(self.recipe, self.out)) if wanted else finished
+
+    def _annotate(self) -> Finished:
         recipe = self.recipe
         metrics = [use.plugin for use in recipe.plugins["metric"]]
         summary = finish(

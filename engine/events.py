@@ -60,6 +60,7 @@ class Finished:
     annotations: int
     funnel: Funnel
     contact_sheet: Path | None
+    report: Path | None = None
 
 
 Event = Started | Stepped | FrameDone | Funnel | Finished

@@ -139,6 +139,7 @@ class OutputSettings:
         False, doc="Polygons instead of RLE where they say the mask exactly; masks with holes stay RLE"
     )
     yolo: bool = param(False, doc="YOLO label files beside the COCO file")
+    report: bool = param(True, doc="A page that compares the boxes with the real ones, once all frames are there")
     min_visible_share: float = param(0.0, min=0.0, max=1.0, doc="Instances less visible than this are not annotated")
 
 

@@ -123,4 +123,6 @@ def show_finished(finished: Finished, output: Output) -> None:
     lines = [f"{finished.images} images with {finished.annotations} annotations in {finished.out}"]
     if finished.contact_sheet is not None:
         lines.append(f"Preview: {finished.contact_sheet}")
+    if finished.report is not None:
+        lines.append(f"Report: {finished.report}")
     output.result({}, funnel_table(finished.funnel), *lines)

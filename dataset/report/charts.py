@@ -38,6 +38,9 @@ def histogram(column: str, found: Mapping[str, Any], middles: tuple[float, float
     middles : (float, float)
         The two medians, marked below the axis.
     """
+    if label(column).yes:
+        shares = {side: [1 - yes_share(found, side), yes_share(found, side)] for side in ("real", "synth")}
+        found, middles = {"edges": [0, 1, 2], "categories": ["no", "yes"], **shares}, (math.nan, math.nan)
     edges, real, synth = (np.asarray(found[key], dtype=float) for key in ("edges", "real", "synth"))
     first, last = shown_bins(real, synth)
     edges, real, synth = edges[first : last + 1], real[first:last], synth[first:last]
@@ -81,10 +84,16 @@ def histogram(column: str, found: Mapping[str, Any], middles: tuple[float, float
         tag("path", d=line + f"V{_BOTTOM:g}", class_="line synth"),
         tag("path", d=f"M{_LEFT:g} {_BOTTOM:g}H{_RIGHT:g}", class_="axis"),
         *marks,
-        *([] if names else _ticks(float(edges[0]), float(edges[-1]), x, percent)),
+        *(_names(names, x, edges, first) if names else _ticks(float(edges[0]), float(edges[-1]), x, percent)),
         tag("text", f"{top:.0%}", x=_RIGHT, y=_TOP - 3, text_anchor="end"),
         *hovers,
     )
+
+
+def yes_share(found: Mapping[str, Any], side: str) -> float:
+    """Share of a side's boxes that say yes, in a column of 0 and 1."""
+    edges = np.asarray(found["edges"], dtype=float)
+    return float(np.asarray(found[side])[(edges[:-1] + edges[1:]) / 2 > 0.5].sum())
 
 
 def gauge(value: float, interval: Sequence[float], chance: float) -> Element:
@@ -160,7 +169,7 @@ def area_against_y(real: tuple[np.ndarray, np.ndarray], synth: tuple[np.ndarray,
     decades = []
     for power in range(low, high + 1):
         decades.append(tag("path", d=f"M{short(x(power))} 8V{bottom:g}", class_="grid"))
-        decades.append(_tick(x(power), bottom + 15, f"{10.0 ** (power + 2):g} %"))
+        decades.append(_tick(x(power), bottom + 15, f"{10.0 ** (power + 2):g}%"))
     name = "Dots of all boxes by area and height in the image, real and synthetic"
     return svg(
         width,
@@ -241,6 +250,11 @@ def _ticks(low: float, high: float, x: Callable[[Any], Any], percent: bool) -> l
     return [_tick(x(k * step), HEIGHT - 6.0, _value(k * step, percent)) for k in range(first, last + 1)]
 
 
+def _names(names: Sequence[str], x: Callable[[Any], Any], edges: np.ndarray, first: int) -> list[Element]:
+    """The first and the last name of a column of names under their bins; hovering tells the others."""
+    return [_tick(x((edges[k] + edges[k + 1]) / 2), HEIGHT - 6.0, names[first + k]) for k in (0, len(edges) - 2)]
+
+
 def _tick(x: float, y: float, text: str) -> Element:
     anchor = "start" if x < 24 else "end" if x > WIDTH - 24 else "middle"
     return tag("text", text, x=float(x), y=y, text_anchor=anchor)
@@ -248,7 +262,7 @@ def _tick(x: float, y: float, text: str) -> Element:
 
 def _value(value: float, percent: bool) -> str:
     return (
-        f"{100 * value:.3g} %"
+        f"{100 * value:.3g}%"
         if percent
         else "0"
         if abs(value) < 1e-12

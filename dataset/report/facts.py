@@ -11,8 +11,10 @@ import attrs
 import numpy as np
 
 from ...alignment.comparison import compare_measured
+from ...alignment.curation import GroupScore, group_scores
 from ...alignment.table import Table, measured_table
 from ...alignment.verdict import Statement, Verdict, verdict
+from ...engine.rng import stream
 from .labels import known, order
 from .material import Columns, Material, Progress
 
@@ -86,8 +88,8 @@ def class_facts(
 class Shape:
     """One asset of a class: how often it is there, how much of it is seen, how large, and how real it looks.
 
-    ``best`` is the annotation that shows it best; ``score`` the mean share of real boxes that look less typical, NaN
-    where features were not looked at.
+    ``best`` is the annotation that shows it best; ``score`` says how typical of real boxes its boxes are, None where
+    features were not looked at.
     """
 
     name: str
@@ -95,10 +97,12 @@ class Shape:
     visible: float
     area: float
     best: Mapping[str, Any]
-    score: float = math.nan
+    score: GroupScore | None = None
 
 
-def shapes(material: Material, class_name: str, scores: Mapping[int, float] | None = None) -> list[Shape]:
+def shapes(
+    material: Material, class_name: str, scores: Mapping[int, float] | None = None, seed: int = 0
+) -> list[Shape]:
     """The shapes of a class, by the annotations' ``twinset.shape``; worst score first, else most frequent first.
 
     Parameters
@@ -107,6 +111,8 @@ def shapes(material: Material, class_name: str, scores: Mapping[int, float] | No
     class_name : str
     scores : mapping, optional
         Annotation id to the score of its box.
+    seed : int
+        Of the intervals of the scores.
     """
     sizes = {image["id"]: image["width"] * image["height"] for image in material.coco.images}
     grouped: dict[str, list[Mapping[str, Any]]] = {}
@@ -114,24 +120,24 @@ def shapes(material: Material, class_name: str, scores: Mapping[int, float] | No
         shape = (a.get("twinset") or {}).get("shape")
         if isinstance(shape, str) and shape:
             grouped.setdefault(shape, []).append(a)
+    scored = _scored(grouped, scores or {}, stream(seed, "shapes", class_name))
     found = []
     for name, group in grouped.items():
         areas = [a["bbox"][2] * a["bbox"][3] / sizes[a["image_id"]] for a in group]
         seen = [_share(a) for a in group]
-        own = [scores[a["id"]] for a in group if scores and a["id"] in scores]
         # Whole and neither tiny nor so close that the picture is all of it.
         best = max(range(len(group)), key=lambda i: (round(_or(seen[i], 0.5), 1), -abs(areas[i] - 0.12)))
-        found.append(
-            Shape(
-                name,
-                len(group),
-                _median(seen),
-                _median(areas),
-                group[best],
-                float(np.mean(own)) if own else math.nan,
-            )
-        )
-    return sorted(found, key=lambda s: (_or(s.score, 2.0), -s.count, s.name))
+        found.append(Shape(name, len(group), _median(seen), _median(areas), group[best], scored.get(name)))
+    return sorted(found, key=lambda s: (s.score.mean if s.score else 2.0, -s.count, s.name))
+
+
+def _scored(
+    grouped: Mapping[str, Sequence[Mapping[str, Any]]], scores: Mapping[int, float], rng: np.random.Generator
+) -> dict[str, GroupScore]:
+    boxes = [(name, a) for name, group in grouped.items() for a in group if a["id"] in scores]
+    values = np.array([scores[a["id"]] for _, a in boxes])
+    images = np.array([a["image_id"] for _, a in boxes])
+    return {g.name: g for g in group_scores(values, [name for name, _ in boxes], rng, images=images)} if boxes else {}
 
 
 def _share(annotation: Mapping[str, Any]) -> float:

@@ -104,7 +104,7 @@ def shape_table(material: Material, shapes: Sequence[Shape]) -> list[Node]:
         return []
     images = {image["id"]: image for image in material.coco.images}
     total, most = sum(s.count for s in shapes), max(s.count for s in shapes)
-    scored = any(np.isfinite(s.score) for s in shapes)
+    scored = any(s.score for s in shapes)
     rows = []
     for i, s in enumerate(shapes):
         picture = material.picture(images[s.best["image_id"]]) if i < _SHAPES else None
@@ -113,27 +113,33 @@ def shape_table(material: Material, shapes: Sequence[Shape]) -> list[Node]:
             (crop,) = crop_boxes(picture, [s.best["bbox"]], THUMBNAIL)
             thumbnail = _thumbnail(crop, f"The shape {s.name}")
         row: list[Any] = [[thumbnail, tag("span", s.name)], str(s.count)]
-        row += [[charts.bar(s.count / most), f" {s.count / total:.0%}"], share(s.visible), quantity("area", s.area)]
-        rows.append([*row, f"{s.score:.2f}" if np.isfinite(s.score) else DASH] if scored else row)
+        row.append(tag("span", charts.bar(s.count / most), f" {s.count / total:.0%}"))
+        row += [share(s.visible), quantity("area", s.area)]
+        rows.append([*row, *_score(s)] if scored else row)
     head = ["Shape", "Boxes", "Share", "Visible, median", "Area, median"]
     words = "Models of this class, most frequent first"
     if scored:
-        head.append("Typical of real")
+        head += ["Typical of real", "95% interval"]
         words = "Models of this class, those least like real ones first"
-    parts: list[Node] = [
-        tag("h3", "Shapes"),
-        tag("div", table(words, head, rows, numbers=(1, 3, 4, 5)), class_="shapes"),
-    ]
+    shown = table(words, head, rows, numbers=(1, 3, 4, 5, 6))
+    parts: list[Node] = [tag("h3", "Shapes"), tag("div", shown, class_="shapes")]
     if scored:
-        parts.append(
-            tag(
-                "p",
-                "Typical of real: mean share of real boxes that look less typical than a box of this shape; real ones "
-                "have 0.50 on average.",
-                class_="muted",
-            )
+        meant = (
+            "Typical of real: mean share of real boxes that look less typical than a box of this shape; real ones have "
+            "0.50 on average. In red, shapes that are worse than the others beyond chance."
         )
+        parts.append(tag("p", meant, class_="muted"))
     return parts
+
+
+def _score(shape: Shape) -> list[Node]:
+    """How typical a shape is, and the interval of that."""
+    score = shape.score
+    if score is None:
+        return [DASH, DASH]
+    mean = f"{score.mean:.2f}"
+    marked = tag("span", mean, class_="chip off") if score.worse else mean
+    return [marked, f"{score.low:.2f} to {score.high:.2f}"]
 
 
 def feature_section(found: FeatureMap) -> list[Node]:
@@ -161,7 +167,7 @@ def feature_section(found: FeatureMap) -> list[Node]:
         tag(
             "p",
             f"Each dot is a box as {found.model} sees it. {found.strange:.0%} of the synthetic boxes look stranger "
-            f"than all but 5 % of the real ones; 5 % would be as expected. The map shows {found.explained:.0%} of the "
+            f"than all but 5% of the real ones; 5% would be as expected. The map shows {found.explained:.0%} of the "
             "variance; numbers mark the boxes beside it.",
         ),
         *(statement(note) for note in found.notes),

@@ -10,11 +10,15 @@ import attrs
 
 @attrs.frozen
 class Label:
-    """``heading`` of a column, the ``unit`` on its axis, and whether its values are shares, best read ``percent``."""
+    """``heading`` of a column, and the ``unit`` on its axis.
+
+    ``percent`` says that its values are shares, best read per cent, ``yes`` that they are 0 for no and 1 for yes.
+    """
 
     heading: str
     unit: str = ""
     percent: bool = False
+    yes: bool = False
 
 
 DASH = "\N{EN DASH}"
@@ -27,7 +31,7 @@ _LABELS = {
     "center_y": Label("Vertical position", "box centre / image height, down"),
     "log_aspect": Label("Aspect", "ln(width / height)"),
     "boxes_per_image": Label("Boxes per image", "count"),
-    "touches_border": Label("At the border", "0 no, 1 yes"),
+    "touches_border": Label("At the border", "no or yes", yes=True),
     "shape": Label("Shape"),
     "depth": Label("Depth", "m"),
     "visible_share": Label("Visible share", "visible / whole pixels", True),
@@ -80,5 +84,5 @@ def quantity(column: str, value: float) -> str:
         return DASH
     known_as = label(column)
     if known_as.percent:
-        return f"{100 * value:.3g} %"
+        return f"{100 * value:.3g}%"
     return f"{value:.3g} m" if known_as.unit == "m" else f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"

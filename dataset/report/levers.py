@@ -43,7 +43,7 @@ def _levers(*lines: str) -> tuple[Lever, ...]:
 
 
 _SIZE = _levers(
-    "target/bbox_area_gmm scale",
+    "target/bbox_area_gmm classes",
     "camera/framed area +",
     "camera/framed lens +",
     "camera/close_up fill +",
@@ -143,13 +143,17 @@ class Advice:
     doc: str
 
 
-def advice(column: str, direction: int, recipe: Recipe | None, registry: Registry | None = None) -> list[Advice]:
+def advice(
+    column: str, class_name: str, direction: int, recipe: Recipe | None, registry: Registry | None = None
+) -> list[Advice]:
     """What in a recipe would move a column towards the real values, plugins that the recipe uses first.
 
     Parameters
     ----------
     column : str
         Metadata column.
+    class_name : str
+        The class whose column it is; plugins for other classes are left out.
     direction : int
         1 where synthetic values are too high, -1 too low, 0 where it is neither.
     recipe : Recipe, optional
@@ -165,9 +169,9 @@ def advice(column: str, direction: int, recipe: Recipe | None, registry: Registr
     known = LEVERS.get(column) or LEVERS.get(column.removeprefix("image_"), ())
     used, missing = [], []
     for lever in known:
-        plugins = _used(recipe, lever)
-        if any(getattr(plugin, lever.param) is True for plugin in plugins):
-            continue  # on already, and off would not help
+        plugins = _used(recipe, lever, class_name)
+        if plugins and _is_idle(recipe, lever, plugins[0], class_name):
+            continue
         param = _param(registry or default(), lever)
         if param is None:
             continue
@@ -175,7 +179,8 @@ def advice(column: str, direction: int, recipe: Recipe | None, registry: Registr
         place = f"{place} {lever.id}"
         if plugins:
             words = {0: "change", 1: "raise", -1: "lower"}[-lever.sign * direction]
-            value = " and ".join(filter(None, (_shown(param, getattr(plugin, lever.param)) for plugin in plugins)))
+            values = dict.fromkeys(_shown(param, getattr(plugin, lever.param)) for plugin in plugins)
+            value = " and ".join(filter(None, values))
             used.append(Advice(place, lever.param, words, value, param.doc))
         elif recipe is None or not (lever.kind in ("target", "camera") and recipe.plugins.get(lever.kind)):
             # A recipe with a camera has settled that question; what it lacks altogether may be added.
@@ -184,9 +189,23 @@ def advice(column: str, direction: int, recipe: Recipe | None, registry: Registr
     return used + missing
 
 
-def _used(recipe: Recipe | None, lever: Lever) -> Sequence[Any]:
+def _used(recipe: Recipe | None, lever: Lever, class_name: str) -> Sequence[Any]:
+    """The recipe's plugins that a lever belongs to, those for other classes left out."""
     uses = recipe.plugins.get(lever.kind, ()) if recipe is not None else ()
-    return [use.plugin for use in uses if use.id == lever.id and hasattr(use.plugin, lever.param)]
+    plugins = [use.plugin for use in uses if use.id == lever.id and hasattr(use.plugin, lever.param)]
+    return [
+        p for p in plugins if lever.param == "classes" or class_name in (getattr(p, "classes", None) or [class_name])
+    ]
+
+
+def _is_idle(recipe: Recipe | None, lever: Lever, plugin: Any, class_name: str) -> bool:
+    """Whether a parameter is already as it helps most, or is not looked at."""
+    value = getattr(plugin, lever.param)
+    if lever.param == "classes":
+        return not value or class_name in value  # it is among them
+    if lever.kind == "camera" and lever.param == "area":
+        return bool(recipe is not None and recipe.plugins.get("target"))  # the target says the areas
+    return value is True
 
 
 def _param(registry: Registry, lever: Lever) -> Param | None:

@@ -70,8 +70,10 @@ class Material:
         return picture if picture.shape[1::-1] == (image["width"], image["height"]) else None
 
 
-def gather(path: Path, images: Path | None = None) -> Material:
+def gather(path: Path, images: Path | None = None, name: str = "") -> Material:
     """All that is known of the dataset at a path; ``images`` says where its pictures lie if not near it.
+
+    ``name`` is what it is called, instead of by the name of its file or folder.
 
     Raises
     ------
@@ -90,8 +92,7 @@ def gather(path: Path, images: Path | None = None) -> Material:
                 facts["recipe"] = load_recipe(text, files_too=False)
             except TwinsetError as error:
                 log.warning("The recipe of '%s' is only shown, not used: %s", path, error)
-    name = path.resolve().name or str(path)
-    return Material(name, coco, images or image_folder(coco), **facts)
+    return Material(name or path.resolve().name or str(path), coco, images or image_folder(coco), **facts)
 
 
 def measured(

@@ -51,6 +51,7 @@ def make_report(
     pictures: int = 300,
     seed: int = 0,
     workers: int = 0,
+    synth_name: str = "",
     step: Step = lambda what, done, total: None,
 ) -> Report:
     """Write a page about two datasets; the same datasets give the same bytes.
@@ -73,6 +74,8 @@ def make_report(
         Seed of the resamples that intervals and floors come from.
     workers : int
         Processes that measure pixels; 0 takes one per processor.
+    synth_name : str
+        What the synthetic dataset is called instead of by its file's or folder's name.
     step : callable
         Told of progress. What it raises ends the report.
 
@@ -82,7 +85,7 @@ def make_report(
         Where a dataset is missing or broken, or the two share no class.
     """
     step("Reading annotations", 0, 2)
-    first, second = gather(real, real_images), gather(synth, synth_images)
+    first, second = gather(real, real_images), gather(synth, synth_images, synth_name)
     names = chosen_classes(first, second, class_name)
     notes = []
     if len(names) > MOST_CLASSES:
@@ -99,7 +102,7 @@ def make_report(
     sections = []
     for i, one in enumerate(facts, 1):
         told = partial(step, f"Looking at boxes of {one.name}")
-        sections.append(of_class(one, i, *_looked_at(first, second, one.name, extractor, boxes, told)))
+        sections.append(of_class(one, i, *_looked_at(first, second, one.name, extractor, boxes, seed, told)))
     step("Writing the page", 0, 1)
     parts = [verdict(facts, said, second.recipe, notes), *sections, samples(first, second, names)]
     parts += [part for part in (funnel(second), provenance(first, second)) if part is not None]
@@ -114,7 +117,13 @@ def make_report(
 
 
 def _looked_at(
-    real: Material, synth: Material, name: str, extractor: Extractor | None, boxes: int, progress: Progress
+    real: Material,
+    synth: Material,
+    name: str,
+    extractor: Extractor | None,
+    boxes: int,
+    seed: int,
+    progress: Progress,
 ) -> list[Node]:
     """What pictures of the boxes of a class show: the map of features, and the shapes with their scores."""
     mapped: FeatureMap | None = None
@@ -125,4 +134,4 @@ def _looked_at(
             parts += feature_section(mapped)
         except DataError as error:
             parts += [tag("h3", "Features"), statement(str(error))]
-    return parts + shape_table(synth, shapes(synth, name, mapped.scores if mapped else None))
+    return parts + shape_table(synth, shapes(synth, name, mapped.scores if mapped else None, seed))

@@ -10,6 +10,7 @@ from xml.etree.ElementTree import Element
 
 from ... import __version__
 from . import charts
+from .labels import DASH
 from .markup import Node, tag
 from .material import Material
 from .sections import table
@@ -27,7 +28,7 @@ def funnel(material: Material) -> Element | None:
     steps = [("Tried", tried, "neutral")]
     steps += [(f"rejected: {reason}", int(n), "bad") for reason, n in sorted(rejected.items(), key=_by_count)]
     steps.append(("Accepted", int(counts.get("accepted", 0)), "good"))
-    rows = [[name, f"{n:,}", [charts.bar(n / tried, kind), f" {n / tried:.1%}"]] for name, n, kind in steps]
+    rows = [[name, f"{n:,}", tag("span", charts.bar(n / tried, kind), f" {n / tried:.1%}")] for name, n, kind in steps]
     late = int(counts.get("rejected_after_render", 0))
     given_up = int(counts.get("given_up", 0))
     said = [
@@ -41,8 +42,27 @@ def funnel(material: Material) -> Element | None:
         tag("h2", "Attempts"),
         tag("p", " ".join(said)),
         table("What became of the attempts", ("Step", "Attempts", "Share"), rows, numbers=(1,)),
+        *_gate(counts.get("gate")),
         id="attempts",
     )
+
+
+def _gate(found: Any) -> list[Node]:
+    """What a gate judged, by what the attempts have in common."""
+    if not isinstance(found, Mapping) or not found.get("judged"):
+        return []
+    judged, accepted, drafts = (int(found.get(key, 0)) for key in ("judged", "accepted", "refused_as_drafts"))
+    said = f"{accepted:,} of {judged:,} attempts that the gate judged passed; {drafts:,} were refused as drafts."
+    parts: list[Node] = [tag("h3", "Gate"), tag("p", said)]
+    for kind, entries in (found.get("by") or {}).items():
+        rows = []
+        for entry in entries:
+            passed, score = entry["accepted"] / max(entry["judged"], 1), entry["score"]
+            bar = tag("span", charts.bar(passed, "good"), f" {passed:.0%}")
+            rows.append([str(entry["value"]), f"{entry['judged']:,}", bar, DASH if score is None else f"{score:.2f}"])
+        head = (kind.capitalize(), "Judged", "Passed", "Mean score")
+        parts.append(table(f"Acceptance by {kind}", head, rows, numbers=(1, 3)))
+    return parts
 
 
 def provenance(real: Material, synth: Material) -> Element:

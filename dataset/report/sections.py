@@ -83,7 +83,9 @@ def _of_class(facts: ClassFacts, recipe: Recipe | None) -> Element:
     parts: list[Node] = [
         tag("h3", facts.name, " ", tag("small", f"{facts.compared['n_real']} real, {len(facts.synth)} synthetic boxes"))
     ]
-    first = [s for s in (*off, *facts.of_main) if s.rank < _HELPING]
+    # Main boxes are spoken of where only they are off.
+    main = [s for s in facts.of_main if s.column not in {other.column for other in off}]
+    first = [s for s in (*off, *main) if s.rank < _HELPING]
     rest = [s for s in off if s.rank >= _HELPING]
     if first:
         parts.append(_listed(first, recipe))
@@ -103,17 +105,17 @@ def _of_class(facts: ClassFacts, recipe: Recipe | None) -> Element:
 
 
 def _listed(statements: Sequence[Statement], recipe: Recipe | None) -> Element:
-    """Statements, with advice below the last of those that share it."""
+    """Statements, with advice below the first of those that share it."""
     items = []
-    told: list[Advice] = []
+    told: list[list[Advice]] = []
     for s in statements:
         direction = {"larger": 1, "smaller": -1}.get(s.direction, 0)
-        found = advice(s.column, direction, recipe)[:_ADVICE]
-        help_ = None
-        if found and found != told:
-            help_ = tag("div", "To move it: ", *_advised(found), ".", class_="advice")
-        told = found
-        items.append(tag("li", *_sentence(s), help_))
+        found = advice(s.column, s.class_name, direction, recipe)[:_ADVICE]
+        line = None
+        if found and found not in told:
+            line = tag("div", "To move it: ", *_advised(found), ".", class_="advice")
+            told.append(found)
+        items.append(tag("li", *_sentence(s), line))
     return tag("ul", *items, class_="findings")
 
 
@@ -151,7 +153,7 @@ def of_class(facts: ClassFacts, place: int, *more: Node) -> Element:
         _summary_table(facts, shown),
         tag("h3", "Distributions"),
         tag("p", "Triangles mark the medians. The figures below are distance, interval and floor.", class_="muted"),
-        tag("div", *(_figure(facts, name) for name in shown), class_="charts"),
+        *_figures(facts, shown),
         tag("h3", "Position and area"),
         _positions(facts),
         *more,
@@ -188,7 +190,7 @@ def _summary_table(facts: ClassFacts, columns: Sequence[str]) -> Element:
         rows.append(
             [
                 label(name).heading,
-                *(quantity(name, middle(found, side)) for side in ("real", "synth")),
+                *(_typical(name, found, side) for side in ("real", "synth")),
                 distance(value) if judged else DASH,
                 f"{number(low)} to {number(high)}" if judged and math.isfinite(value) else DASH,
                 number(found["floor"]) if judged else DASH,
@@ -198,10 +200,17 @@ def _summary_table(facts: ClassFacts, columns: Sequence[str]) -> Element:
             ]
         )
     head = (
-        *("Column", "Real median", "Synthetic median", "Distance", "95 % interval", "Floor", "Chance reaches"),
+        *("Column", "Real median", "Synthetic median", "Distance", "95% interval", "Floor", "Chance reaches"),
         *("Beside chance", "Verdict"),
     )
     return table(f"{facts.name}: Bhattacharyya distance of each column", head, rows, numbers=(1, 2, 3, 4, 5, 6))
+
+
+def _typical(name: str, found: Mapping[str, Any], side: str) -> str:
+    """The median of a side; of a column of yes and no how many say yes."""
+    if label(name).yes:
+        return share(charts.yes_share(found, side))
+    return quantity(name, middle(found, side))
 
 
 def middle(found: Mapping[str, Any], side: str) -> float:
@@ -213,6 +222,18 @@ def middle(found: Mapping[str, Any], side: str) -> float:
 def distance(value: float) -> str:
     """A distance; histograms that share no bin are infinitely far apart."""
     return number(value) if math.isfinite(value) else "no common bin"
+
+
+def _figures(facts: ClassFacts, columns: Sequence[str]) -> list[Node]:
+    """Charts of boxes, and those of whole images folded away."""
+    figures: dict[bool, list[Element]] = {True: [], False: []}
+    for name in columns:
+        figures[name.startswith("image_")].append(_figure(facts, name))
+    parts: list[Node] = [tag("div", *figures[False], class_="charts")]
+    if figures[True]:
+        words = f"Whole images with {facts.name}: {len(figures[True])} more"
+        parts.append(tag("details", tag("summary", words), tag("div", *figures[True], class_="charts")))
+    return parts
 
 
 def _figure(facts: ClassFacts, name: str) -> Element:
@@ -290,7 +311,7 @@ def _full_table(caption: str, columns: Mapping[str, Mapping[str, Any]]) -> Eleme
                     *(DASH if math.isnan(f) else number(f) for f in floors),
                 ]
             )
-    head = ("Column", "Distance by", "Value", "95 % interval", "Floor", "Floor by image", "Chance reaches")
+    head = ("Column", "Distance by", "Value", "95% interval", "Floor", "Floor by image", "Chance reaches")
     return table(caption, head, rows, numbers=(2, 3, 4, 5, 6))
 
 
