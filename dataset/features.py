@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,7 @@ def box_features(
     *,
     margin: float = MARGIN,
     smallest: float = SMALLEST,
+    longest: float = math.inf,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> BoxFeatures:
     """Features of every box of one class or several, crowds left out, image by image.
@@ -56,6 +58,9 @@ def box_features(
         Context around each box, see :func:`..alignment.crops.crop_boxes`.
     smallest : float
         Boxes with a shorter side, in pixels, are left out.
+    longest : float
+        Images with a longer side, in pixels, are first reduced to it: features hear how far a box was enlarged, so what
+        depends on that only compares between images of one size.
     progress : callable
         Told how many images are done of how many.
 
@@ -64,11 +69,14 @@ def box_features(
     DataError
         Where the class or all of its images are missing, or none of its boxes is large enough.
     """
+    import cv2
+
     names = [class_name] if isinstance(class_name, str) else list(class_name)
     boxes: dict[int, list[dict[str, Any]]] = {}
     chosen = [annotation for name in names for annotation in coco.annotations_of(name)]
+    scale = {image["id"]: reduction(image, longest) for image in coco.images}
     for annotation in chosen:
-        if min(annotation["bbox"][2:]) >= smallest:
+        if min(annotation["bbox"][2:]) * scale[annotation["image_id"]] >= smallest:
             boxes.setdefault(annotation["image_id"], []).append(annotation)
     if not boxes:
         listed = ", ".join(f"'{name}'" for name in names)
@@ -89,7 +97,14 @@ def box_features(
             problems.append(text)
             continue
         own = boxes[image["id"]]
-        vectors.append(extractor.extract_boxes(picture, [annotation["bbox"] for annotation in own], margin))
+        bboxes = np.array([annotation["bbox"] for annotation in own], dtype=float)
+        if scale[image["id"]] < 1:
+            before = np.array(picture.shape[1::-1])
+            picture = cv2.resize(
+                picture, np.rint(before * scale[image["id"]]).astype(int), interpolation=cv2.INTER_AREA
+            )
+            bboxes *= np.tile(picture.shape[1::-1] / before, 2)  # sides are whole pixels
+        vectors.append(extractor.extract_boxes(picture, bboxes, margin))
         owners += [image["id"]] * len(own)
         ids += [annotation["id"] for annotation in own]
         progress(done, len(seen))
@@ -97,3 +112,8 @@ def box_features(
         raise DataError(f"None of the {len(seen)} images of '{coco.path}' can be used. The first: {problems[0]}")
     small = len(chosen) - sum(len(b) for b in boxes.values())
     return BoxFeatures(np.concatenate(vectors), np.array(owners), np.array(ids), small, tuple(problems))
+
+
+def reduction(image: Mapping[str, Any], longest: float) -> float:
+    """By which factor the sides of an image (a COCO entry) are multiplied so that none is longer; at most 1."""
+    return min(1.0, longest / max(image["width"], image["height"]))

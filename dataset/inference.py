@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from ..alignment.features import Extractor
 from ..alignment.inference import FOLDS, TREES, Head, Prediction, Score, geometry
 from ..engine.errors import DataError
 from .coco import CocoFile
-from .features import SMALLEST, box_features
+from .features import SMALLEST, box_features, reduction
 from .measure import measure
 
 COLUMNS = ("depth", "a_d2", "visible_share", "background_similarity", "shape")
@@ -101,12 +102,15 @@ class Outcome:
 @attrs.frozen(eq=False)
 class Inferred:
     """``outcomes`` by class and column, the ``table`` of real boxes with all that is inferred, a row each, how many
-    real and rendered boxes were too ``small``, and sentences about images of no use in ``problems``."""
+    real and rendered boxes were too ``small``, sentences about images of no use in ``problems``, and in ``longest`` the
+    side to which larger images of one dataset were ``reduced``."""
 
     outcomes: tuple[Outcome, ...]
     table: dict[str, list[Any]]
     small: int
     problems: tuple[str, ...]
+    longest: float = math.inf
+    reduced: Path | None = None
 
 
 def infer(
@@ -127,6 +131,8 @@ def infer(
     told: Told = lambda what, done, total: None,
 ) -> Inferred:
     """Learn metadata columns from rendered boxes, class by class, and predict them for real ones.
+
+    The larger images of the two datasets are reduced to the size of the other's, see :func:`.features.box_features`.
 
     Parameters
     ----------
@@ -156,7 +162,9 @@ def infer(
     """
     names = _classes(synth, real, classes)
     known = _known(synth, columns)
-    rendered = _Boxes(synth, names, margin, smallest, told)
+    sizes = [_side(source) for source in (synth, real) if source is not None]
+    longest = min(sizes) if real is not None and min(sizes) < max(sizes) else math.inf
+    rendered = _Boxes(synth, names, margin, smallest, longest, told)
     heads: dict[tuple[str, str], Head] = {}
     outcomes = [Outcome(name, column) for name in names for column in known]
     for model, parts in models.items():
@@ -182,11 +190,11 @@ def infer(
                 outcome.model, heads[outcome.class_name, outcome.column] = model, head
     if real is None:
         return Inferred(tuple(outcomes), {}, rendered.small, tuple(rendered.problems))
-    boxes = _Boxes(real, names, margin, smallest, told)
+    boxes = _Boxes(real, names, margin, smallest, longest, told)
     table = _predict(boxes, outcomes, heads, models)
-    return Inferred(
-        tuple(outcomes), table, rendered.small + boxes.small, tuple(dict.fromkeys(rendered.problems + boxes.problems))
-    )
+    problems = tuple(dict.fromkeys(rendered.problems + boxes.problems))
+    larger = None if math.isinf(longest) else max((synth, real), key=_side).coco.path
+    return Inferred(tuple(outcomes), table, rendered.small + boxes.small, problems, longest, larger)
 
 
 def _predict(boxes: _Boxes, outcomes: Sequence[Outcome], heads: Mapping[tuple[str, str], Head], models: Models) -> Any:
@@ -248,6 +256,11 @@ def _classes(synth: Source, real: Source | None, asked: Sequence[str]) -> list[s
     return list(dict.fromkeys(shared))
 
 
+def _side(source: Source) -> float:
+    """The longer side of most images in pixels."""
+    return float(np.median([max(image["width"], image["height"]) for image in source.coco.images]))
+
+
 def _known(synth: Source, asked: Sequence[str]) -> dict[str, dict[int, Any]]:
     """Columns of the rendered boxes by annotation id; measured in their images only where annotations lack them."""
     columns = measure(synth.coco, None).columns
@@ -270,8 +283,11 @@ def _known(synth: Source, asked: Sequence[str]) -> dict[str, dict[int, Any]]:
 class _Boxes:
     """The boxes of some classes, and their features, each extracted when first asked for."""
 
-    def __init__(self, source: Source, classes: Sequence[str], margin: float, smallest: float, told: Told) -> None:
-        self.source, self.margin, self.smallest, self.told = source, margin, smallest, told
+    def __init__(
+        self, source: Source, classes: Sequence[str], margin: float, smallest: float, longest: float, told: Told
+    ) -> None:
+        self.source, self.told = source, told
+        self.margin, self.smallest, self.longest = margin, smallest, longest
         self.classes, self.problems = classes, list[str]()
         owned = [(name, a) for name in classes for a in source.coco.annotations_of(name)]
         self.annotations = [a for _, a in owned]
@@ -279,7 +295,8 @@ class _Boxes:
         self.ids = [a["id"] for a in self.annotations]
         self.images = np.array([a["image_id"] for a in self.annotations])
         self.image_of = {image["id"]: image for image in source.coco.images}
-        large = [min(a["bbox"][2:]) >= smallest for a in self.annotations]
+        scale = {id: reduction(image, longest) for id, image in self.image_of.items()}
+        large = [min(a["bbox"][2:]) * scale[a["image_id"]] >= smallest for a in self.annotations]
         self.large, self.small = np.array(large, bool), len(large) - sum(large)
         self._parts: dict[str, np.ndarray] = {}
 
@@ -322,6 +339,7 @@ class _Boxes:
             extractor,
             margin=self.margin,
             smallest=self.smallest,
+            longest=self.longest,
             progress=progress,
         )
         self.problems += [problem for problem in found.problems if problem not in self.problems]

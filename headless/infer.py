@@ -130,6 +130,8 @@ def infer(
         "outcomes": [_values(outcome) for outcome in found.outcomes],
         "refused": refusals,
         "small": found.small,
+        "longest": found.longest,
+        "reduced": found.reduced,
         "problems": found.problems,
     }
     shown: list[Any] = _tables(found.outcomes)
@@ -139,6 +141,11 @@ def infer(
             "log: of logarithms. Accuracy stands beside that of always naming the most frequent category."
         )
     shown += [*refusals, *notes]
+    if found.reduced is not None:
+        shown.append(
+            f"Images of '{found.reduced}' are reduced to {found.longest:g} pixels, as large as the other's; columns in "
+            "pixels stay in those of the rendered images."
+        )
     if found.small:
         shown.append(f"{found.small} boxes with a side under {smallest:g} pixels are left out.")
     shown += [f"Left out: {problem}" for problem in found.problems[:_NAMED]]

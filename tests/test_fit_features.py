@@ -13,6 +13,7 @@ from twinset.alignment.density import load_density
 from twinset.alignment.features import Extractor
 from twinset.dataset.coco import read_coco
 from twinset.dataset.features import box_features
+from twinset.engine.errors import DataError
 from twinset.headless.cli import app
 from typer.testing import CliRunner, Result
 
@@ -120,3 +121,22 @@ def test_features_of_several_classes_are_in_line_with_their_annotations(real: Pa
         assert boxes[annotation]["image_id"] == image
         (alone,) = extractor.extract_boxes(painted(int(image), 6), [boxes[annotation]["bbox"]])
         np.testing.assert_allclose(vector, alone, rtol=1e-4, atol=1e-5)
+
+
+def test_larger_images_are_reduced_first(real: Path) -> None:
+    """Features of a picture of twice the size are those of its half, and small boxes count as they are then."""
+    coco, extractor = read_coco(real), Extractor()
+    half = real.parent / "half"
+    half.mkdir()
+    for k in range(20):
+        picture = painted(k, 6)[..., ::-1]
+        cv2.imwrite(str(half / f"{k}.png"), cv2.resize(picture, (SIZE // 2, SIZE // 2), interpolation=cv2.INTER_AREA))
+    told = json.loads(real.read_text())
+    images = [{**i, "width": SIZE // 2, "height": SIZE // 2} for i in told["images"]]
+    boxes = [{**a, "bbox": [v / 2 for v in a["bbox"]]} for a in told["annotations"]]
+    (real.parent / "half.json").write_text(json.dumps({**told, "images": images, "annotations": boxes}))
+    reduced = box_features(coco, real.parent / "images", "disc", extractor, longest=SIZE // 2)
+    small = box_features(read_coco(real.parent / "half.json"), half, "disc", extractor)
+    np.testing.assert_allclose(reduced.features, small.features, rtol=1e-4, atol=1e-5)
+    with pytest.raises(DataError, match="under 31 pixels"):
+        box_features(coco, real.parent / "images", "disc", extractor, longest=SIZE // 2, smallest=31)

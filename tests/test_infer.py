@@ -139,6 +139,28 @@ def test_what_the_real_annotations_know_is_held_against_predictions(synth: Path,
     assert "beyond all rendered values" in done.stdout
 
 
+def test_images_of_another_size_are_brought_to_one(synth: Path, tmp_path: Path) -> None:
+    """Twice as large, the same pictures get the same predictions."""
+    same, large = (write(tmp_path / name, 8, known=False, seed=2) for name in ("same", "large"))
+    told = json.loads(large.read_text())
+    for image in told["images"]:
+        image |= {"width": 2 * WIDTH, "height": 2 * HEIGHT}
+        path = str(large.parent / "images" / image["file_name"])
+        cv2.imwrite(path, np.repeat(np.repeat(cv2.imread(path), 2, 0), 2, 1))
+    for annotation in told["annotations"]:
+        annotation["bbox"] = [2 * v for v in annotation["bbox"]]
+    large.write_text(json.dumps(told))
+    tables = []
+    for path in (same, large):
+        out = path.parent / "x.parquet"
+        done = run(synth, path, "-o", out, *asked("depth"), "--json")
+        assert done.exit_code == 0, done.output
+        assert json.loads(done.stdout)["reduced"] == (str(large) if path == large else None)
+        tables.append(pyarrow.parquet.read_table(out).to_pylist())
+    for one, other in zip(*tables, strict=True):
+        assert other["depth"] == (one["depth"] and pytest.approx(one["depth"], rel=1e-3))
+
+
 def test_nothing_is_written_where_nothing_can_be_inferred(synth: Path, real: Path, tmp_path: Path) -> None:
     done = run(synth, real, "-o", tmp_path / "x.parquet", *asked("noise", "constant"), "--json")
     assert done.exit_code == 2 and not list(tmp_path.iterdir())
