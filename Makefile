@@ -3,9 +3,6 @@ PYTHON ?= $(firstword $(foreach p,python3.11 python3.13,$(shell $(p) -c 'print("
 VENV ?= .venv
 BIN := $(VENV)/bin
 OUT ?= demo
-# Blender's own tool for extensions, from inside the bpy wheel, found without starting Blender.
-EXT_TOOL = import glob, importlib.util as u; \
-  print(glob.glob(u.find_spec('bpy').submodule_search_locations[0] + '/*/scripts/addons_core/bl_pkg/cli/blender_ext.py')[0])
 
 .PHONY: help setup lint format test ci extension demo clean
 
@@ -35,10 +32,8 @@ test: setup  ## Run the tests
 
 ci: lint test  ## All that must pass before a change goes in
 
-extension: setup  ## Build the Blender extension into dist/, from the files that git tracks
-	rm -rf build/extension && mkdir -p build/extension dist
-	git checkout-index --all --prefix=build/extension/
-	$(BIN)/python "$$($(BIN)/python -c "$(EXT_TOOL)")" build --source-dir build/extension --output-dir dist
+extension: setup  ## Build the Blender extension into dist/: one zip per platform with its packages, and a small one without
+	$(BIN)/python .ci/extension.py
 
 demo: setup  ## Render the embedded demo dataset into OUT
 	$(BIN)/twinset demo -o $(OUT)

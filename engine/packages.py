@@ -23,7 +23,10 @@ PACKAGES = {
 }
 """Modules that Twinset needs, and the packages that bring them."""
 
+OPTIONAL = {"pyarrow": "tables are written as CSV"}
+"""Packages that Twinset does without, and how."""
+
 
 def missing_packages() -> list[str]:
-    """Packages that this Python lacks; nothing is imported to find out."""
-    return [package for module, package in PACKAGES.items() if importlib.util.find_spec(module) is None]
+    """Packages that this Python lacks and that are needed; nothing is imported to find out."""
+    return [p for module, p in PACKAGES.items() if p not in OPTIONAL and importlib.util.find_spec(module) is None]

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-import difflib
+import functools
 import math
 import types
 import typing
@@ -122,6 +122,11 @@ def param(
 
 def describe(cls: type) -> list[Param]:
     """The parameters declared on ``cls``, in order."""
+    return list(_described(cls))
+
+
+@functools.cache
+def _described(cls: type) -> tuple[Param, ...]:
     hints = typing.get_type_hints(cls)
     out = []
     for field in attrs.fields(cls):
@@ -131,7 +136,7 @@ def describe(cls: type) -> list[Param]:
         if isinstance(default, attrs.Factory):  # type: ignore[arg-type]
             default = default.factory()
         out.append(Param(name=field.name, type=hints[field.name], default=default, **field.metadata[_KEY]))
-    return out
+    return tuple(out)
 
 
 def build(cls: type, values: Mapping[str, Any], owner: str) -> tuple[Any, list[str]]:
@@ -192,6 +197,8 @@ def parse(cls: type, values: Mapping[str, Any], owner: str) -> tuple[Any, list[P
 
 def unknown(what: str, name: str, known: Iterable[str]) -> str:
     """The sentences for a name that is not known: ``what 'name'``, the closest match, all known ones."""
+    import difflib  # slow to import, and only mistakes need it
+
     names = list(known)
     close = difflib.get_close_matches(name, names, n=1)
     hint = f" Did you mean '{close[0]}'?" if close else ""

@@ -17,7 +17,7 @@ import typer
 from rich.table import Table
 
 from .. import __version__
-from ..engine.packages import PACKAGES
+from ..engine.packages import OPTIONAL, PACKAGES
 from ..engine.registry import default
 from .output import JsonOption, output_of, reserve_stdout
 
@@ -85,7 +85,9 @@ def _packages() -> tuple[dict[str, Any], list[str]]:
     versions, problems = {}, []
     for module, package in PACKAGES.items():
         if importlib.util.find_spec(module) is None:
-            versions[package] = "missing"
+            versions[package] = f"missing ({OPTIONAL[package]})" if package in OPTIONAL else "missing"
+            if package in OPTIONAL:
+                continue
             problems.append(f"The package {package} is missing. Install it with `pip install {package}`.")
         else:
             versions[package] = _version(module, package)

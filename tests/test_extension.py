@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import textwrap
+import tomllib
 import zipfile
 from pathlib import Path
 
@@ -118,3 +119,62 @@ def test_installs_registers_and_leaves_no_trace(archive: Path, tmp_path: Path) -
         "gone": True,
     }, done.stdout + done.stderr
     assert not list(tmp_path.rglob("extensions/user_default/twinset/*.py"))
+
+
+# A package of one line, as wheels have it, with its licence.
+TINY = {
+    "twinset_tiny.py": "answer = 42\n",
+    "twinset_tiny-1.0.dist-info/METADATA": "Metadata-Version: 2.4\nName: twinset-tiny\nVersion: 1.0\n"
+    "License-Expression: MIT-0\n",
+    "twinset_tiny-1.0.dist-info/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    "twinset_tiny-1.0.dist-info/licenses/LICENSE": "Do as you please.\n",
+    "twinset_tiny-1.0.dist-info/RECORD": "",
+}
+
+INSTALL_WITH_WHEELS = """
+    import sys
+    import bpy
+
+    bpy.ops.extensions.package_install_files(repo="user_default", filepath=sys.argv[1], enable_on_install=True)
+    import addon_utils
+    import twinset_tiny
+
+    assert "extensions" in twinset_tiny.__file__ and twinset_tiny.answer == 42
+    assert addon_utils._extensions_warnings_get() == {}
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the zip of this test is for Linux")
+def test_zip_with_wheels_brings_them_and_their_licences(tool: Path, root: Path, tmp_path: Path) -> None:
+    wheels, out = tmp_path / "wheels", tmp_path / "out"
+    wheels.mkdir()
+    with zipfile.ZipFile(wheels / "twinset_tiny-1.0-py3-none-any.whl", "w") as archive:
+        for name, text in TINY.items():
+            archive.writestr(name, text)
+    command = [sys.executable, root / ".ci/extension.py", "--platform", "linux-x64", "--wheels", wheels, "--out", out]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    small, full = sorted(out.glob("*.zip"), key=lambda path: "nowheels" not in path.name)
+    assert not [n for n in zipfile.ZipFile(small).namelist() if n.startswith("wheels/")]
+    with zipfile.ZipFile(full) as archive:
+        manifest = tomllib.loads(archive.read("blender_manifest.toml").decode())
+        told = archive.read("wheels/LICENSES.txt").decode()
+    assert manifest["wheels"] == ["./wheels/twinset_tiny-1.0-py3-none-any.whl"]
+    assert manifest["platforms"] == ["linux-x64"]
+    assert "twinset_tiny 1.0: MIT-0" in told and "Do as you please." in told
+    environment = os.environ | {"BLENDER_USER_RESOURCES": str(tmp_path), "HOME": str(tmp_path), "PYTHONSAFEPATH": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(INSTALL_WITH_WHEELS), full],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=180,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_permissions_are_given_with_their_reason(root: Path) -> None:
+    manifest = tomllib.loads((root / "blender_manifest.toml").read_text(encoding="utf-8"))
+    assert set(manifest["permissions"]) == {"files"}
+    assert len(manifest["permissions"]["files"]) > 20
