@@ -115,14 +115,30 @@ def _facts(judged: list[Judged], gates: list[Mapping[str, Any]]) -> dict[str, An
     if not judged:
         return {}
     miss = nearest_miss(judged)
+    by = {name: rows for name, rows in _breakdown(judged).items() if len(rows) > 1}
+    accepted = sum(j["accepted"] for j in judged)
     return {
         "judged": len(judged),
-        "accepted": sum(j["accepted"] for j in judged),
+        "accepted": accepted,
         "refused_as_drafts": sum(j["stage"] == "draft" for j in judged),
         "gates": gates,
         "nearest_miss": miss and {k: miss[k] for k in ("frame", "attempt", "stage", "score")},
-        "by": {name: rows for name, rows in _breakdown(judged).items() if len(rows) > 1},
+        "by": by,
+        "off": _off(by, accepted / len(judged)),
     }
+
+
+def _off(by: Mapping[str, list[dict[str, Any]]], share: float) -> list[dict[str, Any]]:
+    """Groups that pass less often than attempts at large, by more than chance explains, the worst first."""
+    from scipy import stats
+
+    found = []
+    for kind, rows in by.items():
+        for row in rows:
+            chance = float(stats.binom.cdf(row["accepted"], row["judged"], share))
+            if chance < 0.05 / len(rows):  # a group among many may be unlucky [Bonferroni]
+                found.append((row["accepted"] / row["judged"], chance, kind, {"what": kind, **row}))
+    return [row for *_, row in sorted(found, key=lambda f: f[:3])]
 
 
 def _breakdown(judged: list[Judged]) -> dict[str, list[dict[str, Any]]]:

@@ -108,6 +108,7 @@ class Job:
                 raise
             sampler = self._sampler
             notes += dict.fromkeys(note for target in sampler.targets for note in target.notes())
+            notes += dict.fromkeys(note for facts in sampler.gates.report() for note in facts.get("notes", ()))
             self._store.write_text(STAGE, json_bytes(self._facts(sampler)).decode())
         yield Started(len(wanted), len(wanted) - len(missing), tuple(notes))
         yield from self._frames(wanted, missing)

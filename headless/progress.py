@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
+from typing import Any
 
 import attrs
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -116,6 +117,43 @@ def funnel_table(funnel: Funnel) -> Table:
     return table
 
 
+_SHOWN = 5
+_WORDS = {
+    "hdri": "HDRI",
+    "image": "background",
+    "strength": "world strength",
+    "factor": "lamp factor",
+    "size": "boxes of",
+}
+
+
+def gate_lines(gate: Mapping[str, Any]) -> list[str]:
+    """What a gate did and what is off, in few lines; none without a gate."""
+    if not gate:
+        return []
+    lines = [f"Gate: {gate['accepted']} of {gate['judged']} judged attempts passed."]
+    for facts in gate["gates"]:
+        draft = facts.get("draft")
+        if draft and draft["used"]:
+            low, high = draft["interval"]
+            lines.append(
+                f"Drafts spared {gate['refused_as_drafts']} renders; they cost {draft['false_rejects']} of "
+                f"{draft['would_pass']} good frames of the warm-up ({low:.0%} to {high:.0%})."
+            )
+        elif draft:
+            lines.append("Drafts are left out: the warm-up has too few frames that pass, or drafts do not tell them.")
+    rows = [
+        f"  {_WORDS.get(row['what'], row['what'])} {row['value']}: {row['accepted']} of {row['judged']} passed, "
+        f"mean score {row['score']:.2f}"
+        for row in gate["off"][:_SHOWN]
+    ]
+    if rows:
+        lines += ["What passes less often than the rest:", *rows]
+        if len(gate["off"]) > _SHOWN:
+            lines.append(f"  and {len(gate['off']) - _SHOWN} more, see summary.json")
+    return lines
+
+
 def show_finished(finished: Finished, output: Output) -> None:
     """The end of a job, in text; its JSON line is the event itself."""
     if output.json:
@@ -125,4 +163,4 @@ def show_finished(finished: Finished, output: Output) -> None:
         lines.append(f"Preview: {finished.contact_sheet}")
     if finished.report is not None:
         lines.append(f"Report: {finished.report}")
-    output.result({}, funnel_table(finished.funnel), *lines)
+    output.result({}, funnel_table(finished.funnel), *gate_lines(finished.funnel.gate), *lines)

@@ -130,3 +130,25 @@ def test_features_that_say_nothing_are_refused(rng: np.random.Generator) -> None
     one_constant = cloud(rng, 20)
     one_constant[:, 3] = 0.1
     assert np.isfinite(fit_density(one_constant).distance(one_constant)).all()
+
+
+def test_grades_are_scores_without_steps(rng: np.random.Generator) -> None:
+    real = rng.normal(size=(60, 4))
+    density = fit_density(real)
+    new = rng.normal(size=(500, 4)) * 2
+    grades, scores, distances = density.graded(new), density.score(new), density.distance(new)
+    order = np.argsort(distances)
+    assert (np.diff(grades[order]) <= 0).all()
+    assert np.abs(grades - scores)[scores > 0].max() <= 2 / 61
+    beyond = distances > density.calibration[-1]
+    assert beyond.any() and (grades[beyond] < 1 / 61).all() and (np.diff(np.sort(grades[beyond])) > 0).all()
+    # At a calibration distance, the chance that a new one lies farther out is i / (n + 1) exactly.
+    passed = [fit_density(rng.normal(size=(30, 2))).graded(rng.normal(size=(200, 2))) >= 0.2 for _ in range(40)]
+    assert np.mean(passed) == pytest.approx(0.8, abs=0.04)
+
+
+def test_spacing_is_the_median_distance_to_the_nearest_other(rng: np.random.Generator) -> None:
+    density = fit_density(rng.normal(size=(25, 3)))
+    away = np.linalg.norm(density.points[:, None] - density.points[None], axis=2)
+    np.fill_diagonal(away, np.inf)
+    assert density.spacing() == pytest.approx(np.median(away.min(1)))

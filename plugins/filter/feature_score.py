@@ -221,6 +221,7 @@ class FeatureGate:
             "level": self.settings.level,
             "action": self.settings.action,
             "real": len(self.density.calibration),
+            "notes": self.density.notes(self.threshold) if 0 < self.threshold < 1 else [],
         }
         if self.rule is not None:
             wrong, low, high = self.rule.false_refusals()
