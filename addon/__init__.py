@@ -20,6 +20,15 @@ MODULES: tuple[str, ...] = (
     "fit",
     "mark",
     "migration",
+    "process",
+    "preview_state",
+    "session",
+    "preview_ops",
+    "overlay",
+    "pictures",
+    "render_job",
+    "render_ops",
+    "view_panels",
 )
 """Modules of this folder with register() and unregister(), in the order in which they are registered."""
 

@@ -126,7 +126,8 @@ def _write(image: Any, chart: Chart, side: int, ink: tuple[float, float, float],
     from PIL import ImageDraw, ImageFont
 
     draw = ImageDraw.Draw(image)
-    large, small = (ImageFont.load_default(size=share * side) for share in (0.046, 0.042))
+    # Below ten pixels no letter can be read.
+    large, small = (ImageFont.load_default(size=max(share * side, 10.0)) for share in (0.046, 0.042))
     left, right, bottom, _ = (m * side for m in _MARGINS)
     draw.text((left, 0.01 * side), chart.title, font=large, fill=_bytes(ink, 1.0))
     draw.text((side - right, 0.01 * side), chart.note, font=large, fill=_bytes(ink, 1.0), anchor="ra")

@@ -192,6 +192,11 @@ class BlenderStage:
             raise RuntimeError("pose_camera() comes before draft()")
         return self._renderer.draft(seed, scale, samples)
 
+    def hidden(self) -> list[tuple[str, bool]]:
+        """Objects of the opened scene that are not rendered: name, and whether it is linked from a library."""
+        own = set(self._holder.all_objects)
+        return [(o.name, o.library is not None) for o in self._scene.objects if o.hide_render and o not in own]
+
     def info(self) -> dict[str, Any]:
         device = self._renderer.device
         return {

@@ -174,9 +174,12 @@ def _standing(instance: Instance) -> dict[str, Any]:
 
 def _scene_key(recipe: Recipe) -> str:
     """All of a recipe that the opened stage depends on."""
-    lit = sorted((u.id, repr(u.plugin)) for u in recipe.plugins.get("appearance", ()))
+    # A scene is lit by default only where no appearance plugin does it; how strongly they do makes no difference.
+    uses = recipe.plugins.get("appearance", ())
+    lit = sorted((u.id, getattr(u.plugin, "extra_range", (0, 0))[0] > 0) for u in uses)
+    render = attrs.evolve(recipe.render, max_attempts=1, block=1)
     parts = (recipe.scene, recipe.models, recipe.classes, recipe.distractors, recipe.folder)
-    return repr((parts, recipe.render, recipe.output.width, recipe.output.height, lit))
+    return repr((parts, render, recipe.output.width, recipe.output.height, lit))
 
 
 def _boxes_of(records: Sequence[Mapping[str, Any]], name: str) -> np.ndarray:

@@ -41,7 +41,13 @@ KNOWN = (*(p.name for p in describe(JobSettings)), *TABLES, *LISTS, *KINDS, "var
 T = TypeVar("T")
 
 
-def load_recipe(path: Path | str, overrides: Mapping[str, Any] | None = None, *, files_too: bool = True) -> Recipe:
+def load_recipe(
+    path: Path | str,
+    overrides: Mapping[str, Any] | None = None,
+    *,
+    files_too: bool = True,
+    folder: Path | None = None,
+) -> Recipe:
     """Read a recipe.
 
     Parameters
@@ -52,6 +58,8 @@ def load_recipe(path: Path | str, overrides: Mapping[str, Any] | None = None, *,
         Values that win over the file's, by dotted key: ``{"images": 10, "render.samples": 4}``.
     files_too : bool
         Whether the files that the recipe names must be there; not so where nothing is to be rendered.
+    folder : path, optional
+        Where relative paths start, instead of the file's folder.
 
     Raises
     ------
@@ -67,7 +75,8 @@ def load_recipe(path: Path | str, overrides: Mapping[str, Any] | None = None, *,
         raise RecipeError([f"{path}: not UTF-8 text (byte {error.start}). Save the recipe as UTF-8."]) from None
     except OSError as error:
         raise RecipeError([f"{path}: cannot be read: {error.strerror}. Name a recipe file."]) from None
-    return loads_recipe(text, path.resolve().parent, str(path), overrides, files_too=files_too)
+    start = path.resolve().parent if folder is None else Path(folder)
+    return loads_recipe(text, start, str(path), overrides, files_too=files_too)
 
 
 def loads_recipe(

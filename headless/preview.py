@@ -129,6 +129,7 @@ class Server:
         self._preview: Preview | None = None
         self._recipe: Recipe | None = None
         self._assets: dict[str, dict[str, Any]] = {}
+        self._written = 0
         self._id: Any = None
 
     def run(self) -> None:
@@ -189,8 +190,12 @@ class Server:
         record = self._preview.detail(index)
         standing = [*record["instances"], *record.get("bystanders", ())]
         standing += [entry for tried in record["tried"] for entry in tried["instances"]]
-        names = dict.fromkeys(entry["shape"] for entry in standing)
-        return {"event": "sample", "frame": index, "record": record, "assets": self._assets_of(names)}
+        assets = self._assets_of(dict.fromkeys(entry["shape"] for entry in standing))
+        stage: Any = self._preview.stage
+        masks = ("segmentation", "amodal_segmentation")
+        slim = [{k: v for k, v in entry.items() if k not in masks} for entry in record["instances"]]
+        shown = {**record, "instances": slim}
+        return {"event": "sample", "frame": index, "record": shown, "assets": assets, "hidden": stage.hidden()}
 
     def _assets_of(self, names: Iterable[str]) -> dict[str, dict[str, Any]]:
         """Extents of assets, and the files that hold them, written when first asked for."""
@@ -201,7 +206,9 @@ class Server:
         for name in names:
             if name not in self._assets:
                 mesh = known[name].mesh
-                path = self.folder / f"{len(self._assets):04d}_{re.sub(r'[^A-Za-z0-9]+', '_', name)[:40]}.blend"
+                # A new name each time: whoever linked the old file must not see the new one in its place.
+                self._written += 1
+                path = self.folder / f"{self._written:04d}_{re.sub(r'[^A-Za-z0-9]+', '_', name)[:40]}.blend"
                 try:
                     collection = stage.export_asset(name, path)
                 except (OSError, RuntimeError) as error:

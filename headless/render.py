@@ -54,6 +54,10 @@ def render(
         str, typer.Option("--block", metavar="K", help="Only block K, or blocks A-B: the share that farms hand out.")
     ] = "",
     samples: SamplesOption = None,
+    folder: Annotated[
+        Path | None,
+        typer.Option("--folder", help="Where relative paths of the recipe start, instead of its own folder."),
+    ] = None,
     tied: Annotated[
         bool, typer.Option("--tied", help="Stop when standard input ends, as with Ctrl-C: for programs that call this.")
     ] = False,
@@ -61,7 +65,7 @@ def render(
 ) -> None:
     """Render the dataset of a recipe. Frames that are there already are kept, so a stopped job goes on."""
     chosen = parse_range(frames), parse_range(block, "--block")
-    loaded = load_recipe(recipe, overrides(images=images, seed=seed, samples=samples))
+    loaded = load_recipe(recipe, overrides(images=images, seed=seed, samples=samples), folder=folder)
     run_job(loaded, out, share(loaded, *chosen), output_of(context), tied=tied)
 
 
