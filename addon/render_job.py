@@ -99,10 +99,10 @@ def present(out: Path) -> int:
     known = _counted.get(out)
     if known is None or time.monotonic() - known[0] > 2.0:
         try:
-            known = time.monotonic(), len(FrameStore(out).frames())
+            count = len(FrameStore(out).frames())
         except OSError:
-            known = time.monotonic(), 0
-        _counted[out] = known
+            count = 0
+        _counted[out] = known = time.monotonic(), count
     return known[1]
 
 
@@ -113,9 +113,10 @@ def can_resume(out: Path) -> bool:
 
 def free_folder(out: Path) -> Path:
     """The folder itself where it holds no frames, else the next one of its name with a number."""
+    _counted.clear()
     number, found = 1, out
     stem = out.name.rstrip("0123456789").rstrip("_") if out.name.rpartition("_")[2].isdigit() else out.name
-    while FrameStore(found).frames() or (found / FOLDER).exists():
+    while (found / FOLDER).exists() or present(found):
         number += 1
         found = out.with_name(f"{stem}_{number}")
     return found

@@ -49,7 +49,7 @@ def show_sample(scene: bpy.types.Scene, layer: bpy.types.ViewLayer, message: Map
         _add_instance(collection, entry, message["assets"])
     if record["image"] is not None:
         _add_camera(scene, collection, record)
-        _change_lighting(scene, record.get("appearance", ()), folder)
+        _change_lighting(scene, record["draws"]["appearance"], folder)
     state.is_shown, state.frame = True, message["frame"]
     state.sample = json.dumps({**message, "hidden": []}, ensure_ascii=False)
 

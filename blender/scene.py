@@ -62,6 +62,7 @@ def open_scene(recipe: Recipe) -> bpy.types.Scene:
             # Unlike the factory settings, this leaves preferences and enabled extensions alone.
             bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True, load_ui=False)
     scene = _choose_scene(recipe.scene.scene, recipe.scene.file)
+    _leave_modes()
     show_as_rendered(scene)
     if recipe.scene.file:
         libraries = [c.collection for c in (*recipe.classes, *recipe.distractors) if c.collection]
@@ -258,6 +259,13 @@ def _choose_scene(name: str, file: str) -> bpy.types.Scene:
     scene = bpy.context.scene
     bpy.context.window.view_layer = view_layer(scene)
     return scene
+
+
+def _leave_modes() -> None:
+    """Leave the mode that a file was saved in: what is being edited is not rendered as it will be."""
+    active = bpy.context.view_layer.objects.active
+    if active is not None and active.mode != "OBJECT":
+        bpy.ops.object.mode_set(mode="OBJECT")
 
 
 def _hide(scene: bpy.types.Scene, patterns: Sequence[str]) -> None:

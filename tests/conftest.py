@@ -97,8 +97,12 @@ def rooms(tmp_path_factory: pytest.TempPathFactory) -> Path:
         legs = [((leg, leg, height), (x * reach, y * reach, height / 2)) for x in (-1, 1) for y in (-1, 1)]
         return [((width, width, 0.05), (0, 0, height - 0.025)), *legs]
 
+    def empty():
+        # Unlike the factory settings, this leaves an installed extension on.
+        bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True, load_ui=False)
+
     for name, size in (("open", 40.0), ("small", 5.0)):
-        bpy.ops.wm.read_factory_settings(use_empty=True)
+        empty()
         scene = bpy.context.scene
         solid("Floor", [((size, size, 0.2), (0, 0, -0.1))], scene.collection)
         light = bpy.data.lights.new("Light", "SUN" if name == "open" else "POINT")
@@ -120,5 +124,5 @@ def rooms(tmp_path_factory: pytest.TempPathFactory) -> Path:
         solid("Screen", [((1.2, 0.05, 1.0), (0, 0, 0.5))], scene.collection)
         bpy.data.objects["Screen"].location = (0.0, -1.9, 0.0)
         bpy.ops.wm.save_as_mainfile(filepath=str(folder / f"{name}.blend"), check_existing=False)
-    bpy.ops.wm.read_factory_settings(use_empty=True)
+    empty()
     return folder
