@@ -123,5 +123,15 @@ def test_imported_packages_are_declared_and_declared_ones_imported(root: Path, t
     lines = tomllib.loads((root / "pyproject.toml").read_text())["project"]["dependencies"]
     declared = {re.match(r"[A-Za-z0-9_-]+", line)[0] for line in lines}
     declared = {modules.get(name, name) for name in declared}
-    shipped_with_blender = {"mathutils", "bmesh", "bpy_extras", "gpu", "addon_utils", "bl_ui", "blf", "OpenImageIO"}
+    shipped_with_blender = {
+        "mathutils",
+        "bmesh",
+        "bpy_extras",
+        "gpu",
+        "gpu_extras",
+        "addon_utils",
+        "bl_ui",
+        "blf",
+        "OpenImageIO",
+    }
     assert used - set(sys.stdlib_module_names) - shipped_with_blender == declared
