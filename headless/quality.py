@@ -109,6 +109,8 @@ def quality(
                 problems += found.add_features(
                     name, pictures, models or [None], threads, seed, len(classes) > 1, options
                 )
+        if not found.real:
+            raise DataError(f"No component is left to rank by. {' '.join(found.left_out)}")
         resampling = partial(told, "Resampling")
         ranking = rank(found.real, found.synth, found.spans, seed=seed, progress=resampling)
     ranked, title = ranking.datasets, f"{', '.join(classes)}: distance to {real.name}"
