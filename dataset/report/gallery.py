@@ -126,7 +126,7 @@ def shape_table(material: Material, shapes: Sequence[Shape]) -> list[Node]:
     if scored:
         meant = (
             "Typical of real: mean share of real boxes that look less typical than a box of this shape; real ones have "
-            "0.50 on average. In red, shapes that are worse than the others beyond chance."
+            "0.50 on average. Worse: less typical than the other shapes, beyond chance."
         )
         parts.append(tag("p", meant, class_="muted"))
     return parts
@@ -138,7 +138,7 @@ def _score(shape: Shape) -> list[Node]:
     if score is None:
         return [DASH, DASH]
     mean = f"{score.mean:.2f}"
-    marked = tag("span", mean, class_="chip off") if score.worse else mean
+    marked = tag("span", tag("span", "worse", class_="chip off"), f" {mean}") if score.worse else mean
     return [marked, f"{score.low:.2f} to {score.high:.2f}"]
 
 
