@@ -7,11 +7,10 @@ from typing import Any
 import bpy
 
 from ..engine.plugin import KINDS
-from ..engine.registry import summary
 from .fields import touched
 from .properties import list_attribute, parameters_of, registry
 from .suggestions import escaped
-from .words import label_of
+from .words import label_of, told
 
 KIND_ICONS = {
     "placement": "OBJECT_ORIGIN",
@@ -146,7 +145,7 @@ class TWINSET_OT_stack_add(_OnList, bpy.types.Operator):
     def description(cls, context: Any, properties: Any) -> str:
         if properties.plugin not in registry().ids(properties.key):
             return cls.__doc__ or ""
-        return summary(registry().find(properties.key, properties.plugin)).rstrip(".")
+        return told(registry().find(properties.key, properties.plugin)).rstrip(".")
 
     def execute(self, context: Any) -> set[str]:
         uses, _ = self.entries(context)

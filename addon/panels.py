@@ -9,11 +9,11 @@ import bpy
 
 from ..engine.errors import RecipeError
 from ..engine.plugin import KINDS
-from ..engine.registry import summary
 from .layouts import draw_fields, draw_list, draw_plugin, draw_text
 from .preferences import draw_broken
 from .properties import list_attribute, parameters_of, registry
 from .recipe import is_set_up, recipe_of, table_of
+from .words import told
 
 _checked: dict[str, Any] = {"table": "", "problems": []}
 
@@ -30,6 +30,24 @@ def problems_of(scene: bpy.types.Scene) -> list[str]:
         except RecipeError as error:
             _checked["problems"] = error.problems
     return _checked["problems"]
+
+
+def advice_of(scene: bpy.types.Scene) -> list[str]:
+    """What is still to be done in a scene that was just set up, in the order in which an artist does it."""
+    settings = scene.twinset
+    out = []
+    if not len(settings.classes):
+        out.append("Say what is to be found: select it in the 3D view, then N > Twinset > New Class.")
+    empty = [use for use in settings.placements if use.enabled and _lacks_surfaces(parameters_of(use))]
+    if empty:
+        out.append("Say what things stand on: select it in the 3D view, then N > Twinset > Surface.")
+    if any(use.enabled for use in settings.targets) and not settings.real.annotations:
+        out.append("Choose the COCO file of your real photos under Real Dataset, or remove the target.")
+    return out
+
+
+def _lacks_surfaces(group: Any) -> bool:
+    return hasattr(group, "surfaces") and not len(group.surfaces)
 
 
 class _InOutput:
@@ -66,10 +84,11 @@ class TWINSET_PT_recipe(_InOutput, bpy.types.Panel):
         row.operator("twinset.import_recipe", text="Import", icon="IMPORT")
         row.operator("twinset.export_recipe", text="Export", icon="EXPORT")
         row.operator("twinset.copy_command", text="Farm Command", icon="COPYDOWN")
-        problems = problems_of(scene)
+        advice = advice_of(scene)
+        problems = advice or problems_of(scene)
         if problems:
             box = layout.box()
-            draw_text(box, context, problems[0], icon="ERROR")
+            draw_text(box, context, problems[0], icon="INFO" if advice else "ERROR")
             if len(problems) > 1:
                 box.label(text=f"and {len(problems) - 1} more", icon="BLANK1")
 
@@ -190,7 +209,7 @@ def _draw_use(layout: Any, context: Any, kind: str, use: Any) -> None:
         why = reasons[0] if reasons else "Name its folder in the preferences, or install it."
         draw_text(layout, context, f"The plugin '{use.plugin}' is not loaded. {why}", icon="ERROR")
         return
-    draw_text(layout, context, summary(registry().find(kind, use.plugin)))
+    draw_text(layout, context, told(registry().find(kind, use.plugin)))
     column = layout.column()
     column.active = use.enabled
     draw_plugin(column, group, f"{kind}_{use.plugin}")

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import re
 
+from ..engine.registry import summary
+
 _UPPER = {"bbox", "bic", "coco", "cpu", "exr", "gmm", "gpu", "hdri", "id", "jpg", "onnx", "png", "rle", "uv", "yolo"}
 _SPELT = {"eevee": "EEVEE", "sqrt": "Square Root", "log": "Logarithm", "bbox": "Box", "gmm": "Mixture"}
 _AXIS = re.compile(r"-?[xyz]")
@@ -16,3 +18,8 @@ def label_of(name: str) -> str:
         return name.upper()
     words = name.removesuffix("_range").replace("-", "_").split("_")
     return " ".join(_SPELT.get(w) or (w.upper() if w in _UPPER else w[:1].upper() + w[1:]) for w in words if w)
+
+
+def told(cls: type) -> str:
+    """What a plugin says of itself, without the sources that only readers of code look for."""
+    return re.sub(r" ?\[[^\]]*\d{4}[^\]]*\]", "", summary(cls))

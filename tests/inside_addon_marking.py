@@ -186,6 +186,19 @@ def test_lists_of_names_and_entries() -> None:
     assert [use.plugin for use in settings.cameras] == ["framed", "orbit"] and settings.camera_index == 1
 
 
+def test_advice_goes_on_until_everything_is_there() -> None:
+    scene, advice_of = bpy.context.scene, part("addon.panels").advice_of
+    bpy.ops.twinset.set_up()
+    steps = ["Say what is to be found", "Say what things stand on", "Choose the COCO file"]
+    assert [told.startswith(step) for told, step in zip(advice_of(scene), steps, strict=True)] == [True] * 3
+    select(add("a"))
+    bpy.ops.twinset.mark_class(name="chair")
+    bpy.ops.twinset.mark_surface()
+    assert len(advice_of(scene)) == 1
+    scene.twinset.real.annotations = "//real.json"
+    assert advice_of(scene) == [] and part("addon.panels").problems_of(scene) == []
+
+
 def test_commands_and_exports_say_what_is_wrong(tmp_path: Path) -> None:
     assert not bpy.ops.twinset.export_recipe.poll()
     bpy.ops.twinset.set_up()
