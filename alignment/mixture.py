@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import attrs
 import numpy as np
 
 from ..engine.errors import DataError
 from .distance import BINS, bhattacharyya_floor, bhattacharyya_of, histogram
+
+M = TypeVar("M")
 
 SCALES = ("log", "sqrt", "logit")
 MOST_FITTED = 5000
@@ -244,22 +247,73 @@ def fit_areas(
     floor = bhattacharyya_floor(
         np.sqrt(goodness), len(goodness), REFERENCE_SIZE, 400, np.random.default_rng(random_state)
     )
-    candidates: dict[int, AreaMixture] = {}
+    # Equal or nearly equal boxes would give a spike that no camera hits: 2 % of the area is the least spread.
+    least = {"log": 0.02, "sqrt": 0.005, "logit": 0.02}[scale]
+    mixture, scores, reason = search(
+        x,
+        lambda weights, means, variances: AreaMixture(weights, means, variances, scale, n_samples_=len(a)).truncated(
+            low, high
+        ),
+        lambda mixture: mixture.distance(goodness),
+        floor,
+        least=least,
+        components=components,
+        criterion=criterion,
+        max_components=max_components,
+        min_samples=min_samples,
+        random_state=random_state,
+    )
+    return attrs.evolve(mixture, scores_=scores, criterion_=reason)
+
+
+def search(
+    x: np.ndarray,
+    make: Callable[[np.ndarray, np.ndarray, np.ndarray], M],
+    distance: Callable[[M], float],
+    floor: float,
+    *,
+    least: float,
+    components: int = 0,
+    criterion: str = "silhouette",
+    max_components: int = 8,
+    min_samples: int = 4,
+    random_state: int = 0,
+) -> tuple[M, dict[int, dict[str, float | None]], str]:
+    """Fit mixtures of 1, 2, ... Gaussians and choose one of them; see :func:`fit_areas`.
+
+    Parameters
+    ----------
+    x : (N,) float
+        Finite values, on the scale where components are Gaussian.
+    make : callable
+        Makes a mixture of weights, means and variances, (K,) each, by rising mean.
+    distance : callable
+        How far a mixture lies from the real values.
+    floor : float
+        How far resampling the real values puts them apart.
+    least : float
+        Least standard deviation of a component.
+
+    Returns
+    -------
+    mixture, scores, reason
+        Number of components tried to ``{"silhouette", "bic", "distance"}``; how the number was chosen, as a sentence.
+    """
+    candidates: dict[int, M] = {}
     scores: dict[int, dict[str, float | None]] = {}
     fewest, proposal, reason = max(1, min_samples), 0, ""
     while True:
-        most = min(components or max_components, len(a) // fewest, len(np.unique(x)))
+        most = min(components or max_components, len(x) // fewest, len(np.unique(x)))
         for n in range(1, max(1, most) + 1):
-            fitted = None if n in candidates else _fit_one(x, n, scale, random_state, fewest)
+            fitted = None if n in candidates else _fit_one(x, n, least, random_state, fewest)
             if fitted is None:
                 continue
-            (weights, means, variances), score = fitted
-            mixture = AreaMixture(weights, means, variances, scale, n_samples_=len(a)).truncated(low, high)
-            candidates[n] = mixture
-            scores[n] = {**score, "distance": mixture.distance(goodness)}
+            parts, score = fitted
+            candidates[n] = make(*parts)
+            scores[n] = {**score, "distance": distance(candidates[n])}
         if components:
             best = max(candidates)
-            reason = f"{best} as asked" if best == components else f"{best}: {len(a)} boxes do not bear {components}"
+            reason = f"{best} as asked" if best == components else f"{best}: {len(x)} boxes do not bear {components}"
             break
         if not proposal:
             proposal, reason = _propose(scores, criterion)
@@ -272,7 +326,7 @@ def fit_areas(
             break
         # Outlying boxes, too few for a component of their own, keep all others from fitting: let them have one.
         fewest //= 2
-    return attrs.evolve(candidates[best], scores_=dict(sorted(scores.items())), criterion_=reason)
+    return candidates[best], dict(sorted(scores.items())), reason
 
 
 def _thinned(x: np.ndarray) -> np.ndarray:
@@ -303,11 +357,9 @@ def _refine(scores: dict[int, dict[str, float | None]], first: int, limit: float
 
 
 def _fit_one(
-    x: np.ndarray, n: int, scale: str, random_state: int, min_samples: int
+    x: np.ndarray, n: int, least: float, random_state: int, min_samples: int
 ) -> tuple[tuple[np.ndarray, np.ndarray, np.ndarray], dict[str, float | None]] | None:
     """Weights, means, variances and scores of ``n`` components; None where one would rest on too few boxes."""
-    # Equal or nearly equal boxes would give a spike that no camera hits: 2 % of the area is the least spread.
-    least = {"log": 0.02, "sqrt": 0.005, "logit": 0.02}[scale]
     regular = max(0.05 * float(x.std()), least) ** 2
     if n == 1:
         variance = float(x.var()) + regular
@@ -319,10 +371,13 @@ def _fit_one(
 
     from sklearn.metrics import silhouette_score
     from sklearn.mixture import GaussianMixture
+    from threadpoolctl import threadpool_limits
 
     X = x[:, None]  # noqa: N806 - scikit-learn's name
-    model = GaussianMixture(n, reg_covar=regular, n_init=5, max_iter=500, random_state=random_state).fit(X)
-    labels = model.predict(X)
+    # So few values are fitted before more threads have found each other.
+    with threadpool_limits(1):
+        model = GaussianMixture(n, reg_covar=regular, n_init=5, max_iter=500, random_state=random_state).fit(X)
+        labels = model.predict(X)
     if len(np.unique(labels)) < n or np.bincount(labels, minlength=n).min() < min_samples:
         return None
     order = np.argsort(model.means_[:, 0])

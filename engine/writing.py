@@ -59,10 +59,15 @@ def dump_recipe(recipe: Recipe, header: Sequence[str] = (), *, anchor: bool = Fa
         for use in uses:
             title = "[target]" if kind == "target" else f"[[{kind}]]"
             lines += _section(title, _plugin_values(use, None if anchor else recipe.folder))
+    return "\n".join(lines) + "\n" + dump_variants(recipe, anchor=anchor)
+
+
+def dump_variants(recipe: Recipe, *, anchor: bool = False) -> str:
+    """The variants of a recipe alone, as TOML that may follow the rest of it."""
+    lines: list[str] = []
     for variant in recipe.variants:
-        changes = _changes(recipe, variant, anchor)
-        lines += [*_section("[[variant]]", plain(variant)), *changes]
-    return "\n".join(lines) + "\n"
+        lines += [*_section("[[variant]]", plain(variant)), *_changes(recipe, variant, anchor)]
+    return "".join(f"{line}\n" for line in lines)
 
 
 def relative(path: str, folder: Path) -> str:

@@ -77,6 +77,7 @@ def options(
 COMMANDS = (
     "render",
     "preview",
+    "tune",
     "start",
     "statistics",
     "compare",

@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from twinset.dataset.coco import read_coco
 from twinset.dataset.job import real_boxes
 from twinset.engine.errors import RecipeError
 from twinset.engine.recipe import dump_recipe, json_schema, loads_recipe
@@ -276,7 +275,7 @@ def test_variants_that_aim_alike_share_the_targets_draws_and_others_have_their_o
         "[[variant]]\ntarget.bbox_area_gmm.center = false\n[[variant]]\ntarget.bbox_area_gmm.enabled = false\n"
     )
     recipe = read(text, tmp_path)
-    mixed = sampler(recipe, real_boxes(recipe, read_coco(tmp_path / "real.json")))
+    mixed = sampler(recipe, real_boxes(recipe))
     assert [s._fit for s in mixed.variants] == [0, 0, 1, -1] and len(mixed.targets) == 2
     turns = [mixed._turn(i) for i in range(24)]
     goals = [mixed.variants[t.variant]._goals(i, t, {}).main for i, t in enumerate(turns)]

@@ -16,7 +16,7 @@ from ...engine.stage import Shot
 class MinPixels:
     """Leave instances with too few visible pixels unannotated, or reject their frame [Zhang2023, §4]."""
 
-    pixels: int = param(50, min=1, soft_max=1000, unit="px", doc="Fewest visible pixels of an annotated instance")
+    pixels: int = param(50, min=1, soft_max=1000, unit="px²", doc="Fewest visible pixels of an annotated instance")
     min_visible_share: float = param(
         0.0, min=0.0, max=1.0, doc="Smallest visible share of an annotated instance, parts beyond the border included"
     )
