@@ -15,7 +15,6 @@ import numpy as np
 from ..engine.errors import StageError
 from ..engine.params import unknown
 from ..engine.settings import ModelSettings, Recipe
-from ..engine.variants import variants_of
 from .convert import import_model
 from .evaluated import evaluate, show_as_rendered, view_layer
 from .geometry import SceneMesh, main_cluster, robust_bounds, static_meshes, surface
@@ -26,7 +25,6 @@ from .resize import resize_scene
 __all__ = [
     "SceneMesh",
     "add_default_light",
-    "brings_light",
     "describe_scene",
     "open_scene",
     "robust_bounds",
@@ -173,17 +171,6 @@ def add_default_light(scene: bpy.types.Scene) -> bool:
             scene.collection.objects.link(holder)
     log.warning("The scene has no light: added a grey sky%s.", " and a panel under the ceiling" if closed else "")
     return True
-
-
-def brings_light(recipe: Recipe) -> bool:
-    """Whether the recipe itself lights every frame: by a world, or by at least one lamp."""
-    return all(
-        any(
-            u.id == "world" or (u.id == "lights" and u.plugin.extra_range[0] > 0)
-            for u in variant.plugins.get("appearance", ())
-        )
-        for variant in variants_of(recipe)
-    )
 
 
 def describe_scene(scene: bpy.types.Scene) -> dict[str, Any]:

@@ -12,13 +12,14 @@ from typing import Any
 import bpy
 import numpy as np
 
+from ..engine.around import brings_light
 from ..engine.settings import Recipe
 from ..engine.stage import Amodal, Asset, CameraPose, Hits, Instance, Labels, Shot, Surface
 from . import lighting
 from .asset_file import write_asset
 from .assets import LoadedAsset, load_assets
 from .render import Region, Renderer
-from .scene import add_default_light, brings_light, open_scene, robust_bounds, static_meshes, surface
+from .scene import add_default_light, open_scene, robust_bounds, static_meshes, surface
 from .space import Space
 
 log = logging.getLogger(__name__)

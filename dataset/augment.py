@@ -10,7 +10,7 @@ from typing import Any
 
 import attrs
 
-from ..engine.around import FORMAT
+from ..engine.around import FORMAT, brings_light
 from ..engine.draws import named
 from ..engine.errors import DataError
 from ..engine.params import describe
@@ -100,7 +100,7 @@ def augment(
             for call in entry["appearance"] or ()
         ]
     made = attrs.evolve(recipe, plugins=_plugins(recipe, frames_path, jitter, lit=lit), variants=())
-    data = json_bytes({"format": FORMAT, "frames": entries})
+    data = json_bytes({"format": FORMAT, "lit": brings_light(recipe), "frames": entries})
     return Augmented(made, data, tuple(entry["frame"] for entry in entries), tuple(notes))
 
 
@@ -129,7 +129,9 @@ def _plugins(recipe: Recipe, frames: Path, jitter: Jitter, *, lit: bool) -> dict
     plugins = {kind: uses for kind, uses in recipe.plugins.items() if kind != "target"}
     plugins["target"] = ()
     plugins["placement"] = tuple(_placements(recipe, str(frames), jitter))
-    plugins["camera"] = (_use("camera", frames=str(frames), distance=0.75 * jitter.distance, turn=0.15 * jitter.turn),)
+    # The camera sees all of its own moves at once: a part of what things may do is as much.
+    moves = {"distance": round(0.75 * jitter.distance, 6), "turn": round(0.15 * jitter.turn, 6)}
+    plugins["camera"] = (_use("camera", frames=str(frames), **moves),)
     if lit:
         light = _use("appearance", frames=str(frames), distance=jitter.distance, turn=jitter.turn, power=jitter.power)
         plugins["appearance"] = (light,)

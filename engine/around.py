@@ -14,7 +14,9 @@ import numpy as np
 
 from .errors import DataError
 from .goals import Goals
+from .settings import Recipe
 from .stage import CameraPose, Instance, Stage
+from .variants import variants_of
 
 FORMAT = 1
 """Version of the file."""
@@ -68,17 +70,43 @@ def source_of(path: str, goals: Goals) -> Source:
     DataError
         Where the file is missing or damaged.
     """
-    sources = _read(path, Path(path).stat().st_mtime_ns if Path(path).is_file() else 0)
+    sources = _known(path).sources
     return sources[goals.frame % len(sources)]
 
 
+def brings_light(recipe: Recipe) -> bool:
+    """Whether the recipe itself lights every frame: by a world, by at least one lamp, or as the frames it resembles."""
+    return all(
+        any(
+            u.id == "world"
+            or (u.id == "lights" and u.plugin.extra_range[0] > 0)
+            or (u.id == "around" and _known(u.plugin.frames).lit)
+            for u in variant.plugins.get("appearance", ())
+        )
+        for variant in variants_of(recipe)
+    )
+
+
+@attrs.frozen(eq=False)
+class _Sources:
+    """What a file holds; ``lit`` says that the recipe of its frames brought all light itself."""
+
+    sources: tuple[Source, ...]
+    lit: bool
+
+
+def _known(path: str) -> _Sources:
+    return _read(path, Path(path).stat().st_mtime_ns if Path(path).is_file() else 0)
+
+
 @functools.lru_cache(maxsize=8)
-def _read(path: str, changed: int) -> tuple[Source, ...]:
+def _read(path: str, changed: int) -> _Sources:
     try:
         data = json.loads(Path(path).read_bytes())
         if data["format"] != FORMAT:
             raise DataError(f"'{path}' has format {data['format']}; this version reads {FORMAT}. Make it again.")
         sources = tuple(_source(entry) for entry in data["frames"])
+        lit = bool(data["lit"])
     except FileNotFoundError:
         raise DataError(f"The file '{path}' does not exist. Make it with `twinset augment`.") from None
     except OSError as error:
@@ -89,7 +117,7 @@ def _read(path: str, changed: int) -> tuple[Source, ...]:
         ) from error
     if not sources:
         raise DataError(f"'{path}' holds no frame. Make it again with `twinset augment`.")
-    return sources
+    return _Sources(sources, lit)
 
 
 def _source(entry: Mapping[str, Any]) -> Source:

@@ -99,6 +99,8 @@ def score(options: Options, output: Output) -> Scored:
 
     if bool(options.features) == bool(options.real):
         raise DataError("Say what real boxes look like: by --features FILE, or by --real COCO --class NAME.")
+    if options.classes and not options.real:
+        raise DataError("--class goes with --real; stored features know their class.")
     with measuring_bar(output, "Looking at boxes") as told:
         coco = read_dataset(options.dataset)
         images = images_of(coco, options.images)

@@ -13,7 +13,7 @@ from twinset.dataset.augment import Jitter, augment
 from twinset.dataset.files import write_file
 from twinset.dataset.frames import FrameStore
 from twinset.dataset.job import Job, open_job
-from twinset.engine.around import main_instance, source_of
+from twinset.engine.around import brings_light, main_instance, source_of
 from twinset.engine.errors import DataError, StageError
 from twinset.engine.goals import Goals
 from twinset.engine.plugin import Rejected
@@ -180,6 +180,10 @@ def test_a_job_around_frames_is_repeatable(rendered: Path, recipe: Recipe, tmp_p
     text = dump_recipe(found.recipe)
     again = loads_recipe(text, rendered, "again.toml")
     assert again == found.recipe and again.plugins["target"] == ()
+    # Else the stage would add a light of its own, which the recorded frames had not.
+    assert brings_light(recipe) and brings_light(again)
+    dark = attrs.evolve(recipe, plugins={**recipe.plugins, "appearance": ()})
+    assert not brings_light(made(rendered, dark, rendered / "dark.frames.json").recipe)
     list(Job(again, tmp_path / "a", staged).run(range(3)))
     list(Job(again, tmp_path / "b", staged).run(range(2)))
     list(Job(again, tmp_path / "b", staged).run(range(3)))
@@ -222,7 +226,7 @@ def test_excluded_shapes_and_old_records(rendered: Path, recipe: Recipe, tmp_pat
 def write(path: Path, *instances: dict) -> str:
     camera = {"matrix": np.eye(4).ravel().tolist(), "lens": 35, "sensor_width": 36, "near": 0.01}
     entry = {"frame": 0, "instances": list(instances), "camera": camera, "appearance": []}
-    path.write_text(json.dumps({"format": 1, "frames": [entry]}))
+    path.write_text(json.dumps({"format": 1, "lit": True, "frames": [entry]}))
     return str(path)
 
 
@@ -264,7 +268,7 @@ def test_files_that_will_not_do(tmp_path: Path) -> None:
         (None, "does not exist"),
         ("{", "damaged"),
         ('{"format": 2}', "format 2"),
-        ('{"format": 1, "frames": []}', "no frame"),
+        ('{"format": 1, "lit": true, "frames": []}', "no frame"),
     ]:
         if text is not None:
             path.write_text(text)

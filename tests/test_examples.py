@@ -10,7 +10,8 @@ pytest.importorskip("bpy")
 
 from twinset.blender.assets import load_assets
 from twinset.blender.evaluated import evaluate
-from twinset.blender.scene import brings_light, open_scene, static_meshes, surface
+from twinset.blender.scene import open_scene, static_meshes, surface
+from twinset.engine.around import brings_light
 from twinset.engine.recipe import load_recipe
 
 
