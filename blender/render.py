@@ -22,7 +22,7 @@ import bpy
 import numpy as np
 
 from ..dataset.files import process_runs
-from ..engine.errors import StageError
+from ..engine.errors import TryAgainError
 from ..engine.settings import OutputSettings, RenderSettings
 from ..engine.stage import Amodal, CameraPose, Labels, extent
 from .evaluated import view_layer
@@ -190,7 +190,7 @@ class Renderer:
             problem = " ".join(str(error).removeprefix("Error: ").split()).rstrip(".")
         if not path.is_file():
             r = scene.render
-            raise StageError(
+            raise TryAgainError(
                 f"Blender could not render {r.resolution_x} x {r.resolution_y} pixels into {path.parent} ({problem}). "
                 "Free memory there and on the device, take a smaller image, or make the scene simpler."
             )

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import tempfile
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -70,7 +71,9 @@ class Annotations:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._spool.close()
+        # Closing writes what is left, which a full disk does not take; it was to be thrown away.
+        with contextlib.suppress(OSError):
+            self._spool.close()
 
     def add(self, frame: Labelled) -> None:
         """Take one image with its annotations; ids go on from the last ones."""
@@ -140,7 +143,10 @@ class Annotations:
             pending.commit()
 
     def _lines(self) -> Iterator[bytes]:
-        self._spool.seek(0)
+        try:
+            self._spool.seek(0)
+        except OSError as error:
+            raise output_error(error, self.path.parent) from error
         for line in self._spool:
             if not line.endswith(b"\n"):
                 raise OutputError(f"A temporary file in '{self.path.parent}' was cut short. Free some space there.")

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.errors import DataError, OutputError
+from ..engine.errors import DataError, OutputError, TryAgainError
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +29,7 @@ STALE_AFTER = 3600.0
 """Seconds after which a temporary file that another machine left is taken for abandoned."""
 
 _TEMP = re.compile(r"^\.twinset-(?P<host>[A-Za-z0-9]+)-(?P<pid>\d+)-.*\.tmp$")
+_PASSING = {errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EAGAIN, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENOLCK}
 _FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG}
 _FORBIDDEN = {errno.EROFS, errno.EACCES, errno.EPERM}
 _IN_THE_WAY = {errno.ENOTDIR, errno.EEXIST, errno.EISDIR}
@@ -183,7 +184,9 @@ def remove_stale(folder: Path) -> int:
 def output_error(error: OSError, folder: Path) -> OutputError:
     """One sentence about a failed write: the folder and the remedy."""
     if error.errno in _FULL:
-        return OutputError(f"The disk of '{folder}' is full. Free some space there or choose another output folder.")
+        return TryAgainError(f"The disk of '{folder}' is full. Free some space there or choose another output folder.")
+    if error.errno in _PASSING:
+        return TryAgainError(f"The disk of '{folder}' failed ({error.strerror}). Run the same command again.")
     if error.errno in _FORBIDDEN:
         return OutputError(
             f"The folder '{folder}' cannot be written to ({error.strerror}). "

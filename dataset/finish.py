@@ -59,6 +59,7 @@ def finish(
     yolo: bool = False,
     complete: Iterable[Complete] = (),
     summarise: Iterable[Summarise] = (),
+    watch: Callable[[Mapping[str, Any]], None] = lambda record: None,
     min_area: int = 1,
     instances_only: bool = False,
 ) -> Summary:
@@ -84,6 +85,8 @@ def finish(
     summarise : iterable of callables
         The ``summarise`` methods of metrics. Each takes the completed rows and gives facts about the whole dataset as
         JSON values.
+    watch : callable
+        Told every record that is not damaged.
     min_area : int
         Masks of fewer pixels get no annotation.
     instances_only : bool
@@ -92,7 +95,7 @@ def finish(
     Raises
     ------
     DataError
-        Where there are no records, or one is damaged.
+        Where there are no records.
     OutputError
         Where something cannot be written.
     """
@@ -106,15 +109,22 @@ def finish(
         path, categories=categories, info={**_info(), **(info or {})}, polygons=polygons, min_area=min_area
     ) as coco:
         for frame in frames:
-            record = store.read(frame)
+            try:
+                record = store.read(frame)
+                shown = _labelled(store, record) if record["verdict"] == ACCEPTED else None
+                watch(record)
+            except DataError as error:
+                log.warning("%s", error)
+                left_out.append(frame)
+                continue
             if record["verdict"] == GIVEN_UP:
                 given_up += 1
             elif record["verdict"] == FILTERED:
                 continue
-            elif record["verdict"] != ACCEPTED or not store.intact(record):
+            elif shown is None or not store.intact(record):
                 left_out.append(frame)
             else:
-                coco.add(_labelled(store, record))
+                coco.add(shown)
         _complete(coco, complete)
         coco.write()
         summary = Summary(

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.errors import DataError, OutputError
+from ..engine.errors import DataError, OutputError, TryAgainError
 from .files import Pending, json_bytes, make_folder, output_error, remove_stale, write_file
 
 GIVEN_UP = "given up"
@@ -28,6 +28,7 @@ Both still count for the later frames of their block, which were drawn in their 
 MIN_FREE_BYTES = 64 * 2**20
 MAX_MILLIMETRES = 65535
 _PART = re.compile(r"^\d{6,}$")
+_IMAGE = re.compile(r"^(\d{6,})\.(?:jpg|png)$")
 _RECORD = re.compile(r"^(\d{6,})\.json$")
 FOLDER_SIZE = 10_000
 """Frames per folder: file systems and file browsers are slow with more, and the first folder is enough for most."""
@@ -83,7 +84,7 @@ class FrameStore:
             pending.add(self.records / "probe", b"\0" * 4096)
         free = shutil.disk_usage(self.out).free
         if free < min_free:
-            raise OutputError(
+            raise TryAgainError(
                 f"The disk of '{self.out}' has only {free / 2**20:.0f} MiB left; at least {min_free / 2**20:.0f} MiB "
                 "are needed. Free some space there or choose another output folder."
             )
@@ -146,7 +147,7 @@ class FrameStore:
                 files["depth"] = self._entry(path, temp.read_bytes())
             path = self.record_path(frame)
             make_folder(path.parent)
-            pending.add(path, json_bytes({**record, "frame": frame, "files": files}))
+            pending.add(path, seal(json_bytes({**record, "frame": frame, "files": files})))
             pending.commit()
         self._remove_leftovers(frame, files)
         return self.out / files["image"]["path"] if "image" in files else None
@@ -185,7 +186,8 @@ class FrameStore:
         """
         path = self.record_path(frame)
         try:
-            record = json.loads(path.read_bytes())
+            data = path.read_bytes()
+            record = json.loads(data)
         except FileNotFoundError:
             raise DataError(f"Frame {frame} has no record: '{path}' does not exist. Render that frame first.") from None
         except OSError as error:
@@ -194,6 +196,8 @@ class FrameStore:
             raise self._damaged(path, f"it is not JSON ({error})") from error
         if not isinstance(record, dict):
             raise self._damaged(path, "it is not a JSON object")
+        if not _unseal(data, record):
+            raise self._damaged(path, "it is not what was written")
         files = record.get("files")
         named = isinstance(files, dict) and all(
             isinstance(e, dict) and {"path", "sha256"} <= set(e) for e in files.values()
@@ -206,6 +210,12 @@ class FrameStore:
         """The frames that have a record, in order, whether or not their files are intact."""
         names = (name for folder in (self.records, *_parts(self.records)) for name in _names(folder))
         return sorted(int(match[1]) for match in map(_RECORD.match, names) if match)
+
+    def images(self) -> set[int]:
+        """The frames that have an image, told by names alone."""
+        folder = self.out / _FOLDERS["image"]
+        names = (name for each in (folder, *_parts(folder)) for name in _names(each))
+        return {int(match[1]) for match in map(_IMAGE.match, names) if match}
 
     def missing(self, frames: Iterable[int], *, verify: bool = True) -> list[int]:
         """Those of ``frames`` that are not present, in order."""
@@ -269,6 +279,21 @@ def _names(folder: Path) -> list[str]:
 def _parts(folder: Path) -> list[Path]:
     """The folders that hold the later frames of a large dataset, in order."""
     return [folder / name for name in sorted(_names(folder)) if _PART.match(name)]
+
+
+def seal(record: bytes) -> bytes:
+    """The bytes of a record, a JSON object, with their own SHA-256 as its last entry."""
+    body = record.rstrip()[:-1]
+    return body + f',"sha256":"{hashlib.sha256(body).hexdigest()}"}}\n'.encode()
+
+
+def _unseal(data: bytes, record: dict[str, Any]) -> bool:
+    """Whether a record is as it was sealed; takes the seal off. One that was never sealed passes."""
+    said = record.pop("sha256", None)
+    if said is None:
+        return True
+    body, _, _ = data.rpartition(b',"sha256":')
+    return hashlib.sha256(body).hexdigest() == said
 
 
 def encode_image(image: np.ndarray, format: str, quality: int) -> bytes:

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.errors import StageError, TwinsetError
+from ..engine.errors import StageError
 from ..engine.events import Funnel
 from ..engine.gate import elevation
 from ..engine.sampler import AFTER_RENDER
-from .frames import ACCEPTED, FILTERED, GIVEN_UP, FrameStore
+from .frames import ACCEPTED, FILTERED, GIVEN_UP
 
 log = logging.getLogger(__name__)
 
@@ -32,26 +32,29 @@ Judged = dict[str, Any]
 """An attempt that a gate judged: ``accepted``, ``stage``, ``score``, ``boxes``, ``elevation``, ``appearance``, ..."""
 
 
-def funnel_of(store: FrameStore, gates: Iterable[Mapping[str, Any]] = ()) -> Funnel:
-    """The funnel of all records of a folder; ``gates`` are the reports of its gates."""
-    rejected: Counter[str] = Counter()
-    accepted = given_up = 0
-    judged: list[Judged] = []
-    for frame in store.frames():
-        try:
-            record = store.read(frame)
-        except TwinsetError as error:
-            log.warning("%s", error)
-            continue
-        rejected.update(record["rejected"])
-        accepted += record["verdict"] == ACCEPTED
-        given_up += record["verdict"] == GIVEN_UP
-        rejected[AFTER_RENDER + FILTERED] += record["verdict"] == FILTERED
-        judged += judged_in(record)
-    rejected = +rejected  # without those that never happened
-    late = sum(n for reason, n in rejected.items() if reason.startswith(AFTER_RENDER))
-    tried = rejected.total() + accepted
-    return Funnel(tried, dict(sorted(rejected.items())), accepted, given_up, late, _facts(judged, list(gates)))
+class Tally:
+    """Counts what became of the attempts, record by record."""
+
+    def __init__(self) -> None:
+        self._rejected: Counter[str] = Counter()
+        self._accepted = self._given_up = 0
+        self._judged: list[Judged] = []
+
+    def add(self, record: Mapping[str, Any]) -> None:
+        """Count the attempts of one record."""
+        self._rejected.update(record["rejected"])
+        self._accepted += record["verdict"] == ACCEPTED
+        self._given_up += record["verdict"] == GIVEN_UP
+        if record["verdict"] == FILTERED:
+            self._rejected[AFTER_RENDER + FILTERED] += 1
+        self._judged += judged_in(record)
+
+    def funnel(self, gates: Iterable[Mapping[str, Any]] = ()) -> Funnel:
+        """The funnel of what was counted; ``gates`` are the reports of the job's gates."""
+        late = sum(n for reason, n in self._rejected.items() if reason.startswith(AFTER_RENDER))
+        tried = self._rejected.total() + self._accepted
+        rejected = dict(sorted(self._rejected.items()))
+        return Funnel(tried, rejected, self._accepted, self._given_up, late, _facts(self._judged, list(gates)))
 
 
 def judged_in(record: Mapping[str, Any]) -> Iterator[Judged]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import logging
 import shutil
+import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -14,31 +15,30 @@ from typing import Any
 import attrs
 
 from .. import __version__
-from ..engine.errors import OutputError, StageError, TwinsetError
-from ..engine.events import Event, Finished, FrameDone, Started, Stepped
+from ..engine.errors import DataError, OutputError, StageError, TwinsetError
+from ..engine.events import Event, Finished, FrameDone, ShareDone, Started, Stepped
 from ..engine.gate import OpenGates
-from ..engine.goals import Boxes
 from ..engine.recipe import load_recipe
 from ..engine.sampler import Frame, Sampler
 from ..engine.settings import Recipe
 from ..engine.stage import Stage
-from ..engine.variants import variants_of
-from ..engine.writing import dump_recipe
-from .coco import CocoFile, read_coco
 from .files import json_bytes
 from .finish import finish
 from .frames import ACCEPTED, FILTERED, GIVEN_UP, FrameStore
-from .funnel import ENOUGH, Judged, funnel_of, judged_in, too_strict
+from .funnel import ENOUGH, Judged, Tally, judged_in, too_strict
+from .job_folder import GATE, STAGE, JobFolder, recipe_path
+from .real import read_real, real_boxes
 from .record import categories, make_record
 from .report.rendered import wants_report, write_report
+from .workers import Pulse, forget_workers
 
 log = logging.getLogger(__name__)
 
-RECIPE = "recipe.toml"
-STAGE = "stage.json"
-GATE = "gate.json"
 HOPELESS = 5
 """So many frames given up, with none accepted, end the job: more would not help. A shorter job ends with its last."""
+
+VERIFIED = ("camera", "columns", "goals", "image", "instances", "bystanders", "draws")
+"""What a frame that is rendered again must have in common with its record, beside the bytes of its files."""
 
 OpenStage = Callable[[Recipe], Stage]
 
@@ -60,10 +60,11 @@ class Job:
         self.out = Path(out).resolve()
         self._open_stage = open_stage
         self._store = FrameStore(self.out)
+        self._folder = JobFolder(recipe, self._store)
         self._sampler: Sampler | None = None
 
     def run(self, frames: range | None = None) -> Iterator[Event]:
-        """Render what is missing, then write annotations.
+        """Render what is missing, then write annotations; a share of the frames leaves these to :meth:`finish`.
 
         Parameters
         ----------
@@ -82,7 +83,7 @@ class Job:
         real = real_boxes(self.recipe)
         is_new = not self.out.exists()
         self._store.prepare()
-        self._claim_folder()
+        self._folder.claim()
         missing = set(self._store.missing(wanted))
         notes: list[str] = []
         if missing:
@@ -96,7 +97,7 @@ class Job:
                 if self._sampler is None:
                     # Models and features that will not do are told before Blender has opened anything.
                     gates = OpenGates(self.recipe)
-                    known = self._known_gates(gates)
+                    known = self._folder.known_gates(gates)
                     yield Stepped("Opening the scene")
                     stage = self._open_stage(self.recipe)
                     yield Stepped("Surveying the scene")
@@ -111,7 +112,15 @@ class Job:
             notes += dict.fromkeys(note for facts in sampler.gates.report() for note in facts.get("notes", ()))
             self._store.write_text(STAGE, json_bytes(self._facts(sampler)).decode())
         yield Started(len(wanted), len(wanted) - len(missing), tuple(notes))
-        yield from self._frames(wanted, missing)
+        with Pulse(self.out, wanted) as pulse:
+            for event in self._frames(wanted, missing):
+                if isinstance(event, FrameDone) and not event.resumed:
+                    pulse.beat()
+                yield event
+        if len(wanted) < self.recipe.images:
+            # Workers of a farm would all write the same annotations again and again, each time longer.
+            yield ShareDone(self.out, wanted.start, wanted.stop - 1)
+            return
         yield Stepped("Writing annotations")
         finished = self._annotate()
         if wants_report(self.recipe, self._store):
@@ -128,6 +137,7 @@ class Job:
     def _annotate(self) -> Finished:
         recipe = self.recipe
         metrics = [use.plugin for use in recipe.plugins["metric"]]
+        tally = Tally()
         summary = finish(
             self.out,
             categories=self._categories(),
@@ -136,10 +146,14 @@ class Job:
             yolo=recipe.output.yolo,
             complete=[m.complete for m in metrics if hasattr(m, "complete")],
             summarise=[m.summarise for m in metrics if hasattr(m, "summarise")],
+            watch=tally.add,
         )
         for note in summary.notes:
             log.warning("%s", note)
-        funnel = funnel_of(self._store, self._gate_file().get("report", ()))
+        funnel = tally.funnel(self._folder.gate().get("report", ()))
+        absent = sorted(set(range(recipe.images)) - set(self._store.frames()) | set(summary.left_out))
+        if not absent:
+            forget_workers(self.out)
         facts = {
             "images": summary.images,
             "annotations": summary.annotations,
@@ -148,7 +162,9 @@ class Job:
             "metrics": summary.metrics,
         }
         self._store.write_text("summary.json", json_bytes(facts).decode())
-        return Finished(self.out, summary.images, summary.annotations, funnel, summary.contact_sheet)
+        return Finished(
+            self.out, summary.images, summary.annotations, funnel, summary.contact_sheet, absent=tuple(absent)
+        )
 
     def replay(self, frame: int) -> Path:
         """Render one recorded frame again, by its accepted attempt alone.
@@ -158,6 +174,51 @@ class Job:
         Path
             The new image, ``replay/000123.jpg`` in the output folder.
         """
+        result = self._again(frame)
+        target = FrameStore(self.out / "replay")
+        target.prepare()
+        image = self._write(target, result)
+        assert image is not None
+        return image
+
+    def verify(self, frame: int) -> str:
+        """Render a recorded frame again and compare it with what is there.
+
+        Returns
+        -------
+        str
+            What differs; "" where picture, maps, camera, instances and labels are the same to the last bit.
+        """
+        there = self._store.read(frame)
+        try:
+            result = self._again(frame)
+        except StageError as error:
+            return str(error)
+        with tempfile.TemporaryDirectory(dir=self.out, prefix=".verify-") as folder:
+            store = FrameStore(Path(folder))
+            self._write(store, result)
+            again = store.read(frame)
+        hashes = {kind: entry["sha256"] for kind, entry in there["files"].items()}
+        changed = [kind for kind, entry in again["files"].items() if hashes.get(kind) != entry["sha256"]]
+        changed += [key for key in VERIFIED if there.get(key) != again.get(key)]
+        return f"Frame {frame} came out differently: {', '.join(changed)}." if changed else ""
+
+    def checksums(self) -> Iterator[tuple[int, int, int, str]]:
+        """Read every file of every frame: how many are done, of how many, the frame, and what it is.
+
+        The last is ``accepted``, ``given up``, ``filtered``, or ``damaged`` where a file is not what was written.
+        """
+        frames = self._store.frames()
+        for done, frame in enumerate(frames, 1):
+            try:
+                record = self._store.read(frame)
+                state = record["verdict"] if self._store.intact(record) else "damaged"
+            except DataError:
+                state = "damaged"
+            yield done, len(frames), frame, state
+
+    def _again(self, frame: int) -> Frame:
+        """A recorded frame, sampled again by its accepted attempt alone; StageError where that is now rejected."""
         record = self._store.read(frame)
         if record["verdict"] == GIVEN_UP:
             raise StageError(f"Frame {frame} was given up after {record['attempts']} attempts; there is no image.")
@@ -171,25 +232,20 @@ class Job:
             earlier_record = self._store.read(earlier)
             add_shown(shown, earlier_record)
             _add_seen(seen, earlier_record)
-        sampler = self._sampler
-        if sampler is None:
+        if self._sampler is None:
             gates = OpenGates(self.recipe)
-            known = self._known_gates(gates)
-            sampler = Sampler(self.recipe, self._open_stage(self.recipe), real_boxes(self.recipe), gates)
-            for _ in self._teach(sampler, known):
+            known = self._folder.known_gates(gates)
+            self._sampler = Sampler(self.recipe, self._open_stage(self.recipe), real_boxes(self.recipe), gates)
+            for _ in self._teach(self._sampler, known):
                 pass
         attempt = record["attempts"] - 1
-        result = sampler.frame(frame, shown, seen=seen, attempts=range(attempt, attempt + 1))
+        result = self._sampler.frame(frame, shown, seen=seen, attempts=range(attempt, attempt + 1))
         if result.shot is None:
             raise StageError(
                 f"Frame {frame} came out differently: its accepted attempt is now rejected ({result.rejected[0]}). "
                 "Scene, models or program have changed since it was rendered."
             )
-        target = FrameStore(self.out / "replay")
-        target.prepare()
-        image = self._write(target, result)
-        assert image is not None
-        return image
+        return result
 
     def _frames(self, wanted: range, missing: set[int]) -> Iterator[Event]:
         shown: dict[str, list[float]] = {}
@@ -222,29 +278,6 @@ class Job:
                 if self._sampler and 2 * len(judged) > rejected:
                     raise too_strict(judged, self._sampler.gates.report(), self.out)
                 raise _hopeless(record, done)
-
-    def _gate_file(self) -> dict[str, Any]:
-        """What an earlier run, here or on another machine, has learned for the gates; empty where there is nothing."""
-        try:
-            found: dict[str, Any] = json.loads((self.out / GATE).read_bytes())
-        except (OSError, ValueError):
-            return {}
-        return found if {"fingerprint", "learned", "report"} <= set(found) else {}
-
-    def _known_gates(self, gates: OpenGates) -> list[list[dict[str, Any]]] | None:
-        """What the gates have learned earlier; None where that is nothing, or of other files."""
-        found = self._gate_file()
-        if not found:
-            return None
-        if found["fingerprint"] != [one.fingerprint for one in gates]:
-            if self._store.frames():
-                raise OutputError(
-                    f"{self.out} holds frames that other real features or another model have judged (see "
-                    f"{self.out / GATE}). Choose another output folder, or put the files back."
-                )
-            return None
-        learned: list[list[dict[str, Any]]] = found["learned"]
-        return learned
 
     def _teach(self, sampler: Sampler, known: list[list[dict[str, Any]]] | None) -> Iterator[Event]:
         """Let the gates learn, or tell them what they have learned earlier: the same, on whichever machine it was."""
@@ -299,44 +332,12 @@ class Job:
             return categories(self.recipe, read_real(self.recipe))
         return known
 
-    def _claim_folder(self) -> None:
-        """Write the resolved recipe, or make sure that the one there is the same but for the number of images."""
-        path = self.out / RECIPE
-        text = dump_recipe(self.recipe, header=[f"Resolved by Twinset {__version__}."], anchor=True)
-        there = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else text
-        mine = _without_images(there) == _without_images(text)
-        if not mine and self._store.frames():
-            raise OutputError(
-                f"{self.out} holds frames of another recipe, seed or version (see {path}). Choose another output "
-                "folder, or delete this one."
-            )
-        self._store.write_text(RECIPE, text)
-
 
 def open_job(out: Path, open_stage: OpenStage) -> Job:
     """The job that an output folder belongs to, from the recipe kept in it."""
-    path = Path(out) / RECIPE
-    if not path.is_file():
-        raise OutputError(f"{out} holds no {RECIPE}, so it is no output folder of Twinset. Name one that is.")
+    path = recipe_path(out)
     # Annotations are rebuilt on machines that have the records but not the models.
     return Job(load_recipe(path, files_too=False), out, open_stage)
-
-
-def read_real(recipe: Recipe) -> CocoFile | None:
-    """The real annotations that a recipe names, or None."""
-    return None if recipe.real is None else read_coco(recipe.path(recipe.real.annotations))
-
-
-def real_boxes(recipe: Recipe) -> dict[str, Boxes]:
-    """Real boxes of the classes that the recipe's target, or one of a variant, is to match; none without a target."""
-    coco = read_real(recipe)
-    if coco is None:
-        return {}
-    names: dict[str, None] = {}
-    for one in variants_of(recipe):
-        for use in one.plugins.get("target", ()):
-            names |= dict.fromkeys(getattr(use.plugin, "classes", None) or [c.name for c in recipe.classes])
-    return {name: coco.boxes(name) for name in names}
 
 
 def _add_seen(seen: list[list[Any]], record: Mapping[str, Any]) -> None:
@@ -364,10 +365,3 @@ def _hopeless(record: Mapping[str, Any], frames: int) -> StageError:
         f"attempts: {reasons}. Loosen the plugin named there, or raise 'max_attempts' in [render], and render into "
         "another output folder."
     )
-
-
-def _without_images(text: str) -> str:
-    """A recipe without its number of images, which stands above the first table."""
-    lines = text.splitlines()
-    tables = next((k for k, line in enumerate(lines) if line.startswith("[")), len(lines))
-    return "\n".join(line for k, line in enumerate(lines) if k >= tables or not line.startswith("images ="))

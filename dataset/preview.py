@@ -16,7 +16,8 @@ from ..engine.rng import stream
 from ..engine.sampler import Frame, Sampler, Survey
 from ..engine.settings import Recipe
 from ..engine.stage import Instance, Stage
-from .job import OpenStage, add_shown, read_real, real_boxes
+from .job import OpenStage, add_shown
+from .real import read_real, real_boxes
 from .record import make_record
 
 COLUMNS = ("sqrt_area", "center_x", "center_y")

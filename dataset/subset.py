@@ -20,7 +20,8 @@ from .coco import CocoFile, read_coco, read_json, write_coco
 from .files import json_bytes, new_folder, share_file, write_file
 from .folders import INSTANCES
 from .frames import ACCEPTED, FILTERED, FrameStore, encode_image
-from .job import RECIPE, STAGE, open_job
+from .job import open_job
+from .job_folder import RECIPE, STAGE
 from .measure import measure
 from .pictures import read_picture
 from .table import has_parquet, write_columns

@@ -44,3 +44,9 @@ class PluginError(TwinsetError):
 
 class OutputError(TwinsetError):
     """An output folder that cannot be written."""
+
+
+class TryAgainError(OutputError):
+    """Trouble with a disk or a device that may have passed when the same command is run again, here or elsewhere."""
+
+    exit_code = 75

@@ -61,6 +61,17 @@ class Finished:
     funnel: Funnel
     contact_sheet: Path | None
     report: Path | None = None
+    absent: tuple[int, ...] = ()
+    """Frames of the job that have no intact record and picture."""
 
 
-Event = Started | Stepped | FrameDone | Funnel | Finished
+@attrs.frozen
+class ShareDone:
+    """All frames of a share, from ``first`` to ``last``, are done; annotations wait for the other shares."""
+
+    out: Path
+    first: int
+    last: int
+
+
+Event = Started | Stepped | FrameDone | Funnel | Finished | ShareDone

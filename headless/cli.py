@@ -76,6 +76,8 @@ def options(
 
 COMMANDS = (
     "render",
+    "status",
+    "verify",
     "preview",
     "tune",
     "start",

@@ -13,7 +13,7 @@ import attrs
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from ..engine.events import Event, Finished, FrameDone, Funnel, Started, Stepped
+from ..engine.events import Event, Finished, FrameDone, Funnel, ShareDone, Started, Stepped
 from .output import Output
 
 
@@ -79,6 +79,9 @@ class Follower:
             self.written += 1
         elif isinstance(event, Finished):
             self.finished = event
+        elif isinstance(event, ShareDone):
+            done = f"Frames {event.first} to {event.last} are done."
+            self.output.say(f"{done} Once all are, `twinset finish {event.out}` writes the annotations.")
 
     @staticmethod
     def _show(event: Event, bar: Progress, task: object) -> None:
@@ -163,4 +166,10 @@ def show_finished(finished: Finished, output: Output) -> None:
         lines.append(f"Preview: {finished.contact_sheet}")
     if finished.report is not None:
         lines.append(f"Report: {finished.report}")
+    if finished.absent:
+        shown = ", ".join(map(str, finished.absent[:10])) + (", ..." if len(finished.absent) > 10 else "")
+        lines.append(
+            f"Incomplete: {len(finished.absent)} frames are missing or damaged ({shown}). "
+            f"`twinset render {finished.out / 'recipe.toml'} -o {finished.out}` renders them and finishes again."
+        )
     output.result({}, funnel_table(finished.funnel), *gate_lines(finished.funnel.gate), *lines)

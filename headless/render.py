@@ -19,6 +19,9 @@ from .tied import ended
 
 DEMO = Path(__file__).resolve().parents[1] / "examples" / "demo.toml"
 
+INCOMPLETE = 3
+"""Exit code of finishing a dataset that lacks frames."""
+
 OutOption = Annotated[Path, typer.Option("-o", "--out", help="Output folder; created where it is missing.")]
 ImagesOption = Annotated[int | None, typer.Option("--images", min=1, help="Frames to render, instead of the recipe's.")]
 SeedOption = Annotated[int | None, typer.Option("--seed", min=0, help="Seed, instead of the recipe's.")]
@@ -102,7 +105,10 @@ def finish(
     out: Annotated[Path, typer.Argument(help="Output folder of an earlier render.", show_default=False)],
     json: JsonOption = False,
 ) -> None:
-    """Write annotations and previews anew from the frames that are there, for example after merging folders."""
+    """Write annotations and previews from the frames that are there, once all shares are rendered or merged.
+
+    Ends with exit code 3 where frames of the job are missing or damaged, and names the command that renders them.
+    """
     from ..dataset.job import open_job
 
     output = output_of(context)
@@ -110,6 +116,8 @@ def finish(
     if output.json:
         output.line(as_json(finished))
     show_finished(finished, output)
+    if finished.absent:
+        raise typer.Exit(INCOMPLETE)
 
 
 def run_job(recipe: Recipe, out: Path, frames: range | None, output: Output, *, tied: bool = False) -> None:

@@ -86,8 +86,8 @@ def tune(
     from ..alignment.table import measured_table
     from ..alignment.view import View, view_of
     from ..dataset.files import write_file
-    from ..dataset.job import real_boxes
     from ..dataset.probing import AMODAL, Prober
+    from ..dataset.real import real_boxes
     from ..dataset.tuned import class_of, column_name, probed_sample, real_columns, sample_of, tuned_text, variants
 
     output = output_of(context)

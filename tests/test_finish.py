@@ -217,13 +217,22 @@ def test_changed_images_are_left_out_with_a_note(store):
     assert any("left out" in note and " 7." in note for note in summary.notes)
 
 
-@pytest.mark.parametrize("break_it", [lambda r: "{", lambda r: json.dumps({**r, "image": {}})])
-def test_damaged_records_are_named_with_remedy(store, break_it):
+def changed(record):
+    return {**record, "columns": {"sharpness": 7.0}}
+
+
+def without_image(record):
+    return {key: value for key, value in record.items() if key != "sha256"} | {"image": {}}
+
+
+@pytest.mark.parametrize("break_it", [lambda r: None, changed, without_image])
+def test_damaged_records_are_left_out_and_named_with_remedy(store, break_it, caplog):
     path = store.record_path(7)
-    path.write_text(break_it(json.loads(path.read_text())))
-    with pytest.raises(DataError, match=r"000007\.json' is damaged.*Delete the file and render that frame again"):
-        finish(store.out, categories=CATEGORIES)
-    assert not (store.out / "annotations/instances.json").exists()
+    broken = break_it(json.loads(path.read_text()))
+    path.write_text("{" if broken is None else json.dumps(broken))
+    summary = finish(store.out, categories=CATEGORIES)
+    assert summary.left_out == (7,) and summary.images == 2
+    assert "000007.json' is damaged" in caplog.text and "Delete the file and render that frame again" in caplog.text
 
 
 def test_nothing_rendered_is_said(tmp_path):

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from twinset.dataset.job import real_boxes
+from twinset.dataset.real import real_boxes
 from twinset.engine.errors import RecipeError
 from twinset.engine.recipe import dump_recipe, json_schema, loads_recipe
 from twinset.engine.sampler import Sampler

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The files that a dataset was made from: their hashes, and the licences that models state themselves."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import struct
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+from ..engine.errors import OutputError
+from ..engine.params import describe
+from ..engine.settings import Recipe
+from ..engine.variants import variants_of
+
+FILE = "inputs.json"
+
+_GLB = b"glTF"
+_STATED = ("copyright", "license", "author", "source", "title")
+_MOST_JSON = 64 * 2**20
+
+
+def read_inputs(recipe: Recipe) -> dict[str, dict[str, Any]]:
+    """All files that a recipe names, by their place: relative to the recipe where they lie below it, else by name.
+
+    Each has ``bytes``, ``sha256`` and ``used`` (the keys of the recipe that name it), and what a glTF model says of its
+    origin under ``stated``. Files that glTF models refer to count too; libraries that a .blend links are not followed.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for key, path in _named(recipe):
+        for file in (path, *_referred(path)):
+            if not file.is_file():
+                continue
+            place = _place(recipe.folder, file)
+            if place not in found:
+                digest, size = _hash(file)
+                found[place] = {"bytes": size, "sha256": digest, "used": []}
+                stated = _stated(file)
+                if stated:
+                    found[place]["stated"] = stated
+            if key not in found[place]["used"]:
+                found[place]["used"].append(key)
+    return dict(sorted(found.items()))
+
+
+def check_unchanged(there: Mapping[str, Any], now: Mapping[str, Any], out: Path) -> None:
+    """OutputError where a file is another than the one that the frames in a folder were made from."""
+    changed = [name for name in there if name in now and there[name].get("sha256") != now[name]["sha256"]]
+    gone = [name for name in there if name not in now]
+    for names, what in (
+        (changed, "has changed since frames were rendered into"),
+        (gone, "is missing, but was used for"),
+    ):
+        if names:
+            more = f" (and {len(names) - 1} more)" if len(names) > 1 else ""
+            raise OutputError(
+                f"The file '{names[0]}'{more} {what} '{out}'. Put the old file back, or choose another output folder."
+            )
+
+
+def _named(recipe: Recipe) -> Iterator[tuple[str, Path]]:
+    """Every key of the recipe that names files, with each of its files."""
+    parts: list[tuple[str, Any]] = [("scene", recipe.scene)]
+    parts += [("real", recipe.real)] if recipe.real else []
+    parts += [("scene.models", one) for one in recipe.models]
+    parts += [("class", one) for one in recipe.classes]
+    parts += [("distractor", one) for one in recipe.distractors]
+    for one in variants_of(recipe):
+        parts += [(f"{kind}.{use.id}", use.plugin) for kind, uses in one.plugins.items() for use in uses]
+    for key, part in parts:
+        for p in describe(type(part)):
+            value = getattr(part, p.name)
+            if not p.path or not value:
+                continue
+            for pattern in [value] if isinstance(value, str) else value:
+                for path in recipe.files(pattern):
+                    # The real photographs are looked at by commands, not by the job; plugins' folders are their own.
+                    if path.is_file():
+                        yield f"{key}.{p.name}", path
+
+
+def _place(folder: Path, file: Path) -> str:
+    try:
+        return file.relative_to(folder.resolve()).as_posix()
+    except ValueError:
+        return file.name
+
+
+def _hash(path: Path) -> tuple[str, int]:
+    with open(path, "rb") as file:
+        digest = hashlib.file_digest(file, "sha256")
+        return digest.hexdigest(), os.fstat(file.fileno()).st_size
+
+
+def _referred(path: Path) -> list[Path]:
+    """The files beside a .gltf model that it refers to, in its order."""
+    if path.suffix.lower() != ".gltf":
+        return []
+    content = _gltf(path)
+    entries = [e for key in ("buffers", "images") for e in content.get(key) or () if isinstance(e, dict)]
+    uris = [e["uri"] for e in entries if isinstance(e.get("uri"), str) and not e["uri"].startswith("data:")]
+    return [path.parent / unquote(uri) for uri in uris]
+
+
+def _stated(path: Path) -> dict[str, str]:
+    """What a glTF model says of its origin."""
+    if path.suffix.lower() not in (".gltf", ".glb"):
+        return {}
+    asset = _gltf(path).get("asset")
+    if not isinstance(asset, dict):
+        return {}
+    extras = asset.get("extras")
+    said = {**(extras if isinstance(extras, dict) else {}), **asset}
+    return {key: said[key] for key in _STATED if isinstance(said.get(key), str)}
+
+
+def _gltf(path: Path) -> dict[str, Any]:
+    """The JSON of a glTF model; empty where it has none that can be read, which loading it tells better."""
+    try:
+        with open(path, "rb") as file:
+            if path.suffix.lower() == ".glb":
+                magic, _, _, length, _ = struct.unpack("<4sIIII", file.read(20))
+                text = file.read(length) if magic == _GLB and length <= _MOST_JSON else b"{}"
+            else:
+                text = file.read(_MOST_JSON)
+        content = json.loads(text)
+    except (OSError, ValueError, struct.error, RecursionError):
+        return {}
+    return content if isinstance(content, dict) else {}

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The files of an output folder that say which job it belongs to: recipe, inputs, and what gates have learned."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from .. import __version__
+from ..engine.errors import OutputError
+from ..engine.gate import OpenGates
+from ..engine.settings import Recipe
+from ..engine.writing import dump_recipe
+from .files import json_bytes
+from .frames import FrameStore
+from .inputs import FILE as INPUTS
+from .inputs import check_unchanged, read_inputs
+
+RECIPE = "recipe.toml"
+STAGE = "stage.json"
+GATE = "gate.json"
+
+
+class JobFolder:
+    """The output folder of a job, beside its frames."""
+
+    def __init__(self, recipe: Recipe, store: FrameStore) -> None:
+        self.recipe = recipe
+        self.out = store.out
+        self._store = store
+
+    def claim(self) -> None:
+        """Write the resolved recipe and the hashes of its files, or make sure that those there are the same.
+
+        Raises
+        ------
+        OutputError
+            Where the folder holds frames of another recipe but for the number of images, or of other files.
+        """
+        self._claim_recipe()
+        self._claim_inputs()
+
+    def _claim_recipe(self) -> None:
+        """Write the resolved recipe, or make sure that the one there is the same but for the number of images."""
+        path = self.out / RECIPE
+        text = dump_recipe(self.recipe, header=[f"Resolved by Twinset {__version__}."], anchor=True)
+        there = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else text
+        mine = _without_images(there) == _without_images(text)
+        if not mine and self._store.frames():
+            raise OutputError(
+                f"{self.out} holds frames of another recipe, seed or version (see {path}). Choose another output "
+                "folder, or delete this one."
+            )
+        self._store.write_text(RECIPE, text)
+
+    def _claim_inputs(self) -> None:
+        """Write down which files the dataset is made from, or make sure that they are still the same."""
+        now = read_inputs(self.recipe)
+        try:
+            there = json.loads((self.out / INPUTS).read_bytes())
+        except (OSError, ValueError):
+            there = {}
+        if self._store.frames():
+            check_unchanged(there, now, self.out)
+        if there != now:
+            self._store.write_text(INPUTS, json_bytes(now).decode())
+
+    def gate(self) -> dict[str, Any]:
+        """What an earlier run, here or on another machine, has learned for the gates; empty where there is nothing."""
+        try:
+            found: dict[str, Any] = json.loads((self.out / GATE).read_bytes())
+        except (OSError, ValueError):
+            return {}
+        return found if {"fingerprint", "learned", "report"} <= set(found) else {}
+
+    def known_gates(self, gates: OpenGates) -> list[list[dict[str, Any]]] | None:
+        """What the gates have learned earlier; None where that is nothing, or of other files."""
+        found = self.gate()
+        if not found:
+            return None
+        if found["fingerprint"] != [one.fingerprint for one in gates]:
+            if self._store.frames():
+                raise OutputError(
+                    f"{self.out} holds frames that other real features or another model have judged (see "
+                    f"{self.out / GATE}). Choose another output folder, or put the files back."
+                )
+            return None
+        learned: list[list[dict[str, Any]]] = found["learned"]
+        return learned
+
+
+def recipe_path(out: Path) -> Path:
+    """The recipe kept in an output folder; OutputError where there is none."""
+    path = Path(out) / RECIPE
+    if not path.is_file():
+        raise OutputError(f"{out} holds no {RECIPE}, so it is no output folder of Twinset. Name one that is.")
+    return path
+
+
+def _without_images(text: str) -> str:
+    """A recipe without its number of images, which stands above the first table."""
+    lines = text.splitlines()
+    tables = next((k for k, line in enumerate(lines) if line.startswith("[")), len(lines))
+    return "\n".join(line for k, line in enumerate(lines) if k >= tables or not line.startswith("images ="))
