@@ -11,11 +11,10 @@ import bpy
 import numpy as np
 
 from ..engine.errors import TwinsetError
-from ..engine.packages import missing_packages
 from .chart import Chart, draw_chart
 from .exchange import said
 from .layouts import draw_fields, draw_text
-from .missing import missing_sentence
+from .missing import lacking_packages, missing_sentence
 from .panels import Sub
 from .properties import parameters_of
 from .real import annotated, categories
@@ -89,7 +88,7 @@ class TWINSET_OT_fit(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: Any) -> bool:
-        lacking = [package for package in missing_packages() if package in NEEDED]
+        lacking = [package for package in lacking_packages() if package in NEEDED]
         if lacking:
             cls.poll_message_set(missing_sentence(lacking))
             return False

@@ -53,6 +53,13 @@ class TWINSET_OT_mark_class(_Marking, bpy.types.Operator):
     def invoke(self, context: Any, event: Any) -> set[str]:
         return self.execute(context) if self.name else context.window_manager.invoke_props_dialog(self, width=260)
 
+    def draw(self, context: Any) -> None:
+        layout = self.layout
+        layout.use_property_split = True
+        layout.activate_init = True  # one types the name at once
+        layout.prop(self, "name")
+        layout.prop(self, "whole")
+
     def execute(self, context: Any) -> set[str]:
         name = self.name.strip()
         if not name:

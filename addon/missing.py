@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Says which packages this Blender's Python lacks, and what to do about it, instead of failing."""
 
+import functools
 import sys
 
 import bpy
@@ -8,6 +9,12 @@ import bpy
 from ..engine.packages import missing_packages
 
 REMEDY = "Install the Twinset zip made for this system: it brings them."
+
+
+@functools.cache
+def lacking_packages() -> list[str]:
+    """Packages that are missing, looked for once: panels ask at every redraw."""
+    return missing_packages()
 
 
 def missing_sentence(packages: list[str]) -> str:
@@ -33,7 +40,7 @@ class TWINSET_PT_missing(bpy.types.Panel):
     def draw(self, context: bpy.types.Context) -> None:
         column = self.layout.column(align=True)
         column.label(text=f"Python packages are missing in {sys.executable}", icon="ERROR")
-        for package in missing_packages():
+        for package in lacking_packages():
             column.label(text=package, icon="BLANK1")
         column.label(text=REMEDY, icon="BLANK1")
 
@@ -45,4 +52,5 @@ def register() -> None:
 
 def unregister() -> None:
     """Take the panel back."""
+    lacking_packages.cache_clear()
     bpy.utils.unregister_class(TWINSET_PT_missing)

@@ -10,6 +10,7 @@ import bpy
 from ..engine.errors import RecipeError
 from ..engine.plugin import KINDS
 from .layouts import draw_fields, draw_list, draw_plugin, draw_text
+from .missing import lacking_packages, missing_sentence
 from .preferences import draw_broken
 from .properties import list_attribute, parameters_of, registry
 from .recipe import is_set_up, recipe_of, table_of
@@ -84,6 +85,9 @@ class TWINSET_PT_recipe(_InOutput, bpy.types.Panel):
         row.operator("twinset.import_recipe", text="Import", icon="IMPORT")
         row.operator("twinset.export_recipe", text="Export", icon="EXPORT")
         row.operator("twinset.copy_command", text="Farm Command", icon="COPYDOWN")
+        lacking = missing_sentence(lacking_packages())
+        if lacking:
+            draw_text(layout.box(), context, lacking, icon="ERROR")
         advice = advice_of(scene)
         problems = advice or problems_of(scene)
         if problems:

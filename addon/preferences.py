@@ -5,7 +5,7 @@ from pathlib import Path
 
 import bpy
 
-from ..engine.packages import missing_packages
+from .missing import lacking_packages, missing_sentence
 
 
 def extension_name() -> str:
@@ -67,9 +67,9 @@ class TWINSET_AP_preferences(bpy.types.AddonPreferences):
         field.enabled = self.use_plugin_folder
         field.prop(self, "plugin_folder", text="")
         field.operator("twinset.reload_plugins", text="", icon="FILE_REFRESH")
-        lacking = missing_packages()
+        lacking = missing_sentence(lacking_packages())
         if lacking:
-            layout.label(text=f"This Python lacks {', '.join(lacking)}.", icon="INFO")
+            layout.label(text=lacking, icon="ERROR")
         draw_broken(layout)
 
 

@@ -17,7 +17,7 @@ from .properties import list_attribute, parameters_of
 from .recipe import fill_table, is_set_up, table_of
 
 FOLDER = "twinset"
-FIRST = "objects_on_surfaces.toml"
+FIRST = "Objects_on_Surfaces.toml"
 """The preset that a new scene begins with."""
 
 _SHIPPED = Path(__file__).resolve().parent / "presets"
@@ -121,7 +121,7 @@ class TWINSET_OT_preset_add(bpy.types.Operator):
     remove_active: bpy.props.BoolProperty(options={"SKIP_SAVE", "HIDDEN"})
 
     def execute(self, context: Any) -> set[str]:
-        stem = bpy.path.clean_name(self.name.strip().lower()) if self.name.strip() else ""
+        stem = bpy.path.clean_name(self.name.strip()) if self.name.strip() else ""
         if not stem:
             self.report({"INFO"}, "Give the preset a name.")
             return {"CANCELLED"}

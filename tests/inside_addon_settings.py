@@ -268,7 +268,7 @@ def test_presets_keep_what_belongs_to_the_scene(tmp_path: Path) -> None:
     assert scene.twinset.render.samples == 7
     assert [use.plugin for use in scene.twinset.cameras] == ["framed"]
     assert [entry.value for entry in scene.twinset.placements[0].on_surface.surfaces] == ["Floor"]
-    bpy.ops.twinset.preset_add(name="my_own", remove_active=True)
+    bpy.ops.twinset.preset_add(name="My_Own", remove_active=True)
     assert not mine.exists()
 
 
