@@ -23,9 +23,9 @@ from typing import Any
 
 import attrs
 import numpy as np
+from scipy import stats
 from twinset.alignment.curation import pool
 from twinset.alignment.density import fit_density
-from twinset.alignment.draft import rate
 from twinset.alignment.features import Extractor
 from twinset.blender.stage import open_stage
 from twinset.dataset.coco import read_coco
@@ -83,10 +83,10 @@ def pass_rates(found: BoxFeatures) -> dict[str, Any]:
             photos[level] += (pooled >= level).tolist()
     out: dict[str, Any] = {"boxes": len(found.features), "splits": fits}
     for level in LEVELS if fits else ():
-        # The splits share their boxes: the interval is that of as many boxes as are held back at once.
+        # Splits share their boxes: the interval is that of chance at the nominal rate, for as many as one holds back.
         held = round(len(boxes[level]) / fits)
         share = float(np.mean(boxes[level]))
-        low, high = rate(round((1 - level) * held), held)[1:]
+        low, high = (float(v) / held for v in stats.binom.interval(0.95, held, 1 - level))
         out[f"{level:g}"] = {
             "nominal": 1 - level,
             "boxes": round(share, 3),
@@ -118,7 +118,7 @@ def told_apart(found: BoxFeatures, bag: Path, extractor: Extractor, name: str) -
     density = fit_density(found.features, found.image)
     out = {}
     for kind in KINDS:
-        folder = bag / kind
+        folder = bag / kind.replace(" ", "_")
         if (folder / "annotations/instances.json").is_file():
             seen = box_features(read_coco(folder / "annotations/instances.json"), folder / "images", name, extractor)
             away = density.distance(seen.features)

@@ -200,7 +200,8 @@ def _drawn(judged: Judged) -> Iterator[tuple[str, Any]]:
 
 def _label(kind: str, value: Any, cuts: np.ndarray | None) -> str:
     if kind == "size":
-        return f"{SIZES[value]:.0%} of the image or more"
+        low, high = (f"{share:.0%}" for share in (*SIZES, 1.0)[value : value + 2])
+        return f"{low} to {high} of the image"
     if kind == "elevation":
         return f"{value * STEEPNESS} to {(value + 1) * STEEPNESS} degrees down"
     if cuts is not None:

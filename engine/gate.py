@@ -160,7 +160,12 @@ class OpenGates(list[Gates]):
 
     def __init__(self, recipe: Recipe | None = None) -> None:
         super().__init__()
-        for one in variants_of(recipe) if recipe else ():
+        if recipe is not None:
+            self.open(recipe)
+
+    def open(self, recipe: Recipe) -> None:
+        """Open those of all variants that are not open yet."""
+        for one in variants_of(recipe):
             self.of(one)
 
     def of(self, recipe: Recipe) -> Gates:

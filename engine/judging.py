@@ -10,7 +10,7 @@ import numpy as np
 
 from .goals import Goals
 from .plugin import Columns, Verdict, naming
-from .stage import Instance, Labels, Shot
+from .stage import CameraPose, Instance, Labels, Shot
 
 
 def basic_row(instance: Instance, labels: Labels, main: int) -> dict[str, Any]:
@@ -127,3 +127,13 @@ def check_value(name: str, value: Any) -> None:
     """Records are JSON, so columns hold numbers, strings, and lists of them."""
     if not isinstance(value, str | int | float | list | tuple | np.ndarray | np.generic | None):
         raise ValueError(f"'{name}' is a {type(value).__name__}; columns hold numbers, strings, and lists of them")
+
+
+NOTHING = Shot(
+    np.empty((0, 0, 3), np.uint8),
+    Labels(np.empty((0, 0), np.int32), np.empty((0, 0), np.float32)),
+    (),
+    {},
+    CameraPose(np.eye(4), 1.0, 1, 1),
+)
+"""Stands where no camera was posed."""

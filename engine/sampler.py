@@ -13,14 +13,14 @@ from .draws import DrawRecorder
 from .errors import StageError
 from .gate import Gates, OpenGates, Refusal, draft_of, is_gate, paint, refusal
 from .goals import Boxes, Goals
-from .judging import add_columns, basic_row, early_verdict, judge, left_of, main_of, measure, why_not
+from .judging import NOTHING, add_columns, basic_row, early_verdict, judge, left_of, main_of, measure, why_not
 from .params import unknown
 from .plugin import FittedTarget, Rejected, Verdict, naming
 from .reach import aims, put_instances, survey
 from .rng import stream
 from .schedule import Schedule, Share, Turn
 from .settings import PluginUse, Recipe
-from .stage import CameraPose, Instance, Labels, Shot, Stage
+from .stage import Instance, Shot, Stage
 from .variants import variants_of
 
 
@@ -89,7 +89,7 @@ class Sampler:
     real : mapping
         Class name to real boxes; empty without a target.
     gates : OpenGates, optional
-        The recipe's gates where they are open already.
+        The recipe's gates where they are open already; probes alone open none.
     surveys : list, optional
         What earlier samplers of this stage have found out about reach, which need not be surveyed again; grows.
     """
@@ -113,8 +113,7 @@ class Sampler:
         self._cameras = uses["camera"]
         self._metrics = _named(uses.get("metric", ()))
         self._filters = [u.plugin for u in uses.get("filter", ()) if not is_gate(u.plugin)]
-        self.gates = OpenGates(recipe) if gates is None else gates
-        self._gates: Gates = Gates([]) if recipe.variants else self.gates.of(recipe)
+        self.gates = OpenGates() if gates is None else gates
         self._fits: list[_Fit] = [] if fits is None else fits
         self._surveys: list[Survey] = [] if surveys is None else surveys
         self._fit = -1
@@ -192,6 +191,7 @@ class Sampler:
         machine has the same ones.
         """
         shown: dict[str, list[float]] = {}
+        self.gates.open(self.recipe)
         for index in range(self.gates.warm_up):
             if index % self.recipe.render.block == 0:
                 shown = {}
@@ -202,6 +202,10 @@ class Sampler:
             yield index + 1
         for gates in self.gates:
             gates.conclude()
+
+    @property
+    def _gates(self) -> Gates:
+        return self.gates.of(self.recipe)
 
     def _warm_up(self, index: int, turn: Turn, shown: Mapping[str, Sequence[float]]) -> list[dict[str, Any]]:
         """Show the gates the first attempt at a frame that gets as far as them; returns its annotated rows."""
@@ -278,7 +282,7 @@ class Sampler:
             with naming(use.plugin):
                 pose = use.plugin.pose(stage, goals, stream(seed, index, attempt, f"camera.{use.id}"))
         except Rejected as rejection:
-            return _Try(_NOTHING, [], reason=rejection.reason)
+            return _Try(NOTHING, [], reason=rejection.reason)
         stage.pose_camera(pose)
         labels = stage.probe(1.0)
         annotatable = tuple(i for i in stage.instances if i.asset.class_name)
@@ -384,13 +388,3 @@ AFTER_RENDER = "render: "
 def _named(uses: Sequence[PluginUse]) -> list[tuple[str, Any]]:
     """Plugins with the names of their random streams, which stay apart when one plugin is used twice."""
     return [(f"{use.kind}.{use.id}.{number}", use.plugin) for number, use in enumerate(uses)]
-
-
-_NOTHING = Shot(
-    np.empty((0, 0, 3), np.uint8),
-    Labels(np.empty((0, 0), np.int32), np.empty((0, 0), np.float32)),
-    (),
-    {},
-    CameraPose(np.eye(4), 1.0, 1, 1),
-)
-"""Stands where no camera was posed."""

@@ -140,8 +140,9 @@ def gate_lines(gate: Mapping[str, Any]) -> list[str]:
         if draft and draft["used"]:
             low, high = draft["interval"]
             lines.append(
-                f"Drafts spared {gate['refused_as_drafts']} renders; they cost {draft['false_rejects']} of "
-                f"{draft['would_pass']} good frames of the warm-up ({low:.0%} to {high:.0%})."
+                f"Drafts refused {gate['refused_as_drafts']} attempts before their render; of the warm-up's "
+                f"{draft['would_pass']} good frames they would have cost {draft['false_rejects']} "
+                f"({low:.0%} to {high:.0%})."
             )
         elif draft:
             lines.append("Drafts are left out: the warm-up has too few frames that pass, or drafts do not tell them.")

@@ -28,6 +28,8 @@ INSTALL_AND_REMOVE = """
     extension = sys.modules[name]
     command = sys.modules[name + ".headless.blender_command"]
     facts["enabled"] = addon_utils.check(name)[1]
+    heavy = {"scipy", "sklearn", "cv2", "matplotlib", "pycocotools", "onnxruntime", "OpenEXR", "PIL", "typer", "rich"}
+    facts["heavy"] = sorted(heavy & set(sys.modules))
     facts["version"] = extension.__version__
     facts["offered"] = command._handle is not None
     facts["exit codes"] = [command.execute(["--version"]), command.execute(["no-such-command"])]
@@ -109,6 +111,7 @@ def test_installs_registers_and_leaves_no_trace(archive: Path, tmp_path: Path) -
 
     assert json.loads(line.removeprefix("FACTS ")) == {
         "enabled": True,
+        "heavy": [],
         "version": twinset.__version__,
         "offered": True,
         "exit codes": [0, 2],

@@ -14,9 +14,11 @@ from twinset.alignment.density import fit_density, load_density
 from twinset.alignment.features import Extractor
 from twinset.dataset.job import Job
 from twinset.engine.errors import DataError, RecipeError
-from twinset.engine.gate import paint
+from twinset.engine.gate import OpenGates, paint
 from twinset.engine.recipe import loads_recipe
+from twinset.engine.sampler import Sampler
 from twinset.engine.settings import Recipe
+from twinset.testing import BruteStage, asset, box, plane
 from twinset.testing.shots import make_shot
 
 RECIPE = """
@@ -129,3 +131,19 @@ def test_missing_files_and_contradictions_are_problems_of_the_recipe(folder: Pat
         recipe_of(folder, gate='[[filter]]\nplugin = "feature_score"\n')
     with pytest.raises(RecipeError, match="'black box' is about boxes"):
         recipe_of(folder, gate=GATE + 'action = "black box"\n')
+
+
+def test_probes_alone_open_no_gate(folder: Path, tmp_path: Path) -> None:
+    recipe = recipe_of(broken(folder, tmp_path, "cut model"))
+    stool = asset("stool", "chair", box((1, 1, 1)))
+    stage = BruteStage({"Floor": plane((6.0, 6.0))}, [stool], kept=[(stool, np.eye(4))])
+    sampler = Sampler(recipe, stage, {})
+    assert sampler.frame(0, {}, render=False).shot is not None
+    with pytest.raises(DataError, match="no ONNX file, or it is cut off"):
+        sampler.frame(0, {})
+
+
+def test_few_real_boxes_are_told_at_the_start(folder: Path) -> None:
+    (gate,) = OpenGates(recipe_of(folder)).report()
+    assert gate["real"] == 40 and len(gate["notes"]) == 1
+    assert gate["notes"][0].startswith("40 real samples give scores in steps of 2.5%")
