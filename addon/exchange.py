@@ -12,7 +12,7 @@ from bpy_extras.io_utils import ExportHelper, ImportHelper
 
 from ..engine.errors import RecipeError, TwinsetError
 from .fields import touched
-from .recipe import blend_folder, export_recipe, import_recipe, is_set_up
+from .recipe import blend_folder, export_recipe, import_recipe, is_set_up, remove_variants
 
 
 def said(operator: Any, error: Exception) -> set[str]:
@@ -69,6 +69,19 @@ class TWINSET_OT_export_recipe(bpy.types.Operator, ExportHelper):
         return {"FINISHED"}
 
 
+class TWINSET_OT_remove_variants(bpy.types.Operator):
+    """Let all frames have the plugins as these panels show them"""
+
+    bl_idname = "twinset.remove_variants"
+    bl_label = "Remove Variants"
+    bl_options = {"REGISTER", "UNDO", "INTERNAL"}
+
+    def execute(self, context: Any) -> set[str]:
+        remove_variants(context.scene)
+        touched()
+        return {"FINISHED"}
+
+
 class TWINSET_OT_copy_command(bpy.types.Operator):
     """Save the recipe beside the .blend and copy the command that renders it, here or on a farm"""
 
@@ -119,7 +132,7 @@ def has_recipe(cls: Any, context: Any) -> bool:
     return True
 
 
-_CLASSES = (TWINSET_OT_import_recipe, TWINSET_OT_export_recipe, TWINSET_OT_copy_command)
+_CLASSES = (TWINSET_OT_import_recipe, TWINSET_OT_export_recipe, TWINSET_OT_remove_variants, TWINSET_OT_copy_command)
 
 
 def register() -> None:

@@ -13,7 +13,7 @@ from .layouts import draw_fields, draw_list, draw_plugin, draw_text
 from .missing import lacking_packages, missing_sentence
 from .preferences import draw_broken
 from .properties import list_attribute, parameters_of, registry
-from .recipe import is_set_up, recipe_of, table_of
+from .recipe import is_set_up, recipe_of, table_of, variants_of
 from .words import told
 
 _checked: dict[str, Any] = {"table": "", "problems": []}
@@ -146,6 +146,27 @@ class TWINSET_PT_room(Sub, bpy.types.Panel):
             _draw_entries(body, context, "model", "Model files that become part of the room.")
 
 
+class TWINSET_PT_variants(Sub, bpy.types.Panel):
+    """Shares of the frames for which some parameters of plugins have other values; `twinset tune` finds them"""
+
+    bl_label = "Variants"
+
+    @classmethod
+    def poll(cls, context: Any) -> bool:
+        return is_set_up(context.scene) and bool(variants_of(context.scene))
+
+    def draw(self, context: Any) -> None:
+        layout = self.layout
+        variants = variants_of(context.scene)
+        whole = sum(float(variant.get("weight", 1.0)) for variant in variants)
+        for number, variant in enumerate(variants, 1):
+            row = layout.row()
+            row.label(text=str(variant.get("name") or f"Variant {number}"), icon="MOD_ARRAY")
+            row.label(text=f"{float(variant.get('weight', 1.0)) / whole:.0%} of the frames")
+        draw_text(layout, context, "They change plugins above for their share of the frames, and are kept as imported.")
+        layout.operator("twinset.remove_variants", icon="X")
+
+
 class TWINSET_PT_rendering(Sub, bpy.types.Panel):
     """How pictures are rendered"""
 
@@ -242,6 +263,7 @@ _CLASSES = (
     TWINSET_PT_classes,
     TWINSET_PT_distractors,
     *(_stack_panel(kind, _TITLES[kind], is_open=False) for kind in KINDS),
+    TWINSET_PT_variants,
     TWINSET_PT_room,
     TWINSET_PT_output,
     TWINSET_PT_rendering,

@@ -161,6 +161,18 @@ def is_set_up(scene: bpy.types.Scene) -> bool:
     return bool(scene.twinset.version)
 
 
+def variants_of(scene: bpy.types.Scene) -> list[dict[str, Any]]:
+    """The variants of an imported recipe, which panels keep as they are."""
+    return list(json.loads(scene.twinset.rest or "{}").get("variant", []))
+
+
+def remove_variants(scene: bpy.types.Scene) -> None:
+    """Let all frames have the plugins as the panels show them."""
+    rest = json.loads(scene.twinset.rest or "{}")
+    rest.pop("variant", None)
+    scene.twinset.rest = json.dumps(rest, ensure_ascii=False) if rest else ""
+
+
 def blend_folder() -> Path:
     """The folder of the open file, or the current one where it was never saved."""
     return Path(bpy.data.filepath).resolve().parent if bpy.data.filepath else Path.cwd()

@@ -93,6 +93,25 @@ def test_examples_come_out_as_they_went_in(name: str, saved: bool, tmp_path: Pat
     assert recipe.recipe_of(bpy.context.scene, path.parent) == engine_recipe.load_recipe(path, files_too=False)
 
 
+def test_variants_are_kept_until_they_are_removed() -> None:
+    text = """
+        scene.builtin = "hall"
+        class = [{ name = "chair", builtin = "chair" }]
+        placement = [{ plugin = "on_surface", surfaces = ["Floor"] }]
+        camera = [{ plugin = "orbit" }]
+        variant = [
+            { name = "near", weight = 2, camera.orbit.distance = [1.0, 2.0] },
+            { camera.orbit.enabled = true, placement.1.count = [5, 9] },
+        ]
+    """
+    wanted = engine_recipe.loads_recipe(text, ROOT, "recipe", files_too=False)
+    scene = bpy.context.scene
+    recipe.fill_scene(scene, wanted)
+    assert len(wanted.variants) == 2 and recipe.recipe_of(scene, ROOT) == wanted
+    bpy.ops.twinset.remove_variants()
+    assert recipe.recipe_of(scene, ROOT).variants == ()
+
+
 def values(p: Any, kind: Any) -> st.SearchStrategy[Any]:
     """Any value that the declaration allows, as TOML has it."""
     if get_origin(kind) in (Union, UnionType):
