@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,6 +19,12 @@ from ..engine.goals import Boxes
 from . import masks
 from .check import check
 from .files import json_bytes, write_file
+
+_HALF = re.compile(r"\\u[dD][89a-fA-F]")
+"""An escape of half a character beyond the first 65,536, which are written as two."""
+
+_HALVES = re.compile("[\ud800-\udfff]")
+"""Such a half that stands alone: others have become one character."""
 
 
 @attrs.frozen(eq=False)
@@ -100,7 +107,7 @@ def read_json(path: Path) -> Any:
     except OSError as error:
         raise DataError(f"The annotation file '{path}' cannot be read ({error.strerror}).") from error
     try:
-        return json.loads(text)
+        found = json.loads(text)
     except json.JSONDecodeError as error:
         raise DataError(
             f"'{path}' is not valid JSON: {error.msg} at line {error.lineno}, column {error.colno}. "
@@ -108,6 +115,15 @@ def read_json(path: Path) -> Any:
         ) from error
     except RecursionError as error:
         raise DataError(f"'{path}' is not JSON as COCO has it: it is nested too deeply.") from error
+    # No file that is made of such text could be written.
+    broken = _HALF.search(text) and _HALVES.search(json.dumps(found, ensure_ascii=False))
+    if broken:
+        around = broken.string[max(broken.start() - 20, 0) : broken.end() + 20]
+        raise DataError(
+            f"'{path}' holds half a character, \\u{ord(broken[0]):x}, in {around!a}. Correct it there or export the "
+            "file again."
+        )
+    return found
 
 
 @attrs.frozen(eq=False)

@@ -18,6 +18,9 @@ from .files import plain, write_file
 SUFFIXES = (".parquet", ".csv")
 """Endings of the names of tables that can be written."""
 
+_NAMES = ("class", "shape", "file_name")
+"""Columns of names, which may look like numbers."""
+
 
 def write_table(folder: Path, columns: Mapping[str, Sequence[Any]]) -> tuple[Path, str]:
     """Write ``metadata.parquet`` into a folder, or ``metadata.csv`` where pyarrow is missing.
@@ -127,7 +130,8 @@ def _read_csv(path: Path) -> dict[str, Sequence[Any] | np.ndarray]:
     if broken:
         raise DataError(f"Row {broken} of '{path}' has {len(rows[broken - 1])} cells; its head has {len(rows[0])}.")
     head, *body = rows
-    return dict(zip(head, map(_parsed, zip(*body, strict=True) if body else ([] for _ in head)), strict=True))
+    columns = dict(zip(head, zip(*body, strict=True) if body else ([] for _ in head), strict=True))
+    return {name: _texts(cells) if name in _NAMES else _parsed(cells) for name, cells in columns.items()}
 
 
 def _parsed(cells: Sequence[str]) -> Sequence[Any] | np.ndarray:
@@ -137,7 +141,11 @@ def _parsed(cells: Sequence[str]) -> Sequence[Any] | np.ndarray:
     try:
         return np.array([float(cell) if cell else np.nan for cell in cells])
     except ValueError:
-        return [cell or None for cell in cells]
+        return _texts(cells)
+
+
+def _texts(cells: Sequence[str]) -> list[str | None]:
+    return [cell or None for cell in cells]
 
 
 def _array(pyarrow: Any, cells: list[Any]) -> Any:

@@ -24,7 +24,7 @@ def stream(seed: int, *key: int | str) -> np.random.Generator:
     numpy.random.Generator
         Philox, a counter-based generator [Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011].
     """
-    words = tuple(zlib.crc32(k.encode()) if isinstance(k, str) else int(k) for k in key)
+    words = tuple(zlib.crc32(k.encode("utf-8", "surrogatepass")) if isinstance(k, str) else int(k) for k in key)
     return np.random.Generator(np.random.Philox(np.random.SeedSequence(seed, spawn_key=words)))
 
 

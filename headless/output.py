@@ -30,20 +30,21 @@ class Output:
     """
 
     json: bool = False
-    err: Console = attrs.field(factory=lambda: Console(stderr=True, highlight=False))
+    err: Console = attrs.field(factory=lambda: Console(stderr=True, highlight=False, markup=False))
 
     def result(self, values: Mapping[str, Any], *shown: RenderableType) -> None:
         """Write a result: ``values`` where JSON is asked for, else the text or tables of ``shown``."""
         if self.json:
             self.line(values)
             return
-        console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+        # Names of classes and files are text, though brackets in them look like rich's markup.
+        console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 120)
         for item in shown:
-            console.print(item, soft_wrap=isinstance(item, str), markup=False)
+            console.print(item, soft_wrap=isinstance(item, str))
 
     def line(self, values: Mapping[str, Any]) -> None:
-        """Write one JSON object on one line."""
-        sys.stdout.write(json.dumps(_plain(values), ensure_ascii=False, allow_nan=False) + "\n")
+        """Write one JSON object on one line, in ASCII: a pipe need not have an encoding that knows every letter."""
+        sys.stdout.write(json.dumps(_plain(values), allow_nan=False) + "\n")
         sys.stdout.flush()
 
     def say(self, text: str) -> None:

@@ -20,7 +20,7 @@ from .output import Output
 def progress_bar(output: Output, *, hidden: bool) -> Progress:
     """A bar on standard error with counts and time left, gone when it is done."""
     return Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),

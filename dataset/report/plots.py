@@ -78,7 +78,9 @@ def plot_quality(ranking: Any, path: Path, *, title: str) -> Path:
     components = list(ranked[order[0]].components)
     for k, component in enumerate(components):
         ratios = [ranked[name].components[component].ratio for name in order]
-        axis.plot(ratios, range(len(order)), "o", ms=5, color=PARTS[k % len(PARTS)], alpha=0.8, label=component)
+        axis.plot(
+            ratios, range(len(order)), "o", ms=5, color=PARTS[k % len(PARTS)], alpha=0.8, label=_literal(component)
+        )
     for y, name in enumerate(order):
         found = ranked[name]
         axis.plot([found.low, found.high], [y, y], color=INK, lw=2)
@@ -87,7 +89,7 @@ def plot_quality(ranking: Any, path: Path, *, title: str) -> Path:
     axis.set_xscale("log")
     for which in (axis.xaxis.set_major_formatter, axis.xaxis.set_minor_formatter):
         which(FuncFormatter(lambda v, _: f"{v:g}" if f"{v:e}"[0] in "125" else ""))
-    axis.set_yticks(range(len(order)), [f"{ranked[name].rank}. {name}" for name in order])
+    axis.set_yticks(range(len(order)), [f"{ranked[name].rank}. {_literal(name)}" for name in order])
     axis.set(xlabel="composite distance; 1 is no farther than real samples", ylim=(len(order) - 0.5, -0.5))
     figure.legend(*axis.get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False, fontsize=8)
     return _save(figure, path)
@@ -177,7 +179,7 @@ def _draw_column(axis: Any, name: str, column: Mapping[str, Any], baseline: Mapp
     if baseline is not None and np.allclose(baseline["edges"], edges):
         axis.stairs(baseline["synth"], edges, color=BASELINE, lw=1.4, ls="--", label="baseline")
     known_as = label(name)
-    axis.set_title(known_as.heading, loc="left", fontsize=11, color=INK, pad=36)
+    axis.set_title(_literal(known_as.heading), loc="left", fontsize=11, color=INK, pad=36)
     axis.set(xlabel=known_as.unit, xlim=_shown(edges, [column["real"], column["synth"]]))
     if "categories" in column:
         _name_bins(axis, column["categories"], column)
@@ -192,7 +194,7 @@ def _name_bins(axis: Any, names: Sequence[str], column: Mapping[str, Any]) -> No
     weight = np.maximum(column["real"], column["synth"])
     chosen = np.sort(np.argsort(-weight, kind="stable")[:_MOST_NAMES])
     axis.set_xlim(-0.5, len(names) - 0.5)
-    axis.set_xticks(chosen, [names[k] for k in chosen], rotation=40, ha="right", fontsize=7)
+    axis.set_xticks(chosen, [_literal(names[k]) for k in chosen], rotation=40, ha="right", fontsize=7)
 
 
 def _facts(column: Mapping[str, Any]) -> str:
@@ -209,6 +211,11 @@ def _facts(column: Mapping[str, Any]) -> str:
         chance = "" if math.isnan(upper) else f", chance to {_short(upper)}"
         lines.append(f"{name} {spread} · floor {_short(column[floor])}{chance}")
     return "\n".join(lines)
+
+
+def _literal(text: str) -> str:
+    """A name as matplotlib writes it letter by letter: what stands between dollars is mathematics to it."""
+    return text.replace("$", r"\$")
 
 
 def _short(value: float) -> str:
@@ -236,7 +243,7 @@ def _figure(across: int, down: int, title: str, size: tuple[float, float] | None
         axis.tick_params(labelsize=9, colors=INK)
         axis.grid(axis="y", color="#e6e8eb", lw=0.8)
         axis.set_axisbelow(True)
-    figure.suptitle(title, fontsize=13, color=INK, x=0.01, ha="left")
+    figure.suptitle(_literal(title), fontsize=13, color=INK, x=0.01, ha="left")
     return figure, axes
 
 
