@@ -13,7 +13,10 @@ from .settings import absolute, matches
 def listed_files(
     base: Path, folder: str, files: Sequence[str], *, suffixes: Collection[str], owner: str
 ) -> tuple[Path, ...]:
-    """The files of a folder and those named one by one, sorted by path so that every machine has the same order.
+    """The files of a folder and those named one by one, in the same order on every machine.
+
+    That is the order in which the recipe names them, and by name what one name stands for: where folders lie makes no
+    difference.
 
     Parameters
     ----------
@@ -38,18 +41,18 @@ def listed_files(
     DataError
         Where the folder or a file is missing, or there is no file with such an ending.
     """
-    found: set[Path] = set()
+    found: list[Path] = []
     endings = ", ".join(sorted(suffixes))
     if folder:
         place = absolute(base, folder)
         if not place.is_dir():
             raise DataError(f"The folder {place} of {owner} is missing. Correct the path, or create the folder.")
-        inside = {p for p in place.iterdir() if p.suffix.lower() in suffixes and p.is_file()}
+        inside = [p for p in place.iterdir() if p.suffix.lower() in suffixes and p.is_file()]
         if not inside:
             raise DataError(
                 f"The folder {place} of {owner} holds no file ending in {endings}. Put some in, or name another folder."
             )
-        found |= inside
+        found += sorted(inside, key=lambda p: p.name)
     for pattern in files:
         named = [p for p in matches(base, pattern) if p.is_file()]
         if not named:
@@ -57,5 +60,5 @@ def listed_files(
         for path in named:
             if path.suffix.lower() not in suffixes:
                 raise DataError(f"The file {path} of {owner} must end in one of {endings}.")
-        found.update(named)
-    return tuple(sorted(found))
+        found += named
+    return tuple(dict.fromkeys(found))

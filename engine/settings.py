@@ -233,11 +233,16 @@ def absolute(folder: Path, text: str) -> Path:
 
 
 def matches(folder: Path, pattern: str) -> list[Path]:
-    """Files that a path or glob pattern stands for, sorted; an existing path means itself, whatever its name."""
+    """Files that a path or glob pattern stands for; an existing path means itself, whatever its name.
+
+    They are sorted by their paths as the pattern has them, capitals first, on every machine: neither where a link
+    leads nor what kind of machine it is makes a difference.
+    """
     path = absolute(folder, pattern)
     if path.exists():
         return [path]
-    return sorted(Path(found).resolve() for found in glob.glob(anchored(folder, pattern), recursive=True))
+    found = sorted(map(Path, glob.glob(anchored(folder, pattern), recursive=True)), key=lambda p: p.parts)
+    return [p.resolve() for p in found]
 
 
 def anchored(folder: Path, text: str) -> str:

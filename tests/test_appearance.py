@@ -50,6 +50,24 @@ def pictures(tmp_path):
     return tmp_path
 
 
+def test_order_of_files_is_that_of_the_recipe_wherever_folders_lie(tmp_path):
+    orders = []
+    for own, other in (("a", "b"), ("b", "a")):
+        root = tmp_path / f"{own}_first"
+        for folder, names in ((own, ["z.hdr", "B.hdr"]), (other, ["c.hdr", "a.hdr"])):
+            (root / folder).mkdir(parents=True)
+            for name in names:
+                (root / folder / name).touch()
+        # Links count by their own names, wherever they lead.
+        (root / "sky").mkdir()
+        for number, target in enumerate((f"{other}/c.hdr", f"{own}/z.hdr")):
+            (root / "sky" / f"{number}.hdr").symlink_to(root / target)
+        patterns = ["sky/*.hdr", f"{other}/*.hdr"]
+        found = listed_files(root, own, patterns, suffixes=(".hdr",), owner="x")
+        orders.append([p.name for p in found])
+    assert orders == [["B.hdr", "z.hdr", "c.hdr", "a.hdr"]] * 2
+
+
 def test_files_are_sorted_and_each_taken_once(pictures):
     found = listed_files(pictures, "sky", ["sky/b.hdr", "sky/*.png"], suffixes=(".hdr", ".png"), owner="x")
     assert [p.name for p in found] == ["a.HDR", "b.hdr", "d.png"]
