@@ -16,6 +16,7 @@ from bpy_extras.view3d_utils import location_3d_to_region_2d
 from gpu_extras.batch import batch_for_shader
 
 from .rows import GROUND, REJECTED, WHITE, Color, by_size, color_of, headline_of, label_of
+from .sample import factor_of
 
 _SIZE = 12
 _EDGES = ((0, 1), (1, 3), (3, 2), (2, 0), (4, 5), (5, 7), (7, 6), (6, 4), (0, 4), (1, 5), (2, 6), (3, 7))
@@ -103,7 +104,7 @@ def _draw_solid(
     color: Color,
     text: str,
 ) -> None:
-    points = [location_3d_to_region_2d(region, view, p) for p in _corners(entry, message["assets"])]
+    points = [location_3d_to_region_2d(region, view, p) for p in _corners(entry, message)]
     painter.lines(
         [(points[a], points[b]) for a, b in _EDGES if points[a] is not None and points[b] is not None], color, 1.5
     )
@@ -112,12 +113,12 @@ def _draw_solid(
         painter.label((min(p[0] for p in seen), max(p[1] for p in seen)), text, color)
 
 
-def _corners(entry: Mapping[str, Any], assets: Mapping[str, Any]) -> list[list[float]]:
-    """The eight corners of an instance's box, in world coordinates."""
-    asset, matrix = assets[entry["shape"]], np.reshape(entry["matrix"], (4, 4))
+def _corners(entry: Mapping[str, Any], message: Mapping[str, Any]) -> list[list[float]]:
+    """The eight corners of an instance's box, in coordinates of the open scene."""
+    asset, matrix = message["assets"][entry["shape"]], np.reshape(entry["matrix"], (4, 4))
     ends = np.array([asset["low"], asset["high"]])
     local = np.array([[ends[i][0], ends[j][1], ends[k][2]] for i in (0, 1) for j in (0, 1) for k in (0, 1)])
-    return (local @ matrix[:3, :3].T + matrix[:3, 3]).tolist()
+    return (factor_of(message) * (local @ matrix[:3, :3].T + matrix[:3, 3])).tolist()
 
 
 def _draw_headline(painter: _Painter, message: Mapping[str, Any], region: Any, frame: Any) -> None:

@@ -9,7 +9,7 @@ import bpy
 from ..engine.errors import RecipeError, TwinsetError
 from .recipe import is_set_up
 from .sample import restore, show_sample
-from .session import answer, ask, ask_gap, mark_own_change, redraw, session, stop
+from .session import Replaced, answer, ask, ask_gap, mark_own_change, redraw, session, stop
 
 LONGEST_WAIT = 600.0
 """Seconds that a script waits for a sample; in a window there is no limit, and Esc."""
@@ -38,6 +38,7 @@ class Waiting:
 
     _number: int
     _timer: Any = None
+    _said: str = ""
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
@@ -73,10 +74,11 @@ class Waiting:
         try:
             message = answer(self._number)
             if message is None:
-                context.workspace.status_text_set(f"Twinset: {session.step or 'waiting'} ...   Esc to give up")
-                redraw()
+                self._say(context, f"Twinset: {session.step or 'waiting'} ...   Esc to give up")
                 return {"PASS_THROUGH"}
             self.finish(context, message)
+        except Replaced:
+            return self._end(context, {"CANCELLED"})
         except TwinsetError as error:
             complain(self, error)  # type: ignore[arg-type]
             return self._end(context, {"CANCELLED"})
@@ -91,10 +93,19 @@ class Waiting:
                     stop()
                 time.sleep(0.02)
             self.finish(context, message)
+        except Replaced:
+            return {"CANCELLED"}
         except TwinsetError as error:
             complain(self, error)  # type: ignore[arg-type]
             return {"CANCELLED"}
         return {"FINISHED"}
+
+    def _say(self, context: bpy.types.Context, text: str) -> None:
+        """Show where things stand, drawn again only when that changes."""
+        if text != self._said:
+            self._said = text
+            context.workspace.status_text_set(text)
+            redraw()
 
     def _end(self, context: bpy.types.Context, result: set[str]) -> set[str]:
         context.window_manager.event_timer_remove(self._timer)

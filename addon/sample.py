@@ -19,6 +19,9 @@ from ..engine.settings import absolute
 log = logging.getLogger(__name__)
 
 NAME = "Twinset preview"
+ASSETS = "twinset-preview-"
+"""How folders begin that hold the assets of samples; undo brings back what was linked from there without our mark."""
+
 _OWN = "twinset_own"
 
 
@@ -44,12 +47,12 @@ def show_sample(scene: bpy.types.Scene, layer: bpy.types.ViewLayer, message: Map
     collection = bpy.data.collections.new(NAME)
     scene.collection.children.link(collection)
     state.collection = collection
-    record = message["record"]
+    record, factor = message["record"], factor_of(message)
     for entry in (*record["instances"], *record.get("bystanders", ())):
-        _add_instance(collection, entry, message["assets"])
+        _add_instance(collection, entry, message["assets"], factor)
     if record["image"] is not None:
-        _add_camera(scene, collection, record)
-        _change_lighting(scene, record["draws"]["appearance"], folder)
+        _add_camera(scene, collection, record, factor)
+        _change_lighting(scene, record["draws"]["appearance"], folder, factor)
     state.is_shown, state.frame = True, message["frame"]
     state.sample = json.dumps({**message, "hidden": []}, ensure_ascii=False)
 
@@ -65,11 +68,20 @@ def restore(scene: bpy.types.Scene) -> bool:
     render.pixel_aspect_x, render.pixel_aspect_y = state.aspect_before
     for entry in state.hidden:
         _unhide(scene, entry)
-    for library in [x for x in bpy.data.libraries if x.get(_OWN)]:
-        # Takes all that was linked from it along.
-        bpy.data.libraries.remove(library)
+    remove_assets()
     scene.property_unset("twinset_preview")
     return True
+
+
+def remove_assets() -> None:
+    """Take the files that samples are linked to out of the open one, with all that came from them."""
+    for library in [x for x in bpy.data.libraries if x.get(_OWN) or ASSETS in x.filepath]:
+        bpy.data.libraries.remove(library)
+
+
+def factor_of(message: Mapping[str, Any]) -> float:
+    """How many units of the open scene a metre of the sample is: a recipe may scale its copy of the scene."""
+    return 1.0 / float(message.get("scale", 1.0))
 
 
 def shown_sample(scene: bpy.types.Scene) -> dict[str, Any] | None:
@@ -133,14 +145,17 @@ def _unhide(scene: bpy.types.Scene, entry: Any) -> None:
 
 
 def _add_instance(
-    collection: bpy.types.Collection, entry: Mapping[str, Any], assets: Mapping[str, Mapping[str, Any]]
+    collection: bpy.types.Collection,
+    entry: Mapping[str, Any],
+    assets: Mapping[str, Mapping[str, Any]],
+    factor: float,
 ) -> None:
     holder = bpy.data.objects.new(f"{entry.get('class') or 'distractor'} {entry['id']}", None)
     holder[_OWN] = True
     holder.empty_display_size = 0.05
     holder.instance_type = "COLLECTION"
     holder.instance_collection = _linked(assets[entry["shape"]])
-    holder.matrix_world = _matrix(entry["matrix"])
+    holder.matrix_world = _matrix(np.diag([factor, factor, factor, 1.0]) @ np.reshape(entry["matrix"], (4, 4)))
     collection.objects.link(holder)
 
 
@@ -158,17 +173,21 @@ def _linked(asset: Mapping[str, Any]) -> bpy.types.Collection:
     return wanted.collections[0]
 
 
-def _add_camera(scene: bpy.types.Scene, collection: bpy.types.Collection, record: Mapping[str, Any]) -> None:
+def _add_camera(
+    scene: bpy.types.Scene, collection: bpy.types.Collection, record: Mapping[str, Any], factor: float
+) -> None:
     pose, image, state = record["camera"], record["image"], scene.twinset_preview
     data = bpy.data.cameras.new(NAME)
     data.sensor_fit = "HORIZONTAL"
     data.lens, data.sensor_width = pose["lens"], pose["sensor_width"]
-    data.clip_start, data.clip_end = pose["near"], 10_000.0
+    data.clip_start, data.clip_end = pose["near"] * factor, 10_000.0 * factor
     # What lies beyond the picture is dimmed, so that one sees what comes out.
     data.passepartout_alpha = 0.8
     camera = bpy.data.objects.new(NAME, data)
     camera[_OWN] = True
-    camera.matrix_world = _matrix(pose["matrix"])
+    matrix = np.reshape(pose["matrix"], (4, 4)).astype(float)
+    matrix[:3, 3] *= factor
+    camera.matrix_world = _matrix(matrix)
     collection.objects.link(camera)
     scene.camera = state.camera = camera
     render = scene.render
@@ -176,13 +195,17 @@ def _add_camera(scene: bpy.types.Scene, collection: bpy.types.Collection, record
     render.pixel_aspect_x = render.pixel_aspect_y = 1.0
 
 
-def _change_lighting(scene: bpy.types.Scene, calls: Sequence[Mapping[str, Any]], folder: Path) -> None:
+def _change_lighting(scene: bpy.types.Scene, calls: Sequence[Mapping[str, Any]], folder: Path, factor: float) -> None:
     """Repeat what appearance plugins did to world, lights and background."""
     for noted in calls:
         arguments = {k: v for k, v in noted.items() if k != "call"}
         for key in ("hdri", "image"):
             if arguments.get(key):
                 arguments[key] = absolute(folder, arguments[key])
+        if "radius" in arguments:
+            # In a scene drawn larger a lamp shines from further away, so it takes more to be as bright.
+            arguments["position"] = [factor * x for x in arguments["position"]]
+            arguments["radius"], arguments["power"] = factor * arguments["radius"], factor**2 * arguments["power"]
         change = getattr(lighting, noted["call"], None)
         try:
             if change is not None:
@@ -191,7 +214,7 @@ def _change_lighting(scene: bpy.types.Scene, calls: Sequence[Mapping[str, Any]],
             log.warning("%s", error)
 
 
-def _matrix(values: Sequence[float]) -> Any:
+def _matrix(values: np.ndarray) -> Any:
     from mathutils import Matrix
 
-    return Matrix(np.reshape(values, (4, 4)).tolist())
+    return Matrix(values.tolist())

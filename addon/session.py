@@ -17,11 +17,13 @@ from bpy.app.handlers import persistent
 from ..engine.errors import OutputError, RecipeError, StageError, TwinsetError
 from .process import Process, command_line, farewell
 from .recipe import recipe_text, table_of
-from .sample import restore, show_sample, shown_sample
+from .sample import ASSETS, remove_assets, restore, show_sample, shown_sample
 
 log = logging.getLogger(__name__)
 
 TICK = 0.1
+LOOK = 0.3
+"""Seconds between two looks at all settings, each of which takes a few milliseconds."""
 DEBOUNCE = 0.5
 """Seconds that settings must have stood still before they are predicted again."""
 IDLE = 900.0
@@ -64,6 +66,7 @@ class Session:
     gap_request: int = 0
     count: int = 0
     changed: tuple[str, float] = ("", 0.0)
+    looked: float = 0.0
     last_used: float = 0.0
     quiet_until: float = 0.0
 
@@ -73,6 +76,10 @@ class Session:
 
 
 session = Session()
+
+
+class Replaced(Exception):  # noqa: N818 - no error: another question was asked, or the preview was stopped
+    """Raised for an answer that will not come."""
 
 
 def ask(context: bpy.types.Context, **request: Any) -> int:
@@ -92,7 +99,7 @@ def ask(context: bpy.types.Context, **request: Any) -> int:
     is_new = session.process is None or session.process.code is not None or session.folder is None
     if is_new:
         stop()
-        session.folder = Path(tempfile.mkdtemp(prefix="twinset-preview-", dir=bpy.app.tempdir))
+        session.folder = Path(tempfile.mkdtemp(prefix=ASSETS, dir=bpy.app.tempdir))
     assert session.folder is not None
     reopen = is_new or session.is_stale or session.scene != scene.name
     blend = session.folder / "scene.blend"
@@ -120,18 +127,24 @@ def ask_gap(context: bpy.types.Context) -> None:
     """Predict the histogram anew, and keep it up to date while settings change."""
     count = context.window_manager.twinset_live.count
     session.wants_gap = True
+    if session.waiting - {session.gap_request}:
+        # Somebody waits for a sample; the timer asks once it is there.
+        session.predicted = ""
+        return
     session.predicted = json.dumps(table_of(context.scene))
     session.gap_request = ask(context, frames=[0, count - 1])
 
 
 def answer(number: int) -> dict[str, Any] | None:
-    """The answer to a request about one frame; None while it is awaited. Raises TwinsetError where there is none."""
+    """The answer to a request about one frame; None while it is awaited. TwinsetError or Replaced without one."""
     receive()
     if number in session.samples:
         return session.samples.pop(number)
     if number in session.waiting:
         return None
-    raise StageError(" ".join(session.problems) or "The preview was replaced by another one.")
+    if session.problems:
+        raise StageError(" ".join(session.problems))
+    raise Replaced
 
 
 def receive() -> bool:
@@ -189,11 +202,13 @@ def mark_own_change() -> None:
 
 
 def redraw() -> None:
-    """Show what is new in all panels and views that show anything of Twinset's."""
+    """Show what is new in the panels; views, which take far longer to draw, show nothing of it."""
     for window in bpy.context.window_manager.windows:
         for area in window.screen.areas:
-            if area.type in {"VIEW_3D", "PROPERTIES", "IMAGE_EDITOR"}:
-                area.tag_redraw()
+            wanted = {"VIEW_3D": "UI", "PROPERTIES": "WINDOW"}.get(area.type)
+            for region in area.regions:
+                if region.type == wanted:
+                    region.tag_redraw()
 
 
 def _take(line: dict[str, Any]) -> None:
@@ -243,9 +258,15 @@ def _follow_settings() -> None:
         return
     if session.process is None or session.scene != context.scene.name or session.folder is None:
         return
-    settings, now = json.dumps(table_of(context.scene)), time.monotonic()
+    now = time.monotonic()
+    if now - session.looked < LOOK:
+        return
+    session.looked = now
+    settings = json.dumps(table_of(context.scene))
     if settings != session.changed[0]:
         session.changed = settings, now
+    if session.waiting - {session.gap_request}:
+        return
     cut_short = not session.waiting and (session.gap is None or session.gap["done"] < session.gap["total"])
     is_new = settings != session.predicted
     if (is_new or (cut_short and not session.problems)) and now - session.changed[1] >= DEBOUNCE:
@@ -273,6 +294,18 @@ def _on_change(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph) -> None:
 
 
 @persistent
+def _on_undo(*_: Any) -> None:
+    """Undo keeps what a sample was linked to; where none is shown any more, take it out once undo is through."""
+    if not bpy.app.timers.is_registered(_tidy):
+        bpy.app.timers.register(_tidy, first_interval=0.05, persistent=True)
+
+
+def _tidy() -> None:
+    if not any(scene.twinset_preview.is_shown for scene in bpy.data.scenes):
+        remove_assets()
+
+
+@persistent
 def _on_load(*_: Any) -> None:
     """Another file is open: what was told belongs to the old one."""
     stop()
@@ -283,12 +316,17 @@ def register() -> None:
     """Watch for changes and for other files."""
     bpy.app.handlers.depsgraph_update_post.append(_on_change)
     bpy.app.handlers.load_post.append(_on_load)
+    bpy.app.handlers.undo_post.append(_on_undo)
+    bpy.app.handlers.redo_post.append(_on_undo)
 
 
 def unregister() -> None:
     """Watch no more, and end the server."""
     bpy.app.handlers.depsgraph_update_post.remove(_on_change)
     bpy.app.handlers.load_post.remove(_on_load)
-    if bpy.app.timers.is_registered(_tick):
-        bpy.app.timers.unregister(_tick)
+    bpy.app.handlers.undo_post.remove(_on_undo)
+    bpy.app.handlers.redo_post.remove(_on_undo)
+    for timer in (_tick, _tidy):
+        if bpy.app.timers.is_registered(timer):
+            bpy.app.timers.unregister(timer)
     _on_load()

@@ -107,14 +107,15 @@ class TWINSET_PT_gap(_InView, bpy.types.Panel):
         lines = layout.column(align=True)
         lines.scale_y = 0.85
         if column["distance"] is not None:
-            lines.label(text=f"Distance {column['distance']:.3f}, by chance {column['floor'] or math.nan:.3f}")
+            _draw_pair(lines, "Distance", f"{column['distance']:.3f}")
+            _draw_pair(lines, "By chance", f"{column['floor'] or math.nan:.3f}")
         elif column["real"] is not None and column["synth"] is not None:
             lines.label(text="No box of a real one's size")
-        lines.label(text=f"{found['n_real']} real boxes (filled), {found['n_synth']} predicted")
+        _draw_pair(lines, "Real boxes (bars)", str(found["n_real"]))
+        _draw_pair(lines, "Predicted (line)", str(found["n_synth"]))
         if gap["given_up"]:
             lines.label(text=f"{gap['given_up']} of {gap['frames']} frames given up", icon="ERROR")
-        for reason, n in list(gap["rejected"].items())[:3]:
-            lines.label(text=f"{n} rejected: {reason}")
+        _draw_reasons(layout, context, gap["rejected"])
         for note in session.notes[:2]:
             draw_text(layout, context, note, icon="INFO")
 
@@ -187,11 +188,11 @@ def _draw_job(layout: bpy.types.UILayout, context: bpy.types.Context, job: Job) 
         tried = job.accepted + job.rejected.total()
         lines = layout.column(align=True)
         lines.scale_y = 0.85
-        lines.label(text=f"{tried} attempts: {job.accepted} accepted, {job.rejected.total()} rejected")
-        for reason, n in job.rejected.most_common(3):
-            lines.label(text=f"{n}: {reason}", icon="BLANK1")
+        _draw_pair(lines, "Attempts", str(tried))
+        _draw_pair(lines, "Accepted", str(job.accepted))
         if job.given_up:
             lines.label(text=f"{job.given_up} frames given up", icon="ERROR")
+        _draw_reasons(layout, context, dict(job.rejected.most_common()))
     for note in job.notes[:2]:
         draw_text(layout, context, note, icon="INFO")
     if job.image is not None and job.record is not None:
@@ -202,6 +203,21 @@ def _draw_job(layout: bpy.types.UILayout, context: bpy.types.Context, job: Job) 
 def main_class(gap: dict[str, Any]) -> str:
     """The class with most real boxes among those that would come: what a target is most likely about."""
     return max(gap["classes"], key=lambda name: (gap["classes"][name]["n_synth"] > 0, gap["classes"][name]["n_real"]))
+
+
+def _draw_pair(layout: bpy.types.UILayout, label: str, value: str) -> None:
+    """A name on the left, its value on the right."""
+    row = layout.row()
+    row.label(text=label)
+    right = row.row()
+    right.alignment = "RIGHT"
+    right.label(text=value)
+
+
+def _draw_reasons(layout: bpy.types.UILayout, context: bpy.types.Context, reasons: dict[str, int]) -> None:
+    """The commonest reasons of rejected attempts."""
+    for reason, n in list(reasons.items())[:3]:
+        draw_text(layout, context, f"{n} rejected: {reason}")
 
 
 def _left(seconds: float | None) -> str:

@@ -195,7 +195,14 @@ class Server:
         masks = ("segmentation", "amodal_segmentation")
         slim = [{k: v for k, v in entry.items() if k not in masks} for entry in record["instances"]]
         shown = {**record, "instances": slim}
-        return {"event": "sample", "frame": index, "record": shown, "assets": assets, "hidden": stage.hidden()}
+        return {
+            "event": "sample",
+            "frame": index,
+            "record": shown,
+            "assets": assets,
+            "hidden": stage.hidden(),
+            "scale": self._recipe.scene.scale if self._recipe is not None else 1.0,
+        }
 
     def _assets_of(self, names: Iterable[str]) -> dict[str, dict[str, Any]]:
         """Extents of assets, and the files that hold them, written when first asked for."""

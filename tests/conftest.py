@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import atexit
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -63,6 +64,21 @@ def tracked_copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
             (copy / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, copy / name)
     return copy
+
+
+@pytest.fixture(scope="session")
+def extension(tracked_copy: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The extension without wheels: this Python has the packages."""
+    spec = importlib.util.find_spec("bpy")
+    if spec is None or not spec.submodule_search_locations:
+        pytest.skip("bpy is not installed")
+    (tool,) = Path(spec.submodule_search_locations[0]).glob("*/scripts/addons_core/bl_pkg/cli/blender_ext.py")
+    out = tmp_path_factory.mktemp("extension")
+    command = [sys.executable, tool, "build", "--source-dir", tracked_copy, "--output-dir", out]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (built,) = out.glob("twinset-*.zip")
+    return built
 
 
 @pytest.fixture(scope="session")

@@ -3,14 +3,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import subprocess
 import sys
 import textwrap
 from pathlib import Path
-
-import pytest
 
 # Runs in a process of its own, whose settings and extensions live in a temporary folder.
 INSIDE = """
@@ -25,28 +22,13 @@ INSIDE = """
 """
 
 
-@pytest.fixture(scope="module")
-def archive(tracked_copy: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The extension without wheels: this Python has the packages."""
-    spec = importlib.util.find_spec("bpy")
-    if spec is None or not spec.submodule_search_locations:
-        pytest.skip("bpy is not installed")
-    (tool,) = Path(spec.submodule_search_locations[0]).glob("*/scripts/addons_core/bl_pkg/cli/blender_ext.py")
-    out = tmp_path_factory.mktemp("extension")
-    command = [sys.executable, tool, "build", "--source-dir", tracked_copy, "--output-dir", out]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stdout + done.stderr
-    (built,) = out.glob("twinset-*.zip")
-    return built
-
-
-def test_inside_blender(archive: Path, tmp_path: Path, root: Path) -> None:
+def test_inside_blender(extension: Path, tmp_path: Path, root: Path) -> None:
     files = sorted(map(str, (root / "tests").glob("inside_addon_*.py")))
     assert files
     environment = os.environ | {"BLENDER_USER_RESOURCES": str(tmp_path), "HOME": str(tmp_path), "PYTHONSAFEPATH": "1"}
     environment["TWINSET_ROOT"] = str(root)
     done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(INSIDE), archive, *files],
+        [sys.executable, "-c", textwrap.dedent(INSIDE), extension, *files],
         cwd=root,
         env=environment,
         capture_output=True,
