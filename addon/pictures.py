@@ -94,7 +94,10 @@ def show_picture(context: bpy.types.Context, path: Path, record: Mapping[str, An
         area = context.window_manager.windows[-1].screen.areas[0]
         area.type = "IMAGE_EDITOR"
     area.spaces.active.image = image
-    area.tag_redraw()
+    region = next(r for r in area.regions if r.type == "WINDOW")
+    window = next(w for w in context.window_manager.windows if area in w.screen.areas[:])
+    with context.temp_override(window=window, area=area, region=region):
+        bpy.ops.image.view_all(fit_view=True)
 
 
 def is_shown() -> bool:

@@ -9,7 +9,7 @@ import bpy
 from ..engine.errors import RecipeError, TwinsetError
 from .recipe import is_set_up
 from .sample import restore, show_sample
-from .session import Replaced, answer, ask, ask_gap, mark_own_change, redraw, session, stop
+from .session import Replaced, answer, ask, ask_gap, own_changes, redraw, session, stop
 
 LONGEST_WAIT = 600.0
 """Seconds that a script waits for a sample; in a window there is no limit, and Esc."""
@@ -138,8 +138,8 @@ class TWINSET_OT_preview_sample(Waiting, bpy.types.Operator):
         assert session.folder is not None
         if context.mode != "OBJECT":
             bpy.ops.object.mode_set(mode="OBJECT")
-        show_sample(context.scene, context.view_layer, message, session.folder)
-        mark_own_change()
+        with own_changes(context):
+            show_sample(context.scene, context.view_layer, message, session.folder)
         if message["record"]["image"] is None:
             self.report({"WARNING"}, f"Frame {message['frame']} would be given up after all its attempts")
         elif context.window_manager.twinset_live.look_through:
@@ -170,8 +170,8 @@ class TWINSET_OT_restore_scene(bpy.types.Operator):
         return True
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        restore(context.scene)
-        mark_own_change()
+        with own_changes(context):
+            restore(context.scene)
         for area in context.screen.areas if context.screen is not None else ():
             if area.type == "VIEW_3D" and area.spaces.active.region_3d.view_perspective == "CAMERA":
                 area.spaces.active.region_3d.view_perspective = "PERSP"

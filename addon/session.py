@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
+import math
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -179,26 +182,33 @@ def save_copy(context: bpy.types.Context, path: Path) -> None:
     """Save the open file as a copy, a shown sample left out; the file stays what it was."""
     scene = context.scene
     message = shown_sample(scene)
-    if message is not None:
-        hidden = [(e.object.name, e.object.library is not None) for e in scene.twinset_preview.hidden if e.object]
-        restore(scene)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        bpy.ops.wm.save_as_mainfile(
-            filepath=str(path), copy=True, relative_remap=True, compress=False, check_existing=False
-        )
-    except (OSError, RuntimeError) as error:
-        reason = " ".join(str(error).removeprefix("Error: ").split())
-        raise OutputError(f"A copy of the scene cannot be saved to {path}: {reason}") from None
-    finally:
+    with own_changes(context):
         if message is not None:
-            show_sample(scene, context.view_layer, {**message, "hidden": hidden}, path.parent)
+            hidden = [(e.object.name, e.object.library is not None) for e in scene.twinset_preview.hidden if e.object]
+            restore(scene)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            bpy.ops.wm.save_as_mainfile(
+                filepath=str(path), copy=True, relative_remap=True, compress=False, check_existing=False
+            )
+        except (OSError, RuntimeError) as error:
+            reason = " ".join(str(error).removeprefix("Error: ").split())
+            raise OutputError(f"A copy of the scene cannot be saved to {path}: {reason}") from None
+        finally:
+            if message is not None:
+                show_sample(scene, context.view_layer, {**message, "hidden": hidden}, path.parent)
+
+
+@contextlib.contextmanager
+def own_changes(context: bpy.types.Context) -> Iterator[None]:
+    """What changes meanwhile, and in the next moment, is the preview's doing and makes no copy stale."""
+    session.quiet_until = math.inf
+    try:
+        yield
+        # Let it be noticed now: in a large scene the window would come to that only later.
+        context.view_layer.update()
+    finally:
         session.quiet_until = time.monotonic() + 1.0
-
-
-def mark_own_change() -> None:
-    """What changes in the next moments is the preview's doing, and makes no copy stale."""
-    session.quiet_until = time.monotonic() + 1.0
 
 
 def redraw() -> None:
