@@ -147,10 +147,10 @@ def test_pictures_are_the_same_bytes_each_time(real, tmp_path):
 
 
 def test_curves_of_a_plot_enclose_all_boxes(real):
-    from twinset.dataset.report.plots import _densities
+    from twinset.dataset.report.plots import mixture_densities
 
     mixture, _ = fit_report(chair_boxes(real))
-    grid, density = _densities(mixture, 1e-4, 0.3)
+    grid, density = mixture_densities(mixture, 1e-4, 0.3)
     step = np.log10(grid[1] / grid[0])
     assert density.sum() * step == pytest.approx(1, abs=0.02)
     # One decade of the middle component holds what the cdf says.

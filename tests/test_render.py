@@ -12,7 +12,7 @@ from twinset.blender import lighting  # noqa: E402
 from twinset.blender.render import Renderer  # noqa: E402
 from twinset.blender.stage import open_stage as stage_of_recipe  # noqa: E402
 from twinset.dataset.frames import encode_image  # noqa: E402
-from twinset.engine.errors import StageError  # noqa: E402
+from twinset.engine.errors import TryAgainError  # noqa: E402
 from twinset.engine.recipe import loads_recipe  # noqa: E402
 from twinset.engine.settings import OutputSettings, RenderSettings  # noqa: E402
 from twinset.engine.stage import CameraPose  # noqa: E402
@@ -148,7 +148,7 @@ def test_settings_of_the_artist_do_not_reach_pictures_or_labels():
 def test_a_render_that_blender_cannot_do_ends_in_a_sentence(stage):
     renderer, _, _ = stage
     bpy.data.objects.remove(bpy.data.objects["Twinset camera"])
-    with pytest.raises(StageError, match=r"could not render 160 x 120 pixels.*no camera"):
+    with pytest.raises(TryAgainError, match=r"could not render 160 x 120 pixels.*no camera"):
         renderer.labels()
 
 
