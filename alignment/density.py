@@ -24,6 +24,12 @@ FEWEST, ENOUGH = 10, 50
 
 MOST_FOLDS = 50
 
+NARROWEST = 1e-6
+"""Bandwidth of Gaussians on copies of one sample."""
+
+FEWEST_LEFT = 2
+"""Samples that have a spread, without which there is no scale to measure distances by."""
+
 _ARRAYS = ("mean", "scale", "axes", "points", "calibration")
 
 
@@ -232,18 +238,21 @@ def left_out_distances(
     neighbours: int = 5,
     variance: float = 0.95,
 ) -> np.ndarray:
-    """How far each sample (n, d) lies from the others, (n,), by a fit without its group; see :func:`fit_density`."""
+    """How far each sample (n, d) lies from the others, (n,), by a fit without its group; see :func:`fit_density`.
+
+    By a fit without itself alone where all but one of the samples are of its group.
+    """
     features = np.asarray(features, dtype=float)
-    photos = np.unique(np.arange(len(features)) if groups is None else np.asarray(groups), return_inverse=True)[
-        1
-    ].ravel()
-    if photos.max() == 0:  # one photo: nothing else can be left out than single samples
-        photos = np.arange(len(features))
+    every = np.arange(len(features))
+    photos = np.ravel(np.unique(every if groups is None else np.asarray(groups), return_inverse=True)[1])
     folds = photos % MOST_FOLDS
     out = np.empty(len(features))
     for fold in np.unique(folds):
-        chosen = folds == fold
-        out[chosen] = _fit(features[~chosen], method, neighbours, variance).distance(features[chosen])
+        own = np.flatnonzero(folds == fold)
+        # Where next to nothing would be left, as of one photo, nothing else can be left out than single samples.
+        parts = [own] if len(features) - len(own) >= FEWEST_LEFT else own[:, None]
+        for part in parts:
+            out[part] = _fit(np.delete(features, part, axis=0), method, neighbours, variance).distance(features[part])
     return out
 
 
@@ -255,19 +264,19 @@ def _fit(features: np.ndarray, method: str, neighbours: int, variance: float) ->
         scale > 1e-9 * (1 + np.abs(mean)), scale, 1.0
     )  # a constant feature says nothing, and divides nothing
     standard = (features - mean) / scale
+    if not standard.any():  # the same features again and again have no axes of their own
+        axes, bandwidth = np.eye(len(mean)), 0.0 if method == "knn" else NARROWEST
+        return Density(mean, scale, axes, standard, np.empty(0), method, min(neighbours, len(features)), bandwidth)
     pca = PCA(svd_solver="full").fit(standard)
-    total = pca.explained_variance_.sum()
-    kept = 1
-    if total > 0:
-        shares = np.cumsum(pca.explained_variance_) / total
-        kept = min(int(np.searchsorted(shares, variance)) + 1, len(shares))
+    shares = np.cumsum(pca.explained_variance_) / pca.explained_variance_.sum()
+    kept = min(int(np.searchsorted(shares, variance)) + 1, len(shares))
     axes = pca.components_[:kept]
     density = Density(mean, scale, axes, standard @ axes.T, np.empty(0), method, min(neighbours, len(features)))
     if method == "knn":
         return density
     # The nearest sample of each is itself.
     near = _neighbour_distances(density.points, density.points, min(neighbours + 1, len(features)))[:, 1:].mean(1)
-    return attrs.evolve(density, bandwidth=float(max(np.median(near), 1e-6)))
+    return attrs.evolve(density, bandwidth=float(max(np.median(near), NARROWEST)))
 
 
 def _distance(features: np.ndarray, points: np.ndarray, density: Density) -> np.ndarray:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy import stats
-from twinset.alignment.density import METHODS, fit_density, load_density
+from twinset.alignment.density import METHODS, fit_density, left_out_distances, load_density
 from twinset.engine.errors import DataError
 
 
@@ -71,6 +71,30 @@ def test_crops_of_one_photo_do_not_vouch_for_each_other(rng: np.random.Generator
     assert (fit_density(real, photos).score(cloud(rng, 40)) > 0).mean() > 0.5
     assert (alone.score(cloud(rng, 40)) > 0).mean() < 0.2
     assert len(fit_density(real, np.zeros(60)).calibration) == 60
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("photos", [[0] * 9 + [1], [0] * 11 + [1, 2], list(range(10)), [0] * 10])
+def test_photos_that_hold_nearly_all_boxes_leave_a_scale(
+    rng: np.random.Generator, method: str, photos: list[int]
+) -> None:
+    real = cloud(rng, len(photos))
+    found = left_out_distances(real, photos, method=method)
+    assert np.isfinite(found).all()
+    # Without the only other photo, a box is judged by all others, its own photo's included.
+    if photos.count(0) == len(photos) - 1:
+        assert found == pytest.approx(left_out_distances(real, method=method))
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("method", METHODS)
+def test_copies_of_one_box_beside_another_photo(method: str) -> None:
+    real = np.repeat([[1.0, 2.0, 3.0], [1.0, 2.0, 7.0]], [3, 9], axis=0)
+    found = left_out_distances(real, np.repeat([0, 1], [3, 9]), method=method)
+    assert np.isfinite(found).all()
+    if method == "knn":
+        np.testing.assert_allclose(found, 4.0)  # no spread, so in the unit of the features
 
 
 def test_saved_and_read_again_it_is_the_same(rng: np.random.Generator, tmp_path: Path) -> None:
