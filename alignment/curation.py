@@ -168,6 +168,8 @@ def group_scores(
         Of the groups that have a score, by their means. Percentile intervals; that of a group in one image has no
         width and says nothing.
     """
+    from scipy import sparse
+
     scores = np.asarray(scores, dtype=float)
     known = np.isfinite(scores)
     if not known.any():
@@ -177,9 +179,10 @@ def group_scores(
     photos = np.arange(len(scores)) if images is None else np.asarray(images)[known]
     photo = np.ravel(np.unique(photos, return_inverse=True)[1])
     group, size = np.ravel(group), (int(photo.max()) + 1, len(found))
-    cell = np.ravel_multi_index((photo, group), size)
-    counts = np.bincount(cell, minlength=size[0] * size[1]).reshape(size).astype(float)
-    sums = np.bincount(cell, scores, minlength=size[0] * size[1]).reshape(size)
+    # Most images show few of the groups, and groups may be as many as images.
+    counts = sparse.csr_array((np.ones(len(scores)), (photo, group)), shape=size)
+    sums = sparse.csr_array((scores, (photo, group)), shape=size)
+    images_of = np.diff(counts.tocsc().indptr)
     drawn = []
     for begin in range(0, rounds, _BLOCK):
         times = rng.multinomial(size[0], np.full(size[0], 1 / size[0]), size=min(_BLOCK, rounds - begin)).astype(float)
@@ -194,7 +197,7 @@ def group_scores(
         others = number.sum() - number[k]
         worse = bool(others and high[k] < (total.sum() - total[k]) / others)
         ends = float(min(low[k], mean)), float(max(high[k], mean))
-        out.append(GroupScore(str(name), int(number[k]), int((counts[:, k] > 0).sum()), float(mean), *ends, worse))
+        out.append(GroupScore(str(name), int(number[k]), int(images_of[k]), float(mean), *ends, worse))
     return sorted(out, key=lambda g: (g.mean, g.name))
 
 

@@ -79,8 +79,10 @@ def augment(
     """
     entries: list[dict[str, Any]] = []
     for frame in ranked:
+        if len(entries) == count:
+            break
         entry = _entry(store.read(frame), recipe)
-        if entry is not None and len(entries) < count:
+        if entry is not None:
             entries.append(entry)
     if not entries:
         raise DataError(f"'{store.out}' has no frame with a main instance that the recipe still has.")

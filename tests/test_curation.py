@@ -114,6 +114,14 @@ def test_intervals_know_that_boxes_of_one_image_are_alike() -> None:
     assert (together.high - together.low) / (alone.high - alone.low) == pytest.approx(20**0.5, rel=0.2)
 
 
+def test_as_many_groups_as_images_fit_in_memory() -> None:
+    count = 20_000
+    scores = np.arange(count) % 7 - 3.0
+    found = group_scores(scores, [f"{k:06d}" for k in range(count)], np.random.default_rng(0), rounds=20)
+    # A table of images by groups would have 400 million cells.
+    assert len(found) == count and found[0].mean == -3.0 and {g.images for g in found} == {1}
+
+
 def test_groups_of_one_box_and_boxes_without_score() -> None:
     scores = np.array([np.nan, 1.0, 3.0, 5.0])
     found = group_scores(scores, ["n", "a", "b", "b"], np.random.default_rng(0), images=np.array([0, 0, 1, 2]))
