@@ -103,7 +103,7 @@ def why_not(shot: Shot, row: Mapping[str, Any], verdict: Verdict, least: float) 
     if row["area"] == 0:
         return "not visible"
     if row["id"] in verdict.unannotated:
-        return verdict.reason or "filtered"
+        return verdict.reason or "refused by a filter"
     if share is not None and share < least:
         return "visible share too low"
     return ""

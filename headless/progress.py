@@ -148,7 +148,7 @@ def gate_lines(gate: Mapping[str, Any]) -> list[str]:
             lines.append("Drafts are left out: the warm-up has too few frames that pass, or drafts do not tell them.")
     rows = [
         f"  {_WORDS.get(row['what'], row['what'])} {row['value']}: {row['accepted']} of {row['judged']} passed, "
-        f"mean score {row['score']:.2f}"
+        f"mean score {'unknown' if row['score'] is None else format(row['score'], '.2f')}"
         for row in gate["off"][:_SHOWN]
     ]
     if rows:

@@ -9,6 +9,8 @@ import json
 import os
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -17,11 +19,14 @@ from pycocotools.coco import COCO
 from twinset.dataset.coco import CocoFile
 from twinset.dataset.files import new_folder, share_file
 from twinset.dataset.folders import image_folder, images_of, read_dataset
-from twinset.dataset.job import Job, open_job
+from twinset.dataset.frames import FrameStore
+from twinset.dataset.job import Job, add_shown, open_job
 from twinset.dataset.measure import measure
 from twinset.dataset.pictures import read_picture
 from twinset.dataset.subset import Changes, is_rendered, write_subset
 from twinset.engine.errors import DataError, OutputError
+from twinset.engine.judging import why_not
+from twinset.engine.plugin import Verdict
 from twinset.engine.recipe import loads_recipe
 from twinset.testing import scene
 
@@ -164,6 +169,16 @@ def test_a_filtered_folder_goes_on_as_before(rendered: Path, tmp_path: Path) -> 
     third = subset(tmp_path / "new", tmp_path / "third", Changes(frozenset([new.images[0]["id"]])))
     assert len(third.images) == len(old.images) - 2
     assert len(json.loads((tmp_path / "third/curation.json").read_text())["steps"]) == 2
+
+
+def test_what_a_render_refused_does_not_pass_for_what_was_filtered_later(rendered: Path) -> None:
+    record = FrameStore(rendered).read(0)
+    row = next(i for i in record["instances"] if i["annotated"])
+    shot: Any = SimpleNamespace(amodal={})
+    row |= {"annotated": False, "reason": why_not(shot, row, Verdict(True, "", frozenset({row["id"]})), 0.0)}
+    shown: dict[str, list[float]] = {}
+    add_shown(shown, record)
+    assert sum(map(len, shown.values())) == sum(i["annotated"] for i in record["instances"])
 
 
 def test_black_boxes_spare_what_keeps_its_label(rendered: Path, tmp_path: Path) -> None:
