@@ -47,7 +47,13 @@ class Renderer:
     """
 
     def __init__(
-        self, scene: bpy.types.Scene, holder: bpy.types.Collection, render: RenderSettings, output: OutputSettings
+        self,
+        scene: bpy.types.Scene,
+        holder: bpy.types.Collection,
+        render: RenderSettings,
+        output: OutputSettings,
+        *,
+        threads: int = 0,
     ) -> None:
         self.size = (output.width, output.height)
         self._scene = scene
@@ -75,6 +81,9 @@ class Renderer:
         # From the start: a background fits itself to this size before the first picture is rendered.
         scene.render.resolution_x, scene.render.resolution_y = self.size
         self.device = choose_device(render.device, (scene, self._labels, self._alone))
+        if threads:
+            for each in (scene, self._labels, self._alone):
+                each.render.threads_mode, each.render.threads = "FIXED", threads
 
     def pose(self, pose: CameraPose) -> None:
         """Look through this camera from now on."""

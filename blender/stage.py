@@ -25,17 +25,22 @@ from .space import Space
 log = logging.getLogger(__name__)
 
 
-def open_stage(recipe: Recipe) -> BlenderStage:
-    """Open the recipe's scene in this process and load its assets. Errors are StageErrors of one sentence."""
+def open_stage(recipe: Recipe, *, threads: int = 0) -> BlenderStage:
+    """Open the recipe's scene in this process and load its assets. Errors are StageErrors of one sentence.
+
+    ``threads`` is how many CPU threads renders take; 0 for all. Pictures do not depend on it.
+    """
     scene = open_scene(recipe)
     loaded = load_assets(scene, recipe)
-    return BlenderStage(scene, loaded, recipe)
+    return BlenderStage(scene, loaded, recipe, threads=threads)
 
 
 class BlenderStage:
     """Implements :class:`..engine.stage.Stage`; see there for what each method promises."""
 
-    def __init__(self, scene: bpy.types.Scene, loaded: Sequence[LoadedAsset], recipe: Recipe) -> None:
+    def __init__(
+        self, scene: bpy.types.Scene, loaded: Sequence[LoadedAsset], recipe: Recipe, *, threads: int = 0
+    ) -> None:
         self.folder = recipe.folder
         self.resolution = (recipe.output.width, recipe.output.height)
         self._scene = scene
@@ -62,7 +67,7 @@ class BlenderStage:
         self._pools: dict[str, list[bpy.types.Collection]] = {}
         self._shown: dict[int, bpy.types.Collection] = {}
         self._instances: list[Instance] = []
-        self._renderer = Renderer(scene, self._holder, recipe.render, recipe.output)
+        self._renderer = Renderer(scene, self._holder, recipe.render, recipe.output, threads=threads)
         self._camera: CameraPose | None = None
         self._full: Labels | None = None
 

@@ -77,21 +77,16 @@ class Job:
         TwinsetError
             Whatever the user can put right; frames accepted so far are kept.
         """
-        asked = range(self.recipe.images) if frames is None else frames
-        block = self.recipe.render.block
-        wanted = range(asked.start - asked.start % block, asked.stop)
         real = real_boxes(self.recipe)
         is_new = not self.out.exists()
-        self._store.prepare()
-        self._folder.claim()
-        missing = set(self._store.missing(wanted))
+        wanted, missing = self.claim(frames)
         notes: list[str] = []
         if missing:
-            earlier = sorted(missing - set(asked))
+            earlier = sorted(missing - set(wanted if frames is None else frames))
             if earlier:
                 notes.append(
-                    f"Frames {earlier[0]} to {earlier[-1]} are rendered too: later frames of a block of {block} depend "
-                    "on them."
+                    f"Frames {earlier[0]} to {earlier[-1]} are rendered too: later frames of a block of "
+                    f"{self.recipe.render.block} depend on them."
                 )
             try:
                 if self._sampler is None:
@@ -127,6 +122,14 @@ class Job:
             yield Stepped("Comparing with the real dataset")
             finished = attrs.evolve(finished, report=write_report(self.recipe, self.out))
         yield finished
+
+    def claim(self, frames: range | None = None) -> tuple[range, set[int]]:
+        """Make the folder this job's: what :meth:`run` has to render for ``frames``, and which of it is missing."""
+        asked = range(self.recipe.images) if frames is None else frames
+        wanted = range(asked.start - asked.start % self.recipe.render.block, asked.stop)
+        self._store.prepare()
+        self._folder.claim()
+        return wanted, set(self._store.missing(wanted))
 
     def finish(self) -> Finished:
         """Rebuild annotations and previews from the records. Works on any folder that records were copied into."""
@@ -252,8 +255,8 @@ class Job:
         seen: list[list[Any]] = []
         judged: list[Judged] = []
         accepted = rejected = 0
-        # A share of a job may be unlucky where the job is not.
-        hopeless = min(HOPELESS, self.recipe.images) if len(wanted) >= self.recipe.images else HOPELESS
+        is_share = len(wanted) < self.recipe.images
+        hopeless = HOPELESS if is_share else min(HOPELESS, self.recipe.images)
         for done, frame in enumerate(wanted, 1):
             if frame % self.recipe.render.block == 0:
                 shown, seen = {}, []
@@ -274,7 +277,8 @@ class Job:
             passed = sum(j["accepted"] for j in judged)
             if len(judged) >= ENOUGH and self._sampler and passed < self._sampler.gates.floor * len(judged):
                 raise too_strict(judged, self._sampler.gates.report(), self.out)
-            if done == hopeless and not accepted:
+            # A share of a job may be unlucky where the job is not.
+            if done == hopeless and not accepted and not (is_share and self._store.images()):
                 if self._sampler and 2 * len(judged) > rejected:
                     raise too_strict(judged, self._sampler.gates.report(), self.out)
                 raise _hopeless(record, done)

@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..engine.events import Event
 from ..engine.recipe import load_recipe
 from ..engine.settings import Recipe
 from ..engine.stage import Stage
@@ -16,6 +19,9 @@ from .output import JsonOption, Output, output_of, reserve_stdout
 from .progress import Follower, as_json, show_finished
 from .shares import parse_range, share
 from .tied import ended
+
+if TYPE_CHECKING:
+    from ..dataset.job import Job, OpenStage
 
 DEMO = Path(__file__).resolve().parents[1] / "examples" / "demo.toml"
 
@@ -64,12 +70,52 @@ def render(
     tied: Annotated[
         bool, typer.Option("--tied", help="Stop when standard input ends, as with Ctrl-C: for programs that call this.")
     ] = False,
+    workers: Annotated[
+        int,
+        typer.Option(
+            "--workers",
+            min=1,
+            max=1024,
+            help="Processes that render blocks side by side, each on a GPU of its own where there are several. One "
+            "that dies is replaced.",
+        ),
+    ] = 1,
+    threads: Annotated[
+        int, typer.Option("--threads", min=0, max=1024, help="CPU threads of each process; 0 shares out what there is.")
+    ] = 0,
+    worker_memory: Annotated[
+        float,
+        typer.Option(
+            "--worker-memory",
+            min=0.0,
+            help="GiB that each of the workers may take before a fresh one replaces it; default is its share of the "
+            "machine's memory.",
+        ),
+    ] = 0.0,
+    serve: Annotated[bool, typer.Option("--serve", hidden=True)] = False,
     json: JsonOption = False,
 ) -> None:
-    """Render the dataset of a recipe. Frames that are there already are kept, so a stopped job goes on."""
+    """Render the dataset of a recipe. Frames that are there already are kept, so a stopped job goes on.
+
+    Ends with exit code 0 when all is done, 2 where something must be put right first, 3 where frames are missing in the
+    end, 75 where the same command may succeed later, 130 when stopped.
+    """
     chosen = parse_range(frames), parse_range(block, "--block")
     loaded = load_recipe(recipe, overrides(images=images, seed=seed, samples=samples), folder=folder)
-    run_job(loaded, out, share(loaded, *chosen), output_of(context), tied=tied)
+    opened = functools.partial(open_stage, threads=threads)
+    if serve:
+        from .worker import serve as take_requests
+
+        take_requests(loaded, out, output_of(context), opened, memory=worker_memory)
+        return
+    wanted = share(loaded, *chosen)
+    if workers == 1:
+        run_job(loaded, out, wanted, output_of(context), tied=tied, opened=opened)
+        return
+    from .supervisor import supervised
+
+    events = supervised(workers, threads=threads, memory=worker_memory)
+    run_job(loaded, out, wanted, output_of(context), tied=tied, events=events)
 
 
 def demo(
@@ -120,7 +166,21 @@ def finish(
         raise typer.Exit(INCOMPLETE)
 
 
-def run_job(recipe: Recipe, out: Path, frames: range | None, output: Output, *, tied: bool = False) -> None:
+def alone(job: Job, frames: range | None, is_stopping: Callable[[], bool]) -> Iterator[Event]:
+    """The events of a job that this process renders, until it is stopped."""
+    return until(is_stopping, job.run(frames))
+
+
+def run_job(
+    recipe: Recipe,
+    out: Path,
+    frames: range | None,
+    output: Output,
+    *,
+    tied: bool = False,
+    opened: OpenStage | None = None,
+    events: Callable[[Job, range | None, Callable[[], bool]], Iterator[Event]] = alone,
+) -> None:
     """Run a job to its end and show it; Ctrl-C, or if ``tied`` the end of standard input, ends it with a sentence and
     exit code 130."""
     from ..dataset.job import Job
@@ -133,7 +193,7 @@ def run_job(recipe: Recipe, out: Path, frames: range | None, output: Output, *, 
             def is_stopping() -> bool:
                 return is_interrupted() or is_over()
 
-            finished = follower.follow(until(is_stopping, Job(recipe, out, open_stage).run(frames)))
+            finished = follower.follow(events(Job(recipe, out, opened or open_stage), frames, is_stopping))
     except KeyboardInterrupt:
         text = f"Stopped with {follower.written} frames written to {out}. The same command goes on from there."
         output.say(text)
@@ -142,9 +202,11 @@ def run_job(recipe: Recipe, out: Path, frames: range | None, output: Output, *, 
         raise typer.Exit(130) from None
     if finished is not None:
         show_finished(finished, output)
+        if finished.absent:
+            raise typer.Exit(INCOMPLETE)
 
 
-def open_stage(recipe: Recipe) -> Stage:
+def open_stage(recipe: Recipe, *, threads: int = 0) -> Stage:
     """The stage on Blender, imported only now: commands that fail earlier do so without waiting for it."""
     reserve_stdout()
     try:
@@ -158,7 +220,7 @@ def open_stage(recipe: Recipe) -> Stage:
             "Blender is missing: this Python has no module 'bpy'. Install it with `pip install bpy`, on a Python that "
             "it supports, or run inside Blender; `twinset doctor` says more."
         ) from None
-    return opened(recipe)
+    return opened(recipe, threads=threads)
 
 
 def overrides(*, images: int | None = None, seed: int | None = None, samples: int | None = None) -> dict[str, Any]:

@@ -1,0 +1,287 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Several processes on the blocks of one job: hands them out, replaces workers that die, and finishes the dataset."""
+
+from __future__ import annotations
+
+import logging
+import os
+import queue
+import shutil
+import subprocess
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from ..dataset.job import Job
+from ..engine.errors import StageError, TryAgainError, TwinsetError
+from ..engine.events import Event, FrameDone, ShareDone, Started, Stepped
+from ..engine.settings import Recipe
+from .doctor import memory as machine_memory
+from .farm.plan import MAX_TRIES
+from .worker import RECYCLED
+from .worker_process import Heard, WorkerProcess
+
+log = logging.getLogger(__name__)
+
+BAD_INPUT = 2
+LONGEST_PAUSE = 30.0
+"""Seconds before a worker that failed again and again is replaced once more."""
+SHARED = 0.8
+"""Share of the machine's memory that all workers together may take."""
+EACH = 0.2
+"""Seconds between two looks at Ctrl-C."""
+
+
+@attrs.define(eq=False)
+class _Slot:
+    """A place for a worker: which GPU it has, who is there, at what, and how many before it failed without a frame."""
+
+    variables: dict[str, str]
+    worker: WorkerProcess | None = None
+    share: range | None = None
+    is_recycled: bool = False
+    failures: int = 0
+    ready: float = 0.0
+
+
+class Supervisor:
+    """Renders a job like :class:`..dataset.job.Job`, in several processes: the same events, the same bytes.
+
+    Parameters
+    ----------
+    job : Job
+        Never opens a scene here; workers do.
+    workers : int
+    threads : int
+        CPU threads for each worker; 0 shares them out.
+    memory : float
+        GiB that each worker may take before a fresh one replaces it; 0 for any amount.
+    is_stopping : callable
+        Whether the user wants no more.
+    """
+
+    def __init__(
+        self, job: Job, workers: int, *, threads: int = 0, memory: float = 0.0, is_stopping: Callable[[], bool]
+    ) -> None:
+        self.job = job
+        self._workers = workers
+        self._options = ["--threads", str(threads or max(1, cpus() // workers)), "--worker-memory", str(memory)]
+        self._is_stopping = is_stopping
+        self._heard: queue.SimpleQueue[Heard] = queue.SimpleQueue()
+        self._slots: list[_Slot] = []
+        self._pending: deque[range] = deque()
+        self._tries: Counter[int] = Counter()
+        self._lost: list[tuple[range, str]] = []
+        self._said: set[str] = {"Opening the scene"}
+        self._done: set[int] = set()
+        self._wanted = range(0)
+        self._is_started = False
+        self._fruitless = 0
+
+    def run(self, frames: range | None = None) -> Iterator[Event]:
+        """Render what is missing; as :meth:`..dataset.job.Job.run`.
+
+        Raises
+        ------
+        TwinsetError
+            What a worker said that no other can do better, or that all of them said again and again.
+        KeyboardInterrupt
+            Where the user wants no more; all workers have ended then.
+        """
+        recipe, out = self.job.recipe, self.job.out
+        is_new = not out.exists()
+        yield Stepped("Looking for frames that are there")
+        self._wanted, missing = self.job.claim(frames)
+        self._pending.extend(shares(missing, self._wanted, recipe.render.block))
+        self._done = set(self._wanted) - missing
+        try:
+            if self._pending:
+                yield from self._render()
+            else:
+                yield self._started([])
+        except TwinsetError:
+            if is_new and not self._done:
+                shutil.rmtree(out, ignore_errors=True)
+            raise
+        finally:
+            self._end_all()
+        if len(self._wanted) < recipe.images:
+            if self._lost:
+                raise TryAgainError(_sentence(self._lost))
+            yield ShareDone(out, self._wanted.start, self._wanted.stop - 1)
+            return
+        if self._lost:
+            log.warning("%s", _sentence(self._lost))
+        yield Stepped("Writing annotations")
+        yield self.job.finish()
+
+    def _render(self) -> Iterator[Event]:
+        count = min(self._workers, len(self._pending))
+        if count < self._workers:
+            log.warning(
+                "There is work for %d of %d workers, as frames are handed out in blocks of %d; [render] block in the "
+                "recipe sets it for new datasets.",
+                count,
+                self._workers,
+                self.job.recipe.render.block,
+            )
+        self._slots = [_Slot(variables) for variables in devices(count, self.job.recipe)]
+        yield Stepped(f"Opening the scene in {count} workers" if count > 1 else "Opening the scene")
+        while self._pending or any(slot.share for slot in self._slots):
+            if self._is_stopping():
+                self._end_all()
+                while not self._heard.empty():
+                    yield from self._count(self._heard.get()[1] or {})
+                raise KeyboardInterrupt
+            self._hand_out()
+            try:
+                worker, event = self._heard.get(timeout=EACH)
+            except queue.Empty:
+                continue
+            slot = next((s for s in self._slots if s.worker is worker), None)
+            if event is not None:
+                yield from self._count(event, slot)
+            elif slot is not None:
+                self._replace(slot, worker)
+
+    def _hand_out(self) -> None:
+        for slot in self._slots:
+            if slot.share is not None or slot.ready > time.monotonic():
+                continue
+            if slot.worker is not None and slot.worker.is_closing:
+                continue
+            if not self._pending:
+                if slot.worker is not None:
+                    slot.worker.close()  # its memory is of more use to the others
+                continue
+            if slot.worker is None:
+                slot.worker = WorkerProcess(self.job.out, self._heard, self._options, slot.variables)
+            slot.share = self._pending.popleft()
+            slot.worker.ask(slot.share)
+
+    def _count(self, said: dict[str, Any], slot: _Slot | None = None) -> Iterator[Event]:
+        """What an event of a worker means for the job as a whole."""
+        kind = said.get("event")
+        if kind == "warning":
+            if self._is_new(said["message"]):
+                log.warning("%s", said["message"])
+        elif kind == "stepped" and not self._is_started:
+            if self._is_new(said["message"]):
+                yield Stepped(said["message"])
+        elif kind == "started" and not self._is_started:
+            yield self._started(said["notes"])
+        elif kind == "frame_done":
+            if not said["resumed"]:
+                self._fruitless = 0
+                if slot is not None:
+                    slot.failures = 0
+            frame = said["frame"]
+            if frame not in self._done:
+                self._done.add(frame)
+                image = Path(said["image"]) if said["image"] else None
+                yield FrameDone(frame, len(self._done), len(self._wanted), image, said["attempts"])
+        elif slot is not None and kind in ("share_done", "finished"):
+            slot.share = None
+        elif slot is not None and said == RECYCLED:
+            slot.is_recycled = True
+
+    def _is_new(self, message: str) -> bool:
+        """Whether no worker has said this before."""
+        is_new = message not in self._said
+        self._said.add(message)
+        return is_new
+
+    def _started(self, notes: Sequence[str]) -> Started:
+        self._is_started = True
+        return Started(len(self._wanted), len(self._done), tuple(notes))
+
+    def _replace(self, slot: _Slot, worker: WorkerProcess) -> None:
+        """A worker has ended: put its share back, so that the next one goes on with it."""
+        code = worker.end()
+        share, was_recycled = slot.share, slot.is_recycled
+        slot.worker, slot.share, slot.is_recycled = None, None, False
+        if share is None:
+            return
+        if was_recycled:
+            log.info("Worker %d is replaced because of its size.", worker.pid)
+            self._pending.appendleft(share)
+            return
+        why = worker.why(code)
+        if code == BAD_INPUT:
+            raise StageError(why)
+        self._fruitless += 1
+        self._tries[share.start] += 1
+        log.warning("A worker ended at frames %d to %d. %s", share.start, share.stop - 1, why)
+        if self._fruitless >= MAX_TRIES * (len(self._slots) + 1):
+            raise TryAgainError(
+                f"Workers ended {self._fruitless} times with no frame rendered in between. The last: {why}"
+            )
+        slot.failures += 1
+        slot.ready = time.monotonic() + (min(2.0 ** (slot.failures - 2), LONGEST_PAUSE) if slot.failures > 1 else 0.0)
+        if self._tries[share.start] >= MAX_TRIES:
+            self._lost.append((share, why))
+        else:
+            self._pending.appendleft(share)
+
+    def _end_all(self) -> None:
+        workers = [slot.worker for slot in self._slots if slot.worker is not None]
+        for worker in workers:
+            worker.close()
+        for worker in workers:
+            worker.end()
+
+
+def supervised(
+    workers: int, *, threads: int = 0, memory: float = 0.0
+) -> Callable[[Job, range | None, Callable[[], bool]], Iterator[Event]]:
+    """How several workers render a job; ``memory`` is GiB for each, 0 for its share of what the machine has."""
+    total, _ = machine_memory()
+    bound = memory or (SHARED * total / 2**30 / workers if total else 0.0)
+
+    def events(job: Job, frames: range | None, is_stopping: Callable[[], bool]) -> Iterator[Event]:
+        return Supervisor(job, workers, threads=threads, memory=bound, is_stopping=is_stopping).run(frames)
+
+    return events
+
+
+def shares(missing: set[int], wanted: range, block: int) -> list[range]:
+    """The blocks of the frames wanted that lack any, cut to what is wanted."""
+    starts = sorted({frame - frame % block for frame in missing})
+    return [range(start, min(start + block, wanted.stop)) for start in starts]
+
+
+def cpus() -> int:
+    """CPU cores that this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on every system
+        return os.cpu_count() or 1
+
+
+def devices(count: int, recipe: Recipe) -> list[dict[str, str]]:
+    """For each worker the environment variables that give it one GPU, in turns; nothing where there is one at most."""
+    gpus = _gpus() if recipe.render.device != "cpu" else []
+    return [{"CUDA_VISIBLE_DEVICES": gpus[k % len(gpus)]} if len(gpus) > 1 else {} for k in range(count)]
+
+
+def _gpus() -> list[str]:
+    """NVIDIA's GPUs that this process may use, as its environment or driver names them."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return [name.strip() for name in visible.split(",") if name.strip()]
+    command = ["nvidia-smi", "--query-gpu=uuid", "--format=csv,noheader"]
+    try:
+        listed = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    return listed.stdout.split() if listed.returncode == 0 else []
+
+
+def _sentence(lost: Sequence[tuple[range, str]]) -> str:
+    frames = ", ".join(f"{share.start} to {share.stop - 1}" for share, _ in lost[:5])
+    more = ", ..." if len(lost) > 5 else ""
+    return f"Workers ended {MAX_TRIES} times each at frames {frames}{more}, which are left out. The last: {lost[-1][1]}"
