@@ -148,7 +148,8 @@ def farewell(process: Process) -> str:
     """How a process came to its end that nobody asked for, in a sentence or two."""
     code = process.code or 0
     how = f"was killed (signal {-code})" if code < 0 else f"ended unexpectedly (code {code})"
-    words = process.last_words() or process.strays
+    # What is killed does not know why.
+    words = [] if code < 0 else process.last_words() or process.strays
     said = f" Its last words: {words[-1]}" if words else ""
     return f"The background Blender {how}.{said}"
 

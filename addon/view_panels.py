@@ -16,7 +16,7 @@ from .session import session
 
 BINS = 20
 _TICKS = ((0.1, "1 %"), (0.3, "9 %"), (0.5, "25 %"), (0.7, "49 %"), (0.9, "81 %"))
-_CHART_SCALE = 10.0
+_CHART_SCALE = 9.0
 
 
 class _InView:
@@ -63,7 +63,7 @@ class TWINSET_PT_gap(_InView, bpy.types.Panel):
     """How near the boxes to come are to the real ones"""
 
     bl_label = "Prediction"
-    bl_order = 11
+    bl_order = 12
 
     def draw(self, context: bpy.types.Context) -> None:
         layout, live = self.layout, context.window_manager.twinset_live
@@ -115,9 +115,23 @@ class TWINSET_PT_gap(_InView, bpy.types.Panel):
         _draw_pair(lines, "Predicted (line)", str(found["n_synth"]))
         if gap["given_up"]:
             lines.label(text=f"{gap['given_up']} of {gap['frames']} frames given up", icon="ERROR")
-        _draw_reasons(layout, context, gap["rejected"])
+
+
+class TWINSET_PT_gap_details(_InView, bpy.types.Panel):
+    """Why attempts were rejected, and which real boxes this scene cannot show"""
+
+    bl_label = "Rejections and Notes"
+    bl_parent_id = "TWINSET_PT_gap"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return session.gap is not None and bool(session.gap["rejected"] or session.notes)
+
+    def draw(self, context: bpy.types.Context) -> None:
+        _draw_reasons(self.layout, context, (session.gap or {})["rejected"])
         for note in session.notes[:2]:
-            draw_text(layout, context, note, icon="INFO")
+            draw_text(self.layout, context, note, icon="INFO")
 
 
 class TWINSET_OT_choose_class(bpy.types.Operator):
@@ -138,15 +152,14 @@ class TWINSET_PT_render(_InView, bpy.types.Panel):
     """The dataset itself, rendered in the background"""
 
     bl_label = "Render"
-    bl_order = 12
+    bl_order = 11
 
     def draw(self, context: bpy.types.Context) -> None:
         layout, scene = self.layout, context.scene
         job = current()
-        if job is not None:
+        if job is not None and job.state == "running":
             _draw_job(layout, context, job)
-            if job.state == "running":
-                return
+            return
         out = folder_or_none(scene)
         there = 0 if out is None else present(out)
         images = scene.twinset.job.images
@@ -164,6 +177,8 @@ class TWINSET_PT_render(_InView, bpy.types.Panel):
         column = layout.column(align=True)
         column.prop(scene.twinset.job, "images")
         column.prop(scene.twinset, "output_folder", text="")
+        if job is not None:
+            _draw_job(layout, context, job)
 
 
 def _draw_job(layout: bpy.types.UILayout, context: bpy.types.Context, job: Job) -> None:
@@ -193,11 +208,11 @@ def _draw_job(layout: bpy.types.UILayout, context: bpy.types.Context, job: Job) 
         if job.given_up:
             lines.label(text=f"{job.given_up} frames given up", icon="ERROR")
         _draw_reasons(layout, context, dict(job.rejected.most_common()))
-    for note in job.notes[:2]:
-        draw_text(layout, context, note, icon="INFO")
     if job.image is not None and job.record is not None:
         draw_picture(layout, job.image, job.record)
         layout.operator("twinset.show_picture", icon="IMAGE_DATA")
+    for note in job.notes[:2]:
+        draw_text(layout, context, note, icon="INFO")
 
 
 def main_class(gap: dict[str, Any]) -> str:
@@ -240,7 +255,7 @@ def _draw_problems(layout: bpy.types.UILayout, context: bpy.types.Context) -> No
         box.operator("twinset.show_log", icon="TEXT").file = str(session.process.log_file)
 
 
-_CLASSES = (TWINSET_PT_preview, TWINSET_PT_gap, TWINSET_OT_choose_class, TWINSET_PT_render)
+_CLASSES = (TWINSET_PT_preview, TWINSET_PT_render, TWINSET_PT_gap, TWINSET_PT_gap_details, TWINSET_OT_choose_class)
 
 
 def register() -> None:
