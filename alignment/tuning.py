@@ -145,22 +145,31 @@ def nearest_mixture(p: np.ndarray, parts: np.ndarray, *, tolerance: float = 1e-9
     -----
     The overlap, the sum of ``sqrt(p (weights @ parts))``, is concave. Multiplying each weight by the square of its
     gradient never lessens it: the update of Cichocki et al. ("Non-negative matrix factorization with
-    alpha-divergence", 2008) for alpha = 1/2.
+    alpha-divergence", 2008) for alpha = 1/2. Among much the same parts that creeps, so higher powers are taken for as
+    long as they gain.
     """
     weights = np.full(len(parts), 1.0 / len(parts))
     seen = p > 0
     root, parts = np.sqrt(p[seen]), np.asarray(parts, dtype=float)[:, seen]
     if not (parts > 0).any():
         return weights
+    power = 2.0
     for _ in range(_STEPS):
         q = np.maximum(weights @ parts, 1e-300)
         gradient = parts @ (root / np.sqrt(q))
         # At the greatest overlap no gradient exceeds the overlap itself: the gap bounds what is left to gain.
         if gradient.max() - weights @ gradient <= tolerance * (weights @ gradient):
             break
-        weights = weights * gradient**2
-        weights /= weights.sum()
+        further = _stepped(weights, gradient, power)
+        if power > 2 and root @ np.sqrt(further @ parts) <= weights @ gradient:
+            power, further = 2.0, _stepped(weights, gradient, 2.0)
+        weights, power = further, 1.5 * power
     return np.asarray(weights)
+
+
+def _stepped(weights: np.ndarray, gradient: np.ndarray, power: float) -> np.ndarray:
+    moved = weights * (gradient / gradient.max()) ** power
+    return np.asarray(moved / moved.sum())
 
 
 @attrs.frozen(eq=False)
@@ -351,6 +360,6 @@ def _gaussian_shares(view: View, means: np.ndarray, stds: np.ndarray, weights: n
 def _too_few(samples: Sequence[Sample], fewest: int) -> DataError:
     most = max((len(s) for s in samples), default=0)
     return DataError(
-        f"None of the {len(samples)} configurations gave {fewest} values; the best gave {most}. Probe more frames, or "
-        "vary parameters less far."
+        f"None of the {len(samples)} configurations gave {fewest} values; the best gave {most}. Probe more frames "
+        "(--probes), or vary parameters less far."
     )

@@ -21,6 +21,9 @@ NOT_HELPING = ("sharpness", "blur", "entropy", "brightness", "contrast")
 _WIDER = 1.25
 """From this ratio of the ranges between the 5 % and the 95 % quantile on, one sample counts as the wider."""
 
+_FLAGS = ("touches_border", "truncated")
+"""Columns of yes and no: the share of yes says what a median cannot."""
+
 _SHIFTED = 0.06
 """So far from one half, the share of pairs in which one side is larger makes a direction."""
 
@@ -229,15 +232,17 @@ def _sentence(
     if not off:
         what = "no more than chance" if not math.isnan(column["bhattacharyya_upper_floor"]) else column["remark"]
         return head + what.rstrip(".") + "."
-    return f"{head}{_difference(column, way, larger, smaller)} ({_evidence(column)})."
+    return f"{head}{_difference(name, column, way, larger, smaller)} ({_evidence(name, column)})."
 
 
-def _difference(column: Mapping[str, Any], way: tuple[str, str], larger: str, smaller: str) -> str:
+def _difference(name: str, column: Mapping[str, Any], way: tuple[str, str], larger: str, smaller: str) -> str:
     if "categories" in column:
         gaps = [b - a for a, b in zip(column["real"], column["synth"], strict=True)]
         most, least = (column["categories"][gaps.index(pick(gaps))] for pick in (max, min))
         return f"shares differ, most of all too many {most} and too few {least}"
     direction, spread = way
+    if name in _FLAGS and direction:
+        return f"synthetic ones are {larger if direction == 'larger' else smaller}"
     parts = []
     if direction:
         word, share = (larger, column["larger_share"]) if direction == "larger" else (smaller, _rest(column))
@@ -255,8 +260,8 @@ def _rest(column: Mapping[str, Any]) -> float:
     return 1.0 - float(column["larger_share"])
 
 
-def _evidence(column: Mapping[str, Any]) -> str:
-    """Medians, distance and chance, in numbers."""
+def _evidence(name: str, column: Mapping[str, Any]) -> str:
+    """Medians, or shares of yes, distance and chance, in numbers."""
     # The method's own distance, or the first that tells the difference from chance where that one does not.
     shown = ("bhattacharyya",) if "categories" in column else DISTANCES
     key = next(k for k in shown if column[k] > column[f"{k}_upper_floor"])
@@ -264,5 +269,8 @@ def _evidence(column: Mapping[str, Any]) -> str:
     said = f"{apart}, chance reaches {column[f'{key}_upper_floor']:.2g}"
     if "categories" in column:
         return said
+    if name in _FLAGS:
+        real, synth = (column[key][-1] / sum(column[key]) for key in ("real", "synth"))
+        return f"{synth:.0%} instead of {real:.0%}; {said}"
     real, synth = (column[f"{key}_quantiles"][_MIDDLE] for key in ("real", "synth"))
     return f"median {synth:.3g} instead of {real:.3g}; {said}"

@@ -53,8 +53,16 @@ class CocoFile:
         classes = self.classes()
         close = difflib.get_close_matches(name.lower(), [c.lower() for c in classes], n=1)
         hint = next((f" Did you mean '{c}'?" for c in classes if close and c.lower() == close[0]), "")
-        listed = ", ".join(f"{c} ({n})" for c, n in sorted(classes.items(), key=lambda item: (-item[1], item[0])))
-        raise DataError(f"'{self.path}' has no class '{name}'.{hint} Its classes: {listed or 'none'}.")
+        raise DataError(f"'{self.path}' has no class '{name}'.{hint} {self._listed()}")
+
+    def no_box(self, name: str) -> DataError:
+        """The error of a class that is there without a box."""
+        text = f"'{self.path}' has the class '{name}' but no box of it (crowds do not count)."
+        return DataError(f"{text} {self._listed(fewest=1)}")
+
+    def _listed(self, fewest: int = 0) -> str:
+        counts = sorted((c for c in self.classes().items() if c[1] >= fewest), key=lambda item: (-item[1], item[0]))
+        return f"Its classes: {', '.join(f'{name} ({count})' for name, count in counts) or 'none'}."
 
     def annotations_of(self, class_name: str) -> list[dict[str, Any]]:
         """The annotations of a class, crowds left out; DataError where the class is not there."""
@@ -68,7 +76,7 @@ class CocoFile:
         """
         chosen = self.annotations_of(class_name)
         if not chosen:
-            raise DataError(f"'{self.path}' has the class '{class_name}' but no box of it (crowds do not count).")
+            raise self.no_box(class_name)
         size = {image["id"]: (image["width"], image["height"]) for image in self.images}
         bbox = np.array([a["bbox"] for a in chosen], dtype=float)
         wh = np.array([size[a["image_id"]] for a in chosen], dtype=float)

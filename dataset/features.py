@@ -79,9 +79,13 @@ def box_features(
         if min(annotation["bbox"][2:]) * scale[annotation["image_id"]] >= smallest:
             boxes.setdefault(annotation["image_id"], []).append(annotation)
     if not boxes:
+        if not chosen:
+            raise coco.no_box(names[0])
         listed = ", ".join(f"'{name}'" for name in names)
-        text = f"each with a side under {smallest:g} pixels" if chosen else "crowds do not count"
-        raise DataError(f"'{coco.path}' has {len(chosen)} boxes of {listed} to learn from ({text}).")
+        raise DataError(
+            f"'{coco.path}' has {len(chosen)} boxes of {listed}, each with a side under "
+            f"{smallest:g} pixels, which is too little to look at. Take larger pictures, or lower --smallest."
+        )
     seen = [image for image in coco.images if image["id"] in boxes]
     vectors, owners, ids, problems = [], [], [], []
     for done, image in enumerate(seen, 1):

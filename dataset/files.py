@@ -56,7 +56,12 @@ class Pending:
                 temp.unlink(missing_ok=True)
 
     def reserve(self, path: Path) -> Path:
-        """The temporary file that becomes ``path``, for writers that want a name; they write it, then :meth:`flush`."""
+        """The temporary file that becomes ``path``, for writers that want a name; they write it, then :meth:`flush`.
+
+        OutputError where ``path`` is a folder.
+        """
+        if path.is_dir():
+            raise OutputError(f"'{path}' is a folder, and a file is to be written there. Name a file.")
         temp = path.parent / f".twinset-{_host()}-{os.getpid()}-{path.name}.tmp"
         self._moves.append((temp, path))
         return temp

@@ -246,7 +246,7 @@ def _classes(synth: Source, real: Source | None, asked: Sequence[str]) -> list[s
         for name in asked:
             source.coco.category(name)
             if not count[name]:
-                raise DataError(f"'{source.coco.path}' has the class '{name}' but no box of it (crowds do not count).")
+                raise source.coco.no_box(name)
     shared = list(asked) or [name for name, count in counts[0].items() if count and all(c.get(name) for c in counts)]
     if not shared:
         had = (", ".join(name for name, count in c.items() if count) or "none" for c in counts)

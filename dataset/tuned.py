@@ -72,7 +72,9 @@ def sample_of(table: Table, column: str, images: int | None = None) -> Sample:
         How many images there were, where more than the table shows.
     """
     if column not in table.columns:
-        raise DataError(f"There is no column '{column}'. Columns: {', '.join(sorted(table.columns))}.")
+        names = {"area": "bbox_area", "sqrt_area": "bbox_area", "log_aspect": "aspect"}  # as --column takes them
+        listed = ", ".join(sorted({names.get(name, name) for name in table.columns}))
+        raise DataError(f"The real data have no column '{column}'. Their columns: {listed}.")
     values = table.columns[column]
     known = np.isfinite(values)
     values = values[known]

@@ -35,7 +35,10 @@ def add_to(app: typer.Typer) -> None:
 def augment(
     context: typer.Context,
     dataset: Annotated[Path, typer.Argument(help="Folder of a rendered dataset.", show_default=False)],
-    out: Annotated[Path, typer.Option("--output", "-o", metavar="RECIPE", help="Recipe to write.", show_default=False)],
+    out: Annotated[
+        Path,
+        typer.Option("--output", "-o", metavar="RECIPE", dir_okay=False, help="Recipe to write.", show_default=False),
+    ],
     features: FeaturesOption = [],  # noqa: B006
     real: RealOption = None,
     real_images: RealImagesOption = None,

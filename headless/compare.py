@@ -41,7 +41,8 @@ def compare(
     class_name: Annotated[str, typer.Option("--class", metavar="NAME", help="One category; default is all.")] = "",
     pixels: Annotated[bool, typer.Option("--pixels", help="Open the images of datasets that are no tables.")] = False,
     images: Annotated[
-        Path | None, typer.Option(help="Folder of the real images; looked for near them.", show_default=False)
+        Path | None,
+        typer.Option("--images", "--real-images", help="Folder of the real images; looked for near them."),
     ] = None,
     synth_images: Annotated[
         Path | None, typer.Option(help="Folder of the synthetic images; looked for near them.", show_default=False)
@@ -55,6 +56,7 @@ def compare(
     from ..alignment.comparison import compare_measured
     from ..alignment.verdict import verdict
     from ..dataset.report.plots import plot_comparison
+    from ..dataset.table import SUFFIXES
 
     output = output_of(context)
     read = partial(read_side, output, pixels=pixels or bool(images or synth_images), workers=workers)
@@ -82,10 +84,12 @@ def compare(
             shown += [f"Plot: {written[name]}"]
     shown.append(
         "Floor: how far two samples of these sizes from the real dataset lie apart by chance, boxes drawn one by one; "
-        "by image: whole images drawn; up to: 95 % of random exchanges of images between the two stay below."
+        "by image: whole images drawn. Chance reaches: 95 % of random exchanges of images between the two stay below."
     )
     shown += problems_shown([*problems, *more])
     shown += ["", *said.sentences]
+    if said.off and not any(path.suffix.lower() in SUFFIXES for path in (real, synth)):
+        shown.append(f"What in a recipe would move them: twinset report {real} {synth} -o report.html")
     values = {**report, "verdict": _verdict_values(said), "plots": written, "problems": [*problems, *more]}
     output.result(values, *shown)
 
@@ -126,7 +130,9 @@ def _verdict_values(said: Verdict) -> dict[str, Any]:
 
 def _comparison(title: str, found: Mapping[str, Any]) -> list[Any]:
     """A table of distances, each with interval and floors, and what is to be said of single columns."""
-    table = Table("column", "distance", "", "95 %", "floor", "by image", "up to", title=title, title_justify="left")
+    table = Table(
+        "column", "distance", "value", "95 %", "floor", "by image", "chance reaches", title=title, title_justify="left"
+    )
     for name, column in found["columns"].items():
         for key, label in zip(DISTANCES, ("Bhattacharyya", "KS", "Wasserstein"), strict=True):
             if key != DISTANCES[0] and "categories" in column:

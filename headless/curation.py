@@ -216,10 +216,13 @@ def curate(
         if recipe is not None:
             classes = {name: str(boxes.class_name[names == name][0]) for name in taken}
             values["recipe"] = _write_recipe(source or dataset / "recipe.toml", recipe, classes)
-            shown.append(f"A recipe without {', '.join(taken)}: {recipe}")
+            shown.append(f"A recipe without {', '.join(taken)}: {recipe}. Render it: twinset render {recipe} -o FOLDER")
         if out is not None:
             values["written"] = _write(found, gone, action, out, step, output)
             shown += _told(values["written"])
+    if not (out or recipe):
+        shown.append("Nothing is written. --remove N or --below TYPICALITY take groups out: of a recipe that --recipe")
+        shown[-1] += " names, or of a new dataset that -o names."
     output.result(values, *shown)
 
 

@@ -44,7 +44,8 @@ def evaluate(
         typer.Option("--class", metavar="NAME", help="With --synth: category; repeat for more. Default: all of both."),
     ] = None,
     images: Annotated[
-        Path | None, typer.Option(help="Folder of the real images; looked for near them.", show_default=False)
+        Path | None,
+        typer.Option("--images", "--real-images", help="Folder of the real images; looked for near them."),
     ] = None,
     synth_images: Annotated[
         Path | None, typer.Option(help="Folder of the synthetic images; looked for near them.", show_default=False)

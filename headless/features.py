@@ -23,7 +23,10 @@ def fit_features(
     context: typer.Context,
     dataset: Annotated[Path, typer.Argument(help="COCO file or YOLO folder of real images.", show_default=False)],
     class_name: Annotated[str, typer.Option("--class", metavar="NAME", help="Category.", show_default=False)],
-    out: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Where to keep it.", show_default=False)],
+    out: Annotated[
+        Path,
+        typer.Option("--output", "-o", metavar="FILE", dir_okay=False, help="Where to keep it.", show_default=False),
+    ],
     images: Annotated[
         Path | None, typer.Option(help="Folder of the images; looked for near the annotations.", show_default=False)
     ] = None,
@@ -71,6 +74,7 @@ def fit_features(
     if found.small:
         shown.append(f"{found.small} boxes with a side under {smallest:g} pixels are left out.")
     shown += notes
+    shown.append(f"Score a dataset by them: twinset filter DATASET --features {out} -o FOLDER")
     shown += [f"Left out: {problem}" for problem in found.problems[:_NAMED]]
     if len(found.problems) > _NAMED:
         shown.append(f"and {len(found.problems) - _NAMED} more images (all with --json)")

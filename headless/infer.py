@@ -39,7 +39,10 @@ def infer(
         typer.Argument(help="COCO file or YOLO folder of real images; left out, scores only.", show_default=False),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Table: .parquet or .csv.", show_default=False)
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="FILE", dir_okay=False, help="Table: .parquet or .csv.", show_default=False
+        ),
     ] = None,
     column: Annotated[
         list[str] | None,
@@ -73,7 +76,8 @@ def infer(
         bool, typer.Option("--all", help="Score every model and take the best, not the first good enough.")
     ] = False,
     images: Annotated[
-        Path | None, typer.Option(help="Folder of the real images; looked for near them.", show_default=False)
+        Path | None,
+        typer.Option("--images", "--real-images", help="Folder of the real images; looked for near them."),
     ] = None,
     synth_images: Annotated[
         Path | None, typer.Option(help="Folder of the rendered images; looked for near them.", show_default=False)

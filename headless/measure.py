@@ -33,7 +33,10 @@ def measure(
         Path, typer.Argument(help="COCO file, folder of a rendered dataset, or YOLO folder.", show_default=False)
     ],
     out: Annotated[
-        Path, typer.Option("--output", "-o", metavar="FILE", help="Table: .parquet or .csv.", show_default=False)
+        Path,
+        typer.Option(
+            "--output", "-o", metavar="FILE", dir_okay=False, help="Table: .parquet or .csv.", show_default=False
+        ),
     ],
     images: Annotated[
         Path | None, typer.Option(help="Folder of the images; looked for near the annotations.", show_default=False)

@@ -55,7 +55,8 @@ def quality(
         typer.Option(metavar="ONNX", help="Vision model; repeat for more. Default is the packaged one."),
     ] = None,
     images: Annotated[
-        Path | None, typer.Option(help="Folder of the real images; looked for near them.", show_default=False)
+        Path | None,
+        typer.Option("--images", "--real-images", help="Folder of the real images; looked for near them."),
     ] = None,
     synth_images: Annotated[
         list[Path] | None,

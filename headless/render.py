@@ -28,7 +28,7 @@ DEMO = Path(__file__).resolve().parents[1] / "examples" / "demo.toml"
 INCOMPLETE = 3
 """Exit code of finishing a dataset that lacks frames."""
 
-OutOption = Annotated[Path, typer.Option("-o", "--out", help="Output folder; created where it is missing.")]
+OutOption = Annotated[Path, typer.Option("-o", "--output", "--out", help="Output folder; created where it is missing.")]
 ImagesOption = Annotated[int | None, typer.Option("--images", min=1, help="Frames to render, instead of the recipe's.")]
 SeedOption = Annotated[int | None, typer.Option("--seed", min=0, help="Seed, instead of the recipe's.")]
 SamplesOption = Annotated[

@@ -23,11 +23,13 @@ def report(
     context: typer.Context,
     real: Annotated[Path, typer.Argument(help="COCO file or folder of the real dataset.", show_default=False)],
     synth: Annotated[Path, typer.Argument(help="COCO file, or folder of a dataset.", show_default=False)],
-    out: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The page.")] = Path("report.html"),
+    out: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", dir_okay=False, help="The page.")] = Path(
+        "report.html"
+    ),
     class_name: Annotated[str, typer.Option("--class", metavar="NAME", help="One category; default is all.")] = "",
     real_images: Annotated[
         Path | None,
-        typer.Option(help="Folder of the real images; looked for near the annotations.", show_default=False),
+        typer.Option("--images", "--real-images", help="Folder of the real images; looked for near them."),
     ] = None,
     synth_images: Annotated[
         Path | None, typer.Option(help="The same of the synthetic dataset.", show_default=False)

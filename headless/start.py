@@ -52,7 +52,9 @@ def init(
     context: typer.Context,
     blend: Annotated[Path, typer.Argument(help="The scene, a .blend file.", show_default=False)],
     coco: Annotated[Path, typer.Argument(help="COCO file of the real images.", show_default=False)],
-    out: Annotated[Path, typer.Option("-o", "--out", help="The recipe to write.")] = Path("recipe.toml"),
+    out: Annotated[Path, typer.Option("-o", "--output", "--out", dir_okay=False, help="The recipe to write.")] = Path(
+        "recipe.toml"
+    ),
     force: Annotated[bool, typer.Option("--force", help="Replace a recipe that is there already.")] = False,
     json: JsonOption = False,
 ) -> None:

@@ -51,7 +51,9 @@ def tune(
             show_default=False,
         ),
     ],
-    out: Annotated[Path, typer.Option("-o", "--out", help="The tuned recipe to write.")] = Path("tuned.toml"),
+    out: Annotated[
+        Path, typer.Option("-o", "--output", "--out", dir_okay=False, help="The tuned recipe to write.")
+    ] = Path("tuned.toml"),
     class_name: Annotated[
         str, typer.Option("--class", metavar="NAME", help="Category; needed where several are.")
     ] = "",

@@ -176,6 +176,7 @@ def test_all_problems_of_a_recipe_are_printed(run: Run, recipe: Path) -> None:
         ["plugins", "show", "nothing"],
         ["fit", "none.json", "--class", "chair"],
         ["compare", "none.json", "none.json"],
+        ["measure", "none.json", "--output", "."],
         ["init", "none.blend", "none.json"],
     ],
 )

@@ -272,3 +272,12 @@ def test_killed_and_resumed_equals_never_killed(tmp_path):
     runs = start(tmp_path / "killed", last=last), start(tmp_path / "whole", last=last)
     assert [run.wait() for run in runs] == [0, 0]
     assert everything(tmp_path / "killed") == everything(tmp_path / "whole")
+
+
+def test_a_folder_is_not_taken_for_a_file(tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "folder")
+    for name in ("folder", "link"):
+        with pytest.raises(OutputError, match=rf"{name}' is a folder.* Name a file"):
+            files.write_file(tmp_path / name, b"text")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["folder", "link"] and (tmp_path / "link").is_symlink()

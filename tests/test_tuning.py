@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import integrate, optimize
@@ -66,6 +66,7 @@ def test_the_divergence_of_gaussians_is_that_of_their_densities(mean_a, std_a, m
 
 
 @given(hnp.arrays(float, (4, 6), elements=st.floats(0.0, 1.0)), hnp.arrays(float, 6, elements=st.floats(0.01, 1.0)))
+@example(np.where(np.arange(24).reshape(4, 6) == 1, 0.8125, 0.75), np.array([0.5, 1, 1, 1, 1, 1]))  # much the same
 @settings(max_examples=15, deadline=None)
 def test_no_other_mixture_overlaps_more(parts, p):
     parts = (parts + 1e-3) / (parts + 1e-3).sum(1, keepdims=True)

@@ -59,6 +59,13 @@ def test_each_difference_is_named_with_its_direction():
     assert {s.column for s in found.fitting} == {"center_x", "log_aspect", "boxes_per_image", "image_contrast"}
 
 
+def test_of_yes_and_no_shares_are_told():
+    real, synth = (measured(seed, touches_border=np.arange(240) % 10 < yes) for seed, yes in ((0, 1), (1, 4)))
+    said = {s.column: s for s in verdict(compare_measured(real, synth)).off}["touches_border"]
+    assert said.direction == "larger"
+    assert "synthetic ones are more often at the border (40% instead of 10%;" in said.sentence
+
+
 def test_statistics_behind_it_are_scipys():
     a, b = measured(0), measured(1)
     columns = compare_measured(a, b)["classes"]["chair"]["columns"]

@@ -21,7 +21,9 @@ from . import slurm as slurm_files
 from .plan import Plan, fewest_blocks
 
 RecipeArgument = Annotated[Path, typer.Argument(help="The recipe, a TOML file.", show_default=False)]
-OutOption = Annotated[Path, typer.Option("-o", "--out", help="Output folder of the dataset.", show_default=False)]
+OutOption = Annotated[
+    Path, typer.Option("-o", "--output", "--out", help="Output folder of the dataset.", show_default=False)
+]
 ToOption = Annotated[
     Path | None, typer.Option("--to", help="Folder for the job files; default is beside the output folder.")
 ]
