@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import glob
 import json
 import logging
 import math
@@ -14,7 +15,7 @@ import shutil
 import socket
 import time
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePath, PurePosixPath
 from types import TracebackType
 from typing import Any
 
@@ -116,7 +117,7 @@ def new_folder(path: Path) -> Iterator[Path]:
     if os.path.lexists(path):
         raise OutputError(f"'{path}' exists already, and nothing is overwritten. Name another folder or delete it.")
     make_folder(path.parent)
-    for left in path.parent.glob(f".twinset-*-{path.name}.tmp"):
+    for left in path.parent.glob(f".twinset-*-{glob.escape(path.name)}.tmp"):
         if left.is_dir() and _is_stale(left):
             shutil.rmtree(left, ignore_errors=True)
     temp = path.parent / f".twinset-{_host()}-{os.getpid()}-{path.name}.tmp"
@@ -173,7 +174,8 @@ def make_folder(folder: Path) -> None:
 def remove_stale(folder: Path) -> int:
     """Remove the temporary files of writers that are gone; returns how many.
 
-    A file of this machine is stale when its process has ended, one of another machine after an hour.
+    A file of this machine is stale when its process has ended, one of another machine after an hour; on Windows, which
+    does not tell of processes, one of this machine, too.
     """
     count = 0
     for path in sorted(folder.glob(".twinset-*.tmp")):
@@ -238,13 +240,20 @@ def plain(value: Any) -> Any:
     return value
 
 
+def leads_out(name: str) -> bool:
+    """Whether a relative name that comes from a file leads out of the folder that it is relative to, or names none."""
+    path = PurePosixPath(name.replace("\\", "/"))
+    return not path.parts or path.is_absolute() or bool(PurePath(name).anchor) or ".." in path.parts
+
+
 def _is_stale(path: Path) -> bool:
     """Whether a temporary file or folder is one of ours whose writer is gone."""
     match = _TEMP.match(path.name)
     if match is None:
         return False
-    old = time.time() - path.stat().st_mtime > STALE_AFTER
-    return old or (match["host"] == _host() and not _runs_elsewhere(int(match["pid"])))
+    if match["host"] == _host() and os.name != "nt":
+        return not _runs_elsewhere(int(match["pid"]))  # one that runs may take as long as it likes
+    return time.time() - path.stat().st_mtime > STALE_AFTER
 
 
 def _host() -> str:

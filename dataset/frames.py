@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..engine.errors import DataError, OutputError, TryAgainError
-from .files import Pending, json_bytes, make_folder, output_error, remove_stale, write_file
+from .files import Pending, json_bytes, leads_out, make_folder, output_error, remove_stale, write_file
 
 GIVEN_UP = "given up"
 ACCEPTED = "accepted"
@@ -204,6 +204,12 @@ class FrameStore:
         )
         if not named or record.get("frame") != frame or "verdict" not in record:
             raise self._damaged(path, "it lacks its frame number, its verdict or its files")
+        image = record.get("image")
+        names = [e["path"] for e in record["files"].values()]
+        names += [image["file_name"]] if isinstance(image, dict) and "file_name" in image else []
+        outside = [name for name in names if not isinstance(name, str) or leads_out(name)]
+        if outside:
+            raise self._damaged(path, f"{outside[0]!r} is no file of the folder")
         return record
 
     def frames(self) -> list[int]:

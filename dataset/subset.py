@@ -7,7 +7,7 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, NoReturn
 
 import attrs
@@ -17,9 +17,9 @@ from ..engine.errors import DataError
 from ..engine.settings import Recipe
 from . import masks
 from .coco import CocoFile, read_coco, read_json, write_coco
-from .files import json_bytes, new_folder, share_file, write_file
+from .files import json_bytes, leads_out, new_folder, share_file, write_file
 from .folders import INSTANCES
-from .frames import ACCEPTED, FILTERED, FrameStore, encode_image
+from .frames import ACCEPTED, FILTERED, FrameStore, encode_image, seal
 from .job import open_job
 from .job_folder import RECIPE, STAGE
 from .measure import measure
@@ -212,7 +212,7 @@ def _with_picture(
         data = _painted(store.out / entry["path"], list(boxes.values()), changes, written)
         write_file(out / entry["path"], data)
         record["files"]["image"] = {"path": entry["path"], "sha256": hashlib.sha256(data).hexdigest()}
-    return json_bytes(record)
+    return seal(json_bytes(record))
 
 
 def _write_plain(
@@ -260,8 +260,7 @@ def _with_columns(annotation: Mapping[str, Any], columns: Mapping[str, Any] | No
 
 
 def _inside(name: str, coco: CocoFile) -> str:
-    path = PurePosixPath(name.replace("\\", "/"))
-    if not name or path.is_absolute() or Path(name).is_absolute() or ".." in path.parts:
+    if leads_out(name):
         raise DataError(
             f"'{coco.path}' names the image '{name}', which does not lie in its folder of images, so it cannot get a "
             "place in a new one. Name images by paths inside that folder."

@@ -136,6 +136,30 @@ def test_damaged_records_are_absent_and_named(store, text):
         store.read(5)
 
 
+@pytest.mark.parametrize("name", ["../../secret.png", "/etc/passwd", "images/../../x.png", "..\\x.png", "", 7])
+def test_records_name_no_files_outside_their_folder(store, image, name):
+    write_all(store, image)
+    whole = store.read(5)
+    entry = whole["files"]["image"]
+    for broken in ({"files": {"image": entry | {"path": name}}}, {"image": {"file_name": name}}):
+        store.record_path(5).write_text(json.dumps(whole | broken))
+        with pytest.raises(DataError, match=r"is damaged: .* is no file of the folder"):
+            store.read(5)
+        assert not store.has(5)
+
+
+def test_what_a_running_process_writes_is_not_removed_however_long_it_takes(tmp_path):
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
+        written = tmp_path / f".twinset-{files._host()}-{other.pid}-000001.jpg.tmp"
+        elsewhere = tmp_path / f".twinset-anothermachine-{other.pid}-000002.jpg.tmp"
+        for path in (written, elsewhere):
+            path.touch()
+            os.utime(path, (0, 0))
+        assert files.remove_stale(tmp_path) == 1 and written.exists()
+        other.communicate(b"\n")
+    assert files.remove_stale(tmp_path) == 1 and not any(tmp_path.iterdir())
+
+
 def test_records_are_json_whatever_they_hold(store, image):
     odd = {"a": np.array([1.0, np.nan]), "b": (np.bool_(True), -0.0), "c": {3: np.inf}, "d": 1 / 3, "e": {2, 1}}
     store.write(1, {**RECORD, **odd}, image)
