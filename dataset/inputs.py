@@ -31,19 +31,16 @@ def read_inputs(recipe: Recipe) -> dict[str, dict[str, Any]]:
     origin under ``stated``. Files that glTF models refer to count too; libraries that a .blend links are not followed.
     """
     found: dict[str, dict[str, Any]] = {}
-    for key, path in _named(recipe):
-        for file in (path, *_referred(path)):
-            if not file.is_file():
-                continue
-            place = _place(recipe.folder, file)
-            if place not in found:
-                digest, size = _hash(file)
-                found[place] = {"bytes": size, "sha256": digest, "used": []}
-                stated = _stated(file)
-                if stated:
-                    found[place]["stated"] = stated
-            if key not in found[place]["used"]:
-                found[place]["used"].append(key)
+    for key, file in named_files(recipe):
+        place = _place(recipe.folder, file)
+        if place not in found:
+            digest, size = _hash(file)
+            found[place] = {"bytes": size, "sha256": digest, "used": []}
+            stated = _stated(file)
+            if stated:
+                found[place]["stated"] = stated
+        if key not in found[place]["used"]:
+            found[place]["used"].append(key)
     return dict(sorted(found.items()))
 
 
@@ -62,8 +59,8 @@ def check_unchanged(there: Mapping[str, Any], now: Mapping[str, Any], out: Path)
             )
 
 
-def _named(recipe: Recipe) -> Iterator[tuple[str, Path]]:
-    """Every key of the recipe that names files, with each of its files."""
+def named_files(recipe: Recipe) -> Iterator[tuple[str, Path]]:
+    """Every key of the recipe that names files, with each of its files and those that glTF models refer to."""
     parts: list[tuple[str, Any]] = [("scene", recipe.scene)]
     parts += [("real", recipe.real)] if recipe.real else []
     parts += [("scene.models", one) for one in recipe.models]
@@ -80,7 +77,7 @@ def _named(recipe: Recipe) -> Iterator[tuple[str, Path]]:
                 for path in recipe.files(pattern):
                     # The real photographs are looked at by commands, not by the job; plugins' folders are their own.
                     if path.is_file():
-                        yield f"{key}.{p.name}", path
+                        yield from ((f"{key}.{p.name}", f) for f in (path, *_referred(path)) if f.is_file())
 
 
 def _place(folder: Path, file: Path) -> str:

@@ -24,7 +24,8 @@ from ..engine.settings import PluginUse, Recipe
 from ..engine.stage import Shot, Stage
 from ..engine.variants import with_changes
 from ..engine.writing import dump_recipe
-from .files import json_bytes, write_file
+from .files import json_bytes, plain, write_file
+from .inputs import named_files
 from .job import OpenStage
 
 AMODAL = frozenset({"visible_share", "occluded_share", "truncated_share", "truncated"})
@@ -129,7 +130,9 @@ class Prober:
                 yield Step(wanted.stop, total, number, "known already")
                 continue
             yield from self._probe(recipe, wanted, total, number)
-            self._known[key] = attrs.asdict(self.found[number])
+            # Rounded as the file has it, so that a run that was stopped comes to the same as one that was not.
+            self._known[key] = plain(attrs.asdict(self.found[number]))
+            self.found[number] = Probed(**self._known[key])
             if self._memory is not None:
                 write_file(self._memory, json_bytes(self._known))
 
@@ -188,13 +191,11 @@ class Prober:
         return self._stage
 
     def _key(self, recipe: Recipe, frames: range) -> str:
-        """Changes with all that the probes depend on, the files of the scene included."""
-        files = [recipe.path(recipe.scene.file)] if recipe.scene.file else []
-        for pattern in [m.path for m in recipe.models] + [
-            pattern for entry in (*recipe.classes, *recipe.distractors) for pattern in entry.models
-        ]:
-            files += recipe.files(pattern)
-        stats = [(str(f), f.stat().st_size, f.stat().st_mtime_ns) for f in files]
+        """Changes with all that the probes depend on, whatever files the recipe names included."""
+        # Real boxes matter to probes only where a target learns from them.
+        files = {f for key, f in named_files(recipe) if self._real or not key.startswith("real.")}
+        files |= {f for folder in recipe.plugin_folders for f in recipe.path(folder).glob("*.py")}
+        stats = sorted((str(f), f.stat().st_size, f.stat().st_mtime_ns) for f in files)
         text = json.dumps([__version__, dump_recipe(recipe, anchor=True), str(frames), self._amodal, stats])
         return hashlib.sha256(text.encode()).hexdigest()
 

@@ -10,8 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import attrs
 import numpy as np
 import pytest
+from twinset.dataset.coco import read_coco
 from twinset.dataset.probing import Prober, scaled
 from twinset.dataset.tuned import class_of, column_name, real_columns
 from twinset.engine.errors import DataError, RecipeError
@@ -133,6 +135,33 @@ def test_what_was_probed_is_not_probed_again(place: Path) -> None:
     assert CliRunner().invoke(app, [*other, "-o", "a.toml", "--force"]).exit_code == 0 and Counted.probes == seen
     (place / "a.probes.json").write_text("[]")
     assert "does not hold remembered probes" in run("-o", "a.toml", "--force").output
+
+
+def test_what_a_target_learned_from_other_boxes_is_probed_again(place: Path) -> None:
+    text = RECIPE + '[target]\nplugin = "bbox_area_gmm"\n'
+    boxes = {"chair": read_coco(place / "real.json").boxes("chair")}
+
+    def probed(text: str, boxes: Any) -> int:
+        before = Counted.probes
+        prober = Prober(loads_recipe(text, place, "r.toml"), open_stage, boxes, memory=place / "memory.json")
+        list(prober.run([{}], 2))
+        return Counted.probes - before
+
+    assert probed(text, boxes) and probed(RECIPE, {})
+    assert not probed(text, boxes) and not probed(RECIPE, {})
+    data = json.loads((place / "real.json").read_text())
+    data["annotations"].pop()
+    (place / "real.json").write_text(json.dumps(data))
+    assert probed(text, boxes) and not probed(RECIPE, {})
+
+
+def test_a_stopped_run_comes_to_the_very_same_numbers(place: Path) -> None:
+    found = []
+    for _ in range(2):
+        prober = Prober(loads_recipe(RECIPE, place, "r.toml"), open_stage, {}, memory=place / "memory.json")
+        list(prober.run([{}], 4))
+        found.append(attrs.asdict(prober.found[0]))
+    assert found[0] == found[1] and found[0]["columns"]["bbox_area"]
 
 
 def test_ctrl_c_leaves_what_is_measured_and_the_same_command_goes_on(
