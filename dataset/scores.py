@@ -121,10 +121,14 @@ def score_boxes(
     boxes = sorted((a for a in coco.annotations if not a.get("iscrowd")), key=lambda a: place[a["image_id"]])
     row = {a["id"]: k for k, a in enumerate(boxes)}
     values = np.full((3, len(boxes)), np.nan)
-    small = 0
     problems: list[str] = []
-    for name, density in densities.items():
+    for density in densities.values():
         density.check_model(extractor.sha256, extractor.path)
+    sides = {name: np.array([min(a["bbox"][2:]) for a in coco.annotations_of(name)]) for name in densities}
+    large = {name: density for name, density in densities.items() if (sides[name] >= _smallest(density)).any()}
+    small = sum(len(sides[name]) for name in densities if name not in large) if large else 0
+    # Without any box to look at, looking says why.
+    for name, density in (large or densities).items():
         origin = density.origin
         found = box_features(
             coco,
@@ -132,7 +136,7 @@ def score_boxes(
             name,
             extractor,
             margin=float(origin.get("margin", MARGIN)),
-            smallest=float(origin.get("smallest", SMALLEST)),
+            smallest=_smallest(density),
             progress=progress,
         )
         rows = [row[i] for i in found.annotation.tolist()]
@@ -151,6 +155,10 @@ def score_boxes(
         small,
         tuple(dict.fromkeys(problems)),
     )
+
+
+def _smallest(density: Density) -> float:
+    return float(density.origin.get("smallest", SMALLEST))
 
 
 def group_names(coco: CocoFile, scores: BoxScores, column: str = "") -> tuple[str, np.ndarray]:

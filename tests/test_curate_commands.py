@@ -11,7 +11,11 @@ import cv2
 import numpy as np
 import pytest
 from twinset.alignment.curation import judge
+from twinset.alignment.density import load_density
+from twinset.alignment.features import Extractor
 from twinset.dataset.folders import read_dataset
+from twinset.dataset.scores import score_boxes
+from twinset.engine.errors import DataError
 from twinset.engine.recipe import load_recipe
 from twinset.headless.cli import app
 from typer.testing import CliRunner, Result
@@ -129,6 +133,20 @@ def test_real_datasets_have_other_groups(material: Path) -> None:
     assert result(*shared, "--by", "image")["groups"][0]["name"].endswith(".png")
     done = run(*shared, "--by", "sites")
     assert done.exit_code == 2 and "no column 'sites'. Did you mean 'site'?" in done.stderr
+
+
+def test_a_class_of_specks_alone_does_not_stop_the_others(material: Path) -> None:
+    data = json.loads((material / "bag/labels.json").read_text())
+    data["categories"].append({"id": 2, "name": "speck"})
+    data["annotations"][-1]["category_id"] = 2
+    path = material / "bag/two.json"
+    path.write_text(json.dumps(data))
+    coco, disc, extractor = read_dataset(path), load_density(material / "disc.features"), Extractor()
+    found = score_boxes(coco, material / "bag/images", {"speck": disc, "disc": disc}, extractor)
+    assert found.small == 1 and list(found.known) == list(found.class_name == "disc")
+    with pytest.raises(DataError, match="1 boxes of 'speck' to learn from"):
+        score_boxes(coco, material / "bag/images", {"speck": disc}, extractor)
+    path.unlink()
 
 
 def test_mistakes_are_named(material: Path, tmp_path: Path) -> None:
