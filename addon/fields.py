@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import math
-import struct
 import tomllib
 import types
 from collections.abc import Callable, Iterable, Mapping
@@ -15,10 +14,10 @@ import attrs
 import bpy
 
 from ..engine.params import Param, describe, plain_value
+from ..engine.single import INT_MAX, shortest
 from ..engine.writing import toml_value
 from .words import label_of
 
-INT_MAX = 2**31 - 1
 _RESERVED = (frozenset(dir(bpy.types.PropertyGroup)) | {"kept"}) - {"name"}
 _UNITS = {"m": "DISTANCE", "deg": "ANGLE", "mm": "DISTANCE_CAMERA", "px": "PIXEL", "W": "POWER", "K": "TEMPERATURE"}
 _VECTORS = {"m": "TRANSLATION", "deg": "EULER"}
@@ -130,24 +129,6 @@ def read(group: Any, field: Field) -> Any:
     if field.form == "literal":
         return literal(value)
     return value
-
-
-def shortest(value: float, held: Callable[[float], float] = float) -> float:
-    """The decimal with the fewest digits that Blender holds as this 32-bit ``value``.
-
-    Parameters
-    ----------
-    value : float
-        What the property holds.
-    held : callable
-        What the property holds for a decimal before rounding to 32 bits: radians for degrees.
-    """
-    inverse = math.degrees(value) if held is math.radians else value
-    for digits in range(1, 17):
-        guess = float(f"{inverse:.{digits}g}")
-        if _single(held(guess)) == value:
-            return guess
-    return inverse
 
 
 def literal(text: str) -> Any:
@@ -361,13 +342,6 @@ def _paths_out(exact: Any, shown: Any, path_out: PathOut) -> Any:
     if isinstance(shown, str):
         return path_out(exact, shown)
     return [path_out(None if exact is None else exact[n], text) for n, text in enumerate(shown)]
-
-
-def _single(value: float) -> float:
-    try:
-        return struct.unpack("f", struct.pack("f", value))[0]
-    except OverflowError:
-        return math.inf
 
 
 def _same(a: Any, b: Any) -> bool:

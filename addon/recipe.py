@@ -18,8 +18,9 @@ from ..engine.errors import RecipeError
 from ..engine.params import describe
 from ..engine.plugin import KINDS
 from ..engine.settings import LISTS, TABLES, JobSettings, Recipe, absolute
+from ..engine.single import shortest
 from ..engine.writing import dump_recipe, relative, toml_value
-from .fields import fill, shortest, values_of
+from .fields import fill, values_of
 from .properties import VERSION, folder_of_plugin, list_attribute, parameters_of
 
 _JOB = [p.name for p in describe(JobSettings)]

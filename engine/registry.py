@@ -90,6 +90,19 @@ class Registry:
         """All plugin classes by kind, in the order of :data:`..plugin.KINDS`, then by id."""
         return [self._found[kind, id] for kind in KINDS for id in self.ids(kind, builtin=builtin)]
 
+    def search(self, id: str) -> list[type]:
+        """The plugin classes of an id of any kind, or of ``kind/id``; PluginError where there is none to be used."""
+        kind, slash, name = id.rpartition("/")
+        if slash:
+            return [self.find(kind, name)]
+        found = [self.find(k, name) for k in KINDS if name in self.ids(k)]
+        for broken in self._broken:
+            if broken.id == name and not found:
+                raise PluginError(f"The plugin '{name}' ({broken.source}) cannot be used: {broken.reason}")
+        if not found:
+            raise PluginError(unknown("There is no plugin", name, sorted({i for k in KINDS for i in self.ids(k)})))
+        return found
+
     @property
     def broken(self) -> list[Broken]:
         """Plugins that cannot be used."""
@@ -123,8 +136,7 @@ class Registry:
 
     def _add_module(self, kind: str, id: str, module: str, source: str, attribute: str = "") -> None:
         try:
-            loaded = importlib.import_module(module)
-            classes = [getattr(loaded, attribute)] if attribute else list(_plugins_of(loaded))
+            classes = classes_of_module(module, attribute)
         except (Exception, SystemExit) as error:  # whatever a third party's module does on import
             self._set_aside(Broken(kind, id, source, f"its import failed with {type(error).__name__}: {error}."))
             return
@@ -204,6 +216,18 @@ def _plugins_of(module: types.ModuleType) -> Iterator[type]:
     for value in vars(module).values():
         if isinstance(value, type) and "plugin_kind" in vars(value) and value.__module__ == module.__name__:
             yield value
+
+
+def classes_of_file(path: Path) -> list[type]:
+    """The plugin classes that a file declares, sound or not; whatever its import raises comes through."""
+    package = _folder_package(path.parent.resolve())
+    return list(_plugins_of(importlib.import_module(f"{package}.{path.stem}")))
+
+
+def classes_of_module(name: str, attribute: str = "") -> list[type]:
+    """The plugin classes of an installed module, or the one called ``attribute``; what is raised comes through."""
+    module = importlib.import_module(name)
+    return [getattr(module, attribute)] if attribute else list(_plugins_of(module))
 
 
 def _folder_package(folder: Path) -> str:

@@ -27,7 +27,11 @@ def json_schema(registry: Registry | None = None) -> dict[str, Any]:
     for key, cls in LISTS.items():
         properties[key] = {"type": "array", "items": _object(cls)}
     for kind in KINDS:
-        items = {"oneOf": [_plugin(registry.find(kind, id)) for id in registry.ids(kind)]} if registry.ids(kind) else {}
+        items = (
+            {"oneOf": [plugin_schema(registry.find(kind, id)) for id in registry.ids(kind)]}
+            if registry.ids(kind)
+            else {}
+        )
         properties[kind] = items if kind == "target" else {"type": "array", "items": items}
     properties["class"]["minItems"] = 1
     properties["variant"] = {"type": "array", "items": _variant(registry)}
@@ -47,7 +51,8 @@ def _object(cls: type) -> dict[str, Any]:
     return schema | ({"required": required} if required else {}) | {"additionalProperties": False}
 
 
-def _plugin(cls: type) -> dict[str, Any]:
+def plugin_schema(cls: type) -> dict[str, Any]:
+    """The schema of a plugin's table in a recipe."""
     schema = _object(cls)
     own: dict[str, Any] = {"plugin": {"const": cls.plugin_id}}  # type: ignore[attr-defined]
     if cls.plugin_kind == "camera":  # type: ignore[attr-defined]

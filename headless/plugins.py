@@ -11,9 +11,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from ..engine.errors import PluginError
-from ..engine.params import Param, describe, plain_value, unknown
-from ..engine.plugin import KINDS
+from ..engine.params import Param, describe, plain_value
 from ..engine.recipe import json_schema
 from ..engine.reference import recipe_reference
 from ..engine.registry import Registry, summary
@@ -59,7 +57,7 @@ def show(
 ) -> None:
     """Show a plugin with its parameters."""
     registry: Registry = context.meta["registry"]
-    found = _find(registry, id)
+    found = registry.search(id)
     shown: list[Any] = []
     for cls in found:
         shown += [f"{cls.plugin_kind}/{cls.plugin_id}", inspect.getdoc(cls) or "", _table(describe(cls))]  # type: ignore[attr-defined]
@@ -78,20 +76,6 @@ def schema(
         typer.echo(recipe_reference(), nl=False)
     else:
         typer.echo(jsonlib.dumps(json_schema(), indent=None if output_of(context).json else 2, ensure_ascii=False))
-
-
-def _find(registry: Registry, id: str) -> list[type]:
-    kind, slash, name = id.rpartition("/")
-    if slash:
-        return [registry.find(kind, name)]
-    found = [registry.find(k, name) for k in KINDS if name in registry.ids(k)]
-    for broken in registry.broken:
-        if broken.id == name and not found:
-            raise PluginError(f"The plugin '{name}' ({broken.source}) cannot be used: {broken.reason}")
-    if not found:
-        known = sorted({i for k in KINDS for i in registry.ids(k)})
-        raise PluginError(unknown("There is no plugin", name, known))
-    return found
 
 
 def _table(params: list[Param]) -> Table | str:

@@ -36,6 +36,8 @@ class BruteStage:
         Width and height of the images in pixels.
     cameras : sequence of CameraPose, optional
         Cameras that came with the scene.
+    folder : pathlib.Path
+        Where relative paths start.
 
     Attributes
     ----------
@@ -52,6 +54,7 @@ class BruteStage:
         kept: Sequence[tuple[Asset, np.ndarray]] = (),
         resolution: tuple[int, int] = (160, 120),
         cameras: Sequence[CameraPose] = (),
+        folder: Path = Path(),
     ) -> None:
         self._scene = {name: mesh.vertices[mesh.triangles].astype(float) for name, mesh in scene.items()}
         self._assets: dict[str, list[Asset]] = {}
@@ -61,6 +64,7 @@ class BruteStage:
         self._kept = list(kept)
         self._resolution = resolution
         self._cameras = list(cameras)
+        self.folder = folder
         self._instances: dict[int, Instance] = {}
         self._camera: CameraPose | None = None
         self.calls: list[tuple[str, dict[str, Any]]] = []

@@ -19,6 +19,7 @@ from twinset.engine.recipe import loads_recipe
 from twinset.engine.sampler import Sampler
 from twinset.engine.settings import Recipe
 from twinset.testing import BruteStage, asset, box, plane
+from twinset.testing.models import pixel_model
 from twinset.testing.shots import make_shot
 
 RECIPE = """
@@ -37,20 +38,6 @@ model = "pixels.onnx"
 """
 
 
-def write_model(folder: Path) -> Path:
-    """Features are the pixels of an 8 x 8 crop."""
-    nodes = [onnx.node("Reshape", ["x", "to"], "y")]
-    graph = onnx.model(
-        "pixels",
-        nodes=nodes,
-        constants=[onnx.tensor("to", np.array([-1, 192]))],
-        inputs=[onnx.value("x", "float32", ("n", 3, 8, 8))],
-        outputs=[onnx.value("y", "float32", ("n", 192))],
-    )
-    (folder / "pixels.onnx").write_bytes(graph)
-    return folder / "pixels.onnx"
-
-
 def recipe_of(folder: Path, gate: str = GATE) -> Recipe:
     return loads_recipe(RECIPE + gate, folder, "test")
 
@@ -59,7 +46,7 @@ def recipe_of(folder: Path, gate: str = GATE) -> Recipe:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The model, and features of forty random pictures."""
     folder = tmp_path_factory.mktemp("gate")
-    extractor = Extractor(write_model(folder))
+    extractor = Extractor(pixel_model(folder / "pixels.onnx"))
     pictures = np.random.default_rng(2).integers(0, 256, (40, 8, 8, 3), dtype=np.uint8)
     density = fit_density(extractor.extract(pictures), origin={"model": extractor.sha256, "class": "chair"})
     (folder / "real.features").write_bytes(density.to_bytes())
@@ -91,7 +78,7 @@ def broken(folder: Path, tmp_path: Path, what: str) -> Path:
         values = [onnx.value(name, "float32", ("n", 3, 8, 8)) for name in "xy"]
         model.write_bytes(onnx.model("odd", nodes=[node], constants=[], inputs=values[:1], outputs=values[1:]))
     elif what == "fails while it runs":
-        graph = write_model(tmp_path).read_bytes()
+        graph = pixel_model(tmp_path / "pixels.onnx").read_bytes()
         model.write_bytes(graph.replace(np.array([-1, 192]).tobytes(), np.array([-1, 191]).tobytes()))
         density = attrs.evolve(load_density(features), origin={"model": Extractor(model).sha256, "class": "chair"})
         features.write_bytes(density.to_bytes())

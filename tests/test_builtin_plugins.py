@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every built-in plugin passes the kit that plugins of others are held to."""
+
+from __future__ import annotations
+
+import atexit
+import json
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from twinset.alignment.density import fit_density
+from twinset.alignment.features import Extractor
+from twinset.engine.registry import Registry
+from twinset.testing import plugin_checks
+from twinset.testing.conformance import Check
+from twinset.testing.models import pixel_model
+from twinset.testing.situations import SEED, furnish, tiny_stage
+
+FOLDER = Path(tempfile.mkdtemp(prefix="twinset-kit-"))
+"""Where plugins that read files find theirs; written by ``files``, named here because checks are collected before."""
+atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
+
+VALUES: dict[str, dict[str, Any]] = {
+    "appearance/around": {"frames": str(FOLDER / "chosen.json")},
+    "appearance/background": {"image_files": [str(FOLDER / "*.png")]},
+    "camera/around": {"frames": str(FOLDER / "chosen.json"), "seen": 0.0},
+    "placement/around": {"frames": str(FOLDER / "chosen.json")},
+    "filter/feature_score": {
+        "features": str(FOLDER / "real.features"),
+        "model": str(FOLDER / "pixels.onnx"),
+        "min_size": 4,
+        "draft": True,
+        "near_duplicates": 0.5,
+    },
+}
+
+
+def checks() -> list[Check]:
+    out = []
+    for cls in Registry(entry_points=False).catalogue():
+        out += plugin_checks(cls, values=VALUES.get(f"{cls.plugin_kind}/{cls.plugin_id}"), seconds=60.0)
+    return out
+
+
+@pytest.fixture(scope="module")
+def files() -> None:
+    for k in range(2):
+        cv2.imwrite(str(FOLDER / f"{k}.png"), np.full((8, 8, 3), 90 * k, np.uint8))
+    extractor = Extractor(pixel_model(FOLDER / "pixels.onnx"))
+    pictures = np.random.default_rng(SEED).integers(0, 256, (40, 8, 8, 3), dtype=np.uint8)
+    density = fit_density(extractor.extract(pictures), origin={"model": extractor.sha256, "class": "chair"})
+    (FOLDER / "real.features").write_bytes(density.to_bytes())
+    frames = []
+    for k in range(2):
+        stage = tiny_stage()
+        furnish(stage, k)
+        pose = stage.shoot().camera
+        instances = [
+            {"shape": i.asset.name, "class": i.asset.class_name, "matrix": i.matrix.tolist()} for i in stage.instances
+        ]
+        camera = {"matrix": pose.matrix.tolist(), "lens": pose.lens, "sensor_width": 36.0, "near": 0.01}
+        sky = {"call": "set_world", "hdri": None, "color": [0.5, 0.6, 0.7], "strength": 1.0, "rotation": 10.0}
+        light = {"call": "add_light", "position": [0.0, 0.0, 2.0], "power": 50.0, "color": [1, 1, 1], "radius": 0.1}
+        appearance = [sky | {"max_radiance": None}, light]
+        frames.append({"frame": k, "instances": instances, "camera": camera, "appearance": appearance})
+    (FOLDER / "chosen.json").write_text(json.dumps({"format": 1, "lit": True, "frames": frames}))
+
+
+@pytest.mark.parametrize("check", checks(), ids=str)
+def test_builtin_plugins_keep_the_contract(check: Check, files: None) -> None:
+    found = check.finding()
+    assert found.passed, found.problem or found.skipped
