@@ -84,7 +84,7 @@ def filter_(
     json: JsonOption = False,
 ) -> None:
     """Leave out what is unlike real boxes: writes a new dataset that shares all unchanged files with the old one."""
-    from ..alignment.curation import judge, typicality
+    from ..alignment.curation import POOLS, judge, typicality
     from ..dataset.scores import score_table
     from ..dataset.table import check_suffix, write_columns
 
@@ -92,6 +92,7 @@ def filter_(
     action = action or ("drop-image" if per == "image" else "drop-annotation")
     _check_choice("--per", per, ("box", "image"))
     _check_choice("--action", action, ACTIONS)
+    _check_choice("--pool", pool, tuple(POOLS))
     if quantile is not None and keep is not None:
         raise DataError("Give --quantile or --keep, not both.")
     if scores is not None:

@@ -158,7 +158,7 @@ def test_mistakes_are_named(material: Path, tmp_path: Path) -> None:
         (["--features", features, "--features", features], "one file for each class"),
         (["--features", features, "--per", "frame"], "box, image"),
         (["--features", features, "--keep", 3, "--quantile", 0.1], "not both"),
-        (["--features", features, "--pool", "sum", "--per", "image"], "mean, median, min, max"),
+        (["--features", features, "--pool", "sum"], "mean, median, min, max"),
         (["--features", features, "-o", tmp_path], "exists already"),
         (["--features", features, "--model", features], "no ONNX file"),
     ]:
