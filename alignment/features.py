@@ -21,6 +21,8 @@ from .scattering import MODEL
 
 LARGEST = 2**31 - 1
 """Bytes; protocol buffers hold no more."""
+MOST_PIXELS = 4096 * 4096 * 16
+"""More than vision models want at once, and 3 GiB as 32-bit floats: a file that asks for more is damaged or bad."""
 
 _TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(uint8)": np.uint8}
 _DEVICES = {
@@ -252,5 +254,10 @@ def _input(path: Path, session: Any, settings: ModelSettings) -> tuple[str, Any,
     if not (width and height):
         raise DataError(
             f"The model '{path}' takes pictures of any size ({found}). Write size = [width, height] into {sidecar}."
+        )
+    if width * height * max(shape[0], 1) > MOST_PIXELS:
+        raise DataError(
+            f"The model '{path}' wants {max(shape[0], 1)} pictures of {width} x {height} pixels at once, more than "
+            f"{MOST_PIXELS:,} pixels. Export it with a smaller input."
         )
     return inputs[0].name, _TYPES[inputs[0].type], layout == "NHWC", shape[0], (width, height)

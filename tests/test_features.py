@@ -160,6 +160,12 @@ def test_unknown_operators_and_two_inputs_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="No Op registered for Shimmer"):
         Extractor(write(tmp_path, onnx.node("Shimmer", ["x"], "y")))
     inputs = [onnx.value(n, "float32", (1, 3, 6, 8)) for n in ("x", "z")]
+    path = tmp_path / "large.onnx"
+    sides = (1, 3, 10**6, 10**6)
+    values = {"inputs": [onnx.value("x", "float32", sides)], "outputs": [onnx.value("y", "float32", sides)]}
+    path.write_bytes(onnx.model("large", nodes=[onnx.node("Relu", ["x"], "y")], constants=[], **values))
+    with pytest.raises(DataError, match="1 pictures of 1000000 x 1000000 pixels at once, more than"):
+        Extractor(path)
     path = tmp_path / "two.onnx"
     nodes = [onnx.node("Add", ["x", "z"], "y")]
     path.write_bytes(

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 import typer
-from twinset.dataset.files import output_error
-from twinset.dataset.frames import FrameStore
+from twinset.dataset.files import json_bytes, output_error
+from twinset.dataset.frames import FrameStore, seal
 from twinset.dataset.inputs import read_inputs
 from twinset.dataset.job import Job, open_job
 from twinset.dataset.status import status_of
@@ -182,3 +182,20 @@ def test_a_share_and_the_frames_of_a_block_are_the_same_share(folder: Path) -> N
     assert share(recipe, None, range(2, 3)) == share(recipe, range(6, 99), None) == range(6, 7)
     with pytest.raises(typer.BadParameter):
         share(recipe, None, range(3, 4))
+
+
+@pytest.mark.parametrize("name", ["../../stolen.png", "/tmp/stolen.png", "..\\stolen.png", "", 3])
+def test_records_from_elsewhere_name_nothing_outside_their_folder(folder: Path, name: object) -> None:
+    (folder / "r.toml").write_text(RECIPE.replace("[output]", "[output]\nyolo = true"))
+    job = job_of(folder)
+    list(job.run())
+    before = {p for p in folder.rglob("*") if not p.is_relative_to(job.out)}
+    store = FrameStore(job.out)
+    for frame, change in ((2, {"image": {**store.read(2)["image"], "file_name": name}}), (4, {})):
+        record = {**store.read(frame), **change}
+        if not change:
+            record["files"]["image"]["path"] = name
+        store.record_path(frame).write_bytes(seal(json_bytes(record)))
+    finished = open_job(job.out, stage_of).finish()
+    assert finished.absent == (2, 4) and finished.images == 5
+    assert {p for p in folder.rglob("*") if not p.is_relative_to(job.out)} == before
