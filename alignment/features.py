@@ -36,7 +36,7 @@ class Extractor:
 
     Parameters
     ----------
-    model : path
+    model : path, optional
         Default: the scattering transform that is packaged, see :mod:`..scattering`. Else an ONNX file with one input, a
         batch of RGB or BGR pictures. What the file does not say of itself stands in ``model.toml`` beside it, see
         :class:`..model_settings.ModelSettings`.
@@ -61,10 +61,12 @@ class Extractor:
         One sentence of what was expected and what was found.
     """
 
-    def __init__(self, model: str | Path = MODEL, *, device: str = "cpu", threads: int = 1, batch: int = 16) -> None:
+    def __init__(
+        self, model: str | Path | None = None, *, device: str = "cpu", threads: int = 1, batch: int = 16
+    ) -> None:
         if device not in _DEVICES:
             raise DataError(f"A device must be one of {', '.join(_DEVICES)}. Got '{device}' instead.")
-        self.path = Path(model)
+        self.path = Path(MODEL if model is None else model)
         data = _read(self.path)
         session = _session(self.path, data, device, threads)
         self.settings: ModelSettings = read_settings(self.path, session.get_modelmeta().custom_metadata_map)

@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import attrs
+
 from ..engine.errors import DataError
 from .coco import CocoFile, read_coco
 from .yolo import read_yolo
@@ -56,8 +58,15 @@ def image_folder(coco: CocoFile) -> Path | None:
     return best
 
 
-def images_of(coco: CocoFile, given: Path | None = None) -> Path:
+def images_of(coco: CocoFile, given: Path | None = None, option: str = "--images", otherwise: str = "") -> Path:
     """The folder that image names of a dataset start from, ``given`` or looked for.
+
+    Parameters
+    ----------
+    option : str
+        What names the folder on the command line.
+    otherwise : str
+        What else can be done, for the sentence: ``measure without pixels``.
 
     Raises
     ------
@@ -67,8 +76,22 @@ def images_of(coco: CocoFile, given: Path | None = None) -> Path:
     folder = given or image_folder(coco)
     if folder is None or not folder.is_dir():
         where = f"The folder '{folder}' does not exist" if folder else f"The images of '{coco.path}' are not found"
-        raise DataError(f"{where}. Name their folder with --images.")
+        raise DataError(f"{where}. Name their folder with {option}{f', or {otherwise}' if otherwise else ''}.")
     return folder
+
+
+@attrs.frozen(eq=False)
+class Pictures:
+    """A dataset whose images can be opened: ``coco``, and the folder ``images`` that image names start from."""
+
+    coco: CocoFile
+    images: Path
+
+
+def open_pictures(path: Path, given: Path | None = None, option: str = "--images", otherwise: str = "") -> Pictures:
+    """Read a dataset and find its images; see :func:`read_dataset` and :func:`images_of`."""
+    coco = read_dataset(path)
+    return Pictures(coco, images_of(coco, given, option, otherwise))
 
 
 def _candidates(path: Path) -> Iterator[Path]:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -16,8 +15,9 @@ from ..alignment.crops import MARGIN
 from ..alignment.features import Extractor
 from ..alignment.inference import FOLDS, TREES, Head, Prediction, Score, geometry
 from ..engine.errors import DataError
-from .coco import CocoFile
+from ..engine.params import unknown
 from .features import SMALLEST, box_features, reduction
+from .folders import Pictures
 from .measure import measure
 
 COLUMNS = ("depth", "a_d2", "visible_share", "background_similarity", "shape")
@@ -28,14 +28,6 @@ Models = Mapping[str, Sequence[Extractor | None]]
 
 Told = Callable[[str, int, int], None]
 """Told what is going on, and how much of it is done of how much."""
-
-
-@attrs.frozen(eq=False)
-class Source:
-    """A dataset whose images can be opened: ``coco``, and the folder ``images`` that image names start from."""
-
-    coco: CocoFile
-    images: Path
 
 
 @attrs.define(eq=False)
@@ -114,8 +106,8 @@ class Inferred:
 
 
 def infer(
-    synth: Source,
-    real: Source | None,
+    synth: Pictures,
+    real: Pictures | None,
     models: Models,
     *,
     columns: Sequence[str] = (),
@@ -136,9 +128,9 @@ def infer(
 
     Parameters
     ----------
-    synth : Source
+    synth : Pictures
         A dataset whose annotations hold the columns, or whose masks and depth maps they can be measured from.
-    real : Source, optional
+    real : Pictures, optional
         Left out, heads are only scored.
     models : mapping
         Tried in their order until one predicts a column well enough.
@@ -238,7 +230,7 @@ def _cells(outcome: Outcome, head: Head, found: Prediction) -> dict[str, list[An
     return cells
 
 
-def _classes(synth: Source, real: Source | None, asked: Sequence[str]) -> list[str]:
+def _classes(synth: Pictures, real: Pictures | None, asked: Sequence[str]) -> list[str]:
     """The classes to learn, all of which both datasets have boxes of."""
     sources = [synth] if real is None else [synth, real]
     counts = [source.coco.classes() for source in sources]
@@ -256,12 +248,12 @@ def _classes(synth: Source, real: Source | None, asked: Sequence[str]) -> list[s
     return list(dict.fromkeys(shared))
 
 
-def _side(source: Source) -> float:
+def _side(source: Pictures) -> float:
     """The longer side of most images in pixels."""
     return float(np.median([max(image["width"], image["height"]) for image in source.coco.images]))
 
 
-def _known(synth: Source, asked: Sequence[str]) -> dict[str, dict[int, Any]]:
+def _known(synth: Pictures, asked: Sequence[str]) -> dict[str, dict[int, Any]]:
     """Columns of the rendered boxes by annotation id; measured in their images only where annotations lack them."""
     columns = measure(synth.coco, None).columns
     if not asked or any(name not in columns for name in asked):
@@ -272,9 +264,7 @@ def _known(synth: Source, asked: Sequence[str]) -> dict[str, dict[int, Any]]:
     chosen = [name for name in dict.fromkeys(asked or COLUMNS) if asked or name in columns]
     for name in chosen:
         if name not in columns:
-            close = difflib.get_close_matches(name, columns, n=1)
-            hint = f" Did you mean '{close[0]}'?" if close else ""
-            raise DataError(f"'{synth.coco.path}' has no column '{name}'.{hint} It has {', '.join(columns)}.")
+            raise DataError(unknown(f"'{synth.coco.path}' has no column", name, columns))
     if not chosen:
         raise DataError(f"'{synth.coco.path}' has none of the columns {', '.join(COLUMNS)}. Name others with --column.")
     return {name: dict(zip(columns["id"], columns[name], strict=True)) for name in chosen}
@@ -284,7 +274,7 @@ class _Boxes:
     """The boxes of some classes, and their features, each extracted when first asked for."""
 
     def __init__(
-        self, source: Source, classes: Sequence[str], margin: float, smallest: float, longest: float, told: Told
+        self, source: Pictures, classes: Sequence[str], margin: float, smallest: float, longest: float, told: Told
     ) -> None:
         self.source, self.told = source, told
         self.margin, self.smallest, self.longest = margin, smallest, longest

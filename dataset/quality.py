@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 import attrs
 import numpy as np
@@ -15,20 +14,13 @@ from ..alignment.features import Extractor
 from ..alignment.quality import Part
 from .coco import CocoFile
 from .features import SMALLEST, BoxFeatures, box_features
+from .folders import Pictures
 
 MOST = 2000
 """Boxes of a class in one dataset beyond which features of a part of the images stand for all."""
 
 Told = Callable[[str, int, int], None]
 """Told what is going on, and how much of it is done of how much."""
-
-
-@attrs.frozen(eq=False)
-class Pictures:
-    """A dataset whose images can be opened: ``coco``, and the folder ``images`` that image names start from."""
-
-    coco: CocoFile
-    images: Path
 
 
 def feature_parts(

@@ -8,10 +8,8 @@ from typing import Annotated
 
 import typer
 
+from .measure import LEFT_OUT, problems_shown
 from .output import JsonOption, output_of
-
-_NAMED = 10
-"""So many problems are named one by one."""
 
 
 def add_to(app: typer.Typer) -> None:
@@ -50,7 +48,7 @@ def fit_features(
     with output.err.status("Looking at real boxes"):
         coco = read_dataset(dataset)
         images = images_of(coco, images)
-        extractor = Extractor(threads=threads) if model is None else Extractor(model, threads=threads)
+        extractor = Extractor(model, threads=threads)
         density, found = learn_class(
             coco,
             images,
@@ -75,9 +73,7 @@ def fit_features(
         shown.append(f"{found.small} boxes with a side under {smallest:g} pixels are left out.")
     shown += notes
     shown.append(f"Score a dataset by them: twinset filter DATASET --features {out} -o FOLDER")
-    shown += [f"Left out: {problem}" for problem in found.problems[:_NAMED]]
-    if len(found.problems) > _NAMED:
-        shown.append(f"and {len(found.problems) - _NAMED} more images (all with --json)")
+    shown += problems_shown(found.problems, LEFT_OUT)
     values = {
         "file": out,
         "class": class_name,

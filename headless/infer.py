@@ -11,17 +11,16 @@ import typer
 from rich.table import Table
 
 from ..engine.errors import DataError, OutputError
+from .measure import LEFT_OUT, problems_shown
 from .output import JsonOption, output_of
 from .progress import progress_bar
 
 if TYPE_CHECKING:
     from ..alignment.features import Extractor
-    from ..dataset.inference import Outcome, Source
+    from ..dataset.inference import Outcome
 
 PACKAGED, BOX = "packaged", "box"
 _DEFAULT = (PACKAGED, f"{PACKAGED}+{BOX}")
-_NAMED = 10
-"""So many problems are named one by one."""
 
 
 def add_to(app: typer.Typer) -> None:
@@ -100,14 +99,15 @@ def infer(
         raise OutputError("There are no real boxes to write predictions of. Name a real dataset, or leave -o out.")
     with progress_bar(output, hidden=output.json) as bar:
         task = bar.add_task("Reading annotations", total=None)
+        from ..dataset.folders import open_pictures
         from ..dataset.inference import infer as infer_metadata
         from ..dataset.table import check_suffix, write_columns
 
         if out is not None:
             check_suffix(out)
         found = infer_metadata(
-            _source(synth, synth_images, "--synth-images"),
-            None if real is None else _source(real, images, "--images"),
+            open_pictures(synth, synth_images, "--synth-images"),
+            None if real is None else open_pictures(real, images),
             _models(model or _DEFAULT, threads),
             columns=column or (),
             classes=class_name or (),
@@ -152,9 +152,7 @@ def infer(
         )
     if found.small:
         shown.append(f"{found.small} boxes with a side under {smallest:g} pixels are left out.")
-    shown += [f"Left out: {problem}" for problem in found.problems[:_NAMED]]
-    if len(found.problems) > _NAMED:
-        shown.append(f"and {len(found.problems) - _NAMED} more images (all with --json)")
+    shown += problems_shown(found.problems, LEFT_OUT)
     if written is not None:
         shown.append(f"Predictions of {len(found.table['id'])} real boxes: {written}")
     output.result(values, *shown)
@@ -163,20 +161,6 @@ def infer(
             f"No column can be inferred with a score of {threshold:g}, so nothing is written. Render more images, try "
             "other models with --model, or lower --threshold."
         )
-
-
-def _source(dataset: Path, images: Path | None, option: str) -> Source:
-    from ..dataset.folders import image_folder, read_dataset
-    from ..dataset.inference import Source
-
-    coco = read_dataset(dataset)
-    folder = images or image_folder(coco)
-    if folder is None or not folder.is_dir():
-        where = (
-            f"The folder '{folder}' does not exist" if folder else f"The images of '{dataset}' are not found near it"
-        )
-        raise DataError(f"{where}. Name their folder with {option}.")
-    return Source(coco, folder)
 
 
 def _models(texts: list[str] | tuple[str, ...], threads: int) -> dict[str, list[Extractor | None]]:
@@ -189,7 +173,7 @@ def _models(texts: list[str] | tuple[str, ...], threads: int) -> dict[str, list[
         parts = [text] if Path(text).is_file() else text.split("+")
         for part in parts:
             if part not in opened:
-                opened[part] = Extractor(threads=threads) if part == PACKAGED else Extractor(part, threads=threads)
+                opened[part] = Extractor(None if part == PACKAGED else part, threads=threads)
         name = "+".join(Path(part).stem for part in parts)
         models[text if name in models else name] = [opened[part] for part in parts]
     return models

@@ -88,7 +88,7 @@ def measured(
     DataError
         Where the dataset, or a folder that is named, is missing, or no images are found that are to be opened.
     """
-    from ..dataset.folders import image_folder, read_dataset
+    from ..dataset.folders import images_of, read_dataset
     from ..dataset.measure import measure as measure_dataset
 
     for folder in (images, depth):
@@ -96,22 +96,21 @@ def measured(
             raise DataError(f"The folder '{folder}' does not exist. Check the path.")
     coco = read_dataset(dataset)
     if pixels:
-        images = images or image_folder(coco)
-        if images is None:
-            raise DataError(
-                f"The images of '{dataset}' are not found near it. Name their folder with {option}, "
-                "or measure without pixels."
-            )
+        images = images_of(coco, images, option, "measure without pixels")
         beside = images.parent / "depth"
         depth = depth or (beside if beside.is_dir() else None)
     return measure_dataset(coco, images if pixels else None, depth=depth, workers=workers, progress=told)
 
 
-def problems_shown(problems: Sequence[str]) -> list[str]:
-    """Lines that name files that could not be measured, the first of them."""
+EMPTY = "files could not be measured; their columns are empty"
+LEFT_OUT = "images are of no use and left out"
+
+
+def problems_shown(problems: Sequence[str], what: str = EMPTY) -> list[str]:
+    """Lines that name files with problems, the first of them, under a line that says how many and ``what`` of them."""
     if not problems:
         return []
-    shown = [f"{len(problems)} files could not be measured; their columns are empty:"]
+    shown = [f"{len(problems)} {what}:"]
     shown += [f"  {problem}" for problem in problems[:_NAMED]]
     return shown + ([f"  and {len(problems) - _NAMED} more (all with --json)"] if len(problems) > _NAMED else [])
 

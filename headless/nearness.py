@@ -12,7 +12,7 @@ import attrs
 from rich.table import Table
 
 from ..engine.errors import DataError
-from .measure import problems_shown
+from .measure import LEFT_OUT, problems_shown
 from .output import Output
 from .progress import progress_bar
 from .quality import opened
@@ -56,11 +56,7 @@ def nearness_of(
     names = [n for n in options.classes or in_real if in_real[n] and in_synth.get(n)]
     if not names:
         raise DataError("The real and the synthetic dataset share no class with boxes that is asked for.")
-    extractor = (
-        Extractor(threads=options.threads)
-        if options.model is None
-        else Extractor(options.model, threads=options.threads)
-    )
+    extractor = Extractor(options.model, threads=options.threads)
     out = {}
     with progress_bar(output, hidden=output.json) as bar:
         task = bar.add_task("Features", total=None)
@@ -126,7 +122,7 @@ def nearness_shown(found: Mapping[str, Mapping[str, Any]]) -> list[Any]:
         shown += [table, _correlated(near.correlation)]
         if of["small"]:
             shown.append(f"{of['small']} real boxes are too small for features.")
-        shown += [f"Plot: {of['plot']}", *problems_shown(of["problems"])]
+        shown += [f"Plot: {of['plot']}", *problems_shown(of["problems"], LEFT_OUT)]
     return shown
 
 

@@ -17,7 +17,7 @@ from rich.table import Table
 from ..alignment.quality import COLUMNS
 from ..engine.errors import DataError
 from .compare import DatasetArgument, read_side
-from .measure import problems_shown
+from .measure import LEFT_OUT, problems_shown
 from .output import JsonOption, Output, output_of
 from .progress import progress_bar
 from .statistics import PlotsOption, plotted
@@ -25,7 +25,7 @@ from .statistics import PlotsOption, plotted
 if TYPE_CHECKING:
     from ..alignment.correlation import Correlation
     from ..alignment.quality import Part, Ranking, Span
-    from ..dataset.quality import Pictures
+    from ..dataset.folders import Pictures
 
     Columns = Mapping[str, Sequence[Any] | np.ndarray]
 
@@ -132,7 +132,7 @@ def quality(
     }
     output.result(values, *_shown(ranking, given, correlation, found.left_out, title), f"Plot: {plot}")
     if not output.json and problems:
-        output.result({}, *problems_shown(problems))
+        output.result({}, *problems_shown(problems, LEFT_OUT))
 
 
 def _names(paths: Sequence[Path]) -> list[str]:
@@ -203,17 +203,12 @@ def _pictures(
 
 def opened(path: Path, folder: Path | None, option: str, otherwise: str) -> Pictures:
     """A dataset with the folder of its images; DataError says what to do else where there is none."""
-    from ..dataset.folders import image_folder, read_dataset
-    from ..dataset.quality import Pictures
+    from ..dataset.folders import open_pictures
     from ..dataset.table import SUFFIXES
 
     if path.suffix.lower() in SUFFIXES:
         raise DataError(f"'{path}' is a table, which has no pictures. Name a dataset, or {otherwise}.")
-    coco = read_dataset(path)
-    folder = folder or image_folder(coco)
-    if folder is None or not folder.is_dir():
-        raise DataError(f"The images of '{path}' are not found. Name their folder with {option}, or {otherwise}.")
-    return Pictures(coco, folder)
+    return open_pictures(path, folder, option, otherwise)
 
 
 @attrs.define
@@ -260,7 +255,7 @@ class _Components:
         head = f"{class_name}: " if several else ""
         problems: list[str] = []
         for model in models:
-            extractor = Extractor(threads=threads) if model is None else Extractor(model, threads=threads)
+            extractor = Extractor(model, threads=threads)
             name = head + (FEATURES if len(models) == 1 else f"{FEATURES} {extractor.path.stem}")
             try:
                 own, others, found = feature_parts(

@@ -57,7 +57,7 @@ def report(
     if features:
         from ..alignment.features import Extractor
 
-        extractor = Extractor() if model is None else Extractor(model)
+        extractor = Extractor(model)
     with progress_bar(output, hidden=output.json) as bar:
         task = bar.add_task("Reading annotations", total=None)
         found = make_report(

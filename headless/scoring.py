@@ -94,7 +94,7 @@ def score(options: Options, output: Output) -> Scored:
         Where neither features nor real boxes are given, or both, or they do not fit the model or the dataset.
     """
     from ..alignment.features import Extractor
-    from ..dataset.folders import images_of, read_dataset
+    from ..dataset.folders import open_pictures
     from ..dataset.scores import score_boxes
 
     if bool(options.features) == bool(options.real):
@@ -102,13 +102,11 @@ def score(options: Options, output: Output) -> Scored:
     if options.classes and not options.real:
         raise DataError("--class goes with --real; stored features know their class.")
     with measuring_bar(output, "Looking at boxes") as told:
-        coco = read_dataset(options.dataset)
-        images = images_of(coco, options.images)
-        threads = options.threads
-        extractor = Extractor(threads=threads) if options.model is None else Extractor(options.model, threads=threads)
+        own = open_pictures(options.dataset, options.images)
+        extractor = Extractor(options.model, threads=options.threads)
         densities, facts = _learned(options, extractor) if options.real else _read(options.features)
-        scores = score_boxes(coco, images, densities, extractor, progress=told)
-    return Scored(coco, images, densities, scores, facts)
+        scores = score_boxes(own.coco, own.images, densities, extractor, progress=told)
+    return Scored(own.coco, own.images, densities, scores, facts)
 
 
 def _read(paths: list[Path]) -> tuple[dict[str, Density], list[dict[str, Any]]]:
@@ -127,17 +125,18 @@ def _read(paths: list[Path]) -> tuple[dict[str, Density], list[dict[str, Any]]]:
 
 
 def _learned(options: Options, extractor: Extractor) -> tuple[dict[str, Density], list[dict[str, Any]]]:
-    from ..dataset.folders import images_of, read_dataset
+    from ..dataset.folders import open_pictures
     from ..dataset.scores import learn_class
 
     assert options.real is not None
     if not options.classes:
         raise DataError("Say which class is to be learned from the real boxes: --class NAME.")
-    coco = read_dataset(options.real)
-    images = images_of(coco, options.real_images)
+    real = open_pictures(options.real, options.real_images, "--real-images")
     densities, facts = {}, []
     for name in dict.fromkeys(options.classes):
-        density, _ = learn_class(coco, images, name, extractor, method=options.method, smallest=options.smallest)
+        density, _ = learn_class(
+            real.coco, real.images, name, extractor, method=options.method, smallest=options.smallest
+        )
         densities[name] = density
         hashed = hashlib.sha256(density.to_bytes()).hexdigest()
         facts.append({"file": options.real.name, "sha256": hashed, **_facts(density)})

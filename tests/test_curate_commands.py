@@ -135,6 +135,14 @@ def test_real_datasets_have_other_groups(material: Path) -> None:
     assert done.exit_code == 2 and "no column 'sites'. Did you mean 'site'?" in done.stderr
 
 
+def test_the_remedy_names_the_option_that_helps(material: Path) -> None:
+    done = run(
+        *("filter", material / "bag/labels.json", "--real", material / "real/labels.json", "--class", "disc"),
+        *("--real-images", material / "nowhere"),
+    )
+    assert done.exit_code == 2 and "Name their folder with --real-images." in done.output
+
+
 def test_a_class_of_specks_alone_does_not_stop_the_others(material: Path) -> None:
     data = json.loads((material / "bag/labels.json").read_text())
     data["categories"].append({"id": 2, "name": "speck"})
@@ -144,7 +152,7 @@ def test_a_class_of_specks_alone_does_not_stop_the_others(material: Path) -> Non
     coco, disc, extractor = read_dataset(path), load_density(material / "disc.features"), Extractor()
     found = score_boxes(coco, material / "bag/images", {"speck": disc, "disc": disc}, extractor)
     assert found.small == 1 and list(found.known) == list(found.class_name == "disc")
-    with pytest.raises(DataError, match="1 boxes of 'speck' to learn from"):
+    with pytest.raises(DataError, match="boxes of 'speck', each with a side under 16"):
         score_boxes(coco, material / "bag/images", {"speck": disc}, extractor)
     path.unlink()
 

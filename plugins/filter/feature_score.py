@@ -81,7 +81,7 @@ class FeatureScore:
     def open(self) -> FeatureGate:
         """Read features and model and try them. DataError where they do not fit."""
         density = load_density(self.features)
-        extractor = Extractor(self.model, threads=self.threads) if self.model else Extractor(threads=self.threads)
+        extractor = Extractor(self.model or None, threads=self.threads)
         density.check_model(extractor.sha256, extractor.path)
         width, height = extractor.size
         length = extractor.extract(np.zeros((1, height, width, 3), np.uint8)).shape[1]
