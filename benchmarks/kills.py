@@ -22,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
+KINDS = ("worker", "supervisor", "finish")
 NOBODY = "nobody"
 """Where the job had ended before the instant came."""
 
@@ -30,7 +31,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("recipe", type=Path)
     parser.add_argument("--times", type=int, default=50, help="Kills in all.")
-    parser.add_argument("--each", type=int, default=4, help="At most so many kills for each dataset.")
+    parser.add_argument("--each", type=int, default=5, help="At most so many kills for each dataset.")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
@@ -47,8 +48,9 @@ def main() -> None:
             out = Path(folder) / f"out{datasets}"
             datasets += 1
             run = [*command, "-o", str(out), "--workers", str(options.workers)]
-            for _ in range(options.each):
-                killed[_kill_once(run, out, reference, span, rng)] += 1
+            # Nothing is left to kill behind the end, so that this comes last.
+            for what in sorted(rng.choice(KINDS, options.each, p=[0.4, 0.4, 0.2]), key=KINDS.index):
+                killed[_kill_once(run, out, reference, span, str(what), rng)] += 1
             subprocess.run(run, check=True, capture_output=True)
             problems = _differences(reference, out)
             different += bool(problems)
@@ -58,10 +60,9 @@ def main() -> None:
         print(f"{count} kills in {datasets} datasets, {different} of them different; left: {scratch}")
 
 
-def _kill_once(run: list[str], out: Path, reference: Path, span: float, rng: np.random.Generator) -> str:
+def _kill_once(run: list[str], out: Path, reference: Path, span: float, what: str, rng: np.random.Generator) -> str:
     """Start the job, kill one of its processes; returns which. A killed worker's supervisor is killed later, too."""
     process = subprocess.Popen(run, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    what = str(rng.choice(["supervisor", "worker", "finish"], p=[0.4, 0.4, 0.2]))
     try:
         if what == "finish":
             every = len(list((reference / "frames").glob("*.json")))
@@ -69,13 +70,13 @@ def _kill_once(run: list[str], out: Path, reference: Path, span: float, rng: np.
                 time.sleep(0.01)
             time.sleep(rng.uniform(0, 0.5))
         else:
-            time.sleep(rng.uniform(0, span))
+            time.sleep(rng.uniform(0, span / 2))
         if what == "worker":
             victims = _children(process.pid)
             if not victims:
                 return NOBODY
             os.kill(int(rng.choice(victims)), signal.SIGKILL)
-            time.sleep(rng.uniform(0, span / 2))
+            time.sleep(rng.uniform(0, span / 4))
         return what if process.poll() is None else NOBODY
     finally:
         workers = _children(process.pid)
