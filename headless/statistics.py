@@ -49,10 +49,12 @@ def fit(
         areas = [f"{part[key]:.3%}" for key in ("low_area", "mean_area", "high_area")]
         table.add_row(str(number), f"{part['weight']:.3f}", *areas)
     lines = [
-        f"{len(boxes)} boxes of '{class_name}' in {coco}; areas are shares of the image.",
+        f"{len(boxes)} box{'es' if len(boxes) > 1 else ''} of '{class_name}' in {coco}; areas are shares of the image.",
         f"Components: {report['criterion']}.",
         f"Bhattacharyya distance of the mixture to the boxes: {report['distance']:.4f} "
-        f"(floor, two resamples of the boxes: {report['floor']:.4f}).",
+        f"(floor, two resamples of the boxes: {report['floor']:.4f})."
+        if len(boxes) > 1
+        else "A single box does not tell how areas vary, so no distance is given. Label more photos.",
         f"Plot: {path}",
     ]
     output.result({"class": class_name, "plot": path, **report}, lines[0], table, *lines[1:])
