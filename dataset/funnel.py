@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+import array
 import logging
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePath
 from typing import Any
 
+import attrs
 import numpy as np
 
 from ..engine.errors import StageError
@@ -38,7 +41,8 @@ class Tally:
     def __init__(self) -> None:
         self._rejected: Counter[str] = Counter()
         self._accepted = self._given_up = 0
-        self._judged: list[Judged] = []
+        self._gated = Gated()
+        self._breakdown = _Breakdown()
 
     def add(self, record: Mapping[str, Any]) -> None:
         """Count the attempts of one record."""
@@ -47,14 +51,64 @@ class Tally:
         self._given_up += record["verdict"] == GIVEN_UP
         if record["verdict"] == FILTERED:
             self._rejected[AFTER_RENDER + FILTERED] += 1
-        self._judged += judged_in(record)
+        for one in self._gated.add(record):
+            self._breakdown.add(one)
 
     def funnel(self, gates: Iterable[Mapping[str, Any]] = ()) -> Funnel:
         """The funnel of what was counted; ``gates`` are the reports of the job's gates."""
         late = sum(n for reason, n in self._rejected.items() if reason.startswith(AFTER_RENDER))
         tried = self._rejected.total() + self._accepted
         rejected = dict(sorted(self._rejected.items()))
-        return Funnel(tried, rejected, self._accepted, self._given_up, late, _facts(self._judged, list(gates)))
+        return Funnel(tried, rejected, self._accepted, self._given_up, late, self._facts(list(gates)))
+
+    def _facts(self, gates: list[Mapping[str, Any]]) -> dict[str, Any]:
+        gated = self._gated
+        if not gated.judged:
+            return {}
+        by = {name: rows for name, rows in self._breakdown.rows().items() if len(rows) > 1}
+        miss = gated.nearest_miss
+        return {
+            "judged": gated.judged,
+            "accepted": gated.passed,
+            "refused_as_drafts": gated.drafts,
+            "gates": gates,
+            "nearest_miss": miss and {k: miss[k] for k in ("frame", "attempt", "stage", "score")},
+            "by": by,
+            "off": _off(by, gated.passed / gated.judged),
+        }
+
+
+class Gated:
+    """Attempts that gates judged: how many, how many of them passed, and the nearest miss among the others.
+
+    Attributes
+    ----------
+    judged, passed, drafts : int
+        ``drafts`` were refused before their render.
+    nearest_miss : Judged or None
+        The refused attempt with the highest score; those of full renders before drafts.
+    """
+
+    def __init__(self) -> None:
+        self.judged = self.passed = self.drafts = 0
+        self.nearest_miss: Judged | None = None
+
+    def add(self, record: Mapping[str, Any]) -> list[Judged]:
+        """Count the judged attempts of a record; returns them."""
+        found = list(judged_in(record))
+        for one in found:
+            self.judged += 1
+            self.passed += one["accepted"]
+            self.drafts += one["stage"] == "draft"
+            if one["accepted"] or one["score"] is None:
+                continue
+            if self.nearest_miss is None or _nearness(one) > _nearness(self.nearest_miss):
+                self.nearest_miss = one
+        return found
+
+
+def _nearness(missed: Judged) -> tuple[bool, float]:
+    return missed["stage"] == "render", missed["score"]
 
 
 def judged_in(record: Mapping[str, Any]) -> Iterator[Judged]:
@@ -85,16 +139,10 @@ SCORE = "feature_score"
 """The column whose means are shown."""
 
 
-def nearest_miss(judged: Iterable[Judged]) -> Judged | None:
-    """The refused attempt with the highest score; those of full renders before drafts."""
-    missed = [j for j in judged if not j["accepted"] and j["score"] is not None]
-    return max(missed, key=lambda j: (j["stage"] == "render", j["score"]), default=None)
-
-
-def too_strict(judged: list[Judged], gates: list[dict[str, Any]], out: Path) -> StageError:
+def too_strict(gated: Gated, gates: list[dict[str, Any]], out: Path) -> StageError:
     """What to say where hardly anything passes: how many did, the nearest miss, and what would help."""
-    passed, miss = sum(j["accepted"] for j in judged), nearest_miss(judged)
-    text = f"{passed} of {len(judged)} judged attempts passed the gate"
+    miss = gated.nearest_miss
+    text = f"{gated.passed} of {gated.judged} judged attempts passed the gate"
     limit = min((g["threshold"] for g in gates if "threshold" in g), default=None)
     if miss is None or limit is None:
         return StageError(f"{text}. Loosen its filter, and render into another output folder.")
@@ -114,23 +162,6 @@ def too_strict(judged: list[Judged], gates: list[dict[str, Any]], out: Path) -> 
     )
 
 
-def _facts(judged: list[Judged], gates: list[Mapping[str, Any]]) -> dict[str, Any]:
-    if not judged:
-        return {}
-    miss = nearest_miss(judged)
-    by = {name: rows for name, rows in _breakdown(judged).items() if len(rows) > 1}
-    accepted = sum(j["accepted"] for j in judged)
-    return {
-        "judged": len(judged),
-        "accepted": accepted,
-        "refused_as_drafts": sum(j["stage"] == "draft" for j in judged),
-        "gates": gates,
-        "nearest_miss": miss and {k: miss[k] for k in ("frame", "attempt", "stage", "score")},
-        "by": by,
-        "off": _off(by, accepted / len(judged)),
-    }
-
-
 def _off(by: Mapping[str, list[dict[str, Any]]], share: float) -> list[dict[str, Any]]:
     """Groups that pass less often than attempts at large, by more than chance explains, the worst first."""
     from scipy import stats
@@ -144,45 +175,78 @@ def _off(by: Mapping[str, list[dict[str, Any]]], share: float) -> list[dict[str,
     return [row for *_, row in sorted(found, key=lambda f: f[:3])]
 
 
-def _breakdown(judged: list[Judged]) -> dict[str, list[dict[str, Any]]]:
-    """Acceptance and mean score of the attempts that have something in common, by what that is."""
-    found: dict[str, dict[Any, list[tuple[bool, float | None]]]] = {}
+@attrs.define
+class _Group:
+    """Attempts, or boxes of them, that have something in common."""
 
-    def add(kind: str, value: Any, accepted: bool, score: float | None) -> None:
-        found.setdefault(kind, {}).setdefault(value, []).append((accepted, score))
+    judged: int = 0
+    accepted: int = 0
+    scored: int = 0
+    total: float = 0.0
 
-    numbers = {name: np.array([v for j in judged for n, v in _drawn(j) if n == name]) for name in NUMBERS}
-    cuts = {name: np.quantile(v, [1 / 3, 2 / 3]) for name, v in numbers.items() if len(np.unique(v)) > 2}
-    for j in judged:
-        accepted, score = j["accepted"], j["score"]
-        for _, shape, own, area in j["boxes"]:
+    def add(self, accepted: bool, score: float | None) -> None:
+        self.judged += 1
+        self.accepted += accepted
+        if score is not None:
+            self.scored += 1
+            self.total += score
+
+    def row(self, value: str) -> dict[str, Any]:
+        mean = self.total / self.scored if self.scored else None
+        return {"value": value, "judged": self.judged, "accepted": self.accepted, "score": mean}
+
+
+class _Breakdown:
+    """Acceptance and mean score of the attempts that have something in common, by what that is.
+
+    Of the attempts themselves only drawn numbers are kept, whose thirds are not known before the end.
+    """
+
+    def __init__(self) -> None:
+        self._groups: dict[str, dict[Any, _Group]] = {}
+        self._numbers = {name: (array.array("d"), array.array("b"), array.array("d")) for name in NUMBERS}
+
+    def add(self, judged: Judged) -> None:
+        accepted, score = judged["accepted"], judged["score"]
+        for _, shape, own, area in judged["boxes"]:
             if own is not None:
-                add("shape", shape, accepted, own)
-                add("size", int(np.searchsorted(SIZES, area, side="right")) - 1, accepted, own)
-        add("camera", j["camera"], accepted, score)
-        add("elevation", int(j["elevation"] // STEEPNESS), accepted, score)
-        if j["variant"]:
-            add("variant", j["variant"], accepted, score)
-        for name, value in dict(_drawn(j)).items():
-            if isinstance(value, str):
-                add(name, value, accepted, score)
-            elif name in cuts:
-                add(name, int(np.searchsorted(cuts[name], value, side="right")), accepted, score)
-    out: dict[str, list[dict[str, Any]]] = {}
-    for kind, groups in found.items():
-        rows: list[dict[str, Any]] = [
-            {
-                "value": _label(kind, value, cuts.get(kind)),
-                "judged": len(entries),
-                "accepted": sum(a for a, _ in entries),
-                "score": _mean([s for _, s in entries if s is not None]),
-            }
-            for value, entries in sorted(groups.items())
-        ]
-        # Names have no order of their own: what is off comes first.
-        in_order = kind in ("size", "elevation") or kind in cuts
-        out[kind] = rows if in_order else sorted(rows, key=lambda r: (r["accepted"] / r["judged"], r["value"]))
-    return out
+                self._group("shape", shape).add(accepted, own)
+                self._group("size", int(np.searchsorted(SIZES, area, side="right")) - 1).add(accepted, own)
+        self._group("camera", judged["camera"]).add(accepted, score)
+        self._group("elevation", int(judged["elevation"] // STEEPNESS)).add(accepted, score)
+        if judged["variant"]:
+            self._group("variant", judged["variant"]).add(accepted, score)
+        for name, value in dict(_drawn(judged)).items():
+            if name in self._numbers:
+                values, passed, scores = self._numbers[name]
+                values.append(value)
+                passed.append(accepted)
+                scores.append(math.nan if score is None else score)
+            else:
+                self._group(name, value).add(accepted, score)
+
+    def rows(self) -> dict[str, list[dict[str, Any]]]:
+        """By what they have in common, a row for each group."""
+        out = {kind: _rows(kind, groups) for kind, groups in self._groups.items()}
+        for name, (values, accepted, scores) in self._numbers.items():
+            if len(np.unique(values)) <= 2:
+                continue
+            cuts = np.quantile(values, [1 / 3, 2 / 3])
+            groups: dict[Any, _Group] = {}
+            for third, a, s in zip(np.searchsorted(cuts, values, side="right").tolist(), accepted, scores, strict=True):
+                groups.setdefault(third, _Group()).add(bool(a), None if math.isnan(s) else s)
+            out[name] = _rows(name, groups, cuts)
+        return out
+
+    def _group(self, kind: str, value: Any) -> _Group:
+        return self._groups.setdefault(kind, {}).setdefault(value, _Group())
+
+
+def _rows(kind: str, groups: Mapping[Any, _Group], cuts: np.ndarray | None = None) -> list[dict[str, Any]]:
+    rows = [group.row(_label(kind, value, cuts)) for value, group in sorted(groups.items(), key=lambda item: item[0])]
+    # Names have no order of their own: what is off comes first.
+    in_order = kind in ("size", "elevation") or cuts is not None
+    return rows if in_order else sorted(rows, key=lambda r: (r["accepted"] / r["judged"], r["value"]))
 
 
 NUMBERS = {"strength": "set_world", "factor": "scale_lights"}
@@ -209,7 +273,3 @@ def _label(kind: str, value: Any, cuts: np.ndarray | None) -> str:
         low, high = ends[value], ends[value + 1]
         return f"under {high}" if low is None else f"{low} or more" if high is None else f"{low} to {high}"
     return str(value)
-
-
-def _mean(values: list[float]) -> float | None:
-    return float(np.mean(values)) if values else None

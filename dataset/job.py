@@ -25,7 +25,7 @@ from ..engine.stage import Stage
 from .files import json_bytes
 from .finish import finish
 from .frames import ACCEPTED, FILTERED, GIVEN_UP, FrameStore
-from .funnel import ENOUGH, Judged, Tally, judged_in, too_strict
+from .funnel import ENOUGH, Gated, Tally, too_strict
 from .job_folder import GATE, STAGE, JobFolder, recipe_path
 from .real import read_real, real_boxes
 from .record import categories, make_record
@@ -253,7 +253,7 @@ class Job:
     def _frames(self, wanted: range, missing: set[int]) -> Iterator[Event]:
         shown: dict[str, list[float]] = {}
         seen: list[list[Any]] = []
-        judged: list[Judged] = []
+        gated = Gated()
         accepted = rejected = 0
         is_share = len(wanted) < self.recipe.images
         hopeless = HOPELESS if is_share else min(HOPELESS, self.recipe.images)
@@ -268,19 +268,18 @@ class Job:
             record = self._store.read(frame)
             add_shown(shown, record)
             _add_seen(seen, record)
-            judged += judged_in(record)
+            gated.add(record)
             rejected += len(record["rejected"])
             accepted += record["verdict"] != GIVEN_UP
             if frame not in missing and record["verdict"] == ACCEPTED:
                 image = self._store.out / record["files"]["image"]["path"]
             yield FrameDone(frame, done, len(wanted), image, record["attempts"], resumed=frame not in missing)
-            passed = sum(j["accepted"] for j in judged)
-            if len(judged) >= ENOUGH and self._sampler and passed < self._sampler.gates.floor * len(judged):
-                raise too_strict(judged, self._sampler.gates.report(), self.out)
+            if gated.judged >= ENOUGH and self._sampler and gated.passed < self._sampler.gates.floor * gated.judged:
+                raise too_strict(gated, self._sampler.gates.report(), self.out)
             # A share of a job may be unlucky where the job is not.
             if done == hopeless and not accepted and not (is_share and self._store.images()):
-                if self._sampler and 2 * len(judged) > rejected:
-                    raise too_strict(judged, self._sampler.gates.report(), self.out)
+                if self._sampler and 2 * gated.judged > rejected:
+                    raise too_strict(gated, self._sampler.gates.report(), self.out)
                 raise _hopeless(record, done)
 
     def _teach(self, sampler: Sampler, known: list[list[dict[str, Any]]] | None) -> Iterator[Event]:
