@@ -22,6 +22,7 @@ from ..engine.recipe import load_recipe
 from ..engine.sampler import Frame, Sampler
 from ..engine.settings import Recipe
 from ..engine.stage import Stage
+from .disk_space import short_of_space
 from .files import json_bytes
 from .finish import finish
 from .frames import ACCEPTED, FILTERED, GIVEN_UP, FrameStore
@@ -129,7 +130,11 @@ class Job:
         wanted = range(asked.start - asked.start % self.recipe.render.block, asked.stop)
         self._store.prepare()
         self._folder.claim()
-        return wanted, set(self._store.missing(wanted))
+        missing = set(self._store.missing(wanted))
+        warning = short_of_space(self._store, self.recipe.output, len(missing)) if missing else ""
+        if warning:
+            log.warning("%s", warning)
+        return wanted, missing
 
     def finish(self) -> Finished:
         """Rebuild annotations and previews from the records. Works on any folder that records were copied into."""

@@ -5,19 +5,24 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import subprocess
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytest.importorskip("bpy")
 
 from twinset.blender.stage import open_stage
+from twinset.dataset.disk_space import guess, short_of_space, weigh
+from twinset.dataset.frames import ACCEPTED, FrameStore
 from twinset.dataset.job import Job
 from twinset.engine.errors import OutputError
 from twinset.engine.events import FrameDone, Stepped
 from twinset.engine.recipe import loads_recipe
+from twinset.engine.settings import OutputSettings
 
 RECIPE = """
 images = 4
@@ -111,3 +116,20 @@ def test_a_read_only_disk_is_refused_before_the_scene_is_opened(recipe, tmp_path
         with pytest.raises(OutputError, match=r"cannot be written to \(Read-only file system\)"):
             list(Job(recipe, disk / "out", lambda _: pytest.fail("opened")).run())
         assert tree(disk) == {}
+
+
+def test_a_job_that_will_not_fit_is_told_ahead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = FrameStore(tmp_path)
+    store.prepare()
+    output = OutputSettings(width=640, height=480)
+    free = shutil.disk_usage(tmp_path).free
+    many = int(2 * free / guess(output))
+    text = short_of_space(store, output, many)
+    assert "640 x 480" in text and f"{many} frames left" in text and short_of_space(store, output, 1) == ""
+    picture = np.random.default_rng(0).integers(0, 255, (480, 640, 3)).astype(np.uint8)
+    for frame in range(30):
+        store.write(frame, {"verdict": ACCEPTED}, picture)
+    size = sum(p.stat().st_size for p in tmp_path.rglob("*") if p.is_file())
+    assert weigh(store) == pytest.approx(size / 30, rel=0.01)
+    assert short_of_space(store, output, int(0.95 * free / weigh(store))) == ""
+    assert "as those that are there" in short_of_space(store, output, int(1.1 * free / weigh(store)))
