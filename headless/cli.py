@@ -93,6 +93,7 @@ COMMANDS = (
     "augment",
     "farm.command",
     "plugins",
+    "authoring",
     "doctor",
 )
 """The modules that bring commands, in the order of the help."""

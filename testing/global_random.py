@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from typing import Any
 
@@ -12,10 +13,19 @@ from .digest import digest
 
 States = tuple[Any, Any]
 
+_stirred = itertools.count(1)
+
 
 def states() -> States:
     """The states of the modules ``random`` and ``numpy.random``."""
     return random.getstate(), np.random.get_state()  # noqa: NPY002 - read, not drawn from
+
+
+def stir() -> None:
+    """Bring both into states that no earlier call has left: what depends on them then differs from run to run."""
+    number = next(_stirred)
+    random.seed(number)
+    np.random.seed(number)  # noqa: NPY002
 
 
 def restore(before: States) -> None:

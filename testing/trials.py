@@ -83,6 +83,8 @@ def _run(plugin: Any, frame: int, stage: BruteStage, memory: dict[str, Any], sec
     before = {name: digest(value) for name, value in at.given.items()}
     instances = stage.instances
     others = _of_stage(stage)
+    untouched = global_random.states()
+    global_random.stir()
     generators = global_random.states()
     answers: dict[str, Any] = {}
     rejected = error = ""
@@ -103,7 +105,7 @@ def _run(plugin: Any, frame: int, stage: BruteStage, memory: dict[str, Any], sec
     except TwinsetError as problem:
         error = str(problem)
     drew = global_random.touched(generators)
-    global_random.restore(generators)
+    global_random.restore(untouched)
     changed = [name for name, value in at.given.items() if digest(value) != before[name]]
     if plugin.plugin_kind != "placement" and any(a is not b for a, b in zip(instances, stage.instances, strict=False)):
         changed.append("the place of instances")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-DATA_SUFFIXES = {".css", ".csv", ".html", ".js", ".json", ".onnx", ".toml", ".typed"}
+DATA_SUFFIXES = {".css", ".csv", ".html", ".in", ".js", ".json", ".onnx", ".toml", ".typed"}
 NOT_PACKAGED = ("tests/", "docs/", "benchmarks/", ".")
 
 
@@ -69,7 +69,7 @@ def test_wheel_from_the_source_distribution_is_complete(parcels: Path, packages:
     names = set(zipfile.ZipFile(wheel).namelist())
     files = {n for n in names if ".dist-info/" not in n}
     folders = {p.removeprefix("twinset").replace(".", "/").lstrip("/") for p in packages}
-    folders |= {"examples", "addon/presets/twinset"}
+    folders |= {"examples", "addon/presets/twinset", "headless/plugin_template"}
     expected = {
         f"twinset/{path}"
         for path in tracked
