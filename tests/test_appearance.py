@@ -21,12 +21,7 @@ class Stage(BruteStage):
     """A closed room of 6 x 6 x 3 m; relative paths start at ``folder``."""
 
     def __init__(self, folder: Path = Path(), assets=()):
-        super().__init__({"room": box((6.0, 6.0, 3.0), (0.0, 0.0, 1.5))}, assets)
-        self.start = folder
-
-    @property
-    def folder(self) -> Path:
-        return self.start
+        super().__init__({"room": box((6.0, 6.0, 3.0), (0.0, 0.0, 1.5))}, assets, folder=folder)
 
     def set_world(self, **settings):
         self._log("set_world", **settings)
