@@ -12,6 +12,7 @@ import typer
 from rich.table import Table
 
 from ..engine.errors import OutputError, RecipeError, TwinsetError
+from ..engine.params import shorten
 from ..engine.recipe import load_recipe, loads_recipe
 from ..engine.settings import Recipe
 from .interrupt import interruptible, until
@@ -156,15 +157,17 @@ class Server:
     def _answer(self, request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         if "unreadable" in request:
             raise RecipeError([f"A request must be one JSON object on one line. Got {request['unreadable']!r}."])
+        if not isinstance(request.get("recipe", ""), str):
+            raise RecipeError(["'recipe' of a request must be the text of a recipe."])
         yield from self._ready(request)
         assert self._preview is not None
         if "frame" in request:
-            yield self._sample(int(request["frame"]))
+            yield self._sample(*_indices("frame", [request["frame"]], 1))
         elif "picture" in request:
-            yield self._picture(int(request["picture"]))
+            yield self._picture(*_indices("picture", [request["picture"]], 1))
         elif "frames" in request:
-            first, last = request["frames"]
-            yield from self._gaps(range(int(first), int(last) + 1))
+            first, last = _indices("frames", request["frames"], 2)
+            yield from self._gaps(range(first, last + 1))
 
     def _ready(self, request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         """The recipe read, its scene open, its target fitted."""
@@ -246,3 +249,15 @@ class Server:
             self._preview.record(index)
             gap = self._preview.gap(frames[:done])
             yield {"event": "gap", "done": done, "total": len(frames), **gap}
+
+
+def _indices(key: str, values: Any, count: int) -> list[int]:
+    """Frames that a request names; RecipeError where they are none."""
+    if (
+        not isinstance(values, list)
+        or len(values) != count
+        or not all(isinstance(v, int) and not isinstance(v, bool) and v >= 0 for v in values)
+    ):
+        what = "a frame" if count == 1 else "the first and the last frame"
+        raise RecipeError([f"'{key}' of a request must be {what}, counted from 0. Got {shorten(values)} instead."])
+    return values

@@ -197,6 +197,9 @@ def test_the_server_answers_takes_recipes_and_ends_with_its_input(place, tmp_pat
         asset = sample["assets"][shape]
         with bpy.data.libraries.load(asset["file"]) as (there, _):
             assert asset["collection"] in there.collections and len(there.meshes) == 1
+        for wrong in ({"frame": "x"}, {"frame": -1}, {"picture": None}, {"frames": [0]}, {"frames": 3}, {"recipe": 3}):
+            served.ask(id="wrong", **wrong)
+            assert served.answer("wrong")[-1]["problems"][0].startswith(f"'{next(iter(wrong))}' of a request must be")
         served.ask(id=3, recipe=RECIPE.replace("count = [1, 3]", "count = [9, 1]"))
         failed = served.answer(3)[-1]
         assert failed["event"] == "failed" and "count" in failed["problems"][0]
