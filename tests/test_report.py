@@ -19,13 +19,13 @@ from twinset.alignment.features import Extractor
 from twinset.dataset.folders import read_dataset
 from twinset.dataset.frames import encode_image
 from twinset.dataset.measure import measure
-from twinset.dataset.report import charts
+from twinset.dataset.report import charts, provenance
 from twinset.dataset.report.facts import shapes
 from twinset.dataset.report.feature_map import feature_map
 from twinset.dataset.report.labels import known, label, number, quantity
 from twinset.dataset.report.levers import LEVERS, advice
 from twinset.dataset.report.markup import document, tag
-from twinset.dataset.report.material import gather, measured, spread
+from twinset.dataset.report.material import Material, gather, measured, spread
 from twinset.dataset.report.page import MOST_CLASSES, make_report
 from twinset.engine.errors import DataError
 from twinset.engine.params import describe
@@ -210,6 +210,15 @@ def test_names_from_files_are_only_text(tmp_path, name):
     assert {a["href"] for a in page.all("a") if not a["href"].startswith("#")} == LINKS
     kept = re.sub("[\x00\x1b]", "\ufffd", name)
     assert "".join(page.text).count(kept) > 5
+
+
+@pytest.mark.parametrize(
+    "funnel", [{"tried": "many"}, {"tried": 3, "rejected": [1]}, {"tried": 3, "gate": {"judged": 2, "by": {"x": [{}]}}}]
+)
+def test_a_damaged_summary_is_left_out(tmp_path, caplog, funnel):
+    coco = read_dataset(dataset(tmp_path / "a", some_boxes(9, 1)))
+    assert provenance.funnel(Material("a", coco, None, summary={"funnel": funnel})) is None
+    assert "is damaged" in caplog.text
 
 
 def test_the_same_datasets_give_the_same_bytes(pair, html, tmp_path):

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from .. import masks
+from .material import spread
 
 MAX_IMAGES = 24
 TILE_WIDTH = 400
@@ -83,7 +84,7 @@ def contact_sheet(
 
 def picks(images: int) -> list[int]:
     """Indices of up to 24 of so many images, evenly spread."""
-    return np.unique(np.linspace(0, images - 1, min(images, MAX_IMAGES)).round().astype(int)).tolist()
+    return spread(images, MAX_IMAGES)
 
 
 def _color(number: int) -> tuple[int, int, int]:

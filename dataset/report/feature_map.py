@@ -188,6 +188,6 @@ def _nearest(density: Density, own: np.ndarray, other: np.ndarray) -> tuple[np.n
     """For each of one side's boxes the nearest of the other's, and how far it is."""
     from sklearn.neighbors import NearestNeighbors
 
-    x, y = ((f - density.mean) / density.scale @ density.axes.T for f in (own, other))
+    x, y = map(density.coordinates, (own, other))
     distance, index = NearestNeighbors(n_neighbors=1).fit(y).kneighbors(x)
     return index[:, 0], distance[:, 0]

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Any
@@ -15,14 +16,24 @@ from .markup import Node, tag
 from .material import Material
 from .sections import table
 
+log = logging.getLogger(__name__)
+
 METHOD = "https://doi.org/10.3929/ethz-b-000632743"
 
 
 def funnel(material: Material) -> Element | None:
-    """What became of the attempts of a rendered dataset; None for any other."""
+    """What became of the attempts of a rendered dataset; None for any other, and where its summary is damaged."""
     counts = material.summary.get("funnel")
     if not isinstance(counts, Mapping) or not counts.get("tried"):
         return None
+    try:
+        return _funnel(counts)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        log.warning("The summary of '%s' is damaged, so attempts are not told of: %r", material.name, error)
+        return None
+
+
+def _funnel(counts: Mapping[str, Any]) -> Element:
     tried = int(counts["tried"])
     rejected = counts.get("rejected") or {}
     steps = [("Tried", tried, "neutral")]
