@@ -74,7 +74,10 @@ def sample_of(table: Table, column: str, images: int | None = None) -> Sample:
     if column not in table.columns:
         names = {"area": "bbox_area", "sqrt_area": "bbox_area", "log_aspect": "aspect"}  # as --column takes them
         listed = ", ".join(sorted({names.get(name, name) for name in table.columns}))
-        raise DataError(f"The real data have no column '{column}'. Their columns: {listed}.")
+        raise DataError(
+            f"The real data have no column '{column}'. Their columns: {listed}. A table of `twinset infer` "
+            "as --real may have more."
+        )
     values = table.columns[column]
     known = np.isfinite(values)
     values = values[known]

@@ -221,7 +221,7 @@ def test_a_configuration_in_which_nothing_can_be_placed_is_left_out_and_told(pla
     ("args", "part"),
     [
         (["--column", "brightness"], "'brightness' needs the picture, and probes have none"),
-        (["--column", "depth"], "There is no column 'depth'. Columns: area, boxes_per_image"),
+        (["--column", "depth"], "The real data have no column 'depth'. Their columns: aspect, bbox_area"),
         (["--class", "sofa"], "The recipe has no class 'sofa'"),
         (["--real", "none.json"], "does not exist"),
         (["--vary", "camera.orbit.distance=1:2"], "is varied already"),
