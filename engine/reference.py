@@ -52,7 +52,7 @@ target.bbox_area_gmm.enabled = false
 ```
 """
 
-_KIND_NOTES = {
+KIND_NOTES = {
     "placement": "Puts instances on the stage; several run in order. Default: `keep`.",
     "appearance": "Varies lights, world, materials and background; several run in order. Default: none.",
     "camera": "Poses the camera; several share the frames by `weight`. Default: `framed` with a target, else `orbit`.",
@@ -70,29 +70,30 @@ def recipe_reference(registry: Registry | None = None) -> str:
 def _lines(registry: Registry) -> Iterator[str]:
     yield _INTRO
     yield "## Above the first table\n"
-    yield from _table(describe(JobSettings))
+    yield from parameter_table(describe(JobSettings))
     for key, cls in TABLES.items():
         yield f"## [{key}]\n\n{summary(cls)}\n"
-        yield from _table(describe(cls))
+        yield from parameter_table(describe(cls))
         if key == "scene":
             yield f"## [[scene.models]]\n\n{summary(ModelSettings)}\n"
-            yield from _table(describe(ModelSettings))
+            yield from parameter_table(describe(ModelSettings))
     for key, cls in LISTS.items():
         yield f"## [[{key}]]\n\n{summary(cls)}\n"
-        yield from _table(describe(cls))
+        yield from parameter_table(describe(cls))
     for kind in KINDS:
         title = "[target]" if kind == "target" else f"[[{kind}]]"
-        yield f'## {title}\n\n{_KIND_NOTES[kind]} Each table names its plugin: `plugin = "id"`.\n'
+        yield f'## {title}\n\n{KIND_NOTES[kind]} Each table names its plugin: `plugin = "id"`.\n'
         for id in registry.ids(kind, builtin=True):
             cls = registry.find(kind, id)
             yield f"### {kind} `{id}`\n\n{summary(cls)}\n"
-            yield from _table(describe(cls))
+            yield from parameter_table(describe(cls))
     yield f"## [[variant]]\n\n{summary(Variant)}\n"
-    yield from _table(describe(Variant))
+    yield from parameter_table(describe(Variant))
     yield _VARIANT_NOTES.strip() + "\n"
 
 
-def _table(params: list[Param]) -> Iterator[str]:
+def parameter_table(params: list[Param]) -> Iterator[str]:
+    """The lines of a Markdown table of parameters."""
     if not params:
         yield "No parameters.\n"
         return

@@ -12,6 +12,7 @@ import typer
 from rich.table import Table
 
 from ..engine.params import Param, describe, plain_value
+from ..engine.plugin_reference import plugin_reference
 from ..engine.recipe import json_schema
 from ..engine.reference import recipe_reference
 from ..engine.registry import Registry, summary
@@ -28,6 +29,7 @@ def add_to(app: typer.Typer) -> None:
     group = typer.Typer(invoke_without_command=True, help="List all plugins, or show one.", rich_markup_mode=None)
     group.callback()(plugins)
     group.command()(show)
+    group.command()(reference)
     app.add_typer(group, name="plugins")
     app.command()(schema)
 
@@ -62,6 +64,11 @@ def show(
     for cls in found:
         shown += [f"{cls.plugin_kind}/{cls.plugin_id}", inspect.getdoc(cls) or "", _table(describe(cls))]  # type: ignore[attr-defined]
     output_of(context).result({"plugins": [_facts(registry, cls) for cls in found]}, *shown)
+
+
+def reference() -> None:
+    """Print the reference page of built-in plugins, as in docs/plugins_reference.md."""
+    typer.echo(plugin_reference(), nl=False)
 
 
 def schema(

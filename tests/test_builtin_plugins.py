@@ -15,6 +15,8 @@ import numpy as np
 import pytest
 from twinset.alignment.density import fit_density
 from twinset.alignment.features import Extractor
+from twinset.engine.plugin_reference import example, plugin_reference
+from twinset.engine.recipe import loads_recipe
 from twinset.engine.registry import Registry
 from twinset.testing import plugin_checks
 from twinset.testing.conformance import Check
@@ -75,3 +77,24 @@ def files() -> None:
 def test_builtin_plugins_keep_the_contract(check: Check, files: None) -> None:
     found = check.finding()
     assert found.passed, found.problem or found.skipped
+
+
+def test_the_reference_page_is_that_of_the_code(root: Path) -> None:
+    page = (root / "docs" / "plugins_reference.md").read_text(encoding="utf-8")
+    told = "regenerate it: twinset plugins reference > docs/plugins_reference.md"
+    assert page == plugin_reference(Registry(entry_points=False)), told
+
+
+@pytest.mark.parametrize(
+    "cls", Registry(entry_points=False).catalogue(), ids=lambda c: f"{c.plugin_kind}-{c.plugin_id}"
+)
+def test_examples_of_the_reference_page_are_right(cls: type, tmp_path: Path) -> None:
+    (tmp_path / "real.json").write_text('{"images": [], "annotations": [], "categories": []}')
+    for name in ("best.frames.json", "chair.features"):
+        (tmp_path / name).touch()
+    for name in ("backgrounds", "skies"):
+        (tmp_path / name).mkdir()
+    real = '[real]\nannotations = "real.json"\n' if cls.plugin_kind == "target" else ""
+    hall = '[scene]\nbuiltin = "hall"\n[[class]]\nname = "chair"\nbuiltin = "chair"\n'
+    recipe = loads_recipe(real + hall + example(cls), tmp_path, "recipe.toml")
+    assert [use.id for use in recipe.plugins[cls.plugin_kind]] == [cls.plugin_id]
