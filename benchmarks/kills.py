@@ -72,7 +72,8 @@ def _kill_once(run: list[str], out: Path, reference: Path, span: float, what: st
         else:
             time.sleep(rng.uniform(0, span / 2))
         if what == "worker":
-            victims = _children(process.pid)
+            while not (victims := _children(process.pid)) and process.poll() is None:
+                time.sleep(0.01)
             if not victims:
                 return NOBODY
             os.kill(int(rng.choice(victims)), signal.SIGKILL)

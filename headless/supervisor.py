@@ -104,6 +104,7 @@ class Supervisor:
             else:
                 yield self._started([])
         except TwinsetError:
+            self._end_all()
             if is_new and not self._done:
                 shutil.rmtree(out, ignore_errors=True)
             raise

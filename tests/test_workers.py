@@ -159,3 +159,41 @@ def test_a_worker_that_has_grown_makes_room(caplog: pytest.LogCaptureFixture) ->
     assert is_too_large() and len(held) > 0
     of_no_use = _Limit(1.0)
     assert not of_no_use() and not of_no_use() and "One frame alone" in caplog.text
+
+
+TRAP = """
+import os
+import signal
+from pathlib import Path
+
+from ...engine.plugin import plugin
+
+
+@plugin("placement")
+class Trap:
+    \"\"\"Kills the process at frame 4 as long as a file is there.\"\"\"
+
+    def place(self, stage, goals, rng):
+        if goals.frame == 4 and Path({file!r}).exists():
+            os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_frame_that_kills_every_worker_leaves_out_its_block_alone(recipe: Path, tmp_path: Path) -> None:
+    pytest.importorskip("bpy")
+    armed = tmp_path / "armed"
+    armed.touch()
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/trap.py").write_text(TRAP.format(file=str(armed)))
+    recipe.write_text(
+        'plugin_folders = ["mine"]\n' + RECIPE.replace("[[camera]]", '[[placement]]\nplugin = "trap"\n[[camera]]')
+    )
+    out = tmp_path / "out"
+    done = subprocess.run(command(recipe, out, "--workers", 2), capture_output=True, text=True)
+    assert done.returncode == 3, done.stderr
+    finished = json.loads(done.stdout.splitlines()[-1])
+    assert finished["absent"] == [4, 5] and finished["images"] == 7
+    assert "Workers ended 5 times each at frames 3 to 5, which are left out." in done.stderr
+    armed.unlink()
+    done = subprocess.run(command(recipe, out, "--workers", 2), capture_output=True, text=True)
+    assert done.returncode == 0 and json.loads(done.stdout.splitlines()[-1])["images"] == 9
