@@ -11,7 +11,7 @@ from pathlib import Path
 from .. import __version__
 from ..dataset.files import new_folder
 from ..engine.errors import PluginError
-from ..engine.plugin import KINDS
+from ..engine.plugin import CONTRACT, KINDS
 from ..engine.registry import default
 
 LICENSES = ("GPL-3.0-or-later", "MIT")
@@ -73,7 +73,7 @@ def _files(id: str, kind: str, license: str) -> dict[str, str]:
         cls += kind.capitalize()
     imports, _, body = tests.partition("===\n")
     words = {"ID": id, "KIND": kind, "CLASS": cls, "PACKAGE": package, "DIST": package.replace("_", "-")}
-    words |= {"LICENSE": license, "TWINSET": __version__}
+    words |= {"LICENSE": license, "TWINSET": __version__, "CONTRACT": str(CONTRACT)}
     words["SUMMARY"] = _summary(_filled(plugin, words))
     title = f"[{kind}]" if kind == "target" else f"[[{kind}]]"
     words["RECIPE"] = f'{title}\nplugin = "{id}"\n{_PARAMETERS.get(kind, "")}'.rstrip()

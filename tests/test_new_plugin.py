@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from twinset.dataset.job import Job
 from twinset.engine.errors import OutputError, PluginError
-from twinset.engine.plugin import KINDS
+from twinset.engine.plugin import CONTRACT, KINDS
 from twinset.engine.recipe import loads_recipe
 from twinset.headless.scaffold import write_package
 from twinset.testing import check_plugin, scene
@@ -39,6 +39,8 @@ def test_a_new_package_passes_its_own_tests(tmp_path: Path, kind: str) -> None:
     ((name, target),) = project["entry-points"]["twinset.plugins"].items()
     module, _, cls = target.partition(":")
     source = folder / "src" / (module.replace(".", "/") + ".py")
+    # Else a later Twinset would take it for one of its own contract.
+    assert f'@plugin("{kind}", contract={CONTRACT})' in source.read_text()
     assert name == id and cls in {n.name for n in ast.parse(source.read_text()).body if isinstance(n, ast.ClassDef)}
     assert not [p for p in folder.rglob("*") if p.is_file() and re.search(r"@[A-Z]+@", p.read_text())]
     twinset = os.environ.get("PYTHONPATH", "")
