@@ -99,6 +99,7 @@ def test_slurm_submits_the_array_and_then_what_depends_on_it(worker, tmp_path):
     env = {**os.environ, "PATH": path_with(tmp_path)}
     done = subprocess.run(["bash", folder / "submit", "--partition=gpu"], env=env, capture_output=True, text=True)
     assert done.returncode == 0 and "Job 42 renders" in done.stdout and plan.out.is_dir()
+    assert done.stdout.endswith(f" status '{plan.out}'\n")
     assert (tmp_path / "submitted").read_text().splitlines() == [
         "--parsable --partition=gpu render.sbatch",
         "--parsable --dependency=afterany:42 finish.sbatch",
@@ -167,3 +168,12 @@ def test_flamenco_compiles_the_job(tmp_path):
     assert command["parameters"]["args"] == plan.render("2-3")[1:]
     assert finish["commands"][0]["parameters"]["args"] == plan.finish()[1:]
     assert {s["type"] for s in found["type"]["settings"]} <= {"string", "int32"}
+
+
+def test_paths_that_an_engine_would_take_for_its_own_words_are_refused(tmp_path):
+    from twinset.headless import cli
+    from typer.testing import CliRunner
+
+    demo = Path(cli.__file__).parents[1] / "examples" / "demo.toml"
+    done = CliRunner().invoke(cli.app, ["farm", "openjd", str(demo), "-o", str(tmp_path / "{{out}}")])
+    assert done.exit_code == 2 and "Rename it" in done.output and not list(tmp_path.iterdir())

@@ -79,6 +79,9 @@ def openjd(
 ) -> None:
     """Write an Open Job Description template, which is also a job bundle of AWS Deadline Cloud."""
     plan = _plan(recipe, out, images, blocks_per_task, command)
+    for text in (str(plan.recipe), str(plan.out), command):
+        if "{{" in text:
+            raise DataError(f"'{text}' holds '{{{{', which Open Job Description takes for its own. Rename it.")
     folder = to or Path(f"{out}_openjd")
     start = f"openjd run {folder}/template.json --extensions TASK_CHUNKING, or deadline bundle submit {folder}"
     _write(context, plan, folder, openjd_files.files(plan), start)

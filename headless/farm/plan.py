@@ -66,6 +66,10 @@ class Plan:
         """The arguments that write the annotations once all tasks have ended."""
         return [*shlex.split(self.command), "finish", str(self.out)]
 
+    def status(self) -> list[str]:
+        """The arguments that tell how the job goes."""
+        return [*shlex.split(self.command), "status", str(self.out)]
+
 
 MOST_TASKS = 1000
 """Slurm's own limit on arrays (MaxArraySize) is one more, unless somebody raised it."""

@@ -51,7 +51,8 @@ cd "$(dirname "$0")"
 mkdir -p logs {out}
 array=$(sbatch --parsable "$@" render.sbatch)
 finish=$(sbatch --parsable --dependency="afterany:${{array%%;*}}" finish.sbatch)
-echo "Job ${{array%%;*}} renders, job ${{finish%%;*}} finishes. Logs are in $PWD/logs; watch with: {status}"
+echo "Job ${{array%%;*}} renders, job ${{finish%%;*}} finishes. Logs are in $PWD/logs; watch with:"
+printf '  %s\n' {status}
 """
 
 
@@ -77,7 +78,5 @@ def files(plan: Plan, *, at_once: int = 0) -> dict[str, str]:
             tries=MAX_TRIES - 1,
         ),
         "finish.sbatch": _FINISH.format(name=plan.name, finish=shell(plan.finish())),
-        "submit": _SUBMIT.format(
-            out=shlex.quote(str(plan.out)), status=f"{plan.command} status {shlex.quote(str(plan.out))}"
-        ),
+        "submit": _SUBMIT.format(out=shlex.quote(str(plan.out)), status=shlex.quote(shell(plan.status()))),
     }
