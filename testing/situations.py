@@ -198,6 +198,8 @@ def _metric(plugin: Any, frame: int, stage: BruteStage, memory: dict[str, Any]) 
 
 
 def _filter(plugin: Any, frame: int, stage: BruteStage, memory: dict[str, Any]) -> Situation:
+    if hasattr(plugin, "open"):
+        furnish(stage, frame)  # for drafts
     shot = copy.deepcopy(_shot(frame))
     rows = rows_of(shot, goals_of(frame))
     probed = Shot(np.empty((0, 0, 3), np.uint8), shot.labels, shot.instances, {}, shot.camera)
@@ -211,7 +213,6 @@ def _filter(plugin: Any, frame: int, stage: BruteStage, memory: dict[str, Any]) 
         gate, left = memory["gate"], [row for row in rows if row["bbox"]]
         out = {"judge": gate.judge(shot, left), "fingerprint": gate.fingerprint, "report": gate.report()}
         if gate.draft is not None:
-            furnish(stage, frame)
             picture = stage.draft(scale=gate.draft.scale, samples=gate.draft.samples)
             out["judge_draft"] = gate.judge_draft(picture, left, stage.resolution)
         return out
