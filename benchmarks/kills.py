@@ -50,7 +50,10 @@ def main() -> None:
             run = [*command, "-o", str(out), "--workers", str(options.workers)]
             # Nothing is left to kill behind the end, so that this comes last.
             for what in sorted(rng.choice(KINDS, options.each, p=[0.4, 0.4, 0.2]), key=KINDS.index):
-                killed[_kill_once(run, out, reference, span, str(what), rng)] += 1
+                victim = _kill_once(run, out, reference, span, str(what), rng)
+                killed[victim] += 1
+                if victim == NOBODY:
+                    break
             subprocess.run(run, check=True, capture_output=True)
             problems = _differences(reference, out)
             different += bool(problems)
@@ -78,6 +81,7 @@ def _kill_once(run: list[str], out: Path, reference: Path, span: float, what: st
                 return NOBODY
             os.kill(int(rng.choice(victims)), signal.SIGKILL)
             time.sleep(rng.uniform(0, span / 4))
+            return what
         return what if process.poll() is None else NOBODY
     finally:
         workers = _children(process.pid)
