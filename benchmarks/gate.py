@@ -173,6 +173,7 @@ def timed(into: dict[str, float], name: str) -> Iterator[None]:
 
 def costs(recipe: Recipe, extractors: dict[str, Extractor], attempts: int, name: str) -> dict[str, Any]:
     """Seconds of the parts of an attempt, side by side: medians, and medians of ratios to the full render."""
+    gate = find("filter", "feature_score")(features="")
     stage = open_stage(recipe)
     sampler = Sampler(recipe, stage, real_boxes(recipe))
     found: list[dict[str, float]] = []
@@ -187,14 +188,14 @@ def costs(recipe: Recipe, extractors: dict[str, Extractor], attempts: int, name:
             continue
         spent["probe"] /= frame.attempts
         with timed(spent, "draft"):
-            draft = stage.draft(1, scale=0.5, samples=2)
+            draft = stage.draft(1, scale=gate.draft_scale, samples=gate.draft_samples)
         with timed(spent, "full"):
             shot = stage.shoot(1)
         for label, extractor in extractors.items():
             with timed(spent, f"score by {label}"):
                 extractor.extract_boxes(shot.image, boxes)
             with timed(spent, f"draft's score by {label}"):
-                extractor.extract_boxes(draft, boxes / 2)
+                extractor.extract_boxes(draft, boxes * gate.draft_scale)
         with timed(spent, "encode"):
             encode_image(shot.image, recipe.output.format, recipe.output.quality)
         spent["boxes"] = len(boxes)

@@ -54,8 +54,10 @@ class FeatureScore:
     )
     min_size: int = param(16, min=1, unit="px", doc="Boxes with a shorter side pass unjudged")
     draft: bool = param(False, doc="Judge a cheap draft first, calibrated by a warm-up; pays where many are rejected")
-    draft_scale: float = param(0.5, min=0.05, max=1.0, doc="Size of a draft, share of the image's")
-    draft_samples: int = param(2, min=1, max=65536, doc="Samples per pixel of a draft; it is denoised")
+    draft_scale: float = param(
+        1.0, min=0.05, max=1.0, doc="Size of a draft, share of the image's; models see less in a small one"
+    )
+    draft_samples: int = param(1, min=1, max=65536, doc="Samples per pixel of a draft; it is denoised")
     draft_error: float = param(
         0.05, min=0.001, max=0.5, doc="Share of frames that would pass that drafts may cost at most"
     )
