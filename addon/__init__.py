@@ -12,7 +12,7 @@ log = logging.getLogger(__name__)
 MODULES: tuple[str, ...] = (
     "preferences",
     "properties",
-    "chart",
+    "icons",
     "lists",
     "exchange",
     "presets",
@@ -25,7 +25,6 @@ MODULES: tuple[str, ...] = (
     "session",
     "preview_ops",
     "overlay",
-    "pictures",
     "render_job",
     "render_ops",
     "view_panels",

@@ -10,6 +10,8 @@ import attrs
 import bpy
 import numpy as np
 
+from . import icons
+
 SCALE = 13.0
 """Height of a chart in rows of a panel; its picture is square, as Blender's large icons are."""
 
@@ -18,9 +20,6 @@ PARTS = ((0.30, 0.63, 0.78), (0.93, 0.62, 0.33), (0.52, 0.74, 0.40), (0.66, 0.53
 _FINER = 3
 _MARGINS = (0.02, 0.02, 0.09, 0.13)
 """Left, right, bottom and top, as shares of the side."""
-
-_icons: Any = None
-_drawn: dict[str, tuple[Any, int]] = {}
 
 
 @attrs.frozen
@@ -61,24 +60,10 @@ def draw_chart(layout: bpy.types.UILayout, key: str, chart: Chart, scale: float 
 
 def icon_of(key: str, chart: Chart, scale: float = SCALE) -> int:
     """The icon of a chart, as many pixels large as it is shown, so that it looks crisp."""
-    import bpy.utils.previews
-
-    global _icons
-    if _icons is None:
-        _icons = bpy.utils.previews.new()
     side = int(scale * 20 * bpy.context.preferences.system.ui_scale)
-    theme = _text_color()
-    state = (chart.edges, chart.real, chart.synth, _frozen(chart.curves), chart.ticks, chart.title, chart.note)
-    now = hash((state, side, theme))
-    if key not in _icons:
-        _icons.new(key)
-    preview = _icons[key]
-    if _drawn.get(key, (None, 0))[0] != now:
-        pixels = picture(chart, side, theme)
-        preview.image_size = side, side
-        preview.image_pixels_float.foreach_set(pixels[::-1].ravel())
-        _drawn[key] = now, preview.icon_id
-    return int(preview.icon_id)
+    ink = _text_color()
+    shown = (chart.edges, chart.real, chart.synth, _frozen(chart.curves), chart.ticks, chart.title, chart.note)
+    return icons.icon_of(key, (shown, side, ink), lambda: picture(chart, side, ink))
 
 
 def picture(chart: Chart, side: int, ink: tuple[float, float, float]) -> np.ndarray:
@@ -157,18 +142,3 @@ def _text_color() -> tuple[float, float, float]:
         return (0.85, 0.85, 0.85)
     r, g, b = theme[0].user_interface.wcol_regular.text[:3]
     return round(r, 3), round(g, 3), round(b, 3)
-
-
-def register() -> None:
-    """Nothing to add: icons are made when they are first shown."""
-
-
-def unregister() -> None:
-    """Free the icons."""
-    global _icons
-    if _icons is not None:
-        import bpy.utils.previews
-
-        bpy.utils.previews.remove(_icons)
-        _icons = None
-    _drawn.clear()

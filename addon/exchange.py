@@ -134,14 +134,4 @@ def has_recipe(cls: Any, context: Any) -> bool:
 
 _CLASSES = (TWINSET_OT_import_recipe, TWINSET_OT_export_recipe, TWINSET_OT_remove_variants, TWINSET_OT_copy_command)
 
-
-def register() -> None:
-    """Add the operators."""
-    for cls in _CLASSES:
-        bpy.utils.register_class(cls)
-
-
-def unregister() -> None:
-    """Take them back."""
-    for cls in reversed(_CLASSES):
-        bpy.utils.unregister_class(cls)
+register, unregister = bpy.utils.register_classes_factory(_CLASSES)

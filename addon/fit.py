@@ -154,15 +154,10 @@ class TWINSET_PT_real(Sub, bpy.types.Panel):
 
 _CLASSES = (TWINSET_OT_fit, TWINSET_PT_real)
 
-
-def register() -> None:
-    """Add operator and panel."""
-    for cls in _CLASSES:
-        bpy.utils.register_class(cls)
+register, _unregister = bpy.utils.register_classes_factory(_CLASSES)
 
 
 def unregister() -> None:
     """Take them back."""
-    for cls in reversed(_CLASSES):
-        bpy.utils.unregister_class(cls)
+    _unregister()
     _fits.clear()

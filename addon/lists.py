@@ -248,14 +248,4 @@ _CLASSES = (
     *(_menu(kind) for kind in KINDS),
 )
 
-
-def register() -> None:
-    """Add lists, menus and operators."""
-    for cls in _CLASSES:
-        bpy.utils.register_class(cls)
-
-
-def unregister() -> None:
-    """Take them back."""
-    for cls in reversed(_CLASSES):
-        bpy.utils.unregister_class(cls)
+register, unregister = bpy.utils.register_classes_factory(_CLASSES)

@@ -313,14 +313,4 @@ _CLASSES = (
     TWINSET_PT_mark,
 )
 
-
-def register() -> None:
-    """Add the operators and the panel."""
-    for cls in _CLASSES:
-        bpy.utils.register_class(cls)
-
-
-def unregister() -> None:
-    """Take them back."""
-    for cls in reversed(_CLASSES):
-        bpy.utils.unregister_class(cls)
+register, unregister = bpy.utils.register_classes_factory(_CLASSES)

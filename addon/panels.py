@@ -270,15 +270,10 @@ _CLASSES = (
     TWINSET_PT_plugins,
 )
 
-
-def register() -> None:
-    """Add the panels."""
-    for cls in _CLASSES:
-        bpy.utils.register_class(cls)
+register, _unregister = bpy.utils.register_classes_factory(_CLASSES)
 
 
 def unregister() -> None:
     """Take them back."""
-    for cls in reversed(_CLASSES):
-        bpy.utils.unregister_class(cls)
+    _unregister()
     _checked.update(table="", problems=[])

@@ -10,35 +10,22 @@ from typing import Any
 import bpy
 import numpy as np
 
+from . import icons
 from .rows import GROUND, by_size, color_of, label_of
 
 NAME = "Twinset picture"
 SIDE = 384
 """Pixels of a picture in a panel."""
 
-_icons: Any = None
-_drawn: dict[str, Path] = {}
-
 
 def draw_picture(layout: bpy.types.UILayout, path: Path, record: Mapping[str, Any], scale: float = 11.0) -> None:
     """Show a picture with its boxes in a panel; it is read once."""
-    import bpy.utils.previews
-
-    global _icons
-    if _icons is None:
-        _icons = bpy.utils.previews.new()
-    if _drawn.get(NAME) != path:
-        try:
-            pixels = _square(with_boxes(path, record, SIDE))
-        except OSError:
-            layout.label(text="The picture cannot be read", icon="ERROR")
-            return
-        if NAME not in _icons:
-            _icons.new(NAME)
-        _icons[NAME].image_size = SIDE, SIDE
-        _icons[NAME].image_pixels_float.foreach_set(pixels[::-1].ravel())
-        _drawn[NAME] = path
-    layout.template_icon(icon_value=_icons[NAME].icon_id, scale=scale)
+    try:
+        icon = icons.icon_of(NAME, path, lambda: _square(with_boxes(path, record, SIDE)))
+    except OSError:
+        layout.label(text="The picture cannot be read", icon="ERROR")
+        return
+    layout.template_icon(icon_value=icon, scale=scale)
 
 
 def with_boxes(path: Path, record: Mapping[str, Any], most: int = 0) -> Any:
@@ -118,18 +105,3 @@ def _square(image: Any) -> np.ndarray:
     out[top : top + image.height, left : left + image.width, :3] = np.asarray(image, dtype=np.float32) / 255.0
     out[top : top + image.height, left : left + image.width, 3] = 1.0
     return out
-
-
-def register() -> None:
-    """Nothing to add: icons are made when they are first shown."""
-
-
-def unregister() -> None:
-    """Free the icon."""
-    global _icons
-    if _icons is not None:
-        import bpy.utils.previews
-
-        bpy.utils.previews.remove(_icons)
-        _icons = None
-    _drawn.clear()

@@ -223,14 +223,4 @@ class TWINSET_OT_stop_preview(bpy.types.Operator):
 
 _CLASSES = (TWINSET_OT_preview_sample, TWINSET_OT_restore_scene, TWINSET_OT_preview_gap, TWINSET_OT_stop_preview)
 
-
-def register() -> None:
-    """Add the operators."""
-    for cls in _CLASSES:
-        bpy.utils.register_class(cls)
-
-
-def unregister() -> None:
-    """Take the operators back."""
-    for cls in reversed(_CLASSES):
-        bpy.utils.unregister_class(cls)
+register, unregister = bpy.utils.register_classes_factory(_CLASSES)

@@ -257,14 +257,4 @@ def _draw_problems(layout: bpy.types.UILayout, context: bpy.types.Context) -> No
 
 _CLASSES = (TWINSET_PT_preview, TWINSET_PT_render, TWINSET_PT_gap, TWINSET_PT_gap_details, TWINSET_OT_choose_class)
 
-
-def register() -> None:
-    """Add the panels."""
-    for cls in _CLASSES:
-        bpy.utils.register_class(cls)
-
-
-def unregister() -> None:
-    """Take the panels back."""
-    for cls in reversed(_CLASSES):
-        bpy.utils.unregister_class(cls)
+register, unregister = bpy.utils.register_classes_factory(_CLASSES)

@@ -3,10 +3,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
-from .plan import MAX_TRIES, Plan, shell
+from .plan import MAX_TRIES, Plan, json_text, shell
 
 BLOCKS = "$first-$last"
 BAD_INPUT = 2
@@ -52,8 +51,8 @@ def files(plan: Plan, *, image: str, claim: str, mount: str, at_once: int = 8) -
     }
     finish = {"backoffLimit": MAX_TRIES - 1, "template": _pod(plan.finish(), **pod)}
     return {
-        "job.json": _text(_job(plan.name, render)),
-        "finish.json": _text(_job(f"{plan.name}-finish", finish)),
+        "job.json": json_text(_job(plan.name, render)),
+        "finish.json": json_text(_job(f"{plan.name}-finish", finish)),
     }
 
 
@@ -76,7 +75,3 @@ def _pod(command: list[str], *, image: str, claim: str, mount: str) -> dict[str,
         {"name": "scratch", "emptyDir": {"medium": "Memory", "sizeLimit": "1Gi"}},
     ]
     return {"spec": {"restartPolicy": "Never", "containers": [container], "volumes": volumes}}
-
-
-def _text(value: Any) -> str:
-    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"

@@ -3,10 +3,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
-from .plan import MAX_TRIES, RENDER_AGAIN, Plan, shell
+from .plan import MAX_TRIES, RENDER_AGAIN, Plan, json_text, shell
 
 BLOCKS = "{{Task.Param.Blocks}}"
 
@@ -36,9 +35,9 @@ def files(plan: Plan, *, pause: int = 10) -> dict[str, str]:
         Seconds before a task that met trouble that may pass is tried again; more each time.
     """
     return {
-        "template.json": _text(_template(plan, pause)),
-        "parameter_values.json": _text({"parameterValues": []}),
-        "asset_references.json": _text(
+        "template.json": json_text(_template(plan, pause)),
+        "parameter_values.json": json_text({"parameterValues": []}),
+        "asset_references.json": json_text(
             {
                 "assetReferences": {
                     "inputs": {"filenames": [str(plan.recipe)], "directories": []},
@@ -96,7 +95,3 @@ def _template(plan: Plan, pause: int) -> dict[str, Any]:
 
 _CANCEL = {"mode": "NOTIFY_THEN_TERMINATE", "notifyPeriodInSeconds": 60}
 """Frames that are under way when a task is stopped get this long to be written."""
-
-
-def _text(value: Any) -> str:
-    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"

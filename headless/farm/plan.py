@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import attrs
 
@@ -83,3 +85,8 @@ def fewest_blocks(images: int, block: int) -> int:
 def shell(arguments: list[str], *, expand: str = "") -> str:
     """A command line for a POSIX shell; the argument ``expand`` is left for the shell to expand, in double quotes."""
     return " ".join(f'"{a}"' if a == expand else shlex.quote(a) for a in arguments)
+
+
+def json_text(value: Any) -> str:
+    """A job file in JSON, laid out for people."""
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
