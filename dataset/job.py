@@ -18,6 +18,7 @@ from .. import __version__
 from ..engine.errors import DataError, OutputError, StageError, TwinsetError
 from ..engine.events import Event, Finished, FrameDone, ShareDone, Started, Stepped
 from ..engine.gate import OpenGates
+from ..engine.goals import Boxes
 from ..engine.recipe import load_recipe
 from ..engine.sampler import Frame, Sampler
 from ..engine.settings import Recipe
@@ -91,19 +92,13 @@ class Job:
                 )
             try:
                 if self._sampler is None:
-                    # Models and features that will not do are told before Blender has opened anything.
-                    gates = OpenGates(self.recipe)
-                    known = self._folder.known_gates(gates)
-                    yield Stepped("Opening the scene")
-                    stage = self._open_stage(self.recipe)
-                    yield Stepped("Surveying the scene")
-                    self._sampler = Sampler(self.recipe, stage, real, gates)
-                    yield from self._teach(self._sampler, known)
+                    yield from self._open(real)
             except TwinsetError:
                 if is_new and not self._store.frames():
                     shutil.rmtree(self.out, ignore_errors=True)
                 raise
             sampler = self._sampler
+            assert sampler is not None
             notes += dict.fromkeys(note for target in sampler.targets for note in target.notes())
             notes += dict.fromkeys(note for facts in sampler.gates.report() for note in facts.get("notes", ()))
             self._store.write_text(STAGE, json_bytes(self._facts(sampler)).decode())
@@ -117,12 +112,7 @@ class Job:
             # Workers of a farm would all write the same annotations again and again, each time longer.
             yield ShareDone(self.out, wanted.start, wanted.stop - 1)
             return
-        yield Stepped("Writing annotations")
-        finished = self._annotate()
-        if wants_report(self.recipe, self._store):
-            yield Stepped("Comparing with the real dataset")
-            finished = attrs.evolve(finished, report=write_report(self.recipe, self.out))
-        yield finished
+        yield from self._finish()
 
     def claim(self, frames: range | None = None) -> tuple[range, set[int]]:
         """Make the folder this job's: what :meth:`run` has to render for ``frames``, and which of it is missing."""
@@ -138,9 +128,17 @@ class Job:
 
     def finish(self) -> Finished:
         """Rebuild annotations and previews from the records. Works on any folder that records were copied into."""
+        *_, finished = self._finish()
+        assert isinstance(finished, Finished)
+        return finished
+
+    def _finish(self) -> Iterator[Event]:
+        yield Stepped("Writing annotations")
         finished = self._annotate()
-        wanted = wants_report(self.recipe, self._store)
-        return attrs.evolve(finished, report=write_report(self.recipe, self.out)) if wanted else finished
+        if wants_report(self.recipe, self._store):
+            yield Stepped("Comparing with the real dataset")
+            finished = attrs.evolve(finished, report=write_report(self.recipe, self.out))
+        yield finished
 
     def _annotate(self) -> Finished:
         recipe = self.recipe
@@ -241,11 +239,9 @@ class Job:
             add_shown(shown, earlier_record)
             _add_seen(seen, earlier_record)
         if self._sampler is None:
-            gates = OpenGates(self.recipe)
-            known = self._folder.known_gates(gates)
-            self._sampler = Sampler(self.recipe, self._open_stage(self.recipe), real_boxes(self.recipe), gates)
-            for _ in self._teach(self._sampler, known):
+            for _ in self._open(real_boxes(self.recipe)):
                 pass
+        assert self._sampler is not None
         attempt = record["attempts"] - 1
         result = self._sampler.frame(frame, shown, seen=seen, attempts=range(attempt, attempt + 1))
         if result.shot is None:
@@ -254,6 +250,18 @@ class Job:
                 "Scene, models or program have changed since it was rendered."
             )
         return result
+
+    def _open(self, real: Mapping[str, Boxes]) -> Iterator[Event]:
+        """Open the scene and let the gates learn."""
+        # Models and features that will not do are told before Blender has opened anything.
+        gates = OpenGates(self.recipe)
+        known = self._folder.known_gates(gates)
+        yield Stepped("Opening the scene")
+        stage = self._open_stage(self.recipe)
+        yield Stepped("Surveying the scene")
+        sampler = Sampler(self.recipe, stage, real, gates)
+        yield from self._teach(sampler, known)
+        self._sampler = sampler
 
     def _frames(self, wanted: range, missing: set[int]) -> Iterator[Event]:
         shown: dict[str, list[float]] = {}
