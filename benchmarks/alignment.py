@@ -23,6 +23,7 @@ import numpy as np
 from twinset.alignment.distance import bhattacharyya, bhattacharyya_floor
 from twinset.blender.stage import open_stage
 from twinset.dataset.coco import read_coco
+from twinset.engine.block import Block
 from twinset.engine.recipe import load_recipe
 from twinset.engine.registry import find
 from twinset.engine.rng import stream
@@ -39,18 +40,20 @@ def probe(recipe: Recipe, stage: Stage, real: dict[str, Any], name: str) -> dict
     mains: dict[str, list[float]] = {c: [] for c in real}
     misses: list[float] = []
     reasons: Counter[str] = Counter()
-    accepted, shown = 0, {}
+    accepted, block = 0, Block()
     for index in range(recipe.images):
         if index % recipe.render.block == 0:
-            shown = {}
-        frame = sampler.frame(index, shown, render=False)
+            block = Block()
+        frame = sampler.frame(index, block, render=False)
         reasons.update(frame.rejected)
         accepted += frame.shot is not None
+        if frame.shot is not None:
+            there = ((row["class"], row["bbox"]) for row in frame.rows if row["annotated"])
+            block.add(there, stage.resolution)
         for row in frame.rows:
             if not row["annotated"]:
                 continue
             area = row["bbox"][2] * row["bbox"][3] / (recipe.output.width * recipe.output.height)
-            shown.setdefault(row["class"], []).append(area)
             boxes.setdefault(row["class"], []).append(area)
             if row["main"]:
                 mains.setdefault(row["class"], []).append(area)

@@ -25,6 +25,7 @@ from twinset.alignment.density import Density, load_density
 from twinset.alignment.features import Extractor
 from twinset.blender.stage import open_stage
 from twinset.dataset.real import real_boxes
+from twinset.engine.block import Block
 from twinset.engine.recipe import load_recipe
 from twinset.engine.sampler import Sampler
 
@@ -48,7 +49,7 @@ def looks(recipe: Any, extractor: Extractor, density: Density, frames: int) -> l
     sampler = Sampler(recipe, stage, real_boxes(recipe))
     found: list[dict[Any, Look]] = []
     for index in range(recipe.images):
-        frame = sampler.frame(index, {}, render=False)
+        frame = sampler.frame(index, Block(), render=False)
         rows = [r for r in frame.rows if r["class"] == name and r["annotated"] and min(r["bbox"][2:]) >= SMALLEST]
         if frame.shot is None or not rows:
             continue

@@ -32,6 +32,7 @@ from twinset.dataset.coco import read_coco
 from twinset.dataset.features import BoxFeatures, box_features
 from twinset.dataset.frames import encode_image
 from twinset.dataset.job import Job, real_boxes
+from twinset.engine.block import Block
 from twinset.engine.recipe import load_recipe
 from twinset.engine.registry import find
 from twinset.engine.rng import stream
@@ -182,7 +183,7 @@ def costs(recipe: Recipe, extractors: dict[str, Extractor], attempts: int, name:
             break
         spent: dict[str, float] = {}
         with timed(spent, "probe"):
-            frame = sampler.frame(index, {}, render=False)
+            frame = sampler.frame(index, Block(), render=False)
         boxes = np.array([r["bbox"] for r in frame.rows if r["class"] == name and r["annotated"]], float)
         if frame.shot is None or not len(boxes):
             continue

@@ -14,10 +14,10 @@ from typing import Any
 import attrs
 import numpy as np
 
+from ..engine.attempt import AFTER_RENDER
 from ..engine.errors import StageError
 from ..engine.events import Funnel
 from ..engine.gate import elevation
-from ..engine.sampler import AFTER_RENDER
 from .frames import ACCEPTED, FILTERED, GIVEN_UP
 
 log = logging.getLogger(__name__)

@@ -15,6 +15,7 @@ from typing import Any
 import attrs
 
 from .. import __version__
+from ..engine.block import Block
 from ..engine.errors import DataError, OutputError, StageError, TwinsetError
 from ..engine.events import Event, Finished, FrameDone, ShareDone, Started, Stepped
 from ..engine.gate import OpenGates
@@ -26,11 +27,11 @@ from ..engine.stage import Stage
 from .disk_space import short_of_space
 from .files import json_bytes
 from .finish import finish
-from .frames import ACCEPTED, FILTERED, GIVEN_UP, FrameStore
+from .frames import ACCEPTED, GIVEN_UP, FrameStore
 from .funnel import ENOUGH, Gated, Tally, too_strict
 from .job_folder import GATE, STAGE, JobFolder, recipe_path
 from .real import read_real, real_boxes
-from .record import categories, make_record
+from .record import add_to_block, categories, make_record
 from .report.rendered import wants_report, write_report
 from .workers import Pulse, forget_workers
 
@@ -232,18 +233,15 @@ class Job:
         absent = self._store.missing(range(start, frame), verify=False)
         if absent:
             raise OutputError(f"Frame {frame} depends on frame {absent[0]} of its block, which has no record.")
-        shown: dict[str, list[float]] = {}
-        seen: list[list[Any]] = []
+        block = Block()
         for earlier in range(start, frame):
-            earlier_record = self._store.read(earlier)
-            add_shown(shown, earlier_record)
-            _add_seen(seen, earlier_record)
+            add_to_block(block, self._store.read(earlier))
         if self._sampler is None:
             for _ in self._open(real_boxes(self.recipe)):
                 pass
         assert self._sampler is not None
         attempt = record["attempts"] - 1
-        result = self._sampler.frame(frame, shown, seen=seen, attempts=range(attempt, attempt + 1))
+        result = self._sampler.frame(frame, block, attempts=range(attempt, attempt + 1))
         if result.shot is None:
             raise StageError(
                 f"Frame {frame} came out differently: its accepted attempt is now rejected ({result.rejected[0]}). "
@@ -264,23 +262,21 @@ class Job:
         self._sampler = sampler
 
     def _frames(self, wanted: range, missing: set[int]) -> Iterator[Event]:
-        shown: dict[str, list[float]] = {}
-        seen: list[list[Any]] = []
+        block = Block()
         gated = Gated()
         accepted = rejected = 0
         is_share = len(wanted) < self.recipe.images
         hopeless = HOPELESS if is_share else min(HOPELESS, self.recipe.images)
         for done, frame in enumerate(wanted, 1):
             if frame % self.recipe.render.block == 0:
-                shown, seen = {}, []
+                block = Block()
             image: Path | None = None
             if frame in missing:
                 assert self._sampler is not None
-                result = self._sampler.frame(frame, shown, seen=seen)
+                result = self._sampler.frame(frame, block)
                 image = self._write(self._store, result)
             record = self._store.read(frame)
-            add_shown(shown, record)
-            _add_seen(seen, record)
+            add_to_block(block, record)
             gated.add(record)
             rejected += len(record["rejected"])
             accepted += record["verdict"] != GIVEN_UP
@@ -354,22 +350,6 @@ def open_job(out: Path, open_stage: OpenStage) -> Job:
     path = recipe_path(out)
     # Annotations are rebuilt on machines that have the records but not the models.
     return Job(load_recipe(path, files_too=False), out, open_stage)
-
-
-def _add_seen(seen: list[list[Any]], record: Mapping[str, Any]) -> None:
-    """Add the traits of an accepted frame to those of its block."""
-    if "gate" in record:
-        seen.append(record["gate"]["traits"])
-
-
-def add_shown(shown: dict[str, list[float]], record: Mapping[str, Any]) -> None:
-    """Add the relative areas of a record's annotated boxes to those that its block has shown."""
-    if record["verdict"] == GIVEN_UP:
-        return
-    pixels = record["image"]["width"] * record["image"]["height"]
-    for row in record["instances"]:
-        if row["annotated"] or row.get("reason") == FILTERED:
-            shown.setdefault(row["class"], []).append(row["bbox"][2] * row["bbox"][3] / pixels)
 
 
 def _hopeless(record: Mapping[str, Any], frames: int) -> StageError:

@@ -11,14 +11,15 @@ import attrs
 import numpy as np
 
 from ..alignment.distance import BINS, bhattacharyya_floor, bhattacharyya_of, histogram
+from ..engine.block import Block
 from ..engine.events import Stepped
 from ..engine.rng import stream
 from ..engine.sampler import Frame, Sampler, Survey
 from ..engine.settings import Recipe
 from ..engine.stage import Instance, Stage
-from .job import OpenStage, add_shown
+from .job import OpenStage
 from .real import read_real, real_boxes
-from .record import make_record
+from .record import add_to_block, make_record
 
 COLUMNS = ("sqrt_area", "center_x", "center_y")
 """What is compared with the real boxes: all that probes show of a box and that lives in [0, 1]."""
@@ -163,10 +164,10 @@ class Preview:
     def _frame(self, index: int, **how: Any) -> Frame:
         """The frame, with all that its block shows before it."""
         assert self._sampler is not None and self._recipe is not None, "change() comes first"
-        shown: dict[str, list[float]] = {}
+        block = Block()
         for earlier in range(index - index % self._recipe.render.block, index):
-            add_shown(shown, self.record(earlier))
-        return self._sampler.frame(index, shown, **how)
+            add_to_block(block, self.record(earlier))
+        return self._sampler.frame(index, block, **how)
 
 
 def _standing(instance: Instance) -> dict[str, Any]:

@@ -15,6 +15,7 @@ import attrs
 import numpy as np
 
 from .. import __version__
+from ..engine.block import Block
 from ..engine.errors import DataError, TwinsetError
 from ..engine.goals import Boxes
 from ..engine.params import describe
@@ -143,11 +144,11 @@ class Prober:
         """
         collected = _Collected(self._metrics)
         sampler = Sampler(_bare(scaled(recipe, self._scale)), self._opened(), self._real, surveys=self._surveys)
-        shown: dict[str, list[float]] = {}
+        block = Block()
         for index in range(4 * wanted):
             if index % recipe.render.block == 0:
-                shown = {}
-            self._one(sampler, index, shown, collected)
+                block = Block()
+            self._one(sampler, index, block, collected)
             seen = zip(collected.columns.get("class", ()), collected.columns.get("image_id", ()), strict=True)
             shown_in = [image for name, image in seen if name == class_name]
             count = len(set(shown_in)) if images else len(shown_in)
@@ -168,22 +169,23 @@ class Prober:
             self.found[number] = attrs.evolve(collected.done(), frames=len(wanted), problem=str(error))
             yield Step(wanted.stop, total, number)
             return
-        shown: dict[str, list[float]] = {}
+        block = Block()
         for done, index in enumerate(wanted, 1):
             if index % recipe.render.block == 0:
-                shown = {}
-            self._one(sampler, index, shown, collected)
+                block = Block()
+            self._one(sampler, index, block, collected)
             yield Step(wanted.start + done, total, number)
             if done == HOPELESS and not collected.accepted:
                 break
         self.found[number] = collected.done()
 
-    def _one(self, sampler: Sampler, index: int, shown: dict[str, list[float]], collected: _Collected) -> None:
-        frame = sampler.frame(index, shown, render=False)
+    def _one(self, sampler: Sampler, index: int, block: Block, collected: _Collected) -> None:
+        frame = sampler.frame(index, block, render=False)
         amodal = sampler.stage.amodal() if self._amodal and frame.shot is not None else None
         least = self.recipe.output.min_visible_share
-        for row, area in collected.add(frame, amodal, least):
-            shown.setdefault(row["class"], []).append(area)
+        rows = collected.add(frame, amodal, least)
+        if frame.shot is not None:
+            block.add(((row["class"], row["bbox"]) for row in rows), sampler.stage.resolution)
 
     def _opened(self) -> Stage:
         if self._stage is None:
@@ -210,10 +212,8 @@ class _Collected:
         self._rejected: Counter[str] = Counter()
         self._start = time.perf_counter()
 
-    def add(
-        self, frame: Frame, amodal: Mapping[int, Any] | None, least: float
-    ) -> list[tuple[Mapping[str, Any], float]]:
-        """Measure a probed frame; its annotated rows, each with its relative area."""
+    def add(self, frame: Frame, amodal: Mapping[int, Any] | None, least: float) -> list[Mapping[str, Any]]:
+        """Measure a probed frame; its annotated rows."""
         self.frames += 1
         self._rejected.update(frame.rejected)
         if frame.shot is None:
@@ -224,7 +224,7 @@ class _Collected:
         measured: dict[str, Any] = {}
         for metric in self._metrics:
             measured |= metric.measure(shot).bbox
-        out: list[tuple[Mapping[str, Any], float]] = []
+        out: list[Mapping[str, Any]] = []
         for number, row in enumerate(frame.rows):
             alone = None if amodal is None else amodal.get(row["id"])
             hidden = alone is not None and alone.visible_share(row["area"]) < least
@@ -235,7 +235,7 @@ class _Collected:
             count = len(self.columns.get("class", ()))
             for name in values.keys() | self.columns.keys():
                 self.columns.setdefault(name, [None] * count).append(values.get(name))
-            out.append((row, row["bbox"][2] * row["bbox"][3] / (width * height)))
+            out.append(row)
         return out
 
     def done(self) -> Probed:

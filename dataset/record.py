@@ -9,11 +9,12 @@ from typing import Any
 import attrs
 
 from .. import __version__
+from ..engine.block import Block
 from ..engine.sampler import Frame
 from ..engine.settings import Recipe
 from ..engine.stage import CameraPose, Instance, Shot
 from .coco import CocoFile
-from .frames import ACCEPTED, GIVEN_UP, frame_name
+from .frames import ACCEPTED, FILTERED, GIVEN_UP, frame_name
 from .masks import encode
 
 
@@ -90,3 +91,13 @@ def _instance(instance: Instance, row: Mapping[str, Any], shot: Shot) -> dict[st
         out["visible_share"] = amodal.visible_share(row["area"])
         out["truncated_share"] = 1.0 - int(amodal.mask.sum()) / amodal.pixels
     return out
+
+
+def add_to_block(block: Block, record: Mapping[str, Any]) -> None:
+    """Add a recorded frame to what its block has shown; one that was given up has shown nothing."""
+    if record["verdict"] == GIVEN_UP:
+        return
+    # What was filtered from the dataset later was there while the block was rendered.
+    there = (row for row in record["instances"] if row["annotated"] or row.get("reason") == FILTERED)
+    size = record["image"]["width"], record["image"]["height"]
+    block.add(((row["class"], row["bbox"]) for row in there), size, record.get("gate", {}).get("traits", ()))

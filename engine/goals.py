@@ -36,22 +36,42 @@ class Boxes:
 
 @attrs.frozen
 class Goal:
-    """The goal of the main instance of a frame: its visible box, clipped to the image."""
+    """What one box of a frame is to be: the visible box of an instance, clipped to the image.
+
+    Attributes
+    ----------
+    area : float
+        Relative area, in (0, 1].
+    center : (float, float)
+        x, y in image units, y down.
+    component : int
+        Which component of the target's mixture it was drawn from.
+    aspect : float, optional
+        Width over height in pixels; None leaves it open.
+    cut : sequence of str
+        Borders of the image that cut through the object: "left", "top", "right", "bottom".
+    """
 
     class_name: str
     area: float
     center: tuple[float, float]
     component: int = 0
+    aspect: float | None = None
+    cut: tuple[str, ...] = ()
 
 
 @attrs.frozen
 class Goals:
-    """All that a frame is to hit. ``main`` is None where the recipe has no target."""
+    """All that a frame is to hit. ``main`` is None where the recipe has no target.
+
+    ``boxes`` is the whole layout, the main one first, where the target draws more than that one.
+    """
 
     main: Goal | None = None
     frame: int = 0
     open_area: Sequence[tuple[float, float]] = ()
     """(square root of relative area, weight) of the block's gaps: where the target has more than it has shown."""
+    boxes: tuple[Goal, ...] = ()
 
     def gain(self, sqrt_area: np.ndarray) -> np.ndarray:
         """How much boxes of these square-root areas, any shape, help to fill the block's gaps: weight of their bin."""

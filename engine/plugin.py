@@ -12,6 +12,7 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 import attrs
 import numpy as np
 
+from .block import Block
 from .errors import PluginError, TwinsetError
 from .goals import Boxes, Goals
 from .stage import CameraPose, Shot, Stage
@@ -122,14 +123,10 @@ class Camera(Protocol):
 
 
 class FittedTarget(Protocol):
-    """A target that knows the real boxes. The same (seed, frame) always gives the same goals."""
+    """A target that knows the real boxes. The same (seed, frame, block) always gives the same goals."""
 
-    def draw(self, frame: int) -> Goals:
-        """The goals of one frame, stratified by its index."""
-        ...
-
-    def gaps(self, class_name: str, shown: np.ndarray) -> Sequence[tuple[float, float]]:
-        """Where the block still lacks boxes of a class whose relative areas (N,) it has shown; see ``Goals``."""
+    def draw(self, frame: int, block: Block) -> Goals:
+        """The goals of one frame, stratified by its index; ``block`` is what the frames before it have shown."""
         ...
 
     def notes(self) -> list[str]:

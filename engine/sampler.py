@@ -1,25 +1,24 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Makes one frame: draws goals, places, varies, poses, probes, shoots, measures and judges, until one is accepted."""
+"""Makes one frame: draws its goals and makes attempts until one is accepted; variants and cameras take turns."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import attrs
-import numpy as np
 
-from .draws import DrawRecorder
+from .attempt import Trial
+from .block import Block
 from .errors import StageError
-from .gate import Gates, OpenGates, Refusal, draft_of, is_gate, paint, refusal
+from .gate import OpenGates, Refusal, refusal
 from .goals import Boxes, Goals
-from .judging import NOTHING, add_columns, basic_row, early_verdict, judge, left_of, main_of, measure, why_not
 from .params import unknown
-from .plugin import FittedTarget, Rejected, Verdict, naming
-from .reach import aims, put_instances, survey
+from .plugin import FittedTarget, naming
+from .reach import aims, survey
 from .rng import stream
 from .schedule import Schedule, Share, Turn
-from .settings import PluginUse, Recipe
+from .settings import Recipe
 from .stage import Instance, Shot, Stage
 from .variants import variants_of
 
@@ -63,20 +62,6 @@ Survey = tuple[tuple[Any, ...], dict[str, tuple[float, float]]]
 """What a survey was asked and what it found."""
 
 
-@attrs.frozen(eq=False)
-class _Try:
-    """One try: ``reason`` says why it was rejected, ``gate`` at which stage where a gate did that, "" otherwise."""
-
-    shot: Shot
-    rows: list[dict[str, Any]]
-    columns: Mapping[str, Any] = attrs.field(factory=dict)
-    appearance: tuple[dict[str, Any], ...] = ()
-    verdict: Verdict = Verdict(True)
-    reason: str = ""
-    gate: str = ""
-    traits: tuple[Any, ...] = ()
-
-
 class Sampler:
     """The sampling loop of one recipe on one stage.
 
@@ -106,14 +91,9 @@ class Sampler:
     ) -> None:
         self.recipe = recipe
         self.stage = stage
-        uses = recipe.plugins
-        # What stays where it is comes first, whatever the recipe's order, so that the rest is placed around it.
-        self._placements = sorted(_named(uses.get("placement", ())), key=lambda p: not getattr(p[1], "first", False))
-        self._appearances = _named(uses.get("appearance", ()))
-        self._cameras = uses["camera"]
-        self._metrics = _named(uses.get("metric", ()))
-        self._filters = [u.plugin for u in uses.get("filter", ()) if not is_gate(u.plugin)]
+        self._cameras = recipe.plugins["camera"]
         self.gates = OpenGates() if gates is None else gates
+        self._trial = Trial(recipe, stage, self.gates)
         self._fits: list[_Fit] = [] if fits is None else fits
         self._surveys: list[Survey] = [] if surveys is None else surveys
         self._fit = -1
@@ -123,8 +103,8 @@ class Sampler:
                 Sampler(one, stage, real, self.gates, fits=self._fits, surveys=self._surveys)
                 for one in variants_of(recipe)
             )
-        elif uses.get("target"):
-            self._fit = self._fitted(uses["target"][0].plugin, real)
+        elif recipe.plugins.get("target"):
+            self._fit = self._fitted(recipe.plugins["target"][0].plugin, real)
         weights = [v.weight for v in recipe.variants] or [1.0]
         self._turn = Schedule(
             recipe.seed,
@@ -156,9 +136,8 @@ class Sampler:
     def frame(
         self,
         index: int,
-        shown: Mapping[str, Sequence[float]],
+        block: Block,
         *,
-        seen: Sequence[Sequence[Any]] = (),
         attempts: range | None = None,
         render: bool = True,
     ) -> Frame:
@@ -168,10 +147,8 @@ class Sampler:
         ----------
         index : int
             Frame index.
-        shown : mapping
-            Class name to the relative box areas that earlier accepted frames of this block have shown.
-        seen : sequence, optional
-            ``traits`` of earlier accepted frames of this block.
+        block : Block
+            What earlier accepted frames of its block have shown; not changed.
         attempts : range, optional
             The attempts to make; default is all that the recipe allows. A replay makes the accepted one only.
         render : bool
@@ -180,8 +157,8 @@ class Sampler:
         """
         turn = self._turn(index)
         if not self.variants:
-            return self._frame(index, turn, shown, seen, attempts, render)
-        made = self.variants[turn.variant]._frame(index, turn, shown, seen, attempts, render)
+            return self._frame(index, turn, block, attempts, render)
+        made = self.variants[turn.variant]._frame(index, turn, block, attempts, render)
         return attrs.evolve(made, variant=self.recipe.variants[turn.variant].name or str(turn.variant + 1))
 
     def warm_up(self) -> Iterator[int]:
@@ -190,67 +167,41 @@ class Sampler:
         They are frames like the job's, drawn with a seed of their own: none of them is one of the job's, and every
         machine has the same ones.
         """
-        shown: dict[str, list[float]] = {}
+        block = Block()
         self.gates.open(self.recipe)
         for index in range(self.gates.warm_up):
             if index % self.recipe.render.block == 0:
-                shown = {}
+                block = Block()
             turn = self._turn(index)
-            for row in (self.variants[turn.variant] if self.variants else self)._warm_up(index, turn, shown):
-                area = row["bbox"][2] * row["bbox"][3] / np.prod(self.stage.resolution)
-                shown.setdefault(row["class"], []).append(float(area))
+            rows = (self.variants[turn.variant] if self.variants else self)._warm_up(index, turn, block)
+            if rows:
+                block.add(((row["class"], row["bbox"]) for row in rows), self.stage.resolution)
             yield index + 1
         for gates in self.gates:
             gates.conclude()
 
-    @property
-    def _gates(self) -> Gates:
-        return self.gates.of(self.recipe)
-
-    def _warm_up(self, index: int, turn: Turn, shown: Mapping[str, Sequence[float]]) -> list[dict[str, Any]]:
-        """Show the gates the first attempt at a frame that gets as far as them; returns its annotated rows."""
-        if index >= self._gates.warm_up:
+    def _warm_up(self, index: int, turn: Turn, block: Block) -> list[dict[str, Any]]:
+        if index >= self._trial.gates.warm_up:
             return []
-        use, goals = self._cameras[turn.camera], self._goals(index, turn, shown)
         seed = int(stream(self.recipe.seed, "warm-up").integers(2**31))
-        for attempt in range(self.recipe.render.max_attempts):
-            made = self._attempt(seed, index, attempt, use, goals)
-            if made.reason:
-                continue
-            noise = self._noise(index)
-            drafts = {draft: draft_of(self.stage, draft, noise) for draft in self._gates.drafts}
-            shot = self.stage.shoot(noise)
-            verdict = judge(self._filters, shot, made.rows)
-            if verdict.accepted:
-                left = left_of(shot, made.rows, verdict, self.recipe.output.min_visible_share)
-                self._gates.take(shot, left, drafts)
-                return left
-        return []
+        return self._trial.warm_up(seed, index, self._cameras[turn.camera], self._goals(index, turn, block))
 
-    def _frame(
-        self,
-        index: int,
-        turn: Turn,
-        shown: Mapping[str, Sequence[float]],
-        seen: Sequence[Sequence[Any]],
-        attempts: range | None,
-        render: bool,
-    ) -> Frame:
+    def _frame(self, index: int, turn: Turn, block: Block, attempts: range | None, render: bool) -> Frame:
         use = self._cameras[turn.camera]
-        goals = self._goals(index, turn, shown)
+        goals = self._goals(index, turn, block)
         rejected: list[str] = []
         refused: list[Refusal] = []
         for attempt in attempts or range(self.recipe.render.max_attempts):
-            made = self._attempt(self.recipe.seed, index, attempt, use, goals)
+            made = self._trial.probe(self.recipe.seed, index, attempt, use, goals)
             if render and not made.reason:
-                made = self._finish(index, made, seen)
+                made = self._trial.render(index, made, block)
             if made.gate:
                 camera = made.shot.camera
                 refused.append(refusal(attempt, made.gate, made.verdict, made.rows, camera, made.appearance))
             if made.reason:
                 rejected.append(made.reason)
                 continue
-            self._annotate(made.shot, made.rows, made.verdict)
+            self._trial.annotate(made.shot, made.rows, made.verdict)
             return Frame(
                 index,
                 attempt + 1,
@@ -268,84 +219,12 @@ class Sampler:
             )
         return Frame(index, len(rejected), tuple(rejected), use.id, goals, refused=tuple(refused))
 
-    def _attempt(self, seed: int, index: int, attempt: int, use: PluginUse, goals: Goals) -> _Try:
-        """One try as far as its probe."""
-        stage = self.stage
-        recorder = DrawRecorder(stage, self.recipe)
-        stage.clear()
-        try:
-            put_instances(stage, self._placements, goals, seed, index, attempt)
-            for name, appearance in self._appearances:
-                with naming(appearance):
-                    of_frame = (goals,) if getattr(appearance, "by_frame", False) else ()
-                    appearance.vary(recorder, stream(seed, index, attempt, name), *of_frame)
-            with naming(use.plugin):
-                pose = use.plugin.pose(stage, goals, stream(seed, index, attempt, f"camera.{use.id}"))
-        except Rejected as rejection:
-            return _Try(NOTHING, [], reason=rejection.reason)
-        stage.pose_camera(pose)
-        labels = stage.probe(1.0)
-        annotatable = tuple(i for i in stage.instances if i.asset.class_name)
-        main = main_of(annotatable, labels, goals)
-        rows = [basic_row(i, labels, main) for i in annotatable]
-        probed = Shot(np.empty((0, 0, 3), np.uint8), labels, annotatable, {}, pose)
-        verdict = early_verdict(self._filters, probed, rows, goals)
-        reason = "" if verdict.accepted else verdict.reason
-        return _Try(probed, rows, appearance=tuple(recorder.calls), verdict=verdict, reason=reason)
-
-    def _finish(self, index: int, made: _Try, seen: Sequence[Sequence[Any]]) -> _Try:
-        """The render and what is said of it; drafts come before."""
-        rows, noise = made.rows, self._noise(index)
-        if self._gates.drafts:
-            left = [row for row in rows if row["area"] > 0 and row["id"] not in made.verdict.unannotated]
-            verdict = self._gates.judge_draft(self.stage, noise, left)
-            if not verdict.accepted:
-                return attrs.evolve(made, verdict=verdict, reason=f"{DRAFT}{verdict.reason}", gate="draft")
-        shot = self.stage.shoot(noise)
-        columns = measure(self._metrics, shot, rows)
-        verdict = judge(self._filters, shot, rows)
-        made = attrs.evolve(made, shot=shot, columns=columns, verdict=verdict)
-        if not verdict.accepted:
-            return attrs.evolve(made, reason=f"{AFTER_RENDER}{verdict.reason}")
-        return self._pass_gates(made, seen) if len(self._gates) else made
-
-    def _pass_gates(self, made: _Try, seen: Sequence[Sequence[Any]]) -> _Try:
-        shot, rows, least = made.shot, made.rows, self.recipe.output.min_visible_share
-        verdict, traits = self._gates.judge(shot, left_of(shot, rows, made.verdict, least), seen)
-        whole = attrs.evolve(
-            verdict,
-            reason=made.verdict.reason or verdict.reason,
-            unannotated=made.verdict.unannotated | verdict.unannotated,
-        )
-        left = left_of(shot, rows, whole, least)
-        if not verdict.accepted or (verdict.unannotated and not left):
-            return attrs.evolve(made, verdict=verdict, reason=f"{AFTER_RENDER}{verdict.reason}", gate="render")
-        add_columns(rows, verdict.columns)
-        made = attrs.evolve(made, verdict=whole, traits=tuple(traits))
-        if verdict.painted:
-            shot = paint(shot, rows, verdict.painted, {row["id"] for row in left})
-            # What stands beside a black box has other surroundings now.
-            made = attrs.evolve(made, shot=shot, columns=measure(self._metrics, shot, rows))
-        return made
-
-    def _noise(self, index: int) -> int:
-        """The renderer's own seed."""
-        return int(stream(self.recipe.seed, index, "render").integers(2**31))
-
-    def _annotate(self, shot: Shot, rows: list[dict[str, Any]], verdict: Verdict) -> None:
-        for row in rows:
-            row["reason"] = why_not(shot, row, verdict, self.recipe.output.min_visible_share)
-            row["annotated"] = not row["reason"]
-
-    def _goals(self, index: int, turn: Turn, shown: Mapping[str, Sequence[float]]) -> Goals:
+    def _goals(self, index: int, turn: Turn, block: Block) -> Goals:
         if self._fit < 0 or not aims(self._cameras[turn.camera].plugin):
             return Goals(frame=index)
-        target = self._fits[self._fit].target
         with naming(self.recipe.plugins["target"][0].plugin):
-            goals = target.draw(turn.draw)
-            name = goals.main.class_name if goals.main else ""
-            gaps = tuple(target.gaps(name, np.array(shown.get(name, ())))) if name else ()
-        return attrs.evolve(goals, frame=index, open_area=gaps)
+            goals = self._fits[self._fit].target.draw(turn.draw, block)
+        return attrs.evolve(goals, frame=index)
 
     def _share(self, weight: float) -> Share:
         """What the schedule has to know of this variant."""
@@ -354,7 +233,7 @@ class Sampler:
     def _fitted(self, target: Any, real: Mapping[str, Boxes]) -> int:
         """Index of the target fitted for these placements and this camera among all fits; fits it where it is new."""
         camera = next((u.plugin for u in self._cameras if aims(u.plugin)), None)
-        key = (target, camera, *(p for _, p in self._placements))
+        key = (target, camera, *(p for _, p in self._trial.placements))
         for index, fit in enumerate(self._fits):
             if fit.key == key:
                 return index
@@ -366,9 +245,9 @@ class Sampler:
                     raise StageError(
                         unknown("[target] the recipe has no class", name, [n for n in self.stage.assets if n])
                     )
-            asked = (self.recipe.seed, list(wanted), camera, *(p for _, p in self._placements))
+            asked = (self.recipe.seed, list(wanted), camera, *(p for _, p in self._trial.placements))
             known = next((found for key, found in self._surveys if key == asked), None)
-            reach = known or survey(self.stage, self._placements, camera, wanted, self.recipe.seed)
+            reach = known or survey(self.stage, self._trial.placements, camera, wanted, self.recipe.seed)
             if known is None:
                 self._surveys.append((asked, reach))
         output = self.recipe.output
@@ -376,15 +255,3 @@ class Sampler:
             fitted = target.fit(real, reach, self.recipe.seed, output.width / output.height)
         self._fits.append(_Fit(key, fitted, reach))
         return len(self._fits) - 1
-
-
-DRAFT = "draft: "
-"""Prefix of reasons given after a draft."""
-
-AFTER_RENDER = "render: "
-"""Prefix of reasons given after the full render was paid for."""
-
-
-def _named(uses: Sequence[PluginUse]) -> list[tuple[str, Any]]:
-    """Plugins with the names of their random streams, which stay apart when one plugin is used twice."""
-    return [(f"{use.kind}.{use.id}.{number}", use.plugin) for number, use in enumerate(uses)]

@@ -77,10 +77,9 @@ def _target(at: Situation, answers: Mapping[str, Any]) -> str:
             return f"it aims at the class {main.class_name!r}, which has no real boxes."
         if not 0 < main.area <= 1 or len(main.center) != 2 or not all(0 <= c <= 1 for c in main.center):
             return f"the goal {main} must have an area in (0, 1] and a centre in [0, 1], both relative to the image."
-    for gaps in answers["gaps"].values():
-        for pair in gaps:
-            if len(pair) != 2 or not all(math.isfinite(v) for v in pair) or pair[1] < 0:
-                return f"gaps() must return pairs (square root of area, weight >= 0). Got {shorten(pair)} instead."
+    for pair in goals.open_area:
+        if len(pair) != 2 or not all(math.isfinite(v) for v in pair) or pair[1] < 0:
+            return f"open_area of its goals must hold pairs (square root of area, weight >= 0). Got {shorten(pair)}."
     if not isinstance(answers["notes"], list) or not all(isinstance(n, str) for n in answers["notes"]):
         return f"notes() must return a list of sentences. Got {shorten(answers['notes'])} instead."
     return _json("report", answers["report"])

@@ -11,6 +11,7 @@ from typing import Any
 import attrs
 import numpy as np
 
+from ..engine.block import Block
 from ..engine.framing import look
 from ..engine.goals import Boxes, Goal, Goals
 from ..engine.judging import basic_row, main_of
@@ -163,16 +164,17 @@ def _camera(plugin: Any, frame: int, stage: BruteStage, memory: dict[str, Any]) 
 
 
 def _target(plugin: Any, frame: int, stage: BruteStage, memory: dict[str, Any]) -> Situation:
-    real, reach, shown = real_boxes(), dict(REACH), np.array([0.02, 0.05, 0.3])
+    real, reach, block = real_boxes(), dict(REACH), Block()
+    for name in real:
+        block.add([(name, (100.0, 80.0, 60.0, 90.0)), (name, (300.0, 200.0, 240.0, 200.0))], (640, 480))
 
     def call() -> dict[str, Any]:
         if "fitted" not in memory:
             memory["fitted"] = plugin.fit(real, reach, SEED, 4 / 3)
         fitted = memory["fitted"]
-        gaps = {name: fitted.gaps(name, shown) for name in real}
-        return {"draw": fitted.draw(frame), "gaps": gaps, "notes": fitted.notes(), "report": fitted.report()}
+        return {"draw": fitted.draw(frame, block), "notes": fitted.notes(), "report": fitted.report()}
 
-    return Situation(stage, {"real": real, "reach": reach, "shown": shown}, call)
+    return Situation(stage, {"real": real, "reach": reach, "block": vars(block)}, call)
 
 
 def _metric(plugin: Any, frame: int, stage: BruteStage, memory: dict[str, Any]) -> Situation:

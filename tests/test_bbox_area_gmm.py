@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twinset.alignment.distance import bhattacharyya, bhattacharyya_floor
+from twinset.engine.block import Block
 from twinset.engine.errors import DataError, UnreachableError
 from twinset.engine.goals import Boxes
 from twinset.engine.params import build
@@ -47,7 +48,7 @@ def tables(root):
 
 
 def goals_of(fitted, frames):
-    return [fitted.draw(i).main for i in frames]
+    return [fitted.draw(i, Block()).main for i in frames]
 
 
 def areas_of(fitted, frames):
@@ -138,15 +139,15 @@ def test_depends_on_seed_and_frame_alone(chairs):
     forwards = goals_of(one, range(40))
     backwards = goals_of(other, reversed(range(40)))[::-1]
     assert forwards == backwards
-    other.draw(3000)
-    assert other.draw(7) == one.draw(7)
+    other.draw(3000, Block())
+    assert other.draw(7, Block()) == one.draw(7, Block())
     assert areas_of(BboxAreaGmm().fit({"chair": chairs}, {}, 10), range(40)).tolist() != [g.area for g in forwards]
 
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 2**31), st.integers(0, 100_000))
 def test_box_of_the_goal_fits_in_the_image(small_fit, seed, frame):
-    goal = small_fit(seed).draw(frame).main
+    goal = small_fit(seed).draw(frame, Block()).main
     x, y = goal.center
     assert 0 < goal.area <= 1 and 0 < x < 1 and 0 < y < 1
     assert goal.area <= 2 * min(x, 1 - x) * 2 * min(y, 1 - y) + 1e-12

@@ -16,6 +16,7 @@ from twinset.alignment.density import fit_density
 from twinset.alignment.draft import fit_draft_rule, rate
 from twinset.alignment.features import Extractor
 from twinset.dataset.job import Job
+from twinset.engine.block import Block
 from twinset.engine.recipe import loads_recipe
 from twinset.engine.sampler import Sampler
 
@@ -152,7 +153,7 @@ def test_drafts_change_nothing_and_are_the_same_whatever_came_before(room: Path)
     sampler = Sampler(recipe, stage, {})
 
     def pose(index: int) -> None:
-        assert sampler.frame(index, {}, render=False).shot is not None
+        assert sampler.frame(index, Block(), render=False).shot is not None
 
     pose(0)
     plain = stage.shoot(3).image
@@ -177,7 +178,7 @@ def test_a_job_with_drafts_on_blender_goes_on_as_if_never_stopped(room: Path, tm
     sampler = Sampler(plain, stage, {})
     vectors = []
     for index in range(100, 110):
-        frame = sampler.frame(index, {})
+        frame = sampler.frame(index, Block())
         boxes = [r["bbox"] for r in frame.rows if r["annotated"] and min(r["bbox"][2:]) >= 16]
         if frame.shot is not None and boxes:
             vectors.append(extractor.extract_boxes(frame.shot.image, boxes))

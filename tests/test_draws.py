@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from twinset.dataset.files import json_bytes
 from twinset.dataset.record import make_record
+from twinset.engine.block import Block
 from twinset.engine.draws import DrawRecorder, named
 from twinset.engine.recipe import loads_recipe
 from twinset.engine.sampler import Sampler
@@ -69,7 +70,7 @@ def frames(folder: Path, count: int = 8) -> tuple[Recipe, list]:
     sampler = Sampler(recipe, stage, {})
     out = []
     for k in range(count):
-        frame = sampler.frame(k, {})
+        frame = sampler.frame(k, Block())
         assert frame.shot is not None
         out.append((frame, list(stage.calls)))
     return recipe, out

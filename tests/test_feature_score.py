@@ -13,6 +13,7 @@ from twinset.alignment import onnx_file as onnx
 from twinset.alignment.density import fit_density, load_density
 from twinset.alignment.features import Extractor
 from twinset.dataset.job import Job
+from twinset.engine.block import Block
 from twinset.engine.errors import DataError, RecipeError
 from twinset.engine.gate import OpenGates, paint
 from twinset.engine.recipe import loads_recipe
@@ -125,9 +126,9 @@ def test_probes_alone_open_no_gate(folder: Path, tmp_path: Path) -> None:
     stool = asset("stool", "chair", box((1, 1, 1)))
     stage = BruteStage({"Floor": plane((6.0, 6.0))}, [stool], kept=[(stool, np.eye(4))])
     sampler = Sampler(recipe, stage, {})
-    assert sampler.frame(0, {}, render=False).shot is not None
+    assert sampler.frame(0, Block(), render=False).shot is not None
     with pytest.raises(DataError, match="no ONNX file, or it is cut off"):
-        sampler.frame(0, {})
+        sampler.frame(0, Block())
 
 
 def test_few_real_boxes_are_told_at_the_start(folder: Path) -> None:

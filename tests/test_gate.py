@@ -18,6 +18,7 @@ from twinset.alignment.features import Extractor
 from twinset.dataset import funnel
 from twinset.dataset.job import Job, open_job
 from twinset.dataset.masks import decode
+from twinset.engine.block import Block
 from twinset.engine.errors import OutputError, StageError
 from twinset.engine.events import Finished
 from twinset.engine.gate import OpenGates
@@ -119,7 +120,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     sampler = Sampler(recipe, stage_of(recipe), {})
     vectors, owners = [], []
     for index in range(100, 135):
-        frame = sampler.frame(index, {})
+        frame = sampler.frame(index, Block())
         assert frame.shot is not None
         boxes = [row["bbox"] for row in frame.rows if row["shape"] == "stool" and row["annotated"]]
         vectors.append(extractor.extract_boxes(frame.shot.image, boxes).reshape(-1, 192))
@@ -268,11 +269,18 @@ def test_boxes_lose_their_annotation_or_are_painted_black(folder: Path, tmp_path
     assert dropped >= 2
 
 
+def showing(traits: Any) -> Block:
+    block = Block()
+    block.add((), (64, 48), traits)
+    return block
+
+
 def test_near_duplicates_of_the_block_are_refused(folder: Path) -> None:
     recipe = recipe_of(folder, gate=GATE + "near_duplicates = 0.3\nthreshold = 0.0\n")
     sampler = Sampler(recipe, stage_of(recipe), {})
-    frame = next(f for f in (sampler.frame(k, {}) for k in range(10)) if f.traits and f.traits[0])
-    again = sampler.frame(frame.index, {}, seen=[frame.traits], attempts=range(frame.attempts - 1, frame.attempts))
+    frame = next(f for f in (sampler.frame(k, Block()) for k in range(10)) if f.traits and f.traits[0])
+    once = range(frame.attempts - 1, frame.attempts)
+    again = sampler.frame(frame.index, showing(frame.traits), attempts=once)
     assert again.shot is None and again.rejected == (f"render: {TOO_NEAR}",)
     # As JSON has them, and moved just beyond the distance or just within it.
     reach = 0.3 * load_density(folder / "real.features").spacing()
@@ -282,7 +290,7 @@ def test_near_duplicates_of_the_block_are_refused(folder: Path) -> None:
             point[0] += factor * reach
         near = np.linalg.norm(np.array(frame.traits[0])[:, None] - np.array(moved[0])[None], axis=2).min(1) < reach
         assert near.all() == refused or len(near) > 1
-        other = sampler.frame(frame.index, {}, seen=[moved], attempts=range(frame.attempts - 1, frame.attempts))
+        other = sampler.frame(frame.index, showing(moved), attempts=once)
         assert (other.shot is None) == bool(near.all())
 
 
@@ -301,7 +309,7 @@ def test_the_elbow_of_the_warm_up_is_the_threshold(folder: Path, tmp_path: Path)
     density, extractor = load_density(folder / "real.features"), Extractor(folder / "pixels.onnx")
     scores = []
     for index in range(15):
-        frame = free.frame(index, {})
+        frame = free.frame(index, Block())
         if frame.shot is not None:
             boxes = [r["bbox"] for r in frame.rows if r["class"] == "chair" and r["annotated"]]
             boxes = [b for b in boxes if min(b[2:]) >= 5]

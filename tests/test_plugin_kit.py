@@ -153,8 +153,8 @@ BAD = {
         TARGET.format(body="real['chair'].area[:] = 0.1").replace(
             "        return self",
             "        return self\n"
-            "    def draw(self, frame):\n        from ...engine.goals import Goals\n        return Goals(frame=frame)\n"
-            "    def gaps(self, name, shown):\n        return []\n"
+            "    def draw(self, frame, block):\n"
+            "        from ...engine.goals import Goals\n        return Goals(frame=frame)\n"
             "    def notes(self):\n        return []\n"
             "    def report(self):\n        return {}\n",
         ),

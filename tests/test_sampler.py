@@ -15,6 +15,7 @@ import bpy
 from twinset.blender.stage import open_stage
 from twinset.dataset.coco import read_coco
 from twinset.engine import registry
+from twinset.engine.block import Block
 from twinset.engine.errors import PluginError, StageError, UnreachableError
 from twinset.engine.plugin import Columns, Rejected, Verdict, plugin
 from twinset.engine.recipe import loads_recipe
@@ -94,7 +95,7 @@ def sampler(recipe):
 def with_plugins(sampler, monkeypatch, **lists):
     """The sampler with other plugins than its recipe's, for one test."""
     for name, plugins in lists.items():
-        monkeypatch.setattr(sampler, f"_{name}", plugins)
+        monkeypatch.setattr(sampler._trial, name, plugins)
 
 
 def facts(frame):
@@ -104,16 +105,23 @@ def facts(frame):
     return (frame.attempts, frame.rejected, frame.camera, attrs.astuple(frame.goals), json.dumps(frame.rows), labels)
 
 
+def showing(*areas):
+    """A block that has shown chairs of these relative areas."""
+    block = Block()
+    block.add([("chair", (0, 0, 100 * area, 100)) for area in areas], (100, 100))
+    return block
+
+
 def test_a_frame_does_not_depend_on_those_before(sampler):
-    shown = {"chair": [0.05, 0.2]}
-    forward = {i: facts(sampler.frame(i, shown, render=False)) for i in (2, 3, 7)}
-    backward = {i: facts(sampler.frame(i, shown, render=False)) for i in (7, 3, 2)}
+    block = showing(0.05, 0.2)
+    forward = {i: facts(sampler.frame(i, block, render=False)) for i in (2, 3, 7)}
+    backward = {i: facts(sampler.frame(i, block, render=False)) for i in (7, 3, 2)}
     assert forward == backward
     assert len({f[-1] for f in forward.values()}) == 3
 
 
 def test_what_the_block_has_shown_does_matter(sampler):
-    filled = [sampler.frame(2, {"chair": shown}, render=False).goals.open_area for shown in ([], [0.07] * 30)]
+    filled = [sampler.frame(2, block, render=False).goals.open_area for block in (Block(), showing(*[0.07] * 30))]
     assert filled[0] != filled[1]
 
 
@@ -123,9 +131,9 @@ def test_one_attempt_alone_is_that_attempt(sampler, monkeypatch):
             if rng.random() < 0.6:
                 raise Rejected("placement: no")
 
-    with_plugins(sampler, monkeypatch, placements=[*sampler._placements, ("whim", Whimsical())])
-    frame = next(f for f in (sampler.frame(i, {}, render=False) for i in range(60)) if f.attempts > 2 and f.shot)
-    again = sampler.frame(frame.index, {}, attempts=range(frame.attempts - 1, frame.attempts), render=False)
+    with_plugins(sampler, monkeypatch, placements=[*sampler._trial.placements, ("whim", Whimsical())])
+    frame = next(f for f in (sampler.frame(i, Block(), render=False) for i in range(60)) if f.attempts > 2 and f.shot)
+    again = sampler.frame(frame.index, Block(), attempts=range(frame.attempts - 1, frame.attempts), render=False)
     assert again.shot is not None and again.rejected == ()
     np.testing.assert_array_equal(again.shot.labels.ids, frame.shot.labels.ids)
 
@@ -134,11 +142,11 @@ def test_cameras_share_the_frames_by_weight_and_goals_go_to_those_that_aim(sampl
     turns = [sampler._turn(i) for i in range(300)]
     cameras = [sampler._cameras[turn.camera].id for turn in turns]
     assert abs(cameras.count("framed") - 200) <= 2
-    goals = [sampler._goals(i, turns[i], {}) for i in range(60)]
+    goals = [sampler._goals(i, turns[i], Block()) for i in range(60)]
     assert [g.main is not None for g in goals] == [c == "framed" for c in cameras[:60]]
     # No goal of the target is skipped for a frame whose camera takes none.
     aimed = [g.main for g in goals if g.main is not None]
-    assert aimed == [sampler.target.draw(k).main for k in range(len(aimed))]
+    assert aimed == [sampler.target.draw(k, Block()).main for k in range(len(aimed))]
     assert [g.frame for g in goals] == list(range(60))
 
 
@@ -151,14 +159,14 @@ def test_nothing_piles_up_in_blender(sampler):
         return {kind: len(getattr(bpy.data, kind)) for kind in kinds}
 
     for i in range(30):
-        sampler.frame(i, {}, render=False)
+        sampler.frame(i, Block(), render=False)
     before = counts()
     for i in range(30):
-        sampler.frame(i, {}, render=False)
+        sampler.frame(i, Block(), render=False)
     assert counts() == before
     # Other frames need at most as many copies of an asset as a frame can hold.
     for i in range(30, 50):
-        sampler.frame(i, {}, render=False)
+        sampler.frame(i, Block(), render=False)
     after = counts()
     grown = {kind: after[kind] - before[kind] for kind in kinds if after[kind] != before[kind]}
     assert set(grown) <= {"objects", "collections", "lights"} and max(grown.values(), default=0) <= 9, grown
@@ -167,7 +175,7 @@ def test_nothing_piles_up_in_blender(sampler):
 def test_the_stage_is_as_before_after_clear(sampler):
     """A cleared stage shows none of the frame's instances, lights or ids."""
     stage = sampler.stage
-    frame = next(f for f in (sampler.frame(i, {}, render=False) for i in range(5)) if f.shot)
+    frame = next(f for f in (sampler.frame(i, Block(), render=False) for i in range(5)) if f.shot)
     assert (frame.shot.labels.ids > 0).any()
     stage.clear()
     assert stage.instances == ()
@@ -199,14 +207,14 @@ def test_rejections_say_when_they_came(sampler, monkeypatch):
     shoot = sampler.stage.shoot
     monkeypatch.setattr(sampler.stage, "shoot", lambda seed=0: renders.append(seed) or shoot(seed))
     with_plugins(sampler, monkeypatch, filters=[Early(Verdict(False, "not now"))])
-    frame = sampler.frame(2, {})
+    frame = sampler.frame(2, Block())
     assert frame.shot is None and set(frame.rejected) == {"probe: not now"} and not renders
     with_plugins(sampler, monkeypatch, filters=[Late()])
-    frame = sampler.frame(2, {})
+    frame = sampler.frame(2, Block())
     late = [r for r in frame.rejected if r == "render: too dull"]
     assert frame.shot is None and len(late) == len(renders) >= 1
     with_plugins(sampler, monkeypatch, filters=[Early(Verdict(True, "away", frozenset(range(1, 20))))])
-    assert set(sampler.frame(2, {}).rejected) == {"probe: nothing to annotate in view"}
+    assert set(sampler.frame(2, Block()).rejected) == {"probe: nothing to annotate in view"}
 
 
 def test_rejecting_plugins_cost_an_attempt_each(sampler, monkeypatch):
@@ -218,8 +226,8 @@ def test_rejecting_plugins_cost_an_attempt_each(sampler, monkeypatch):
             if self.calls < 3:
                 raise Rejected("placement: moody")
 
-    with_plugins(sampler, monkeypatch, placements=[*sampler._placements, ("moody", Moody())])
-    frame = sampler.frame(2, {}, render=False)
+    with_plugins(sampler, monkeypatch, placements=[*sampler._trial.placements, ("moody", Moody())])
+    frame = sampler.frame(2, Block(), render=False)
     assert frame.rejected[:2] == ("placement: moody",) * 2 and frame.attempts == len(frame.rejected) + 1
 
 
@@ -229,7 +237,7 @@ def test_measures_join_their_instances(sampler, monkeypatch):
             return Columns(image={"n": len(shot.instances)}, bbox={"id_again": [i.id for i in shot.instances]})
 
     with_plugins(sampler, monkeypatch, metrics=[("count", Count())])
-    frame = sampler.frame(2, {})
+    frame = sampler.frame(2, Block())
     assert frame.columns == {"n": len(frame.rows)} and len(frame.rows) >= 1
     assert all(row["columns"]["id_again"] == row["id"] for row in frame.rows)
     # The distractor is in the record of the frame, and in no row.
@@ -239,11 +247,11 @@ def test_measures_join_their_instances(sampler, monkeypatch):
 
 def test_too_little_visible_is_not_annotated_whatever_is_measured(sampler, monkeypatch):
     output = attrs.evolve(sampler.recipe.output, min_visible_share=0.95)
-    monkeypatch.setattr(sampler, "recipe", attrs.evolve(sampler.recipe, output=output))
+    monkeypatch.setattr(sampler._trial, "recipe", attrs.evolve(sampler.recipe, output=output))
     with_plugins(sampler, monkeypatch, metrics=[])
     dropped = kept = 0
     for i in range(12):
-        frame = sampler.frame(i, {})
+        frame = sampler.frame(i, Block())
         for row in frame.rows:
             alone = frame.shot.amodal.get(row["id"])
             if row["area"] < 50 or alone is None:
@@ -278,11 +286,11 @@ def test_a_plugin_that_breaks_is_named_with_the_line_that_broke(sampler, monkeyp
     with pytest.raises(
         PluginError, match=r"placement plugin 'clumsy' failed with KeyError: 'shelf' .*test_sampler\.py"
     ):
-        sampler.frame(0, {}, render=False)
+        sampler.frame(0, Block(), render=False)
     monkeypatch.undo()
     with_plugins(sampler, monkeypatch, metrics=[("clumsy", ClumsyMetric())])
     with pytest.raises(PluginError, match=r"metric plugin 'clumsy' failed .* values of 'half' for \d instances"):
-        sampler.frame(0, {})
+        sampler.frame(0, Block())
 
 
 def test_a_measure_that_no_record_can_hold_is_refused_by_name(sampler, monkeypatch):
@@ -295,7 +303,7 @@ def test_a_measure_that_no_record_can_hold_is_refused_by_name(sampler, monkeypat
 
     with_plugins(sampler, monkeypatch, metrics=[("odd", Odd())])
     with pytest.raises(PluginError, match=r"metric plugin 'odd' failed .*'colours' is a set"):
-        sampler.frame(2, {})
+        sampler.frame(2, Block())
 
 
 def test_what_is_kept_stands_before_anything_is_placed_around_it(recipe):
@@ -303,7 +311,7 @@ def test_what_is_kept_stands_before_anything_is_placed_around_it(recipe):
     keep = PluginUse("placement", "keep", registry.find("placement", "keep")())
     for order in ((on_surface, keep), (keep, on_surface)):
         sampler = make(attrs.evolve(recipe, plugins={**recipe.plugins, "placement": order, "target": ()}))
-        frame = next(f for f in (sampler.frame(i, {}, render=False) for i in range(9)) if f.shot is not None)
+        frame = next(f for f in (sampler.frame(i, Block(), render=False) for i in range(9)) if f.shot is not None)
         chairs = [e for e in sampler.stage._loaded.values() if e.asset.class_name and e.stands is not None]
         kept = {tuple(e.stands.ravel()) for e in chairs}
         first = [tuple(i.matrix.ravel()) for i in frame.shot.instances[: len(kept)]]
@@ -336,7 +344,7 @@ def test_real_areas_out_of_reach_are_told_with_the_span_in_reach(recipe):
     (note,) = sampler.target.notes()
     assert f"{len(lost)} of {len(REAL)} real boxes of 'chair' are out of reach" in note
     assert f"{low:.2%} to {high:.2%}" in note
-    goals = [sampler.target.draw(i).main.area for i in range(50)]
+    goals = [sampler.target.draw(i, Block()).main.area for i in range(50)]
     assert min(goals) >= low and max(goals) <= high
 
 

@@ -20,10 +20,12 @@ from twinset.dataset.coco import CocoFile
 from twinset.dataset.files import new_folder, share_file
 from twinset.dataset.folders import image_folder, images_of, read_dataset
 from twinset.dataset.frames import FrameStore
-from twinset.dataset.job import Job, add_shown, open_job
+from twinset.dataset.job import Job, open_job
 from twinset.dataset.measure import measure
 from twinset.dataset.pictures import read_picture
+from twinset.dataset.record import add_to_block
 from twinset.dataset.subset import Changes, is_rendered, write_subset
+from twinset.engine.block import Block
 from twinset.engine.errors import DataError, OutputError
 from twinset.engine.judging import why_not
 from twinset.engine.plugin import Verdict
@@ -176,9 +178,10 @@ def test_what_a_render_refused_does_not_pass_for_what_was_filtered_later(rendere
     row = next(i for i in record["instances"] if i["annotated"])
     shot: Any = SimpleNamespace(amodal={})
     row |= {"annotated": False, "reason": why_not(shot, row, Verdict(True, "", frozenset({row["id"]})), 0.0)}
-    shown: dict[str, list[float]] = {}
-    add_shown(shown, record)
-    assert sum(map(len, shown.values())) == sum(i["annotated"] for i in record["instances"])
+    block = Block()
+    add_to_block(block, record)
+    names = {i["class"] for i in record["instances"]}
+    assert sum(len(block.boxes(name)) for name in names) == sum(i["annotated"] for i in record["instances"])
 
 
 def test_black_boxes_spare_what_keeps_its_label(rendered: Path, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import pytest
 from twinset.dataset.coco import read_coco
 from twinset.dataset.probing import Prober, scaled
 from twinset.dataset.tuned import class_of, column_name, real_columns
+from twinset.engine.block import Block
 from twinset.engine.errors import DataError, RecipeError
 from twinset.engine.recipe import load_recipe, loads_recipe
 from twinset.engine.settings import Recipe
@@ -264,7 +265,7 @@ def test_probes_measure_what_full_frames_measure(place: Path) -> None:
     from twinset.engine.sampler import Sampler
 
     sampler = Sampler(recipe, scene(size(recipe)), {})
-    rows = [row for i in range(4) for row in sampler.frame(i, {}).rows if row["annotated"]]
+    rows = [row for i in range(4) for row in sampler.frame(i, Block()).rows if row["annotated"]]
     found = prober.found[0]
     assert len(rows) == len(found.columns["class"]) > 0
     for name in ("bbox_area", "center_y", "depth", "a_d2", "visible_share", "truncated_share"):

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from twinset.dataset.real import real_boxes
+from twinset.engine.block import Block
 from twinset.engine.errors import RecipeError
 from twinset.engine.recipe import dump_recipe, json_schema, loads_recipe
 from twinset.engine.sampler import Sampler
@@ -249,11 +250,11 @@ def test_each_frame_is_that_of_its_variant_alone(tmp_path: Path) -> None:
     )
     recipe = read(text, tmp_path)
     mixed = sampler(recipe)
-    frames = [mixed.frame(i, {}, render=False) for i in range(9)]
+    frames = [mixed.frame(i, Block(), render=False) for i in range(9)]
     assert Counter(f.variant for f in frames) == {"near": 3, "2": 6}
     for frame in frames:
         alone = sampler(variants_of(recipe)[0 if frame.variant == "near" else 1])
-        same = alone.frame(frame.index, {}, render=False)
+        same = alone.frame(frame.index, Block(), render=False)
         assert facts(same)[1:] == facts(frame)[1:]
         classes = Counter(row["class"] for row in frame.rows)
         if frame.variant == "near":
@@ -262,7 +263,7 @@ def test_each_frame_is_that_of_its_variant_alone(tmp_path: Path) -> None:
             assert classes["chair"] == 3
     # Any order, any sampler: the same frames.
     again = sampler(recipe)
-    assert [facts(again.frame(i, {}, render=False)) for i in (8, 0, 5)] == [facts(frames[i]) for i in (8, 0, 5)]
+    assert [facts(again.frame(i, Block(), render=False)) for i in (8, 0, 5)] == [facts(frames[i]) for i in (8, 0, 5)]
 
 
 def test_variants_that_aim_alike_share_the_targets_draws_and_others_have_their_own(tmp_path: Path) -> None:
@@ -278,11 +279,11 @@ def test_variants_that_aim_alike_share_the_targets_draws_and_others_have_their_o
     mixed = sampler(recipe, real_boxes(recipe))
     assert [s._fit for s in mixed.variants] == [0, 0, 1, -1] and len(mixed.targets) == 2
     turns = [mixed._turn(i) for i in range(24)]
-    goals = [mixed.variants[t.variant]._goals(i, t, {}).main for i, t in enumerate(turns)]
+    goals = [mixed.variants[t.variant]._goals(i, t, Block()).main for i, t in enumerate(turns)]
     shared = [g for g, t in zip(goals, turns, strict=True) if t.variant in (0, 1)]
-    assert shared == [mixed.targets[0].draw(k).main for k in range(len(shared))]
+    assert shared == [mixed.targets[0].draw(k, Block()).main for k in range(len(shared))]
     centred = [g for g, t in zip(goals, turns, strict=True) if t.variant == 2]
-    assert centred == [mixed.targets[1].draw(k).main for k in range(len(centred))]
+    assert centred == [mixed.targets[1].draw(k, Block()).main for k in range(len(centred))]
     assert {g.center for g in centred if g} == {(0.5, 0.5)}
     assert {g for g, t in zip(goals, turns, strict=True) if t.variant == 3} == {None}
     assert mixed.reach == mixed.variants[0].reach and set(mixed.reach) == {"chair"}

@@ -12,6 +12,7 @@ import numpy as np
 
 from ...alignment.distance import BINS
 from ...alignment.mixture import AreaMixture, fit_areas
+from ...engine.block import Block
 from ...engine.errors import DataError, UnreachableError
 from ...engine.goals import Boxes, Goal, Goals
 from ...engine.params import param
@@ -98,15 +99,17 @@ class FittedBboxAreaGmm:
     # its index and the seed alone, never on which frames were asked for before.
     _sequence: list[np.ndarray] = attrs.field(factory=list, init=False, repr=False)
 
-    def draw(self, frame: int) -> Goals:
-        """The goals of one frame (>= 0): main class, area and centre, stratified over frames."""
+    def draw(self, frame: int, block: Block) -> Goals:
+        """The goals of one frame (>= 0): main class, area and centre, stratified over frames; gaps of its class."""
         if frame < 0:
             raise ValueError(f"frame must be >= 0, got {frame}")
         chosen, counters = self._main_classes(frame)
         fit, count = self.classes[chosen[frame]], int(counters[frame])
         u = float(low_discrepancy(count, self._offset("area", fit.name)))
         v = (count * _CENTER_STEP + self._offset("center", fit.name)) % 1.0
-        return Goals(main=fit.goal(u, v, stream(self.seed, frame, _ID)), frame=frame)
+        main = fit.goal(u, v, stream(self.seed, frame, _ID))
+        gaps = self.gaps(fit.name, block.boxes(fit.name).area)
+        return Goals(main=main, frame=frame, open_area=tuple(gaps))
 
     def gaps(self, class_name: str, shown: Sequence[float] | np.ndarray) -> list[tuple[float, float]]:
         """Where a block has shown fewer boxes of a class than the target has.

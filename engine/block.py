@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the accepted frames of a block have shown so far, which is all that a frame may know of others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from .goals import Boxes
+
+
+class Block:
+    """The history of one block of consecutive frames. Only accepted frames are added, in the order of their index.
+
+    Attributes
+    ----------
+    images : int
+        How many frames there are in it.
+    traits : list
+        What gates keep of each frame that has any, see :class:`.plugin.Verdict`.
+    """
+
+    def __init__(self) -> None:
+        self.images = 0
+        self.traits: list[Sequence[Any]] = []
+        self._boxes: dict[str, list[tuple[float, float, float, float, int]]] = {}
+
+    def add(
+        self, boxes: Iterable[tuple[str, Sequence[float]]], size: tuple[int, int], traits: Sequence[Any] = ()
+    ) -> None:
+        """Add one accepted frame.
+
+        Parameters
+        ----------
+        boxes : iterable of (class name, [x, y, w, h])
+            Its annotated boxes in pixels.
+        size : (width, height)
+            Of its image in pixels.
+        traits : sequence, optional
+            What gates keep of it.
+        """
+        width, height = size
+        for name, (x, y, w, h) in boxes:
+            row = (w * h / (width * height), (x + w / 2) / width, (y + h / 2) / height, w / h, self.images)
+            self._boxes.setdefault(name, []).append(row)
+        self.images += 1
+        if traits:
+            self.traits.append(traits)
+
+    def boxes(self, class_name: str) -> Boxes:
+        """All boxes of a class that the block has shown; ``image`` counts its accepted frames from 0."""
+        rows = np.array(self._boxes.get(class_name, ()), dtype=float).reshape(-1, 5)
+        return Boxes(rows[:, 0], rows[:, 1:3], rows[:, 3], rows[:, 4].astype(int))
