@@ -9,12 +9,39 @@ import tempfile
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, overload
 
 from ..engine.errors import OutputError
 from .coco import Labelled, annotate
 from .files import Pending, dump, json_bytes, make_folder, output_error, plain
 from .rows import Rows
+
+
+class Images(Sequence[dict[str, Any]]):
+    """COCO images, kept as columns: ``rows`` holds their own keys, ``extras`` what ``twinset`` says of each."""
+
+    def __init__(self) -> None:
+        self.rows = Rows()
+        self.extras = Rows()
+
+    def append(self, image: Mapping[str, Any]) -> None:
+        """Add an image."""
+        self.rows.append({key: value for key, value in image.items() if key != "twinset"})
+        self.extras.append(image.get("twinset") or {})
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @overload
+    def __getitem__(self, index: int) -> dict[str, Any]: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[dict[str, Any]]: ...
+
+    def __getitem__(self, index: int | slice) -> dict[str, Any] | list[dict[str, Any]]:
+        if isinstance(index, slice):
+            return [self[number] for number in range(*index.indices(len(self)))]
+        extra = self.extras[index]
+        return {**self.rows[index], **({"twinset": extra} if extra else {})}
 
 
 class Annotations:
@@ -33,12 +60,14 @@ class Annotations:
 
     Attributes
     ----------
-    images : list of dict
-        COCO images so far.
+    images : Images
+        COCO images so far; their ids are 1, 2, ...
     counts : dict of int to int
         Annotations by category id.
     rows : Rows
         One row per annotation.
+    completed : list of str
+        Columns of rows that :meth:`complete` added. Unlike all others they are as they came, not rounded.
     """
 
     def __init__(
@@ -52,13 +81,13 @@ class Annotations:
     ) -> None:
         self.path = path
         self.categories = [dict(c) for c in categories]
-        self.images: list[dict[str, Any]] = []
+        self.images = Images()
         self.counts = {c["id"]: 0 for c in categories}
         self.rows = Rows()
-        self._info = dict(info)
+        self.info = dict(info)
         self._options: dict[str, Any] = {"polygons": polygons, "min_area": min_area}
         self._names = {c["id"]: c["name"] for c in categories}
-        self._completed: list[str] = []
+        self.completed: list[str] = []
         make_folder(path.parent)
         try:
             self._spool = tempfile.TemporaryFile(dir=path.parent)  # noqa: SIM115 - closed by __exit__
@@ -103,11 +132,11 @@ class Annotations:
     def complete(self, name: str, values: Sequence[Any]) -> None:
         """Add a column to all rows, and to what is known of each annotation."""
         self.rows.add(name, values)
-        self._completed.append(name)
+        self.completed.append(name)
 
     def annotations(self, images: Collection[int] | None = None) -> Iterator[dict[str, Any]]:
         """Annotations in the order of their ids, completed; all of them, or those of some images, by id."""
-        columns = {name: self.rows.column(name) for name in self._completed}
+        columns = {name: self.rows.column(name) for name in self.completed}
         owners = self.rows.column("image_id") if images is not None else []
         for number, line in enumerate(self._lines()):
             if images is not None and owners[number] not in images:
@@ -120,23 +149,17 @@ class Annotations:
 
     def write(self) -> None:
         """Write the COCO file, whole or not at all; equal datasets give equal bytes."""
-        lines = map(dump, self.annotations()) if self._completed else self._lines()
-        rest = {
-            "categories": json_bytes(self.categories),
-            "images": json_bytes(self.images),
-            "info": json_bytes(self._info),
-            "licenses": b"[]",
-        }
+        lines = map(dump, self.annotations()) if self.completed else self._lines()
+        categories, info = json_bytes(self.categories).rstrip(b"\n"), json_bytes(self.info).rstrip(b"\n")
         with Pending() as pending:
             temp = pending.reserve(self.path)
             try:
                 with open(temp, "wb") as file:
                     file.write(b'{"annotations":[')
                     file.writelines(_joined(lines))
-                    file.write(b"]")
-                    for key, value in rest.items():
-                        file.write(b',"' + key.encode() + b'":' + value.rstrip(b"\n"))
-                    file.write(b"}\n")
+                    file.write(b'],"categories":' + categories + b',"images":[')
+                    file.writelines(_joined(map(json_bytes, self.images)))
+                    file.write(b'],"info":' + info + b',"licenses":[]}\n')
             except OSError as error:
                 raise output_error(error, self.path.parent) from error
             pending.flush(temp)

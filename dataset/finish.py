@@ -6,7 +6,8 @@ from __future__ import annotations
 import datetime
 import logging
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from .annotations import Annotations
 from .coco import Labelled
 from .files import write_file
 from .frames import ACCEPTED, FILTERED, GIVEN_UP, FrameStore, encode_image
+from .gathered import Gathered
 from .report.contact_sheet import contact_sheet, picks
 from .rows import Rows
 from .table import write_table
@@ -34,7 +36,8 @@ _INSTANCE_KEYS = ("main", "visible_share", "truncated_share", "amodal_bbox", "sh
 
 @attrs.frozen
 class Summary:
-    """What was written. ``classes`` counts annotations; ``notes`` are sentences for the user."""
+    """What was written. ``classes`` counts annotations; ``notes`` are sentences for the user; ``gathered`` is what
+    reports want to know of the annotations."""
 
     out: Path
     images: int
@@ -48,6 +51,7 @@ class Summary:
     contact_sheet: Path | None = None
     notes: tuple[str, ...] = ()
     metrics: Mapping[str, Any] = attrs.field(factory=dict)
+    gathered: Gathered | None = attrs.field(default=None, repr=False)
 
 
 def finish(
@@ -140,22 +144,23 @@ def finish(
         )
         if instances_only:
             return summary
-        table, note = write_table(path.parent, _flat(coco))
+        table, note = write_table(path.parent, _Flat(coco))
         return attrs.evolve(
             summary,
             table=table,
             labels=write_yolo(store.out, coco.images, coco.annotations(), coco.categories) if yolo else None,
             contact_sheet=_write_contact_sheet(store, coco),
             notes=(*summary.notes, note) if note else summary.notes,
+            gathered=Gathered(coco),
         )
 
 
 def _write_contact_sheet(store: FrameStore, coco: Annotations) -> Path | None:
     """Draw ``contact_sheet.jpg`` of a dataset in its output folder; None for a dataset without images."""
-    chosen = {coco.images[i]["id"] for i in picks(len(coco.images))}
+    chosen = [coco.images[i] for i in picks(len(coco.images))]
     shown = {
-        "images": [image for image in coco.images if image["id"] in chosen],
-        "annotations": list(coco.annotations(chosen)),
+        "images": chosen,
+        "annotations": list(coco.annotations({image["id"] for image in chosen})),
         "categories": coco.categories,
     }
     sheet = contact_sheet(
@@ -228,24 +233,47 @@ def _asked(function: Callable[[Rows], Mapping[str, Any]], rows: Rows) -> Mapping
         return function(rows)
 
 
-def _flat(coco: Annotations) -> dict[str, list[Any]]:
-    """Columns of the table: keys first, boxes in columns of their own, columns of the image under ``image_``."""
-    names = set(coco.rows.names())
-    image = [i - 1 for i in coco.rows.column("image_id")] if names else []
-    flat: dict[str, list[Any]] = {}
-    flat |= {name: coco.rows.column(name) for name in ("frame", "image_id", "id", "class", "shape") if name in names}
-    if names:
-        flat["file_name"] = [coco.images[i]["file_name"] for i in image]
-    for name in sorted(names - set(flat)):
-        values = coco.rows.column(name)
-        if name in ("bbox", "amodal_bbox"):
-            parts = zip(*(value or [None] * 4 for value in values), strict=True)
-            flat.update({f"{name}_{axis}": list(part) for axis, part in zip("xywh", parts, strict=True)})
-        else:
-            flat[name] = values
-    shown = {key for i in coco.images for key in i["twinset"]} - {"frame"} if names else set()
-    flat.update({f"image_{key}": [coco.images[i]["twinset"].get(key) for i in image] for key in sorted(shown)})
-    return flat
+class _Flat(Mapping[str, Sequence[Any]]):
+    """Columns of the table: keys first, boxes in columns of their own, columns of the image under ``image_``.
+
+    Each is put together when it is asked for: all of them at once would take several times the memory.
+    """
+
+    def __init__(self, coco: Annotations) -> None:
+        rows, images = coco.rows, coco.images
+        names = set(rows.names())
+        made: dict[str, Callable[[], Sequence[Any]]] = {}
+        for name in ("frame", "image_id", "id", "class", "shape"):
+            if name in names:
+                made[name] = partial(rows.column, name)
+        if names:
+            made["file_name"] = partial(_of_images, rows, images.rows, "file_name")
+        for name in sorted(names - set(made)):
+            if name in ("bbox", "amodal_bbox"):
+                made |= {f"{name}_{axis}": partial(_part, rows, name, k) for k, axis in enumerate("xywh")}
+            else:
+                made[name] = partial(rows.column, name)
+        for name in sorted(set(images.extras.names()) - {"frame"}) if names else ():
+            made[f"image_{name}"] = partial(_of_images, rows, images.extras, name)
+        self._made = made
+
+    def __getitem__(self, name: str) -> Sequence[Any]:
+        return self._made[name]()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._made)
+
+    def __len__(self) -> int:
+        return len(self._made)
+
+
+def _of_images(rows: Rows, images: Rows, name: str) -> list[Any]:
+    values = images.column(name)
+    return [values[i - 1] for i in rows.column("image_id")]  # ids are 1, 2, ...
+
+
+def _part(rows: Rows, name: str, axis: int) -> list[Any]:
+    return [value[axis] if value else None for value in rows.column(name)]
 
 
 def _info() -> dict[str, Any]:

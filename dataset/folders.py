@@ -10,6 +10,7 @@ import attrs
 
 from ..engine.errors import DataError
 from .coco import CocoFile, read_coco
+from .gathered import Gathered
 from .yolo import read_yolo
 
 INSTANCES = Path("annotations") / "instances.json"
@@ -42,7 +43,7 @@ def read_dataset(path: Path) -> CocoFile:
     )
 
 
-def image_folder(coco: CocoFile) -> Path | None:
+def image_folder(coco: CocoFile | Gathered) -> Path | None:
     """The folder that the image names of a dataset start from; None where it is not found.
 
     Beside the annotations and one folder above them, the folder is taken that holds most of the images that are

@@ -29,6 +29,7 @@ from .files import json_bytes
 from .finish import finish
 from .frames import ACCEPTED, GIVEN_UP, FrameStore
 from .funnel import ENOUGH, Gated, Tally, too_strict
+from .gathered import Gathered
 from .job_folder import GATE, STAGE, JobFolder, recipe_path
 from .real import read_real, real_boxes
 from .record import add_to_block, categories, make_record
@@ -135,13 +136,13 @@ class Job:
 
     def _finish(self) -> Iterator[Event]:
         yield Stepped("Writing annotations")
-        finished = self._annotate()
+        finished, gathered = self._annotate()
         if wants_report(self.recipe, self._store):
             yield Stepped("Comparing with the real dataset")
-            finished = attrs.evolve(finished, report=write_report(self.recipe, self.out))
+            finished = attrs.evolve(finished, report=write_report(self.recipe, self.out, gathered))
         yield finished
 
-    def _annotate(self) -> Finished:
+    def _annotate(self) -> tuple[Finished, Gathered | None]:
         recipe = self.recipe
         metrics = [use.plugin for use in recipe.plugins["metric"]]
         tally = Tally()
@@ -169,9 +170,9 @@ class Job:
             "metrics": summary.metrics,
         }
         self._store.write_text("summary.json", json_bytes(facts).decode())
-        return Finished(
-            self.out, summary.images, summary.annotations, funnel, summary.contact_sheet, absent=tuple(absent)
-        )
+        sheet = summary.contact_sheet
+        finished = Finished(self.out, summary.images, summary.annotations, funnel, sheet, absent=tuple(absent))
+        return finished, summary.gathered
 
     def replay(self, frame: int) -> Path:
         """Render one recorded frame again, by its accepted attempt alone.

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..engine.errors import DataError, OutputError
-from .files import plain, write_file
+from .files import Pending, make_folder, output_error, plain, write_file
 
 SUFFIXES = (".parquet", ".csv")
 """Endings of the names of tables that can be written."""
@@ -81,10 +81,17 @@ def write_columns(path: Path, columns: Mapping[str, Sequence[Any] | np.ndarray])
     import pyarrow
     import pyarrow.parquet
 
-    sink = io.BytesIO()
+    # One column after the other, and straight into the file: the cells of them all would be several times larger.
     table = pyarrow.table({name: _array(pyarrow, _cells(values)) for name, values in columns.items()})
-    pyarrow.parquet.write_table(table, sink, compression="snappy")
-    write_file(path, sink.getvalue())
+    make_folder(path.parent)
+    with Pending() as pending:
+        temp = pending.reserve(path)
+        try:
+            pyarrow.parquet.write_table(table, temp, compression="snappy")
+        except OSError as error:
+            raise output_error(error, path.parent) from error
+        pending.flush(temp)
+        pending.commit()
 
 
 def read_columns(path: Path) -> dict[str, Sequence[Any] | np.ndarray]:
@@ -156,4 +163,5 @@ def _array(pyarrow: Any, cells: list[Any]) -> Any:
 
 
 def _cells(values: Sequence[Any] | np.ndarray) -> list[Any]:
-    return [json.dumps(v, sort_keys=True) if isinstance(v, list | dict) else v for v in plain(values)]
+    rows = values.tolist() if isinstance(values, np.ndarray) else values
+    return [json.dumps(v, sort_keys=True) if isinstance(v, list | dict) else v for v in map(plain, rows)]

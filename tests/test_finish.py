@@ -14,9 +14,11 @@ import numpy as np
 import pytest
 from pycocotools.coco import COCO
 from twinset.dataset import masks
+from twinset.dataset.coco import read_coco
 from twinset.dataset.finish import finish
 from twinset.dataset.folders import image_folder, read_dataset
 from twinset.dataset.frames import FrameStore, frame_name
+from twinset.dataset.measure import measure
 from twinset.dataset.report.contact_sheet import MAX_IMAGES, TILE_WIDTH, contact_sheet, picks
 from twinset.dataset.yolo import read_yolo
 from twinset.engine.errors import DataError, PluginError
@@ -200,6 +202,24 @@ def test_without_pyarrow_the_table_is_csv_and_says_so(store, monkeypatch):
     with open(summary.table, newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == summary.annotations and float(rows[0]["depth"]) >= 3
+
+
+def test_what_was_gathered_is_what_the_file_says(store):
+    """Reports take the first, so that they need not read the second."""
+    third = {"third": lambda rows: [None if i % 3 == 0 else i / 3 for i in range(len(rows))]}
+    mixed = {"mixed": lambda rows: [i if i % 2 else "x" for i in range(len(rows))]}
+    complete = [lambda rows, c=c: {k: f(rows) for k, f in c.items()} for c in (third, mixed)]
+    summary = finish(store.out, categories=CATEGORIES, complete=complete)
+    coco = read_coco(summary.coco)
+    expected, found = measure(coco, None).columns, summary.gathered.columns
+    assert list(found) == list(expected)
+    for name, values in expected.items():
+        assert len(found[name]) == summary.annotations
+        for ours, theirs in zip(found[name], values, strict=True):
+            is_nothing = theirs is None or theirs != theirs
+            assert (ours is None or ours != ours) if is_nothing else ours == theirs, name
+    assert summary.gathered.classes() == coco.classes() and list(summary.gathered.images) == coco.images
+    assert summary.gathered.annotations_of("chair") == coco.annotations_of("chair")
 
 
 def test_yolo_labels_say_the_same_boxes(store):

@@ -356,7 +356,7 @@ def test_the_map_is_that_of_principal_components(pair):
     assert found.strange == np.mean(density.score(features[12:]) <= 0.05)
     order = np.argsort(-density.distance(features[12:]))
     assert [e.at for e in found.odd] == [tuple(found.synth[i]) for i in order[:6]]
-    listed = shapes(synth, "chair", found.scores)
+    listed = shapes(measured(synth, 0), "chair", found.scores)
     means = {name: np.mean([found.scores[i] for i in range(1, 13) if i % 2 == k]) for k, name in enumerate(SHAPES)}
     assert {s.name: s.score.mean for s in listed} == pytest.approx(means)
     assert listed[0].score.mean <= listed[1].score.mean and [s.count for s in listed] == [6, 6]

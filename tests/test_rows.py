@@ -3,6 +3,7 @@
 
 import sys
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -31,7 +32,21 @@ def test_rows_come_out_as_they_went_in(given_rows):
         {k: type(v) for k, v in r.items()} for r in given_rows
     ]
     for name in rows.names():
-        assert rows.column(name) == [row.get(name) for row in given_rows]
+        assert list(rows.column(name)) == rows.column(name)[:] == [row.get(name) for row in given_rows]
+        check_numbers(rows.column(name).numbers(), [row.get(name) for row in given_rows])
+
+
+def check_numbers(numbers, values):
+    """Numbers of a column are its values, NaN for None."""
+    if numbers is None:
+        known = [v for v in values if v is not None]
+        assert not known or len({type(v) for v in known}) > 1 or not isinstance(known[0], float | bool)
+        return
+    for number, value in zip(numbers, values, strict=True):
+        if value is None:
+            assert np.isnan(number).all()
+        else:
+            assert np.array_equal(number, np.asarray(value, dtype=float)) or int(number) == value
 
 
 def test_columns_are_added_and_replaced():
@@ -48,5 +63,9 @@ def test_columns_are_added_and_replaced():
 def test_numbers_take_eight_bytes_each():
     rows = Rows()
     for i in range(10_000):
-        rows.append({"x": i / 3, "n": i})
-    assert sum(sys.getsizeof(c._values) for c in rows._columns.values()) < 20 * 10_000
+        rows.append(
+            {"x": i / 3 if i % 5 else None, "n": i, "bbox": [i, 2, 3, 4], "main": i % 3 == 0, "shape": f"s{i % 7}"}
+        )
+    bytes_ = sum(sys.getsizeof(c._values) + sys.getsizeof(c._states) for c in rows._columns.values())
+    # A number, a whole one, four of them, a boolean, the number of a text; a byte each that says what is there.
+    assert bytes_ < 1.2 * 10_000 * (8 + 8 + 32 + 1 + 8 + 5)

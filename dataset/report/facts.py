@@ -16,14 +16,16 @@ from ...alignment.table import Table, measured_table
 from ...alignment.verdict import Statement, Verdict, verdict
 from ...engine.rng import stream
 from .labels import known, order
-from .material import Columns, Material, Progress
+from .material import Columns, Progress
+
+_OF_PLACES = ("class", "image_id", "image_width", "image_height", "bbox_area", "aspect", "center_x", "center_y", "main")
 
 OFF, FITTING, UNKNOWN = "off", "fitting", "unknown"
 
 
 @attrs.frozen(eq=False)
 class ClassFacts:
-    """A class: its comparison, as ``compare`` gives it, its tables, and what is to be said of its columns.
+    """A class: its comparison, as ``compare`` gives it, tables of its boxes, and what is to be said of its columns.
 
     ``statements`` are those of all boxes, by column; ``of_main`` those of main instances that are off.
     """
@@ -75,8 +77,8 @@ def class_facts(
             ClassFacts(
                 name,
                 classes[name],
-                measured_table(real, name),
-                measured_table(synth, name),
+                _places(real, name),
+                _places(synth, name),
                 {s.column: s for s in own if not s.main},
                 tuple(s for s in own if s.main and s.off),
             )
@@ -84,12 +86,17 @@ def class_facts(
     return facts, said, report
 
 
+def _places(columns: Columns, name: str) -> Table:
+    """The boxes of a class without all else that is known of them, which comparing has made numbers of."""
+    return measured_table({key: columns[key] for key in _OF_PLACES if key in columns}, name)
+
+
 @attrs.frozen(eq=False)
 class Shape:
     """One asset of a class: how often it is there, how much of it is seen, how large, and how real it looks.
 
-    ``best`` is the annotation that shows it best; ``score`` says how typical of real boxes its boxes are, None where
-    features were not looked at.
+    ``best`` has ``id``, ``image_id`` and ``bbox`` of the annotation that shows it best; ``score`` says how typical of
+    real boxes its boxes are, None where features were not looked at.
     """
 
     name: str
@@ -100,49 +107,60 @@ class Shape:
     score: GroupScore | None = None
 
 
-def shapes(
-    material: Material, class_name: str, scores: Mapping[int, float] | None = None, seed: int = 0
-) -> list[Shape]:
-    """The shapes of a class, by the annotations' ``twinset.shape``; worst score first, else most frequent first.
+def shapes(columns: Columns, class_name: str, scores: Mapping[int, float] | None = None, seed: int = 0) -> list[Shape]:
+    """The shapes of a class, by the column ``shape``; worst score first, else most frequent first.
 
     Parameters
     ----------
-    material : Material
+    columns : mapping
+        As :func:`.material.measured` gives them.
     class_name : str
     scores : mapping, optional
         Annotation id to the score of its box.
     seed : int
         Of the intervals of the scores.
     """
-    sizes = {image["id"]: image["width"] * image["height"] for image in material.coco.images}
-    grouped: dict[str, list[Mapping[str, Any]]] = {}
-    for a in material.coco.annotations_of(class_name):
-        shape = (a.get("twinset") or {}).get("shape")
-        if isinstance(shape, str) and shape:
-            grouped.setdefault(shape, []).append(a)
-    scored = _scored(grouped, scores or {}, stream(seed, "shapes", class_name))
+    names = columns.get("shape")
+    if names is None:
+        return []
+    of_class = (str(owner) == class_name for owner in columns["class"])
+    grouped: dict[str, list[int]] = {}
+    for i, (own, shape) in enumerate(zip(of_class, names, strict=True)):
+        if own and isinstance(shape, str) and shape:
+            grouped.setdefault(shape, []).append(i)
+    scored = _scored(columns, grouped, scores or {}, stream(seed, "shapes", class_name))
+    boxes = np.column_stack([np.asarray(columns[f"bbox_{axis}"], dtype=float) for axis in "xywh"])
+    pixels = np.asarray(columns["image_width"], dtype=float) * np.asarray(columns["image_height"], dtype=float)
+    areas, seen = boxes[:, 2] * boxes[:, 3] / pixels, _shares(columns.get("visible_share"), len(boxes))
+    ids, images = columns["id"], columns["image_id"]
     found = []
     for name, group in grouped.items():
-        areas = [a["bbox"][2] * a["bbox"][3] / sizes[a["image_id"]] for a in group]
-        seen = [_share(a) for a in group]
+        own_areas, own_seen = areas[group].tolist(), seen[group].tolist()
         # Whole and neither tiny nor so close that the picture is all of it.
-        best = max(range(len(group)), key=lambda i: (round(_or(seen[i], 0.5), 1), -abs(areas[i] - 0.12)))
-        found.append(Shape(name, len(group), _median(seen), _median(areas), group[best], scored.get(name)))
+        best = max(range(len(group)), key=lambda k: (round(_or(own_seen[k], 0.5), 1), -abs(own_areas[k] - 0.12)))
+        i = group[best]
+        shown = {"id": int(ids[i]), "image_id": int(images[i]), "bbox": boxes[i].tolist()}
+        found.append(Shape(name, len(group), _median(own_seen), _median(own_areas), shown, scored.get(name)))
     return sorted(found, key=lambda s: (s.score.mean if s.score else 2.0, -s.count, s.name))
 
 
 def _scored(
-    grouped: Mapping[str, Sequence[Mapping[str, Any]]], scores: Mapping[int, float], rng: np.random.Generator
+    columns: Columns, grouped: Mapping[str, Sequence[int]], scores: Mapping[int, float], rng: np.random.Generator
 ) -> dict[str, GroupScore]:
-    boxes = [(name, a) for name, group in grouped.items() for a in group if a["id"] in scores]
-    values = np.array([scores[a["id"]] for _, a in boxes])
-    images = np.array([a["image_id"] for _, a in boxes])
+    if not scores:
+        return {}
+    ids, owners = columns["id"], columns["image_id"]
+    boxes = [(name, i) for name, group in grouped.items() for i in group if ids[i] in scores]
+    values = np.array([scores[ids[i]] for _, i in boxes])
+    images = np.array([owners[i] for _, i in boxes])
     return {g.name: g for g in group_scores(values, [name for name, _ in boxes], rng, images=images)} if boxes else {}
 
 
-def _share(annotation: Mapping[str, Any]) -> float:
-    value = (annotation.get("twinset") or {}).get("visible_share")
-    return float(value) if isinstance(value, int | float) else math.nan
+def _shares(values: Sequence[Any] | np.ndarray | None, count: int) -> np.ndarray:
+    """Visible shares (count,), NaN where they are not known."""
+    if values is None:
+        return np.full(count, math.nan)
+    return np.array([float(v) if isinstance(v, int | float) else math.nan for v in values])
 
 
 def _median(values: Sequence[float]) -> float:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from xml.etree.ElementTree import Element
@@ -17,37 +18,40 @@ from .facts import Shape
 from .feature_map import THUMBNAIL, Example, FeatureMap
 from .labels import DASH, quantity
 from .markup import Node, data_uri, tag
-from .material import Material, spread
+from .material import Columns, Material, spread
 from .sections import share, statement, table
 
 SAMPLES = 8
 """Pictures of each dataset."""
 _WIDTH, _QUALITY = 420, 78
+_OF_SAMPLES = ("image_id", "class", "bbox_x", "bbox_y", "bbox_w", "bbox_h", "visible_share")
 _SHAPES = 24
 """Shapes of a class that have a picture; the others stand in the table without."""
 
 
-def samples(real: Material, synth: Material, classes: Sequence[str]) -> Element:
-    """Pictures of both datasets with the boxes of some classes."""
+def samples(sides: tuple[Material, Material], columns: Sequence[Columns], classes: Sequence[str]) -> Element:
+    """Pictures of both datasets with the boxes of some classes; ``columns`` are what is known of their boxes."""
     colors = {name: "rgb({},{},{})".format(*COLORS[i % len(COLORS)]) for i, name in enumerate(classes)}
     key = [tag("li", tag("span", class_="swatch", style=f"background:{color}"), name) for name, color in colors.items()]
     parts: list[Node] = [tag("h2", "Pictures"), tag("ul", *key, class_="key-list")]
-    for material, word in ((real, "Real"), (synth, "Synthetic")):
-        parts += [tag("h3", f"{word}: {material.name}"), *_grid(material, colors)]
+    for material, word, known in zip(sides, ("Real", "Synthetic"), columns, strict=True):
+        parts += [tag("h3", f"{word}: {material.name}"), *_grid(material, known, colors)]
     return tag("section", *parts, id="pictures")
 
 
-def _grid(material: Material, colors: Mapping[str, str]) -> list[Node]:
-    names = {c["id"]: c["name"] for c in material.coco.categories if c["name"] in colors}
-    by_image: dict[int, list[Mapping[str, Any]]] = {}
-    for a in material.coco.annotations:
-        if a["category_id"] in names and not a.get("iscrowd"):
-            by_image.setdefault(a["image_id"], []).append(a)
-    seen = [image for image in material.coco.images if image["id"] in by_image]
-    chosen = [seen[i] for i in spread(len(seen), SAMPLES)]
+def _grid(material: Material, columns: Columns, colors: Mapping[str, str]) -> list[Node]:
+    known = {name: columns[name] for name in _OF_SAMPLES if name in columns}
+    owners, names = known["image_id"], known["class"]
+    seen = list(dict.fromkeys(owner for owner, name in zip(owners, names, strict=True) if name in colors))
+    wanted = {seen[i] for i in spread(len(seen), SAMPLES)}
+    by_image: dict[int, list[int]] = {}
+    for i, (owner, name) in enumerate(zip(owners, names, strict=True)):
+        if owner in wanted and name in colors:
+            by_image.setdefault(owner, []).append(i)
+    chosen = [image for image in material.coco.images if image["id"] in wanted]
     pictures = [material.picture(image) for image in chosen]
     figures = [
-        _sample(image, picture, by_image[image["id"]], names, colors)
+        _sample(image, picture, [_box(known, i) for i in by_image[image["id"]]], colors)
         for image, picture in zip(chosen, pictures, strict=True)
     ]
     missing = sum(p is None for p in pictures)
@@ -58,23 +62,26 @@ def _grid(material: Material, colors: Mapping[str, str]) -> list[Node]:
     return [note, tag("div", *figures, class_="grid")]
 
 
+def _box(columns: Columns, i: int) -> tuple[str, tuple[float, ...], Any]:
+    """Class, [x, y, w, h] and visible share of a box; None where the share is not known."""
+    shares = columns.get("visible_share")
+    bbox = tuple(float(columns[f"bbox_{axis}"][i]) for axis in "xywh")
+    return columns["class"][i], bbox, None if shares is None else shares[i]
+
+
 def _sample(
     image: Mapping[str, Any],
     picture: np.ndarray | None,
-    annotations: Iterable[Mapping[str, Any]],
-    names: Mapping[int, str],
+    annotated: Iterable[tuple[str, tuple[float, ...], Any]],
     colors: Mapping[str, str],
 ) -> Element:
     width, height = int(image["width"]), int(image["height"])
     boxes, counts = [], dict[str, int]()
-    for a in sorted(annotations, key=lambda a: -a["bbox"][2] * a["bbox"][3]):
-        name = names[a["category_id"]]
+    for name, (x, y, w, h), share_seen in sorted(annotated, key=lambda one: -one[1][2] * one[1][3]):
         counts[name] = counts.get(name, 0) + 1
-        x, y, w, h = (float(v) for v in a["bbox"])
         said = f"{name}, {quantity('area', w * h / (width * height))} of the image"
-        extra = a.get("twinset") or {}
-        if isinstance(extra.get("visible_share"), float):
-            said += f", {extra['visible_share']:.0%} visible"
+        if isinstance(share_seen, float) and math.isfinite(share_seen):
+            said += f", {share_seen:.0%} visible"
         boxes.append(tag("rect", tag("title", said), x=x, y=y, width=w, height=h, stroke=colors[name]))
     shown = ", ".join(f"{name} {n}" for name, n in sorted(counts.items()))
     file = str(image.get("file_name") or f"image {image['id']}")
@@ -102,7 +109,8 @@ def shape_table(material: Material, shapes: Sequence[Shape]) -> list[Node]:
     """The shapes of a class, with a picture of each."""
     if not shapes:
         return []
-    images = {image["id"]: image for image in material.coco.images}
+    wanted = {s.best["image_id"] for s in shapes[:_SHAPES]}
+    images = {image["id"]: image for image in material.coco.images if image["id"] in wanted}
     total, most = sum(s.count for s in shapes), max(s.count for s in shapes)
     scored = any(s.score for s in shapes)
     rows = []

@@ -18,6 +18,7 @@ from ...engine.recipe import load_recipe
 from ...engine.settings import Recipe
 from ..coco import CocoFile
 from ..folders import image_folder, read_dataset
+from ..gathered import Gathered
 from ..measure import measure
 from ..pictures import read_picture
 
@@ -39,7 +40,8 @@ class Material:
     name : str
         What it is called on the page: the name of its file or folder, without any path, so that the same dataset gives
         the same page wherever it lies.
-    coco : CocoFile
+    coco : CocoFile or Gathered
+        Its annotations, as a file has them, or as a job has just gathered them.
     images : Path or None
         Folder that image names start from.
     recipe : Recipe or None
@@ -51,7 +53,7 @@ class Material:
     """
 
     name: str
-    coco: CocoFile
+    coco: CocoFile | Gathered
     images: Path | None
     recipe: Recipe | None = None
     recipe_text: str = ""
@@ -70,10 +72,11 @@ class Material:
         return picture if picture.shape[1::-1] == (image["width"], image["height"]) else None
 
 
-def gather(path: Path, images: Path | None = None, name: str = "") -> Material:
+def gather(path: Path, images: Path | None = None, name: str = "", *, gathered: Gathered | None = None) -> Material:
     """All that is known of the dataset at a path; ``images`` says where its pictures lie if not near it.
 
-    ``name`` is what it is called, instead of by the name of its file or folder.
+    ``name`` is what it is called, instead of by the name of its file or folder; ``gathered`` are its annotations where
+    they are known already.
 
     Raises
     ------
@@ -81,7 +84,7 @@ def gather(path: Path, images: Path | None = None, name: str = "") -> Material:
         Where there is no such dataset, or it is broken. What lies beside it may be missing or broken: that is left out.
     """
     path = Path(path)
-    coco = read_dataset(path)
+    coco = gathered or read_dataset(path)
     facts: dict[str, Any] = {}
     if path.is_dir():
         facts = {"stage": _json(path / "stage.json"), "summary": _json(path / "summary.json")}
@@ -97,14 +100,15 @@ def gather(path: Path, images: Path | None = None, name: str = "") -> Material:
 
 def measured(
     material: Material, limit: int, *, workers: int = 0, progress: Progress = lambda done, total: None
-) -> dict[str, Sequence[Any] | np.ndarray]:
+) -> Columns:
     """The columns of a dataset, as ``twinset measure`` gives them, with the pixels of at most ``limit`` pictures.
 
     Parameters
     ----------
     material : Material
     limit : int
-        At most so many pictures are opened, evenly spread; boxes of the others have no value of what pixels say.
+        At most so many pictures are opened, evenly spread; boxes of the others have no value of what pixels say. None
+        are opened of annotations that were just gathered.
     workers : int
         Processes; 0 takes one per processor.
     progress : callable
@@ -116,6 +120,8 @@ def measured(
         Where the dataset has no box.
     """
     coco = material.coco
+    if isinstance(coco, Gathered):
+        return coco.columns
     whole = measure(coco, None)
     if material.images is None or limit < 1:
         return whole.columns

@@ -14,11 +14,12 @@ import attrs
 from ...alignment.features import Extractor
 from ...alignment.verdict import Verdict
 from ...engine.errors import DataError
+from ..gathered import Gathered
 from .facts import class_facts, shapes
 from .feature_map import FeatureMap, feature_map
 from .gallery import feature_section, samples, shape_table
 from .markup import Node, document, tag
-from .material import Material, Progress, chosen_classes, gather, measured
+from .material import Columns, Material, Progress, chosen_classes, gather, measured
 from .provenance import funnel, provenance
 from .sections import contents, headline, of_class, statement, verdict
 
@@ -52,6 +53,7 @@ def make_report(
     seed: int = 0,
     workers: int = 0,
     synth_name: str = "",
+    synth_gathered: Gathered | None = None,
     step: Step = lambda what, done, total: None,
 ) -> Report:
     """Write a page about two datasets; the same datasets give the same bytes.
@@ -76,6 +78,8 @@ def make_report(
         Processes that measure pixels; 0 takes one per processor.
     synth_name : str
         What the synthetic dataset is called instead of by its file's or folder's name.
+    synth_gathered : Gathered, optional
+        Its annotations, where they are known without reading them.
     step : callable
         Told of progress. What it raises ends the report.
 
@@ -85,7 +89,7 @@ def make_report(
         Where a dataset is missing or broken, or the two share no class.
     """
     step("Reading annotations", 0, 2)
-    first, second = gather(real, real_images), gather(synth, synth_images, synth_name)
+    first, second = gather(real, real_images), gather(synth, synth_images, synth_name, gathered=synth_gathered)
     names = chosen_classes(first, second, class_name)
     notes = []
     if len(names) > MOST_CLASSES:
@@ -102,9 +106,11 @@ def make_report(
     sections = []
     for i, one in enumerate(facts, 1):
         told = partial(step, f"Looking at boxes of {one.name}")
-        sections.append(of_class(one, i, *_looked_at(first, second, one.name, extractor, boxes, seed, told)))
+        sections.append(
+            of_class(one, i, *_looked_at(first, second, columns[1], one.name, extractor, boxes, seed, told))
+        )
     step("Writing the page", 0, 1)
-    parts = [verdict(facts, said, second.recipe, notes), *sections, samples(first, second, names)]
+    parts = [verdict(facts, said, second.recipe, notes), *sections, samples((first, second), columns, names)]
     parts += [part for part in (funnel(second), provenance(first, second)) if part is not None]
     html = document(
         f"{second.name} against {first.name} | Twinset",
@@ -119,6 +125,7 @@ def make_report(
 def _looked_at(
     real: Material,
     synth: Material,
+    columns: Columns,
     name: str,
     extractor: Extractor | None,
     boxes: int,
@@ -134,4 +141,4 @@ def _looked_at(
             parts += feature_section(mapped)
         except DataError as error:
             parts += [tag("h3", "Features"), statement(str(error))]
-    return parts + shape_table(synth, shapes(synth, name, mapped.scores if mapped else None, seed))
+    return parts + shape_table(synth, shapes(columns, name, mapped.scores if mapped else None, seed))

@@ -10,6 +10,7 @@ from ...engine.errors import DataError
 from ...engine.settings import Recipe
 from ..files import write_file
 from ..frames import FrameStore
+from ..gathered import Gathered
 from .page import make_report
 
 log = logging.getLogger(__name__)
@@ -20,8 +21,16 @@ def wants_report(recipe: Recipe, store: FrameStore) -> bool:
     return recipe.output.report and recipe.real is not None and len(store.frames()) >= recipe.images
 
 
-def write_report(recipe: Recipe, out: Path) -> Path | None:
+def write_report(recipe: Recipe, out: Path, gathered: Gathered | None = None) -> Path | None:
     """Write ``report.html`` from annotations alone: real pictures may be elsewhere, and take time to measure.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    out : Path
+        The output folder.
+    gathered : Gathered, optional
+        The annotations of that folder; left out, they are read from it.
 
     Returns
     -------
@@ -39,6 +48,7 @@ def write_report(recipe: Recipe, out: Path) -> Path | None:
             out,
             real_images=images if images and images.is_dir() else None,
             pictures=0,
+            synth_gathered=gathered,
             synth_name="This dataset",  # wherever it lies, the same bytes
         )
     except DataError as error:
