@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 OUT ?= demo
 
-.PHONY: help setup lint format test ci extension demo clean
+.PHONY: help setup lint format test ci blenderproc extension demo clean
 
 help:  ## List the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -31,6 +31,10 @@ test: setup  ## Run the tests
 	$(BIN)/python -m pytest
 
 ci: lint test  ## All that must pass before a change goes in
+
+blenderproc: setup  ## Install BlenderProc beside Twinset, and run the tests that need it
+	$(BIN)/python -m pip install --quiet --editable '.[blenderproc]'
+	$(BIN)/python -m pytest tests/test_blenderproc.py
 
 extension: setup  ## Build the Blender extension into dist/: one zip per platform with its packages, and a small one without
 	$(BIN)/python .ci/extension.py

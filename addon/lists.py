@@ -66,6 +66,8 @@ def _source_of(entry: Any) -> tuple[str, str]:
         return names[0] if len(names) == 1 else f"{len(names)} objects", "OBJECT_DATA"
     if len(entry.models):
         return f"{len(entry.models)} model files", "FILE_3D"
+    if entry.blenderproc:
+        return f"Dataset: {entry.blenderproc}", "FILE_FOLDER"
     return (f"Embedded: {entry.builtin}", "MESH_MONKEY") if entry.builtin else ("No assets yet", "ERROR")
 
 

@@ -138,7 +138,7 @@ class TWINSET_PT_room(Sub, bpy.types.Panel):
         layout.use_property_split = True
         layout.use_property_decorate = False
         layout.row().prop(settings, "room", expand=True)
-        own = ("file", "scene", "builtin")
+        own = ("file", "scene", "builtin", "blenderproc", "dataset")
         draw_fields(layout, settings.scene, skip=own if settings.room == "THIS" else ())
         header, body = layout.panel("twinset_models", default_closed=not len(settings.models))
         header.label(text="More Models")

@@ -225,7 +225,7 @@ def _name_this_scene(table: dict[str, Any], scene: bpy.types.Scene, folder: Path
     written = table.get("file", "")
     if not written or absolute(folder, written) != path:
         table["file"] = relative(str(path), folder)
-    table["builtin"] = ""
+    table |= dict.fromkeys(("builtin", "blenderproc", "dataset"), "")
     if table.get("scene", "") != scene.name:
         table["scene"] = scene.name if len(bpy.data.scenes) > 1 else ""
 

@@ -12,6 +12,7 @@ import attrs
 import bpy
 import numpy as np
 
+from ..engine.checks import SOURCES
 from ..engine.errors import StageError
 from ..engine.params import unknown
 from ..engine.settings import ClassSettings, DistractorSettings, Recipe, matches
@@ -94,8 +95,8 @@ def _find(scene: bpy.types.Scene, recipe: Recipe, settings: ClassSettings) -> li
     is_class = not isinstance(settings, DistractorSettings)
     label = f"Class '{settings.name}'" if is_class else f"Distractors '{settings.name or 'without a name'}'"
     out: list[_Found] = []
-    if not (settings.models or settings.collection or settings.objects or settings.builtin):
-        raise StageError(f"{label} has no assets: give 'models', 'collection', 'objects' or 'builtin'.")
+    if not any(getattr(settings, key) for key in SOURCES):
+        raise StageError(f"{label} has no assets: give {', '.join(map(repr, SOURCES))}.")
     seen: set[bpy.types.Object] = set()
     groups: list[tuple[str, list[bpy.types.Object]]] = []
     if settings.collection:
@@ -110,6 +111,11 @@ def _find(scene: bpy.types.Scene, recipe: Recipe, settings: ClassSettings) -> li
     for path in dict.fromkeys(path for pattern in settings.models for path in _files(recipe, label, pattern)):
         collection = import_model(path)
         out.append(_Found(settings, label, path.stem, list(collection.all_objects), collection))
+    if settings.blenderproc:
+        from .blenderproc.objects import load_objects
+
+        for name, collection in load_objects(settings, recipe.folder):
+            out.append(_Found(settings, label, name, list(collection.all_objects), collection))
     if settings.builtin:
         from .shapes import build_shapes
 

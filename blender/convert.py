@@ -44,23 +44,55 @@ def import_model(path: Path, name: str = "") -> bpy.types.Collection:
         raise StageError(f"{path}: '{path.suffix}' is not a model file that can be imported. Known ones: {known}.")
     if not path.is_file():
         raise StageError(f"{path}: there is no such model file. Correct the path.")
+    remedy = "Export it again, or open it in Blender to see what is wrong."
+    collection = gather(lambda: importer(path), name or path.stem, str(path), remedy)
+    if not _has_faces(collection):
+        remove_model(collection)
+        raise StageError(
+            f"{path}: the import succeeded but no mesh with faces arrived. Open the file in Blender and export "
+            "it as .glb, which is the format that keeps most."
+        )
+    return collection
+
+
+def gather(load: Callable[[], None], name: str, source: str, remedy: str) -> bpy.types.Collection:
+    """Call what brings objects into the current scene, and put them into a collection of their own.
+
+    Parameters
+    ----------
+    load : callable
+        May raise what importers raise.
+    name : str
+        Name of the new collection.
+    source, remedy : str
+        What is loaded and what to do where that fails, for the sentence.
+
+    Returns
+    -------
+    bpy.types.Collection
+        As of :func:`import_model`, perhaps without any mesh.
+
+    Raises
+    ------
+    StageError
+        Where loading fails; nothing is left of it.
+    """
     scene = bpy.context.scene
     objects, collections, scenes = set(bpy.data.objects), set(bpy.data.collections), set(bpy.data.scenes)
     frames = (scene.frame_start, scene.frame_end, scene.render.fps, scene.render.fps_base)
     try:
         with quiet(errors=True), _hushed():
-            importer(path)
+            load()
     except (RuntimeError, OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, ImportError) as error:
         # Importers are Python themselves, so a broken file may show as any of these.
         _remove(set(bpy.data.objects) - objects)
         log.debug("%s", error)
-        remedy = "Export it again, or open it in Blender to see what is wrong."
-        raise StageError(f"{path}: cannot be imported: {_sentence(error)} {remedy}") from error
+        raise StageError(f"{source}: cannot be imported: {_sentence(error)} {remedy}") from error
     # Importers of animated files change the scene's clock.
     scene.frame_start, scene.frame_end, scene.render.fps, scene.render.fps_base = frames
     new = [o for o in bpy.data.objects if o not in objects]
     hidden = _hidden_from_render(new, set(bpy.data.scenes) - scenes)
-    collection = bpy.data.collections.new(name or path.stem)
+    collection = bpy.data.collections.new(name)
     scene.collection.children.link(collection)
     instanced = _instanced()
     unwanted = set()
@@ -81,12 +113,6 @@ def import_model(path: Path, name: str = "") -> bpy.types.Collection:
         bpy.data.collections.remove(extra)
     for o in collection.objects:
         o.hide_set(False, view_layer=view_layer(scene))
-    if not _has_faces(collection):
-        remove_model(collection)
-        raise StageError(
-            f"{path}: the import succeeded but no mesh with faces arrived. Open the file in Blender and export "
-            "it as .glb, which is the format that keeps most."
-        )
     return collection
 
 

@@ -59,7 +59,7 @@ def open_scene(recipe: Recipe) -> bpy.types.Scene:
         with quiet():
             # Unlike the factory settings, this leaves preferences and enabled extensions alone.
             bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True, load_ui=False)
-    scene = _choose_scene(recipe.scene.scene, recipe.scene.file)
+    scene = _choose_scene("" if recipe.scene.blenderproc else recipe.scene.scene, recipe.scene.file)
     _leave_modes()
     show_as_rendered(scene)
     if recipe.scene.file:
@@ -71,6 +71,10 @@ def open_scene(recipe: Recipe) -> bpy.types.Scene:
         build_hall(scene)
     elif recipe.scene.builtin:
         raise StageError(unknown("[scene] builtin: there is no embedded room", recipe.scene.builtin, ["hall"]))
+    if recipe.scene.blenderproc:
+        from .blenderproc.scenes import load_scene
+
+        load_scene(scene, recipe.scene, recipe.folder)
     for model in recipe.models:
         add_model(scene, model, recipe.path(model.path))
     _hide(scene, recipe.scene.hide)

@@ -7,15 +7,16 @@ import hashlib
 import json
 import os
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 from ..engine.errors import OutputError
 from ..engine.params import describe
-from ..engine.settings import Recipe
+from ..engine.settings import ClassSettings, DistractorSettings, Recipe, SceneSettings
 from ..engine.variants import variants_of
+from .sources import find_objects, find_scene
 
 FILE = "inputs.json"
 
@@ -27,12 +28,14 @@ _MOST_JSON = 64 * 2**20
 def read_inputs(recipe: Recipe) -> dict[str, dict[str, Any]]:
     """All files that a recipe names, by their place: relative to the recipe where they lie below it, else by name.
 
-    Each has ``bytes``, ``sha256`` and ``used`` (the keys of the recipe that name it), and what a glTF model says of its
-    origin under ``stated``. Files that glTF models refer to count too; libraries that a .blend links are not followed.
+    Those of a dataset that lies elsewhere have their place in it. Each has ``bytes``, ``sha256`` and ``used`` (the keys
+    of the recipe that name it), and what a glTF model says of its origin under ``stated``. Files that glTF models refer
+    to count too; libraries that a .blend links are not followed.
     """
     found: dict[str, dict[str, Any]] = {}
+    roots = [recipe.path(one.dataset) for one in _of_datasets(recipe)]
     for key, file in named_files(recipe):
-        place = _place(recipe.folder, file)
+        place = _place(recipe.folder, file, roots)
         if place not in found:
             digest, size = _hash(file)
             found[place] = {"bytes": size, "sha256": digest, "used": []}
@@ -78,13 +81,25 @@ def named_files(recipe: Recipe) -> Iterator[tuple[str, Path]]:
                     # The real photographs are looked at by commands, not by the job; plugins' folders are their own.
                     if path.is_file():
                         yield from ((f"{key}.{p.name}", f) for f in (path, *_referred(path)) if f.is_file())
+    for source in _of_datasets(recipe):
+        if isinstance(source, SceneSettings):
+            yield from (("scene.dataset", f) for f in find_scene(source, recipe.folder).files)
+        else:
+            key = "distractor" if isinstance(source, DistractorSettings) else "class"
+            yield from ((f"{key}.dataset", f) for o in find_objects(source, recipe.folder) for f in o.files())
 
 
-def _place(folder: Path, file: Path) -> str:
-    try:
-        return file.relative_to(folder.resolve()).as_posix()
-    except ValueError:
-        return file.name
+def _of_datasets(recipe: Recipe) -> list[SceneSettings | ClassSettings]:
+    """The parts of a recipe that take from datasets which BlenderProc loads."""
+    parts: list[SceneSettings | ClassSettings] = [recipe.scene, *recipe.classes, *recipe.distractors]
+    return [one for one in parts if one.blenderproc]
+
+
+def _place(folder: Path, file: Path, roots: Iterable[Path] = ()) -> str:
+    for start, prefix in ((folder.resolve(), ""), *((root, f"{root.name}/") for root in roots)):
+        if file.is_relative_to(start):
+            return prefix + file.relative_to(start).as_posix()
+    return file.name
 
 
 def _hash(path: Path) -> tuple[str, int]:

@@ -10,11 +10,20 @@ from typing import Any
 
 from .params import describe
 from .places import Place
-from .settings import VARIABLE, ClassSettings, PluginUse, SceneSettings, absolute, matches
+from .settings import (
+    BLENDERPROC_OBJECTS,
+    BLENDERPROC_SCENES,
+    VARIABLE,
+    ClassSettings,
+    PluginUse,
+    SceneSettings,
+    absolute,
+    matches,
+)
 
 Report = Callable[[Place, str, str], None]
 
-SOURCES = ("models", "collection", "objects", "builtin")
+SOURCES = ("models", "collection", "objects", "builtin", "blenderproc")
 """Keys of a class that say where its assets come from."""
 
 
@@ -50,19 +59,23 @@ def check_files(data: Mapping[str, Any], parts: Mapping[str, Any], report: Repor
     scene, real = parts["scene"], parts["real"]
     if scene is not None and scene.file:
         _check_file(scene.file, folder, ("scene",), "file", report)
+    if scene is not None and scene.dataset:
+        _check_folder(scene.dataset, folder, ("scene",), "dataset", report)
     for index, model in enumerate(parts["models"]):
         if model is not None:
             _check_file(model.path, folder, ("scene", "models", index), "path", report)
     for key in ("class", "distractor"):
         for index, entry in enumerate(parts[key]):
+            if entry is not None and entry.dataset:
+                _check_folder(entry.dataset, folder, (key, index), "dataset", report)
             for pattern in entry.models if entry is not None else ():
                 if not any(path.is_file() for path in matches(folder, pattern)):
                     text = f"No file matches '{pattern}' (looked for {absolute(folder, pattern)}). {_remedy(pattern)}"
                     report((key, index), "models", text)
     if real is not None:
         _check_file(real.annotations, folder, ("real",), "annotations", report)
-        if real.images and not absolute(folder, real.images).is_dir():
-            report(("real",), "images", f"There is no folder {absolute(folder, real.images)}. {_remedy(real.images)}")
+        if real.images:
+            _check_folder(real.images, folder, ("real",), "images", report)
     for use, place, _ in _placed(data, parts["plugins"]):
         _check_plugin_paths(use, place, report)
     for place, use in parts["changed"]:
@@ -72,12 +85,18 @@ def check_files(data: Mapping[str, Any], parts: Mapping[str, Any], report: Repor
 def _check_scene(data: Mapping[str, Any], scene: SceneSettings | None, report: Report) -> None:
     if scene is None:
         return
-    if scene.file and scene.builtin:
-        report(("scene",), "builtin", "A scene has a file or an embedded room, not both. Take one of them out.")
+    rooms = [key for key in ("file", "builtin", "blenderproc") if getattr(scene, key)]
+    if len(rooms) > 1:
+        text = "A scene has a file, an embedded room or one of a dataset. Keep one of them."
+        report(("scene",), rooms[-1], text)
     has_models = isinstance(data.get("scene"), Mapping) and data["scene"].get("models")
-    if not (scene.file or scene.builtin or has_models):
-        text = 'The recipe has no room. Give file = "room.blend", builtin = "hall", or [[scene.models]] tables.'
+    if not (rooms or has_models):
+        text = (
+            'The recipe has no room. Give file = "room.blend", builtin = "hall", [[scene.models]] tables, or '
+            "blenderproc with a dataset."
+        )
         report(("scene",) if "scene" in data else (), "", text)
+    _check_dataset(scene, ("scene",), report)
     if scene.file and not scene.file.lower().endswith(".blend"):
         text = f"'{scene.file}' is no .blend file. Give other model files as [[scene.models]] tables."
         report(("scene",), "file", text)
@@ -107,9 +126,21 @@ def _check_classes(data: Mapping[str, Any], parts: Mapping[str, Any], report: Re
 def _check_entry(entry: ClassSettings, place: Place, report: Report) -> None:
     owner = f"{str(place[0]).capitalize()} '{entry.name}'"
     if not any(getattr(entry, key) for key in SOURCES):
-        report(place, "", f"{owner} has no source. Give models, collection, objects or builtin.")
+        report(place, "", f"{owner} has no source. Give models, collection, objects, builtin or blenderproc.")
+    _check_dataset(entry, place, report)
+    if entry.select and not entry.blenderproc:
+        report(place, "select", "It selects from a dataset, and there is none. Give blenderproc and dataset.")
     if entry.height is not None and entry.longest is not None:
         report(place, "longest", f"{owner} has both height and longest. Keep the one that says more.")
+
+
+def _check_dataset(entry: ClassSettings | SceneSettings, place: Place, report: Report) -> None:
+    if entry.blenderproc and not entry.dataset:
+        report(place, "dataset", f"The loader '{entry.blenderproc}' needs the folder of its dataset.")
+    if entry.dataset and not entry.blenderproc:
+        known = BLENDERPROC_SCENES if isinstance(entry, SceneSettings) else BLENDERPROC_OBJECTS
+        text = f"A dataset needs its loader of BlenderProc. Give blenderproc, one of {', '.join(known)}."
+        report(place, "blenderproc", text)
 
 
 def _placed(
@@ -147,6 +178,12 @@ def _check_file(text: str, folder: Path, place: Place, key: str, report: Report)
     if not path.is_file():
         what = "is a folder" if path.is_dir() else "does not exist"
         report(place, key, f"The file {path} {what}. {_remedy(text)}")
+
+
+def _check_folder(text: str, folder: Path, place: Place, key: str, report: Report) -> None:
+    path = absolute(folder, text)
+    if not path.is_dir():
+        report(place, key, f"There is no folder {path}. {_remedy(text)}")
 
 
 def _remedy(text: str) -> str:

@@ -19,6 +19,12 @@ Vector = tuple[float, float, float]
 
 T = TypeVar("T")
 
+BLENDERPROC_OBJECTS = ("bop", "shapenet", "pix3d")
+"""Loaders of BlenderProc whose objects can be assets."""
+
+BLENDERPROC_SCENES = ("front3d", "replica", "matterport3d", "bop")
+"""Loaders of BlenderProc whose scenes can be the room."""
+
 VARIABLE = re.compile(r"\$\{?(\w+)")
 """An environment variable in a path."""
 
@@ -59,10 +65,14 @@ class ModelSettings:
 
 @attrs.frozen
 class SceneSettings:
-    """The room: a .blend file, a list of models, or an embedded one."""
+    """The room: a .blend file, a list of models, an embedded one, or one of a dataset that BlenderProc loads."""
 
     file: str = param("", path=True, doc="A .blend file; scripts in it never run")
-    scene: str = param("", doc="Name of the scene in the file; default is the one it was saved with")
+    scene: str = param(
+        "",
+        doc="Name of the scene in the file, default is the one it was saved with; or of the dataset's, such as "
+        "'apartment_0'",
+    )
     scale: float = param(
         1.0,
         min=0.0,
@@ -70,6 +80,12 @@ class SceneSettings:
         doc="Factor on all that the file holds, lamps and cameras included, where it was drawn too large or too small",
     )
     builtin: str = param("", doc="An embedded room: 'hall'")
+    blenderproc: str = param(
+        "",
+        choices=("", *BLENDERPROC_SCENES),
+        doc="BlenderProc's loader of the dataset that the room comes from; needs twinset[blenderproc]",
+    )
+    dataset: str = param("", path=True, means="folder", doc="Folder of that dataset")
     hide: list[str] = param([], means="object", doc="Name patterns of objects that are not to be rendered")
 
 
@@ -87,6 +103,15 @@ class ClassSettings:
     )
     builtin: str = param(
         "", doc="Embedded shapes: 'chair', 'table', 'bag' (all kinds), 'handbag', 'backpack' or 'suitcase'"
+    )
+    blenderproc: str = param(
+        "",
+        choices=("", *BLENDERPROC_OBJECTS),
+        doc="BlenderProc's loader of a dataset whose objects are assets; needs twinset[blenderproc]",
+    )
+    dataset: str = param("", path=True, means="folder", doc="Folder of that dataset")
+    select: list[str] = param(
+        [], doc="Name patterns of the dataset's objects or of their categories; all where that is not too many"
     )
     exclude: list[str] = param(
         [],

@@ -82,6 +82,14 @@ def extension(tracked_copy: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 
 
 @pytest.fixture(scope="session")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Small datasets in published formats, a folder for each, named after BlenderProc's loader of it."""
+    folder = tmp_path_factory.mktemp("published")
+    subprocess.run([sys.executable, ROOT / "tests" / "published_formats.py", folder], check=True, timeout=60)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def rooms(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with ``open.blend``, a floor of 40 m under a sun, and ``small.blend``, a closed room of 5 x 5 x 2.6 m.
 

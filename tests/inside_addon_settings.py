@@ -149,9 +149,10 @@ def recipes(draw: Any) -> str:
     table["plugin_folders"] = []
     for key, cls in tables.TABLES.items():
         table[key] = draw(tables_of(cls, key))
-    table["scene"] |= {"file": "", "builtin": "hall", "scale": 1.0}
-    table["class"] = [draw(tables_of(tables.ClassSettings, "class")) | {"name": "a", "builtin": "chair"}]
-    table["distractor"] = [draw(tables_of(tables.DistractorSettings, "distractor")) | {"builtin": "bag"}]
+    table["scene"] |= {"file": "", "builtin": "hall", "blenderproc": "", "dataset": "", "scale": 1.0}
+    source = {"blenderproc": "bop"}
+    table["class"] = [draw(tables_of(tables.ClassSettings, "class")) | {"name": "a", "builtin": "chair"} | source]
+    table["distractor"] = [draw(tables_of(tables.DistractorSettings, "distractor")) | {"builtin": "bag"} | source]
     for entry in (*table["class"], *table["distractor"]):
         entry.pop("longest", None)
     for kind in KINDS:

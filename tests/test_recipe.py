@@ -166,7 +166,7 @@ colour = "red"
         (SMALL.replace('builtin = "chair"', ""), "Class 'chair' has no source."),
         (SMALL.replace('name = "chair"', 'name = " "'), "needs a name that is not empty"),
         (SMALL + "height = [1, 1]\nlongest = [1, 1]", "both height and longest"),
-        (SMALL.replace("[scene]", '[scene]\nfile = "room.blend"'), "not both"),
+        (SMALL.replace("[scene]", '[scene]\nfile = "room.blend"'), "Keep one of them"),
         (SMALL.replace('builtin = "hall"', 'file = "room.glb"'), "is no .blend file"),
         ("class = 3\n" + SMALL.split("[[class]]")[0], "'class' must be one or more tables"),
         ("scene = 3\n[[class]]\nname='a'\nbuiltin='chair'", "'scene' must be a table, written [scene]."),
@@ -310,7 +310,7 @@ def settings_of(cls: type, **fixed: Any) -> st.SearchStrategy[Any]:
 @given(
     settings_of(RenderSettings),
     settings_of(OutputSettings),
-    settings_of(ClassSettings, builtin="chair", longest=None),
+    settings_of(ClassSettings, builtin="chair", blenderproc="bop", dataset=".", longest=None),
     st.integers(0, 2**63 - 1),
     st.floats(1e-6, 1e6),
 )

@@ -137,6 +137,8 @@ def _sources(material: Material) -> list[tuple[str, str]]:
     if recipe.real is not None:
         rows.append(("Aimed at", PurePath(recipe.real.annotations).name))
     scene = recipe.scene.builtin or PurePath(recipe.scene.file).name
+    if recipe.scene.blenderproc:
+        scene = f"{PurePath(recipe.scene.dataset).name} {recipe.scene.scene}".strip()
     if recipe.models:
         scene = ", ".join(PurePath(m.path).name for m in recipe.models)
     rows.append(("Scene", scene or "none"))
@@ -144,6 +146,7 @@ def _sources(material: Material) -> list[tuple[str, str]]:
         named: list[str] = [PurePath(p).name for p in settings.models]
         named += [f"{what} {value}" for what in ("collection", "builtin") if (value := getattr(settings, what))]
         named += settings.objects
+        named += [PurePath(settings.dataset).name] if settings.dataset else []
         if named:
             rows.append((f"Models: {settings.name or 'distractors'}", ", ".join(named)))
     return rows
