@@ -98,6 +98,15 @@ class BlenderStage:
         self._show(moved, self._shown[instance.id])
         return moved
 
+    def take_back(self, count: int) -> None:
+        for instance in self._instances[len(self._instances) - count :]:
+            for part in self._shown.pop(instance.id).objects:
+                part.hide_render = True
+                part.pass_index = 0
+            self._space.remove(instance.id)
+        del self._instances[len(self._instances) - count :]
+        self._full = None
+
     def keep(self, class_names: Collection[str], rng: np.random.Generator | None = None) -> tuple[Instance, ...]:
         chosen = [
             (entry.asset, entry.stands)

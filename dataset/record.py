@@ -10,6 +10,7 @@ import attrs
 
 from .. import __version__
 from ..engine.block import Block
+from ..engine.goals import Goals
 from ..engine.sampler import Frame
 from ..engine.settings import Recipe
 from ..engine.stage import CameraPose, Instance, Shot
@@ -26,7 +27,7 @@ def make_record(frame: Frame, recipe: Recipe) -> dict[str, Any]:
         "verdict": GIVEN_UP if frame.shot is None else ACCEPTED,
         "attempts": frame.attempts,
         "rejected": list(frame.rejected),
-        "goals": {} if frame.goals.main is None else attrs.asdict(frame.goals.main),
+        "goals": _goals(frame.goals),
         "draws": {
             "camera": frame.camera,
             "appearance": [dict(call) for call in frame.appearance],
@@ -68,6 +69,14 @@ def categories(recipe: Recipe, real: CocoFile | None) -> list[dict[str, Any]]:
             category = {"id": highest, "name": settings.name}
         out.append({key: category[key] for key in ("id", "name", "supercategory") if key in category})
     return sorted(out, key=lambda c: c["id"])
+
+
+def _goals(goals: Goals) -> dict[str, Any]:
+    """The main goal, and under ``boxes`` all of a layout, to which the instances' ``goal`` is an index."""
+    if goals.main is None:
+        return {}
+    layout = {"boxes": [attrs.asdict(box) for box in goals.boxes]} if goals.boxes else {}
+    return attrs.asdict(goals.main) | layout
 
 
 def _camera(camera: CameraPose) -> dict[str, Any]:

@@ -13,12 +13,24 @@ from .block import Block
 from .draws import DrawRecorder
 from .gate import Gates, OpenGates, draft_of, is_gate, paint
 from .goals import Goals
-from .judging import NOTHING, add_columns, basic_row, early_verdict, judge, left_of, main_of, measure, why_not
+from .judging import (
+    NOTHING,
+    add_columns,
+    basic_row,
+    early_verdict,
+    goals_of,
+    judge,
+    left_of,
+    main_of,
+    measure,
+    why_not,
+)
 from .plugin import Rejected, Verdict, naming
 from .reach import put_instances
 from .rng import stream
 from .settings import PluginUse, Recipe
 from .stage import Shot, Stage
+from .standing import Site
 
 
 @attrs.frozen(eq=False)
@@ -56,6 +68,7 @@ class Trial:
         self.metrics = _named(uses.get("metric", ()))
         self.filters = [u.plugin for u in uses.get("filter", ()) if not is_gate(u.plugin)]
         self._gates = gates
+        self._all_sites: list[Site] | None = None
 
     @property
     def gates(self) -> Gates:
@@ -66,25 +79,44 @@ class Trial:
         stage = self.stage
         recorder = DrawRecorder(stage, self.recipe)
         stage.clear()
+        sites = self._sites(use.plugin, goals)
+        left = [p for p in self.placements if not (sites and takes_part(p[1]))]
         try:
-            put_instances(stage, self.placements, goals, seed, index, attempt)
+            put_instances(stage, left, goals, seed, index, attempt)
             for name, appearance in self.appearances:
                 with naming(appearance):
                     of_frame = (goals,) if getattr(appearance, "by_frame", False) else ()
                     appearance.vary(recorder, stream(seed, index, attempt, name), *of_frame)
             with naming(use.plugin):
-                pose = use.plugin.pose(stage, goals, stream(seed, index, attempt, f"camera.{use.id}"))
+                rng = stream(seed, index, attempt, f"camera.{use.id}")
+                pose = use.plugin.arrange(stage, goals, sites, rng) if sites else use.plugin.pose(stage, goals, rng)
         except Rejected as rejection:
             return Attempt(NOTHING, [], reason=rejection.reason)
         stage.pose_camera(pose)
         labels = stage.probe(1.0)
         annotatable = tuple(i for i in stage.instances if i.asset.class_name)
-        main = main_of(annotatable, labels, goals)
+        matched = goals_of(annotatable, labels, goals)
+        main = main_of(annotatable, labels, goals, matched)
         rows = [basic_row(i, labels, main) for i in annotatable]
+        for row in rows if goals.boxes else ():
+            row["goal"] = matched.get(row["id"])
         probed = Shot(np.empty((0, 0, 3), np.uint8), labels, annotatable, {}, pose)
         verdict = early_verdict(self.filters, probed, rows, goals)
         reason = "" if verdict.accepted else verdict.reason
         return Attempt(probed, rows, appearance=tuple(recorder.calls), verdict=verdict, reason=reason)
+
+    def _sites(self, camera: Any, goals: Goals) -> list[Site]:
+        """Where the camera itself may put this frame's things; empty where it only looks at what others put there."""
+        if not hasattr(camera, "arrange"):
+            return []
+        if self._all_sites is None:
+            self._all_sites = []
+            for _, placement in self.placements:
+                if takes_part(placement):
+                    with naming(placement):
+                        self._all_sites.append(placement.site(self.stage))
+        served = {name for site in self._all_sites for name in site.classes}
+        return self._all_sites if served and (goals.main is None or goals.main.class_name in served) else []
 
     def render(self, index: int, made: Attempt, block: Block) -> Attempt:
         """The render and what is said of it; drafts come before."""
@@ -152,6 +184,11 @@ DRAFT = "draft: "
 
 AFTER_RENDER = "render: "
 """Prefix of reasons given after the full render was paid for."""
+
+
+def takes_part(placement: Any) -> bool:
+    """Whether a placement lets a camera find the places of its annotated things."""
+    return hasattr(placement, "site") and not (getattr(placement, "distractors", False) and not placement.classes)
 
 
 def _named(uses: Sequence[PluginUse]) -> list[tuple[str, Any]]:

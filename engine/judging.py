@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .goals import Goals
+from .layout.matching import match
 from .plugin import Columns, Verdict, naming
 from .stage import CameraPose, Instance, Labels, Shot
 
@@ -77,10 +78,28 @@ def early_verdict(filters: Sequence[Any], probed: Shot, rows: list[dict[str, Any
     return verdict
 
 
-def main_of(annotatable: tuple[Instance, ...], labels: Labels, goals: Goals) -> int:
-    """Id of the instance whose visible box is nearest to the goal; 0 without one."""
+def goals_of(annotatable: tuple[Instance, ...], labels: Labels, goals: Goals) -> dict[int, int]:
+    """Which goal of the layout each visible instance is, by its id; those that are none are left out."""
+    if not goals.boxes:
+        return {}
+    boxes = {i.id: labels.bbox(i.id) for i in annotatable}
+    seen = [i for i in annotatable if boxes[i.id]]
+    corners = np.array([boxes[i.id] for i in seen], dtype=float).reshape(-1, 4)
+    corners[:, 2:] += corners[:, :2]
+    height, width = labels.ids.shape
+    found, _ = match([i.asset.class_name for i in seen], corners / (width, height, width, height), goals.boxes)
+    return {i.id: int(goal) for i, goal in zip(seen, found, strict=True) if goal >= 0}
+
+
+def main_of(
+    annotatable: tuple[Instance, ...], labels: Labels, goals: Goals, matched: Mapping[int, int] | None = None
+) -> int:
+    """Id of the instance that is the main goal of ``matched``, or else nearest to it; 0 without one."""
     if goals.main is None:
         return 0
+    for id, number in (matched or {}).items():
+        if number == 0:
+            return id
     goal, best, nearest = goals.main, 0, np.inf
     height, width = labels.ids.shape
     for instance in annotatable:

@@ -246,6 +246,10 @@ class Stage(Protocol):
         """Give an instance another place; returns the new one, same id."""
         ...
 
+    def take_back(self, count: int) -> None:
+        """Take the ``count`` instances that were put on the stage last off it again."""
+        ...
+
     def keep(self, class_names: Collection[str], rng: np.random.Generator | None = None) -> tuple[Instance, ...]:
         """Put the assets of these classes that stand in the scene on the stage where the artist left them.
 

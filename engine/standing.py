@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import attrs
 import numpy as np
@@ -16,6 +16,7 @@ from .stage import Asset, Stage
 LIFT = 0.0005
 """Metres between a thing and what it rests on, so that faces do not flicker and resting is not intersecting."""
 _SAME_STOREY = 0.02
+_LEANS = 1e-6
 
 
 @attrs.frozen(eq=False)
@@ -135,6 +136,91 @@ def resting_place(
         if not supported(wide).all():
             return "border"
     return height
+
+
+@attrs.frozen(eq=False)
+class Site:
+    """Where a placement lets things stand, and how: what a solver asks that looks for places itself.
+
+    Attributes
+    ----------
+    ground : Ground
+        What is stood on.
+    support : Support
+        What counts as standing.
+    classes : tuple of str
+        The annotated classes that are placed here.
+    share : float
+        How many things of each class are placed here in a frame, on average; weighs the sites of a class.
+    gap : float
+        Least distance in metres to other instances.
+    align : bool
+        Along the surface's normal instead of upright.
+    yaw, tilt : (float, float)
+        Degrees: turn about the vertical, and lean.
+    """
+
+    ground: Ground
+    support: Support
+    classes: tuple[str, ...]
+    share: float
+    gap: float
+    align: bool
+    yaw: tuple[float, float]
+    tilt: tuple[float, float]
+
+    def turns(self, rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
+        """Random rotations (n, 3, 3) as this site has them, and which of them lean (n,)."""
+        yaws = np.radians(rng.uniform(*self.yaw, size=n))
+        tilts = np.radians(rng.uniform(*self.tilt, size=n))
+        leans = rng.uniform(0, 2 * np.pi, size=n)
+        return np.array([turned(*angles) for angles in zip(yaws, tilts, leans, strict=True)]), tilts > _LEANS
+
+    def stand(
+        self,
+        stage: Stage,
+        asset: Asset,
+        scale: float,
+        turn: np.ndarray,
+        point: np.ndarray,
+        normal: np.ndarray,
+        *,
+        tilted: bool,
+        ignore: Collection[int] = (),
+    ) -> np.ndarray | str:
+        """Where an asset rests that is lowered onto a point of the ground: its matrix (4, 4), or why it may not.
+
+        ``turn`` (3, 3) is that of the asset, ``normal`` (3,) that of the ground, upward; ``ignore`` holds the ids of
+        instances that may be in its way.
+        """
+        align = _upright_to(normal) if self.align else np.eye(3)
+        body = body_of(asset, scale, turn, align, tilted=tilted)
+        height = resting_place(body, asset, self.ground, point, normal, self.support, tilted=tilted)
+        if isinstance(height, str):
+            return height
+        matrix = np.eye(4)
+        matrix[:3, :3] = scale * (align @ turn)
+        matrix[:3, 3] = point[0], point[1], height - body.vertices[:, 2].min() + LIFT
+        other = stage.collides(asset, matrix, gap=self.gap, ignore=ignore)
+        if other:
+            close = self.gap > 0 and len(stage.instances) > 0 and not stage.collides(asset, matrix, ignore=ignore)
+            return f"too close to '{other}'" if close else f"intersects '{other}'"
+        return matrix
+
+
+def turned(yaw: float, tilt: float, lean: float) -> np.ndarray:
+    """Rotation (3, 3) by ``yaw`` about the vertical, then by ``tilt`` in the direction ``lean``; radians."""
+    upright = rotation_about((0.0, 0.0, 1.0), yaw)
+    return rotation_about((-np.sin(lean), np.cos(lean), 0.0), tilt) @ upright if tilt > _LEANS else upright
+
+
+def _upright_to(normal: np.ndarray) -> np.ndarray:
+    """The smallest rotation that takes z to ``normal``."""
+    axis = np.array([-normal[1], normal[0], 0.0])
+    length = float(np.linalg.norm(axis))
+    if length < 1e-9:
+        return np.eye(3)
+    return rotation_about(axis / length, float(np.arctan2(length, normal[2])))
 
 
 _bases: weakref.WeakKeyDictionary[Asset, tuple[np.ndarray, np.ndarray]] = weakref.WeakKeyDictionary()

@@ -112,6 +112,10 @@ class BruteStage:
         self._instances[instance.id] = moved
         return moved
 
+    def take_back(self, count: int) -> None:
+        for id in list(self._instances)[len(self._instances) - count :]:
+            del self._instances[id]
+
     def keep(self, class_names: Collection[str], rng: np.random.Generator | None = None) -> tuple[Instance, ...]:
         chosen = [(asset, matrix) for asset, matrix in self._kept if asset.class_name in class_names]
         order = range(len(chosen)) if rng is None else rng.permutation(len(chosen))

@@ -3,17 +3,14 @@
 
 from __future__ import annotations
 
-import math
-
-import attrs
 import numpy as np
 
-from ...engine import framing, sight
-from ...engine.goals import Goal, Goals
+from ...engine import framing
+from ...engine.goals import Goals
 from ...engine.params import Range, param
 from ...engine.plugin import Rejected, plugin
-from ...engine.rng import log_uniform
 from ...engine.stage import CameraPose, Instance, Stage
+from ...engine.viewpoints import View, Viewpoints, own_goal
 
 
 @plugin("camera")
@@ -43,100 +40,31 @@ class Framed:
     area: Range = param((0.01, 0.4), min=0.0, max=1.0, min_exclusive=True, doc="Goal areas where there is no target")
 
     def pose(self, stage: Stage, goals: Goals, rng: np.random.Generator) -> CameraPose:
-        goal = goals.main or self._own_goal(stage, rng)
+        goal = goals.main or own_goal((i.asset.class_name for i in stage.instances), self.area, rng)
         mains = [i for i in stage.instances if i.asset.class_name == goal.class_name]
         if not mains:
             raise Rejected(f"camera: no {goal.class_name} on the stage")
-        views = [view for main in mains[:4] for view in self._views(stage, main, goal.area, goal.center, rng)]
+        viewpoints = self._viewpoints
+        views = [v for main in mains[:4] for v in viewpoints.find(stage, main, goal.area, goal.center, rng)]
         if not views:
             raise Rejected("camera: no free viewpoint reaches the goal")
         ranked = sorted(views, key=lambda v: (-self._value(stage, v, goals), v.order))
         reason = ""
         for view in ranked[: self.probes]:
-            pose, reason = self._refine(stage, view, goal)
+            pose, reason = viewpoints.refine(stage, view, goal)
             if pose is not None:
                 return pose
         raise Rejected(reason)
 
     def reach(self, stage: Stage, instance: Instance, areas: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Which relative areas (N,) an instance's box can have from somewhere in this scene, bool (N,)."""
-        few = attrs.evolve(self, candidates=min(self.candidates, 32))  # type: ignore[misc]  # made one by @plugin
-        return np.array([bool(few._views(stage, instance, float(a), (0.5, 0.5), rng)) for a in areas])
+        return self._viewpoints.reach(stage, instance, areas, rng)
 
     @property
-    def _near(self) -> float:
-        return framing.near_clip(self.clearance)
+    def _viewpoints(self) -> Viewpoints:
+        return Viewpoints.of(self)
 
-    def _own_goal(self, stage: Stage, rng: np.random.Generator) -> Goal:
-        names = sorted({i.asset.class_name for i in stage.instances} - {""})
-        if not names:
-            raise Rejected("camera: nothing to look at")
-        area = float(log_uniform(rng, self.area, 1)[0])
-        return Goal(str(rng.choice(names)), area, tuple(rng.uniform(0.35, 0.65, 2)))
-
-    def _views(
-        self, stage: Stage, main: Instance, area: float, center: tuple[float, float], rng: np.random.Generator
-    ) -> list[_View]:
-        n = self.candidates
-        points = main.outline
-        middle = (points.min(0) + points.max(0)) / 2
-        # Shuffled, since among equals the first one is taken.
-        azimuth = rng.permutation((np.arange(n) + rng.uniform(0, 1, n)) * (2 * math.pi / n))
-        z = self._ground(stage, points, azimuth) + rng.uniform(*self.height, n)
-        lens = log_uniform(rng, self.lens, n)
-        roll = np.radians(rng.uniform(*self.roll, n))
-        candidates = framing.Candidates(azimuth, z, lens, roll).take(np.flatnonzero(np.isfinite(z)))
-        if not len(candidates.z):
-            return []
-        wanted = _wanted(area, center)
-        found = framing.solve(points, wanted, candidates, stage.resolution)
-        candidates = self._fit_lens(stage, middle, found, candidates)
-        if not len(candidates.z):
-            return []
-        found = framing.solve(points, wanted, candidates, stage.resolution)
-        good = np.flatnonzero(self._usable(stage, main, found))
-        return [
-            _View(main, candidates.take(np.array([i])), found.pose(int(i), stage.resolution, self._near), k)
-            for k, i in enumerate(good)
-        ]
-
-    def _ground(self, stage: Stage, points: np.ndarray, azimuth: np.ndarray) -> np.ndarray:
-        """Ground heights (C,) beside the instance, in the direction of each candidate."""
-        low, high = points.min(0), points.max(0)
-        away = np.linalg.norm((high - low)[:2]) / 2 + 0.5
-        start = np.empty((len(azimuth), 3))
-        start[:, 0] = (low[0] + high[0]) / 2 + away * np.cos(azimuth)
-        start[:, 1] = (low[1] + high[1]) / 2 + away * np.sin(azimuth)
-        start[:, 2] = high[2] + 0.1
-        return sight.ground_below(stage, start)
-
-    def _fit_lens(
-        self, stage: Stage, middle: np.ndarray, found: framing.Solution, candidates: framing.Candidates
-    ) -> framing.Candidates:
-        """Shorten the lens of candidates behind a wall, so that they come to stand before it; drop the hopeless."""
-        ways = found.position - middle
-        needed = np.linalg.norm(ways, axis=1)
-        free = sight.free_path(stage, middle, middle + ways * (1 + self.clearance / needed)[:, None]) - self.clearance
-        factor = np.minimum(1.0, np.maximum(free, 0.0) / needed * 0.98)
-        lens = candidates.lens * np.where(factor < 0.98, factor, 1.0)
-        keep = np.flatnonzero(lens >= self.lens[0])
-        return attrs.evolve(candidates, lens=lens).take(keep)
-
-    def _usable(self, stage: Stage, main: Instance, found: framing.Solution) -> np.ndarray:
-        pitch = np.degrees(found.pitch)
-        ok = (found.error < 0.1) & (pitch >= self.pitch[0]) & (pitch <= self.pitch[1])
-        index = np.flatnonzero(ok)
-        if len(index):
-            height = found.position[index, 2] - sight.ground_below(stage, found.position[index])
-            ok[index] &= (height >= self.height[0] - 0.05) & (height <= self.height[1] + 0.05)
-            ok[index] &= sight.over_surfaces(stage, found.position[index], self.above)
-        index = np.flatnonzero(ok)
-        if len(index):
-            position = found.position[index]
-            ok[index] &= sight.free_and_seen(stage, position, main, clearance=self.clearance, seen=self.seen)
-        return ok
-
-    def _value(self, stage: Stage, view: _View, goals: Goals) -> float:
+    def _value(self, stage: Stage, view: View, goals: Goals) -> float:
         """How much the other instances' boxes help the block; each box as it projects, occlusion left to the probe."""
         others = [i for i in stage.instances if i.id != view.main.id and i.asset.class_name]
         if not others or not goals.open_area:
@@ -149,67 +77,3 @@ class Framed:
         ]
         areas = framing.box_area(framing.clip_box(np.array(boxes)))
         return float(goals.gain(np.sqrt(areas[areas > 0])).sum())
-
-    def _solve(self, stage: Stage, view: _View, area: float, center: tuple[float, float]) -> framing.Solution:
-        return framing.solve(view.main.outline, _wanted(area, center), view.candidate, stage.resolution, iterations=20)
-
-    def _refine(self, stage: Stage, view: _View, goal: Goal) -> tuple[CameraPose | None, str]:
-        """Probe, compare the visible box with the goal, correct the solver's goal by the difference, again."""
-        size = np.array(stage.resolution)
-        area, center = goal.area, np.array(goal.center)
-        best: tuple[float, CameraPose | None] = (np.inf, None)
-        reason = "camera: main instance hidden"
-        for k in range(self.corrections):
-            found = self._solve(stage, view, area, (center[0], center[1]))
-            pose = found.pose(0, stage.resolution, self._near)
-            stage.pose_camera(pose)
-            box = stage.probe(1.0, _region(view.main, pose)).bbox(view.main.id)
-            if box is None:
-                break
-            seen_area = box[2] * box[3] / size.prod()
-            off = (np.array(box[:2]) + np.array(box[2:]) / 2) / size - goal.center
-            error = abs(seen_area / goal.area - 1)
-            reason = "camera: box off its goal"
-            if np.abs(off).max() <= max(0.02, 1.0 / size[1]) and error < best[0]:
-                # Corrections move the camera: what the first solution kept free of may be near by now.
-                if self._usable(stage, view.main, found)[0]:
-                    best = error, pose
-                else:
-                    reason = "camera: no free viewpoint reaches the goal"
-            if best[0] <= self.tolerance * 0.9:
-                break
-            area = float(np.clip(area * np.clip(goal.area / seen_area, 0.5, 2.0), 1e-7, 1.0))
-            # Boxes of a few pixels move in whole ones: another place between two pixels may round to the goal.
-            between = (np.array([0.37, 0.71]) * k % 1 - 0.5) / size
-            center = np.clip(center - off + between, 0.005, 0.995)
-        # A box of whole pixels cannot always come closer than half a pixel on each side.
-        slack = max(self.tolerance, 1.0 / np.sqrt(goal.area * size.prod()))
-        if best[1] is None or best[0] > slack:
-            return None, reason
-        stage.pose_camera(best[1])
-        return best[1], ""
-
-
-@attrs.frozen(eq=False)
-class _View:
-    """One usable candidate for one instance."""
-
-    main: Instance
-    candidate: framing.Candidates
-    pose: CameraPose
-    order: int
-
-
-def _wanted(area: float, center: tuple[float, float]) -> framing.Wanted:
-    return lambda ratio: framing.unclipped_goal(area, np.asarray(center), ratio)
-
-
-def _region(main: Instance, pose: CameraPose) -> tuple[int, int, int, int]:
-    """Where in the image the instance can be, in pixels."""
-    pixels, depth = pose.project(main.points)
-    if (depth <= pose.near).any():
-        return 0, 0, pose.width, pose.height
-    low, high = pixels.min(0) - 4, pixels.max(0) + 4
-    x0, x1 = np.clip([low[0], high[0]], 0, pose.width).astype(int)
-    y0, y1 = np.clip([low[1], high[1]], 0, pose.height).astype(int)
-    return int(x0), int(y0), int(x1), int(y1)

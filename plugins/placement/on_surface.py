@@ -14,7 +14,7 @@ from ...engine.goals import Goals
 from ...engine.params import Range, param
 from ...engine.plugin import Rejected, plugin
 from ...engine.stage import Asset, Stage
-from ...engine.standing import LIFT, Ground, Support, body_of, ground_of, resting_place, rotation_about
+from ...engine.standing import Ground, Site, Support, ground_of
 
 log = logging.getLogger(__name__)
 
@@ -97,8 +97,7 @@ class OnSurface:
             number = max(number, 1)
         if number == 0:
             return
-        ground = ground_of(stage, self.surfaces, self.mask, self.max_slope, "placement 'on_surface'")
-        support = Support(self.max_slope, self.overhang, self.step, self.border)
+        site = self.site(stage)
         around: np.ndarray | None = None
         for k in range(number):
             needed = k == 0 and (main is None or main in classes)
@@ -106,7 +105,7 @@ class OnSurface:
             options = stage.assets[str(name)]
             asset = options[int(rng.integers(len(options)))]
             failures: Counter[str] = Counter()
-            spot = self._place_one(stage, asset, ground, support, around, rng, failures)
+            spot = self._place_one(stage, asset, site, around, rng, failures)
             if spot is None:
                 causes = ", ".join(f"{n} {cause}" for cause, n in failures.most_common())
                 log.debug("No place for %s: %s.", asset.name, causes or "no room")
@@ -114,6 +113,15 @@ class OnSurface:
                     raise NoPlace(_by_kind(failures))
             elif around is None:
                 around = spot
+
+    def site(self, stage: Stage) -> Site:
+        """Where its things may stand, for cameras that find the places themselves. Raises StageError as place does."""
+        classes = self._classes(stage)
+        share = (self.count[0] + self.count[1]) / 2 / len(classes)
+        ground = ground_of(stage, self.surfaces, self.mask, self.max_slope, "placement 'on_surface'")
+        support = Support(self.max_slope, self.overhang, self.step, self.border)
+        named = tuple(name for name in classes if name)
+        return Site(ground, support, named, share, self.gap, self.align, self.yaw, self.tilt)
 
     def _classes(self, stage: Stage) -> list[str]:
         known = [name for name, assets in stage.assets.items() if name and assets]
@@ -173,32 +181,18 @@ class OnSurface:
         self,
         stage: Stage,
         asset: Asset,
-        ground: Ground,
-        support: Support,
+        site: Site,
         around: np.ndarray | None,
         rng: np.random.Generator,
         failures: Counter[str],
     ) -> np.ndarray | None:
         scale = rng.uniform(*asset.scale_range)
-        points, normals = self._points(stage, ground, around, rng)
-        yaws = np.radians(rng.uniform(*self.yaw, size=self.tries))
-        tilts = np.radians(rng.uniform(*self.tilt, size=self.tries))
-        leans = rng.uniform(0, 2 * np.pi, size=self.tries)
-        for point, normal, yaw, tilt, lean in zip(points, normals, yaws, tilts, leans, strict=False):
-            turn = rotation_about((-np.sin(lean), np.cos(lean), 0.0), tilt) @ rotation_about((0.0, 0.0, 1.0), yaw)
-            align, tilted = _upright_to(normal) if self.align else np.eye(3), bool(tilt > 1e-6)
-            body = body_of(asset, scale, turn, align, tilted=tilted)
-            height = resting_place(body, asset, ground, point, normal, support, tilted=tilted)
-            if isinstance(height, str):
-                failures[height] += 1
-                continue
-            matrix = np.eye(4)
-            matrix[:3, :3] = scale * (align @ turn)
-            matrix[:3, 3] = point[0], point[1], height - body.vertices[:, 2].min() + LIFT
-            other = stage.collides(asset, matrix, gap=self.gap)
-            if other:
-                close = self.gap > 0 and len(stage.instances) > 0 and not stage.collides(asset, matrix)
-                failures[f"too close to '{other}'" if close else f"intersects '{other}'"] += 1
+        points, normals = self._points(stage, site.ground, around, rng)
+        turns, tilted = site.turns(rng, self.tries)
+        for point, normal, turn, leans in zip(points, normals, turns, tilted, strict=False):
+            matrix = site.stand(stage, asset, scale, turn, point, normal, tilted=bool(leans))
+            if isinstance(matrix, str):
+                failures[matrix] += 1
                 continue
             stage.place(asset, matrix)
             return point
@@ -210,12 +204,3 @@ def _by_kind(failures: Counter[str]) -> Counter[str]:
     for cause, n in failures.items():
         kinds[cause.split(" '")[0]] += n
     return kinds
-
-
-def _upright_to(normal: np.ndarray) -> np.ndarray:
-    """The smallest rotation that takes z to ``normal``."""
-    axis = np.array([-normal[1], normal[0], 0.0])
-    length = float(np.linalg.norm(axis))
-    if length < 1e-9:
-        return np.eye(3)
-    return rotation_about(axis / length, float(np.arctan2(length, normal[2])))

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which box of a picture is which goal of its layout."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..goals import Goal
+
+FAR = 1.0
+"""Cost from which a box and a goal are not meant for each other."""
+
+
+def match(names: Sequence[str], boxes: np.ndarray, goals: Sequence[Goal]) -> tuple[np.ndarray, float]:
+    """Assign boxes to goals of their class so that the sum of costs is least.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Class of each of B boxes.
+    boxes : (B, 4) float
+        [x0, y0, x1, y1] in image units, clipped to the image.
+    goals : sequence of Goal
+        G of them.
+
+    Returns
+    -------
+    (B,) int, float
+        Index of each box's goal, -1 for none; and the whole cost, in which a box or a goal that is left over counts
+        :data:`FAR`. A pair costs the difference of its areas' logarithms and the distance of its centres, doubled.
+    """
+    from scipy.optimize import linear_sum_assignment
+
+    found = np.full(len(names), -1)
+    if not len(names) or not goals:
+        return found, FAR * (len(names) + len(goals))
+    size = np.maximum(boxes[:, 2:] - boxes[:, :2], 1e-6)
+    center = (boxes[:, 2:] + boxes[:, :2]) / 2
+    area = np.array([g.area for g in goals])
+    cost = np.abs(np.log(size.prod(1))[:, None] - np.log(area)[None])
+    cost += 2 * np.linalg.norm(center[:, None] - np.array([g.center for g in goals])[None], axis=-1)
+    same = np.array([[name == g.class_name for g in goals] for name in names])
+    cost = np.where(same, cost, np.inf)
+    rows, columns = linear_sum_assignment(np.minimum(cost, 2 * FAR))
+    good = cost[rows, columns] < 2 * FAR
+    found[rows[good]] = columns[good]
+    unmatched = len(names) + len(goals) - 2 * int(good.sum())
+    return found, float(cost[rows[good], columns[good]].sum()) + FAR * unmatched

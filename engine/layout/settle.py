@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Stands one thing before a posed camera so that its box is as wanted: real contact, all rules of its placement."""
+
+from __future__ import annotations
+
+import attrs
+import numpy as np
+
+from ..framing import box_area
+from ..goals import Goal
+from ..stage import CameraPose, Stage
+from ..standing import LIFT, surface_near
+from .options import Option
+from .silhouette import visible_box
+from .terrain import terrain_of
+
+CLOSE = 0.004
+"""Relative error of an area, and error of a centre in image units times two, at which a place is found."""
+_REACH = 0.15
+
+
+@attrs.frozen(eq=False)
+class Standing:
+    """An option that stands: ``matrix`` (4, 4), ``foot`` (2,), ``box`` (4,) as it projects, in image units."""
+
+    option: Option
+    matrix: np.ndarray
+    foot: np.ndarray
+    box: np.ndarray
+
+
+def settle(
+    stage: Stage,
+    option: Option,
+    goal: Goal,
+    pose: CameraPose,
+    foot: np.ndarray,
+    *,
+    ignore: tuple[int, ...] = (),
+    iterations: int = 24,
+) -> Standing | str:
+    """Find the place of an option, or why there is none.
+
+    Parameters
+    ----------
+    stage : Stage
+    option : Option
+    goal : Goal
+        Whose area and centre x the visible box is to have.
+    pose : CameraPose
+    foot : (3,) float
+        Where to start.
+    ignore : tuple of int
+        Instances that are not in its way.
+    """
+    site, asset = option.site, option.asset
+    eye = pose.position[:2]
+    matrix = np.eye(4)
+    matrix[:3, :3] = option.scale * option.turn
+    lowest = float((asset.mesh.vertices @ matrix[2, :3]).min())
+    at, extra = np.array(foot[:2], dtype=float), 0.0
+    z, normal = float(foot[2]), np.array([0.0, 0.0, 1.0])
+    level_at: np.ndarray | None = None
+    focal = pose.focal / pose.width
+    forward = -pose.matrix[:2, 2] / max(float(np.linalg.norm(pose.matrix[:2, 2])), 1e-9)
+    slope = -2.0
+    last: tuple[float, float] | None = None
+    contacts = 0
+    for _ in range(iterations):
+        if level_at is None or np.abs(at - level_at).max() > 1e-6:
+            found = surface_near(site.ground, np.array([*at, z + 0.02]), _REACH)
+            if found is None:
+                return "off the surface"
+            z, normal, level_at = float(found[0][2]), found[1], at.copy()
+        matrix[:3, 3] = *at, z - lowest + LIFT + extra
+        box = visible_box(asset, matrix, pose)
+        if box is None:
+            return "out of the picture"
+        growth = float(np.log(max(float(box_area(box)), 1e-9) / goal.area))
+        off = float((box[0] + box[2]) / 2 - goal.center[0])
+        pinned = box[0] <= 0 and box[2] >= 1
+        if abs(growth) <= CLOSE and (abs(off) <= CLOSE / 2 or pinned):
+            stood = site.stand(
+                stage, asset, option.scale, option.turn, np.array([*at, z]), normal,
+                tilted=option.tilted, ignore=ignore,
+            )  # fmt: skip
+            if isinstance(stood, str):
+                return stood
+            if np.abs(stood - matrix).max() < 5e-4 or contacts >= 3:
+                final = visible_box(asset, stood, pose)
+                return "out of the picture" if final is None else Standing(option, stood, at, final)
+            # What it really rests on is not where its foot is: the same again from there.
+            contacts += 1
+            extra, matrix = float(stood[2, 3] - (z - lowest + LIFT)), stood.copy()
+            continue
+        away = at - eye
+        distance = max(float(np.hypot(*away)), 1e-6)
+        if last is not None and abs(np.log(distance / last[0])) > 1e-5:
+            slope = float(np.clip((growth - last[1]) / np.log(distance / last[0]), -6.0, -0.6))
+        last = distance, growth
+        stretch = float(np.exp(np.clip(-growth / slope, -0.5, 0.5)))
+        one_side = (box[0] <= 0) != (box[2] >= 1)
+        cosine = max(float(away @ forward) / distance, 0.2)
+        turn = 0.0 if pinned else float(np.clip((1.7 if one_side else 1.0) * off / focal * cosine**2, -0.3, 0.3))
+        c, s = np.cos(turn), np.sin(turn)
+        at = eye + stretch * np.array([c * away[0] - s * away[1], s * away[0] + c * away[1]])
+        height = terrain_of(stage, site).at(at)
+        if np.isfinite(height) and abs(height - z) < _REACH:
+            z = float(height)
+    return "box off its goal"

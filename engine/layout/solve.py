@@ -1,0 +1,259 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Solves a layout in a room: cameras and options are searched, the best really stood up, and proved by probes."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Sequence
+
+import attrs
+import numpy as np
+
+from ..goals import Goal
+from ..plugin import Rejected
+from ..stage import CameraPose, Instance, Labels, Stage
+from ..standing import Site
+from .cameras import Limits, draw_cameras, draw_near
+from .fit import Cameras, Choice, Fits, Wanted, choose, fit
+from .options import Option, draw_options
+from .room import Sights, View, find_views
+from .settle import Standing, settle
+from .terrain import camera_terrain, terrain_of
+
+log = logging.getLogger(__name__)
+
+OFF = "camera: box off its goal"
+NO_VIEW = "camera: no free viewpoint for the layout"
+
+
+@attrs.frozen
+class Effort:
+    """How much is tried: cameras per attempt, options per goal, views that are really stood up, arrangements that are
+    probed, and corrections of each."""
+
+    cameras: int
+    options: int
+    views: int
+    probes: int
+    corrections: int
+
+
+@attrs.define(eq=False)
+class _Item:
+    """A goal that something stands for."""
+
+    goal: int
+    standing: Standing
+    wanted: Goal
+    tried: set[int]
+
+
+@attrs.define(eq=False)
+class Solver:
+    """Solves the boxes of one frame on a stage.
+
+    Parameters
+    ----------
+    stage : Stage
+        With all on it that is not the layout's.
+    sites : sequence of Site
+        Where things may stand.
+    goals : sequence of Goal
+        The main one first, which must be shown; others are left out where nothing else will do.
+    limits, sights, effort
+        What the camera may, must and tries.
+    tolerance : float
+        Largest relative error of a visible box's area.
+    rng : numpy.random.Generator
+    """
+
+    stage: Stage
+    sites: Sequence[Site]
+    goals: Sequence[Goal]
+    limits: Limits
+    sights: Sights
+    effort: Effort
+    tolerance: float
+    rng: np.random.Generator
+    refused: Counter[str] = attrs.field(factory=Counter)
+    """Why things found no place."""
+    _base: int = attrs.field(default=0, init=False)
+    _goals: list[Goal] = attrs.field(factory=list, init=False)
+    _options: list[Option] = attrs.field(factory=list, init=False)
+    _owner: np.ndarray = attrs.field(factory=lambda: np.zeros(0, int), init=False)
+    _cameras: Cameras = attrs.field(default=None, init=False)
+    _fits: Fits = attrs.field(default=None, init=False)
+
+    def solve(self) -> CameraPose:
+        """Put the layout on the stage and return its camera.
+
+        Raises
+        ------
+        Rejected
+            Where the main box cannot be had.
+        """
+        self._base = len(self.stage.instances)
+        # The main one first, then the large ones: small ones find a place among them more easily than the reverse.
+        goals = [self.goals[0], *sorted(self.goals[1:], key=lambda g: -g.area)]
+        number = max(3, min(self.effort.options, 96 // len(goals)))
+        self._options = []
+        owner: list[int] = []
+        for k, goal in enumerate(goals):
+            drawn = draw_options(self.stage, self.sites, goal, number, self.rng)
+            self._options += drawn
+            owner += [k] * len(drawn)
+        self._owner = np.array(owner, dtype=int)
+        self._goals = goals
+        if not (self._owner == 0).any():
+            raise Rejected(f"camera: no {goals[0].class_name} on the stage")
+        views = self._views()
+        if not views:
+            raise Rejected(NO_VIEW)
+        reason = OFF
+        for view, items in self._stood(views)[: self.effort.probes]:
+            self._put(items)
+            self.stage.pose_camera(view.pose)
+            reason = self._prove(view, items)
+            if not reason:
+                return view.pose
+        self._put([])
+        raise Rejected(reason if self.refused.total() == 0 else reason or OFF)
+
+    def _views(self) -> list[View]:
+        stage, options, owner = self.stage, self._options, self._owner
+        levels = [o.level for o in options]
+        eye = float(np.median(levels)) + sum(self.limits.height) / 2
+        terrain = camera_terrain(stage, eye, self.sights.clearance, self.sights.above)
+        if not len(terrain.levels):
+            return []
+        wanted = Wanted.of([self._goals[k] for k in owner], stage.resolution)
+        count = self.effort.cameras
+        cameras = draw_cameras(self.limits, terrain, self._goals, options, owner, count, stage.resolution, self.rng)
+        fits = fit(options, wanted, cameras, stage.resolution)
+        choice = self._choose(fits)
+        best = np.argsort(choice.total, kind="stable")[: max(1, count // 8)]
+        near = draw_near(cameras.take(best), self.limits, 8, self.rng)
+        more = fit(options, wanted, near, stage.resolution)
+        self._fits = Fits(*(np.concatenate([getattr(fits, n), getattr(more, n)]) for n in _FIT_NAMES))
+        self._cameras = Cameras.join([cameras, near])
+        choice = self._choose(self._fits)
+        return find_views(
+            stage, terrain, options, self._fits, choice, self._cameras, self.limits, self.sights, self.rng,
+            enough=self.effort.views,
+        )  # fmt: skip
+
+    def _choose(self, fits: Fits) -> Choice:
+        return choose(self._options, self._owner, len(self._goals), fits, self.rng, random=0.15)
+
+    def _stood(self, views: Sequence[View]) -> list[tuple[View, list[_Item]]]:
+        """Views in which things really stand, complete ones first."""
+        found: list[tuple[View, list[_Item]]] = []
+        for view in views:
+            items = self._stand(view)
+            if items:
+                found.append((view, items))
+            if len(items) == len(self._goals):
+                break
+        self._put([])
+        return sorted(found, key=lambda f: (len(self._goals) - len(f[1]), f[0].cost))
+
+    def _stand(self, view: View) -> list[_Item]:
+        """Stand one thing after the other before a camera; nothing where the main one finds no place."""
+        self._put([])
+        items: list[_Item] = []
+        for k in range(len(self._goals)):
+            item = self._one(view, k, self._goals[k], set(), ())
+            if item is not None:
+                items.append(item)
+                self.stage.place(item.standing.option.asset, item.standing.matrix)
+            elif k == 0:
+                return []
+        return items
+
+    def _one(self, view: View, k: int, goal: Goal, tried: set[int], ignore: tuple[int, ...]) -> _Item | None:
+        """Something that stands for a goal: what was chosen for it, or the next best."""
+        mine = np.flatnonzero(self._owner == k)
+        cost = self._fits.cost[view.camera, mine]
+        order = mine[np.argsort(np.where(mine == view.options[k], -1.0, cost), kind="stable")]
+        for option in [int(o) for o in order if o not in tried][:5]:
+            tried.add(option)
+            foot = view.place + self._fits.foot[view.camera, option]
+            one = self._options[option]
+            z = terrain_of(self.stage, one.site).at(foot)
+            if not np.isfinite(z):
+                self.refused["off the surface"] += 1
+                continue
+            found = settle(self.stage, one, goal, view.pose, np.array([*foot, z]), ignore=ignore)
+            if isinstance(found, Standing):
+                return _Item(k, found, goal, tried)
+            self.refused[found.split(" '")[0]] += 1
+        return None
+
+    def _put(self, items: Sequence[_Item]) -> list[Instance]:
+        """The layout on the stage is these things, and no other."""
+        self.stage.take_back(len(self.stage.instances) - self._base)
+        return [self.stage.place(item.standing.option.asset, item.standing.matrix) for item in items]
+
+    def _prove(self, view: View, items: list[_Item]) -> str:
+        """Probe, correct what is off its goal, leave out what stays off it; why the main one cannot be had."""
+        for left in range(self.effort.corrections, -1, -1):
+            labels = self.stage.probe(1.0)
+            there = self.stage.instances[self._base :]
+            off = [n for n, i in enumerate(there) if not self._good(items[n], labels.bbox(i.id), labels)]
+            if not off:
+                return ""
+            lost = [n for n in off if left == 0 or not self._correct(view, items[n], there[n], labels)]
+            if 0 in lost:
+                return OFF
+            if lost:
+                items[:] = [item for n, item in enumerate(items) if n not in lost]
+            self._put(items)
+        # The last ones were left out: what they hid is seen now, which only a last look can tell.
+        labels = self.stage.probe(1.0)
+        there = self.stage.instances[self._base :]
+        good = all(self._good(items[n], labels.bbox(i.id), labels) for n, i in enumerate(there))
+        return "" if good else OFF
+
+    def _good(self, item: _Item, box: tuple[int, int, int, int] | None, labels: Labels) -> bool:
+        goal = self._goals[item.goal]
+        if box is None:
+            return False
+        return abs(box[2] * box[3] / labels.ids.size / goal.area - 1) <= slack(
+            goal.area, labels.ids.size, self.tolerance
+        )
+
+    def _correct(self, view: View, item: _Item, instance: Instance, labels: Labels) -> bool:
+        """Move a thing so that its visible box comes nearer to its goal, or put another one in its place."""
+        goal, box = self._goals[item.goal], labels.bbox(instance.id)
+        found: Standing | str = "hidden"
+        if box is not None:
+            ratio = np.clip(goal.area * labels.ids.size / (box[2] * box[3]), 0.6, 1.6)
+            x = item.wanted.center[0] + goal.center[0] - (box[0] + box[2] / 2) / labels.ids.shape[1]
+            wanted = attrs.evolve(
+                item.wanted,
+                area=float(np.clip(item.wanted.area * ratio, goal.area / 2, min(goal.area * 2, 1.0))),
+                center=(float(np.clip(x, 0.0, 1.0)), goal.center[1]),
+            )
+            if wanted.area != item.wanted.area:
+                foot = np.array([*item.standing.foot, item.standing.matrix[2, 3]])
+                found = settle(self.stage, item.standing.option, wanted, view.pose, foot, ignore=(instance.id,))
+        if isinstance(found, Standing):
+            item.standing, item.wanted = found, wanted
+            self.stage.move(instance, found.matrix)
+            return True
+        self.refused[found.split(" '")[0]] += 1
+        other = self._one(view, item.goal, goal, item.tried, (instance.id,))
+        if other is None:
+            return False
+        item.standing, item.wanted = other.standing, goal
+        return True
+
+
+_FIT_NAMES = ("foot", "box", "distance", "cost")
+
+
+def slack(area: float, pixels: int, tolerance: float) -> float:
+    """Largest relative error of an area: a box of whole pixels cannot always come closer than half a pixel on each
+    side."""
+    return max(tolerance, float(1.0 / np.sqrt(area * pixels)))

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Maps of a stage: how high one stands at each place, and where a camera may be. Made once for a stage."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Sequence
+
+import attrs
+import numpy as np
+
+from ..contact import highest_below
+from ..sight import over_surfaces
+from ..stage import Stage
+from ..standing import Site
+
+CELL = 0.1
+"""Metres between the points of a map; more where a scene is so large that it would have over MOST of them."""
+MOST = 30_000
+_FREE = 0.06
+_STEP = 0.1
+"""Heights that differ by less are one level."""
+
+
+@attrs.frozen(eq=False)
+class Terrain:
+    """Heights (X, Y) on a grid that starts at ``low`` (2,); nan where nothing can stand."""
+
+    low: np.ndarray
+    cell: float
+    heights: np.ndarray
+    levels: np.ndarray
+    shares: np.ndarray
+    """Share of the area on each of ``levels``."""
+
+    def at(self, xy: np.ndarray) -> np.ndarray:
+        """Heights (...) at points (..., 2), nan beyond the map."""
+        index = np.rint((xy - self.low) / self.cell).astype(np.int64)
+        size = np.array(self.heights.shape)
+        inside = ((index >= 0) & (index < size)).all(-1)
+        index = np.clip(index, 0, size - 1)
+        return np.where(inside, self.heights[index[..., 0], index[..., 1]], np.nan)
+
+    def draw_level(self, rng: np.random.Generator) -> float:
+        """A height to stand on, each by its area; 0 where there is nowhere to stand."""
+        return float(rng.choice(self.levels, p=self.shares)) if len(self.levels) else 0.0
+
+    def draw(self, level: float, count: int, rng: np.random.Generator) -> np.ndarray:
+        """Random points (N, 2) on a level, as many as ``count``; none where it is empty."""
+        cells = np.argwhere(np.abs(self.heights - level) < _STEP)
+        if not len(cells):
+            return np.zeros((0, 2))
+        chosen = cells[rng.integers(len(cells), size=count)] + rng.uniform(-0.5, 0.5, (count, 2))
+        return self.low + chosen * self.cell
+
+
+def _terrain(low: np.ndarray, cell: float, heights: np.ndarray) -> Terrain:
+    known = np.sort(heights[np.isfinite(heights)])
+    if not len(known):
+        return Terrain(low, cell, heights, np.zeros(0), np.zeros(0))
+    groups = np.split(known, np.flatnonzero(np.diff(known) > _STEP / 2) + 1)
+    # A slope is one long group: it is cut into steps.
+    parts = [p for g in groups for p in np.split(g, np.flatnonzero(np.diff(np.floor((g - g[0]) / _STEP))) + 1)]
+    size = np.array([len(p) for p in parts], dtype=float)
+    keep = size >= 0.002 * size.sum()
+    levels = np.array([np.median(p) for p in parts])[keep]
+    return Terrain(low, cell, heights, levels, size[keep] / size[keep].sum())
+
+
+_maps: weakref.WeakKeyDictionary[Site, Terrain] = weakref.WeakKeyDictionary()
+
+
+def terrain_of(stage: Stage, site: Site) -> Terrain:
+    """Where things may stand on a site: its topmost flat ground, less what the scene itself takes up."""
+    if site not in _maps:
+        ground = site.ground
+        flat = np.abs(ground.normals[:, 2]) >= np.cos(np.radians(site.support.max_slope)) - 1e-9
+        corners = ground.corners[flat]
+        low = np.maximum(corners.min((0, 1)), stage.bounds[0])
+        high = np.minimum(corners.max((0, 1)), stage.bounds[1])
+        cell, grid, points = _grid(low[:2], high[:2])
+        z = highest_below(points, float(high[2]) + 1e-6, corners)
+        z = np.where(np.isfinite(z), z, np.nan)
+        index = np.flatnonzero(np.isfinite(z))
+        just_above = np.column_stack([points[index], z[index] + 2 * _FREE])
+        free = stage.clearance(just_above, ignore=[i.id for i in stage.instances]) >= _FREE
+        z[index[~free]] = np.nan
+        _maps[site] = _terrain(low[:2], cell, z.reshape(grid))
+    return _maps[site]
+
+
+_views: weakref.WeakKeyDictionary[Stage, dict[tuple[object, ...], Terrain]] = weakref.WeakKeyDictionary()
+
+
+def camera_terrain(stage: Stage, eye: float, clearance: float, above: Sequence[str]) -> Terrain:
+    """What is below cameras at the height ``eye``, where it is free around them; ``above`` as in ``over_surfaces``."""
+    known = _views.setdefault(stage, {})
+    key = (round(eye, 2), clearance, tuple(above))
+    if key not in known:
+        low, high = stage.bounds
+        cell, grid, points = _grid(low[:2], high[:2])
+        eyes = np.column_stack([points, np.full(len(points), eye)])
+        ignore = [i.id for i in stage.instances]
+        hits = stage.cast(eyes, np.tile([0.0, 0.0, -1.0], (len(eyes), 1)), ignore=ignore)
+        z = np.where(np.isfinite(hits.distance), eye - hits.distance, np.nan)
+        index = np.flatnonzero(np.isfinite(z))
+        index = index[over_surfaces(stage, eyes[index], above)]
+        index = index[stage.clearance(eyes[index], ignore=ignore) >= clearance]
+        kept = np.full(len(points), np.nan)
+        kept[index] = z[index]
+        known[key] = _terrain(low[:2], cell, kept.reshape(grid))
+    return known[key]
+
+
+def _grid(low: np.ndarray, high: np.ndarray) -> tuple[float, tuple[int, int], np.ndarray]:
+    """Spacing, counts and points (N, 2) of a grid over a rectangle."""
+    size = np.maximum(high - low, CELL)
+    cell = max(CELL, float(np.sqrt(size.prod() / MOST)))
+    counts = np.maximum((size / cell).astype(int) + 1, 2)
+    x, y = (low[k] + cell * np.arange(counts[k]) for k in range(2))
+    points = np.stack(np.meshgrid(x, y, indexing="ij"), -1).reshape(-1, 2)
+    return cell, (int(counts[0]), int(counts[1])), points
