@@ -9,6 +9,7 @@ from pathlib import Path
 import attrs
 
 from ..engine.errors import DataError
+from . import blenderproc
 from .coco import CocoFile, read_coco
 from .gathered import Gathered
 from .yolo import read_yolo
@@ -24,7 +25,7 @@ _TRIED = 50
 
 
 def read_dataset(path: Path) -> CocoFile:
-    """The annotations of a COCO file, of the folder of a rendered dataset, or of a YOLO folder.
+    """The annotations of a COCO file, or of the folder of a rendered dataset, of YOLO or of BlenderProc's output.
 
     Raises
     ------
@@ -32,13 +33,19 @@ def read_dataset(path: Path) -> CocoFile:
         Where there is no such dataset, or it is broken.
     """
     if not path.is_dir():
-        return read_coco(path)
+        return blenderproc.read_coco_of_blenderproc(path) if path.name == blenderproc.COCO else read_coco(path)
     if (path / INSTANCES).is_file():
         return read_coco(path / INSTANCES)
+    written = blenderproc.coco_of(path)
+    if written is not None:
+        return blenderproc.read_coco_of_blenderproc(written)
+    if blenderproc.has_frames(path):
+        return blenderproc.read_frames(path)
     if (path / "labels").is_dir() or any(path.glob("*.y*ml")) or (path / "classes.txt").is_file():
         return read_yolo(path)
     raise DataError(
-        f"{path} holds no {INSTANCES} and no YOLO labels. Name a COCO file, or finish a dataset of Twinset's with "
+        f"{path} holds no {INSTANCES}, no YOLO labels and no HDF5 files of BlenderProc. Name a COCO file, "
+        "or finish a dataset of Twinset's with "
         f"`twinset finish {path}`."
     )
 

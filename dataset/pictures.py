@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from ..engine.errors import DataError
+from . import blenderproc
 
-DEPTH_SUFFIXES = (".png", ".exr")
+DEPTH_SUFFIXES = (".png", ".exr", blenderproc.SUFFIX)
 
 
 def read_picture(path: Path) -> np.ndarray:
@@ -22,6 +23,8 @@ def read_picture(path: Path) -> np.ndarray:
     """
     import cv2
 
+    if path.suffix.lower() == blenderproc.SUFFIX:
+        return blenderproc.read_colors(path)
     image = _decoded(path, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     return np.ascontiguousarray(image[..., ::-1])
 
@@ -29,7 +32,7 @@ def read_picture(path: Path) -> np.ndarray:
 def read_depth(path: Path) -> np.ndarray:
     """The depth map (H, W) float32 of a file in metres, NaN where there is none.
 
-    A 16-bit PNG in millimetres, 0 for nothing, or an EXR with one channel in metres.
+    A 16-bit PNG in millimetres, 0 for nothing, an EXR with one channel in metres, or BlenderProc's HDF5 file.
 
     Raises
     ------
@@ -40,6 +43,8 @@ def read_depth(path: Path) -> np.ndarray:
 
     if path.suffix.lower() == ".exr":
         return _read_exr(path)
+    if path.suffix.lower() == blenderproc.SUFFIX:
+        return blenderproc.read_frame_depth(path)
     stored = _decoded(path, cv2.IMREAD_UNCHANGED)
     if stored.ndim != 2 or stored.dtype != np.uint16:
         raise DataError(f"'{path}' is not a depth map: a PNG of one channel with 16 bits is needed, in millimetres.")

@@ -30,7 +30,7 @@ def add_to(app: typer.Typer) -> None:
 def measure(
     context: typer.Context,
     dataset: Annotated[
-        Path, typer.Argument(help="COCO file, folder of a rendered dataset, or YOLO folder.", show_default=False)
+        Path, typer.Argument(help="COCO file, or folder of a dataset: rendered, YOLO or HDF5.", show_default=False)
     ],
     out: Annotated[
         Path,

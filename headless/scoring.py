@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ..dataset.scores import BoxScores
 
 DatasetArgument = Annotated[
-    Path, typer.Argument(help="COCO file, folder of a rendered dataset, or YOLO folder.", show_default=False)
+    Path, typer.Argument(help="COCO file, or folder of a dataset: rendered, YOLO or HDF5.", show_default=False)
 ]
 ImagesOption = Annotated[
     Path | None, typer.Option(help="Folder of its images; looked for near the annotations.", show_default=False)

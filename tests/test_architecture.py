@@ -19,7 +19,19 @@ MAY_IMPORT_BLENDER = ("blender/", "addon/", "headless/blender_command.py")
 # They look at what others do to it, and put it back.
 MAY_SEE_GLOBAL_RANDOM = ("testing/global_random.py", "blender/blenderproc/adapter.py")
 MAY_PRINT = ("headless/", "benchmarks/", "docs/")
-HEAVY = {"bpy", "sklearn", "cv2", "scipy", "matplotlib", "pyarrow", "pycocotools", "OpenEXR", "onnxruntime", "pandas"}
+HEAVY = {
+    "bpy",
+    "sklearn",
+    "cv2",
+    "h5py",
+    "scipy",
+    "matplotlib",
+    "pyarrow",
+    "pycocotools",
+    "OpenEXR",
+    "onnxruntime",
+    "pandas",
+}
 VAGUE_NAMES = {"utils", "util", "helpers", "misc", "common"}
 # What each part of the package may import besides itself. "" is the root, which imports nothing and holds the version.
 LOWER = {

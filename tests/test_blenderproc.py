@@ -19,8 +19,12 @@ if importlib.util.find_spec("blenderproc") is None:
     pytest.skip('BlenderProc is not installed: pip install "twinset[blenderproc]"', allow_module_level=True)
 
 from twinset.blender.blenderproc.adapter import blenderproc  # noqa: E402
+from twinset.blender.quiet import quiet  # noqa: E402
 from twinset.blender.scene import open_scene  # noqa: E402
 from twinset.blender.stage import open_stage  # noqa: E402
+from twinset.dataset.folders import image_folder, read_dataset  # noqa: E402
+from twinset.dataset.measure import measure  # noqa: E402
+from twinset.dataset.pictures import read_picture  # noqa: E402
 from twinset.engine.errors import StageError  # noqa: E402
 from twinset.engine.settings import (  # noqa: E402
     ClassSettings,
@@ -261,6 +265,41 @@ def test_a_broken_model_is_one_sentence(published, tmp_path, monkeypatch, text, 
     assert done.exit_code == 2 and "Traceback" not in done.output
     assert "obj_000005.ply" in done.stderr and sentence in done.stderr
     assert not (tmp_path / "out/frames").exists()
+
+
+def test_what_its_own_writers_write_is_read(tmp_path):
+    """Two frames with a rectangle each, through BlenderProc's HDF5 and COCO writers and back."""
+    bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True, load_ui=False)
+    bpy.context.scene.frame_start, bpy.context.scene.frame_end = 0, 2
+    ids = np.zeros((2, 30, 40), np.uint8)
+    ids[0, 5:15, 10:30] = 1
+    ids[1, 2:28, 3:9] = 1
+    colors = np.stack([np.where(frame[..., None] > 0, 200, 30).astype(np.uint8).repeat(3, -1) for frame in ids])
+    said = [{"idx": 0, "category_id": 0, "name": "World"}, {"idx": 1, "category_id": 4, "name": "Chair.001"}]
+    data = {
+        "colors": list(colors),
+        "depth": [np.where(frame, 2.5, 1e10).astype(np.float32) for frame in ids],
+        "instance_segmaps": list(ids),
+        "instance_attribute_maps": [said, said],
+    }
+    with blenderproc() as bproc, quiet():
+        bproc.writer.write_hdf5(str(tmp_path / "hdf5"), data)
+        for form in ("rle", "rle", "polygon"):
+            folder = tmp_path / form / "coco_data"
+            segmaps, maps = data["instance_segmaps"], data["instance_attribute_maps"]
+            bproc.writer.write_coco_annotations(str(folder), segmaps, maps, data["colors"], mask_encoding_format=form)
+    frames = read_dataset(tmp_path / "hdf5")
+    boxes = [[10, 5, 20, 10], [3, 2, 6, 26]]
+    assert [a["bbox"] for a in frames.annotations] == boxes and frames.classes() == {"Chair": 2}
+    assert [a["twinset"]["depth"] for a in frames.annotations] == [2.5, 2.5]
+    assert np.array_equal(read_picture(tmp_path / "hdf5" / "1.hdf5"), colors[1])
+    appended = read_dataset(tmp_path / "rle")
+    assert [a["bbox"] for a in appended.annotations] == boxes * 2 and appended.classes() == {"Chair": 4}
+    outlined = read_dataset(tmp_path / "polygon")
+    assert [a["bbox"] for a in outlined.annotations] == boxes
+    for coco in (frames, appended, outlined):
+        table = measure(coco, image_folder(coco), workers=1)
+        assert not table.problems and np.allclose(table.columns["brightness"], 200 / 255, atol=0.01)
 
 
 @pytest.mark.parametrize(
