@@ -57,6 +57,27 @@ def bhattacharyya(a: np.ndarray, b: np.ndarray, bins: int = BINS, range: tuple[f
     return bhattacharyya_of(histogram(a, bins, range), histogram(b, bins, range))
 
 
+def lacking(wanted: np.ndarray, shown: np.ndarray, ahead: int = 8) -> np.ndarray:
+    """What a growing sample in [0, 1] lacks in each bin, to be like a histogram.
+
+    Parameters
+    ----------
+    wanted : (BINS,) float
+        The histogram.
+    shown : (M,) float
+        The sample so far.
+    ahead : int
+        Values that are about to come.
+
+    Returns
+    -------
+    (BINS,) float
+        >= 0, as shares of the sample once these have come.
+    """
+    counts = np.histogram(np.clip(shown, 0.0, 1.0), bins=len(wanted), range=(0.0, 1.0))[0]
+    return np.maximum(wanted - counts / (len(shown) + ahead), 0.0)
+
+
 def bhattacharyya_floor(
     real: np.ndarray,
     n_a: int,

@@ -47,9 +47,14 @@ class View:
         return histogram(values, BINS, (self.low, self.high))
 
     @property
+    def edges(self) -> np.ndarray:
+        """Where the bins of the distance begin and end, (BINS + 1,)."""
+        return np.linspace(self.low, self.high, BINS + 1)
+
+    @property
     def cuts(self) -> np.ndarray:
         """Where one bin ends and the next begins, on the scale of the components, (BINS - 1,)."""
-        return self.scaled(np.linspace(self.low, self.high, BINS + 1)[1:-1])
+        return self.scaled(self.edges[1:-1])
 
 
 def view_of(column: str, real: np.ndarray) -> View:

@@ -85,6 +85,7 @@ class CocoFile:
             center=np.clip((bbox[:, :2] + bbox[:, 2:] / 2) / wh, 0.0, 1.0),
             aspect=bbox[:, 2] / bbox[:, 3],
             image=np.array([a["image_id"] for a in chosen], dtype=np.int64),
+            image_aspect=wh[:, 0] / wh[:, 1],
         )
 
 

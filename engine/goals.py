@@ -23,15 +23,23 @@ class Boxes:
         Width over height, both in pixels.
     image : (N,) int
         Which image each box is in.
+    image_aspect : (N,) float, optional
+        Width over height of that image in pixels; None where all images are like those to come.
     """
 
     area: np.ndarray
     center: np.ndarray
     aspect: np.ndarray
     image: np.ndarray
+    image_aspect: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.area)
+
+    def take(self, index: np.ndarray) -> Boxes:
+        """Some of the boxes."""
+        shape = None if self.image_aspect is None else self.image_aspect[index]
+        return Boxes(self.area[index], self.center[index], self.aspect[index], self.image[index], shape)
 
 
 @attrs.frozen

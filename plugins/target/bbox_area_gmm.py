@@ -10,7 +10,8 @@ from typing import Any
 import attrs
 import numpy as np
 
-from ...alignment.distance import BINS
+from ...alignment.distance import BINS, lacking
+from ...alignment.layout import sizes
 from ...alignment.mixture import AreaMixture, fit_areas
 from ...engine.block import Block
 from ...engine.errors import DataError, UnreachableError
@@ -23,9 +24,6 @@ _ID = "target.bbox_area_gmm"
 
 _SUPPORT = 2.0
 """Goals lie within this factor of the smallest and largest real area: the tails beyond are the Gaussians' own."""
-
-_LOOKAHEAD = 8
-"""Boxes that a block is about to show, when its gaps are worked out."""
 
 _CENTER_STEP = math.sqrt(2.0) - 1.0
 """A Kronecker step whose points fill the plane together with the golden ratio's, which places the area quantiles."""
@@ -81,8 +79,8 @@ def fitting_size(area: float, aspect: float) -> tuple[float, float]:
     aspect : float
         Width over height, both in image units. Given up as far as needed to fit.
     """
-    w = min(1.0, max(math.sqrt(area * aspect), area))
-    return w, min(1.0, area / w)
+    w, h = sizes(np.array(area), np.array(aspect))
+    return float(w), float(h)
 
 
 def _clamp(position: float, size: float) -> float:
@@ -130,10 +128,7 @@ class FittedBboxAreaGmm:
         fit = next((c for c in self.classes if c.name == class_name), None)
         if fit is None:
             return []
-        sizes = np.clip(np.sqrt(np.asarray(shown, dtype=float).ravel()), 0.0, 1.0)
-        counts = np.histogram(sizes, bins=BINS, range=(0.0, 1.0))[0]
-        total = len(sizes) + _LOOKAHEAD
-        weights = np.maximum(fit.mixture.bin_shares() - counts / total, 0.0)
+        weights = lacking(fit.mixture.bin_shares(), np.sqrt(np.asarray(shown, dtype=float).ravel()))
         return [((i + 0.5) / BINS, float(w)) for i, w in enumerate(weights)]
 
     def report(self) -> dict[str, Any]:

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Draws layouts of whole images one by one, each so that all of them together stay in balance with the real images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import attrs
+import numpy as np
+
+from .balance import Balance, Layouts, overlap
+from .layout import BoxArrays, LayoutMixture, from_latent, sizes
+
+COUNTS_TRIED = 128
+"""Real images whose counts are held against each other for one layout."""
+
+BOXES_TRIED = 64
+"""Draws of the mixture that are held against each other for one box."""
+
+_MANY = 4  # boxes of a class, from which on one more or less is drawn now and then
+
+
+@attrs.frozen(eq=False)
+class Layout:
+    """One drawn image: its boxes, the class of each, and the component of the mixture that it came from."""
+
+    boxes: BoxArrays
+    kind: np.ndarray
+    component: np.ndarray
+
+
+@attrs.frozen(eq=False)
+class LayoutModel:
+    """Everything that layouts are drawn from.
+
+    Attributes
+    ----------
+    mixtures : sequence of LayoutMixture
+        One per class.
+    counts : (I, K) int
+        Boxes of each class in real images, none of them empty.
+    areas : (K, 2) float
+        Smallest and largest area that is drawn, per class.
+    balance : Balance
+    image_aspect : float
+    """
+
+    mixtures: Sequence[LayoutMixture]
+    counts: np.ndarray
+    areas: np.ndarray
+    balance: Balance
+    image_aspect: float
+
+    def draw(self, state: np.ndarray, rng: np.random.Generator) -> Layout:
+        """The layout that goes with what there is already.
+
+        Parameters
+        ----------
+        state : (D,) float
+            Sum of the vectors of all layouts before, see :class:`.balance.Balance`.
+        rng : numpy.random.Generator
+        """
+        counts = self._counts(state[self.balance.of_counts], rng)
+        total = int(counts.sum())
+        kind = np.repeat(np.arange(len(counts)), counts)
+        tried = [self._boxes(k, n, total, rng) for k, n in enumerate(counts) if n]
+        boxes = [b.take(np.arange(i * BOXES_TRIED, (i + 1) * BOXES_TRIED)) for b, n, _, _ in tried for i in range(n)]
+        component = np.concatenate([c.reshape(-1, BOXES_TRIED) for _, _, c, _ in tried])
+        penalty = np.concatenate([p.reshape(-1, BOXES_TRIED) for _, _, _, p in tried])
+        chosen = np.zeros(total, int)
+        corners = np.empty((0, 4))
+        there: list[int] = []
+        state = state.copy()
+        parts = self.balance.of_boxes
+        # Those before decide what overlaps: the order must not favour a class.
+        for i in rng.permutation(total):
+            vectors = self.balance.box_vectors(kind[i], boxes[i], total)
+            own = boxes[i].corners(self.image_aspect)
+            cost = penalty[i] + np.square(state[parts[kind[i]]] + vectors).sum(1)
+            if there:
+                kinds = np.column_stack([np.full(len(there), kind[i]), kind[there]])
+                of_pairs = self.balance.pair_vectors(kinds, overlap(own[:, None], corners), total).sum(1)
+                cost += np.square(state[self.balance.of_pairs] + of_pairs).sum(1)
+            best = chosen[i] = int(cost.argmin())
+            state[parts[kind[i]]] += vectors[best]
+            if there:
+                state[self.balance.of_pairs] += of_pairs[best]
+            corners = np.concatenate([corners, own[best : best + 1]])
+            there.append(i)
+        picked = [b.take(c[None]) for b, c in zip(boxes, chosen, strict=True)]
+        whole = BoxArrays(*(np.concatenate([getattr(b, f.name) for b in picked]) for f in attrs.fields(BoxArrays)))
+        return Layout(whole, kind, component[np.arange(total), chosen])
+
+    def vector(self, layout: Layout) -> np.ndarray:
+        """What a layout adds to the state, (D,)."""
+        return self.balance.total(Layouts(layout.boxes, layout.kind, np.zeros(len(layout.kind), int), 1))
+
+    def _counts(self, state: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        counts = self.counts[rng.integers(len(self.counts), size=COUNTS_TRIED)]
+        more = rng.integers(-8, 9, size=counts.shape)
+        counts = counts + np.where((counts >= _MANY) & (np.abs(more) == 1), more, 0)
+        cost = np.square(state + self.balance.count_vectors(counts)).sum(1)
+        return np.asarray(counts[cost.argmin()])
+
+    def _boxes(
+        self, kind: int, number: int, total: int, rng: np.random.Generator
+    ) -> tuple[BoxArrays, int, np.ndarray, np.ndarray]:
+        """Draws for each of so many boxes of a class, one after another; what speaks against each."""
+        latent, component = self.mixtures[kind].sample(np.full(number * BOXES_TRIED, total), rng)
+        boxes, fits = from_latent(latent, self.image_aspect)
+        low, high = self.areas[kind]
+        outside = (boxes.area < low) | (boxes.area > high)
+        area = np.clip(boxes.area, low, high)
+        if outside.any():  # only ever taken where all draws are; then at the limit
+            size = sizes(area, boxes.aspect / self.image_aspect)
+            share = (boxes.center - size / 2) / np.maximum(1 - size, 1e-9)
+            boxes = attrs.evolve(boxes, area=area, center=size / 2 + np.clip(share, 0, 1) * (1 - size))
+        return boxes, number, component, np.where(outside, 1e9, 0.0) + np.where(fits, 0.0, 1e3)

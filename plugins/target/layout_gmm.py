@@ -1,0 +1,252 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Draw the boxes of whole images: how many, how large, where and of what shape, as real images have them together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+import numpy as np
+
+from ...alignment.balance import Balance, Layouts
+from ...alignment.distance import BINS, histogram, lacking
+from ...alignment.herding import LayoutModel
+from ...alignment.layout import SIDES, BoxArrays, as_arrays, fit_layout
+from ...engine.block import Block
+from ...engine.errors import DataError, UnreachableError
+from ...engine.goals import Boxes, Goal, Goals
+from ...engine.params import param
+from ...engine.plugin import plugin
+from ...engine.rng import stream
+
+_ID = "target.layout_gmm"
+
+CYCLE = 512
+"""Layouts that are in balance together. After so many the next ones begin anew, so that late frames cost no more."""
+
+FEW = 100
+"""Of fewer real boxes than this, the user is told what was done about it."""
+
+_SUPPORT = 2.0
+"""Goals lie within this factor of the smallest and largest real area."""
+
+
+@attrs.frozen(eq=False)
+class LayoutClass:
+    """One class: its real boxes, and the relative areas that the scene can show."""
+
+    name: str
+    boxes: Boxes
+    reach: tuple[float, float]
+
+    @property
+    def reachable(self) -> np.ndarray:
+        """Which real boxes (N,) have an area in reach."""
+        return (self.boxes.area >= self.reach[0]) & (self.boxes.area <= self.reach[1])
+
+
+@attrs.frozen(eq=False)
+class FittedLayoutGmm:
+    """The fitted target: layouts by frame index, each chosen by what the block still lacks."""
+
+    classes: tuple[LayoutClass, ...]
+    model: LayoutModel
+    seed: int
+    # What the planned layouts of a cycle sum up to before each of them; see _planned.
+    _states: dict[int, list[np.ndarray]] = attrs.field(factory=dict, init=False, repr=False)
+
+    def draw(self, frame: int, block: Block, again: int = 0) -> Goals:
+        """The goals of one frame: those that bring what the block has shown nearest to the real images.
+
+        Parameters
+        ----------
+        frame : int
+            Index of the draw, >= 0.
+        block : Block
+        again : int
+            How many layouts of this frame could not be made; each has other draws.
+        """
+        if frame < 0:
+            raise ValueError(f"frame must be >= 0, got {frame}")
+        # Frames before the block's are taken to have shown what was planned: blocks do not wait for each other.
+        planned = self._planned(max(frame - block.images, frame - frame % CYCLE))
+        layout = self.model.draw(planned + self.model.balance.total(self._shown(block)), self._rng(frame, again))
+        boxes = layout.boxes
+        goals = [
+            Goal(
+                self.classes[kind].name,
+                float(boxes.area[i]),
+                (float(boxes.center[i, 0]), float(boxes.center[i, 1])),
+                int(layout.component[i]),
+                float(boxes.aspect[i]),
+                tuple(side for side, cut in zip(SIDES, boxes.cut[i], strict=True) if cut),
+            )
+            for i, kind in enumerate(layout.kind)
+        ]
+        goals.sort(key=lambda goal: -goal.area)
+        return Goals(goals[0], frame, self._gaps(goals[0].class_name, block), tuple(goals))
+
+    def notes(self) -> list[str]:
+        """Sentences for the user: what few boxes mean, and what the scene cannot show."""
+        out = []
+        few = [f"{len(c.boxes)} of '{c.name}'" for c in self.classes if len(c.boxes) < FEW]
+        if few:
+            out.append(
+                f"The target learns from few real boxes ({', '.join(few)}): what goes with what is mostly taken to be "
+                "chance, and correlations are shrunk."
+            )
+        for c in self.classes:
+            lost = c.boxes.area[~c.reachable]
+            if len(lost):
+                out.append(
+                    f"{len(lost)} of {len(c.boxes)} real boxes of '{c.name}' are out of reach: the scene shows "
+                    f"{c.reach[0]:.2%} to {c.reach[1]:.2%} of the image, theirs take {lost.min():.2%} to "
+                    f"{lost.max():.2%}."
+                )
+        return out
+
+    def report(self) -> dict[str, Any]:
+        """The fit of each class as JSON values, and what real images hold."""
+        counts = self.model.counts
+        total = sum(len(c.boxes) for c in self.classes)
+        classes = {}
+        for k, (c, mixture) in enumerate(zip(self.classes, self.model.mixtures, strict=True)):
+            number, images = np.unique(counts[:, k], return_counts=True)
+            classes[c.name] = {
+                **mixture.report(),
+                "share_of_boxes": len(c.boxes) / total,
+                "images_by_boxes": {str(n): int(i) for n, i in zip(number, images, strict=True)},
+                "reach": list(c.reach),
+                "interval": [float(a) for a in self.model.areas[k]],
+                "reachable_share": float(c.reachable.mean()),
+                "unreachable_areas": sorted(float(a) for a in c.boxes.area[~c.reachable]),
+            }
+        return {"target": "layout_gmm", "images": len(counts), "classes": classes}
+
+    def _rng(self, frame: int, again: int) -> np.random.Generator:
+        return stream(self.seed, _ID, frame, again)
+
+    def _planned(self, frame: int) -> np.ndarray:
+        """The sum of the planned layouts of a frame's cycle that come before it."""
+        cycle = frame // CYCLE
+        if cycle not in self._states:
+            self._states.clear()
+            self._states[cycle] = [np.zeros(self.model.balance.size)]
+        states = self._states[cycle]
+        while len(states) <= frame % CYCLE:
+            rng = self._rng(cycle * CYCLE + len(states) - 1, 0)
+            states.append(states[-1] + self.model.vector(self.model.draw(states[-1], rng)))
+        return states[frame % CYCLE]
+
+    def _shown(self, block: Block) -> Layouts:
+        found = [block.boxes(c.name) for c in self.classes]
+        kind = np.repeat(np.arange(len(found)), [len(boxes) for boxes in found])
+        return together([as_arrays(boxes, self.model.image_aspect) for boxes in found], kind, found, block.images)
+
+    def _gaps(self, name: str, block: Block) -> tuple[tuple[float, float], ...]:
+        """Where a block has shown fewer boxes of a class than there are real ones, for cameras that aim at one box."""
+        real = next(c for c in self.classes if c.name == name)
+        weights = lacking(histogram(np.sqrt(real.boxes.area[real.reachable])), np.sqrt(block.boxes(name).area))
+        return tuple(((i + 0.5) / BINS, float(w)) for i, w in enumerate(weights))
+
+
+def together(arrays: list[BoxArrays], kind: np.ndarray, boxes: list[Boxes], number: int = 0) -> Layouts:
+    """The boxes of all classes as images; ``number`` of them, or as many as there are names of images."""
+    image = np.concatenate([b.image for b in boxes])
+    if not number:
+        names, image = np.unique(image, return_inverse=True)
+        number = len(names)
+    order = np.argsort(image, kind="stable")
+    joined = {f.name: np.concatenate([getattr(a, f.name) for a in arrays])[order] for f in attrs.fields(BoxArrays)}
+    return Layouts(BoxArrays(**joined), kind[order], image[order], number)
+
+
+@plugin("target")
+class LayoutGmm:
+    """Match whole images: how many boxes of each class, their areas, places and shapes, cuts and overlaps together.
+
+    Boxes of a class are drawn from a Gaussian mixture of area, centre and aspect ratio, given how many boxes are in the
+    image; how many of each class is drawn from real images. Of many draws, those are taken that bring what the frames
+    have shown so far nearest to the real images, so that a goal that was missed is made up for by later ones.
+    """
+
+    classes: list[str] = param([], means="class", doc="Classes of the layouts; empty means all with real boxes")
+    components: int = param(0, min=0, max=50, doc="Number of components of each class; 0 takes those of least BIC")
+    most: int = param(0, min=0, max=1000, doc="Most boxes of an image; real images of more are left out. 0 for any")
+    min_real: int = param(1, min=1, doc="Fewest real boxes of a class that are enough to learn from")
+
+    def fit(
+        self,
+        real: Mapping[str, Boxes],
+        reach: Mapping[str, tuple[float, float]],
+        seed: int,
+        image_aspect: float = 4 / 3,
+    ) -> FittedLayoutGmm:
+        """Learn from real boxes.
+
+        Parameters
+        ----------
+        real : mapping of class name to Boxes
+            The real boxes; equal ``image`` means the same image, across classes too.
+        reach : mapping of class name to (low, high)
+            Relative areas that the scene can show; classes left out are taken to reach everything.
+        seed : int
+            Seed of the draws. The mixtures themselves do not depend on it.
+        image_aspect : float
+            Width over height of the images to come.
+
+        Raises
+        ------
+        DataError
+            When a class has no real box, or fewer than ``min_real``.
+        UnreachableError
+            When no real box of a class is in reach.
+        """
+        names = list(dict.fromkeys(self.classes)) or list(real)
+        if not names:
+            raise DataError("The target has no class to learn: the real annotations hold none of the recipe's classes.")
+        found = self._not_crowded({name: real[name] for name in names if name in real})
+        classes = tuple(self._class(name, found.get(name), reach.get(name)) for name in names)
+        arrays = [as_arrays(c.boxes, image_aspect) for c in classes]
+        kind = np.repeat(np.arange(len(classes)), [len(a) for a in arrays])
+        images = together(arrays, kind, [c.boxes for c in classes])
+        counts = images.counts(len(classes))
+        total = counts.sum(1)[images.owner]
+        areas = np.array([c.reach for c in classes], dtype=float)
+        kept = (images.boxes.area >= areas[images.kind, 0]) & (images.boxes.area <= areas[images.kind, 1])
+        mixtures = []
+        for k in range(len(classes)):
+            mine = np.flatnonzero((images.kind == k) & kept)
+            boxes = images.boxes.take(mine)
+            mixtures.append(fit_layout(boxes, total[mine], image_aspect, components=self.components))
+            areas[k] = np.clip(areas[k], boxes.area.min() / _SUPPORT, min(1.0, boxes.area.max() * _SUPPORT))
+        balance = Balance(images, len(classes), image_aspect, kept)
+        return FittedLayoutGmm(classes, LayoutModel(mixtures, counts, areas, balance, image_aspect), seed)
+
+    def _not_crowded(self, real: Mapping[str, Boxes]) -> dict[str, Boxes]:
+        """The boxes of images that hold no more of them than asked for."""
+        if not self.most or not real:
+            return dict(real)
+        images, number = np.unique(np.concatenate([b.image for b in real.values()]), return_counts=True)
+        crowded = images[number > self.most]
+        return {name: boxes.take(np.flatnonzero(~np.isin(boxes.image, crowded))) for name, boxes in real.items()}
+
+    def _class(self, name: str, boxes: Boxes | None, reach: tuple[float, float] | None) -> LayoutClass:
+        count = 0 if boxes is None else len(boxes)
+        if boxes is None or count < self.min_real:
+            found = "no box" if not count else f"only {count} of at least {self.min_real} boxes"
+            where = f" in images of at most {self.most}" if self.most else ""
+            raise DataError(
+                f"The real annotations have {found} of class '{name}'{where}; name other classes in target "
+                "'layout_gmm' or add annotations."
+            )
+        low, high = (0.0, 1.0) if reach is None else (max(0.0, float(reach[0])), min(1.0, float(reach[1])))
+        fitted = LayoutClass(name, boxes, (low, high))
+        if not fitted.reachable.any():
+            raise UnreachableError(
+                f"No real box of class '{name}' can be reached in this scene: real boxes take {boxes.area.min():.2%} "
+                f"to {boxes.area.max():.2%} of the image, the scene can show {low:.2%} to {high:.2%}; change the "
+                "assets' size, the room or the camera's distance and lens."
+            )
+        return fitted
