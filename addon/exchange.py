@@ -12,7 +12,7 @@ from bpy_extras.io_utils import ExportHelper, ImportHelper
 
 from ..engine.errors import RecipeError, TwinsetError
 from .fields import touched
-from .recipe import blend_folder, export_recipe, import_recipe, is_set_up, remove_variants
+from .recipe import blend_folder, export_recipe, import_recipe, is_set_up, remove_kept
 
 
 def said(operator: Any, error: Exception) -> set[str]:
@@ -70,14 +70,15 @@ class TWINSET_OT_export_recipe(bpy.types.Operator, ExportHelper):
 
 
 class TWINSET_OT_remove_variants(bpy.types.Operator):
-    """Let all frames have the plugins as these panels show them"""
+    """Let all frames be as these panels show them"""
 
     bl_idname = "twinset.remove_variants"
     bl_label = "Remove Variants"
     bl_options = {"REGISTER", "UNDO", "INTERNAL"}
+    key: bpy.props.StringProperty(default="variant", options={"HIDDEN"})
 
     def execute(self, context: Any) -> set[str]:
-        remove_variants(context.scene)
+        remove_kept(context.scene, self.key)
         touched()
         return {"FINISHED"}
 

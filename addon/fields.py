@@ -30,7 +30,8 @@ PathOut = Callable[[str | None, str], str]
 class Field:
     """A parameter and the properties that hold it.
 
-    ``form`` is flag, number, pair, vector, choice, text, names, collection, or literal: the text of a TOML value.
+    ``form`` is flag, number, pair, vector, choice, text, names, weights (names, each with a number), collection, or
+    literal: the text of a TOML value.
     ``attributes`` are the properties' names; ``switch`` is the checkbox of an optional one, else "".
     """
 
@@ -124,6 +125,8 @@ def read(group: Any, field: Field) -> Any:
         return found[0] if field.form == "number" else found
     if field.form == "names":
         return [entry.value for entry in value]
+    if field.form == "weights":
+        return {entry.value: shortest(entry.weight) for entry in value}
     if field.form == "collection":
         return value.name if value is not None else ""
     if field.form == "literal":
@@ -177,6 +180,8 @@ def _form(p: Param, kind: Any) -> str:
         return "collection" if p.means == "collection" else "text"
     if origin is tuple and args[-1] is not ... and len(set(args)) == 1 and args[0] in (int, float):
         return "pair" if len(args) == 2 else "vector" if 3 <= len(args) <= 32 else "literal"
+    if kind == dict[str, float]:
+        return "weights"
     return "names" if kind == list[str] and not p.choices else "literal"
 
 
@@ -209,8 +214,14 @@ def _definitions(field: Field, names: Mapping[str, type]) -> dict[str, Any]:
     if field.form == "choice":
         items = [(c, label_of(c), "", "NONE", n) for n, c in enumerate(p.choices or get_args(field.kind))]
         return {first: props.EnumProperty(**own, items=items, default=default or items[0][0])}
-    if field.form == "names":
-        means = ("folder" if p.means == "folder" else "path") if p.path else p.means
+    if field.form in ("names", "weights"):
+        means = (
+            field.form
+            if field.form == "weights"
+            else ("folder" if p.means == "folder" else "path")
+            if p.path
+            else p.means
+        )
         own.pop("update")
         return {first: props.CollectionProperty(**own, type=names.get(means, names[""]))}
     if field.form == "collection":
@@ -330,6 +341,12 @@ def _write(group: Any, field: Field, value: Any) -> None:
         entries.clear()
         for text in value:
             entries.add().value = text
+    elif field.form == "weights":
+        entries = getattr(group, field.attributes[0])
+        entries.clear()
+        for text, weight in value.items():
+            entry = entries.add()
+            entry.value, entry.weight = text, weight
     elif field.form == "collection":
         setattr(group, field.attributes[0], bpy.data.collections.get(value))
     elif field.form == "literal":

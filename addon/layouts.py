@@ -85,7 +85,7 @@ def draw_add(layout: bpy.types.UILayout, key: str) -> None:
 
 def _draw_field(layout: bpy.types.UILayout, group: Any, field: Field) -> None:
     first = field.attributes[0]
-    if field.form == "names":
+    if field.form in ("names", "weights"):
         _draw_names(layout, group, field)
     elif field.switch:
         row = layout.row(heading=field.label, align=True)
@@ -116,6 +116,8 @@ def _draw_names(layout: bpy.types.UILayout, group: Any, field: Field) -> None:
     for index, entry in enumerate(list(entries)[:_LONG_LIST]):
         row = column.row(align=True)
         row.prop(entry, "value", text=field.label if index == 0 else " ")
+        if field.form == "weights":
+            row.prop(entry, "weight", text="")
         remove = row.operator("twinset.name_remove", text="", icon="REMOVE")
         remove.path, remove.index = path, index
     split = column.split(factor=0.4, align=True)

@@ -13,7 +13,7 @@ from .layouts import draw_fields, draw_list, draw_plugin, draw_text
 from .missing import lacking_packages, missing_sentence
 from .preferences import draw_broken
 from .properties import list_attribute, parameters_of, registry
-from .recipe import is_set_up, recipe_of, table_of, variants_of
+from .recipe import is_set_up, kept_of, recipe_of, table_of
 from .words import told
 
 _checked: dict[str, Any] = {"table": "", "problems": []}
@@ -137,6 +137,9 @@ class TWINSET_PT_room(Sub, bpy.types.Panel):
         layout, settings = self.layout, context.scene.twinset
         layout.use_property_split = True
         layout.use_property_decorate = False
+        if kept_of(context.scene, "room"):
+            _draw_kept(layout, context, "room", "blocks", "The recipe has several rooms, which are kept as imported.")
+            return
         layout.row().prop(settings, "room", expand=True)
         own = ("file", "scene", "builtin", "blenderproc", "dataset")
         draw_fields(layout, settings.scene, skip=own if settings.room == "THIS" else ())
@@ -153,18 +156,11 @@ class TWINSET_PT_variants(Sub, bpy.types.Panel):
 
     @classmethod
     def poll(cls, context: Any) -> bool:
-        return is_set_up(context.scene) and bool(variants_of(context.scene))
+        return is_set_up(context.scene) and bool(kept_of(context.scene, "variant"))
 
     def draw(self, context: Any) -> None:
-        layout = self.layout
-        variants = variants_of(context.scene)
-        whole = sum(float(variant.get("weight", 1.0)) for variant in variants)
-        for number, variant in enumerate(variants, 1):
-            row = layout.row()
-            row.label(text=str(variant.get("name") or f"Variant {number}"), icon="MOD_ARRAY")
-            row.label(text=f"{float(variant.get('weight', 1.0)) / whole:.0%} of the frames")
-        draw_text(layout, context, "They change plugins above for their share of the frames, and are kept as imported.")
-        layout.operator("twinset.remove_variants", icon="X")
+        text = "They change plugins above for their share of the frames, and are kept as imported."
+        _draw_kept(self.layout, context, "variant", "frames", text)
 
 
 class TWINSET_PT_rendering(Sub, bpy.types.Panel):
@@ -185,6 +181,15 @@ class TWINSET_PT_output(Sub, bpy.types.Panel):
         draw_fields(self.layout, context.scene.twinset.output)
 
 
+class TWINSET_PT_split(Sub, bpy.types.Panel):
+    """Parts of the dataset that have no shape in common"""
+
+    bl_label = "Train, Validate, Test"
+
+    def draw(self, context: Any) -> None:
+        draw_fields(self.layout, context.scene.twinset.split)
+
+
 class TWINSET_PT_plugins(Sub, bpy.types.Panel):
     """Folders that the recipe names, which headless loads plugins from"""
 
@@ -194,6 +199,18 @@ class TWINSET_PT_plugins(Sub, bpy.types.Panel):
         draw_fields(self.layout, context.scene.twinset.job, only=("plugin_folders",))
         draw_text(self.layout, context, "To see plugins of your own here, name their folder in the preferences.")
         draw_broken(self.layout)
+
+
+def _draw_kept(layout: Any, context: Any, key: str, what: str, text: str) -> None:
+    """Variants or rooms of an imported recipe, with their shares."""
+    kept = kept_of(context.scene, key)
+    whole = sum(float(entry.get("weight", 1.0)) for entry in kept)
+    for number, entry in enumerate(kept, 1):
+        row = layout.row()
+        row.label(text=str(entry.get("name") or f"{key.capitalize()} {number}"), icon="MOD_ARRAY")
+        row.label(text=f"{float(entry.get('weight', 1.0)) / whole:.0%} of the {what}")
+    draw_text(layout, context, text)
+    layout.operator("twinset.remove_variants", text=f"Remove {key.capitalize()}s", icon="X").key = key
 
 
 def _draw_entries(layout: Any, context: Any, key: str, hint: str) -> None:
@@ -266,6 +283,7 @@ _CLASSES = (
     TWINSET_PT_variants,
     TWINSET_PT_room,
     TWINSET_PT_output,
+    TWINSET_PT_split,
     TWINSET_PT_rendering,
     TWINSET_PT_plugins,
 )

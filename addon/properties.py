@@ -98,6 +98,12 @@ _BESIDE: dict[str, Any] = {
 """What a recipe does not say: where the dataset goes, and how these settings came here."""
 
 
+def _weight(description: str) -> Any:
+    return bpy.props.FloatProperty(
+        name="Weight", description=description, default=1.0, min=1e-6, soft_max=10.0, step=5, update=touched
+    )
+
+
 _USE: dict[str, Any] = {
     "plugin": bpy.props.StringProperty(options={"HIDDEN"}),
     "raw": bpy.props.StringProperty(options={"HIDDEN"}),
@@ -105,15 +111,7 @@ _USE: dict[str, Any] = {
         name="Enabled", description="Whether this plugin takes part", default=True, update=touched
     ),
     "weight_kept": bpy.props.StringProperty(options={"HIDDEN"}),
-    "weight": bpy.props.FloatProperty(
-        name="Weight",
-        description="Share of the frames, relative to the other cameras",
-        default=1.0,
-        min=1e-6,
-        soft_max=10.0,
-        step=5,
-        update=touched,
-    ),
+    "weight": _weight("Share of the frames, relative to the other cameras"),
 }
 
 
@@ -156,6 +154,9 @@ def _register_names() -> dict[str, type]:
             doc = "Name of a class"
         own = {"name": "Path" if declared.path else "Name", "description": doc, "update": touched}
         out[means] = _add(f"TWINSET_PG_{means or 'plain'}_name", {"value": text_property(declared, own)})
+    own = {"name": "Name", "description": "A name, or a pattern such as chair_*", "update": touched}
+    number = _weight("How often, relative to the others")
+    out["weights"] = _add("TWINSET_PG_weight", {"value": bpy.props.StringProperty(**own), "weight": number})
     return out
 
 

@@ -152,7 +152,9 @@ def table_of(scene: bpy.types.Scene, folder: Path | None = None, *, blend: Path 
     out["scene"]["models"] = [take(model) for model in settings.models]
     for key in LISTS:
         out[key] = [take(entry) for entry in getattr(settings, list_attribute(key))]
-    if folder is not None and settings.room == "THIS":
+    if folder is not None and kept_of(scene, "room"):
+        del out["scene"]
+    elif folder is not None and settings.room == "THIS":
         _name_this_scene(out["scene"], scene, folder, blend)
     return out | json.loads(settings.rest or "{}")
 
@@ -162,15 +164,15 @@ def is_set_up(scene: bpy.types.Scene) -> bool:
     return bool(scene.twinset.version)
 
 
-def variants_of(scene: bpy.types.Scene) -> list[dict[str, Any]]:
-    """The variants of an imported recipe, which panels keep as they are."""
-    return list(json.loads(scene.twinset.rest or "{}").get("variant", []))
+def kept_of(scene: bpy.types.Scene, key: str) -> list[dict[str, Any]]:
+    """The tables ``variant`` or ``room`` of an imported recipe, which panels keep as they are."""
+    return list(json.loads(scene.twinset.rest or "{}").get(key, []))
 
 
-def remove_variants(scene: bpy.types.Scene) -> None:
-    """Let all frames have the plugins as the panels show them."""
+def remove_kept(scene: bpy.types.Scene, key: str) -> None:
+    """Let all frames have the plugins, or the room, as the panels show them."""
     rest = json.loads(scene.twinset.rest or "{}")
-    rest.pop("variant", None)
+    rest.pop(key, None)
     scene.twinset.rest = json.dumps(rest, ensure_ascii=False) if rest else ""
 
 

@@ -71,8 +71,8 @@ def load_assets(scene: bpy.types.Scene, recipe: Recipe) -> list[LoadedAsset]:
     Raises
     ------
     StageError
-        A class has no source, a source gives nothing, an asset has no renderable mesh or belongs to two classes; an
-        excluded name is not there, or nothing is left.
+        A class has no source, a source gives nothing, an asset has no renderable mesh or belongs to two classes; a
+        name that is excluded or weighted is not there, or nothing is left.
     """
     found: list[_Found] = []
     for settings in (*recipe.classes, *recipe.distractors):
@@ -191,9 +191,9 @@ def _without_excluded(found: Sequence[_Found]) -> list[_Found]:
     kept: list[_Found] = []
     for label, settings in {id(f.settings): (f.label, f.settings) for f in found}.values():
         own = [f for f in found if f.settings is settings]
-        for pattern in settings.exclude:
+        for key, pattern in [("exclude", p) for p in settings.exclude] + [("weights", p) for p in settings.weights]:
             if not any(fnmatchcase(f.unique, pattern) for f in own):
-                raise StageError(unknown(f"{label}, exclude: there is no asset", pattern, [f.unique for f in own]))
+                raise StageError(unknown(f"{label}, {key}: there is no asset", pattern, [f.unique for f in own]))
         left = [f for f in own if not any(fnmatchcase(f.unique, pattern) for pattern in settings.exclude)]
         if not left:
             names = ", ".join(f.unique for f in own)
@@ -233,7 +233,9 @@ def _finish(f: _Found, flat: Flat) -> LoadedAsset:
     to_asset = np.diag([factor, factor, factor, 1.0]) @ move @ upright
     mesh = attrs.evolve(flat.mesh, vertices=(vertices + move[:3, 3]) * factor)
     class_name = "" if isinstance(settings, DistractorSettings) else settings.name
-    asset = Asset(f.unique, class_name, mesh, sample_points(mesh, f.unique), scale_range)
+    weights = [weight for pattern, weight in settings.weights.items() if fnmatchcase(f.unique, pattern)]
+    points = sample_points(mesh, f.unique)
+    asset = Asset(f.unique, class_name, mesh, points, scale_range, weights[-1] if weights else 1.0)
     stands = np.linalg.inv(to_asset) if flat.rendered and f.imported is None else None
     sources = [] if f.imported is not None else [o for o in f.objects if _shows_something(o)]
     return LoadedAsset(asset, [(part, to_asset @ matrix) for part, matrix in flat.parts], sources, stands)

@@ -3,18 +3,20 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import platform
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import bpy
 import numpy as np
 
 from ..engine.around import brings_light
+from ..engine.rooms import Rooms
 from ..engine.settings import Recipe
-from ..engine.stage import Amodal, Asset, CameraPose, Hits, Instance, Labels, Shot, Surface
+from ..engine.stage import Amodal, Asset, CameraPose, Hits, Instance, Labels, Shot, Stage, Surface
 from . import lighting
 from .asset_file import write_asset
 from .assets import LoadedAsset, load_assets
@@ -25,11 +27,19 @@ from .space import Space
 log = logging.getLogger(__name__)
 
 
-def open_stage(recipe: Recipe, *, threads: int = 0) -> BlenderStage:
-    """Open the recipe's scene in this process and load its assets. Errors are StageErrors of one sentence.
+def open_stage(recipe: Recipe, *, threads: int = 0) -> Stage:
+    """Open the recipe's scene in this process and load its assets; several rooms are opened when they are entered.
 
-    ``threads`` is how many CPU threads renders take; 0 for all. Pictures do not depend on it.
+    Errors are StageErrors of one sentence. ``threads`` is how many CPU threads renders take; 0 for all. Pictures do not
+    depend on it.
     """
+    if recipe.rooms:
+        return cast(Stage, Rooms(recipe, functools.partial(open_room, threads=threads)))
+    return open_room(recipe, threads=threads)
+
+
+def open_room(recipe: Recipe, *, threads: int = 0) -> BlenderStage:
+    """The stage of a recipe with one room."""
     scene = open_scene(recipe)
     loaded = load_assets(scene, recipe)
     return BlenderStage(scene, loaded, recipe, threads=threads)
@@ -107,11 +117,18 @@ class BlenderStage:
         del self._instances[len(self._instances) - count :]
         self._full = None
 
-    def keep(self, class_names: Collection[str], rng: np.random.Generator | None = None) -> tuple[Instance, ...]:
+    def keep(
+        self,
+        class_names: Collection[str],
+        rng: np.random.Generator | None = None,
+        *,
+        among: Collection[str] | None = None,
+    ) -> tuple[Instance, ...]:
         chosen = [
             (entry.asset, entry.stands)
             for entry in self._loaded.values()
             if entry.asset.class_name in class_names and entry.stands is not None
+            if among is None or entry.asset.name in among
         ]
         order = range(len(chosen)) if rng is None else rng.permutation(len(chosen))
         return tuple(self.place(*chosen[i]) for i in order)

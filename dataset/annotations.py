@@ -150,18 +150,26 @@ class Annotations:
     def write(self) -> None:
         """Write the COCO file, whole or not at all; equal datasets give equal bytes."""
         lines = map(dump, self.annotations()) if self.completed else self._lines()
+        self._write(self.path, self.images, lines)
+
+    def write_part(self, path: Path, images: Collection[int]) -> None:
+        """Write some of the images, by id, with their annotations; ids and categories are those of the whole."""
+        chosen = (image for image in self.images if image["id"] in images)
+        self._write(path, chosen, map(dump, self.annotations(images)))
+
+    def _write(self, path: Path, images: Iterable[Mapping[str, Any]], lines: Iterable[bytes]) -> None:
         categories, info = json_bytes(self.categories).rstrip(b"\n"), json_bytes(self.info).rstrip(b"\n")
         with Pending() as pending:
-            temp = pending.reserve(self.path)
+            temp = pending.reserve(path)
             try:
                 with open(temp, "wb") as file:
                     file.write(b'{"annotations":[')
                     file.writelines(_joined(lines))
                     file.write(b'],"categories":' + categories + b',"images":[')
-                    file.writelines(_joined(map(json_bytes, self.images)))
+                    file.writelines(_joined(map(json_bytes, images)))
                     file.write(b'],"info":' + info + b',"licenses":[]}\n')
             except OSError as error:
-                raise output_error(error, self.path.parent) from error
+                raise output_error(error, path.parent) from error
             pending.flush(temp)
             pending.commit()
 

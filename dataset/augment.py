@@ -75,8 +75,14 @@ def augment(
     Raises
     ------
     DataError
-        Where no frame can be taken, nothing says what things stand on, or a picture that lit a frame is not found.
+        Where no frame can be taken, nothing says what things stand on, or a picture that lit a frame is not found; and
+        where frames are of several rooms or parts, in which they would have to stay.
     """
+    if recipe.rooms or recipe.split.shares:
+        what = "several rooms" if recipe.rooms else "the parts of [split]"
+        raise DataError(
+            f"'{store.out}' is of {what}, to which frames like its own cannot be kept. Augment one of them."
+        )
     entries: list[dict[str, Any]] = []
     for frame in ranked:
         if len(entries) == count:

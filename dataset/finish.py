@@ -31,13 +31,15 @@ log = logging.getLogger(__name__)
 Complete = Callable[[Rows], Mapping[str, Sequence[Any]]]
 Summarise = Callable[[Rows], Mapping[str, Any]]
 
+PARTS = ("train", "val", "test")
+
 _INSTANCE_KEYS = ("main", "visible_share", "truncated_share", "amodal_bbox", "shape")
 
 
 @attrs.frozen
 class Summary:
-    """What was written. ``classes`` counts annotations; ``notes`` are sentences for the user; ``gathered`` is what
-    reports want to know of the annotations."""
+    """What was written. ``classes`` counts annotations, ``parts`` images; ``notes`` are sentences for the user;
+    ``gathered`` is what reports want to know of the annotations."""
 
     out: Path
     images: int
@@ -51,6 +53,7 @@ class Summary:
     contact_sheet: Path | None = None
     notes: tuple[str, ...] = ()
     metrics: Mapping[str, Any] = attrs.field(factory=dict)
+    parts: Mapping[str, int] = attrs.field(factory=dict)
     gathered: Gathered | None = attrs.field(default=None, repr=False)
 
 
@@ -145,14 +148,31 @@ def finish(
         if instances_only:
             return summary
         table, note = write_table(path.parent, _Flat(coco))
+        parts = _write_parts(path.parent, coco)
         return attrs.evolve(
             summary,
             table=table,
-            labels=write_yolo(store.out, coco.images, coco.annotations(), coco.categories) if yolo else None,
+            parts={part: len(images) for part, images in parts.items()},
+            labels=write_yolo(store.out, coco.images, coco.annotations(), coco.categories, parts) if yolo else None,
             contact_sheet=_write_contact_sheet(store, coco),
             notes=(*summary.notes, note) if note else summary.notes,
             gathered=Gathered(coco),
         )
+
+
+def _write_parts(folder: Path, coco: Annotations) -> dict[str, frozenset[int]]:
+    """Write a COCO file for each part that images belong to; their ids by part, in the order of a recipe's keys."""
+    named = coco.images.extras.column("part")
+    parts = {}
+    for part in PARTS:
+        path = folder / f"instances_{part}.json"
+        images = frozenset(id for id, of in enumerate(named, 1) if of == part)  # ids are 1, 2, ...
+        if images:
+            coco.write_part(path, images)
+            parts[part] = images
+        else:
+            path.unlink(missing_ok=True)
+    return parts
 
 
 def _write_contact_sheet(store: FrameStore, coco: Annotations) -> Path | None:
@@ -188,7 +208,9 @@ def _notes(left_out: Sequence[int]) -> list[str]:
 def _labelled(store: FrameStore, record: Mapping[str, Any]) -> Labelled:
     frame = record["frame"]
     try:
-        extra = {"frame": frame, **record.get("columns", {})}
+        draws = record.get("draws", {})
+        named = {key: draws[key] for key in ("room", "part") if key in draws}
+        extra = {"frame": frame, **named, **record.get("columns", {})}
         annotations = [
             {
                 "class": instance["class"],

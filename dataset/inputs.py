@@ -15,7 +15,7 @@ from urllib.parse import unquote
 from ..engine.errors import OutputError
 from ..engine.params import describe
 from ..engine.settings import ClassSettings, DistractorSettings, Recipe, SceneSettings
-from ..engine.variants import variants_of
+from ..engine.variants import rooms_of, variants_of
 from .sources import find_objects, find_scene
 
 FILE = "inputs.json"
@@ -64,9 +64,10 @@ def check_unchanged(there: Mapping[str, Any], now: Mapping[str, Any], out: Path)
 
 def named_files(recipe: Recipe) -> Iterator[tuple[str, Path]]:
     """Every key of the recipe that names files, with each of its files and those that glTF models refer to."""
-    parts: list[tuple[str, Any]] = [("scene", recipe.scene)]
-    parts += [("real", recipe.real)] if recipe.real else []
-    parts += [("scene.models", one) for one in recipe.models]
+    parts: list[tuple[str, Any]] = [("real", recipe.real)] if recipe.real else []
+    for room in rooms_of(recipe):
+        key = "room" if recipe.rooms else "scene"
+        parts += [(key, room.scene), *((f"{key}.models", one) for one in room.models)]
     parts += [("class", one) for one in recipe.classes]
     parts += [("distractor", one) for one in recipe.distractors]
     for one in variants_of(recipe):
@@ -91,7 +92,11 @@ def named_files(recipe: Recipe) -> Iterator[tuple[str, Path]]:
 
 def _of_datasets(recipe: Recipe) -> list[SceneSettings | ClassSettings]:
     """The parts of a recipe that take from datasets which BlenderProc loads."""
-    parts: list[SceneSettings | ClassSettings] = [recipe.scene, *recipe.classes, *recipe.distractors]
+    parts: list[SceneSettings | ClassSettings] = [
+        *(r.scene for r in rooms_of(recipe)),
+        *recipe.classes,
+        *recipe.distractors,
+    ]
     return [one for one in parts if one.blenderproc]
 
 

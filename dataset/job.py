@@ -21,6 +21,7 @@ from ..engine.events import Event, Finished, FrameDone, ShareDone, Started, Step
 from ..engine.gate import OpenGates
 from ..engine.goals import Boxes
 from ..engine.recipe import load_recipe
+from ..engine.rooms import by_room, left_out, sampler_of
 from ..engine.sampler import Frame, Sampler
 from ..engine.settings import Recipe
 from ..engine.stage import Stage
@@ -95,15 +96,17 @@ class Job:
             try:
                 if self._sampler is None:
                     yield from self._open(real)
+                yield from self._prepare(next(f for f in by_room(self.recipe, wanted) if f in missing))
             except TwinsetError:
                 if is_new and not self._store.frames():
                     shutil.rmtree(self.out, ignore_errors=True)
                 raise
             sampler = self._sampler
             assert sampler is not None
+            notes += [] if len(wanted) < self.recipe.images else left_out(self.recipe)
             notes += dict.fromkeys(note for target in sampler.targets for note in target.notes())
             notes += dict.fromkeys(note for facts in sampler.gates.report() for note in facts.get("notes", ()))
-            self._store.write_text(STAGE, json_bytes(self._facts(sampler)).decode())
+            self._write_facts(sampler)
         yield Started(len(wanted), len(wanted) - len(missing), tuple(notes))
         with Pulse(self.out, wanted) as pulse:
             for event in self._frames(wanted, missing):
@@ -166,6 +169,7 @@ class Job:
             "images": summary.images,
             "annotations": summary.annotations,
             "classes": summary.classes,
+            **({"parts": summary.parts} if summary.parts else {}),
             "funnel": attrs.asdict(funnel),
             "metrics": summary.metrics,
         }
@@ -255,12 +259,24 @@ class Job:
         # Models and features that will not do are told before Blender has opened anything.
         gates = OpenGates(self.recipe)
         known = self._folder.known_gates(gates)
-        yield Stepped("Opening the scene")
+        if not self.recipe.rooms:
+            yield Stepped("Opening the scene")
         stage = self._open_stage(self.recipe)
-        yield Stepped("Surveying the scene")
-        sampler = Sampler(self.recipe, stage, real, gates)
+        if not self.recipe.rooms:
+            yield Stepped("Surveying the scene")
+        sampler = sampler_of(self.recipe, stage, real, gates)
         yield from self._teach(sampler, known)
         self._sampler = sampler
+
+    def _prepare(self, frame: int) -> Iterator[Event]:
+        """Enter the room of a frame."""
+        assert self._sampler is not None
+        has_entered = False
+        for step in self._sampler.prepare(frame):
+            has_entered = True
+            yield Stepped(step)
+        if has_entered:
+            self._write_facts(self._sampler)
 
     def _frames(self, wanted: range, missing: set[int]) -> Iterator[Event]:
         block = Block()
@@ -268,11 +284,12 @@ class Job:
         accepted = rejected = 0
         is_share = len(wanted) < self.recipe.images
         hopeless = HOPELESS if is_share else min(HOPELESS, self.recipe.images)
-        for done, frame in enumerate(wanted, 1):
+        for done, frame in enumerate(by_room(self.recipe, wanted), 1):
             if frame % self.recipe.render.block == 0:
                 block = Block()
             image: Path | None = None
             if frame in missing:
+                yield from self._prepare(frame)
                 assert self._sampler is not None
                 result = self._sampler.frame(frame, block)
                 image = self._write(self._store, result)
@@ -326,24 +343,26 @@ class Job:
             depth_format=output.depth,
         )
 
-    def _facts(self, sampler: Sampler) -> dict[str, Any]:
-        """What readers want to know of stage and target, and :meth:`finish` on machines without the real file."""
-        reports = [target.report() for target in sampler.targets]
-        return {
-            "stage": sampler.stage.info(),
-            "reach": sampler.reach,
-            "target": reports[0] if reports else None,
-            **({"targets": reports} if len(reports) > 1 else {}),
-            **({"gates": sampler.gates.report()} if sampler.gates.report() else {}),
-            "categories": categories(self.recipe, read_real(self.recipe)),
-        }
+    def _write_facts(self, sampler: Sampler) -> None:
+        """Keep what readers want to know of stage and target, and :meth:`finish` on machines without the real file."""
+        facts = sampler.facts()
+        if self.recipe.rooms:
+            # Others may have opened other rooms.
+            facts = {**next(iter(facts.values())), "rooms": {**self._known_facts().get("rooms", {}), **facts}}
+        facts |= {"gates": sampler.gates.report()} if sampler.gates.report() else {}
+        facts["categories"] = categories(self.recipe, read_real(self.recipe))
+        self._store.write_text(STAGE, json_bytes(facts).decode())
+
+    def _known_facts(self) -> dict[str, Any]:
+        try:
+            known = json.loads((self.out / STAGE).read_bytes())
+        except (OSError, ValueError):
+            return {}
+        return known if isinstance(known, dict) else {}
 
     def _categories(self) -> list[dict[str, Any]]:
-        try:
-            known: list[dict[str, Any]] = json.loads((self.out / STAGE).read_bytes())["categories"]
-        except (OSError, ValueError, KeyError, TypeError):
-            return categories(self.recipe, read_real(self.recipe))
-        return known
+        known: list[dict[str, Any]] | None = self._known_facts().get("categories")
+        return categories(self.recipe, read_real(self.recipe)) if known is None else known
 
 
 def open_job(out: Path, open_stage: OpenStage) -> Job:

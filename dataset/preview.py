@@ -14,6 +14,7 @@ from ..alignment.distance import BINS, bhattacharyya_floor, bhattacharyya_of, hi
 from ..engine.block import Block
 from ..engine.events import Stepped
 from ..engine.rng import stream
+from ..engine.rooms import sampler_of
 from ..engine.sampler import Frame, Sampler, Survey
 from ..engine.settings import Recipe
 from ..engine.stage import Instance, Stage
@@ -80,7 +81,7 @@ class Preview:
         if self._sampler is None or text != self._text:
             self._forget()
             yield Stepped("Surveying the scene")
-            self._sampler = Sampler(recipe, self._stage, real_boxes(recipe), surveys=self._surveys)
+            self._sampler = sampler_of(recipe, self._stage, real_boxes(recipe), surveys=self._surveys)
             self._recipe, self._text = recipe, text
 
     def notes(self) -> tuple[str, ...]:
@@ -180,7 +181,7 @@ def _scene_key(recipe: Recipe) -> str:
     uses = recipe.plugins.get("appearance", ())
     lit = sorted((u.id, getattr(u.plugin, "extra_range", (0, 0))[0] > 0) for u in uses)
     render = attrs.evolve(recipe.render, max_attempts=1, block=1)
-    parts = (recipe.scene, recipe.models, recipe.classes, recipe.distractors, recipe.folder)
+    parts = (recipe.scene, recipe.models, recipe.rooms, recipe.classes, recipe.distractors, recipe.folder)
     return repr((parts, render, recipe.output.width, recipe.output.height, lit))
 
 

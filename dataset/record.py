@@ -18,6 +18,9 @@ from .coco import CocoFile
 from .frames import ACCEPTED, FILTERED, GIVEN_UP, frame_name
 from .masks import encode
 
+_NAMED = ("variant", "room", "part")
+"""What a frame is one of many of; records have it where the recipe does."""
+
 
 def make_record(frame: Frame, recipe: Recipe) -> dict[str, Any]:
     """The record of a sampled frame; masks as COCO RLE, matrices row by row."""
@@ -31,7 +34,7 @@ def make_record(frame: Frame, recipe: Recipe) -> dict[str, Any]:
         "draws": {
             "camera": frame.camera,
             "appearance": [dict(call) for call in frame.appearance],
-            **({"variant": frame.variant} if frame.variant else {}),
+            **{key: value for key in _NAMED if (value := getattr(frame, key))},
         },
         "instances": [],
     }

@@ -7,7 +7,7 @@ import contextlib
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -25,11 +25,13 @@ def write_yolo(
     images: Sequence[Mapping[str, Any]],
     annotations: Iterable[Mapping[str, Any]],
     categories: Sequence[Mapping[str, Any]],
+    parts: Mapping[str, Collection[int]] | None = None,
 ) -> Path:
     """Write ``labels/*.txt`` and ``data.yaml`` of a COCO dataset beside its images.
 
     Class numbers are 0, 1, ... in the order of the categories. Images without boxes get an empty file, which trainers
-    take as background. Label files of frames that are no longer there are removed.
+    take as background. Label files of frames that are no longer there are removed. Image ids by part of the dataset,
+    ``train``, ``val`` and ``test``, give a list of images for each, which ``data.yaml`` names.
 
     Returns
     -------
@@ -58,7 +60,15 @@ def write_yolo(
                 path.unlink()
     # JSON strings are YAML strings, whatever a class is called.
     names = "".join(f"  {i}: {json.dumps(c['name'], ensure_ascii=False)}\n" for i, c in enumerate(categories))
-    yaml = f"path: .\ntrain: images\nval: images\nnc: {len(number)}\nnames:\n{names}"
+    lists = {"train": "images", "val": "images"}
+    for part, chosen in (parts or {}).items():
+        listed = "".join(f"./images/{image['file_name']}\n" for image in images if image["id"] in chosen)
+        write_file(out / f"{part}.txt", listed.encode())
+        lists[part] = f"{part}.txt"
+    if parts and "val" not in parts:  # trainers want one; the test images must not choose the model
+        lists["val"] = lists["train"]
+    paths = "".join(f"{part}: {where}\n" for part, where in lists.items())
+    yaml = f"path: .\n{paths}nc: {len(number)}\nnames:\n{names}"
     write_file(out / "data.yaml", yaml.encode())
     return out / "data.yaml"
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from .settings import (
     BLENDERPROC_SCENES,
     VARIABLE,
     ClassSettings,
+    ModelSettings,
     PluginUse,
     SceneSettings,
     absolute,
@@ -36,16 +37,18 @@ def check_recipe(data: Mapping[str, Any], parts: Mapping[str, Any], report: Repo
         The plain values.
     parts : mapping
         What was built of them: the tables, ``class``, ``distractor``, ``models`` (lists with None where an entry has
-        problems of its own), ``plugins``, and ``changed``, the plugins that variants change, each with its place.
+        problems of its own), ``rooms`` likewise, ``plugins``, and ``changed``, the plugins that variants and rooms
+        change, each with its place.
     report : callable
         Takes table, key and sentence.
     """
-    _check_scene(data, parts["scene"], report)
+    _check_rooms(data, parts, report)
     _check_classes(data, parts, report)
     for key in ("class", "distractor"):
         for index, entry in enumerate(parts[key]):
             if entry is not None:
                 _check_entry(entry, (key, index), report)
+    _check_split(data, parts, report)
     if "target" in data and "real" not in data:
         text = 'A target learns from real boxes. Add [real] with annotations = "instances.json", or drop the target.'
         report(("target",), "", text)
@@ -56,14 +59,15 @@ def check_recipe(data: Mapping[str, Any], parts: Mapping[str, Any], report: Repo
 
 def check_files(data: Mapping[str, Any], parts: Mapping[str, Any], report: Report, folder: Path) -> None:
     """Report files that are not there; relative paths start at ``folder``. The rest as for :func:`check_recipe`."""
-    scene, real = parts["scene"], parts["real"]
-    if scene is not None and scene.file:
-        _check_file(scene.file, folder, ("scene",), "file", report)
-    if scene is not None and scene.dataset:
-        _check_folder(scene.dataset, folder, ("scene",), "dataset", report)
-    for index, model in enumerate(parts["models"]):
-        if model is not None:
-            _check_file(model.path, folder, ("scene", "models", index), "path", report)
+    real = parts["real"]
+    for place, scene, models in _scenes(parts):
+        if scene.file:
+            _check_file(scene.file, folder, place, "file", report)
+        if scene.dataset:
+            _check_folder(scene.dataset, folder, place, "dataset", report)
+        for index, model in enumerate(models):
+            if model is not None:
+                _check_file(model.path, folder, (*place, "models", index), "path", report)
     for key in ("class", "distractor"):
         for index, entry in enumerate(parts[key]):
             if entry is not None and entry.dataset:
@@ -82,27 +86,64 @@ def check_files(data: Mapping[str, Any], parts: Mapping[str, Any], report: Repor
         _check_plugin_paths(use, place, report)
 
 
-def _check_scene(data: Mapping[str, Any], scene: SceneSettings | None, report: Report) -> None:
-    if scene is None:
-        return
+def _scenes(parts: Mapping[str, Any]) -> Iterator[tuple[Place, SceneSettings, Sequence[ModelSettings | None]]]:
+    """Where the pictures are taken: place, settings and models of the scene, or of each room."""
+    if not parts["rooms"] and parts["scene"] is not None:
+        yield ("scene",), parts["scene"], parts["models"]
+    for index, room in enumerate(parts["rooms"]):
+        if room is not None:
+            yield ("room", index), room, room.models
+
+
+def _check_rooms(data: Mapping[str, Any], parts: Mapping[str, Any], report: Report) -> None:
+    if parts["rooms"] and "scene" in data:
+        report(("scene",), "", "A recipe has one [scene] or several [[room]] tables. Make the scene one of the rooms.")
+    for place, scene, models in _scenes(parts):
+        _check_scene(place if place[0] in data else (), scene, bool(models), report)
+    seen: set[str] = set()
+    for index, room in enumerate(parts["rooms"]):
+        if room is None:
+            continue
+        if room.name and room.name in seen:
+            report(("room", index), "name", f"There is already a room '{room.name}'. Give this one another name.")
+        seen.add(room.name)
+
+
+def _check_scene(place: Place, scene: SceneSettings, has_models: bool, report: Report) -> None:
+    models = "[[room.models]]" if "room" in place else "[[scene.models]]"
     rooms = [key for key in ("file", "builtin", "blenderproc") if getattr(scene, key)]
     if len(rooms) > 1:
-        text = "A scene has a file, an embedded room or one of a dataset. Keep one of them."
-        report(("scene",), rooms[-1], text)
-    has_models = isinstance(data.get("scene"), Mapping) and data["scene"].get("models")
+        report(place, rooms[-1], "A scene has a file, an embedded room or one of a dataset. Keep one of them.")
     if not (rooms or has_models):
         text = (
-            'The recipe has no room. Give file = "room.blend", builtin = "hall", [[scene.models]] tables, or '
+            f'The recipe has no room. Give file = "room.blend", builtin = "hall", {models} tables, or '
             "blenderproc with a dataset."
         )
-        report(("scene",) if "scene" in data else (), "", text)
-    _check_dataset(scene, ("scene",), report)
+        report(place, "", text)
+    _check_dataset(scene, place, report)
     if scene.file and not scene.file.lower().endswith(".blend"):
-        text = f"'{scene.file}' is no .blend file. Give other model files as [[scene.models]] tables."
-        report(("scene",), "file", text)
+        report(place, "file", f"'{scene.file}' is no .blend file. Give other model files as {models} tables.")
     if scene.scale != 1.0 and not scene.file:
-        text = "It scales a .blend file, and there is none. Take it out; [[scene.models]] have a scale of their own."
-        report(("scene",), "scale", text)
+        text = f"It scales a .blend file, and there is none. Take it out; {models} have a scale of their own."
+        report(place, "scale", text)
+
+
+def _check_split(data: Mapping[str, Any], parts: Mapping[str, Any], report: Report) -> None:
+    """Whether the assets can be kept apart at all."""
+    if parts["split"] is None or not parts["split"].shares:
+        return
+    for index, use in enumerate(parts["plugins"]["placement"]):
+        if use.id == "around":
+            text = "It repeats what recorded frames showed, so it cannot keep to the parts of [split]. Take one out."
+            report(("placement", index), "plugin", text)
+    if len(parts["rooms"]) < 2:
+        return
+    for key in ("class", "distractor") if parts["split"].distractors else ("class",):
+        for index, entry in enumerate(parts[key]):
+            own = next((name for name in ("collection", "objects") if entry and getattr(entry, name)), "")
+            if own:
+                text = "It differs from room to room, so [split] cannot keep its shapes apart. Give models instead."
+                report((key, index), own, text)
 
 
 def _check_classes(data: Mapping[str, Any], parts: Mapping[str, Any], report: Report) -> None:

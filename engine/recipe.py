@@ -27,16 +27,17 @@ from .settings import (
     PluginUse,
     RealSettings,
     Recipe,
+    SceneSettings,
     absolute,
     anchored,
     with_paths,
 )
-from .variants import camera_weight, read_variants
+from .variants import camera_weight, read_rooms, read_variants
 from .writing import dump_recipe
 
 __all__ = ["KNOWN", "default_ids", "dump_recipe", "json_schema", "load_recipe", "loads_recipe"]
 
-KNOWN = (*(p.name for p in describe(JobSettings)), *TABLES, *LISTS, *KINDS, "variant")
+KNOWN = (*(p.name for p in describe(JobSettings)), *TABLES, *LISTS, *KINDS, "room", "variant")
 
 T = TypeVar("T")
 
@@ -123,13 +124,18 @@ class _Reader:
         job = self._build(JobSettings, (), {k: self.data[k] for k in self._job_keys() if k in self.data}, "the recipe")
         if job is not None and job.plugin_folders:
             self.registry = self._with_folders(job.plugin_folders)
-        scene_models = self._scene_models()
+        scene = self.data.get("scene")
+        scene_models = self._models(("scene",), scene if isinstance(scene, Mapping) else {}, "scene")
         tables = {key: self._table(key) for key in TABLES}
         lists = {key: self._list(key) for key in LISTS}
         plugins = self._plugins()
         rows = self._rows(("variant",), self.data.get("variant", []))
         variants, changed = read_variants(rows, plugins, self.folder, self.report)
-        parts = {"job": job, "models": scene_models, "plugins": plugins, "changed": changed, **tables, **lists}
+        rows = self._rows(("room",), self.data.get("room", []))
+        models = [self._models(place, values, f"room {number}") for number, (place, values) in enumerate(rows, 1)]
+        rooms, altered = read_rooms(rows, models, plugins, variants, self.folder, self.report)
+        parts = {"job": job, "models": scene_models, "plugins": plugins, "changed": changed + altered, "rooms": rooms}
+        parts |= tables | lists
         check_recipe(self.data, parts, self.report)
         if files_too:
             check_files(self.data, parts, self.report, self.folder)
@@ -137,7 +143,7 @@ class _Reader:
             raise RecipeError([text for _, text in sorted(self.problems, key=lambda p: p[0])])
         return Recipe(
             classes=tuple(lists["class"]),
-            scene=tables["scene"],
+            scene=tables["scene"] if not rooms else SceneSettings(),
             folder=self.folder,
             seed=job.seed,
             images=job.images,
@@ -147,6 +153,8 @@ class _Reader:
             distractors=tuple(lists["distractor"]),
             render=tables["render"],
             output=tables["output"],
+            split=tables["split"],
+            rooms=tuple(room for room in rooms if room is not None),
             plugins=plugins,
             variants=tuple(variants),
         )
@@ -225,13 +233,11 @@ class _Reader:
             out.append(self._build(LISTS[key], place, values, owner))
         return out
 
-    def _scene_models(self) -> list[Any]:
-        scene = self.data.get("scene")
-        if not isinstance(scene, Mapping) or "models" not in scene:
-            return []
-        rows = self._rows(("scene", "models"), scene["models"])
+    def _models(self, table: Place, values: Mapping[str, Any], owner: str) -> list[Any]:
+        """The models of a room; None where one has problems."""
+        rows = self._rows((*table, "models"), values.get("models", []))
         return [
-            self._build(ModelSettings, place, values, f"scene model {n}") for n, (place, values) in enumerate(rows, 1)
+            self._build(ModelSettings, place, values, f"{owner} model {n}") for n, (place, values) in enumerate(rows, 1)
         ]
 
     def _plugins(self) -> dict[str, tuple[PluginUse, ...]]:

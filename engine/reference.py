@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from .params import Param, describe, plain_value
 from .plugin import KINDS
 from .registry import Registry, default, summary
-from .settings import LISTS, TABLES, JobSettings, ModelSettings, Variant
+from .settings import LISTS, TABLES, JobSettings, ModelSettings, Room, Variant
 from .writing import toml_value
 
 _INTRO = """# Recipe reference
@@ -52,6 +52,37 @@ target.bbox_area_gmm.enabled = false
 ```
 """
 
+_ROOM_NOTES = """
+Models of a room are `[[room.models]]`, with the keys of `[[scene.models]]`. A block of frames is in one room, so that
+each process opens rooms one after the other: lower `block` in `[render]` where few frames are to have many rooms. What
+else differs from room to room is written as in a variant, and reach is surveyed in each:
+
+```toml
+[[room]]
+name = "hall"
+builtin = "hall"
+weight = 2
+placement.on_surface.surfaces = ["Floor"]
+
+[[room]]
+name = "bedroom"
+file = "bedroom.blend"
+placement.on_surface.surfaces = ["Floor", "BedCover"]
+```
+"""
+
+_SPLIT_NOTES = """
+Each frame belongs to one part and shows assets of that part alone. Of each class, assets are drawn by the seed, at
+least one for each part; copies of one shape, turned or scaled, stay together. `annotations/` gets a file per part
+beside the whole, such as `instances_train.json`, with the same categories and ids, and `data.yaml` names them:
+
+```toml
+[split]
+val = 0.1
+test = 0.1
+```
+"""
+
 KIND_NOTES = {
     "placement": "Puts instances on the stage; several run in order. Default: `keep`.",
     "appearance": "Varies lights, world, materials and background; several run in order. Default: none.",
@@ -74,6 +105,8 @@ def _lines(registry: Registry) -> Iterator[str]:
     for key, cls in TABLES.items():
         yield f"## [{key}]\n\n{summary(cls)}\n"
         yield from parameter_table(describe(cls))
+        if key == "split":
+            yield _SPLIT_NOTES.strip() + "\n"
         if key == "scene":
             yield f"## [[scene.models]]\n\n{summary(ModelSettings)}\n"
             yield from parameter_table(describe(ModelSettings))
@@ -87,6 +120,9 @@ def _lines(registry: Registry) -> Iterator[str]:
             cls = registry.find(kind, id)
             yield f"### {kind} `{id}`\n\n{summary(cls)}\n"
             yield from parameter_table(describe(cls))
+    yield f"## [[room]]\n\n{summary(Room)}\n"
+    yield from parameter_table(describe(Room))
+    yield _ROOM_NOTES.strip() + "\n"
     yield f"## [[variant]]\n\n{summary(Variant)}\n"
     yield from parameter_table(describe(Variant))
     yield _VARIANT_NOTES.strip() + "\n"

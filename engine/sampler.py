@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import attrs
@@ -17,8 +17,9 @@ from .params import unknown
 from .plugin import FittedTarget, naming
 from .reach import aims, survey
 from .rng import stream
-from .schedule import Schedule, Share, Turn
+from .schedule import Plan, Schedule, Share, Turn
 from .settings import Recipe
+from .splits import Parts, in_parts
 from .stage import Instance, Shot, Stage
 from .variants import variants_of
 
@@ -28,7 +29,8 @@ class Frame:
     """One frame as the sampler leaves it. ``shot`` and ``rows`` are None and empty where it was given up.
 
     ``rows`` holds one dict per annotatable instance, in the order of ``shot.instances``. ``variant`` is the name of the
-    variant that made it, or its number; "" where the recipe has none. ``appearance`` is what was done to world, lights
+    variant that made it, or its number; "" where the recipe has none; so is ``room``. ``part`` is that of the dataset
+    whose assets it shows; "" where it has no parts. ``appearance`` is what was done to world, lights
     and background, see :class:`.draws.DrawRecorder`. ``refused`` says what gates saw in attempts that they rejected,
     ``score`` what they gave the accepted one, ``traits`` by what they compare later frames of the block with it.
     """
@@ -44,6 +46,8 @@ class Frame:
     bystanders: tuple[Instance, ...] = ()
     appearance: tuple[dict[str, Any], ...] = ()
     variant: str = ""
+    room: str = ""
+    part: str = ""
     refused: tuple[Refusal, ...] = ()
     score: float | None = None
     traits: tuple[Any, ...] = ()
@@ -51,10 +55,10 @@ class Frame:
 
 @attrs.frozen(eq=False)
 class _Fit:
-    """A fitted target, and what it was fitted for: variants that are alike in that share its draws."""
+    """A target fitted for each part, and what it was fitted for: variants that are alike in that share its draws."""
 
     key: tuple[Any, ...]
-    target: FittedTarget
+    targets: tuple[FittedTarget, ...]
     reach: dict[str, tuple[float, float]]
 
 
@@ -77,6 +81,8 @@ class Sampler:
         The recipe's gates where they are open already; probes alone open none.
     surveys : list, optional
         What earlier samplers of this stage have found out about reach, which need not be surveyed again; grows.
+    plan : Plan, optional
+        Where frames belong, for the sampler of one room of several.
     """
 
     def __init__(
@@ -88,9 +94,10 @@ class Sampler:
         *,
         fits: list[_Fit] | None = None,
         surveys: list[Survey] | None = None,
+        plan: Plan | None = None,
     ) -> None:
         self.recipe = recipe
-        self.stage = stage
+        self.stage = stage = in_parts(stage, recipe)
         self._cameras = recipe.plugins["camera"]
         self.gates = OpenGates() if gates is None else gates
         self._trial = Trial(recipe, stage, self.gates)
@@ -106,21 +113,20 @@ class Sampler:
         elif recipe.plugins.get("target"):
             self._fit = self._fitted(recipe.plugins["target"][0].plugin, real)
         weights = [v.weight for v in recipe.variants] or [1.0]
-        self._turn = Schedule(
-            recipe.seed,
-            [s._share(weight) for s, weight in zip(self.variants or [self], weights, strict=True)],
-        )
+        shares = [s._share(weight) for s, weight in zip(self.variants or [self], weights, strict=True)]
+        self._turn = Schedule(recipe.seed, shares)
+        self._plan = plan_of(recipe) if plan is None else plan
 
     @property
     def targets(self) -> tuple[FittedTarget, ...]:
         """All fitted targets: one, or none, without variants."""
-        return tuple(fit.target for fit in self._fits)
+        return tuple(fit.targets[0] for fit in self._fits)
 
     @property
     def target(self) -> FittedTarget | None:
         """The fitted target, that of the first variant that has one; None without any."""
         fit = self._fits[self._fit] if self._fit >= 0 else next(iter(self._fits), None)
-        return fit.target if fit else None
+        return fit.targets[0] if fit else None
 
     @property
     def reach(self) -> dict[str, tuple[float, float]]:
@@ -155,11 +161,30 @@ class Sampler:
             Without a render the frame ends with its probe: labels and boxes are those of the frame, picture, amodal
             masks and metrics are left out.
         """
-        turn = self._turn(index)
+        turn = self._turn_of(index)
+        part = self._show(turn)
         if not self.variants:
-            return self._frame(index, turn, block, attempts, render)
+            return attrs.evolve(self._frame(index, turn, block, attempts, render), part=part)
         made = self.variants[turn.variant]._frame(index, turn, block, attempts, render)
-        return attrs.evolve(made, variant=self.recipe.variants[turn.variant].name or str(turn.variant + 1))
+        return attrs.evolve(made, part=part, variant=self.recipe.variants[turn.variant].name or str(turn.variant + 1))
+
+    def prepare(self, index: int) -> Iterator[str]:
+        """Make ready for a frame; says what takes time before it is done."""
+        return iter(())
+
+    def facts(self) -> dict[str, Any]:
+        """What is known of stage and targets, as JSON values."""
+        reports = [target.report() for target in self.targets]
+        parts: dict[str, list[str]] = {}
+        for name, part in sorted(getattr(self.stage, "part_of", {}).items()):
+            parts.setdefault(part, []).append(name)
+        return {
+            "stage": self.stage.info(),
+            "reach": self.reach,
+            "target": reports[0] if reports else None,
+            **({"targets": reports} if len(reports) > 1 else {}),
+            **({"parts": parts} if parts else {}),
+        }
 
     def warm_up(self) -> Iterator[int]:
         """Render the frames that gates want to learn from, and let them learn; yields how many are done.
@@ -167,18 +192,35 @@ class Sampler:
         They are frames like the job's, drawn with a seed of their own: none of them is one of the job's, and every
         machine has the same ones.
         """
-        block = Block()
         self.gates.open(self.recipe)
-        for index in range(self.gates.warm_up):
-            if index % self.recipe.render.block == 0:
+        for done, _ in enumerate(self.rehearse(range(self.gates.warm_up)), 1):
+            yield done
+        for gates in self.gates:
+            gates.conclude()
+
+    def rehearse(self, indices: Iterable[int]) -> Iterator[int]:
+        """Let gates take in the warm-up frames of these indices; yields each when it is done."""
+        block = Block()
+        for done, index in enumerate(indices):
+            if done % self.recipe.render.block == 0:
                 block = Block()
-            turn = self._turn(index)
+            turn = self._turn_of(index)
+            self._show(turn)
             rows = (self.variants[turn.variant] if self.variants else self)._warm_up(index, turn, block)
             if rows:
                 block.add(((row["class"], row["bbox"]) for row in rows), self.stage.resolution)
-            yield index + 1
-        for gates in self.gates:
-            gates.conclude()
+            yield index
+
+    def _turn_of(self, index: int) -> Turn:
+        place = self._plan(index)
+        return attrs.evolve(self._turn(place.number), part=place.part)
+
+    def _show(self, turn: Turn) -> str:
+        """Let the stage show the part of the dataset whose turn it is; returns its name."""
+        if not isinstance(self.stage, Parts):
+            return ""
+        self.stage.part = list(self.recipe.split.shares)[turn.part]
+        return self.stage.part
 
     def _warm_up(self, index: int, turn: Turn, block: Block) -> list[dict[str, Any]]:
         if index >= self._trial.gates.warm_up:
@@ -223,7 +265,7 @@ class Sampler:
         if self._fit < 0 or not aims(self._cameras[turn.camera].plugin):
             return Goals(frame=index)
         with naming(self.recipe.plugins["target"][0].plugin):
-            goals = self._fits[self._fit].target.draw(turn.draw, block)
+            goals = self._fits[self._fit].targets[turn.part].draw(turn.draw, block)
         return attrs.evolve(goals, frame=index)
 
     def _share(self, weight: float) -> Share:
@@ -252,6 +294,17 @@ class Sampler:
                 self._surveys.append((asked, reach))
         output = self.recipe.output
         with naming(target):
-            fitted = target.fit(real, reach, self.recipe.seed, output.width / output.height)
+            # Each part has draws of its own, else frames of two parts would be made for the same goals.
+            seeds = [
+                int(stream(self.recipe.seed, "part", number).integers(2**31)) if number else self.recipe.seed
+                for number in range(max(1, len(self.recipe.split.shares)))
+            ]
+            fitted = tuple(target.fit(real, reach, seed, output.width / output.height) for seed in seeds)
         self._fits.append(_Fit(key, fitted, reach))
         return len(self._fits) - 1
+
+
+def plan_of(recipe: Recipe) -> Plan:
+    """Where each frame of a recipe belongs."""
+    rooms = [room.weight for room in recipe.rooms]
+    return Plan(recipe.render.block, rooms, list(recipe.split.shares.values()))

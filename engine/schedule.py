@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whose turn a frame is: which variant and which camera make it, and which draw of its target it is."""
+"""Whose turn a frame is: its room and part of the dataset, the variant and camera that make it, the target's draw."""
 
 from __future__ import annotations
 
@@ -18,6 +18,41 @@ class Turn:
     variant: int
     camera: int
     draw: int
+    part: int = 0
+
+
+@attrs.frozen
+class Place:
+    """Where a frame belongs. ``number`` counts the frames before it that are in the same room and part."""
+
+    room: int
+    part: int
+    number: int
+
+
+class Plan:
+    """The places of all frames: rooms share the blocks, and parts of the dataset the frames, by weights."""
+
+    def __init__(self, block: int, rooms: Sequence[float], parts: Sequence[float]) -> None:
+        self._rooms, self._parts, self._block = tuple(rooms) or (1.0,), tuple(parts) or (1.0,), block
+        self._places = np.empty((3, 0), int)
+
+    def __call__(self, index: int) -> Place:
+        """The place of one frame (>= 0)."""
+        if len(self._rooms) == len(self._parts) == 1:
+            return Place(0, 0, index)
+        if self._places.shape[1] <= index:
+            self._places = self._up_to(2 * index + 64)
+        return Place(*(int(v) for v in self._places[:, index]))
+
+    def _up_to(self, size: int) -> np.ndarray:
+        room = np.repeat(deal(self._rooms, -(-size // self._block)), self._block)[:size]
+        part = deal(self._parts, size)
+        number = np.zeros(size, int)
+        for own in np.unique(np.stack([room, part]), axis=1).T:
+            mine = (room == own[0]) & (part == own[1])
+            number[mine] = np.arange(mine.sum())
+        return np.stack([room, part, number])
 
 
 @attrs.frozen
@@ -74,6 +109,17 @@ class Schedule:
             draws = (target == number).astype(int)
             draw[mine] = (np.cumsum(draws) - draws)[mine]
         return np.stack([variant, camera, draw])
+
+
+def deal(weights: Sequence[float], size: int) -> np.ndarray:
+    """Which of some shares each of ``size`` turns goes to, (size,): the first n of them are dealt as n seats of a
+    parliament are by votes, so few frames have all shares, too [Webster; Sainte-Lague, 1910].
+    """
+    shares = np.asarray(weights, float) / np.sum(weights)
+    counts = np.ceil(size * shares).astype(int) + len(shares) + 1
+    owner = np.repeat(np.arange(len(shares)), counts)
+    when = np.concatenate([(np.arange(n) + 0.5) / share for n, share in zip(counts, shares, strict=True)])
+    return owner[np.argsort(when, kind="stable")[:size]]
 
 
 def _pick(weights: Sequence[float], size: int, offset: float) -> np.ndarray:

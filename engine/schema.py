@@ -11,7 +11,7 @@ import attrs
 from .params import Param, describe
 from .plugin import KINDS
 from .registry import Registry, default, summary
-from .settings import LISTS, TABLES, JobSettings, ModelSettings, Variant
+from .settings import LISTS, TABLES, JobSettings, ModelSettings, Room, Variant
 from .variants import CHANGEABLE, own_keys
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -34,13 +34,16 @@ def json_schema(registry: Registry | None = None) -> dict[str, Any]:
         )
         properties[kind] = items if kind == "target" else {"type": "array", "items": items}
     properties["class"]["minItems"] = 1
-    properties["variant"] = {"type": "array", "items": _variant(registry)}
+    properties["variant"] = {"type": "array", "items": _changing(Variant, registry)}
+    properties["room"] = {"type": "array", "items": _changing(Room, registry)}
+    properties["room"]["items"]["properties"]["models"] = properties["scene"]["properties"]["models"]
     return {
         "$schema": DIALECT,
         "title": "Twinset recipe",
         "type": "object",
         "properties": properties,
-        "required": ["class", "scene"],
+        "required": ["class"],
+        "oneOf": [{"required": ["scene"]}, {"required": ["room"]}],
         "additionalProperties": False,
     }
 
@@ -67,9 +70,9 @@ def plugin_schema(cls: type) -> dict[str, Any]:
     return schema
 
 
-def _variant(registry: Registry) -> dict[str, Any]:
-    """A variant: its own keys, and for each kind a table by plugin, or by its number, of parameters."""
-    schema = _object(Variant)
+def _changing(cls: type, registry: Registry) -> dict[str, Any]:
+    """A variant or room: its own keys, and for each kind a table by plugin, or by its number, of parameters."""
+    schema = _object(cls)
     for kind in CHANGEABLE:
         plugins = {}
         for id in registry.ids(kind):

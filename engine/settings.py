@@ -117,6 +117,12 @@ class ClassSettings:
         [],
         doc="Name patterns of assets to leave out, as the column shape names them; the others keep their names",
     )
+    weights: dict[str, float] = param(
+        {},
+        min=0.0,
+        min_exclusive=True,
+        doc="How often assets are placed: name patterns, each with a factor; the last that fits counts, others have 1",
+    )
     height: Range | None = param(
         None, min=0.0, min_exclusive=True, unit="m", doc="Real height; assets are scaled to it"
     )
@@ -168,11 +174,36 @@ class OutputSettings:
     min_visible_share: float = param(0.0, min=0.0, max=1.0, doc="Instances less visible than this are not annotated")
 
 
+@attrs.frozen
+class SplitSettings:
+    """Parts of the dataset that have no shape in common: frames, and the assets of each class, are divided alike."""
+
+    train: float | None = param(None, min=0.0, max=1.0, doc="Share to train on; default is what the others leave")
+    val: float = param(0.0, min=0.0, max=1.0, doc="Share to validate with")
+    test: float = param(0.0, min=0.0, max=1.0, doc="Share to test with")
+    distractors: bool = param(True, doc="Divide distractors, too; otherwise every part shows all of them")
+
+    def __attrs_post_init__(self) -> None:
+        held_out = self.val + self.test
+        if self.train is None and held_out > 1 + 1e-6:
+            raise ValueError(f"'val' and 'test' must not be more than 1 together. They add up to {held_out:g}.")
+        if self.train is not None and abs(self.train + held_out - 1) > 1e-6:
+            raise ValueError(f"'train', 'val' and 'test' must add up to 1. They add up to {self.train + held_out:g}.")
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Share of each part by its name; empty where all is one part."""
+        whole = {"train": max(1 - self.val - self.test, 0.0), "val": self.val, "test": self.test}
+        found = {name: share for name, share in whole.items() if share > 1e-6}
+        return found if len(found) > 1 else {}
+
+
 TABLES: dict[str, type] = {
     "real": RealSettings,
     "scene": SceneSettings,
     "render": RenderSettings,
     "output": OutputSettings,
+    "split": SplitSettings,
 }
 LISTS: dict[str, type] = {"class": ClassSettings, "distractor": DistractorSettings}
 
@@ -200,11 +231,25 @@ class Variant:
 
 
 @attrs.frozen
+class Room(SceneSettings):
+    """One of several rooms, which share the blocks of frames by weight; it stands for [scene].
+
+    ``changes`` are values of plugin parameters that only hold in this room, as those of a :class:`Variant`.
+    """
+
+    name: str = param("", doc="What records call it; default is its number")
+    weight: float = param(1.0, min=0.0, min_exclusive=True, doc="Share of the blocks among rooms")
+    models: tuple[ModelSettings, ...] = ()
+    changes: dict[str, Any] = attrs.field(factory=dict)
+
+
+@attrs.frozen
 class Recipe:
     """The whole job.
 
     ``plugins`` holds the stack by kind, in order. ``folder`` is where relative paths start: the recipe's own folder.
-    ``variants`` share the frames; without any, all frames have the plugins as they are.
+    ``variants`` share the frames; without any, all frames have the plugins as they are. Where there are ``rooms``,
+    ``scene`` and ``models`` say nothing; see :func:`.variants.rooms_of`.
     ``variables`` are the environment variables that its text uses.
     """
 
@@ -219,6 +264,8 @@ class Recipe:
     distractors: tuple[DistractorSettings, ...] = ()
     render: RenderSettings = RenderSettings()
     output: OutputSettings = OutputSettings()
+    split: SplitSettings = SplitSettings()
+    rooms: tuple[Room, ...] = ()
     plugins: dict[str, tuple[PluginUse, ...]] = attrs.field(factory=dict)
     variants: tuple[Variant, ...] = ()
     variables: tuple[str, ...] = attrs.field(default=(), eq=False)

@@ -41,6 +41,8 @@ class Asset:
         Points of its surface, hull vertices included, enough to find its projected box.
     scale_range : (float, float)
         Real-size range: the factors by which an instance may be scaled.
+    weight : float
+        How often it is drawn, relative to others of its class, see :func:`draw_asset`.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Asset:
     mesh: Mesh
     points: np.ndarray
     scale_range: tuple[float, float] = (1.0, 1.0)
+    weight: float = 1.0
 
     @functools.cached_property
     def outline(self) -> np.ndarray:
@@ -58,6 +61,14 @@ class Asset:
     def size(self) -> np.ndarray:
         """Extent (3,) of the bounding box in metres."""
         return np.ptp(self.mesh.vertices, axis=0)
+
+
+def draw_asset(assets: Sequence[Asset], rng: np.random.Generator) -> Asset:
+    """One of some assets, by their weights."""
+    ends = np.cumsum([asset.weight for asset in assets])
+    if np.allclose(np.diff(ends, prepend=0.0), ends[0], rtol=1e-9):
+        return assets[int(rng.integers(len(assets)))]
+    return assets[min(int(np.searchsorted(ends, rng.random() * ends[-1], side="right")), len(assets) - 1)]
 
 
 @attrs.frozen(eq=False)
@@ -250,10 +261,17 @@ class Stage(Protocol):
         """Take the ``count`` instances that were put on the stage last off it again."""
         ...
 
-    def keep(self, class_names: Collection[str], rng: np.random.Generator | None = None) -> tuple[Instance, ...]:
+    def keep(
+        self,
+        class_names: Collection[str],
+        rng: np.random.Generator | None = None,
+        *,
+        among: Collection[str] | None = None,
+    ) -> tuple[Instance, ...]:
         """Put the assets of these classes that stand in the scene on the stage where the artist left them.
 
-        Their order is drawn where ``rng`` is given: cameras prefer what comes first.
+        Their order is drawn where ``rng`` is given: cameras prefer what comes first. ``among`` are names of assets;
+        None for all.
         """
         ...
 

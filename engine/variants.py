@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Variants of a recipe: shares of its frames for which some parameters of plugins have other values."""
+"""Variants and rooms of a recipe: shares of its frames for which some parameters of plugins have other values."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import attrs
 
 from .params import Param, describe, parse, plain, plain_value, shorten, unknown
 from .places import Place
-from .settings import PluginUse, Recipe, Variant, anchored, with_paths
+from .settings import ModelSettings, PluginUse, Recipe, Room, SceneSettings, Variant, anchored, with_paths
 
 CHANGEABLE = ("placement", "appearance", "camera", "target", "filter")
 """Kinds of plugins that variants may change; metrics are not among them, for a column means the same in all frames."""
@@ -27,11 +27,24 @@ class UnknownUseError(ValueError):
     """A key of a variant that means no plugin of the recipe, or several; its text is whole sentences."""
 
 
+def rooms_of(recipe: Recipe) -> tuple[Recipe, ...]:
+    """The recipe in each of its rooms, with its ``scene`` and none of ``rooms``; the recipe itself without rooms."""
+    return tuple(_in_room(recipe, room) for room in recipe.rooms) or (recipe,)
+
+
+def _in_room(recipe: Recipe, room: Room) -> Recipe:
+    scene = SceneSettings(**{p.name: getattr(room, p.name) for p in describe(SceneSettings)})
+    plugins = change_plugins(recipe.plugins, room.changes, recipe.folder).plugins
+    return attrs.evolve(recipe, scene=scene, models=room.models, plugins=plugins, rooms=())
+
+
 def variants_of(recipe: Recipe) -> tuple[Recipe, ...]:
-    """The recipe of each variant, none of them with variants of its own; the recipe itself where it has none."""
-    if not recipe.variants:
-        return (recipe,)
-    return tuple(with_changes(recipe, variant.changes) for variant in recipe.variants)
+    """The recipe of each variant in each room, none of them with variants or rooms of its own."""
+    return tuple(
+        with_changes(room, variant.changes) if variant else room
+        for room in rooms_of(recipe)
+        for variant in recipe.variants or (None,)
+    )
 
 
 def with_changes(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
@@ -212,21 +225,73 @@ def read_variants(
     out: list[Variant] = []
     uses: list[tuple[Place, PluginUse]] = []
     for number, (place, values) in enumerate(rows, 1):
-        nested = {k: v for k, v in values.items() if isinstance(v, Mapping)}
-        variant, problems = parse(Variant, {k: v for k, v in values.items() if k not in nested}, f"variant {number}")
+        variant, problems = parse(Variant, _own(values), f"variant {number}")
         for problem in problems:
             report(place, problem.key, problem.text)
-        for kind in [k for k in nested if k not in CHANGEABLE]:
-            report(place, kind, unknown("Variants cannot change the kind", kind, CHANGEABLE))
-            del nested[kind]
-        changed = change_plugins(plugins, dict(_flat(nested)), folder)
-        for key, text in changed.problems:
-            *table, last = key.split(".")
-            report((*place, *table), last, text)
+        changed = _read_changes(place, values, plugins, folder, report)
         uses += [((*place, *key), use) for key, use in changed.uses.items()]
         if variant is not None:
             out.append(attrs.evolve(variant, changes=changed.changes))
     return out, uses
+
+
+def read_rooms(
+    rows: Sequence[tuple[Place, Mapping[str, Any]]],
+    models: Sequence[Sequence[ModelSettings | None]],
+    plugins: Plugins,
+    variants: Sequence[Variant],
+    folder: Path,
+    report: Callable[[Place, str, str], None],
+) -> tuple[list[Room | None], list[tuple[Place, PluginUse]]]:
+    """The rooms of a recipe, None where one has problems, and each plugin that one changes, with its place.
+
+    Parameters
+    ----------
+    rows, report
+        As for :func:`read_variants`.
+    models : sequence of sequences
+        The models of each room.
+    variants : sequence of Variant
+        What they change must be there in each room.
+    """
+    out: list[Room | None] = []
+    uses: list[tuple[Place, PluginUse]] = []
+    for number, ((place, values), own) in enumerate(zip(rows, models, strict=True), 1):
+        room, problems = parse(Room, {k: v for k, v in _own(values).items() if k != "models"}, f"room {number}")
+        for problem in problems:
+            report(place, problem.key, problem.text)
+        changed = _read_changes(place, values, plugins, folder, report)
+        uses += [((*place, *key), use) for key, use in changed.uses.items()]
+        for variant in variants:
+            for _, text in change_plugins(changed.plugins, variant.changes, folder).problems:
+                report(place, "", f"A variant cannot be had in this room: {text}")
+        known = tuple(model for model in own if model is not None)
+        out.append(None if room is None else attrs.evolve(room, models=known, changes=changed.changes))
+    return out, uses
+
+
+def _own(values: Mapping[str, Any]) -> dict[str, Any]:
+    """What a variant or room says of itself, beside its changes."""
+    return {k: v for k, v in values.items() if not isinstance(v, Mapping)}
+
+
+def _read_changes(
+    place: Place,
+    values: Mapping[str, Any],
+    plugins: Plugins,
+    folder: Path,
+    report: Callable[[Place, str, str], None],
+) -> Changed:
+    """The changes that a variant or room makes; problems are reported."""
+    nested = {k: v for k, v in values.items() if isinstance(v, Mapping)}
+    for kind in [k for k in nested if k not in CHANGEABLE]:
+        report(place, kind, unknown(f"{str(place[0]).capitalize()}s cannot change the kind", kind, CHANGEABLE))
+        del nested[kind]
+    changed = change_plugins(plugins, dict(_flat(nested)), folder)
+    for key, text in changed.problems:
+        *table, last = key.split(".")
+        report((*place, *table), last, text)
+    return changed
 
 
 def _flat(values: Mapping[str, Any], *above: str) -> Iterator[tuple[str, Any]]:

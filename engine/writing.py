@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from .params import plain
-from .settings import TABLES, JobSettings, PluginUse, Recipe, Variant, anchored, with_paths
+from .settings import TABLES, JobSettings, PluginUse, Recipe, Room, Variant, anchored, with_paths
 from .variants import parameter, split
 
 T = TypeVar("T")
@@ -46,11 +46,15 @@ def dump_recipe(recipe: Recipe, header: Sequence[str] = (), *, anchor: bool = Fa
     lines += [f"{kind} = []" for kind, uses in recipe.plugins.items() if kind != "target" and not uses]
     for key in TABLES:
         settings = getattr(recipe, key)
-        if settings is not None:
+        if settings is not None and not (key == "scene" and recipe.rooms):
             lines += _section(f"[{key}]", values(settings))
         if key == "scene":
             for model in recipe.models:
                 lines += _section("[[scene.models]]", values(model))
+    for room in recipe.rooms:
+        lines += [*_section("[[room]]", values(room)), *_changes(recipe, room, anchor)]
+        for model in room.models:
+            lines += _section("[[room.models]]", values(model))
     for entry in recipe.classes:
         lines += _section("[[class]]", values(entry))
     for distractor in recipe.distractors:
@@ -101,7 +105,7 @@ def _plugin_values(use: PluginUse, folder: Path | None) -> dict[str, Any]:
     return {"plugin": use.id, **weight, **own}
 
 
-def _changes(recipe: Recipe, variant: Variant, anchor: bool) -> list[str]:
+def _changes(recipe: Recipe, variant: Variant | Room, anchor: bool) -> list[str]:
     lines = []
     for key, value in sorted(variant.changes.items()):
         if parameter(recipe.plugins, key).path and value and not anchor:

@@ -160,6 +160,11 @@ def recipe_text(found: Findings, blend: str, coco: str) -> str:
         "[output]",
         "width = 640",
         "height = 480",
+        "",
+        "# Parts to train, validate and test with that have no shape in common:",
+        "# [split]",
+        "# val = 0.1",
+        "# test = 0.1",
     ]
     return "\n".join(lines) + "\n"
 

@@ -101,6 +101,8 @@ def tune(
     loaded = load_recipe(recipe, {} if seed is None else {"seed": seed})
     if loaded.variants:
         raise RecipeError([f"{recipe} has variants already. Tune the recipe that they were made from."])
+    if loaded.rooms:
+        raise RecipeError([f"{recipe} has several rooms. Tune with one of them as its [scene]."])
     axes = read_axes(vary, loaded.plugins)
     where, widths, layout = points(
         [a.levels for a in axes], [a.most for a in axes], configurations, design=design, seed=loaded.seed

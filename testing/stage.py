@@ -116,8 +116,18 @@ class BruteStage:
         for id in list(self._instances)[len(self._instances) - count :]:
             del self._instances[id]
 
-    def keep(self, class_names: Collection[str], rng: np.random.Generator | None = None) -> tuple[Instance, ...]:
-        chosen = [(asset, matrix) for asset, matrix in self._kept if asset.class_name in class_names]
+    def keep(
+        self,
+        class_names: Collection[str],
+        rng: np.random.Generator | None = None,
+        *,
+        among: Collection[str] | None = None,
+    ) -> tuple[Instance, ...]:
+        chosen = [
+            (asset, matrix)
+            for asset, matrix in self._kept
+            if asset.class_name in class_names and (among is None or asset.name in among)
+        ]
         order = range(len(chosen)) if rng is None else rng.permutation(len(chosen))
         return tuple(self.place(*chosen[i]) for i in order)
 

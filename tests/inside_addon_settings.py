@@ -112,6 +112,25 @@ def test_variants_are_kept_until_they_are_removed() -> None:
     assert recipe.recipe_of(scene, ROOT).variants == ()
 
 
+def test_rooms_are_kept_until_they_are_removed() -> None:
+    text = """
+        class = [{ name = "chair", builtin = "chair", weights = { "chair_*" = 2.5, stool = 0.1 } }]
+        split = { val = 0.1, test = 0.25 }
+        placement = [{ plugin = "on_surface", surfaces = ["Floor"] }]
+        room = [
+            { name = "hall", builtin = "hall", weight = 2, placement.on_surface.surfaces = ["Dais"] },
+            { models = [{ path = "/somewhere/room.glb", location = [0.1, 0.0, 0.0] }] },
+        ]
+    """
+    wanted = engine_recipe.loads_recipe(text, ROOT, "recipe", files_too=False)
+    scene = bpy.context.scene
+    recipe.fill_scene(scene, wanted)
+    assert len(wanted.rooms) == 2 and recipe.recipe_of(scene, ROOT) == wanted
+    bpy.ops.twinset.remove_variants(key="room")
+    scene.twinset.scene.builtin = "hall"
+    assert recipe.recipe_of(scene, ROOT).rooms == ()
+
+
 def values(p: Any, kind: Any) -> st.SearchStrategy[Any]:
     """Any value that the declaration allows, as TOML has it."""
     if get_origin(kind) in (Union, UnionType):
@@ -122,6 +141,8 @@ def values(p: Any, kind: Any) -> st.SearchStrategy[Any]:
         args = get_args(kind)
         drawn = st.lists(values(p, args[0]), min_size=len(args), max_size=len(args))
         return drawn.map(sorted) if len(args) == 2 else drawn
+    if get_origin(kind) is dict:
+        return st.dictionaries(values(p, str), values(p, get_args(kind)[1]), max_size=3)
     if kind is bool:
         return st.booleans()
     if kind is int:
@@ -161,6 +182,8 @@ def recipes(draw: Any) -> str:
         if kind == "camera":
             use["weight"] = draw(st.floats(1e-9, 1e9))
         table[kind] = use if kind == "target" else [use]
+        if id == "around" and kind == "placement":
+            table["split"] = {}  # the two do not go together
     to_toml = part("engine.writing").toml_value
     return "\n".join(f"{key} = {to_toml(value)}" for key, value in table.items())
 

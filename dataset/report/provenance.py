@@ -10,6 +10,8 @@ from typing import Any
 from xml.etree.ElementTree import Element
 
 from ... import __version__
+from ...engine.settings import Recipe
+from ...engine.variants import rooms_of
 from . import charts
 from .labels import DASH
 from .markup import Node, tag
@@ -136,12 +138,7 @@ def _sources(material: Material) -> list[tuple[str, str]]:
     rows = []
     if recipe.real is not None:
         rows.append(("Aimed at", PurePath(recipe.real.annotations).name))
-    scene = recipe.scene.builtin or PurePath(recipe.scene.file).name
-    if recipe.scene.blenderproc:
-        scene = f"{PurePath(recipe.scene.dataset).name} {recipe.scene.scene}".strip()
-    if recipe.models:
-        scene = ", ".join(PurePath(m.path).name for m in recipe.models)
-    rows.append(("Scene", scene or "none"))
+    rows.append(("Scene", ", ".join(filter(None, map(_scene_of, rooms_of(recipe)))) or "none"))
     for settings in (*recipe.classes, *recipe.distractors):
         named: list[str] = [PurePath(p).name for p in settings.models]
         named += [f"{what} {value}" for what in ("collection", "builtin") if (value := getattr(settings, what))]
@@ -150,6 +147,13 @@ def _sources(material: Material) -> list[tuple[str, str]]:
         if named:
             rows.append((f"Models: {settings.name or 'distractors'}", ", ".join(named)))
     return rows
+
+
+def _scene_of(recipe: Recipe) -> str:
+    models = ", ".join(PurePath(m.path).name for m in recipe.models)
+    if recipe.scene.blenderproc:
+        return models or f"{PurePath(recipe.scene.dataset).name} {recipe.scene.scene}".strip()
+    return models or recipe.scene.builtin or PurePath(recipe.scene.file).name
 
 
 def _by_count(item: tuple[str, Any]) -> tuple[int, str]:

@@ -8,7 +8,7 @@ import numpy as np
 from ...engine.errors import StageError
 from ...engine.params import Range, param
 from ...engine.plugin import plugin
-from ...engine.stage import Asset, Stage
+from ...engine.stage import Asset, Stage, draw_asset
 
 
 @plugin("appearance")
@@ -37,7 +37,7 @@ class Distractors:
         annotated = [i for i in stage.instances if i.asset.class_name]
         bounds = np.asarray(stage.bounds, dtype=float)
         for _ in range(int(rng.integers(self.count_range[0], self.count_range[1], endpoint=True))):
-            asset = assets[int(rng.integers(len(assets)))]
+            asset = draw_asset(assets, rng)
             scale = rng.uniform(*asset.scale_range) * np.exp(rng.uniform(*np.log(self.size_range)))
             for _ in range(self.tries):
                 if annotated:

@@ -13,7 +13,7 @@ from ...engine.errors import StageError
 from ...engine.goals import Goals
 from ...engine.params import Range, param
 from ...engine.plugin import Rejected, plugin
-from ...engine.stage import Asset, Stage
+from ...engine.stage import Asset, Stage, draw_asset
 from ...engine.standing import Ground, Site, Support, ground_of
 
 log = logging.getLogger(__name__)
@@ -102,8 +102,7 @@ class OnSurface:
         for k in range(number):
             needed = k == 0 and (main is None or main in classes)
             name = main if k == 0 and main in classes else classes[int(rng.integers(len(classes)))]
-            options = stage.assets[str(name)]
-            asset = options[int(rng.integers(len(options)))]
+            asset = draw_asset(stage.assets[str(name)], rng)
             failures: Counter[str] = Counter()
             spot = self._place_one(stage, asset, site, around, rng, failures)
             if spot is None:
