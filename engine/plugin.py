@@ -123,7 +123,11 @@ class Camera(Protocol):
 
 
 class FittedTarget(Protocol):
-    """A target that knows the real boxes. The same (seed, frame, block) always gives the same goals."""
+    """A target that knows the real boxes. The same (seed, frame, block) always gives the same goals.
+
+    One with an attribute ``tries`` > 0 is asked for other goals after so many failed attempts at a frame:
+    ``draw(frame, block, again)``, where ``again`` counts from 0.
+    """
 
     def draw(self, frame: int, block: Block) -> Goals:
         """The goals of one frame, stratified by its index; ``block`` is what the frames before it have shown."""

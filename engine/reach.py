@@ -15,8 +15,8 @@ from .plugin import Camera, Placement, Rejected, naming
 from .rng import stream
 from .stage import Stage
 
-AREAS = np.geomspace(1e-4, 0.9, 24)
-"""Relative areas that are tried, a factor of about 1.5 apart."""
+AREAS = np.append(np.geomspace(1e-4, 0.9, 24), 1.0)
+"""Relative areas that are tried, a factor of about 1.5 apart, up to an instance that fills the image."""
 
 
 def survey(

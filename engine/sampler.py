@@ -230,10 +230,11 @@ class Sampler:
 
     def _frame(self, index: int, turn: Turn, block: Block, attempts: range | None, render: bool) -> Frame:
         use = self._cameras[turn.camera]
-        goals = self._goals(index, turn, block)
+        goals = Goals(frame=index)
         rejected: list[str] = []
         refused: list[Refusal] = []
         for attempt in attempts or range(self.recipe.render.max_attempts):
+            goals = self._goals(index, turn, block, attempt)
             made = self._trial.probe(self.recipe.seed, index, attempt, use, goals)
             if render and not made.reason:
                 made = self._trial.render(index, made, block)
@@ -261,11 +262,15 @@ class Sampler:
             )
         return Frame(index, len(rejected), tuple(rejected), use.id, goals, refused=tuple(refused))
 
-    def _goals(self, index: int, turn: Turn, block: Block) -> Goals:
+    def _goals(self, index: int, turn: Turn, block: Block, attempt: int = 0) -> Goals:
         if self._fit < 0 or not aims(self._cameras[turn.camera].plugin):
             return Goals(frame=index)
+        target = self._fits[self._fit].targets[turn.part]
         with naming(self.recipe.plugins["target"][0].plugin):
-            goals = self._fits[self._fit].targets[turn.part].draw(turn.draw, block)
+            # What could not be made so many times gives way to another draw; which one follows from the attempt alone.
+            tries = getattr(target, "tries", 0)
+            again = (attempt // tries,) if tries else ()
+            goals = target.draw(turn.draw, block, *again)
         return attrs.evolve(goals, frame=index)
 
     def _share(self, weight: float) -> Share:

@@ -138,6 +138,28 @@ def test_one_attempt_alone_is_that_attempt(sampler, monkeypatch):
     np.testing.assert_array_equal(again.shot.labels.ids, frame.shot.labels.ids)
 
 
+def test_other_goals_after_failed_attempts_are_those_of_a_replay(sampler, recipe, monkeypatch):
+    target = registry.find("target", "layout_gmm")(tries=2)
+    plugins = {**recipe.plugins, "target": (PluginUse("target", "layout_gmm", target),)}
+    other = attrs.evolve(recipe, plugins={**plugins, "camera": recipe.plugins["camera"][:1]})
+    real = read_coco(recipe.path("real.json")).boxes("chair")
+    sampler = Sampler(other, sampler.stage, {"chair": real}, surveys=sampler._surveys)
+    asked = []
+
+    class Whimsical:
+        def place(self, stage, goals, rng):
+            asked.append(goals.boxes)
+            if len(asked) < 5:
+                raise Rejected("placement: no")
+
+    with_plugins(sampler, monkeypatch, placements=[*sampler._trial.placements, ("whim", Whimsical())])
+    frame = sampler.frame(3, showing(0.1), render=False)
+    assert frame.attempts >= 5 and frame.goals.boxes == asked[-1]
+    assert asked[0] == asked[1] and asked[2] == asked[3] and len(set(asked)) == (len(asked) + 1) // 2
+    again = sampler.frame(3, showing(0.1), attempts=range(frame.attempts - 1, frame.attempts), render=False)
+    assert again.goals == frame.goals
+
+
 def test_cameras_share_the_frames_by_weight_and_goals_go_to_those_that_aim(sampler):
     turns = [sampler._turn(i) for i in range(300)]
     cameras = [sampler._cameras[turn.camera].id for turn in turns]

@@ -53,6 +53,7 @@ class FittedLayoutGmm:
     classes: tuple[LayoutClass, ...]
     model: LayoutModel
     seed: int
+    tries: int = 0
     # What the planned layouts of a cycle sum up to before each of them; see _planned.
     _states: dict[int, list[np.ndarray]] = attrs.field(factory=dict, init=False, repr=False)
 
@@ -175,6 +176,7 @@ class LayoutGmm:
     components: int = param(0, min=0, max=50, doc="Number of components of each class; 0 takes those of least BIC")
     most: int = param(0, min=0, max=1000, doc="Most boxes of an image; real images of more are left out. 0 for any")
     min_real: int = param(1, min=1, doc="Fewest real boxes of a class that are enough to learn from")
+    tries: int = param(2, min=1, doc="Failed attempts at a frame after which it gets another layout")
 
     def fit(
         self,
@@ -222,7 +224,8 @@ class LayoutGmm:
             mixtures.append(fit_layout(boxes, total[mine], image_aspect, components=self.components))
             areas[k] = np.clip(areas[k], boxes.area.min() / _SUPPORT, min(1.0, boxes.area.max() * _SUPPORT))
         balance = Balance(images, len(classes), image_aspect, kept)
-        return FittedLayoutGmm(classes, LayoutModel(mixtures, counts, areas, balance, image_aspect), seed)
+        model = LayoutModel(mixtures, counts, areas, balance, image_aspect)
+        return FittedLayoutGmm(classes, model, seed, self.tries)
 
     def _not_crowded(self, real: Mapping[str, Boxes]) -> dict[str, Boxes]:
         """The boxes of images that hold no more of them than asked for."""
