@@ -34,7 +34,7 @@ ci: lint test  ## All that must pass before a change goes in
 
 blenderproc: setup  ## Install BlenderProc beside Twinset, and run the tests that need it
 	$(BIN)/python -m pip install --quiet --editable '.[blenderproc]'
-	$(BIN)/python -m pytest tests/test_blenderproc.py tests/test_blenderproc_output.py
+	$(BIN)/python -m pytest tests/test_blenderproc*.py
 
 extension: setup  ## Build the Blender extension into dist/: one zip per platform with its packages, and a small one without
 	$(BIN)/python .ci/extension.py

@@ -84,9 +84,11 @@ def load_assets(scene: bpy.types.Scene, recipe: Recipe) -> list[LoadedAsset]:
     _refuse_shared(found)
     flats = flatten(scene, [f.objects for f in found])
     out = [_finish(f, flat) for f, flat in zip(found, flats, strict=True)]
-    for collection in {f.imported for f in everything if f.imported is not None}:
+    imported = {f.imported for f in everything if f.imported is not None}
+    for collection in imported:
         remove_model(collection)
-    replace_missing_images()
+    if imported:
+        replace_missing_images()
     view_layer(scene).update()
     return out
 

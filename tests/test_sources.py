@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -148,6 +149,16 @@ select = ["1"]
 def test_recipes_keep_their_datasets(published):
     recipe = loads_recipe(RECIPE, published, "r.toml")
     assert loads_recipe(dump_recipe(recipe), published, "again") == recipe
+
+
+def test_recipes_of_the_docs_are_recipes(root, tmp_path):
+    text = (root / "docs" / "blenderproc.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    assert len(blocks) == 3
+    for block in blocks:
+        block += '[scene]\nbuiltin = "hall"\n' if "[scene]" not in block else ""
+        block += '[[class]]\nname = "other"\nbuiltin = "chair"\n' if "[[class]]" not in block else ""
+        loads_recipe(block, tmp_path, "docs", files_too=False)
 
 
 def test_inputs_hold_the_files_of_datasets(published, tmp_path):

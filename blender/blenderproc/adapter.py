@@ -49,20 +49,22 @@ def blenderproc() -> Iterator[Any]:
     StageError
         It is not installed, is a release that was not tried, or lacks a package.
     """
+    running = sys.modules.get("blenderproc")
+    if hasattr(running, "loader"):
+        _forget_objects()
+        yield running
+        return
     before = (list(sys.path), dict(os.environ), os.getcwd(), random.getstate(), np.random.get_state())  # noqa: NPY002
     there = {name: module for name, module in sys.modules.items() if name.partition(".")[0] in _OWN}
     with ExitStack() as stack:
         temp = stack.enter_context(tempfile.TemporaryDirectory(prefix="twinset-"))
         stack.callback(_restore, there, *before)
-        own = sys.modules.get("blenderproc")
-        bproc = own if hasattr(own, "loader") else _imported()
-        for name, module in bop_toolkit.stand_ins().items():
-            sys.modules[name] = module
-        # Objects of an earlier scene, which Blender has freed since.
-        sys.modules["blenderproc.python.loader.BopLoader"]._BopLoader.CACHED_OBJECTS.clear()
-        utility = sys.modules["blenderproc.python.utility.Utility"].Utility
-        stack.callback(setattr, utility, "temp_dir", utility.temp_dir)
-        utility.temp_dir = temp
+        bproc = _imported()
+        sys.modules.update(bop_toolkit.stand_ins())
+        _forget_objects()
+        # As in a new process: outputs of an earlier use went into a folder that is gone.
+        sys.modules["blenderproc.python.utility.GlobalStorage"].GlobalStorage._storage_dict.clear()
+        sys.modules["blenderproc.python.utility.Utility"].Utility.temp_dir = temp
         stack.enter_context(warnings.catch_warnings())
         warnings.simplefilter("ignore")
         yield bproc
@@ -95,6 +97,11 @@ def _imported() -> Any:
     return sys.modules["blenderproc"]
 
 
+def _forget_objects() -> None:
+    """Empty the cache of objects, which may be of an earlier scene: Blender has freed those."""
+    sys.modules["blenderproc.python.loader.BopLoader"]._BopLoader.CACHED_OBJECTS.clear()
+
+
 def _keep() -> None:
     _kept.update((name, module) for name, module in sys.modules.items() if name.partition(".")[0] == "blenderproc")
 
@@ -118,8 +125,22 @@ def _import() -> None:
     stand_in = types.ModuleType(_SETUP)
     stand_in.SetupUtility = _setup_utility(list(sys.path))  # type: ignore[attr-defined]
     sys.modules[_SETUP] = stand_in
-    importlib.import_module("blenderproc")
+    bproc = importlib.import_module("blenderproc")
     sys.modules["blenderproc.python.loader.Front3DLoader"].urlretrieve = _refuse  # type: ignore[attr-defined]
+    bproc.init = _init_of(bproc)  # type: ignore[attr-defined]
+
+
+def _init_of(bproc: Any) -> Callable[[bool], None]:
+    def init(clean_up_scene: bool = True) -> None:
+        """What BlenderProc's own does, but for Blender's language, of which the bpy wheel has none to choose."""
+        import bpy
+
+        if clean_up_scene:
+            bproc.clean_up(clean_up_camera=True)
+        bpy.context.scene.render.engine = "CYCLES"
+        sys.modules["blenderproc.python.utility.Initializer"]._Initializer.set_default_parameters()
+
+    return init
 
 
 def _setup_utility(path: list[str]) -> type:
