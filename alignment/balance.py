@@ -10,6 +10,8 @@ Smola 2010].
 
 from __future__ import annotations
 
+from typing import Any
+
 import attrs
 import numpy as np
 
@@ -259,7 +261,14 @@ def _thresholds(columns: np.ndarray) -> list[np.ndarray]:
     for name, values in zip(_NAMES, np.sort(columns, 0).T, strict=True):
         n = min(len(values), MOST_CUTS)
         ranks = (np.arange(n) + 0.5) * len(values) / n
-        shown = np.sqrt(values) if name == "area" else values
-        edges = view_of("sqrt_area" if name == "area" else name, shown).edges[1:-1]
-        out.append(np.union1d(values[ranks.astype(int)], edges**2 if name == "area" else edges))
+        judged, there, back = _JUDGED.get(name, (name, np.asarray, np.asarray))
+        edges = view_of(judged, there(values)).edges[1:-1]
+        out.append(np.union1d(values[ranks.astype(int)], back(edges)))
     return out
+
+
+_JUDGED: dict[str, tuple[str, Any, Any]] = {
+    "area": ("sqrt_area", np.sqrt, np.square),
+    "aspect": ("log_aspect", np.log, np.exp),
+}
+"""Columns that are judged on another scale: under what name, and the way there and back."""

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How near box areas come to the real ones: a recipe's own camera beside a random one, and the floor, in one run.
+"""How near boxes come to real ones: random camera, 50-pixel filter, grid search and Twinset beside each other.
 
-    python benchmarks/alignment.py examples/demo.toml --images 300
+    python benchmarks/alignment.py                                     # chair, table and bag of COCO, in minutes
+    python benchmarks/alignment.py --boxes 100 300 1000 --json out.json
+    python benchmarks/alignment.py --recipe examples/demo.toml         # a recipe of your own and its real boxes
 
 Frames are probed, not rendered: their boxes are those of the final labels. Distances are Bhattacharyya's over 20 bins
-of the square root of relative area; the floor is the mean distance between two resamples of the real boxes of the
-sizes at hand.
+(of the square root of relative area, of the logarithm of the aspect ratio), given as multiples of the floor: the mean
+distance between two resamples of the real values of the sizes at hand. Boxes per image are those of images that show
+the class at all. A first few frames of Twinset are rendered, to count renders per accepted image.
 """
 
 from __future__ import annotations
@@ -13,120 +16,287 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import tempfile
 import time
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import attrs
 import numpy as np
+from twinset.alignment import tuning
+from twinset.alignment.design import points
 from twinset.alignment.distance import bhattacharyya, bhattacharyya_floor
+from twinset.alignment.view import Sample, view_of
 from twinset.blender.stage import open_stage
 from twinset.dataset.coco import read_coco
+from twinset.dataset.probing import Prober
+from twinset.dataset.real import real_boxes
+from twinset.dataset.tuned import probed_sample, variants
+from twinset.engine.attempt import AFTER_RENDER
 from twinset.engine.block import Block
+from twinset.engine.goals import Boxes
 from twinset.engine.recipe import load_recipe
 from twinset.engine.registry import find
 from twinset.engine.rng import stream
-from twinset.engine.sampler import Sampler
+from twinset.engine.sampler import Sampler, Survey
 from twinset.engine.settings import PluginUse, Recipe
 from twinset.engine.stage import Stage
+from twinset.engine.variation import read_axes
+
+HERE = Path(__file__).resolve().parent
+
+CLASSES = {"chair": ["chair"], "table": ["dining table"], "bag": ["handbag", "backpack", "suitcase"]}
+"""What the benchmark calls a class, and the categories of COCO that are it."""
+
+GRID = ("camera.orbit.distance=1:24:log/8", "camera.orbit.elevation=5:50/2")
+"""The configurations of the grid search."""
+
+COLUMNS = ("sqrt_area", "center_x", "center_y", "log_aspect", "boxes_per_image")
+
+SPECK = 50
+"""Objects of fewer visible pixels are not annotated by the filter [Zhang2023, §4]."""
 
 
-def probe(recipe: Recipe, stage: Stage, real: dict[str, Any], name: str) -> dict[str, Any]:
-    """Boxes of ``recipe.images`` probed frames: relative areas by class, of all instances and of main ones."""
-    start = time.perf_counter()
-    sampler = Sampler(recipe, stage, real)
-    boxes: dict[str, list[float]] = {c: [] for c in real}
-    mains: dict[str, list[float]] = {c: [] for c in real}
-    misses: list[float] = []
-    reasons: Counter[str] = Counter()
-    accepted, block = 0, Block()
-    for index in range(recipe.images):
-        if index % recipe.render.block == 0:
+@attrs.define
+class Run:
+    """What one way of making frames gave: (class, area, x, y, aspect, frame, visible pixels) of each box."""
+
+    rows: list[tuple[str, float, float, float, float, int, int]] = attrs.field(factory=list)
+    frames: int = 0
+    accepted: int = 0
+    renders: int = 0
+    rendered: int = 0
+    rejected: Counter[str] = attrs.field(factory=Counter)
+    seconds: float = 0.0
+    boxes_off: list[float] = attrs.field(factory=list)
+
+    def boxes(self, name: str, least: int = 0) -> Boxes:
+        """The boxes of a class with at least so many visible pixels."""
+        rows = np.array([r[1:] for r in self.rows if r[0] == name and r[6] >= least], float).reshape(-1, 6)
+        return Boxes(rows[:, 0], rows[:, 1:3], rows[:, 3], rows[:, 4].astype(int))
+
+
+def probe(
+    recipe: Recipe, stage: Stage, real: Mapping[str, Boxes], wanted: Mapping[str, int], most: int, name: str,
+    surveys: list[Survey], renders: int = 0, mains: bool = False,
+) -> Run:  # fmt: skip
+    """Probe frames until so many boxes of each class are there, or ``most`` frames; render the first few as well."""
+    run, start, block = Run(), time.perf_counter(), Block()
+    sampler = Sampler(recipe, stage, real, surveys=surveys)
+    width, height = stage.resolution
+    shown: Counter[str] = Counter()
+    while run.frames < most and any(shown[c] < n for c, n in wanted.items()):
+        if run.frames % recipe.render.block == 0:
             block = Block()
-        frame = sampler.frame(index, block, render=False)
-        reasons.update(frame.rejected)
-        accepted += frame.shot is not None
+        frame = sampler.frame(run.frames, block, render=run.frames < renders)
+        run.frames += 1
+        run.rejected.update(frame.rejected)
+        if run.frames <= renders:
+            run.rendered += frame.shot is not None
+            run.renders += sum(reason.startswith(AFTER_RENDER) for reason in frame.rejected) + (frame.shot is not None)
         if frame.shot is not None:
-            there = ((row["class"], row["bbox"]) for row in frame.rows if row["annotated"])
-            block.add(there, stage.resolution)
-        for row in frame.rows:
-            if not row["annotated"]:
-                continue
-            area = row["bbox"][2] * row["bbox"][3] / (recipe.output.width * recipe.output.height)
-            boxes.setdefault(row["class"], []).append(area)
-            if row["main"]:
-                mains.setdefault(row["class"], []).append(area)
-                misses.append(abs(area / frame.goals.main.area - 1))
-        print(f"\r{name}: {index + 1} of {recipe.images}", end="", file=sys.stderr)
+            run.accepted += 1
+            there = [row for row in frame.rows if row["annotated"]]
+            block.add(((row["class"], row["bbox"]) for row in there), stage.resolution)
+            for row in there:
+                if mains and not row["main"]:
+                    continue
+                x, y, w, h = row["bbox"]
+                box = (w * h / (width * height), (x + w / 2) / width, (y + h / 2) / height, w / h)
+                run.rows.append((row["class"], *box, frame.index, row["area"]))
+                shown[row["class"]] += 1
+                goal = frame.goals.main if mains else None
+                if row.get("goal") is not None:
+                    goal = frame.goals.boxes[row["goal"]]
+                if goal is not None:
+                    run.boxes_off.append(abs(box[0] / goal.area - 1))
+        if run.frames % 10 == 0:
+            print(f"\r{name}: {run.frames} frames, {dict(shown)}   ", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
+    run.seconds = time.perf_counter() - start
+    return run
+
+
+def columns(boxes: Boxes) -> dict[str, np.ndarray]:
+    """The values of each column; counts of images that hold a box."""
     return {
-        "seconds_per_frame": (time.perf_counter() - start) / recipe.images,
-        "accepted": accepted,
-        "rejected": dict(reasons),
-        "boxes": boxes,
-        "mains": mains,
-        "misses": misses,
-        "reach": sampler.reach,
+        "sqrt_area": np.sqrt(boxes.area),
+        "center_x": boxes.center[:, 0],
+        "center_y": boxes.center[:, 1],
+        "log_aspect": np.log(boxes.aspect),
+        "boxes_per_image": np.unique(boxes.image, return_counts=True)[1].astype(float),
     }
 
 
-def measure(real: np.ndarray, shown: list[float], reach: tuple[float, float] | None, seed: int) -> dict[str, Any]:
-    """Distance of shown areas to the real ones (and to those within reach), with floors."""
-    out: dict[str, Any] = {"boxes": len(shown)}
-    parts = {"all": real}
-    if reach is not None:
-        parts["reachable"] = real[(real >= reach[0]) & (real <= reach[1])]
-    for part, areas in parts.items():
-        roots, got = np.sqrt(areas), np.sqrt(shown)
-        out[part] = {
-            "real": len(areas),
-            "distance": bhattacharyya(roots, got),
-            "floor": bhattacharyya_floor(roots, len(roots), len(got), 500, stream(seed, "floor")),
-        }
+def measure(real: Boxes, shown: Boxes, number: int, seed: int) -> dict[str, Any] | None:
+    """Distances of the frames that hold the first ``number`` boxes, with floors; None where there are too few."""
+    if len(shown) < 0.95 * number:
+        return None
+    last = shown.image[min(number, len(shown)) - 1]
+    there = columns(shown.take(np.flatnonzero(shown.image <= last)))
+    out: dict[str, Any] = {"boxes": len(there["sqrt_area"]), "frames": int(last) + 1, "columns": {}}
+    for name, values in columns(real).items():
+        view, got = view_of(name, values), there[name]
+        span = (view.low, view.high)
+        distance = bhattacharyya(values, got, range=span)
+        floor = bhattacharyya_floor(values, len(values), len(got), 500, stream(seed, "floor", name), range=span)
+        out["columns"][name] = {"distance": distance, "floor": floor, "floors": distance / floor}
     return out
+
+
+def grid(
+    recipe: Recipe, stage: Stage, real: Mapping[str, Boxes], probes: int, vary: Sequence[str]
+) -> dict[str, Recipe]:
+    """The method's own way [Zhang2023, §3]: by class, the configurations nearest to the components of its areas."""
+    axes = read_axes(vary, recipe.plugins)
+    where, widths, _ = points([a.levels for a in axes], [a.most for a in axes], 64, design="grid", seed=recipe.seed)
+    tried = [
+        {a.key: a.value(float(u), float(w)) for a, u, w in zip(axes, point, widths, strict=True)} for point in where
+    ]
+    prober = Prober(recipe, lambda _: stage, real)
+    for step in prober.run(tried, probes):
+        print(f"\rgrid search: {step.done} of {step.total} probes   ", end="", file=sys.stderr, flush=True)
+    print(file=sys.stderr)
+    out = {}
+    for name, boxes in real.items():
+        values = np.sqrt(boxes.area)
+        wanted = Sample(values, np.unique(boxes.image, return_inverse=True)[1].ravel(), len(np.unique(boxes.image)))
+        samples = [probed_sample(prober.found[k], name, "sqrt_area") for k in range(len(tried))]
+        view = view_of("sqrt_area", values)
+        chosen = tuning.choose(wanted, samples, view, stream(recipe.seed, "grid"), methods=("gaussian",))[0]
+        out[name] = attrs.evolve(recipe, variants=variants(tried, chosen.weights))
+    return out
+
+
+def furniture(paths: Sequence[Path], folder: Path) -> Path:
+    """One COCO file of the benchmark's classes, of several files of real boxes."""
+    names = {category: k for k, members in enumerate(CLASSES.values(), 1) for category in members}
+    out: dict[str, Any] = {"images": [], "annotations": []}
+    out["categories"] = [{"id": k, "name": name} for k, name in enumerate(CLASSES, 1)]
+    for path in paths:
+        coco = read_coco(path)
+        category = {c["id"]: names.get(c["name"]) for c in coco.categories}
+        chosen = [a for a in coco.annotations if category[a["category_id"]] and not a.get("iscrowd")]
+        first = len(out["images"])
+        number = {image: first + k for k, image in enumerate(dict.fromkeys(a["image_id"] for a in chosen))}
+        out["images"] += [{**i, "id": number[i["id"]]} for i in coco.images if i["id"] in number]
+        for a in chosen:
+            own = {"id": len(out["annotations"]) + 1, "category_id": category[a["category_id"]]}
+            out["annotations"].append({**a, **own, "image_id": number[a["image_id"]]})
+    target = folder / "real.json"
+    target.write_text(json.dumps(out))
+    return target
+
+
+def random_camera(recipe: Recipe) -> Recipe:
+    """The recipe with a camera that knows of no goals, and all that can be seen annotated."""
+    orbit = PluginUse("camera", "orbit", find("camera", "orbit")())
+    return attrs.evolve(recipe, plugins={**recipe.plugins, "camera": (orbit,), "target": (), "filter": ()})
+
+
+def benchmark(recipe: Recipe, arguments: argparse.Namespace) -> dict[str, Any]:
+    real = real_boxes(recipe)
+    most = max(arguments.boxes)
+    wanted = dict.fromkeys(real, most)
+    start = time.perf_counter()
+    stage, surveys = open_stage(recipe), []  # type: ignore[var-annotated]
+    random = random_camera(recipe)
+    runs: dict[str, dict[str, tuple[Run, int]]] = {}
+    seconds: dict[str, float] = {}
+    if "random" in arguments.methods:
+        one = probe(random, stage, {}, wanted, arguments.frames, "random camera", surveys)
+        runs["random"] = dict.fromkeys(real, (one, 0))
+        runs["filtered"] = dict.fromkeys(real, (one, SPECK))
+        seconds["random"] = seconds["filtered"] = one.seconds
+    if "grid" in arguments.methods:
+        began = time.perf_counter()
+        runs["grid"] = {
+            name: (probe(tuned, stage, {}, {name: most}, arguments.frames, f"grid search, {name}", surveys), 0)
+            for name, tuned in grid(random, stage, real, arguments.probes, arguments.vary).items()
+        }
+        seconds["grid"] = time.perf_counter() - began
+    ours: Run | None = None
+    if "twinset" in arguments.methods:
+        ours = probe(
+            recipe, stage, real, wanted, arguments.frames, "twinset", surveys, arguments.renders, arguments.mains
+        )
+        runs["twinset"] = dict.fromkeys(real, (ours, 0))
+        seconds["twinset"] = ours.seconds
+    result: dict[str, Any] = {
+        "real": {name: {"boxes": len(b), "images": len(np.unique(b.image))} for name, b in real.items()},
+        "grid": {"vary": list(arguments.vary), "probes": arguments.probes},
+        "seconds": {**{k: round(v, 1) for k, v in seconds.items()}, "all": round(time.perf_counter() - start, 1)},
+        "methods": {
+            method: {
+                name: {str(n): measure(real[name], run.boxes(name, least), n, arguments.seed) for n in arguments.boxes}
+                for name, (run, least) in by_class.items()
+            }
+            for method, by_class in runs.items()
+        },
+    }
+    if ours is not None:
+        off = np.array(ours.boxes_off)
+        result["twinset"] = {
+            "frames": ours.frames,
+            "accepted": ours.accepted,
+            "seconds_per_frame": ours.seconds / max(ours.frames, 1),
+            "rejected": dict(ours.rejected),
+            "renders_per_accepted": ours.renders / ours.rendered if ours.rendered else None,
+            "rendered": ours.rendered,
+            "boxes_within_5_percent": float((off <= 0.05).mean()) if len(off) else None,
+            "reach": dict(surveys[-1][1]) if surveys else {},
+        }
+    return result
+
+
+def table(result: Mapping[str, Any]) -> str:
+    """The distances as multiples of the floor, a line per method, class and number of boxes."""
+    lines = [f"{'':9} {'class':13} {'boxes':>6} {'frames':>6} " + " ".join(f"{c:>15}" for c in COLUMNS)]
+    for method, by_class in result["methods"].items():
+        for name, by_number in by_class.items():
+            for number, found in by_number.items():
+                if found is None:
+                    lines.append(f"{method:9} {name:13} {number:>6} {'too few':>6}")
+                    continue
+                cells = " ".join(f"{found['columns'][c]['floors']:15.2f}" for c in COLUMNS)
+                lines.append(f"{method:9} {name:13} {found['boxes']:6} {found['frames']:6} {cells}")
+    return "\n".join(lines)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("recipe", type=Path)
-    parser.add_argument("--images", type=int, default=300)
+    parser.add_argument("--recipe", type=Path, help="a recipe with a target, instead of the benchmark's own")
+    parser.add_argument("--real", type=Path, nargs="+", default=[HERE.parent / "examples/coco_furniture.json"])
+    parser.add_argument("--boxes", type=int, nargs="+", default=[100, 300])
+    parser.add_argument("--frames", type=int, default=4000, help="most frames of a method")
+    parser.add_argument("--methods", nargs="+", default=["random", "grid", "twinset"])
+    parser.add_argument("--vary", nargs="+", default=list(GRID), help="the grid, as twinset tune takes it")
+    parser.add_argument("--probes", type=int, default=24, help="frames per configuration of the grid")
+    parser.add_argument("--renders", type=int, default=24, help="frames of Twinset that are rendered as well")
+    parser.add_argument(
+        "--mains", action="store_true", help="of Twinset, count main boxes alone: for targets of one box"
+    )
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--quick", action="store_true", help="a few boxes, to see that it runs")
+    parser.add_argument("--json", type=Path, help="file for all figures")
     arguments = parser.parse_args()
-    recipe = load_recipe(arguments.recipe, {"images": arguments.images, "seed": arguments.seed})
-    assert recipe.real is not None, "the recipe has no real boxes to compare with"
-    coco = read_coco(recipe.path(recipe.real.annotations))
-    target = recipe.plugins["target"][0].plugin
-    real = {name: coco.boxes(name) for name in target.classes or [c.name for c in recipe.classes]}
-    stage = open_stage(recipe)
-    orbit = PluginUse("camera", "orbit", find("camera", "orbit")())
-    aimed = tuple(u for u in recipe.plugins["camera"] if hasattr(u.plugin, "reach"))
-    runs = {
-        "recipe": probe(attrs.evolve(recipe, plugins={**recipe.plugins, "camera": aimed}), stage, real, "recipe"),
-        "random camera": probe(
-            attrs.evolve(recipe, plugins={**recipe.plugins, "camera": (orbit,), "target": ()}), stage, real, "random"
-        ),
-    }
-    reach = runs["recipe"]["reach"]
-    result: dict[str, Any] = {"recipe": str(arguments.recipe), "images": arguments.images}
-    for name, run in runs.items():
-        misses = run["misses"]
-        result[name] = {
-            "accepted": run["accepted"],
-            "rejected": run["rejected"],
-            "seconds_per_frame": round(run["seconds_per_frame"], 3),
-            "within_5_percent": round(float(np.mean(np.array(misses) <= 0.05)), 4) if misses else None,
-            "classes": {
-                c: {
-                    kind: measure(real[c].area, run[kind][c], reach.get(c), arguments.seed)
-                    for kind in ("mains", "boxes")
-                    if run[kind].get(c)
-                }
-                for c in real
-            },
-        }
-    result["reach"] = reach
-    print(json.dumps(result, indent=1))
+    if arguments.quick:
+        arguments.boxes, arguments.frames, arguments.probes, arguments.renders = [10], 12, 8, 2
+        arguments.vary = ["camera.orbit.distance=1:24:log/3"]
+    overrides = {"seed": arguments.seed, "images": arguments.frames, "render.samples": 1, "render.denoise": False}
+    with tempfile.TemporaryDirectory() as folder:
+        if arguments.recipe is None:
+            real = furniture(arguments.real, Path(folder))
+            recipe = load_recipe(HERE / "alignment.toml", {**overrides, "real.annotations": str(real)})
+        else:
+            recipe = load_recipe(arguments.recipe, overrides)
+        result = benchmark(recipe, arguments)
+    if arguments.json:
+        arguments.json.write_text(json.dumps(result, indent=1))
+    print(table(result))
+    print(json.dumps({k: v for k, v in result.items() if k != "methods"}, indent=1))
 
 
 if __name__ == "__main__":

@@ -55,7 +55,7 @@ def columns(boxes):
         "sqrt_area": np.sqrt(boxes.area),
         "center_x": boxes.center[:, 0],
         "center_y": boxes.center[:, 1],
-        "aspect": boxes.aspect,
+        "log_aspect": np.log(boxes.aspect),
         "boxes_per_image": np.unique(boxes.image, return_counts=True)[1],
     }
 
