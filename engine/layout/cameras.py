@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Draws cameras that might see a layout, and more of them around the best."""
+"""Draws cameras that might see a layout, and polishes the best."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from ..goals import Goal
 from ..rng import log_uniform
-from .fit import Cameras
+from .fit import CENTER, MISSED, Cameras, Wanted, fit
 from .options import Option
 from .terrain import Terrain
 
@@ -57,12 +57,66 @@ def draw_cameras(
     return Cameras(yaw, np.clip(pitch, *np.radians(limits.pitch)), roll, lens, floor, floor + height)
 
 
-def draw_near(cameras: Cameras, limits: Limits, each: int, rng: np.random.Generator) -> Cameras:
-    """``each`` cameras around every one of these: height, pitch and lens a little different."""
-    index = np.repeat(np.arange(len(cameras)), each)
-    near = cameras.take(index)
-    n = len(index)
-    height = np.clip((near.z - near.floor) * np.exp(rng.normal(0, 0.15, n)), *limits.height)
-    pitch = np.clip(near.pitch + np.radians(rng.normal(0, 2.0, n)), *np.radians(limits.pitch))
-    lens = np.clip(near.lens * np.exp(rng.normal(0, 0.12, n)), *limits.lens)
-    return attrs.evolve(near, pitch=pitch, lens=lens, z=near.floor + height)
+_STEPS = {"pitch": 0.01, "z": 0.02, "lens": 0.02}
+"""What each is changed by to see what it does: radians, and shares of the height above ground and the focal length."""
+_STIFF = {"pitch": 0.5, "z": 0.4, "lens": 0.25}
+"""Changes that are as dear as an error of CENTER."""
+
+
+def polish(
+    options: Sequence[Option],
+    wanted: Wanted,
+    index: np.ndarray,
+    cameras: Cameras,
+    limits: Limits,
+    resolution: tuple[int, int],
+    *,
+    rounds: int = 2,
+) -> Cameras:
+    """Change pitch, height and focal length of each camera so that all its boxes lie as high in the image as wanted.
+
+    Parameters
+    ----------
+    options, wanted
+        As for :func:`.fit.fit`.
+    index : (C, G) int
+        The options before each camera; -1 for none.
+    cameras : Cameras
+        C of them.
+    limits : Limits
+    resolution : (width, height)
+    rounds : int
+        Steps of damped Gauss-Newton.
+    """
+    use = np.maximum(index, 0)
+    for _ in range(rounds):
+        now = fit(options, wanted, cameras, resolution, index=use)
+        weight = (index >= 0) & (now.cost < MISSED)
+        # Large errors count linearly, as in the cost: one box that cannot be had must not decide alone.
+        weight = weight / np.sqrt(1 + (now.low / CENTER) ** 2)
+        slopes = []
+        for name, step in _STEPS.items():
+            other = fit(options, wanted, _changed(cameras, name, np.full(len(cameras), step)), resolution, index=use)
+            slopes.append(np.clip((other.low - now.low) / step, -5.0, 5.0))
+        jacobian = np.stack(slopes, -1) / CENTER
+        normal = np.einsum("cgi,cg,cgj->cij", jacobian, weight, jacobian)
+        normal += np.diag([1 / _STIFF[name] ** 2 for name in _STEPS])
+        change = -np.linalg.solve(normal, np.einsum("cgi,cg,cg->ci", jacobian, weight, now.low / CENTER)[..., None])
+        for k, name in enumerate(_STEPS):
+            cameras = _changed(cameras, name, np.clip(change[:, k, 0], -0.3, 0.3))
+        height = np.clip(cameras.z - cameras.floor, *limits.height)
+        cameras = attrs.evolve(
+            cameras,
+            pitch=np.clip(cameras.pitch, *np.radians(limits.pitch)),
+            z=cameras.floor + height,
+            lens=np.clip(cameras.lens, *limits.lens),
+        )
+    return cameras
+
+
+def _changed(cameras: Cameras, name: str, step: np.ndarray) -> Cameras:
+    if name == "pitch":
+        return attrs.evolve(cameras, pitch=cameras.pitch + step)
+    if name == "z":
+        return attrs.evolve(cameras, z=cameras.floor + (cameras.z - cameras.floor) * (1 + step))
+    return attrs.evolve(cameras, lens=cameras.lens * (1 + step))

@@ -26,6 +26,8 @@ HIDDEN = 6.0
 """What it costs where a thing is hidden behind another."""
 CLONE = 1.0
 """What it costs where the same asset, turned the same way, stands there already."""
+TOUCHING = 5.0
+"""What it costs where things seem to stand in each other, as seen from above."""
 MISSED = 30.0
 """What it costs where a box cannot be had at all."""
 SIDES = ("left", "top", "right", "bottom")
@@ -70,6 +72,9 @@ class Wanted:
     aspect: np.ndarray
     cut: np.ndarray
 
+    def take(self, index: np.ndarray) -> Wanted:
+        return Wanted(*(getattr(self, f.name)[index] for f in attrs.fields(Wanted)))
+
     @staticmethod
     def of(goals: Sequence[Goal], resolution: tuple[int, int]) -> Wanted:
         """``resolution`` turns aspects, which are in pixels, into image units."""
@@ -85,16 +90,29 @@ class Wanted:
 @attrs.frozen(eq=False)
 class Fits:
     """What :func:`fit` found for C cameras and T options: ``foot`` (C, T, 2) from the camera's own place on the plan,
-    ``box`` (C, T, 4) clipped, ``distance`` (C, T) on the plan, ``cost`` (C, T)."""
+    ``box`` (C, T, 4) clipped, ``distance`` (C, T) on the plan, ``low`` (C, T) how much lower than wanted the box's
+    centre lies in image units, ``cost`` (C, T)."""
 
     foot: np.ndarray
     box: np.ndarray
     distance: np.ndarray
+    low: np.ndarray
     cost: np.ndarray
+
+    @staticmethod
+    def join(parts: Sequence[Fits]) -> Fits:
+        names = [f.name for f in attrs.fields(Fits)]
+        return Fits(*(np.concatenate([getattr(p, name) for p in parts]) for name in names))
 
 
 def fit(
-    options: Sequence[Option], wanted: Wanted, cameras: Cameras, resolution: tuple[int, int], *, iterations: int = 12
+    options: Sequence[Option],
+    wanted: Wanted,
+    cameras: Cameras,
+    resolution: tuple[int, int],
+    *,
+    index: np.ndarray | None = None,
+    iterations: int = 12,
 ) -> Fits:
     """Put every option before every camera so that its clipped box has the wanted area and centre x.
 
@@ -107,26 +125,31 @@ def fit(
     cameras : Cameras
     resolution : (width, height)
         In pixels.
+    index : (C, T') int, optional
+        The options that are put before each camera; default is all before all.
 
     Returns
     -------
     Fits
         Where a box cannot be had its cost is at least :data:`MISSED`.
     """
-    points = np.array([o.points for o in options]).reshape(-1, FEW, 3)
-    level = np.array([o.level for o in options])
+    index = np.arange(len(options))[None] if index is None else index
+    wanted = wanted.take(index)
+    points = np.array([o.points for o in options]).reshape(-1, FEW, 3)[index]
+    level = np.array([o.level for o in options])[index]
+    nearer = np.array([o.nearer for o in options])[index]
     rotation = look(cameras.yaw, cameras.pitch, cameras.roll)
     scale = cameras.scale(resolution)
-    turned = np.einsum("tpi,cij->ctpj", points, rotation)
-    size = np.ptp(points, axis=1)
-    width = (size[:, 0] + size[:, 1]) / 2 * 0.8 + 1e-6
+    turned = np.matmul(points.reshape(len(points), -1, 3), rotation).reshape(len(rotation), -1, FEW, 3)
+    size = np.ptp(points, axis=2)
+    width = (size[..., 0] + size[..., 1]) / 2 * 0.8 + 1e-6
     # The start: as if seen level, at the middle of the view.
-    ratio = width[None] / size[None, :, 2] * (scale[:, :1] / scale[:, 1:])
-    high = np.sqrt(wanted.area[None] / ratio)
-    distance = np.maximum(scale[:, 1:] * size[None, :, 2] / high, 0.3 * width[None])
-    offset = (wanted.center[None, :, 0] - 0.5) / scale[:, :1]
+    ratio = width / size[..., 2] * (scale[:, :1] / scale[:, 1:])
+    high = np.sqrt(wanted.area / ratio)
+    distance = np.maximum(nearer * scale[:, 1:] * size[..., 2] / high, 0.3 * width)
+    offset = (wanted.center[..., 0] - 0.5) / scale[:, :1]
     theta = cameras.yaw[:, None] - np.arctan(offset)
-    drop = (level[None] - cameras.z[:, None])[..., None]
+    drop = (level - cameras.z[:, None])[..., None]
     for step in range(iterations + 1):
         away = np.stack([distance * np.cos(theta), distance * np.sin(theta)], -1)
         base = np.einsum("cti,cij->ctj", np.concatenate([away, drop], -1), rotation)
@@ -139,27 +162,27 @@ def fit(
         area = np.maximum(box_area(box), 1e-9)
         seen = area > 1e-8
         shown = np.where(seen, (box[..., 0] + box[..., 2]) / 2, (whole[..., 0] + whole[..., 2]) / 2)
-        off = shown - wanted.center[None, :, 0]
+        off = shown - wanted.center[..., 0]
         if step == iterations:
             break
         whole_area = np.maximum(box_area(whole), 1e-9)
         growth = np.where(seen, area, whole_area) / wanted.area
-        distance = np.maximum(distance * np.clip(np.sqrt(growth), 0.5, 2.0), 0.2 * width[None])
+        distance = np.maximum(distance * np.clip(np.sqrt(growth), 0.5, 2.0), 0.2 * width)
         one_side = (whole[..., 0] < 0) ^ (whole[..., 2] > 1)
         both = (whole[..., 0] < 0) & (whole[..., 2] > 1)
         turn = np.where(both, 0.0, np.where(one_side & seen, 1.7, 1.0) * off)
         slope = scale[:, :1] * (1 + np.tan(np.clip(theta - cameras.yaw[:, None], -1.2, 1.2)) ** 2)
         theta = theta + np.clip(turn / slope, -0.4, 0.4)
-    return Fits(away, box, distance, _cost(whole, box, wanted, off))
+    low = (box[..., 1] + box[..., 3]) / 2 - wanted.center[..., 1]
+    return Fits(away, box, distance, low, _cost(whole, box, wanted, off, low))
 
 
-def _cost(whole: np.ndarray, box: np.ndarray, wanted: Wanted, off: np.ndarray) -> np.ndarray:
+def _cost(whole: np.ndarray, box: np.ndarray, wanted: Wanted, off: np.ndarray, low: np.ndarray) -> np.ndarray:
     size = np.maximum(box[..., 2:] - box[..., :2], 1e-6)
     area = size.prod(-1)
-    low = (box[..., 1] + box[..., 3]) / 2 - wanted.center[None, :, 1]
-    shape = np.log(size[..., 0] / size[..., 1]) - np.log(wanted.aspect)[None]
+    shape = np.log(size[..., 0] / size[..., 1]) - np.log(wanted.aspect)
     cuts = np.stack([whole[..., 0] < 0, whole[..., 1] < 0, whole[..., 2] > 1, whole[..., 3] > 1], -1)
-    cost = soft(low / CENTER) + soft(np.nan_to_num(shape) / ASPECT) + CUT * (cuts != wanted.cut[None]).sum(-1)
+    cost = soft(low / CENTER) + soft(np.nan_to_num(shape) / ASPECT) + CUT * (cuts != wanted.cut).sum(-1)
     missed = (np.abs(np.log(area / wanted.area)) > 0.1) | (np.abs(off) > 0.02)
     return cost + MISSED * missed
 
@@ -194,7 +217,7 @@ def choose(
         Scale of what is added to costs by chance (a Gumbel draw), so that good ones take turns.
     """
     cameras = fits.cost.shape[0]
-    half = np.array([o.scale * o.asset.size[:2].min() / 2 for o in options])
+    plans = Plans.of(options)
     alike = np.array([[_likeness(a, b) for b in options] for a in options]).reshape(len(options), -1)
     noise = rng.gumbel(0.0, random, len(options))
     cost = fits.cost.copy()
@@ -213,16 +236,45 @@ def choose(
         later = np.flatnonzero(owner > goal)
         if not len(later):
             continue
-        apart = np.linalg.norm(fits.foot[:, later] - fits.foot[rows, best][:, None], axis=-1)
-        needed = half[later][None] + half[best][:, None]
         cost[:, later] += CLONE * alike[best][:, later]
-        cost[:, later] += MISSED / 2 * (apart < 0.9 * needed)
+        cost[:, later] += plans.cost(later[None], fits.foot[:, later], best[:, None], fits.foot[rows, best][:, None])
         box, mine_box = fits.box[:, later], fits.box[rows, best][:, None]
         overlap = _overlap(box, mine_box)
         farther = fits.distance[:, later] > fits.distance[rows, best][:, None]
         covered = overlap / np.maximum(np.where(farther, box_area(box), box_area(mine_box)), 1e-9)
         cost[:, later] += HIDDEN * np.clip(covered - 0.35, 0.0, None) ** 2 * 2
     return Choice(chosen, total)
+
+
+@attrs.frozen(eq=False)
+class Plans:
+    """Options seen from above, as rectangles: ``half`` (T, 2) their half sides, ``axes`` (T, 2, 2) their directions."""
+
+    half: np.ndarray
+    axes: np.ndarray
+
+    @staticmethod
+    def of(options: Sequence[Option]) -> Plans:
+        half = np.array([o.scale * o.asset.size[:2] / 2 for o in options]).reshape(-1, 2)
+        along = np.array([o.turn[:2, 0] for o in options]).reshape(-1, 2)
+        along = along / np.maximum(np.linalg.norm(along, axis=1, keepdims=True), 1e-9)
+        return Plans(half, np.stack([along, along @ np.array([[0.0, 1.0], [-1.0, 0.0]])], 1))
+
+    def cost(self, a: np.ndarray, foot_a: np.ndarray, b: np.ndarray, foot_b: np.ndarray) -> np.ndarray:
+        """What it costs that options ``a`` and ``b`` (...), at places (..., 2), stand in each other: little where only
+        their rectangles overlap, since a chair may reach under a table, much where their middles do."""
+        way = foot_b - foot_a
+        gaps = []
+        for one in (a, b):
+            axes = self.axes[one]
+            reach = np.zeros((*np.broadcast_shapes(a.shape, b.shape), 2))
+            for other in (a, b):
+                shadow = np.abs(np.einsum("...id,...jd->...ij", axes, self.axes[other]))
+                reach = reach + np.einsum("...ij,...j->...i", shadow, self.half[other])
+            gaps.append(np.abs(np.einsum("...id,...d->...i", axes, way)) / reach)
+        nearness = np.concatenate(gaps, -1).max(-1)
+        inner = np.linalg.norm(way, axis=-1) < 0.9 * (self.half[a].min(-1) + self.half[b].min(-1))
+        return np.where(inner, MISSED / 2, np.where(nearness < 0.95, TOUCHING, 0.0))
 
 
 def _likeness(a: Option, b: Option) -> float:

@@ -10,10 +10,11 @@ import attrs
 import numpy as np
 
 from ..goals import Goal
-from ..stage import Asset, Stage, extremes
+from ..stage import Asset, Stage, draw_asset, extremes
 from ..standing import Site
 from .terrain import terrain_of
 
+_NEARER = (1.0, 0.5, 0.25)
 FEW = 24
 """Points that stand for an asset while cameras are searched."""
 
@@ -28,6 +29,8 @@ class Option:
     tilted: bool
     scale: float
     level: float
+    nearer: float = 1.0
+    """Share of the distance of a whole box at which its place is looked for first."""
 
     @property
     def points(self) -> np.ndarray:
@@ -44,14 +47,15 @@ def draw_options(stage: Stage, sites: Sequence[Site], goal: Goal, count: int, rn
         return []
     share = np.array([max(site.share, 1e-3) for site in serving])
     chosen = rng.choice(len(serving), size=count, p=share / share.sum())
-    # Each asset once before any comes twice: the choice among options is to be one of shapes.
-    order = np.concatenate([rng.permutation(len(assets)) for _ in range(-(-count // len(assets)))])[:count]
     out = []
-    for number, which in zip(order, chosen, strict=True):
-        asset, site = assets[int(number)], serving[int(which)]
+    for which in chosen:
+        asset, site = draw_asset(assets, rng), serving[int(which)]
         turns, tilted = site.turns(rng, 1)
         level = terrain_of(stage, site).draw_level(rng)
-        out.append(Option(asset, site, turns[0], bool(tilted[0]), float(rng.uniform(*asset.scale_range)), level))
+        # A box that borders cut may be had from far off, or from so near that most of the thing lies outside.
+        nearer = float(rng.choice(_NEARER)) if goal.cut else 1.0
+        scale = float(rng.uniform(*asset.scale_range))
+        out.append(Option(asset, site, turns[0], bool(tilted[0]), scale, level, nearer))
     return out
 
 

@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import weakref
+
 import numpy as np
 
 from ..stage import Asset, CameraPose
 
-_MOST = 30_000
+_MOST = 10_000
 
 
 def visible_box(asset: Asset, matrix: np.ndarray, pose: CameraPose) -> np.ndarray | None:
@@ -26,21 +28,38 @@ def visible_box(asset: Asset, matrix: np.ndarray, pose: CameraPose) -> np.ndarra
             return None
     elif (depth <= pose.near).all():
         return None
-    mesh = asset.mesh
-    triangles = mesh.triangles[:: max(1, len(mesh.triangles) // _MOST)]
-    local = (mesh.vertices @ matrix[:3, :3].T + matrix[:3, 3] - pose.position) @ pose.matrix[:3, :3]
+    edges, triangles = _lines(asset)
+    local = (asset.mesh.vertices @ matrix[:3, :3].T + matrix[:3, 3] - pose.position) @ pose.matrix[:3, :3]
     focal = np.array([pose.focal, -pose.focal]) / size
-    edges = np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]])
-    ends = _before(local[edges], pose.near)
-    flat = 0.5 + focal * ends[..., :2] / -ends[..., 2:]
-    inside = _clip(flat)
-    clouds = [inside.reshape(-1, 2)]
-    whole = triangles[(-local[triangles][..., 2] > pose.near).all(1)]
-    corners = 0.5 + focal * local[whole][..., :2] / -local[whole][..., 2:]
-    image = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
-    clouds += [corner[None] for corner in image if _covered(corner, corners)]
+    before = -local[:, 2] > pose.near
+    with np.errstate(divide="ignore", invalid="ignore"):
+        flat = 0.5 + focal * local[:, :2] / -local[:, 2:]
+    inside = before & ((flat >= 0) & (flat <= 1)).all(1)
+    # Most edges lie inside as a whole, or beyond one border: only the rest is cut.
+    beyond = np.stack([flat[:, 0] < 0, flat[:, 0] > 1, flat[:, 1] < 0, flat[:, 1] > 1, ~before], 1)
+    beyond[~before, :4] = False
+    a, b = edges.T
+    crossing = edges[~(inside[a] & inside[b]) & ~(beyond[a] & beyond[b]).any(1)]
+    ends = _before(local[crossing], pose.near)
+    clouds = [flat[inside], _clip(0.5 + focal * ends[..., :2] / -ends[..., 2:]).reshape(-1, 2)]
     cloud = np.concatenate(clouds)
+    if not len(cloud) or not ((cloud.min(0) <= 1e-9) & (cloud.max(0) >= 1 - 1e-9)).all():
+        corners = flat[triangles[before[triangles].all(1)]]
+        image = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
+        cloud = np.concatenate([cloud, *(corner[None] for corner in image if _covered(corner, corners))])
     return np.concatenate([cloud.min(0), cloud.max(0)]) if len(cloud) else None
+
+
+_known: weakref.WeakKeyDictionary[Asset, tuple[np.ndarray, np.ndarray]] = weakref.WeakKeyDictionary()
+
+
+def _lines(asset: Asset) -> tuple[np.ndarray, np.ndarray]:
+    """Edges (E, 2), each once, and triangles (T, 3) of an asset, thinned where there are very many."""
+    if asset not in _known:
+        triangles = asset.mesh.triangles[:: -(-len(asset.mesh.triangles) // _MOST)]
+        pairs = np.sort(np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]]), axis=1)
+        _known[asset] = np.unique(pairs, axis=0), triangles
+    return _known[asset]
 
 
 def _before(ends: np.ndarray, near: float) -> np.ndarray:

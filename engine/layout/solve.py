@@ -14,8 +14,8 @@ from ..goals import Goal
 from ..plugin import Rejected
 from ..stage import CameraPose, Instance, Labels, Stage
 from ..standing import Site
-from .cameras import Limits, draw_cameras, draw_near
-from .fit import Cameras, Choice, Fits, Wanted, choose, fit
+from .cameras import Limits, draw_cameras, polish
+from .fit import Cameras, Choice, Fits, Plans, Wanted, choose, fit
 from .options import Option, draw_options
 from .room import Sights, View, find_views
 from .settle import Standing, settle
@@ -24,6 +24,11 @@ from .terrain import camera_terrain, terrain_of
 log = logging.getLogger(__name__)
 
 OFF = "camera: box off its goal"
+_TRIES = 8
+"""Options that are stood up for a box before it is left out."""
+_IN_THE_WAY = ("intersects", "too close")
+_ASIDE = (-0.06, -0.03, 0.03, 0.06)
+"""How far from its goal, in image widths, a box may lie instead of being left out."""
 NO_VIEW = "camera: no free viewpoint for the layout"
 
 
@@ -41,10 +46,13 @@ class Effort:
 
 @attrs.define(eq=False)
 class _Item:
-    """A goal that something stands for."""
+    """A goal that something stands for. ``aim`` is the goal, or a place beside it; ``wanted`` what is solved for so
+    that the visible box comes out as aimed at."""
 
     goal: int
+    option: int
     standing: Standing
+    aim: Goal
     wanted: Goal
     tried: set[int]
 
@@ -83,6 +91,7 @@ class Solver:
     _options: list[Option] = attrs.field(factory=list, init=False)
     _owner: np.ndarray = attrs.field(factory=lambda: np.zeros(0, int), init=False)
     _cameras: Cameras = attrs.field(default=None, init=False)
+    _plans: Plans = attrs.field(default=None, init=False)
     _fits: Fits = attrs.field(default=None, init=False)
 
     def solve(self) -> CameraPose:
@@ -104,6 +113,7 @@ class Solver:
             self._options += drawn
             owner += [k] * len(drawn)
         self._owner = np.array(owner, dtype=int)
+        self._plans = Plans.of(self._options)
         self._goals = goals
         if not (self._owner == 0).any():
             raise Rejected(f"camera: no {goals[0].class_name} on the stage")
@@ -132,11 +142,10 @@ class Solver:
         cameras = draw_cameras(self.limits, terrain, self._goals, options, owner, count, stage.resolution, self.rng)
         fits = fit(options, wanted, cameras, stage.resolution)
         choice = self._choose(fits)
-        best = np.argsort(choice.total, kind="stable")[: max(1, count // 8)]
-        near = draw_near(cameras.take(best), self.limits, 8, self.rng)
-        more = fit(options, wanted, near, stage.resolution)
-        self._fits = Fits(*(np.concatenate([getattr(fits, n), getattr(more, n)]) for n in _FIT_NAMES))
-        self._cameras = Cameras.join([cameras, near])
+        best = np.argsort(choice.total, kind="stable")[: max(1, count // 4)]
+        polished = polish(options, wanted, choice.option[best], cameras.take(best), self.limits, stage.resolution)
+        more = fit(options, wanted, polished, stage.resolution)
+        self._fits, self._cameras = Fits.join([fits, more]), Cameras.join([cameras, polished])
         choice = self._choose(self._fits)
         return find_views(
             stage, terrain, options, self._fits, choice, self._cameras, self.limits, self.sights, self.rng,
@@ -163,7 +172,7 @@ class Solver:
         self._put([])
         items: list[_Item] = []
         for k in range(len(self._goals)):
-            item = self._one(view, k, self._goals[k], set(), ())
+            item = self._one(view, k, self._goals[k], set(), items)
             if item is not None:
                 items.append(item)
                 self.stage.place(item.standing.option.asset, item.standing.matrix)
@@ -171,23 +180,38 @@ class Solver:
                 return []
         return items
 
-    def _one(self, view: View, k: int, goal: Goal, tried: set[int], ignore: tuple[int, ...]) -> _Item | None:
+    def _one(
+        self, view: View, k: int, goal: Goal, tried: set[int], beside: Sequence[_Item], ignore: tuple[int, ...] = ()
+    ) -> _Item | None:
         """Something that stands for a goal: what was chosen for it, or the next best."""
         mine = np.flatnonzero(self._owner == k)
-        cost = self._fits.cost[view.camera, mine]
-        order = mine[np.argsort(np.where(mine == view.options[k], -1.0, cost), kind="stable")]
-        for option in [int(o) for o in order if o not in tried][:5]:
+        cost = self._fits.cost[view.camera, mine] - 1.0 * (mine == view.options[k])
+        feet = view.place + self._fits.foot[view.camera, mine]
+        for item in beside:
+            cost = cost + self._plans.cost(mine, feet, np.array(item.option), item.standing.foot)
+        order = mine[np.argsort(cost, kind="stable")]
+        blocked: list[tuple[Option, np.ndarray, float]] = []
+        for option in [int(o) for o in order if o not in tried][:_TRIES]:
             tried.add(option)
             foot = view.place + self._fits.foot[view.camera, option]
             one = self._options[option]
-            z = terrain_of(self.stage, one.site).at(foot)
+            z = float(terrain_of(self.stage, one.site).at(foot))
             if not np.isfinite(z):
                 self.refused["off the surface"] += 1
                 continue
             found = settle(self.stage, one, goal, view.pose, np.array([*foot, z]), ignore=ignore)
             if isinstance(found, Standing):
-                return _Item(k, found, goal, tried)
+                return _Item(k, option, found, goal, goal, tried)
             self.refused[found.split(" '")[0]] += 1
+            blocked += [(one, foot, z)] if found.startswith(_IN_THE_WAY) else []
+        # What stands in the way of all of them may leave room beside it.
+        for one, foot, z in blocked[: _TRIES // 4]:
+            for aside in self.rng.permutation(_ASIDE):
+                x = float(np.clip(goal.center[0] + aside, 0.0, 1.0))
+                moved = attrs.evolve(goal, center=(x, goal.center[1]))
+                found = settle(self.stage, one, moved, view.pose, np.array([*foot, z]), ignore=ignore)
+                if isinstance(found, Standing):
+                    return _Item(k, self._options.index(one), found, moved, moved, tried)
         return None
 
     def _put(self, items: Sequence[_Item]) -> list[Instance]:
@@ -203,7 +227,7 @@ class Solver:
             off = [n for n, i in enumerate(there) if not self._good(items[n], labels.bbox(i.id), labels)]
             if not off:
                 return ""
-            lost = [n for n in off if left == 0 or not self._correct(view, items[n], there[n], labels)]
+            lost = [n for n in off if left == 0 or not self._correct(view, items, items[n], there[n], labels)]
             if 0 in lost:
                 return OFF
             if lost:
@@ -223,13 +247,13 @@ class Solver:
             goal.area, labels.ids.size, self.tolerance
         )
 
-    def _correct(self, view: View, item: _Item, instance: Instance, labels: Labels) -> bool:
+    def _correct(self, view: View, items: Sequence[_Item], item: _Item, instance: Instance, labels: Labels) -> bool:
         """Move a thing so that its visible box comes nearer to its goal, or put another one in its place."""
         goal, box = self._goals[item.goal], labels.bbox(instance.id)
         found: Standing | str = "hidden"
         if box is not None:
             ratio = np.clip(goal.area * labels.ids.size / (box[2] * box[3]), 0.6, 1.6)
-            x = item.wanted.center[0] + goal.center[0] - (box[0] + box[2] / 2) / labels.ids.shape[1]
+            x = item.wanted.center[0] + item.aim.center[0] - (box[0] + box[2] / 2) / labels.ids.shape[1]
             wanted = attrs.evolve(
                 item.wanted,
                 area=float(np.clip(item.wanted.area * ratio, goal.area / 2, min(goal.area * 2, 1.0))),
@@ -243,14 +267,13 @@ class Solver:
             self.stage.move(instance, found.matrix)
             return True
         self.refused[found.split(" '")[0]] += 1
-        other = self._one(view, item.goal, goal, item.tried, (instance.id,))
+        beside = [i for i in items if i is not item]
+        other = self._one(view, item.goal, goal, item.tried, beside, (instance.id,))
         if other is None:
             return False
-        item.standing, item.wanted = other.standing, goal
+        item.option, item.standing, item.aim, item.wanted = other.option, other.standing, other.aim, other.wanted
+        self._put(items)
         return True
-
-
-_FIT_NAMES = ("foot", "box", "distance", "cost")
 
 
 def slack(area: float, pixels: int, tolerance: float) -> float:
