@@ -7,7 +7,7 @@ from typing import Any
 
 import bpy
 
-from .render import choose_device
+from .devices import choose_device
 
 
 def facts() -> dict[str, Any]:

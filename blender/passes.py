@@ -11,6 +11,8 @@ from ..engine.errors import StageError
 from ..engine.stage import Labels
 
 _INDEX = ("IndexOB.X", "Object Index.X")
+"""Names of the channel without that of the layer."""
+
 _DEPTH = ("Depth.Z", "Depth.V", "Depth.X")
 
 
@@ -69,8 +71,9 @@ def _read_channels_with_blender(path: Path) -> dict[str, np.ndarray]:
     return channels
 
 
-def _channel(channels: dict[str, np.ndarray], endings: tuple[str, ...], path: Path) -> np.ndarray:
+def _channel(channels: dict[str, np.ndarray], names: tuple[str, ...], path: Path) -> np.ndarray:
     for name, pixels in channels.items():
-        if name.endswith(endings):
+        # A layer may be called anything, and there is a pass "Denoising Depth".
+        if ".".join(name.rsplit(".", 2)[-2:]) in names:
             return pixels
-    raise StageError(f"Blender rendered no {endings[0]} pass at {path}, only {', '.join(channels)}.")
+    raise StageError(f"Blender rendered no {names[0]} pass at {path}, only {', '.join(channels)}.")

@@ -3,35 +3,29 @@
 
 Three scenes keep three jobs apart, so that none has to switch settings to and fro and Cycles keeps each one's data:
 the artist's own scene gives the picture; a copy without world gives ids and depth at exact pixel centres, one sample,
-no bounces; a third holds the instances only and shows one alone for its amodal mask.
+no bounces; a third holds the instances only and shows them apart for their amodal masks.
 """
 
 from __future__ import annotations
 
-import contextlib
-import logging
-import os
 import shutil
-import tempfile
-import time
 import weakref
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
-import attrs
 import bpy
 import numpy as np
 
-from ..dataset.files import process_runs
 from ..engine.errors import TryAgainError
 from ..engine.settings import OutputSettings, RenderSettings
 from ..engine.stage import Amodal, CameraPose, Labels, extent
-from .evaluated import view_layer
+from .amodal import Box, Region, groups, reaches_beyond, region_around, union
+from .devices import choose_device
+from .opaque import all_opaque, plain_material
 from .passes import read_labels, read_picture
 from .quiet import quiet
-
-log = logging.getLogger(__name__)
-
-Region = tuple[int, int, int, int]
+from .render_settings import only_layer, set_samples, set_up_labels, set_up_picture
+from .scratch import scratch_folder
 
 
 class Renderer:
@@ -57,7 +51,7 @@ class Renderer:
     ) -> None:
         self.size = (output.width, output.height)
         self._scene = scene
-        self._scratch = _scratch_folder(output.width * output.height)
+        self._scratch = scratch_folder(output.width * output.height)
         weakref.finalize(self, shutil.rmtree, self._scratch, True)
         camera = bpy.data.cameras.new("Twinset camera")
         self._camera = bpy.data.objects.new("Twinset camera", camera)
@@ -67,17 +61,22 @@ class Renderer:
         scene.collection.children.link(holder)
         # Markers would put the artist's own cameras in place of ours when a render starts.
         scene.timeline_markers.clear()
-        _only_layer(scene)
+        only_layer(scene)
 
         self._labels = scene.copy()
         self._labels.name = "Twinset labels"
         self._alone = bpy.data.scenes.new("Twinset alone")
         self._alone.collection.children.link(holder)
         self._alone.collection.objects.link(self._camera)
+        # Where nothing can be seen through, ids and depth are the same without shading, which is most of their cost.
+        used = [m for m in bpy.data.materials if m.users]
+        override = plain_material() if all_opaque(used, bpy.data.objects) else None
         for label_scene in (self._labels, self._alone):
             label_scene.camera = self._camera
-            _set_up_labels(label_scene)
-        self._denoises = _set_up_picture(scene, render)
+            set_up_labels(label_scene, override)
+        # Operators bring the layer at hand up to date, which need not be the artist's whole scene once more.
+        self._idle = bpy.data.scenes.new("Twinset idle")
+        self._denoises = set_up_picture(scene, render)
         # From the start: a background fits itself to this size before the first picture is rendered.
         scene.render.resolution_x, scene.render.resolution_y = self.size
         self.device = choose_device(render.device, (scene, self._labels, self._alone))
@@ -101,45 +100,57 @@ class Renderer:
         ``region`` (x0, y0, x1, y1) in pixels of the scaled image limits the work; outside, ids are 0 and depth is inf.
         """
         width, height = max(round(self.size[0] * scale), 1), max(round(self.size[1] * scale), 1)
-        return self._render_labels(self._labels, width, height, region)
+        if region is None:
+            return self._render_region(self._labels, (width, height))
+        whole = _empty_labels(width, height)
+        x0, y0, x1, y1 = region
+        if x0 < x1 and y0 < y1:
+            labels = self._render_region(self._labels, (width, height), region)
+            whole.ids[y0:y1, x0:x1] = labels.ids
+            whole.depth[y0:y1, x0:x1] = labels.depth
+        return whole
 
-    def alone(self, collection: bpy.types.Collection, box: tuple[float, float, float, float]) -> Amodal:
-        """One instance seen alone.
+    def alone(self, shown: Mapping[int, bpy.types.Collection], boxes: Mapping[int, Box]) -> dict[int, Amodal]:
+        """Instances seen alone, several in one render where they do not meet.
 
         Parameters
         ----------
-        collection : bpy.types.Collection
-            The instance's child of the holder.
-        box : (x0, y0, x1, y1)
-            Its projected box in pixels, unclipped. What lies further than one image size outside is left out.
+        shown : mapping
+            By id, which is the pass index of its parts: every shown instance's child of the holder.
+        boxes : mapping
+            By id, of those wanted: the projected box (x0, y0, x1, y1) in pixels, unclipped. What lies further than one
+            image size outside is left out.
         """
-        width, height = self.size
-        layer = self._alone.view_layers[0].layer_collection.children[0]
-        for child in layer.children:
-            if child.exclude == (child.collection == collection):
-                child.exclude = not child.exclude
-        beyond = box[0] < 0 or box[1] < 0 or box[2] > width or box[3] > height
-        margin_x, margin_y = (width, height) if beyond else (0, 0)
-        canvas_w, canvas_h = width + 2 * margin_x, height + 2 * margin_y
-        region = (
-            int(np.clip(np.floor(box[0]) - 2 + margin_x, 0, canvas_w - 1)),
-            int(np.clip(np.floor(box[1]) - 2 + margin_y, 0, canvas_h - 1)),
-            int(np.clip(np.ceil(box[2]) + 2 + margin_x, 1, canvas_w)),
-            int(np.clip(np.ceil(box[3]) + 2 + margin_y, 1, canvas_h)),
-        )
-        camera = self._camera.data
-        lens = camera.lens
-        camera.lens = lens * width / canvas_w
+        found: dict[int, Amodal] = {}
+        lens = self._camera.data.lens
         try:
-            mask = self._render_labels(self._alone, canvas_w, canvas_h, region).ids > 0
+            for beyond in (False, True):
+                wanted = {id: box for id, box in boxes.items() if reaches_beyond(box, *self.size) == beyond}
+                found |= self._alone_on(shown, wanted, self.size if beyond else (0, 0))
         finally:
-            camera.lens = lens
-        found = extent(mask)
-        if found is None:
-            return Amodal(np.zeros((height, width), bool), (0, 0, 0, 0), 0)
-        bbox = (found[0] - margin_x, found[1] - margin_y, found[2], found[3])
-        inside = mask[margin_y : margin_y + height, margin_x : margin_x + width].copy()
-        return Amodal(inside, bbox, int(mask.sum()))
+            self._camera.data.lens = lens
+            _show_only(shown, shown)
+        return {id: found[id] for id in boxes}
+
+    def _alone_on(
+        self, shown: Mapping[int, bpy.types.Collection], boxes: Mapping[int, Box], margin: tuple[int, int]
+    ) -> dict[int, Amodal]:
+        """The same on a canvas that is larger than the image by ``margin`` on each side."""
+        (width, height), (left, top) = self.size, margin
+        canvas = width + 2 * left, height + 2 * top
+        self._camera.data.lens *= width / canvas[0]
+        moved = {id: (x0 + left, y0 + top, x1 + left, y1 + top) for id, (x0, y0, x1, y1) in boxes.items()}
+        regions = {id: region_around(box, *canvas) for id, box in moved.items()}
+        found = {}
+        for group in groups(regions):
+            _show_only(shown, group)
+            together = union(regions[id] for id in group)
+            ids = self._render_region(self._alone, canvas, together).ids
+            for id in group:
+                x0, y0, x1, y1 = regions[id]
+                mask = ids[y0 - together[1] : y1 - together[1], x0 - together[0] : x1 - together[0]] == id
+                found[id] = _on_image(mask, (x0 - left, y0 - top), self.size)
+        return found
 
     def picture(self, seed: int) -> np.ndarray:
         """The picture (H, W, 3) uint8 RGB, through the scene's own view transform."""
@@ -155,23 +166,22 @@ class Renderer:
         width, height = self.size
         usual = cycles.samples, cycles.use_denoising
         r.resolution_x, r.resolution_y = max(round(width * scale), 1), max(round(height * scale), 1)
-        _set_samples(self._scene, samples)
+        set_samples(self._scene, samples)
         cycles.use_denoising = self._denoises
         try:
             return self.picture(seed)
         finally:
             r.resolution_x, r.resolution_y = self.size
-            _set_samples(self._scene, usual[0])
+            set_samples(self._scene, usual[0])
             cycles.use_denoising = usual[1]
 
-    def _render_labels(self, scene: bpy.types.Scene, width: int, height: int, region: Region | None) -> Labels:
+    def _render_region(self, scene: bpy.types.Scene, size: tuple[int, int], region: Region | None = None) -> Labels:
+        """Ids and depth of the region's pixels alone, of an image of ``size``."""
         r = scene.render
-        r.resolution_x, r.resolution_y = width, height
+        width, height = r.resolution_x, r.resolution_y = size
         r.use_border = r.use_crop_to_border = region is not None
         if region is not None:
             x0, y0, x1, y1 = region
-            if x1 <= x0 or y1 <= y0:
-                return _empty_labels(width, height)
             # Blender cuts the border down to whole pixels; a quarter more keeps float error from losing one.
             r.border_min_x, r.border_max_x = (x0 + 0.25) / width, (x1 + 0.25) / width
             r.border_min_y, r.border_max_y = (height - y1 + 0.25) / height, (height - y0 + 0.25) / height
@@ -179,21 +189,15 @@ class Renderer:
         r.filepath = str(path)
         self._run(scene, path)
         labels = read_labels(path)
-        if region is None:
-            return labels
-        if labels.ids.shape != (y1 - y0, x1 - x0):
+        if region is not None and labels.ids.shape != (y1 - y0, x1 - x0):
             raise RuntimeError(f"Blender cropped {labels.ids.shape} instead of {(y1 - y0, x1 - x0)}")
-        whole = _empty_labels(width, height)
-        whole.ids[y0:y1, x0:x1] = labels.ids
-        whole.depth[y0:y1, x0:x1] = labels.depth
-        return whole
+        return labels
 
-    @staticmethod
-    def _run(scene: bpy.types.Scene, path: Path) -> None:
+    def _run(self, scene: bpy.types.Scene, path: Path) -> None:
         path.unlink(missing_ok=True)
         problem = "it gave no reason"
         try:
-            with quiet():
+            with quiet(), bpy.context.temp_override(scene=self._idle, view_layer=self._idle.view_layers[0]):
                 bpy.ops.render.render(scene=scene.name, write_still=True)
         except RuntimeError as error:
             problem = " ".join(str(error).removeprefix("Error: ").split()).rstrip(".")
@@ -205,173 +209,27 @@ class Renderer:
             )
 
 
-@attrs.frozen
-class Device:
-    """Where Cycles renders: ``kind`` CPU or GPU, ``backend`` such as OPTIX, ``names`` of the devices used."""
-
-    kind: str
-    backend: str = ""
-    names: tuple[str, ...] = ()
-
-
-def choose_device(wanted: str, scenes: tuple[bpy.types.Scene, ...]) -> Device:
-    """Set Cycles' device on the scenes. ``auto`` takes a GPU where Cycles finds one, otherwise the CPU."""
-    device = Device("CPU")
-    if wanted != "cpu":
-        device = _find_gpu()
-        if device.kind == "CPU" and wanted == "gpu":
-            log.warning("No GPU that Cycles can use was found; rendering on the CPU.")
-    for scene in scenes:
-        scene.cycles.device = device.kind
-    return device
-
-
-def _find_gpu() -> Device:
-    addon = bpy.context.preferences.addons.get("cycles")
-    if addon is None:
-        return Device("CPU")
-    preferences = addon.preferences
-    for backend in ("OPTIX", "CUDA", "HIP", "METAL", "ONEAPI"):
-        with contextlib.suppress(TypeError):
-            preferences.compute_device_type = backend
-            preferences.refresh_devices()
-            gpus = [d for d in preferences.devices if d.type == backend]
-            for d in preferences.devices:
-                d.use = d.type == backend
-            if gpus:
-                return Device("GPU", backend, tuple(d.name for d in gpus))
-    with contextlib.suppress(TypeError):
-        preferences.compute_device_type = "NONE"
-    return Device("CPU")
-
-
-def _set_up_picture(scene: bpy.types.Scene, render: RenderSettings) -> bool:
-    """Set the picture's engine and quality; returns whether this Blender can denoise."""
-    r = scene.render
-    modern = bpy.app.version >= (5, 0)
-    r.engine = "CYCLES" if render.engine == "cycles" else ("BLENDER_EEVEE" if modern else "BLENDER_EEVEE_NEXT")
-    r.use_persistent_data = True
-    _plain_frame(scene)
-    _file_format(r, "PNG", "IMAGE")
-    r.image_settings.color_mode = "RGB"
-    r.image_settings.color_depth = "8"
-    r.image_settings.compression = 0
-    r.film_transparent = False
-    # Dither would add noise that is in no real photo's favour and makes equal renders compress worse.
-    r.dither_intensity = 0.0
-    _set_samples(scene, render.samples)
-    denoises = _can_denoise(scene)
-    scene.cycles.use_denoising = render.denoise and denoises
-    scene.cycles.use_adaptive_sampling = True
-    view_layer(scene).cycles.use_denoising = True
-    if render.bounces is not None:
-        scene.cycles.max_bounces = render.bounces
-    return denoises
-
-
-def _set_samples(scene: bpy.types.Scene, samples: int) -> None:
-    scene.cycles.samples = samples
-    if hasattr(scene.eevee, "taa_render_samples"):
-        scene.eevee.taa_render_samples = samples
-
-
-def _can_denoise(scene: bpy.types.Scene) -> bool:
-    """Choose OpenImageDenoise; some builds of Blender come without it."""
-    try:
-        scene.cycles.denoiser = "OPENIMAGEDENOISE"
-    except TypeError:
-        log.warning("This Blender was built without OpenImageDenoise, so pictures keep their noise; raise 'samples'.")
-        return False
-    # Cleaning the guide passes first would take twice as long and gains nothing at these sizes.
-    scene.cycles.denoising_prefilter = "FAST"
-    return True
-
-
-def _set_up_labels(scene: bpy.types.Scene) -> None:
-    r = scene.render
-    r.engine = "CYCLES"
-    r.use_persistent_data = True
-    _plain_frame(scene)
-    _file_format(r, "OPEN_EXR_MULTILAYER", "MULTI_LAYER_IMAGE")
-    # Half floats could not hold ids above 2048.
-    r.image_settings.color_depth = "32"
-    r.image_settings.exr_codec = "NONE"
-    scene.world = None
-    r.use_freestyle = False
-    layer = _only_layer(scene)
-    layer.use_pass_combined = True
-    layer.use_pass_object_index = True
-    layer.use_pass_z = True
-    layer.material_override = None
-    cycles = scene.cycles
-    cycles.samples = 1
-    cycles.max_bounces = 0
-    cycles.use_denoising = False
-    cycles.use_adaptive_sampling = False
-    # A box of nearly no width puts the only sample at the pixel's centre: labels do not depend on noise.
-    cycles.pixel_filter_type = "BOX"
-    cycles.filter_width = 0.01
-    cycles.seed = 0
-
-
-def _plain_frame(scene: bpy.types.Scene) -> None:
-    """Nothing between camera and file that would move pixels away from their labels."""
-    r = scene.render
-    r.resolution_percentage = 100
-    r.pixel_aspect_x = r.pixel_aspect_y = 1.0
-    r.use_border = r.use_crop_to_border = False
-    r.use_compositing = r.use_sequencer = False
-    r.use_motion_blur = False
-    r.use_multiview = False
-    r.use_overwrite = True
-    r.use_file_extension = False
-    r.use_stamp = False
-    r.use_simplify = False
-    r.threads_mode = "AUTO"
-    # Samples are the recipe's, and a picture must not depend on how fast the machine is.
-    cycles = scene.cycles
-    cycles.use_layer_samples = "IGNORE"
-    cycles.use_sample_subset = False
-    cycles.time_limit = 0.0
-    cycles.use_deterministic_guiding = True
-    cycles.use_animated_seed = False
-
-
-def _only_layer(scene: bpy.types.Scene) -> bpy.types.ViewLayer:
-    """Render the stage's layer alone: others would cost time, and may be what Blender writes to the file."""
-    used = view_layer(scene)
-    for layer in scene.view_layers:
-        layer.use = layer == used
-    return used
-
-
-def _file_format(r: bpy.types.RenderSettings, name: str, media: str) -> None:
-    if hasattr(r.image_settings, "media_type"):
-        r.image_settings.media_type = media
-    r.image_settings.file_format = name
-
-
 def _empty_labels(width: int, height: int) -> Labels:
     return Labels(np.zeros((height, width), np.int32), np.full((height, width), np.inf, np.float32))
 
 
-def _scratch_folder(pixels: int) -> Path:
-    """A folder in memory where the largest files fit twice, otherwise among the temporary ones.
-
-    The largest are those of lone instances: nine images of six 32-bit channels. Containers often allow 64 MiB.
-    """
-    memory = Path("/dev/shm")
-    for folder in (memory, Path(tempfile.gettempdir())):
-        _remove_abandoned(folder)
-    fits = memory.is_dir() and os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > 2 * 9 * 24 * pixels
-    return Path(tempfile.mkdtemp(prefix=f"twinset-{os.getpid()}-", dir=memory if fits else None))
+def _show_only(shown: Mapping[int, bpy.types.Collection], wanted: Collection[int]) -> None:
+    """Let the camera see these instances alone."""
+    for id, collection in shown.items():
+        for part in collection.objects:
+            # Even the same value makes Blender look at the object again.
+            if part.visible_camera != (id in wanted):
+                part.visible_camera = id in wanted
 
 
-def _remove_abandoned(folder: Path) -> None:
-    """Remove the scratch folders of processes that were killed: nobody else would, and memory is dear."""
-    for path in folder.glob("twinset-*-*"):
-        number = path.name.split("-")[1]
-        with contextlib.suppress(OSError):
-            # Beyond a container's walls processes are not seen, so one that still renders is told by its files' age.
-            if number.isdigit() and not process_runs(int(number)) and time.time() - path.stat().st_mtime > 600:
-                shutil.rmtree(path, ignore_errors=True)
+def _on_image(mask: np.ndarray, corner: tuple[int, int], size: tuple[int, int]) -> Amodal:
+    """A mask whose first pixel is pixel ``corner`` of an image of ``size``, which it may leave."""
+    width, height = size
+    inside = np.zeros((height, width), bool)
+    found = extent(mask)
+    if found is None:
+        return Amodal(inside, (0, 0, 0, 0), 0)
+    x, y = corner
+    x0, y0, x1, y1 = max(x, 0), max(y, 0), min(x + mask.shape[1], width), min(y + mask.shape[0], height)
+    inside[y0:y1, x0:x1] = mask[y0 - y : y1 - y, x0 - x : x1 - x]
+    return Amodal(inside, (found[0] + x, found[1] + y, found[2], found[3]), int(np.count_nonzero(mask)))

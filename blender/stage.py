@@ -18,9 +18,10 @@ from ..engine.rooms import Rooms
 from ..engine.settings import Recipe
 from ..engine.stage import Amodal, Asset, CameraPose, Hits, Instance, Labels, Shot, Stage, Surface
 from . import lighting
+from .amodal import Region, as_seen, is_whole, meets_image, projected_box
 from .asset_file import write_asset
 from .assets import LoadedAsset, load_assets
-from .render import Region, Renderer
+from .render import Renderer
 from .scene import add_default_light, open_scene, robust_bounds, static_meshes, surface
 from .space import Space
 
@@ -76,8 +77,9 @@ class BlenderStage:
         self._holder = bpy.data.collections.new("Twinset instances")
         self._pools: dict[str, list[bpy.types.Collection]] = {}
         self._shown: dict[int, bpy.types.Collection] = {}
+        self._on_stage: set[bpy.types.Collection] = set()
         self._instances: list[Instance] = []
-        self._renderer = Renderer(scene, self._holder, recipe.render, recipe.output, threads=threads)
+        self._renders = Renderer(scene, self._holder, recipe.render, recipe.output, threads=threads)
         self._camera: CameraPose | None = None
         self._full: Labels | None = None
 
@@ -163,7 +165,7 @@ class BlenderStage:
     def pose_camera(self, pose: CameraPose) -> None:
         self._camera = pose
         self._full = None
-        self._renderer.pose(pose)
+        self._renders.pose(pose)
 
     def probe(self, scale: float = 0.25, region: Region | None = None) -> Labels:
         if scale == 1.0 and self._full is not None:
@@ -186,10 +188,7 @@ class BlenderStage:
         lighting.set_background(self._scene, image)
 
     def clear(self) -> None:
-        for collection in self._shown.values():
-            for part in collection.objects:
-                part.hide_render = True
-                part.pass_index = 0
+        # What the next frame shows again is never hidden: Blender would work out all dependencies anew.
         self._shown.clear()
         self._instances.clear()
         self._space.clear()
@@ -208,12 +207,12 @@ class BlenderStage:
     def amodal(self) -> dict[int, Amodal]:
         if self._camera is None:
             raise RuntimeError("pose_camera() comes before amodal()")
-        boxes = {i.id: _projected_box(i, self._camera) for i in self._instances if i.asset.class_name}
-        return {
-            id: self._renderer.alone(self._shown[id], box)
-            for id, box in boxes.items()
-            if box is not None and _meets_image(box, self._camera)
-        }
+        boxes = {i.id: projected_box(i, self._camera) for i in self._instances if i.asset.class_name}
+        met = {id: box for id, box in boxes.items() if box is not None and meets_image(box, *self.resolution)}
+        labels = self.probe(1.0)
+        whole = {i.id for i in self._instances if i.id in met and is_whole(i, met[i.id], self._camera, labels)}
+        found = self._renderer.alone(self._shown, {id: box for id, box in met.items() if id not in whole})
+        return {id: as_seen(labels.ids == id) if id in whole else found[id] for id in met}
 
     def export_asset(self, name: str, path: Path) -> str:
         """Write an asset to a .blend file of its own, in the asset's frame; returns the name of its collection."""
@@ -230,7 +229,7 @@ class BlenderStage:
         return [(o.name, o.library is not None) for o in self._scene.objects if o.hide_render and o not in own]
 
     def info(self) -> dict[str, Any]:
-        device = self._renderer.device
+        device = self._renders.device
         return {
             "blender": bpy.app.version_string,
             "device": device.kind,
@@ -239,6 +238,15 @@ class BlenderStage:
             "assets": {name: [a.name for a in assets] for name, assets in sorted(self._assets.items())},
             "static_triangles": int(sum(len(m.mesh.triangles) for m in self._meshes)),
         }
+
+    @property
+    def _renderer(self) -> Renderer:
+        """The renderer, once all that earlier frames have left is out of sight."""
+        for collection in self._on_stage.difference(self._shown.values()):
+            for part in collection.objects:
+                part.hide_render = True
+            self._on_stage.remove(collection)
+        return self._renders
 
     def _make_copy(self, asset: Asset, number: int) -> bpy.types.Collection:
         collection = bpy.data.collections.new(f"{asset.name} {number + 1}")
@@ -253,29 +261,10 @@ class BlenderStage:
         parts = self._loaded[instance.asset.name].parts
         for part, (_, local) in zip(collection.objects, parts, strict=True):
             part.matrix_world = Matrix((instance.matrix @ local).tolist())
-            part.hide_render = False
+            if part.hide_render:
+                part.hide_render = False
             part.pass_index = instance.id
         self._shown[instance.id] = collection
+        self._on_stage.add(collection)
         self._space.put(instance.id, instance.asset, instance.matrix)
         self._full = None
-
-
-def _projected_box(instance: Instance, camera: CameraPose) -> tuple[float, float, float, float] | None:
-    """Box (x0, y0, x1, y1) in pixels of all that lies in front of the camera; None where nothing does.
-
-    Where a part lies behind the camera the box has no finite end on that side, so it covers everything there.
-    """
-    corners = instance.asset.mesh.vertices @ instance.matrix[:3, :3].T + instance.matrix[:3, 3]
-    pixels, depth = camera.project(corners)
-    front = depth > camera.near
-    if not front.any():
-        return None
-    low, high = pixels[front].min(0), pixels[front].max(0)
-    if not front.all():
-        low = np.minimum(low, (-camera.width, -camera.height))
-        high = np.maximum(high, (2 * camera.width, 2 * camera.height))
-    return float(low[0]), float(low[1]), float(high[0]), float(high[1])
-
-
-def _meets_image(box: tuple[float, float, float, float], camera: CameraPose) -> bool:
-    return box[2] > 0 and box[3] > 0 and box[0] < camera.width and box[1] < camera.height

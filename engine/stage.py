@@ -57,10 +57,15 @@ class Asset:
         """Few of ``points`` with almost the same projected box from anywhere, (<= 200, 3)."""
         return extremes(self.points)
 
+    @functools.cached_property
+    def bounds(self) -> tuple[np.ndarray, np.ndarray]:
+        """(low (3,), high (3,)) of the bounding box in the asset's own frame."""
+        return self.mesh.vertices.min(0), self.mesh.vertices.max(0)
+
     @property
     def size(self) -> np.ndarray:
         """Extent (3,) of the bounding box in metres."""
-        return np.ptp(self.mesh.vertices, axis=0)
+        return self.bounds[1] - self.bounds[0]
 
 
 def draw_asset(assets: Sequence[Asset], rng: np.random.Generator) -> Asset:
