@@ -2,9 +2,9 @@
 """How far whole-image layouts, taken together, are out of balance with real images: sums that a balance keeps at zero.
 
 Each layout has a vector; over real images these vectors sum to zero. It counts boxes below thresholds of area, centre
-and aspect, borders that cut them, boxes per image, classes that go together, and overlaps, each against its real
-share. The squared length of a sum is then a weighted Cramér-von Mises discrepancy. Layouts that are chosen one by one
-so that it stays short follow the real distributions closer than independent draws: kernel herding [Chen, Welling &
+and aspect, borders that cut them, boxes per image, classes that go together, and what holds of pairs, each against its
+real share. The squared length of a sum is then a weighted Cramér-von Mises discrepancy. Layouts that are chosen one by
+one so that it stays short follow the real distributions closer than independent draws: kernel herding [Chen, Welling &
 Smola 2010].
 """
 
@@ -24,9 +24,10 @@ MOST_CUTS = 64
 WEIGHTS = {"area": 5.0, "center_x": 2.0, "center_y": 2.0, "aspect": 1.0, "cut": 0.2, "crowded": 0.5}
 """What the parts count, of the boxes of a class."""
 
-COUNT_WEIGHT, TOGETHER_WEIGHT, OVERLAP_WEIGHT = 6.0, 0.5, 0.5
+COUNT_WEIGHT, TOGETHER_WEIGHT, OVERLAP_WEIGHT, ORDER_WEIGHT = 6.0, 0.5, 0.5, 1.0
 
 _OVERLAPS = np.array([0.02, 0.25, 0.5, 0.8])
+_OF_PAIRS = np.array([*[OVERLAP_WEIGHT / 4] * 4, ORDER_WEIGHT])  # weights of what holds of pairs
 _TOLERANCE = 1e-9  # what pixels add and take away is no difference
 _LEAST_VARIANCE = 0.02  # of a share
 _FEW_PAIRS = 20  # pairs of two classes; fewer are pooled
@@ -65,7 +66,7 @@ class Layouts:
 
 
 def pairs(layouts: Layouts, image_aspect: float) -> tuple[np.ndarray, np.ndarray]:
-    """All pairs of boxes of an image: their indices (P, 2), and how much of the smaller one both share, (P,)."""
+    """All pairs of boxes of an image: their indices (P, 2), and what holds of each, see :func:`of_pair`."""
     number = np.bincount(layouts.owner, minlength=layouts.number)
     start = np.cumsum(number) - number
     found = [np.empty((0, 2), int)]
@@ -74,7 +75,15 @@ def pairs(layouts: Layouts, image_aspect: float) -> tuple[np.ndarray, np.ndarray
         found.append((start[number == n][:, None, None] + two).reshape(-1, 2))
     pair = np.concatenate(found)
     corners = layouts.boxes.corners(image_aspect)
-    return pair, overlap(corners[pair[:, 0]], corners[pair[:, 1]])
+    return pair, of_pair(corners[pair[:, 0]], corners[pair[:, 1]])
+
+
+def of_pair(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """What holds of two boxes (..., 4) [x0, y0, x1, y1], (..., 5): whether they overlap by more than each of some
+    shares, and whether the higher one ends lower in the image, as things on one floor do."""
+    over = overlap(a, b)[..., None] > _OVERLAPS
+    higher = (a[..., 3] - a[..., 1]) - (b[..., 3] - b[..., 1])
+    return np.concatenate([over, (higher * (a[..., 3] - b[..., 3]) > 0)[..., None]], -1)
 
 
 def overlap(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -147,19 +156,20 @@ class Balance:
     def _pair_up(self, real: Layouts, total: np.ndarray) -> None:
         """Which pairs of classes are looked at by themselves; group 0 is other pairs of one class, 1 those of two."""
         self._groups = np.where(np.eye(self.classes, dtype=bool), 0, 1)
-        pair, shared = pairs(real, self.image_aspect)
+        pair, holds = pairs(real, self.image_aspect)
         kinds = np.sort(real.kind[pair], 1)
         for k, m in np.unique(kinds, axis=0):
             if (kinds == (k, m)).all(1).sum() >= _FEW_PAIRS:
                 self._groups[k, m] = self._groups[m, k] = self._groups.max() + 1
         share = _pair_share(total[real.owner[pair[:, 0]]])
         group = self._groups[kinds[:, 0], kinds[:, 1]]
-        mean, scale = np.zeros((self._groups.max() + 1, len(_OVERLAPS))), np.zeros((self._groups.max() + 1, 1))
+        mean = np.zeros((self._groups.max() + 1, len(_OF_PAIRS)))
+        scale = np.zeros_like(mean)
         for g in np.unique(group):
             mine = group == g
-            mean[g] = share[mine] @ (shared[mine, None] > _OVERLAPS) / share[mine].sum()
-            scale[g] = OVERLAP_WEIGHT / len(_OVERLAPS) / (share[mine].sum() / real.number)
-        self._pairs = _part(mean.ravel(), np.broadcast_to(scale, mean.shape).ravel())
+            mean[g] = share[mine] @ holds[mine] / share[mine].sum()
+            scale[g] = _OF_PAIRS / (share[mine].sum() / real.number)
+        self._pairs = _part(mean.ravel(), scale.ravel())
 
     def count_vectors(self, counts: np.ndarray) -> np.ndarray:
         """What counts (C, classes) of boxes per class give to the part ``of_counts``, (C, .)."""
@@ -171,25 +181,25 @@ class Balance:
         holds, share = self._of_boxes(kind, boxes, np.broadcast_to(np.asarray(total) > self._middle[kind], len(boxes)))
         return (holds - part.mean) * share * part.scale
 
-    def pair_vectors(self, kinds: np.ndarray, shared: np.ndarray, total: np.ndarray | int) -> np.ndarray:
+    def pair_vectors(self, kinds: np.ndarray, holds: np.ndarray, total: np.ndarray | int) -> np.ndarray:
         """What pairs of boxes give to the part ``of_pairs``, (..., P, .).
 
         Parameters
         ----------
         kinds : (P, 2) int
             Their classes.
-        shared : (..., P) float
-            How much of the smaller box both share.
+        holds : (..., P, 5) bool
+            What holds of each, see :func:`of_pair`.
         total : int or (P,) int
             Boxes in their images.
         """
         group = self._groups[kinds[:, 0], kinds[:, 1]]
-        out = np.zeros((*shared.shape, self._groups.max() + 1, len(_OVERLAPS)))
+        out = np.zeros((*holds.shape[:-1], self._groups.max() + 1, len(_OF_PAIRS)))
         mean = self._pairs.mean.reshape(out.shape[-2:])
         scale = self._pairs.scale.reshape(out.shape[-2:])
-        value = ((shared[..., None] > _OVERLAPS) - mean[group]) * scale[group]
+        value = (holds - mean[group]) * scale[group]
         out[..., np.arange(len(group)), group, :] = value * _pair_share(np.broadcast_to(total, len(group)))[:, None]
-        return out.reshape(*shared.shape, -1)
+        return out.reshape(*holds.shape[:-1], -1)
 
     def thresholds(self, kind: int) -> list[np.ndarray]:
         """Where area, centre x, centre y and aspect of a class are cut; its part begins with these."""
@@ -204,9 +214,9 @@ class Balance:
         for k, part in enumerate(self.of_boxes):
             mine = np.flatnonzero(layouts.kind == k)
             out[part] = self.box_vectors(k, layouts.boxes.take(mine), number[mine]).sum(0)
-        pair, shared = pairs(layouts, self.image_aspect)
+        pair, holds = pairs(layouts, self.image_aspect)
         if len(pair):
-            out[self.of_pairs] = self.pair_vectors(layouts.kind[pair], shared, number[pair[:, 0]]).sum(0)
+            out[self.of_pairs] = self.pair_vectors(layouts.kind[pair], holds, number[pair[:, 0]]).sum(0)
         return out
 
     def _of_counts(self, counts: np.ndarray) -> np.ndarray:

@@ -8,14 +8,17 @@ from collections.abc import Sequence
 import attrs
 import numpy as np
 
-from .balance import Balance, Layouts, overlap
+from .balance import Balance, Layouts, of_pair
 from .layout import BoxArrays, LayoutMixture, from_latent, sizes
 
 COUNTS_TRIED = 128
 """Real images whose counts are held against each other for one layout."""
 
-BOXES_TRIED = 64
+BOXES_TRIED = 48
 """Draws of the mixture that are held against each other for one box."""
+
+LAYOUTS_TRIED = 4
+"""Ways to fill an image that are held against each other."""
 
 _MANY = 4  # boxes of a class, from which on one more or less is drawn now and then
 
@@ -43,6 +46,8 @@ class LayoutModel:
         Smallest and largest area that is drawn, per class.
     balance : Balance
     image_aspect : float
+    alike : (4,) float
+        How far boxes of one class and image are alike in each column, see :func:`.layout.likeness`.
     """
 
     mixtures: Sequence[LayoutMixture]
@@ -50,6 +55,7 @@ class LayoutModel:
     areas: np.ndarray
     balance: Balance
     image_aspect: float
+    alike: np.ndarray
 
     def draw(self, state: np.ndarray, rng: np.random.Generator) -> Layout:
         """The layout that goes with what there is already.
@@ -61,6 +67,12 @@ class LayoutModel:
         rng : numpy.random.Generator
         """
         counts = self._counts(state[self.balance.of_counts], rng)
+        # Boxes of an image have something in common, which is drawn once for all of them: so several times anew.
+        found = [self._fill(counts, state, rng) for _ in range(LAYOUTS_TRIED)]
+        return min(found, key=lambda layout: layout[0])[1]
+
+    def _fill(self, counts: np.ndarray, state: np.ndarray, rng: np.random.Generator) -> tuple[float, Layout]:
+        """Boxes for so many of each class, chosen one by one, and how far they leave the state off balance."""
         total = int(counts.sum())
         kind = np.repeat(np.arange(len(counts)), counts)
         tried = [self._boxes(k, n, total, rng) for k, n in enumerate(counts) if n]
@@ -71,7 +83,8 @@ class LayoutModel:
         corners = np.empty((0, 4))
         there: list[int] = []
         state = state.copy()
-        parts = self.balance.of_boxes
+        parts, of_pairs = self.balance.of_boxes, self.balance.of_pairs
+        worst = 0.0
         # Those before decide what overlaps: the order must not favour a class.
         for i in rng.permutation(total):
             vectors = self.balance.box_vectors(kind[i], boxes[i], total)
@@ -79,17 +92,20 @@ class LayoutModel:
             cost = penalty[i] + np.square(state[parts[kind[i]]] + vectors).sum(1)
             if there:
                 kinds = np.column_stack([np.full(len(there), kind[i]), kind[there]])
-                of_pairs = self.balance.pair_vectors(kinds, overlap(own[:, None], corners), total).sum(1)
-                cost += np.square(state[self.balance.of_pairs] + of_pairs).sum(1)
+                added = self.balance.pair_vectors(kinds, of_pair(own[:, None], corners), total).sum(1)
+                cost += np.square(state[of_pairs] + added).sum(1)
             best = chosen[i] = int(cost.argmin())
+            worst = max(worst, float(penalty[i, best]))
             state[parts[kind[i]]] += vectors[best]
             if there:
-                state[self.balance.of_pairs] += of_pairs[best]
+                state[of_pairs] += added[best]
             corners = np.concatenate([corners, own[best : best + 1]])
             there.append(i)
         picked = [b.take(c[None]) for b, c in zip(boxes, chosen, strict=True)]
         whole = BoxArrays(*(np.concatenate([getattr(b, f.name) for b in picked]) for f in attrs.fields(BoxArrays)))
-        return Layout(whole, kind, component[np.arange(total), chosen])
+        left = sum(float(np.square(state[parts[k]]).sum()) for k in np.unique(kind))
+        left += float(np.square(state[of_pairs]).sum())
+        return left + worst, Layout(whole, kind, component[np.arange(total), chosen])
 
     def vector(self, layout: Layout) -> np.ndarray:
         """What a layout adds to the state, (D,)."""
@@ -106,7 +122,7 @@ class LayoutModel:
         self, kind: int, number: int, total: int, rng: np.random.Generator
     ) -> tuple[BoxArrays, int, np.ndarray, np.ndarray]:
         """Draws for each of so many boxes of a class, one after another; what speaks against each."""
-        latent, component = self.mixtures[kind].sample(np.full(number * BOXES_TRIED, total), rng)
+        latent, component = self.mixtures[kind].sample(np.full(number * BOXES_TRIED, total), rng, self.alike)
         boxes, fits = from_latent(latent, self.image_aspect)
         low, high = self.areas[kind]
         outside = (boxes.area < low) | (boxes.area > high)

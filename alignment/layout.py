@@ -9,6 +9,7 @@ in its image goes with them, since many boxes are small ones.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import attrs
@@ -31,6 +32,7 @@ _CUT = 3.0  # where cut boxes are put
 _WHOLE = 1.0 - 2 * BORDER  # a side so long reaches from border to border
 _LEAST_STD = 0.05  # of a component, in standard deviations of its column
 _FEWEST = 8  # boxes behind a component
+_FEW_PAIRS = 20  # of boxes of one class and image
 _MOST_KNOTS = 512  # of a column's scores
 
 
@@ -197,13 +199,17 @@ class LayoutMixture:
     def n_components_(self) -> int:
         return len(self.weights_)
 
-    def sample(self, counts: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    def sample(
+        self, counts: np.ndarray, rng: np.random.Generator, alike: np.ndarray | float = 0.0
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Draw boxes of images with so many boxes.
 
         Parameters
         ----------
         counts : (B,) int
             Number of boxes in the image of each.
+        alike : float or (4,) float
+            Correlation of each column among these boxes, as boxes of one image have it.
 
         Returns
         -------
@@ -219,7 +225,9 @@ class LayoutMixture:
         rest = self.covariances_[:, 1:, 1:] - slope[:, :, None] * self.covariances_[:, 0, None, 1:]
         root = np.linalg.cholesky(rest + 1e-9 * np.eye(4))
         middle = self.means_[component, 1:] + slope[component] * (n - self.means_[component, 0])[:, None]
-        scores = middle + np.einsum("bij,bj->bi", root[component], rng.standard_normal((len(n), 4)))
+        own, common = rng.standard_normal((len(n), 4)), rng.standard_normal(4)
+        own, common = np.einsum("bij,bj->bi", root[component], own), root[component] @ common
+        scores = middle + np.sqrt(1 - alike) * own + np.sqrt(alike) * common
         return self.scores_.back(scores, slice(1, None)), component
 
     def report(self) -> dict[str, Any]:
@@ -291,6 +299,33 @@ def fit_layout(
     if components and best < components:
         reason = f"{best}: {len(z)} boxes do not bear {components}"
     return LayoutMixture(weights, means, covariances, scores, len(z), float(weights @ shrinkage), reason)
+
+
+def likeness(
+    mixtures: Sequence[LayoutMixture], boxes: BoxArrays, kind: np.ndarray, image: np.ndarray, image_aspect: float
+) -> np.ndarray:
+    """How far boxes of one class and image are alike: correlation of :data:`COLUMNS` beyond what the count says, (4,).
+
+    Pairs of all classes are taken together, each box counted once; few pairs are drawn towards no likeness.
+    """
+    counts = np.bincount(image)[image]
+    rest = np.zeros((len(kind), 4))
+    for k, mixture in enumerate(mixtures):
+        mine = np.flatnonzero(kind == k)
+        x = np.column_stack([np.log(counts[mine].astype(float)), to_latent(boxes.take(mine), image_aspect)])
+        z = mixture.scores_.forward(x)
+        slope = np.linalg.lstsq(z[:, :1], z[:, 1:], rcond=None)[0]
+        z = z[:, 1:] - z[:, :1] @ slope
+        rest[mine] = z / np.maximum(z.std(0), 1e-9)
+    sums, weights, pairs = np.zeros(4), 0.0, 0
+    for group in np.unique(np.column_stack([kind, image]), axis=0):
+        z = rest[(kind == group[0]) & (image == group[1])]
+        n = len(z)
+        if n > 1:
+            sums += (z.sum(0) ** 2 - (z**2).sum(0)) / (n - 1)
+            weights += n
+            pairs += n * (n - 1) // 2
+    return np.clip(sums / max(weights, 1e-9), 0.0, 0.9) * pairs / (pairs + _FEW_PAIRS)
 
 
 def _fit_one(z: np.ndarray, k: int, random_state: int) -> tuple[float, tuple[np.ndarray, np.ndarray, np.ndarray]]:

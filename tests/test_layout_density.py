@@ -9,8 +9,17 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from twinset.alignment.balance import Balance, Layouts, overlap, pairs
-from twinset.alignment.layout import BoxArrays, cuts, fit_layout, from_latent, normal_scores, sizes, to_latent
+from twinset.alignment.balance import Balance, Layouts, of_pair, overlap, pairs
+from twinset.alignment.layout import (
+    BoxArrays,
+    cuts,
+    fit_layout,
+    from_latent,
+    likeness,
+    normal_scores,
+    sizes,
+    to_latent,
+)
 from twinset.engine.goals import Boxes
 
 ASPECT = 4 / 3
@@ -111,6 +120,28 @@ def test_overlaps_are_those_of_pixels():
         expected = masks.all(0).sum() / masks.sum((1, 2)).min()
         a, b = np.concatenate([low, high], 1) / 120
         assert overlap(a, b) == pytest.approx(expected)
+
+
+def test_boxes_of_an_image_are_as_alike_as_the_real_ones():
+    # Areas share three quarters of their variance with the others of their image; aspects share nothing.
+    rng = np.random.default_rng(8)
+    owner = np.repeat(np.arange(150), 4)
+    boxes = boxes_of(rng, 600)
+    log_area = np.log(0.01) + 0.5 * (np.sqrt(0.75) * rng.normal(size=150)[owner] + 0.5 * rng.normal(size=600))
+    boxes = BoxArrays(np.exp(log_area), boxes.center, boxes.aspect, boxes.cut)
+    mixture = fit_layout(boxes, np.full(600, 4), ASPECT)
+    found = likeness([mixture], boxes, np.zeros(600, int), owner, ASPECT)
+    assert found[0] == pytest.approx(0.75, abs=0.06) and found[3] < 0.1
+    drawn = np.array([mixture.sample(np.full(4, 4), rng, found)[0][:, 0] for _ in range(600)])
+    assert np.corrcoef(drawn[:, 0], drawn[:, 1])[0, 1] == pytest.approx(found[0], abs=0.12)
+    assert drawn.std() == pytest.approx(log_area.std(), rel=0.15)
+
+
+def test_the_order_of_a_pair_is_that_of_things_on_a_floor():
+    near, far = np.array([0.1, 0.4, 0.4, 0.9]), np.array([0.6, 0.5, 0.7, 0.7])
+    assert of_pair(near, far)[-1] and of_pair(far, near)[-1]
+    lower = np.array([0.6, 0.75, 0.7, 0.95])  # small, and yet lower: it stands on something else
+    assert not of_pair(near, lower)[-1]
 
 
 def test_all_pairs_of_an_image_and_no_others():

@@ -12,7 +12,7 @@ import numpy as np
 from ...alignment.balance import Balance, Layouts
 from ...alignment.distance import BINS, histogram, lacking
 from ...alignment.herding import LayoutModel
-from ...alignment.layout import SIDES, BoxArrays, as_arrays, fit_layout
+from ...alignment.layout import COLUMNS, SIDES, BoxArrays, as_arrays, fit_layout, likeness
 from ...engine.block import Block
 from ...engine.errors import DataError, UnreachableError
 from ...engine.goals import Boxes, Goal, Goals
@@ -123,7 +123,8 @@ class FittedLayoutGmm:
                 "reachable_share": float(c.reachable.mean()),
                 "unreachable_areas": sorted(float(a) for a in c.boxes.area[~c.reachable]),
             }
-        return {"target": "layout_gmm", "images": len(counts), "classes": classes}
+        alike = dict(zip(COLUMNS, map(float, self.model.alike), strict=True))
+        return {"target": "layout_gmm", "images": len(counts), "alike_in_an_image": alike, "classes": classes}
 
     def _rng(self, frame: int, again: int) -> np.random.Generator:
         return stream(self.seed, _ID, frame, again)
@@ -224,7 +225,8 @@ class LayoutGmm:
             mixtures.append(fit_layout(boxes, total[mine], image_aspect, components=self.components))
             areas[k] = np.clip(areas[k], boxes.area.min() / _SUPPORT, min(1.0, boxes.area.max() * _SUPPORT))
         balance = Balance(images, len(classes), image_aspect, kept)
-        model = LayoutModel(mixtures, counts, areas, balance, image_aspect)
+        alike = likeness(mixtures, images.boxes, images.kind, images.owner, image_aspect)
+        model = LayoutModel(mixtures, counts, areas, balance, image_aspect, alike)
         return FittedLayoutGmm(classes, model, seed, self.tries)
 
     def _not_crowded(self, real: Mapping[str, Boxes]) -> dict[str, Boxes]:
