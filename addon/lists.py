@@ -43,7 +43,7 @@ class TWINSET_UL_uses(bpy.types.UIList):
 
 
 class TWINSET_UL_entries(bpy.types.UIList):
-    """Classes, distractors or models"""
+    """Classes, distractors, goals or models"""
 
     def draw_item(
         self, context: Any, layout: Any, data: Any, item: Any, icon: int, active_data: Any, active_property: str
@@ -51,6 +51,10 @@ class TWINSET_UL_entries(bpy.types.UIList):
         split = layout.split(factor=0.5)
         if self.list_id == "model":
             split.label(text=item.name or bpy.path.display_name_from_filepath(item.path) or "No File", icon="FILE_3D")
+            return
+        if self.list_id == "goal":
+            split.label(text=item.column or "No Column", icon="PIVOT_CURSOR")
+            split.label(text=item.class_name or "All Classes")
             return
         split.prop(item, "name", text="", emboss=False, icon="OBJECT_DATA")
         text, found = _source_of(item)
@@ -95,7 +99,7 @@ class TWINSET_OT_entry_add(_OnList, bpy.types.Operator):
     def execute(self, context: Any) -> set[str]:
         entries, _ = self.entries(context)
         entry = entries.add()
-        if self.key != "model":
+        if self.key in ("class", "distractor"):
             taken = {other.name for other in entries}
             names = chain([self.key], (f"{self.key} {n}" for n in count(2)))
             entry.name = next(name for name in names if name not in taken)

@@ -128,6 +128,16 @@ class TWINSET_PT_distractors(Sub, bpy.types.Panel):
         _draw_entries(self.layout, context, "distractor", "Things that only stand in the way are distractors.")
 
 
+class TWINSET_PT_goals(Sub, bpy.types.Panel):
+    """Metadata columns that frames are to follow, beside the boxes of the target"""
+
+    bl_label = "More Goals"
+
+    def draw(self, context: Any) -> None:
+        text = "Depth, visible share, brightness, ...: of several attempts at a frame, the nearest one is rendered."
+        _draw_entries(self.layout, context, "goal", text)
+
+
 class TWINSET_PT_room(Sub, bpy.types.Panel):
     """Where pictures are taken"""
 
@@ -221,7 +231,7 @@ def _draw_entries(layout: Any, context: Any, key: str, hint: str) -> None:
     if not len(entries):
         draw_text(layout, context, hint, icon="INFO")
     elif 0 <= index < len(entries):
-        draw_fields(layout, entries[index], skip=("name",) if key != "model" else ())
+        draw_fields(layout, entries[index], skip=("name",) if key in ("class", "distractor") else ())
 
 
 def _stack_panel(kind: str, title: str, is_open: bool) -> type:
@@ -280,6 +290,7 @@ _CLASSES = (
     TWINSET_PT_classes,
     TWINSET_PT_distractors,
     *(_stack_panel(kind, _TITLES[kind], is_open=False) for kind in KINDS),
+    TWINSET_PT_goals,
     TWINSET_PT_variants,
     TWINSET_PT_room,
     TWINSET_PT_output,

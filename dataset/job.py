@@ -31,6 +31,7 @@ from .finish import finish
 from .frames import ACCEPTED, GIVEN_UP, FrameStore
 from .funnel import ENOUGH, Gated, Tally, too_strict
 from .gathered import Gathered
+from .goals import GoalTally, read_aims
 from .job_folder import GATE, STAGE, JobFolder, recipe_path
 from .real import read_real, real_boxes
 from .record import add_to_block, categories, make_record
@@ -148,7 +149,12 @@ class Job:
     def _annotate(self) -> tuple[Finished, Gathered | None]:
         recipe = self.recipe
         metrics = [use.plugin for use in recipe.plugins["metric"]]
-        tally = Tally()
+        tally, goals = Tally(), GoalTally()
+
+        def watch(record: Mapping[str, Any]) -> None:
+            tally.add(record)
+            goals.add(record)
+
         summary = finish(
             self.out,
             categories=self._categories(),
@@ -157,11 +163,12 @@ class Job:
             yolo=recipe.output.yolo,
             complete=[m.complete for m in metrics if hasattr(m, "complete")],
             summarise=[m.summarise for m in metrics if hasattr(m, "summarise")],
-            watch=tally.add,
+            watch=watch,
         )
         for note in summary.notes:
             log.warning("%s", note)
         funnel = tally.funnel(self._folder.gate().get("report", ()))
+        funnel = attrs.evolve(funnel, goals=goals.facts(recipe))
         absent = sorted(set(range(recipe.images)) - set(self._store.frames()) | set(summary.left_out))
         if not absent:
             forget_workers(self.out)
@@ -259,12 +266,13 @@ class Job:
         # Models and features that will not do are told before Blender has opened anything.
         gates = OpenGates(self.recipe)
         known = self._folder.known_gates(gates)
+        aims = read_aims(self.recipe)
         if not self.recipe.rooms:
             yield Stepped("Opening the scene")
         stage = self._open_stage(self.recipe)
         if not self.recipe.rooms:
             yield Stepped("Surveying the scene")
-        sampler = sampler_of(self.recipe, stage, real, gates)
+        sampler = sampler_of(self.recipe, stage, real, gates, aims=aims)
         yield from self._teach(sampler, known)
         self._sampler = sampler
 

@@ -1,12 +1,24 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The real boxes that a recipe names."""
+"""The real boxes that a recipe names, and what is measured of them."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from ..engine.goals import Boxes
 from ..engine.settings import Recipe
 from ..engine.variants import variants_of
 from .coco import CocoFile, read_coco
+from .folders import read_dataset
+from .measure import measure
+from .table import SUFFIXES, read_columns
+
+Measured = Mapping[str, Sequence[Any] | np.ndarray]
+"""Columns of boxes by name."""
 
 
 def read_real(recipe: Recipe) -> CocoFile | None:
@@ -24,3 +36,8 @@ def real_boxes(recipe: Recipe) -> dict[str, Boxes]:
         for use in one.plugins.get("target", ()):
             names |= dict.fromkeys(getattr(use.plugin, "classes", None) or [c.name for c in recipe.classes])
     return {name: coco.boxes(name) for name in names}
+
+
+def real_columns(path: Path) -> Measured:
+    """What a real dataset says of its boxes: a COCO file, a folder, or a table of ``measure`` or ``infer``."""
+    return read_columns(path) if path.suffix.lower() in SUFFIXES else measure(read_dataset(path), None).columns

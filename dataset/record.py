@@ -51,6 +51,8 @@ def make_record(frame: Frame, recipe: Recipe) -> dict[str, Any]:
     }
     if frame.score is not None or frame.traits:
         record["gate"] = {"score": frame.score, "traits": list(frame.traits)}
+    if frame.aims:
+        record["aims"] = {"compared": frame.compared, "shown": [attrs.asdict(shown) for shown in frame.aims]}
     record["camera"] = _camera(shot.camera)
     record["columns"] = dict(frame.columns)
     record["instances"] = [
@@ -112,4 +114,9 @@ def add_to_block(block: Block, record: Mapping[str, Any]) -> None:
     # What was filtered from the dataset later was there while the block was rendered.
     there = (row for row in record["instances"] if row["annotated"] or row.get("reason") == FILTERED)
     size = record["image"]["width"], record["image"]["height"]
-    block.add(((row["class"], row["bbox"]) for row in there), size, record.get("gate", {}).get("traits", ()))
+    boxes = ((row["class"], row["bbox"]) for row in there)
+    traits, aims = (
+        record.get("gate", {}).get("traits", ()),
+        [shown["values"] for shown in record.get("aims", {}).get("shown", ())],
+    )
+    block.add(boxes, size, traits, aims)

@@ -16,18 +16,14 @@ from ..engine.errors import DataError, RecipeError
 from ..engine.recipe import loads_recipe
 from ..engine.settings import Recipe, Variant
 from ..engine.writing import dump_recipe, dump_variants
-from .folders import read_dataset
-from .measure import measure
 from .probing import Probed
-from .table import SUFFIXES, read_columns
+from .real import Measured
 
 ALIASES = {"bbox_area": "sqrt_area", "area": "sqrt_area", "aspect": "log_aspect", "d": "depth"}
 """Other names of columns: areas are compared by their square root, aspect ratios by their logarithm."""
 
 PICTURES = frozenset({"background_similarity", *PIXEL_STATISTICS, *(f"image_{name}" for name in PIXEL_STATISTICS)})
 """Columns that need the picture, which probes do not have."""
-
-Measured = Mapping[str, Sequence[Any] | np.ndarray]
 
 
 def column_name(name: str) -> str:
@@ -39,11 +35,6 @@ def column_name(name: str) -> str:
             "boxes_per_image, depth, a, a_d2, a_d2_m2, visible_share, occluded_share, truncated_share, touches_border."
         )
     return name
-
-
-def real_columns(path: Path) -> Measured:
-    """What a real dataset says of its boxes: a COCO file, a folder, or a table of ``measure`` or ``infer``."""
-    return read_columns(path) if path.suffix.lower() in SUFFIXES else measure(read_dataset(path), None).columns
 
 
 def class_of(recipe: Recipe, real: Measured, asked: str) -> str:

@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from .params import describe
+from .params import describe, unknown
 from .places import Place
 from .settings import (
     BLENDERPROC_OBJECTS,
     BLENDERPROC_SCENES,
     VARIABLE,
     ClassSettings,
+    GoalSettings,
     ModelSettings,
     PluginUse,
     SceneSettings,
@@ -23,6 +24,9 @@ from .settings import (
 )
 
 Report = Callable[[Place, str, str], None]
+
+SOLVED = ("bbox_area", "aspect", "center_x", "center_y")
+"""Columns that a target and a camera solve."""
 
 SOURCES = ("models", "collection", "objects", "builtin", "blenderproc")
 """Keys of a class that say where its assets come from."""
@@ -49,6 +53,9 @@ def check_recipe(data: Mapping[str, Any], parts: Mapping[str, Any], report: Repo
             if entry is not None:
                 _check_entry(entry, (key, index), report)
     _check_split(data, parts, report)
+    for index, goal in enumerate(parts["goal"]):
+        if goal is not None:
+            _check_goal(goal, ("goal", index), parts, report)
     if "target" in data and "real" not in data:
         text = 'A target learns from real boxes. Add [real] with annotations = "instances.json", or drop the target.'
         report(("target",), "", text)
@@ -76,6 +83,9 @@ def check_files(data: Mapping[str, Any], parts: Mapping[str, Any], report: Repor
                 if not any(path.is_file() for path in matches(folder, pattern)):
                     text = f"No file matches '{pattern}' (looked for {absolute(folder, pattern)}). {_remedy(pattern)}"
                     report((key, index), "models", text)
+    for index, goal in enumerate(parts["goal"]):
+        if goal is not None and goal.real and not matches(folder, goal.real):
+            report(("goal", index), "real", f"There is nothing at {absolute(folder, goal.real)}. {_remedy(goal.real)}")
     if real is not None:
         _check_file(real.annotations, folder, ("real",), "annotations", report)
         if real.images:
@@ -162,6 +172,28 @@ def _check_classes(data: Mapping[str, Any], parts: Mapping[str, Any], report: Re
             text = f"There is already a class '{name}'. Put all sources of a class into one [[class]] table."
             report(("class", index), "name", text)
         seen.add(name)
+
+
+def _check_goal(goal: GoalSettings, place: Place, parts: Mapping[str, Any], report: Report) -> None:
+    names = [entry.name for entry in parts["class"] if entry is not None]
+    if goal.class_name and goal.class_name not in names:
+        report(place, "class_name", unknown("The recipe has no class", goal.class_name, names))
+    if goal.quantiles and goal.real:
+        report(place, "quantiles", "A goal has real values or quantiles, not both. Take one of them out.")
+    elif goal.quantiles and (len(goal.quantiles) < 2 or goal.quantiles != sorted(goal.quantiles)):
+        text = (
+            f"The 'quantiles' of goal '{goal.column}' must be two or more rising numbers. Got {goal.quantiles} instead."
+        )
+        report(place, "quantiles", text)
+    elif not goal.quantiles and not goal.real and parts["real"] is None:
+        report(place, "", f"Goal '{goal.column}' has no values to follow. Give real or quantiles, or a table [real].")
+    for use in parts["plugins"].get("target", ()):
+        if goal.column in SOLVED and goal.class_name in ("", *(getattr(use.plugin, "classes", None) or names)):
+            text = f"The target '{use.id}' aims at boxes already. Take the goal '{goal.column}' out, or the target."
+            report(place, "column", text)
+    twice = [other for other in parts["goal"][: int(place[-1])] if other is not None]
+    if any((o.column, o.class_name) == (goal.column, goal.class_name) for o in twice):
+        report(place, "column", f"There is already a goal '{goal.column}' of the same boxes. Keep one of them.")
 
 
 def _check_entry(entry: ClassSettings, place: Place, report: Report) -> None:

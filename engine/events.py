@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,8 @@ class Funnel:
     rejected_after_render: int
     gate: Mapping[str, Any] = attrs.field(factory=dict)
     """What gates judged: counts, what they go by, and acceptance ``by`` shape, camera, size, ...; empty without any."""
+    goals: Sequence[Mapping[str, Any]] = ()
+    """How near each goal for a column came, and by what way; empty without any."""
 
 
 @attrs.frozen

@@ -151,6 +151,7 @@ class _Reader:
             plugin_folders=tuple(job.plugin_folders),
             models=tuple(scene_models),
             distractors=tuple(lists["distractor"]),
+            goals=tuple(lists["goal"]),
             render=tables["render"],
             output=tables["output"],
             split=tables["split"],
@@ -228,7 +229,7 @@ class _Reader:
         rows = self._rows((key,), self.data.get(key, []))
         out: list[Any] = []
         for place, values in rows:
-            label = values.get("name")
+            label = values.get("column" if key == "goal" else "name")
             owner = f"{key} '{label}'" if isinstance(label, str) and label else f"{key} {place[-1] + 1}"  # type: ignore[operator]
             out.append(self._build(LISTS[key], place, values, owner))
         return out

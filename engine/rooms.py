@@ -9,6 +9,7 @@ from typing import Any, cast
 import attrs
 import numpy as np
 
+from .aims import Aims
 from .block import Block
 from .errors import StageError
 from .gate import OpenGates
@@ -69,8 +70,16 @@ class RoomSampler(Sampler):
     Rooms are opened when a frame asks for them. Targets and reach are those of the rooms that have been opened.
     """
 
-    def __init__(self, recipe: Recipe, stage: Stage, real: Mapping[str, Boxes], gates: OpenGates | None = None) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        stage: Stage,
+        real: Mapping[str, Boxes],
+        gates: OpenGates | None = None,
+        aims: Aims | None = None,
+    ) -> None:
         self.recipe = recipe
+        self.aims = Aims((), (), recipe.seed) if aims is None else aims
         self.stage = stage
         self.gates = OpenGates() if gates is None else gates
         self._rooms = cast(Rooms, stage)
@@ -125,7 +134,13 @@ class RoomSampler(Sampler):
         if number not in self._samplers:
             surveys = self._rooms.surveys[number]
             self._samplers[number] = Sampler(
-                self._recipes[number], self.stage, self._real, self.gates, surveys=surveys, plan=self._plan
+                self._recipes[number],
+                self.stage,
+                self._real,
+                self.gates,
+                surveys=surveys,
+                plan=self._plan,
+                aims=self.aims,
             )
         return self._samplers[number]
 
@@ -163,8 +178,9 @@ def sampler_of(
     gates: OpenGates | None = None,
     *,
     surveys: list[Survey] | None = None,
+    aims: Aims | None = None,
 ) -> Sampler:
     """The sampling loop of a recipe with one room or several; arguments as for :class:`.sampler.Sampler`."""
     if recipe.rooms:
-        return RoomSampler(recipe, stage, real, gates)
-    return Sampler(recipe, stage, real, gates, surveys=surveys)
+        return RoomSampler(recipe, stage, real, gates, aims)
+    return Sampler(recipe, stage, real, gates, surveys=surveys, aims=aims)

@@ -8,14 +8,16 @@ from typing import Any
 
 import attrs
 
-from .attempt import Trial
+from .aims import Aims, Shown
+from .attempt import Attempt, Trial
 from .block import Block
 from .errors import StageError
 from .gate import OpenGates, Refusal, refusal
 from .goals import Boxes, Goals
 from .params import unknown
 from .plugin import FittedTarget, naming
-from .reach import aims, survey
+from .reach import aims as is_aiming
+from .reach import survey
 from .rng import stream
 from .schedule import Plan, Schedule, Share, Turn
 from .settings import Recipe
@@ -33,6 +35,7 @@ class Frame:
     whose assets it shows; "" where it has no parts. ``appearance`` is what was done to world, lights
     and background, see :class:`.draws.DrawRecorder`. ``refused`` says what gates saw in attempts that they rejected,
     ``score`` what they gave the accepted one, ``traits`` by what they compare later frames of the block with it.
+    ``aims`` is what it shows of each goal's column, ``compared`` how many probed attempts were held against each other.
     """
 
     index: int
@@ -51,6 +54,20 @@ class Frame:
     refused: tuple[Refusal, ...] = ()
     score: float | None = None
     traits: tuple[Any, ...] = ()
+    aims: tuple[Shown, ...] = ()
+    compared: int = 0
+
+
+@attrs.frozen(eq=False)
+class _Probed:
+    """A probed attempt that was not rejected: its number, its goals, what it shows of the recipe's goals."""
+
+    attempt: int
+    goals: Goals
+    made: Attempt
+    aims: tuple[Shown, ...] = ()
+    cost: float = 0.0
+    compared: int = 0
 
 
 @attrs.frozen(eq=False)
@@ -83,6 +100,8 @@ class Sampler:
         What earlier samplers of this stage have found out about reach, which need not be surveyed again; grows.
     plan : Plan, optional
         Where frames belong, for the sampler of one room of several.
+    aims : Aims, optional
+        The recipe's goals for columns, with the values wanted; left out, none is followed.
     """
 
     def __init__(
@@ -95,11 +114,13 @@ class Sampler:
         fits: list[_Fit] | None = None,
         surveys: list[Survey] | None = None,
         plan: Plan | None = None,
+        aims: Aims | None = None,
     ) -> None:
         self.recipe = recipe
         self.stage = stage = in_parts(stage, recipe)
         self._cameras = recipe.plugins["camera"]
         self.gates = OpenGates() if gates is None else gates
+        self.aims = Aims((), (), recipe.seed) if aims is None else aims
         self._trial = Trial(recipe, stage, self.gates)
         self._fits: list[_Fit] = [] if fits is None else fits
         self._surveys: list[Survey] = [] if surveys is None else surveys
@@ -107,7 +128,7 @@ class Sampler:
         self.variants: tuple[Sampler, ...] = ()
         if recipe.variants:
             self.variants = tuple(
-                Sampler(one, stage, real, self.gates, fits=self._fits, surveys=self._surveys)
+                Sampler(one, stage, real, self.gates, fits=self._fits, surveys=self._surveys, aims=self.aims)
                 for one in variants_of(recipe)
             )
         elif recipe.plugins.get("target"):
@@ -183,6 +204,7 @@ class Sampler:
             "reach": self.reach,
             "target": reports[0] if reports else None,
             **({"targets": reports} if len(reports) > 1 else {}),
+            **({"goals": self.aims.facts()} if len(self.aims) else {}),
             **({"parts": parts} if parts else {}),
         }
 
@@ -230,27 +252,23 @@ class Sampler:
 
     def _frame(self, index: int, turn: Turn, block: Block, attempts: range | None, render: bool) -> Frame:
         use = self._cameras[turn.camera]
-        goals = Goals(frame=index)
         rejected: list[str] = []
         refused: list[Refusal] = []
-        for attempt in attempts or range(self.recipe.render.max_attempts):
-            goals = self._goals(index, turn, block, attempt)
-            made = self._trial.probe(self.recipe.seed, index, attempt, use, goals)
-            if render and not made.reason:
-                made = self._trial.render(index, made, block)
+        for probed in self._probed(index, turn, block, attempts, rejected):
+            made = self._trial.render(index, probed.made, block) if render else probed.made
             if made.gate:
                 camera = made.shot.camera
-                refused.append(refusal(attempt, made.gate, made.verdict, made.rows, camera, made.appearance))
+                refused.append(refusal(probed.attempt, made.gate, made.verdict, made.rows, camera, made.appearance))
             if made.reason:
                 rejected.append(made.reason)
                 continue
             self._trial.annotate(made.shot, made.rows, made.verdict)
             return Frame(
                 index,
-                attempt + 1,
+                probed.attempt + 1,
                 tuple(rejected),
                 use.id,
-                goals,
+                probed.goals,
                 made.shot,
                 tuple(made.rows),
                 made.columns,
@@ -259,27 +277,65 @@ class Sampler:
                 refused=tuple(refused),
                 score=made.verdict.score,
                 traits=made.traits,
+                aims=probed.aims,
+                compared=probed.compared,
             )
+        goals = self._goals(index, turn, block, (attempts or range(self.recipe.render.max_attempts))[-1])
         return Frame(index, len(rejected), tuple(rejected), use.id, goals, refused=tuple(refused))
 
+    def _probed(
+        self, index: int, turn: Turn, block: Block, attempts: range | None, rejected: list[str]
+    ) -> Iterator[_Probed]:
+        """Probed attempts to render, the best of several first, each on the stage when it is given; notes reasons."""
+        tried = range(self.recipe.render.max_attempts) if attempts is None else attempts
+        # A replay knows which attempt it was; nothing has to be held against it.
+        wanted = self.aims.candidates if attempts is None else 1
+        kept: list[_Probed] = []
+        for attempt in tried:
+            probed = self._probe(index, turn, block, attempt)
+            if probed.made.reason:
+                rejected.append(probed.made.reason)
+            else:
+                kept.append(probed)
+            on_stage = attempt
+            while kept and (len(kept) >= wanted or attempt == tried[-1]):
+                best = min(kept, key=lambda p: (p.cost, p.attempt))
+                if best.attempt != on_stage:
+                    again = self._probe(index, turn, block, best.attempt)
+                    on_stage = best.attempt
+                    yield attrs.evolve(again, compared=len(kept))
+                else:
+                    yield attrs.evolve(best, compared=len(kept))
+                kept.remove(best)
+
+    def _probe(self, index: int, turn: Turn, block: Block, attempt: int) -> _Probed:
+        goals = self._goals(index, turn, block, attempt)
+        made = self._trial.probe(self.recipe.seed, index, attempt, self._cameras[turn.camera], goals)
+        if made.reason or not len(self.aims):
+            return _Probed(attempt, goals, made)
+        shown = self.aims.measure(self._trial, index, made)
+        first = index - index % self.recipe.render.block
+        cost = self.aims.cost(shown, block, range(first, index + 1))
+        return _Probed(attempt, goals, made, shown, cost)
+
     def _goals(self, index: int, turn: Turn, block: Block, attempt: int = 0) -> Goals:
-        if self._fit < 0 or not aims(self._cameras[turn.camera].plugin):
+        if self._fit < 0 or not is_aiming(self._cameras[turn.camera].plugin):
             return Goals(frame=index)
         target = self._fits[self._fit].targets[turn.part]
         with naming(self.recipe.plugins["target"][0].plugin):
             # What could not be made so many times gives way to another draw; which one follows from the attempt alone.
             tries = getattr(target, "tries", 0)
-            again = (attempt // tries,) if tries else ()
+            again = (attempt // max(tries, self.aims.candidates),) if tries else ()
             goals = target.draw(turn.draw, block, *again)
         return attrs.evolve(goals, frame=index)
 
     def _share(self, weight: float) -> Share:
         """What the schedule has to know of this variant."""
-        return Share(weight, [u.weight for u in self._cameras], [aims(u.plugin) for u in self._cameras], self._fit)
+        return Share(weight, [u.weight for u in self._cameras], [is_aiming(u.plugin) for u in self._cameras], self._fit)
 
     def _fitted(self, target: Any, real: Mapping[str, Boxes]) -> int:
         """Index of the target fitted for these placements and this camera among all fits; fits it where it is new."""
-        camera = next((u.plugin for u in self._cameras if aims(u.plugin)), None)
+        camera = next((u.plugin for u in self._cameras if is_aiming(u.plugin)), None)
         key = (target, camera, *(p for _, p in self._trial.placements))
         for index, fit in enumerate(self._fits):
             if fit.key == key:

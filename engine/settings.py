@@ -142,6 +142,24 @@ class DistractorSettings(ClassSettings):
 
 
 @attrs.frozen
+class GoalSettings:
+    """A metadata column that frames are to follow, beside the boxes of the target."""
+
+    column: str = param(
+        doc="Column of any metric, such as depth, visible_share, a_d2 or background_similarity; image_brightness and "
+        "the like are columns of whole images"
+    )
+    class_name: str = param("", means="class", doc="Class whose boxes count; default is all")
+    real: str = param(
+        "", path=True, doc="Where the wanted values are: a COCO file, a table of measure or infer; default is [real]"
+    )
+    quantiles: list[float] = param([], doc="Wanted values instead: rising, between which all are equally frequent")
+    weight: float = param(1.0, min=0.0, min_exclusive=True, doc="How much it counts beside other goals")
+    candidates: int = param(4, min=2, max=1000, doc="Probed attempts per frame, of which the nearest is rendered")
+    samples: int = param(2, min=1, max=4096, doc="Samples per pixel of drafts, for columns that need the picture")
+
+
+@attrs.frozen
 class RenderSettings:
     """How pictures are rendered."""
 
@@ -205,7 +223,7 @@ TABLES: dict[str, type] = {
     "output": OutputSettings,
     "split": SplitSettings,
 }
-LISTS: dict[str, type] = {"class": ClassSettings, "distractor": DistractorSettings}
+LISTS: dict[str, type] = {"class": ClassSettings, "distractor": DistractorSettings, "goal": GoalSettings}
 
 
 @attrs.frozen
@@ -266,6 +284,7 @@ class Recipe:
     output: OutputSettings = OutputSettings()
     split: SplitSettings = SplitSettings()
     rooms: tuple[Room, ...] = ()
+    goals: tuple[GoalSettings, ...] = ()
     plugins: dict[str, tuple[PluginUse, ...]] = attrs.field(factory=dict)
     variants: tuple[Variant, ...] = ()
     variables: tuple[str, ...] = attrs.field(default=(), eq=False)

@@ -59,6 +59,8 @@ def dump_recipe(recipe: Recipe, header: Sequence[str] = (), *, anchor: bool = Fa
         lines += _section("[[class]]", values(entry))
     for distractor in recipe.distractors:
         lines += _section("[[distractor]]", values(distractor))
+    for goal in recipe.goals:
+        lines += _section("[[goal]]", values(goal))
     for kind, uses in recipe.plugins.items():
         for use in uses:
             title = "[target]" if kind == "target" else f"[[{kind}]]"

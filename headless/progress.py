@@ -162,6 +162,8 @@ def show_finished(finished: Finished, output: Output) -> None:
     """The end of a job, in text; its JSON line is the event itself."""
     if output.json:
         return
+    from ..dataset.goals import told
+
     lines = [f"{finished.images} images with {finished.annotations} annotations in {finished.out}"]
     if finished.contact_sheet is not None:
         lines.append(f"Preview: {finished.contact_sheet}")
@@ -173,4 +175,6 @@ def show_finished(finished: Finished, output: Output) -> None:
             f"Incomplete: {len(finished.absent)} frames are missing or damaged ({shown}). "
             f"`twinset render {finished.out / 'recipe.toml'} -o {finished.out}` renders them and finishes again."
         )
-    output.result({}, funnel_table(finished.funnel), *gate_lines(finished.funnel.gate), *lines)
+    output.result(
+        {}, funnel_table(finished.funnel), *gate_lines(finished.funnel.gate), *told(finished.funnel.goals), *lines
+    )

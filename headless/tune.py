@@ -89,8 +89,8 @@ def tune(
     from ..alignment.view import View, view_of
     from ..dataset.files import write_file
     from ..dataset.probing import AMODAL, Prober
-    from ..dataset.real import real_boxes
-    from ..dataset.tuned import class_of, column_name, probed_sample, real_columns, sample_of, tuned_text, variants
+    from ..dataset.real import real_boxes, real_columns
+    from ..dataset.tuned import class_of, column_name, probed_sample, sample_of, tuned_text, variants
 
     output = output_of(context)
     if out.exists() and not force:

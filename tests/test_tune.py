@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 from twinset.dataset.coco import read_coco
 from twinset.dataset.probing import Prober, scaled
-from twinset.dataset.tuned import class_of, column_name, real_columns
+from twinset.dataset.real import real_columns
+from twinset.dataset.tuned import class_of, column_name
 from twinset.engine.block import Block
 from twinset.engine.errors import DataError, RecipeError
 from twinset.engine.recipe import load_recipe, loads_recipe

@@ -12,6 +12,7 @@ from xml.etree.ElementTree import Element
 from ... import __version__
 from ...engine.settings import Recipe
 from ...engine.variants import rooms_of
+from ..goals import told
 from . import charts
 from .labels import DASH
 from .markup import Node, tag
@@ -55,6 +56,7 @@ def _funnel(counts: Mapping[str, Any]) -> Element:
         tag("h2", "Attempts"),
         tag("p", " ".join(said)),
         table("What became of the attempts", ("Step", "Attempts", "Share"), rows, numbers=(1,)),
+        *(tag("p", text) for text in told(counts.get("goals") or ())),
         *_gate(counts.get("gate")),
         id="attempts",
     )
