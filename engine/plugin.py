@@ -102,7 +102,11 @@ def naming(plugin: Any) -> Iterator[None]:
 
 @runtime_checkable
 class Placement(Protocol):
-    """Puts instances on the stage. One with the class attribute ``first = True`` runs before those without."""
+    """Puts instances on the stage. One with the class attribute ``first = True`` runs before those without.
+
+    One with a method ``site(stage) -> Site`` leaves its annotated things to cameras that find places: it says by what
+    rules things stand, see :class:`.standing.Site`, and does not place in such frames.
+    """
 
     def place(self, stage: Stage, goals: Goals, rng: np.random.Generator) -> None: ...
 
@@ -117,7 +121,11 @@ class Appearance(Protocol):
 
 @runtime_checkable
 class Camera(Protocol):
-    """Poses the camera; may probe the stage. Raises :class:`Rejected` where no pose will do."""
+    """Poses the camera; may probe the stage. Raises :class:`Rejected` where no pose will do.
+
+    One with a method ``arrange(stage, goals, sites, rng) -> CameraPose`` is called so, instead, where placements offer
+    sites for the main class: it puts the frame's things on the stage, too.
+    """
 
     def pose(self, stage: Stage, goals: Goals, rng: np.random.Generator) -> CameraPose: ...
 

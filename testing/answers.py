@@ -50,9 +50,12 @@ def _appearance(at: Situation, answers: Mapping[str, Any]) -> str:
 
 
 def _camera(at: Situation, answers: Mapping[str, Any]) -> str:
-    pose = answers["pose"]
+    return next((p for name in ("pose", "arrange") if name in answers and (p := _pose(at, name, answers[name]))), "")
+
+
+def _pose(at: Situation, name: str, pose: Any) -> str:
     if not isinstance(pose, CameraPose):
-        return f"pose() must return a CameraPose. Got {shorten(pose)} instead."
+        return f"{name}() must return a CameraPose. Got {shorten(pose)} instead."
     if not _is_matrix(pose.matrix):
         return "the matrix of its pose must be a finite (4, 4) array."
     turn = pose.matrix[:3, :3]

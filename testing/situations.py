@@ -19,6 +19,7 @@ from ..engine.rng import stream
 from ..engine.stage import CameraPose, Instance, Shot
 from ..plugins.metric.bbox import BBox
 from ..plugins.metric.depth import Depth
+from ..plugins.placement.on_surface import OnSurface
 from .digest import digest
 from .scene import scene
 from .stage import BruteStage
@@ -57,9 +58,11 @@ def tiny_stage() -> BruteStage:
 
 
 def goals_of(frame: int) -> Goals:
-    """Goals for a chair, a bag and nothing in particular, in turns."""
+    """Goals for a layout of a chair and a bag, a bag alone and nothing in particular, in turns."""
     mains = (Goal("chair", 0.06, (0.45, 0.6)), Goal("bag", 0.03, (0.6, 0.55)), None)
-    return Goals(main=mains[frame % 3], frame=frame, open_area=((0.15, 0.2), (0.35, 0.5)) if frame % 3 else ())
+    layout = (Goal("chair", 0.06, (0.45, 0.6), aspect=0.8), Goal("bag", 0.02, (0.9, 0.7), aspect=0.9, cut=("right",)))
+    gaps = ((0.15, 0.2), (0.35, 0.5)) if frame % 3 else ()
+    return Goals(main=mains[frame % 3], frame=frame, open_area=gaps, boxes=() if frame % 3 else layout)
 
 
 def real_boxes() -> dict[str, Boxes]:
@@ -158,7 +161,11 @@ def _camera(plugin: Any, frame: int, stage: BruteStage, memory: dict[str, Any]) 
     goals, rng = goals_of(frame), stream(SEED, frame, "check")
 
     def call() -> dict[str, Any]:
-        return {"pose": plugin.pose(stage, goals, rng)}
+        out = {"pose": plugin.pose(stage, goals, rng)}
+        if hasattr(plugin, "arrange"):
+            floor = OnSurface(["Floor"])  # type: ignore[call-arg]  # its fields are arguments by @plugin
+            out["arrange"] = plugin.arrange(stage, goals, [floor.site(stage)], rng)
+        return out
 
     return Situation(stage, {"goals": goals, "instances": stage.instances}, call)
 

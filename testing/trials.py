@@ -82,7 +82,8 @@ def _run(plugin: Any, frame: int, stage: BruteStage, memory: dict[str, Any], sec
     at = situation(plugin, frame, stage, memory)
     before = {name: digest(value) for name, value in at.given.items()}
     instances = stage.instances
-    others = _of_stage(stage)
+    mine = ("_camera", "_instances") if hasattr(plugin, "arrange") else ("_camera",)
+    others = _of_stage(stage, mine)
     untouched = global_random.states()
     global_random.stir()
     generators = global_random.states()
@@ -109,7 +110,7 @@ def _run(plugin: Any, frame: int, stage: BruteStage, memory: dict[str, Any], sec
     changed = [name for name, value in at.given.items() if digest(value) != before[name]]
     if plugin.plugin_kind != "placement" and any(a is not b for a, b in zip(instances, stage.instances, strict=False)):
         changed.append("the place of instances")
-    if plugin.plugin_kind not in ("placement", "appearance") and _of_stage(stage) != others:
+    if plugin.plugin_kind not in ("placement", "appearance") and _of_stage(stage, mine) != others:
         changed.append("the stage")
     wrong = ""
     if not (overdue or error or rejected):
@@ -118,6 +119,6 @@ def _run(plugin: Any, frame: int, stage: BruteStage, memory: dict[str, Any], sec
     return Run(frame, outcome, took, error, overdue, rejected, drew, tuple(changed), False, wrong)
 
 
-def _of_stage(stage: BruteStage) -> str:
-    """All of a stage but the camera, through which plugins may look about."""
-    return digest({name: value for name, value in vars(stage).items() if name != "_camera"})
+def _of_stage(stage: BruteStage, mine: Sequence[str]) -> str:
+    """All of a stage but what is the plugin's: the camera, through which it may look about, or what it puts there."""
+    return digest({name: value for name, value in vars(stage).items() if name not in mine})

@@ -238,11 +238,12 @@ def choose(
             continue
         cost[:, later] += CLONE * alike[best][:, later]
         cost[:, later] += plans.cost(later[None], fits.foot[:, later], best[:, None], fits.foot[rows, best][:, None])
-        box, mine_box = fits.box[:, later], fits.box[rows, best][:, None]
-        overlap = _overlap(box, mine_box)
-        farther = fits.distance[:, later] > fits.distance[rows, best][:, None]
-        covered = overlap / np.maximum(np.where(farther, box_area(box), box_area(mine_box)), 1e-9)
-        cost[:, later] += HIDDEN * np.clip(covered - 0.35, 0.0, None) ** 2 * 2
+        cost[:, later] += HIDDEN * covered(
+            fits.box[:, later],
+            fits.distance[:, later],
+            fits.box[rows, best][:, None],
+            fits.distance[rows, best][:, None],
+        )
     return Choice(chosen, total)
 
 
@@ -283,6 +284,13 @@ def _likeness(a: Option, b: Option) -> float:
         return 0.0
     angle = np.arccos(np.clip((np.trace(a.turn.T @ b.turn) - 1) / 2, -1, 1))
     return 0.4 + 0.6 * max(0.0, 1 - float(angle) / np.radians(40.0))
+
+
+def covered(a: np.ndarray, near_a: np.ndarray, b: np.ndarray, near_b: np.ndarray | float) -> np.ndarray:
+    """How much boxes ``a`` and ``b`` (..., 4) of things at these distances hide each other: 0 where it is little, and
+    near 1 where it is the whole farther one."""
+    overlap = _overlap(a, b) / np.maximum(np.where(near_a > near_b, box_area(a), box_area(b)), 1e-9)
+    return 2 * np.clip(overlap - 0.35, 0.0, None) ** 2
 
 
 def _overlap(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -108,3 +108,25 @@ def settle(
         if np.isfinite(height) and abs(height - z) < _REACH:
             z = float(height)
     return "box off its goal"
+
+
+def shown_share(
+    stage: Stage, standing: Standing, pose: CameraPose, ignore: tuple[int, ...], *, rays: int = 64
+) -> float:
+    """About how much of a thing's box is left where other things or the room hide parts of it; ``ignore`` holds its own
+    id."""
+    asset, matrix = standing.option.asset, standing.matrix
+    clouds = [c[np.linspace(0, len(c) - 1, min(rays, len(c))).astype(int)] for c in (asset.outline, asset.points)]
+    points = np.concatenate(clouds) @ matrix[:3, :3].T + matrix[:3, 3]
+    pixels, depth = pose.project(points)
+    inside = (depth > pose.near) & (pixels >= 0).all(1) & (pixels <= (pose.width, pose.height)).all(1)
+    if inside.sum() < 2:
+        return 1.0
+    points, pixels = points[inside], pixels[inside]
+    away = points - pose.position
+    length = np.linalg.norm(away, axis=1)
+    hits = stage.cast(np.broadcast_to(pose.position, points.shape), away / length[:, None], ignore=ignore)
+    seen = hits.distance >= length - 0.01
+    if seen.sum() < 2:
+        return 0.0
+    return float(np.ptp(pixels[seen], axis=0).prod() / max(np.ptp(pixels, axis=0).prod(), 1e-9))

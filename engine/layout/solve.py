@@ -15,10 +15,10 @@ from ..plugin import Rejected
 from ..stage import CameraPose, Instance, Labels, Stage
 from ..standing import Site
 from .cameras import Limits, draw_cameras, polish
-from .fit import Cameras, Choice, Fits, Plans, Wanted, choose, fit
+from .fit import HIDDEN, Cameras, Choice, Fits, Plans, Wanted, choose, covered, fit
 from .options import Option, draw_options
 from .room import Sights, View, find_views
-from .settle import Standing, settle
+from .settle import Standing, settle, shown_share
 from .terrain import camera_terrain, terrain_of
 
 log = logging.getLogger(__name__)
@@ -26,9 +26,10 @@ log = logging.getLogger(__name__)
 OFF = "camera: box off its goal"
 _TRIES = 8
 """Options that are stood up for a box before it is left out."""
-_IN_THE_WAY = ("intersects", "too close")
-_ASIDE = (-0.06, -0.03, 0.03, 0.06)
+_ASIDE = (-0.04, 0.04, -0.08, 0.08, -0.14, 0.14, -0.22, 0.22)
 """How far from its goal, in image widths, a box may lie instead of being left out."""
+_SHOWN = 0.85
+"""Share of a box that is enough for a first try; how large it should be, a probe tells."""
 NO_VIEW = "camera: no free viewpoint for the layout"
 
 
@@ -189,30 +190,55 @@ class Solver:
         feet = view.place + self._fits.foot[view.camera, mine]
         for item in beside:
             cost = cost + self._plans.cost(mine, feet, np.array(item.option), item.standing.foot)
-        order = mine[np.argsort(cost, kind="stable")]
-        blocked: list[tuple[Option, np.ndarray, float]] = []
-        for option in [int(o) for o in order if o not in tried][:_TRIES]:
-            tried.add(option)
-            foot = view.place + self._fits.foot[view.camera, option]
+            cost = cost + HIDDEN * covered(
+                self._fits.box[view.camera, mine],
+                self._fits.distance[view.camera, mine],
+                item.standing.box,
+                float(np.linalg.norm(item.standing.foot - view.place)),
+            )
+        best: tuple[float, _Item | None] = (0.2, None)
+        order = [int(o) for o in mine[np.argsort(cost, kind="stable")]]
+        fresh = [o for o in order if o not in tried][:_TRIES]
+        tried.update(fresh)
+        # Where there is no room, there may be some beside it: area and number of boxes count for more than their place.
+        for option, aside in [(o, 0.0) for o in fresh] + [(o, x) for x in _ASIDE for o in order[:2]]:
             one = self._options[option]
+            foot = view.place + self._fits.foot[view.camera, option]
             z = float(terrain_of(self.stage, one.site).at(foot))
             if not np.isfinite(z):
-                self.refused["off the surface"] += 1
+                z = one.level
+            x = float(np.clip(goal.center[0] + aside, 0.0, 1.0))
+            aim = attrs.evolve(goal, center=(x, goal.center[1])) if aside else goal
+            found = settle(self.stage, one, aim, view.pose, np.array([*foot, z]), ignore=ignore)
+            if isinstance(found, str):
+                self.refused[found.split(" '")[0]] += 1
                 continue
-            found = settle(self.stage, one, goal, view.pose, np.array([*foot, z]), ignore=ignore)
-            if isinstance(found, Standing):
-                return _Item(k, option, found, goal, goal, tried)
-            self.refused[found.split(" '")[0]] += 1
-            blocked += [(one, foot, z)] if found.startswith(_IN_THE_WAY) else []
-        # What stands in the way of all of them may leave room beside it.
-        for one, foot, z in blocked[: _TRIES // 4]:
-            for aside in self.rng.permutation(_ASIDE):
-                x = float(np.clip(goal.center[0] + aside, 0.0, 1.0))
-                moved = attrs.evolve(goal, center=(x, goal.center[1]))
-                found = settle(self.stage, one, moved, view.pose, np.array([*foot, z]), ignore=ignore)
-                if isinstance(found, Standing):
-                    return _Item(k, self._options.index(one), found, moved, moved, tried)
-        return None
+            item = _Item(k, option, found, aim, aim, tried)
+            shown = self._shown(view, item, beside, ignore)
+            if shown >= _SHOWN:
+                return item
+            if shown > best[0]:
+                best = shown, item
+        return best[1]
+
+    def _shown(self, view: View, item: _Item, beside: Sequence[_Item], ignore: tuple[int, ...]) -> float:
+        """How much is left of a thing's box where others hide it, or of theirs where it hides them: the least share."""
+        low, high = item.standing.box[:2], item.standing.box[2:]
+        others = [o for o in beside if (o.standing.box[:2] < high).all() and (o.standing.box[2:] > low).all()]
+        if not others:
+            return 1.0
+        eye = view.pose.position
+        me = self.stage.place(item.standing.option.asset, item.standing.matrix)
+        ids = {o.goal: self._base + 1 + n for n, o in enumerate(beside)} | {item.goal: me.id}
+        shares = []
+        for one in (item, *others):
+            standing = one.standing
+            away = float(np.linalg.norm(standing.foot - eye[:2]))
+            if one is not item and away < float(np.linalg.norm(item.standing.foot - eye[:2])):
+                continue  # it is before, and cannot be hidden by what is behind
+            shares.append(shown_share(self.stage, standing, view.pose, (ids[one.goal], *ignore)))
+        self.stage.take_back(1)
+        return min(shares)
 
     def _put(self, items: Sequence[_Item]) -> list[Instance]:
         """The layout on the stage is these things, and no other."""

@@ -95,7 +95,8 @@ _views: weakref.WeakKeyDictionary[Stage, dict[tuple[object, ...], Terrain]] = we
 def camera_terrain(stage: Stage, eye: float, clearance: float, above: Sequence[str]) -> Terrain:
     """What is below cameras at the height ``eye``, where it is free around them; ``above`` as in ``over_surfaces``."""
     known = _views.setdefault(stage, {})
-    key = (round(eye, 2), clearance, tuple(above))
+    eye = round(eye, 2)  # one map for all eyes that are the same to it, whichever came first
+    key = (eye, clearance, tuple(above))
     if key not in known:
         low, high = stage.bounds
         cell, grid, points = _grid(low[:2], high[:2])
