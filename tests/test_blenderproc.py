@@ -8,6 +8,7 @@ import importlib.util
 import json
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -244,6 +245,33 @@ def test_a_recipe_of_both_renders(published, tmp_path, monkeypatch):
     files = inputs.get("files", inputs)
     assert files["bop/models/obj_000005.ply"]["used"] == ["class.dataset"]
     assert files["front3d/3D-FRONT/house-1.json"]["used"] == ["scene.dataset"]
+
+
+def test_the_command_ends(published, tmp_path):
+    """Blender ends with its module: whatever holds that to the last keeps the process for ever."""
+    text = f"""
+images = 1
+[scene]
+blenderproc = "replica"
+dataset = "{published / "replica"}"
+scene = "room_0"
+[[class]]
+name = "chair"
+objects = ["chair*"]
+[[camera]]
+plugin = "orbit"
+distance = [1.5, 2.0]
+[render]
+samples = 1
+[output]
+width = 64
+height = 48
+"""
+    (tmp_path / "r.toml").write_text(text)
+    command = [sys.executable, "-m", "twinset.headless", "render", "r.toml", "-o", "out"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr
+    assert "Not freed memory" not in done.stdout + done.stderr
 
 
 @pytest.mark.parametrize(

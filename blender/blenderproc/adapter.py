@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import importlib
 import importlib.metadata
 import importlib.util
@@ -93,8 +95,18 @@ def _imported() -> Any:
             text = next(iter(str(error).strip().splitlines()), "") or type(error).__name__
             raise StageError(f"BlenderProc cannot be imported: {text}. Run: {_INSTALL}") from error
         _keep()
+        atexit.register(_free)
     sys.modules.update(_kept)
     return sys.modules["blenderproc"]
+
+
+def _free() -> None:
+    """Let go of bpy: Blender ends with its module, and the process hangs where something holds that to the last."""
+    for module in _kept.values():
+        # Not all modules themselves can be freed, which Python's own end would empty if they were in sys.modules.
+        module.__dict__.clear()
+    _kept.clear()
+    gc.collect()
 
 
 def _forget_objects() -> None:
