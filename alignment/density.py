@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -31,6 +33,12 @@ FEWEST_LEFT = 2
 """Samples that have a spread, without which there is no scale to measure distances by."""
 
 _ARRAYS = ("mean", "scale", "axes", "points", "calibration")
+_LARGEST = 2**31
+"""Bytes of all arrays together; a file that unpacks to more is made to take all memory."""
+_DAMAGED = (
+    *(OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, OverflowError, RecursionError, MemoryError),
+    *(NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error),  # of files that are packed in other ways
+)
 
 
 @attrs.frozen(eq=False)
@@ -152,6 +160,8 @@ def load_density(path: str | Path) -> Density:
     """
     try:
         with np.load(path, allow_pickle=False) as file:
+            if sum(entry.file_size for entry in file.zip.infolist()) > _LARGEST:
+                raise ValueError("too large")
             head = json.loads(str(file["head"]))
             if head["format"] != FORMAT:
                 raise DataError(f"'{path}' has format {head['format']}; this version reads {FORMAT}. Fit it again.")
@@ -165,13 +175,14 @@ def load_density(path: str | Path) -> Density:
             )
     except FileNotFoundError:
         raise DataError(f"The file '{path}' does not exist. Make it with `twinset fit-features`.") from None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
+    except _DAMAGED as error:
         text = f"'{path}' does not hold real features, or is damaged. Make it again with `twinset fit-features`."
         raise DataError(text) from error
     (c, d), n = found.axes.shape if found.axes.ndim == 2 else (0, 0), len(found.calibration)
     shapes = [found.mean.shape, found.scale.shape, found.points.shape, found.calibration.shape]
     whole = shapes == [(d,), (d,), (n, c), (n,)] and n > 0 and found.method in METHODS
-    if not whole or not all(np.isfinite(a).all() for a in arrays.values()):
+    usable = 1 <= found.neighbours <= n and (found.method == "knn" or 0 < found.bandwidth < math.inf)
+    if not (whole and usable and (found.scale != 0).all() and all(np.isfinite(a).all() for a in arrays.values())):
         raise DataError(f"'{path}' holds numbers that do not fit together. Make it again with `twinset fit-features`.")
     return found
 

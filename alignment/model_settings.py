@@ -74,5 +74,5 @@ def read_settings(model: Path, metadata: Mapping[str, str]) -> ModelSettings:
 def _table(text: str, source: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{source} is not valid TOML: {error}.") from error

@@ -3,16 +3,19 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ..engine.errors import DataError
+from .files import is_number
 
 CLIP_PX = 2.0
 """A box may stick out of its image by this many pixels, as rounding makes it; it is clipped."""
+
+MOST_PIXELS = 2**28
+"""An image that claims more is damaged, or made to take all memory."""
 
 SHOWN = 10
 
@@ -56,6 +59,15 @@ def check(path: Path, data: Any) -> tuple[Entries, Entries, Entries]:
     return images, annotations, categories
 
 
+def are_categories(entries: Any) -> bool:
+    """Whether something is a list of COCO categories, with ids and names of their own."""
+    if not isinstance(entries, list) or not all(isinstance(e, dict) and _is_id(e.get("id")) for e in entries):
+        return False
+    names = [e.get("name") for e in entries]
+    named = all(isinstance(name, str) and name for name in names)
+    return named and len(set(names)) == len({e["id"] for e in entries}) == len(entries)
+
+
 def fail(path: Path, problems: list[str]) -> None:
     """Raise DataError about ``problems``, whole sentences without their end, where there are any."""
     if not problems:
@@ -74,10 +86,17 @@ def _check_ids(kind: str, entries: Entries, problems: list[str]) -> None:
         else:
             counts[entry["id"]] += 1
     problems.extend(f"{kind} id {i} is used {n} times; ids must be unique" for i, n in counts.items() if n > 1)
+    problems.extend(
+        f"{kind} {entry.get('id')} has a 'twinset' that is no object; remove it"
+        for entry in entries
+        if not isinstance(entry.get("twinset") or {}, Mapping)
+    )
 
 
 def _check_images(images: Entries, problems: list[str]) -> None:
     for image in images:
+        if not isinstance(image.get("file_name") or "", str):
+            problems.append(f"image {image.get('id')} has a 'file_name' that is no text; correct it")
         if not _has_size(image):
             problems.append(
                 f"image {image.get('id')} ('{image.get('file_name', '')}') has no usable width and height; "
@@ -117,7 +136,7 @@ def _check_annotation(
     if not isinstance(box, list | tuple) or len(box) != 4 or not all(_is_number(v) for v in box):
         problems.append(f"{place} needs a 'bbox' of four numbers [x, y, width, height]; it has {box!r}")
         return
-    if not all(math.isfinite(v) for v in box):
+    if not all(map(is_number, box)):
         problems.append(f"{place} has the box {box}, which is not finite; correct or remove it")
         return
     if box[2] <= 0 or box[3] <= 0:
@@ -144,7 +163,10 @@ def _clip(annotation: dict[str, Any], place: str, size: tuple[float, float], pro
 
 
 def _has_size(image: Mapping[str, Any]) -> bool:
-    return all(_is_number(image.get(k)) and math.isfinite(image[k]) and image[k] > 0 for k in ("width", "height"))
+    width, height = image.get("width"), image.get("height")
+    if not (is_number(width) and is_number(height)):
+        return False
+    return width > 0 and height > 0 and width * height <= MOST_PIXELS  # type: ignore[operator, no-any-return]
 
 
 def _is_number(value: Any) -> bool:
@@ -152,7 +174,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _is_id(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63
 
 
 def _kind(value: Any) -> str:

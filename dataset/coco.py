@@ -124,6 +124,8 @@ def read_json(path: Path) -> Any:
         ) from error
     except RecursionError as error:
         raise DataError(f"'{path}' is not JSON as COCO has it: it is nested too deeply.") from error
+    except ValueError as error:
+        raise DataError(f"'{path}' is not JSON as COCO has it: a number in it has thousands of digits.") from error
     # No file that is made of such text could be written.
     broken = _HALF.search(text) and _HALVES.search(json.dumps(found, ensure_ascii=False))
     if broken:

@@ -21,6 +21,7 @@ from .coco import Labelled
 from .files import write_file
 from .frames import ACCEPTED, FILTERED, GIVEN_UP, FrameStore, encode_image
 from .gathered import Gathered
+from .masks import MaskError
 from .report.contact_sheet import contact_sheet, picks
 from .rows import Rows
 from .table import write_table
@@ -131,7 +132,11 @@ def finish(
             elif shown is None or not store.intact(record):
                 left_out.append(frame)
             else:
-                coco.add(shown)
+                try:
+                    coco.add(shown)
+                except MaskError as error:
+                    log.warning("%s", store.damaged(frame, str(error)))
+                    left_out.append(frame)
         _complete(coco, complete)
         coco.write()
         summary = Summary(
@@ -226,11 +231,7 @@ def _labelled(store: FrameStore, record: Mapping[str, Any]) -> Labelled:
         ]
         image = {**{k: record["image"][k] for k in ("file_name", "width", "height")}, "twinset": extra}
     except (KeyError, TypeError, AttributeError) as error:
-        path = store.record_path(frame)
-        raise DataError(
-            f"The record '{path}' is damaged: {error!r} is missing or of the wrong type. "
-            "Delete the file and render that frame again."
-        ) from error
+        raise store.damaged(frame, f"{error!r} is missing or of the wrong type") from error
     return Labelled(image, annotations)
 
 

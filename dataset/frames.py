@@ -17,6 +17,8 @@ import numpy as np
 
 from ..engine.errors import DataError, OutputError, TryAgainError
 from .files import Pending, json_bytes, leads_out, make_folder, output_error, remove_stale, write_file
+from .pictures import read_picture
+from .record_check import wrong_place
 
 GIVEN_UP = "given up"
 ACCEPTED = "accepted"
@@ -192,24 +194,27 @@ class FrameStore:
             raise DataError(f"Frame {frame} has no record: '{path}' does not exist. Render that frame first.") from None
         except OSError as error:
             raise DataError(f"The record '{path}' cannot be read ({error.strerror}).") from error
-        except ValueError as error:
-            raise self._damaged(path, f"it is not JSON ({error})") from error
+        except (ValueError, RecursionError) as error:
+            raise self.damaged(frame, f"it is not JSON ({error})") from error
         if not isinstance(record, dict):
-            raise self._damaged(path, "it is not a JSON object")
+            raise self.damaged(frame, "it is not a JSON object")
         if not _unseal(data, record):
-            raise self._damaged(path, "it is not what was written")
+            raise self.damaged(frame, "it is not what was written")
         files = record.get("files")
         named = isinstance(files, dict) and all(
             isinstance(e, dict) and {"path", "sha256"} <= set(e) for e in files.values()
         )
         if not named or record.get("frame") != frame or "verdict" not in record:
-            raise self._damaged(path, "it lacks its frame number, its verdict or its files")
+            raise self.damaged(frame, "it lacks its frame number, its verdict or its files")
+        wrong = wrong_place(record)
+        if wrong:
+            raise self.damaged(frame, f"its entry '{wrong.strip('.')}' is missing or of the wrong kind")
         image = record.get("image")
         names = [e["path"] for e in record["files"].values()]
         names += [image["file_name"]] if isinstance(image, dict) and "file_name" in image else []
         outside = [name for name in names if not isinstance(name, str) or leads_out(name)]
         if outside:
-            raise self._damaged(path, f"{outside[0]!r} is no file of the folder")
+            raise self.damaged(frame, f"{outside[0]!r} is no file of the folder")
         return record
 
     def frames(self) -> list[int]:
@@ -229,16 +234,11 @@ class FrameStore:
 
     def read_image(self, record: Mapping[str, Any]) -> np.ndarray:
         """The image (H, W, 3) uint8 RGB of a record."""
-        import cv2
-
         path = self.out / record["files"]["image"]["path"]
         try:
-            image = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
-        except (OSError, cv2.error):
-            image = None
-        if image is None:
-            raise DataError(f"The image '{path}' cannot be read. Delete it and render frame {record['frame']} again.")
-        return np.ascontiguousarray(image[..., ::-1])
+            return read_picture(path)
+        except DataError as error:
+            raise DataError(f"{error} Delete it and render frame {record['frame']} again.") from error
 
     def write_text(self, relative: str, text: str) -> Path:
         """Write a text file of the dataset atomically."""
@@ -269,8 +269,9 @@ class FrameStore:
                     with contextlib.suppress(OSError):
                         path.unlink(missing_ok=True)
 
-    @staticmethod
-    def _damaged(path: Path, why: str) -> DataError:
+    def damaged(self, frame: int, why: str) -> DataError:
+        """The error of a record that is not what it should be."""
+        path, why = self.record_path(frame), why.rstrip(".")
         return DataError(f"The record '{path}' is damaged: {why}. Delete the file and render that frame again.")
 
 

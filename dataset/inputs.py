@@ -82,7 +82,7 @@ def named_files(recipe: Recipe) -> Iterator[tuple[str, Path]]:
                 for path in recipe.files(pattern):
                     # The real photographs are looked at by commands, not by the job; plugins' folders are their own.
                     if path.is_file():
-                        yield from ((f"{key}.{p.name}", f) for f in (path, *_referred(path)) if f.is_file())
+                        yield from ((f"{key}.{p.name}", f) for f in (path, *_referred(path)) if _is_file(f))
     for source in _of_datasets(recipe):
         if isinstance(source, SceneSettings):
             yield from (("scene.dataset", f) for f in find_scene(source, recipe.folder).files)
@@ -99,6 +99,13 @@ def _of_datasets(recipe: Recipe) -> list[SceneSettings | ClassSettings]:
         *recipe.distractors,
     ]
     return [one for one in parts if one.blenderproc]
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # such as a name that is too long
+        return False
 
 
 def _place(folder: Path, file: Path, roots: Iterable[Path] = ()) -> str:

@@ -25,8 +25,9 @@ from ..engine.rooms import by_room, left_out, sampler_of
 from ..engine.sampler import Frame, Sampler
 from ..engine.settings import Recipe
 from ..engine.stage import Stage
+from .check import are_categories
 from .disk_space import short_of_space
-from .files import json_bytes
+from .files import json_bytes, read_object
 from .finish import finish
 from .frames import ACCEPTED, GIVEN_UP, FrameStore
 from .funnel import ENOUGH, Gated, Tally, too_strict
@@ -356,21 +357,18 @@ class Job:
         facts = sampler.facts()
         if self.recipe.rooms:
             # Others may have opened other rooms.
-            facts = {**next(iter(facts.values())), "rooms": {**self._known_facts().get("rooms", {}), **facts}}
+            facts = {**next(iter(facts.values())), "rooms": {**self._known_rooms(), **facts}}
         facts |= {"gates": sampler.gates.report()} if sampler.gates.report() else {}
         facts["categories"] = categories(self.recipe, read_real(self.recipe))
         self._store.write_text(STAGE, json_bytes(facts).decode())
 
-    def _known_facts(self) -> dict[str, Any]:
-        try:
-            known = json.loads((self.out / STAGE).read_bytes())
-        except (OSError, ValueError):
-            return {}
+    def _known_rooms(self) -> dict[str, Any]:
+        known = read_object(self.out / STAGE).get("rooms")
         return known if isinstance(known, dict) else {}
 
     def _categories(self) -> list[dict[str, Any]]:
-        known: list[dict[str, Any]] | None = self._known_facts().get("categories")
-        return categories(self.recipe, read_real(self.recipe)) if known is None else known
+        known: list[dict[str, Any]] = read_object(self.out / STAGE).get("categories") or []
+        return known if are_categories(known) else categories(self.recipe, read_real(self.recipe))
 
 
 def open_job(out: Path, open_stage: OpenStage) -> Job:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from ..engine.errors import OutputError
 from ..engine.gate import OpenGates
 from ..engine.settings import Recipe
 from ..engine.writing import dump_recipe
-from .files import json_bytes
+from .files import json_bytes, read_object
 from .frames import FrameStore
 from .inputs import FILE as INPUTS
 from .inputs import check_unchanged, read_inputs
@@ -57,10 +57,7 @@ class JobFolder:
     def _claim_inputs(self) -> None:
         """Write down which files the dataset is made from, or make sure that they are still the same."""
         now = read_inputs(self.recipe)
-        try:
-            there = json.loads((self.out / INPUTS).read_bytes())
-        except (OSError, ValueError):
-            there = {}
+        there = {name: facts for name, facts in read_object(self.out / INPUTS).items() if isinstance(facts, dict)}
         if self._store.frames():
             check_unchanged(there, now, self.out)
         if there != now:
@@ -68,11 +65,9 @@ class JobFolder:
 
     def gate(self) -> dict[str, Any]:
         """What an earlier run, here or on another machine, has learned for the gates; empty where there is nothing."""
-        try:
-            found: dict[str, Any] = json.loads((self.out / GATE).read_bytes())
-        except (OSError, ValueError):
-            return {}
-        return found if {"fingerprint", "learned", "report"} <= set(found) else {}
+        found = read_object(self.out / GATE)
+        lists = [found.get(key) for key in ("fingerprint", "learned", "report")]
+        return found if all(isinstance(entries, list) for entries in lists) and _are_objects(found["report"]) else {}
 
     def known_gates(self, gates: OpenGates) -> list[list[dict[str, Any]]] | None:
         """What the gates have learned earlier; None where that is nothing, or of other files."""
@@ -87,7 +82,12 @@ class JobFolder:
                 )
             return None
         learned: list[list[dict[str, Any]]] = found["learned"]
-        return learned
+        whole = len(learned) == len(gates) and all(isinstance(each, list) and _are_objects(each) for each in learned)
+        return learned if whole else None
+
+
+def _are_objects(entries: Iterable[Any]) -> bool:
+    return all(isinstance(entry, dict) for entry in entries)
 
 
 def recipe_path(out: Path) -> Path:

@@ -10,12 +10,18 @@ import attrs
 import numpy as np
 
 from ..engine import stage
+from ..engine.errors import DataError
+from .files import is_number
 
 Rle = dict[str, Any]
 """``{"size": [height, width], "counts": str}``, compressed as pycocotools does it."""
 
 MIN_POLYGON_IOU = 0.98
 """A polygon that decodes to less than this intersection over union with its mask is not used."""
+
+
+class MaskError(DataError):
+    """A segmentation that is none."""
 
 
 @attrs.frozen
@@ -96,14 +102,70 @@ def decode(segmentation: Any, height: int, width: int) -> np.ndarray:
 
 
 def as_rle(segmentation: Any, height: int, width: int) -> Rle:
-    """Any COCO segmentation as one compressed RLE."""
+    """Any COCO segmentation as one compressed RLE.
+
+    Raises
+    ------
+    MaskError
+        Where it is none, or one of another image: pycocotools does not look, and reads what is not there.
+    """
     from pycocotools import mask as coco_mask
 
     if isinstance(segmentation, Mapping):
-        if isinstance(segmentation["counts"], list):
-            return _text(coco_mask.frPyObjects(dict(segmentation), height, width))
-        return {"size": list(segmentation["size"]), "counts": segmentation["counts"]}
-    return _text(coco_mask.merge(coco_mask.frPyObjects([list(part) for part in segmentation], height, width)))
+        counts = segmentation.get("counts")
+        if isinstance(counts, list):
+            _check_runs(counts, segmentation.get("size"), height, width)
+            return _text(coco_mask.frPyObjects({"size": [height, width], "counts": counts}, height, width))
+        _check_runs(_runs(counts), segmentation.get("size"), height, width)
+        return {"size": [height, width], "counts": counts}
+    parts = segmentation if isinstance(segmentation, list | tuple) else []
+    polygons = [list(part) for part in parts if isinstance(part, list | tuple)]
+    if not polygons or len(polygons) < len(parts) or not all(map(_is_polygon, polygons)):
+        raise MaskError(
+            "A segmentation is neither run lengths nor polygons of finite numbers, at least three points each."
+        )
+    # Points far outside would be walked to pixel by pixel.
+    reach = np.array([width, height])
+    near = [np.clip(np.reshape(p, (-1, 2)), -reach, 2 * reach).ravel().tolist() for p in polygons]
+    return _text(coco_mask.merge(coco_mask.frPyObjects(near, height, width)))
+
+
+def _runs(counts: Any) -> Sequence[int] | np.ndarray:
+    """The run lengths of a compressed text: five bits to a character, from the third on differences to the one before
+    the last (pycocotools, maskApi.c). MaskError where it is none."""
+    try:
+        codes = np.frombuffer(counts.encode("ascii") if isinstance(counts, str) else bytes(counts), np.uint8)
+    except (TypeError, ValueError) as error:
+        raise MaskError("A segmentation has no run lengths in its 'counts'.") from error
+    bits = codes.astype(np.int64) - 48
+    if not len(bits) or bits.min() < 0 or bits.max() > 63 or bits[-1] & 32:
+        raise MaskError("A segmentation has run lengths that are no text of COCO's.")
+    ends = np.flatnonzero((bits & 32) == 0)
+    starts = np.concatenate([[0], ends[:-1] + 1])
+    if (ends - starts).max() > 8:
+        raise MaskError("A segmentation has a run length of too many digits.")
+    place = 5 * (np.arange(len(bits)) - np.repeat(starts, ends - starts + 1))
+    values = np.add.reduceat((bits & 31) << place, starts)
+    # A sixth bit of the last character is the sign of what is told.
+    values -= np.where(bits[ends] & 16, np.int64(1) << (place[ends] + 5), 0)
+    values[1::2] = np.cumsum(values[1::2])
+    values[2::2] = np.cumsum(values[2::2])
+    return values
+
+
+def _check_runs(runs: Sequence[int] | np.ndarray, size: Any, height: int, width: int) -> None:
+    """MaskError where run lengths do not make up a picture of this size: others are read beyond their end."""
+    if not isinstance(size, list | tuple) or list(size) != [height, width]:
+        raise MaskError(f"A segmentation is of the size {size!r:.40} in an image of {[height, width]} pixels.")
+    if isinstance(runs, list) and not all(type(run) is int and 0 <= run <= height * width for run in runs):
+        raise MaskError("A segmentation has run lengths that are no whole numbers.")
+    found = np.asarray(runs)
+    if not len(found) or found.min() < 0 or found.max() > height * width or found.sum() > height * width:
+        raise MaskError(f"A segmentation has run lengths for other than its {height * width} pixels.")
+
+
+def _is_polygon(points: list[Any]) -> bool:
+    return len(points) >= 6 and len(points) % 2 == 0 and all(map(is_number, points))
 
 
 def measure(rles: Sequence[Rle]) -> tuple[np.ndarray, np.ndarray]:

@@ -21,6 +21,7 @@ from ..alignment.metadata import Columns, box_columns, mask_columns, pixel_colum
 from ..engine.errors import DataError
 from . import masks
 from .coco import CocoFile
+from .files import is_number
 from .pictures import DEPTH_SUFFIXES, read_depth, read_picture
 
 Progress = Callable[[int, int], None]
@@ -112,7 +113,7 @@ def measure(
     columns = _known(coco, seen, annotations, counts)
     problems: list[str] = []
     if images is not None:
-        if all(_is_number(v) for v in columns.get("depth", [None])):
+        if all(is_number(v) for v in columns.get("depth", [None])):
             depth = None
         tasks = _tasks(seen, grouped, images, depth)
         measured, problems = _collect(tasks, len(annotations), workers, progress)
@@ -141,7 +142,7 @@ def _known(
         "image_width": [images[i]["width"] for i in owner],
         "image_height": [images[i]["height"] for i in owner],
         **{f"bbox_{axis}": bboxes[:, k] for k, axis in enumerate("xywh")},
-        "area": [float(a["area"]) if _is_number(a.get("area")) else None for a in annotations],
+        "area": [float(a["area"]) if is_number(a.get("area")) else None for a in annotations],
         **box_columns(bboxes, sizes[:, 0], sizes[:, 1]),
     }
     extras = [_extra(a) for a in annotations]
@@ -296,10 +297,6 @@ def _says_anything(values: Sequence[Any] | np.ndarray) -> bool:
     if isinstance(values, np.ndarray):
         return bool((~np.isnan(values)).any())
     return any(value is not None for value in values)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+import io
+import warnings
 from pathlib import Path
 
 import numpy as np
 
 from ..engine.errors import DataError
 from . import blenderproc
+from .check import MOST_PIXELS
 
 DEPTH_SUFFIXES = (".png", ".exr", blenderproc.SUFFIX)
 
@@ -51,6 +54,23 @@ def read_depth(path: Path) -> np.ndarray:
     return np.where(stored > 0, stored.astype(np.float32) / 1000.0, np.float32(np.nan))
 
 
+def claimed_pixels(data: bytes) -> int:
+    """How many pixels a picture says it has, before memory is taken for them; 0 where that is not known."""
+    try:
+        from PIL import Image
+    except ImportError:  # Blender's own Python has no Pillow
+        return 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        try:
+            with Image.open(io.BytesIO(data)) as image:
+                return image.width * image.height
+        except Image.DecompressionBombError:
+            return MOST_PIXELS + 1
+        except Exception:  # Pillow's errors share no base; OpenCV says what is wrong
+            return 0
+
+
 def _read_exr(path: Path) -> np.ndarray:
     try:
         import OpenEXR
@@ -71,10 +91,13 @@ def _decoded(path: Path, flags: int) -> np.ndarray:
     import cv2
 
     try:
-        pixels = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), flags)
+        data = path.read_bytes()
+        if claimed_pixels(data) > MOST_PIXELS:
+            raise DataError(f"The image '{path}' claims more than {MOST_PIXELS:,} pixels. Make it smaller.")
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except FileNotFoundError:
         raise DataError(f"The image '{path}' does not exist.") from None
-    except (OSError, cv2.error) as error:
+    except (OSError, ValueError, cv2.error) as error:
         raise DataError(f"The image '{path}' cannot be read ({str(error).strip() or 'damaged'}).") from None
     if pixels is None:
         raise DataError(f"The image '{path}' is no picture that can be read; it may be damaged.")

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from ..engine.errors import DataError
 from .check import fail
 from .coco import CocoFile, read_json
+from .files import is_number
 
 
 def read_predictions(path: Path, real: CocoFile) -> list[dict[str, Any]]:
@@ -55,12 +55,8 @@ def _problem(entry: Mapping[str, Any], images: set[int], categories: set[int]) -
         if isinstance(entry[key], bool) or not isinstance(entry[key], int) or entry[key] not in known:
             return f"has the {key} {entry[key]!r}, which the real dataset does not know"
     box = entry["bbox"]
-    if not isinstance(box, list) or len(box) != 4 or not all(map(_is_number, box)) or box[2] < 0 or box[3] < 0:
+    if not isinstance(box, list) or len(box) != 4 or not all(map(is_number, box)) or box[2] < 0 or box[3] < 0:
         return f"needs a 'bbox' of four finite numbers [x, y, width, height]; it has {box!r}"
-    if not _is_number(entry["score"]):
+    if not is_number(entry["score"]):
         return f"needs a finite number as its 'score'; it has {entry['score']!r}"
     return ""
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -4,19 +4,17 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 import attrs
 
 from ..engine.errors import OutputError
-from .files import json_bytes, process_runs, write_file
+from .files import is_number, json_bytes, process_runs, read_object, write_file
 
 FOLDER = "workers"
 EVERY = 10.0
@@ -47,8 +45,9 @@ class Worker:
         """``running``, ``lost`` where it ended without a word, or ``failed``."""
         if self.error:
             return "failed"
-        gone = self.host == socket.gethostname() and not process_runs(self.pid)
-        return "lost" if gone or self.age > LOST_AFTER else "running"
+        # Of this machine's own processes more is known than when they were heard of last.
+        gone = not process_runs(self.pid) if self.host == socket.gethostname() else self.age > LOST_AFTER
+        return "lost" if gone else "running"
 
 
 class Pulse:
@@ -113,9 +112,15 @@ def forget_workers(out: Path) -> None:
 
 def _said(out: Path) -> Iterator[tuple[Path, Worker]]:
     for path in sorted((out / FOLDER).glob("*.json")):
-        with contextlib.suppress(OSError, ValueError, TypeError):
-            said: dict[str, Any] = json.loads(path.read_bytes())
-            yield path, Worker(**said, age=max(0.0, time.time() - path.stat().st_mtime))
+        with contextlib.suppress(OSError, KeyError):
+            said = read_object(path)
+            numbers = [said[key] for key in ("pid", "first", "last", "done", "seconds")]
+            if not all(is_number(n) and 0 <= n < 2**53 for n in numbers) or not isinstance(said["host"], str):
+                continue
+            pid, first, last, done = map(int, numbers[:4])
+            # A sign from the future is as old as one from the past: somebody's clock has jumped.
+            age = abs(time.time() - path.stat().st_mtime)
+            yield path, Worker(said["host"], pid, first, last, done, float(numbers[4]), age, str(said["error"]))
 
 
 def _remove(path: Path) -> None:

@@ -263,7 +263,7 @@ def _coerce(p: Param, kind: Any, value: Any) -> Any:
     if kind in (int, float):
         return _coerce_number(p, kind, value)
     if kind is str:
-        if not isinstance(value, str) or (p.choices and value not in p.choices):
+        if not isinstance(value, str) or (p.choices and value not in p.choices) or (p.path and "\0" in value):
             raise ValueError(value)
         return value
     raise TypeError(f"parameter '{p.name}' has the unsupported type {kind!r}")

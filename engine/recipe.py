@@ -86,7 +86,7 @@ def loads_recipe(
     """Read a recipe from a text; ``folder`` is where its relative paths start, ``name`` stands in messages."""
     try:
         data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # numbers of too many digits, and brackets without end, as well
         raise RecipeError([_syntax(name, str(error), text)]) from None
     reader = _Reader(data, Places(text), Path(folder).resolve(), name, dict(overrides or {}))
     return attrs.evolve(reader.read(files_too), variables=tuple(dict.fromkeys(VARIABLE.findall(text))))

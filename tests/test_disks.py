@@ -128,7 +128,7 @@ def test_a_job_that_will_not_fit_is_told_ahead(tmp_path: Path, monkeypatch: pyte
     assert "640 x 480" in text and f"{many} frames left" in text and short_of_space(store, output, 1) == ""
     picture = np.random.default_rng(0).integers(0, 255, (480, 640, 3)).astype(np.uint8)
     for frame in range(30):
-        store.write(frame, {"verdict": ACCEPTED}, picture)
+        store.write(frame, {"verdict": ACCEPTED, "image": {}, "instances": []}, picture)
     size = sum(p.stat().st_size for p in tmp_path.rglob("*") if p.is_file())
     assert weigh(store) == pytest.approx(size / 30, rel=0.01)
     assert short_of_space(store, output, int(0.95 * free / weigh(store))) == ""

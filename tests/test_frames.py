@@ -19,7 +19,14 @@ from twinset.dataset import files
 from twinset.dataset.frames import FrameStore
 from twinset.engine.errors import DataError, OutputError
 
-RECORD = {"verdict": "accepted", "attempts": np.int64(2), "camera": {"lens": np.float32(35.123456)}, "draws": {}}
+RECORD = {
+    "verdict": "accepted",
+    "attempts": np.int64(2),
+    "camera": {"lens": np.float32(35.123456), "matrix": np.eye(4).ravel()},
+    "draws": {},
+    "image": {"file_name": "000005.png", "width": 32, "height": 24},
+    "instances": [],
+}
 
 
 @pytest.fixture
@@ -272,7 +279,8 @@ store.prepare()
 image = np.random.default_rng(0).integers(0, 255, (400, 400, 3), dtype=np.uint8)
 for frame in range(int(sys.argv[2]), int(sys.argv[3])):
     if not store.has(frame):
-        store.write(frame, {"verdict": "accepted"}, image, format="png", ids=image[..., 0])
+        record = {"verdict": "accepted", "image": {}, "instances": []}
+        store.write(frame, record, image, format="png", ids=image[..., 0])
         print(frame, flush=True)
 """
 

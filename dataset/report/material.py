@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from ...engine.errors import DataError, TwinsetError
 from ...engine.recipe import load_recipe
 from ...engine.settings import Recipe
 from ..coco import CocoFile
+from ..files import read_object
 from ..folders import image_folder, read_dataset
 from ..gathered import Gathered
 from ..measure import measure
@@ -87,7 +87,7 @@ def gather(path: Path, images: Path | None = None, name: str = "", *, gathered: 
     coco = gathered or read_dataset(path)
     facts: dict[str, Any] = {}
     if path.is_dir():
-        facts = {"stage": _json(path / "stage.json"), "summary": _json(path / "summary.json")}
+        facts = {"stage": read_object(path / "stage.json"), "summary": read_object(path / "summary.json")}
         text = path / "recipe.toml"
         if text.is_file():
             facts["recipe_text"] = text.read_text(encoding="utf-8", errors="replace")
@@ -181,11 +181,3 @@ def chosen_classes(real: Material, synth: Material, class_name: str | None) -> l
             f"The two datasets share no class with boxes. The real one has {listed[0]}; the synthetic one {listed[1]}."
         )
     return names
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
