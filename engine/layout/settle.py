@@ -60,18 +60,13 @@ def settle(
     lowest = float((asset.mesh.vertices @ matrix[2, :3]).min())
     at, extra = np.array(foot[:2], dtype=float), 0.0
     z, normal = float(foot[2]), np.array([0.0, 0.0, 1.0])
-    level_at: np.ndarray | None = None
+    exact: np.ndarray | None = None
     focal = pose.focal / pose.width
     forward = -pose.matrix[:2, 2] / max(float(np.linalg.norm(pose.matrix[:2, 2])), 1e-9)
     slope = -2.0
     last: tuple[float, float] | None = None
     contacts = 0
     for _ in range(iterations):
-        if level_at is None or np.abs(at - level_at).max() > 1e-6:
-            found = surface_near(site.ground, np.array([*at, z + 0.02]), _REACH)
-            if found is None:
-                return "off the surface"
-            z, normal, level_at = float(found[0][2]), found[1], at.copy()
         matrix[:3, 3] = *at, z - lowest + LIFT + extra
         box = visible_box(asset, matrix, pose)
         if box is None:
@@ -80,6 +75,14 @@ def settle(
         off = float((box[0] + box[2]) / 2 - goal.center[0])
         pinned = box[0] <= 0 and box[2] >= 1
         if abs(growth) <= CLOSE and (abs(off) <= CLOSE / 2 or pinned):
+            # Till now the map was enough to go by.
+            if exact is None or np.abs(at - exact).max() > 1e-9:
+                found = surface_near(site.ground, np.array([*at, z + 0.02]), _REACH)
+                if found is None:
+                    return "off the surface"
+                moved, z, normal, exact = abs(float(found[0][2]) - z), float(found[0][2]), found[1], at.copy()
+                if moved > 1e-4:
+                    continue
             stood = site.stand(
                 stage, asset, option.scale, option.turn, np.array([*at, z]), normal,
                 tilted=option.tilted, ignore=ignore,
@@ -104,9 +107,13 @@ def settle(
         turn = 0.0 if pinned else float(np.clip((1.7 if one_side else 1.0) * off / focal * cosine**2, -0.3, 0.3))
         c, s = np.cos(turn), np.sin(turn)
         at = eye + stretch * np.array([c * away[0] - s * away[1], s * away[0] + c * away[1]])
-        height = terrain_of(stage, site).at(at)
-        if np.isfinite(height) and abs(height - z) < _REACH:
-            z = float(height)
+        if exact is None:
+            height = float(terrain_of(stage, site).at(at))
+        else:  # once the map has shown not to be enough, the ground itself is asked
+            found = surface_near(site.ground, np.array([*at, z + 0.02]), _REACH)
+            height = np.nan if found is None else float(found[0][2])
+        if abs(height - z) < _REACH:
+            z = height
     return "box off its goal"
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..stage import Asset, CameraPose
 
-_MOST = 10_000
+_MOST = 5_000
 
 
 def visible_box(asset: Asset, matrix: np.ndarray, pose: CameraPose) -> np.ndarray | None:
@@ -28,8 +28,8 @@ def visible_box(asset: Asset, matrix: np.ndarray, pose: CameraPose) -> np.ndarra
             return None
     elif (depth <= pose.near).all():
         return None
-    edges, triangles = _lines(asset)
-    local = (asset.mesh.vertices @ matrix[:3, :3].T + matrix[:3, 3] - pose.position) @ pose.matrix[:3, :3]
+    vertices, edges, triangles = _lines(asset)
+    local = (vertices @ matrix[:3, :3].T + matrix[:3, 3] - pose.position) @ pose.matrix[:3, :3]
     focal = np.array([pose.focal, -pose.focal]) / size
     before = -local[:, 2] > pose.near
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -50,15 +50,17 @@ def visible_box(asset: Asset, matrix: np.ndarray, pose: CameraPose) -> np.ndarra
     return np.concatenate([cloud.min(0), cloud.max(0)]) if len(cloud) else None
 
 
-_known: weakref.WeakKeyDictionary[Asset, tuple[np.ndarray, np.ndarray]] = weakref.WeakKeyDictionary()
+_known: weakref.WeakKeyDictionary[Asset, tuple[np.ndarray, np.ndarray, np.ndarray]] = weakref.WeakKeyDictionary()
 
 
-def _lines(asset: Asset) -> tuple[np.ndarray, np.ndarray]:
-    """Edges (E, 2), each once, and triangles (T, 3) of an asset, thinned where there are very many."""
+def _lines(asset: Asset) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Vertices (V, 3), edges (E, 2), each once, and triangles (T, 3) of an asset, thinned where there are very many."""
     if asset not in _known:
         triangles = asset.mesh.triangles[:: -(-len(asset.mesh.triangles) // _MOST)]
+        used, flat = np.unique(triangles, return_inverse=True)
+        triangles = flat.reshape(triangles.shape)
         pairs = np.sort(np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]]), axis=1)
-        _known[asset] = np.unique(pairs, axis=0), triangles
+        _known[asset] = asset.mesh.vertices[used], np.unique(pairs, axis=0), triangles
     return _known[asset]
 
 

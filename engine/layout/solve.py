@@ -225,8 +225,6 @@ class Solver:
         """How much is left of a thing's box where others hide it, or of theirs where it hides them: the least share."""
         low, high = item.standing.box[:2], item.standing.box[2:]
         others = [o for o in beside if (o.standing.box[:2] < high).all() and (o.standing.box[2:] > low).all()]
-        if not others:
-            return 1.0
         eye = view.pose.position
         me = self.stage.place(item.standing.option.asset, item.standing.matrix)
         ids = {o.goal: self._base + 1 + n for n, o in enumerate(beside)} | {item.goal: me.id}
