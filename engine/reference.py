@@ -30,6 +30,10 @@ builtin = "hall"
 [[class]]
 name = "chair"
 builtin = "chair"
+
+[[placement]]
+plugin = "on_surface"
+surfaces = ["Floor"]
 ```
 """
 

@@ -11,8 +11,9 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
+from ..dataset.files import write_file
 from ..engine.params import Param, describe, plain_value
-from ..engine.plugin_reference import plugin_reference
+from ..engine.plugin_reference import CAPTIONS, plugin_pages
 from ..engine.recipe import json_schema
 from ..engine.reference import recipe_reference
 from ..engine.registry import Registry, summary
@@ -66,9 +67,21 @@ def show(
     output_of(context).result({"plugins": [_facts(registry, cls) for cls in found]}, *shown)
 
 
-def reference() -> None:
-    """Print the reference page of built-in plugins, as in docs/plugins_reference.md."""
-    typer.echo(plugin_reference(), nl=False)
+def reference(
+    context: typer.Context,
+    folder: Annotated[Path, typer.Argument(help="Where the pages go, such as docs/plugins/reference.")],
+    json: JsonOption = False,
+) -> None:
+    """Write the reference pages of built-in plugins, with the pictures that lie in the folder."""
+    captions = folder / CAPTIONS
+    pages = plugin_pages(jsonlib.loads(captions.read_bytes()) if captions.is_file() else {})
+    for name, text in pages.items():
+        write_file(folder / name, text.encode())
+    stale = sorted(path for path in folder.glob("*.md") if path.name not in pages)
+    for path in stale:
+        path.unlink()
+    result = {"folder": folder, "pages": sorted(pages), "removed": [path.name for path in stale]}
+    output_of(context).result(result, f"{len(pages)} pages in {folder}")
 
 
 def schema(

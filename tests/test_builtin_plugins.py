@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from twinset.alignment.density import fit_density
 from twinset.alignment.features import Extractor
-from twinset.engine.plugin_reference import example, plugin_reference
+from twinset.engine.plugin_reference import CAPTIONS, example, page_name, plugin_pages
 from twinset.engine.recipe import loads_recipe
 from twinset.engine.registry import Registry
 from twinset.testing import plugin_checks
@@ -79,16 +79,22 @@ def test_builtin_plugins_keep_the_contract(check: Check, files: None) -> None:
     assert found.passed, found.problem or found.skipped
 
 
-def test_the_reference_page_is_that_of_the_code(root: Path) -> None:
-    page = (root / "docs" / "plugins_reference.md").read_text(encoding="utf-8")
-    told = "regenerate it: twinset plugins reference > docs/plugins_reference.md"
-    assert page == plugin_reference(Registry(entry_points=False)), told
+def test_the_reference_pages_are_those_of_the_code(root: Path) -> None:
+    folder = root / "docs" / "plugins" / "reference"
+    captions = json.loads((folder / CAPTIONS).read_bytes())
+    pages = plugin_pages(captions, Registry(entry_points=False))
+    told = "regenerate them: twinset plugins reference docs/plugins/reference"
+    assert {path.name: path.read_text(encoding="utf-8") for path in folder.glob("*.md")} == pages, told
+    names = {page_name(cls) for cls in Registry(entry_points=False).catalogue()}
+    assert names == set(captions), "make their pictures: python docs/plugins/pictures.py NAME"
+    pictures = {path.stem: path.stat().st_size for path in folder.glob("*.jpg")}
+    assert set(pictures) == names and max(pictures.values()) <= 60_000 and sum(pictures.values()) <= 1_500_000
 
 
 @pytest.mark.parametrize(
     "cls", Registry(entry_points=False).catalogue(), ids=lambda c: f"{c.plugin_kind}-{c.plugin_id}"
 )
-def test_examples_of_the_reference_page_are_right(cls: type, tmp_path: Path) -> None:
+def test_examples_of_the_reference_pages_are_right(cls: type, tmp_path: Path) -> None:
     (tmp_path / "real.json").write_text('{"images": [], "annotations": [], "categories": []}')
     for name in ("best.frames.json", "chair.features"):
         (tmp_path / name).touch()

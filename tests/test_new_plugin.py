@@ -13,13 +13,10 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from twinset.dataset.job import Job
 from twinset.engine.errors import OutputError, PluginError
 from twinset.engine.plugin import CONTRACT, KINDS
-from twinset.engine.recipe import loads_recipe
 from twinset.headless.scaffold import write_package
-from twinset.testing import check_plugin, scene
-from twinset.testing.conformance import CHECKS
+from twinset.testing import check_plugin
 from typer.testing import CliRunner
 
 
@@ -102,18 +99,3 @@ def test_a_name_that_the_template_uses_gets_another_class(tmp_path: Path) -> Non
     _, folder = write_package("verdict", "filter", tmp_path / "x", "MIT")
     assert "class VerdictFilter:" in (folder / "src/twinset_verdict/verdict.py").read_text()
     assert all(f.passed for f in check_plugin(folder))
-
-
-def test_the_tutorial_leads_to_a_dataset(tmp_path: Path, root: Path) -> None:
-    """The recipe of the page, on the tiny stage instead of the hall."""
-    page = (root / "docs" / "plugins.md").read_text(encoding="utf-8")
-    for name, kind in re.findall(r"^twinset new-plugin (\w+) --kind (\w+)$", page, re.MULTILINE):
-        write_package(name, kind, tmp_path / f"twinset-{name}", "MIT")
-    (text,) = re.findall(r"^```toml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
-    recipe = loads_recipe(text.replace("320", "80").replace("240", "60"), tmp_path, "recipe.toml")
-    assert [use.id for kind in ("placement", "camera") for use in recipe.plugins[kind]] == ["shelf", "ceiling"]
-    list(Job(recipe, tmp_path / "out", lambda _: scene((80, 60))).run())
-    coco = json.loads((tmp_path / "out/annotations/instances.json").read_text())
-    assert len(coco["images"]) == 4 and len(coco["annotations"]) >= 4
-    table = dict(re.findall(r"^\| `(\w+)` \| (.+) \|$", page, re.MULTILINE))
-    assert list(table) == list(CHECKS)
