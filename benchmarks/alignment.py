@@ -8,7 +8,8 @@
 Frames are probed, not rendered: their boxes are those of the final labels. Distances are Bhattacharyya's over 20 bins
 (of the square root of relative area, of the logarithm of the aspect ratio), given as multiples of the floor: the mean
 distance between two resamples of the real values of the sizes at hand. Boxes per image are those of images that show
-the class at all. A first few frames of Twinset are rendered, to count renders per accepted image.
+the class at all. Aspect in reach: the same of the real boxes whose aspect ratio the scene's things have at all. A first
+few frames of Twinset are rendered, to count renders per accepted image.
 """
 
 from __future__ import annotations
@@ -130,8 +131,13 @@ def columns(boxes: Boxes) -> dict[str, np.ndarray]:
     }
 
 
-def measure(real: Boxes, shown: Boxes, number: int, seed: int) -> dict[str, Any] | None:
-    """Distances of the frames that hold the first ``number`` boxes, with floors; None where there are too few."""
+def measure(
+    real: Boxes, shown: Boxes, number: int, seed: int, spans: Mapping[str, tuple[float, float]] | None = None
+) -> dict[str, Any] | None:
+    """Distances of the frames that hold the first ``number`` boxes, with floors; None where there are too few.
+
+    ``spans`` are the values of columns that the scene shows at all: of these columns the part within is compared, too.
+    """
     if len(shown) < 0.95 * number:
         return None
     last = shown.image[min(number, len(shown)) - 1]
@@ -140,10 +146,27 @@ def measure(real: Boxes, shown: Boxes, number: int, seed: int) -> dict[str, Any]
     for name, values in columns(real).items():
         view, got = view_of(name, values), there[name]
         span = (view.low, view.high)
-        distance = bhattacharyya(values, got, range=span)
-        floor = bhattacharyya_floor(values, len(values), len(got), 500, stream(seed, "floor", name), range=span)
-        out["columns"][name] = {"distance": distance, "floor": floor, "floors": distance / floor}
+        found = out["columns"][name] = apart(values, got, span, seed)
+        low, high = (spans or {}).get(name, (-np.inf, np.inf))
+        inside = (values >= low) & (values <= high)
+        if not inside.all() and inside.any():
+            share = {"real_share": float(inside.mean()), "low": low, "high": high}
+            found["in_reach"] = share | apart(values[inside], got[(got >= low) & (got <= high)], span, seed)
     return out
+
+
+def apart(real: np.ndarray, shown: np.ndarray, span: tuple[float, float], seed: int) -> dict[str, float]:
+    """Distance, floor, and how many floors the distance is."""
+    distance = bhattacharyya(real, shown, range=span)
+    floor = bhattacharyya_floor(real, len(real), len(shown), 500, stream(seed, "floor"), range=span)
+    return {"distance": distance, "floor": floor, "floors": distance / max(floor, 1e-9)}
+
+
+def spans_of(runs: Mapping[str, Mapping[str, tuple[Run, int]]], name: str) -> dict[str, tuple[float, float]]:
+    """What boxes of a class the scene shows at all, by any method: 1 % to 99 % of aspect ratios."""
+    shown = np.concatenate([by_class[name][0].boxes(name, SPECK).aspect for by_class in runs.values()])
+    low, high = np.log(np.quantile(shown, [0.01, 0.99])) if len(shown) else (-np.inf, np.inf)
+    return {"log_aspect": (float(low), float(high))}
 
 
 def grid(
@@ -230,12 +253,16 @@ def benchmark(recipe: Recipe, arguments: argparse.Namespace) -> dict[str, Any]:
         "seconds": {**{k: round(v, 1) for k, v in seconds.items()}, "all": round(time.perf_counter() - start, 1)},
         "methods": {
             method: {
-                name: {str(n): measure(real[name], run.boxes(name, least), n, arguments.seed) for n in arguments.boxes}
+                name: {
+                    str(n): measure(real[name], run.boxes(name, least), n, arguments.seed, spans_of(runs, name))
+                    for n in arguments.boxes
+                }
                 for name, (run, least) in by_class.items()
             }
             for method, by_class in runs.items()
         },
     }
+    result["times_closer"] = closer(result["methods"])
     if ours is not None:
         off = np.array(ours.boxes_off)
         result["twinset"] = {
@@ -251,9 +278,26 @@ def benchmark(recipe: Recipe, arguments: argparse.Namespace) -> dict[str, Any]:
     return result
 
 
+def closer(methods: Mapping[str, Any]) -> dict[str, Any]:
+    """How many times as far as Twinset the other methods are from the real boxes, by class and column."""
+    out: dict[str, Any] = {}
+    for method in methods if "twinset" in methods else ():
+        for name, by_number in methods[method].items() if method != "twinset" else ():
+            for number, found in by_number.items():
+                ours = methods["twinset"][name][number]
+                if found and ours:
+                    times = {
+                        c: found["columns"][c]["distance"] / max(ours["columns"][c]["distance"], 1e-9) for c in COLUMNS
+                    }
+                    out.setdefault(method, {}).setdefault(name, {})[number] = times
+    return out
+
+
 def table(result: Mapping[str, Any]) -> str:
     """The distances as multiples of the floor, a line per method, class and number of boxes."""
-    lines = [f"{'':9} {'class':13} {'boxes':>6} {'frames':>6} " + " ".join(f"{c:>15}" for c in COLUMNS)]
+    lines = [
+        f"{'':9} {'class':13} {'boxes':>6} {'frames':>6} " + " ".join(f"{c:>15}" for c in (*COLUMNS, "aspect in reach"))
+    ]
     for method, by_class in result["methods"].items():
         for name, by_number in by_class.items():
             for number, found in by_number.items():
@@ -261,7 +305,9 @@ def table(result: Mapping[str, Any]) -> str:
                     lines.append(f"{method:9} {name:13} {number:>6} {'too few':>6}")
                     continue
                 cells = " ".join(f"{found['columns'][c]['floors']:15.2f}" for c in COLUMNS)
-                lines.append(f"{method:9} {name:13} {found['boxes']:6} {found['frames']:6} {cells}")
+                part = found["columns"]["log_aspect"].get("in_reach")
+                told = f"{part['floors']:10.2f} of {part['real_share']:4.0%}" if part else ""
+                lines.append(f"{method:9} {name:13} {found['boxes']:6} {found['frames']:6} {cells} {told}")
     return "\n".join(lines)
 
 
