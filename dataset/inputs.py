@@ -16,7 +16,7 @@ from ..engine.errors import OutputError
 from ..engine.params import describe
 from ..engine.settings import ClassSettings, DistractorSettings, Recipe, SceneSettings
 from ..engine.variants import rooms_of, variants_of
-from .sources import find_objects, find_scene
+from .sources import find_materials, find_objects, find_scene, pictures_of
 
 FILE = "inputs.json"
 
@@ -33,7 +33,8 @@ def read_inputs(recipe: Recipe) -> dict[str, dict[str, Any]]:
     to count too; libraries that a .blend links are not followed.
     """
     found: dict[str, dict[str, Any]] = {}
-    roots = [recipe.path(one.dataset) for one in _of_datasets(recipe)]
+    named = [(one.dataset, getattr(one, "materials", "")) for one in _of_datasets(recipe)]
+    roots = [recipe.path(folder) for folders in named for folder in folders if folder]
     for key, file in named_files(recipe):
         place = _place(recipe.folder, file, roots)
         if place not in found:
@@ -85,7 +86,11 @@ def named_files(recipe: Recipe) -> Iterator[tuple[str, Path]]:
                         yield from ((f"{key}.{p.name}", f) for f in (path, *_referred(path)) if _is_file(f))
     for source in _of_datasets(recipe):
         if isinstance(source, SceneSettings):
-            yield from (("scene.dataset", f) for f in find_scene(source, recipe.folder).files)
+            key = "room" if recipe.rooms else "scene"
+            files = find_scene(source, recipe.folder).files if source.blenderproc else ()
+            yield from ((f"{key}.dataset", f) for f in files)
+            found = find_materials(source, recipe.folder).values() if source.materials else ()
+            yield from ((f"{key}.materials", f) for folders in found for one in folders for f in pictures_of(one))
         else:
             key = "distractor" if isinstance(source, DistractorSettings) else "class"
             yield from ((f"{key}.dataset", f) for o in find_objects(source, recipe.folder) for f in o.files())
@@ -98,7 +103,7 @@ def _of_datasets(recipe: Recipe) -> list[SceneSettings | ClassSettings]:
         *recipe.classes,
         *recipe.distractors,
     ]
-    return [one for one in parts if one.blenderproc]
+    return [one for one in parts if one.blenderproc or getattr(one, "materials", "")]
 
 
 def _is_file(path: Path) -> bool:

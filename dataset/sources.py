@@ -20,6 +20,7 @@ MOST_OBJECTS = 1000
 """More assets than this are most likely a mistake: a dataset of tens of thousands without a selection."""
 
 _SHOWN = 20
+_COLOR = r"_(diff|diffuse|col|albedo)_"
 _HEADER = 2**16
 
 
@@ -97,6 +98,35 @@ def find_scene(settings: SceneSettings, folder: Path) -> SourceScene:
     """The scene that a recipe takes from a dataset; raises as :func:`find_objects` does."""
     root = _root(settings.dataset, settings.blenderproc, folder)
     return _SCENES[settings.blenderproc](root, settings.scene)
+
+
+def find_materials(settings: SceneSettings, folder: Path) -> dict[str, list[Path]]:
+    """The folders of textures that each pattern of ``materials_on`` chooses from, by the pattern of the objects.
+
+    Raises
+    ------
+    StageError
+        The folder holds no textures as Poly Haven has them, or none that a pattern matches.
+    """
+    root = absolute(folder, settings.materials)
+    places = [p for p in (root, root / "textures") if p.is_dir()]
+    there = {p.name: p for place in places for p in sorted(place.iterdir()) if p.is_dir() and pictures_of(p)}
+    if not there:
+        raise StageError(f"[scene] materials: {root} holds no textures: NAME/NAME_diff_2k.jpg and others beside it.")
+    found: dict[str, list[Path]] = {}
+    for entry in settings.materials_on:
+        objects, pattern = (part.strip() for part in entry.rpartition(":")[::2])
+        found[objects] = [path for name, path in there.items() if fnmatchcase(name, pattern)]
+        if not found[objects]:
+            text = f"[scene] materials_on: {root} has no texture called"
+            raise StageError(unknown(text, pattern, sorted(there)[:_SHOWN]))
+    return found
+
+
+def pictures_of(textures: Path) -> list[Path]:
+    """The pictures of one texture; empty where there is none of its colour."""
+    pictures = sorted(textures.glob("*.jpg"))
+    return pictures if any(re.search(_COLOR, p.name.lower()) for p in pictures) else []
 
 
 def model_files(path: Path) -> list[Path]:

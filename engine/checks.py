@@ -70,8 +70,9 @@ def check_files(data: Mapping[str, Any], parts: Mapping[str, Any], report: Repor
     for place, scene, models in _scenes(parts):
         if scene.file:
             _check_file(scene.file, folder, place, "file", report)
-        if scene.dataset:
-            _check_folder(scene.dataset, folder, place, "dataset", report)
+        for key in ("dataset", "materials"):
+            if getattr(scene, key):
+                _check_folder(getattr(scene, key), folder, place, key, report)
         for index, model in enumerate(models):
             if model is not None:
                 _check_file(model.path, folder, (*place, "models", index), "path", report)
@@ -131,6 +132,12 @@ def _check_scene(place: Place, scene: SceneSettings, has_models: bool, report: R
         )
         report(place, "", text)
     _check_dataset(scene, place, report)
+    if bool(scene.materials) != bool(scene.materials_on):
+        text = 'Give materials, a folder, and materials_on, such as ["Floor*: wood*"]: one says nothing alone.'
+        report(place, "materials" if scene.materials else "materials_on", text)
+    for entry in scene.materials_on:
+        if not all(part.strip() for part in (entry.rpartition(":")[0], entry.rpartition(":")[2])):
+            report(place, "materials_on", f"'{entry}' must name objects and their textures, such as 'Floor*: wood*'.")
     if scene.file and not scene.file.lower().endswith(".blend"):
         report(place, "file", f"'{scene.file}' is no .blend file. Give other model files as {models} tables.")
     if scene.scale != 1.0 and not scene.file:

@@ -86,6 +86,13 @@ class SceneSettings:
         doc="BlenderProc's loader of the dataset that the room comes from; needs twinset[blenderproc]",
     )
     dataset: str = param("", path=True, means="folder", doc="Folder of that dataset")
+    materials: str = param(
+        "", path=True, means="folder", doc="Folder of Poly Haven's textures, which BlenderProc makes materials of"
+    )
+    materials_on: list[str] = param(
+        [],
+        doc="What gets which of these textures, as 'OBJECTS: TEXTURES', two name patterns; the seed draws among them",
+    )
     hide: list[str] = param([], means="object", doc="Name patterns of objects that are not to be rendered")
 
 

@@ -170,7 +170,14 @@ def recipes(draw: Any) -> str:
     table["plugin_folders"] = []
     for key, cls in tables.TABLES.items():
         table[key] = draw(tables_of(cls, key))
-    table["scene"] |= {"file": "", "builtin": "hall", "blenderproc": "", "dataset": "", "scale": 1.0}
+    table["scene"] |= {
+        "file": "",
+        "builtin": "hall",
+        "blenderproc": "",
+        "dataset": "",
+        "scale": 1.0,
+        "materials_on": ["a: b"],
+    }
     source = {"blenderproc": "bop"}
     table["class"] = [draw(tables_of(tables.ClassSettings, "class")) | {"name": "a", "builtin": "chair"} | source]
     table["distractor"] = [draw(tables_of(tables.DistractorSettings, "distractor")) | {"builtin": "bag"} | source]

@@ -191,9 +191,20 @@ def matterport3d(root):
     picture(folder / "hash_000.png", (150, 120, 90))
 
 
+def haven(root):
+    """Two textures of one colour each, with the maps beside it."""
+    for name, color in (
+        ("wood_floor", (150, 100, 40)),
+        ("wood_planks", (160, 110, 50)),
+        ("blue_plaster", (40, 60, 200)),
+    ):
+        for kind, shade in (("diff", color), ("rough", (200, 200, 200)), ("nor_gl", (128, 128, 255))):
+            picture(root / "textures" / name / f"{name}_{kind}_1k.jpg", shade)
+
+
 def make_all(root: Path) -> None:
     """One folder for each format, named after its loader."""
-    for make in (bop, shapenet, pix3d, front3d, replica, matterport3d):
+    for make in (bop, shapenet, pix3d, front3d, replica, matterport3d, haven):
         make(root / make.__name__)
 
 

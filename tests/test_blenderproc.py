@@ -12,6 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import attrs
 import numpy as np
 import pytest
 
@@ -20,6 +21,7 @@ if importlib.util.find_spec("blenderproc") is None:
     pytest.skip('BlenderProc is not installed: pip install "twinset[blenderproc]"', allow_module_level=True)
 
 from twinset.blender.blenderproc.adapter import blenderproc  # noqa: E402
+from twinset.blender.blenderproc.materials import SIDE  # noqa: E402
 from twinset.blender.quiet import quiet  # noqa: E402
 from twinset.blender.scene import open_scene  # noqa: E402
 from twinset.blender.stage import open_stage  # noqa: E402
@@ -192,6 +194,37 @@ def test_objects_of_datasets_are_assets_of_real_size(published):
         "bed_IKEA_B_bed": (0.6, 0.6, 0.8),
     }
     assert not [o.name for o in bpy.context.scene.objects if "obj_" in o.name or "whole" in o.name]
+
+
+def test_materials_of_haven_lie_on_the_room(published):
+    on = ["Floor*: wood*", "Wall*: blue_plaster"]
+    scene = attrs.evolve(room("front3d"), materials="haven", materials_on=on)
+    stage = open_stage(recipe(published, scene, ClassSettings("chair", objects=["*Chair*"])))
+    names = {
+        o.name: o.data.materials[0].name for o in bpy.context.scene.objects if o.name.startswith(("Floor", "Wall"))
+    }
+    assert names["Floor"] in ("wood_floor", "wood_planks")
+    assert {name for key, name in names.items() if key != "Floor"} == {"blue_plaster"} and len(names) == 5
+    assert len([m for m in bpy.data.materials if m.name.startswith("blue_plaster")]) == 1
+    uv = np.empty(8 * 3)
+    floor = bpy.data.objects["Floor"].data
+    floor.uv_layers.active.data.foreach_get("uv", uv[: len(floor.loops) * 2])
+    used = uv[: len(floor.loops) * 2].reshape(-1, 2)
+    assert np.allclose(np.ptp(used, 0), (4.0 / SIDE, 3.0 / SIDE)), "textures have the same size everywhere"
+    tilted = np.eye(4)
+    tilted[:3, 1], tilted[:3, 2], tilted[:3, 3] = (0.0, 0.6, 0.8), (0.0, -0.8, 0.6), (0.0, -1.2, 1.8)
+    stage.pose_camera(CameraPose(tilted, 18.0, WIDTH, HEIGHT))
+    shot = stage.shoot()
+    corners = stage.surfaces(["Floor*"])[0].corners.reshape(-1, 3)
+    assert np.allclose(corners[:, 2], 0)
+    below, above = shot.image[-30:].reshape(-1, 3), shot.image[:15].reshape(-1, 3)
+    assert np.median(below, 0)[0] > 1.5 * np.median(below, 0)[2], "brown"
+    assert np.median(above, 0)[2] > 1.5 * np.median(above, 0)[0], "blue"
+    import addon_utils
+
+    assert not addon_utils.check("node_wrangler")[1]
+    with pytest.raises(StageError, match=r"no object called 'Flor\*'"):
+        open_scene(recipe(published, attrs.evolve(scene, materials_on=["Flor*: wood*"])))
 
 
 RECIPE = """

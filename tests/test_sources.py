@@ -154,7 +154,7 @@ def test_recipes_keep_their_datasets(published):
 def test_recipes_of_the_docs_are_recipes(root, tmp_path):
     text = (root / "docs" / "blenderproc.md").read_text(encoding="utf-8")
     blocks = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
-    assert len(blocks) == 3
+    assert len(blocks) == 4
     for block in blocks:
         block += '[scene]\nbuiltin = "hall"\n' if "[scene]" not in block else ""
         block += '[[class]]\nname = "other"\nbuiltin = "chair"\n' if "[[class]]" not in block else ""
@@ -170,6 +170,25 @@ def test_inputs_hold_the_files_of_datasets(published, tmp_path):
     assert "bop/models/obj_000005.ply" not in inputs
     # Files of the same name in several folders are told apart.
     assert {f"front3d/3D-FUTURE-model/{m}-jid/raw_model.obj" for m in ("chair", "table")} <= inputs.keys()
+
+
+MATERIALS = RECIPE.replace("[[class]]", 'materials = "haven"\nmaterials_on = ["Floor*: wood*"]\n[[class]]', 1)
+
+
+def test_materials_are_inputs(published):
+    recipe = loads_recipe(MATERIALS, published, "r.toml")
+    assert loads_recipe(dump_recipe(recipe), published, "again") == recipe
+    used = {name for name, entry in read_inputs(recipe).items() if "scene.materials" in entry["used"]}
+    names = [f"{n}/{n}_{k}_1k.jpg" for n in ("wood_floor", "wood_planks") for k in ("diff", "nor_gl", "rough")]
+    assert used == {f"haven/textures/{name}" for name in names}
+    with pytest.raises(StageError, match=r"no texture called 'marble\*'.*wood_floor"):
+        read_inputs(loads_recipe(MATERIALS.replace("wood*", "marble*"), published, "r.toml"))
+    with pytest.raises(StageError, match="holds no textures"):
+        read_inputs(loads_recipe(MATERIALS.replace('"haven"', '"bop"'), published, "r.toml"))
+    with pytest.raises(RecipeError, match="one says nothing alone"):
+        loads_recipe(MATERIALS.replace('materials = "haven"', ""), published, "r.toml")
+    with pytest.raises(RecipeError, match="'Floor' must name objects and their textures"):
+        loads_recipe(MATERIALS.replace('"Floor*: wood*"', '"Floor"'), published, "r.toml")
 
 
 def test_without_blenderproc_the_remedy_is_told(published):

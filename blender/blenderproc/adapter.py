@@ -119,6 +119,13 @@ def _keep() -> None:
 
 
 def _check_version() -> None:
+    import bpy
+
+    if bpy.app.version >= (5, 0):
+        raise StageError(
+            f"BlenderProc's loaders do not know Blender {bpy.app.version_string}. Run Twinset on Python 3.11, which "
+            "has Blender 4.5."
+        )
     try:
         version = importlib.metadata.version("blenderproc")
     except importlib.metadata.PackageNotFoundError:

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Poly Haven's textures, made materials by BlenderProc, on objects of the room."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import addon_utils
+import bpy
+import numpy as np
+
+from ...dataset.sources import find_materials
+from ...engine.errors import StageError
+from ...engine.params import unknown
+from ...engine.rng import stream
+from ...engine.settings import SceneSettings
+from .adapter import blenderproc, call
+
+SIDE = 2.0
+"""Metres that a texture covers, as most of Poly Haven's surfaces do."""
+
+
+def dress_scene(scene: bpy.types.Scene, settings: SceneSettings, folder: Path, seed: int) -> None:
+    """Give each mesh object that a pattern of ``materials_on`` matches one of its textures, projected from six sides.
+
+    Which one follows from ``seed`` and the object's name alone.
+
+    Raises
+    ------
+    StageError
+        BlenderProc cannot be imported, no object or texture is called so, or a texture cannot be loaded.
+    """
+    made: dict[Path, bpy.types.Material] = {}
+    found = find_materials(settings, folder)
+    bpy.context.view_layer.update()
+    with blenderproc() as bproc:
+        for pattern, folders in found.items():
+            objects = [o for o in scene.objects if o.type == "MESH" and fnmatchcase(o.name, pattern)]
+            if not objects:
+                names = sorted(o.name for o in scene.objects if o.type == "MESH")
+                raise StageError(unknown("[scene] materials_on: the room has no object called", pattern, names[:40]))
+            for o in objects:
+                textures = folders[int(stream(seed, "materials", o.name).integers(len(folders)))]
+                if textures not in made:
+                    made[textures] = _load(bproc, textures)
+                _put(o, made[textures])
+
+
+def _load(bproc: Any, textures: Path) -> bpy.types.Material:
+    helper = "node_wrangler"
+    was_on = addon_utils.check(helper)[1]
+
+    def load() -> Any:
+        # Whatever begins with the name is loaded.
+        return bproc.loader.load_haven_mat(str(textures.parent), used_assets=[textures.name])
+
+    try:
+        loaded = call("loader", load)
+    except RuntimeError as error:
+        raise StageError(f"{textures}: {error}. Download the texture again.") from error
+    finally:
+        if not was_on:
+            addon_utils.disable(helper)
+    for material in loaded:
+        if material.blender_obj["asset_name"] == textures.name:
+            return material.blender_obj
+    raise StageError(f"{textures} could not be made a material: its pictures are not called as Poly Haven's are.")
+
+
+def _put(o: bpy.types.Object, material: bpy.types.Material) -> None:
+    if o.data.users > 1:
+        o.data = o.data.copy()
+    mesh = o.data
+    mesh.materials.clear()
+    mesh.materials.append(material)
+    matrix = np.array(o.matrix_world)
+    points = np.empty(len(mesh.vertices) * 3)
+    mesh.vertices.foreach_get("co", points)
+    points = points.reshape(-1, 3) @ matrix[:3, :3].T + matrix[:3, 3]
+    layer = mesh.uv_layers.new(name="Twinset", do_init=False)
+    if layer is None:
+        layer = mesh.uv_layers[0]  # Blender has room for eight
+    layer.active = layer.active_render = True
+    uv = np.zeros((len(mesh.loops), 2))
+    for polygon in mesh.polygons:
+        corners = points[list(polygon.vertices)]
+        # Newell's method: the area vector, whatever the number of corners.
+        normal = np.cross(corners, np.roll(corners, -1, 0)).sum(0)
+        across = [axis for axis in range(3) if axis != int(np.abs(normal).argmax())]
+        uv[list(polygon.loop_indices)] = corners[:, across] / SIDE
+    layer.data.foreach_set("uv", uv.ravel())
+    mesh.update()
