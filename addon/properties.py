@@ -14,6 +14,7 @@ from ..engine.params import Param
 from ..engine.plugin import KINDS
 from ..engine.registry import Registry, summary
 from ..engine.settings import LISTS, TABLES, JobSettings, ModelSettings
+from ..engine.trusted import trust
 from .fields import definitions, fields_of, text_property, touched
 from .preferences import plugin_folders
 from .suggestions import SEARCHES
@@ -34,6 +35,7 @@ def registry() -> Registry:
         found = Registry()
         for folder in plugin_folders():
             if folder.is_dir():
+                trust([folder])  # the artist has named it: recipes, and the Blender that renders, may use it as well
                 found.add_folder(folder)
             else:
                 log.warning("The plugin folder %s of Twinset's preferences does not exist.", folder)

@@ -22,8 +22,10 @@ from twinset.dataset.job import Job
 from twinset.engine.recipe import load_recipe
 from twinset.engine.registry import Registry
 from twinset.engine.settings import PluginUse, Recipe
+from twinset.engine.trusted import trust
 
 WRONG = Path(__file__).resolve().parent / "wrong"
+trust([WRONG])
 KINDS = ("right", "floating", "wrong class", "untextured", "noise")
 
 

@@ -32,6 +32,7 @@ from .settings import (
     anchored,
     with_paths,
 )
+from .trusted import is_trusted, refusal
 from .variants import camera_weight, read_rooms, read_variants
 from .writing import dump_recipe
 
@@ -65,7 +66,8 @@ def load_recipe(
     Raises
     ------
     RecipeError
-        With all problems, each with its place.
+        With all problems, each with its place; with one alone where it names a folder of plugins that the user has not
+        allowed, see :mod:`.trusted`.
     """
     path = Path(path)
     try:
@@ -186,9 +188,15 @@ class _Reader:
 
     def _with_folders(self, folders: Sequence[str]) -> Registry:
         registry = Registry()
-        for folder in folders:
+        paths = [absolute(self.folder, folder) for folder in folders]
+        for path in paths:
+            if path.is_dir() and not is_trusted(path):
+                self.problems.clear()  # without these plugins, nearly all of the recipe may look wrong
+                self.report((), "plugin_folders", refusal(path))
+                raise RecipeError([text for _, text in self.problems])
+        for path in paths:
             try:
-                registry.add_folder(absolute(self.folder, folder))
+                registry.add_folder(path)
             except PluginError as error:
                 self.report((), "plugin_folders", str(error))
         return registry

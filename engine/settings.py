@@ -36,7 +36,10 @@ class JobSettings:
     seed: int = param(0, min=0, doc="Seed of everything random; 0 is a seed like any other")
     images: int = param(100, min=1, max=10_000_000, doc="Frames to render")
     plugin_folders: list[str] = param(
-        [], path=True, means="folder", doc="Folders with plugins of your own, one file per plugin"
+        [],
+        path=True,
+        means="folder",
+        doc="Folders with plugins of your own, one file per plugin; allow them by --plugins",
     )
 
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 
 import importlib
 import logging
+import os
 import sys
 from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -15,6 +18,7 @@ from typer.core import TyperGroup
 
 from .. import __version__
 from ..engine.errors import RecipeError, TwinsetError
+from ..engine.trusted import VARIABLE, trust
 from .output import JsonOption, output_of
 
 STOPPED = 130
@@ -22,7 +26,13 @@ STOPPED = 130
 
 
 class Guarded(TyperGroup):
-    """A group of commands whose expected errors end in a sentence and an exit code, never in a traceback."""
+    """A group of commands whose expected errors end in a sentence and an exit code, never in a traceback.
+
+    ``--plugins FOLDER`` may stand anywhere.
+    """
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, _first(args, "--plugins"))
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -38,6 +48,17 @@ class Guarded(TyperGroup):
             # Whoever read the results has gone, as `head` does; nothing is left to say and nobody to say it to.
             sys.stdout = None  # type: ignore[assignment]
             raise typer.Exit(0) from None
+
+
+def _first(args: list[str], option: str) -> list[str]:
+    """Arguments with an option, and its values, moved before all others but those behind ``--``."""
+    end = args.index("--") if "--" in args else len(args)
+    front, rest, k = list[str](), list[str](), 0
+    while k < end:
+        count = 2 if args[k] == option and k + 1 < end else 1
+        (front if args[k] == option or args[k].startswith(f"{option}=") else rest).extend(args[k : k + count])
+        k += count
+    return [*front, *rest, *args[end:]]
 
 
 app = typer.Typer(
@@ -63,6 +84,13 @@ def options(
     context: typer.Context,
     json: JsonOption = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more about what is going on.")] = False,
+    plugins: Annotated[
+        list[Path],
+        typer.Option(
+            help="A folder whose Python files recipes may run as plugins (plugin_folders); may stand anywhere, several "
+            f"times. The environment variable {VARIABLE} does the same.",
+        ),
+    ] = [],  # noqa: B006
     version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
     ] = False,
@@ -72,6 +100,17 @@ def options(
     root = logging.getLogger(__name__.rsplit(".", 2)[0])
     root.handlers = [handler]
     root.setLevel(logging.INFO if verbose else logging.WARNING)
+    if plugins:
+        # Processes that the command starts see them too; whoever calls it from Python does not, afterwards.
+        context.call_on_close(partial(_put_back, os.environ.get(VARIABLE)))
+        trust(plugins)
+
+
+def _put_back(value: str | None) -> None:
+    if value is None:
+        os.environ.pop(VARIABLE, None)
+    else:
+        os.environ[VARIABLE] = value
 
 
 COMMANDS = (

@@ -343,7 +343,8 @@ class EveryThird:
 
 
 @pytest.fixture
-def refusing(folder):
+def refusing(folder, monkeypatch):
+    monkeypatch.setenv("TWINSET_PLUGINS", str(folder / "plugins"))
     (folder / "plugins").mkdir(exist_ok=True)
     (folder / "plugins" / "every_third.py").write_text(PLUGIN)
     text = RECIPE.replace("images = 6", 'images = 5\nplugin_folders = ["plugins"]')
@@ -352,8 +353,7 @@ def refusing(folder):
 
 
 def test_frames_given_up_are_counted_and_not_tried_again(folder, refusing):
-    events = run(refusing, folder / "refusing")
-    finished = events[-1]
+    *events, finished = run(refusing, folder / "refusing")
     assert [e.frame for e in events if isinstance(e, FrameDone) and e.image is None] == [1, 4]
     assert (finished.images, finished.funnel.accepted, finished.funnel.given_up) == (3, 3, 2)
     assert finished.funnel.rejected["placement: one in three"] == 6

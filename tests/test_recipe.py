@@ -210,7 +210,8 @@ def test_files_need_not_be_there_where_nothing_is_rendered(tmp_path: Path) -> No
     assert loads_recipe(text, tmp_path, "r.toml", files_too=False).classes[0].models == ["no/*.glb"]
 
 
-def test_folder_plugins_and_files_start_at_the_recipe(tmp_path: Path) -> None:
+def test_folder_plugins_and_files_start_at_the_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TWINSET_PLUGINS", str(tmp_path / "own"))
     (tmp_path / "own").mkdir()
     (tmp_path / "own" / "nothing.py").write_text(
         "from ...engine.plugin import plugin\n"

@@ -190,10 +190,13 @@ def test_a_frame_that_kills_every_worker_leaves_out_its_block_alone(recipe: Path
     )
     out = tmp_path / "out"
     done = subprocess.run(command(recipe, out, "--workers", 2), capture_output=True, text=True)
+    assert done.returncode == 2 and "would run as plugins" in done.stderr and not out.exists()
+    allowed = ("--workers", 2, "--plugins", tmp_path / "mine")
+    done = subprocess.run(command(recipe, out, *allowed), capture_output=True, text=True)
     assert done.returncode == 3, done.stderr
     finished = json.loads(done.stdout.splitlines()[-1])
     assert finished["absent"] == [4, 5] and finished["images"] == 7
     assert "Workers ended 5 times each at frames 3 to 5, which are left out." in done.stderr
     armed.unlink()
-    done = subprocess.run(command(recipe, out, "--workers", 2), capture_output=True, text=True)
+    done = subprocess.run(command(recipe, out, *allowed), capture_output=True, text=True)
     assert done.returncode == 0 and json.loads(done.stdout.splitlines()[-1])["images"] == 9

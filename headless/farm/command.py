@@ -148,6 +148,7 @@ def _plan(recipe: Path, out: Path, images: int | None, blocks_per_task: int | No
         block=block,
         blocks_per_task=blocks_per_task or fewest_blocks(frames, block),
         command=command,
+        plugins=tuple(str(loaded.path(folder)) for folder in loaded.plugin_folders),
     )
 
 

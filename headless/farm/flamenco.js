@@ -29,7 +29,8 @@ function compileJob(job) {
         }
     }
     const blocks = Math.ceil(settings.images / settings.block);
-    const [program, ...first] = settings.command.split(" ").filter(part => part);
+    const [program, ...own] = settings.command.split(" ").filter(part => part);
+    const first = [...own, ...@allowed@];
     const finish = task("finish", program, [...first, "finish", settings.out]);
     for (let start = 0; start < blocks; start += settings.blocks_per_task) {
         const chunk = start + "-" + (Math.min(start + settings.blocks_per_task, blocks) - 1);

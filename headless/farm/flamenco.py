@@ -21,6 +21,7 @@ def files(plan: Plan) -> dict[str, str]:
         "block": plan.block,
         "blocks_per_task": plan.blocks_per_task,
         "command": plan.command,
+        "allowed": plan.allowed,
     }
     for key, value in values.items():
         text = text.replace(f"@{key}@", json.dumps(value))

@@ -35,6 +35,8 @@ class Plan:
         Blocks that one task renders.
     command : str
         How the nodes call Twinset: a command line without arguments.
+    plugins : tuple of str
+        Folders of plugins that the recipe may run.
     """
 
     recipe: Path
@@ -43,6 +45,7 @@ class Plan:
     block: int
     blocks_per_task: int
     command: str = "twinset"
+    plugins: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -62,15 +65,23 @@ class Plan:
     def render(self, blocks: str) -> list[str]:
         """The arguments that render some blocks: ``A-B``, or whatever the engine replaces by it."""
         options = ["--out", str(self.out), "--images", str(self.images), "--block", blocks]
-        return [*shlex.split(self.command), "render", str(self.recipe), *options]
+        return [*self._call("render"), str(self.recipe), *options]
 
     def finish(self) -> list[str]:
         """The arguments that write the annotations once all tasks have ended."""
-        return [*shlex.split(self.command), "finish", str(self.out)]
+        return [*self._call("finish"), str(self.out)]
 
     def status(self) -> list[str]:
         """The arguments that tell how the job goes."""
-        return [*shlex.split(self.command), "status", str(self.out)]
+        return [*self._call("status"), str(self.out)]
+
+    @property
+    def allowed(self) -> list[str]:
+        """The options that let the recipe's plugins run."""
+        return [word for folder in self.plugins for word in ("--plugins", folder)]
+
+    def _call(self, name: str) -> list[str]:
+        return [*shlex.split(self.command), *self.allowed, name]
 
 
 MOST_TASKS = 1000
