@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -17,6 +18,9 @@ from ..engine.rng import stream
 from ..engine.settings import GoalSettings, Recipe
 from .frames import ACCEPTED
 from .real import Measured, real_columns
+
+NEAR = 0.05
+"""Largest relative error of a box's area that counts as near its goal."""
 
 _STEPS = 256  # values that stand for quantiles
 
@@ -62,11 +66,17 @@ class GoalTally:
         self._values: list[list[float]] = []
         self._ways: list[str] = []
         self._compared: list[int] = []
+        self._asked: Counter[str] = Counter()
+        self._shown: Counter[str] = Counter()
+        self._near = 0
 
     def add(self, record: Mapping[str, Any]) -> None:
         """Take in a record; those of frames that were given up, or filtered, are none."""
+        if record["verdict"] != ACCEPTED:
+            return
+        self._add_boxes(record)
         aims = record.get("aims")
-        if aims is None or record["verdict"] != ACCEPTED:
+        if aims is None:
             return
         self._compared.append(aims["compared"])
         if not self._values:
@@ -75,12 +85,33 @@ class GoalTally:
             self._values[k] += shown["values"]
             self._ways[k] = shown["way"] if shown["values"] else self._ways[k]
 
+    def _add_boxes(self, record: Mapping[str, Any]) -> None:
+        """How many boxes of a layout there are in the end, and how large."""
+        boxes = record.get("goals", {}).get("boxes")
+        if not boxes:
+            return
+        pixels = record["image"]["width"] * record["image"]["height"]
+        self._asked.update(box["class_name"] for box in boxes)
+        for row in record["instances"]:
+            if row["annotated"] and row.get("goal") is not None:
+                self._shown[row["class"]] += 1
+                area = row["bbox"][2] * row["bbox"][3] / pixels
+                self._near += abs(area / boxes[row["goal"]]["area"] - 1) <= NEAR
+
     def facts(self, recipe: Recipe) -> list[dict[str, Any]]:
         """How near each goal came: way, attempts compared per frame, distance, and the floor that chance makes."""
         out: list[dict[str, Any]] = []
         for use in recipe.plugins.get("target", ()):
             cameras = " and ".join(dict.fromkeys(f"'{u.id}'" for u in recipe.plugins["camera"] if aims(u.plugin)))
-            out.append({"column": "bbox", "class": "", "way": f"target '{use.id}', solved by camera {cameras}"})
+            facts: dict[str, Any] = {
+                "column": "bbox",
+                "class": "",
+                "way": f"target '{use.id}', solved by camera {cameras}",
+            }
+            if self._asked:
+                facts |= {"asked": dict(self._asked), "shown": dict(self._shown)}
+                facts["near"] = self._near / max(self._shown.total(), 1)
+            out.append(facts)
         for goal, values, way in zip(recipe.goals, self._values, self._ways, strict=False):
             facts = {"column": goal.column, "class": goal.class_name, "way": way, "values": len(values)}
             facts["compared"] = float(np.mean(self._compared))
@@ -103,7 +134,11 @@ def told(goals: Iterable[Mapping[str, Any]]) -> list[str]:
     out = []
     for goal in goals:
         if "compared" not in goal:
-            out.append(f"Boxes by {goal['way']}.")
+            shown = ", ".join(
+                f"{goal['shown'].get(name, 0)} of {n} {name}" for name, n in goal.get("asked", {}).items()
+            )
+            near = f": {shown} are there, {goal['near']:.0%} of them within {NEAR:.0%} of their area" if shown else ""
+            out.append(f"Boxes by {goal['way']}{near}.")
             continue
         of = f" of '{goal['class']}'" if goal["class"] else ""
         near = f": distance {goal['distance']:.3f}, floor {goal['floor']:.3f}" if "distance" in goal else ""

@@ -8,7 +8,7 @@ import shutil
 
 import numpy as np
 import pytest
-from twinset.dataset.goals import told, wanted_values
+from twinset.dataset.goals import GoalTally, told, wanted_values
 from twinset.engine.aims import ALONE, DRAFTS, PROBES, Aims, Shown
 from twinset.engine.block import Block
 from twinset.engine.errors import DataError, RecipeError
@@ -141,6 +141,31 @@ def test_values_come_from_files_or_quantiles(folder):
         wanted_values(recipe, GoalSettings("a_d2", "chair", "real.csv"))
     with pytest.raises(DataError, match="no value of 'depth' for the class 'sofa'"):
         wanted_values(recipe, GoalSettings("depth", "sofa", "real.csv"))
+
+
+def test_boxes_of_layouts_that_are_missing_or_off_are_told(folder):
+    goals = {"boxes": [{"class_name": "chair", "area": 0.01}, {"class_name": "bag", "area": 0.02}] * 2}
+    rows = [
+        {"class": "chair", "annotated": True, "goal": 0, "bbox": [0, 0, 10, 10]},  # 0.01 of 100 x 100
+        {"class": "bag", "annotated": True, "goal": 1, "bbox": [0, 0, 10, 10]},  # half of what it is to be
+        {"class": "bag", "annotated": False, "goal": 3, "bbox": [0, 0, 10, 20]},
+        {"class": "bag", "annotated": True, "goal": None, "bbox": [0, 0, 10, 20]},
+    ]
+    tally = GoalTally()
+    tally.add({"verdict": "accepted", "goals": goals, "image": {"width": 100, "height": 100}, "instances": rows})
+    (folder / "real.json").write_text('{"images": [], "annotations": [], "categories": []}')
+    recipe = loads_recipe(
+        RECIPE.replace('"orbit"\ndistance = [1.0, 8.0]', '"layout"')
+        + '[real]\nannotations = "real.json"\n[target]\nplugin = "layout_gmm"\n',
+        folder,
+        "r",
+    )
+    (facts,) = tally.facts(recipe)
+    assert (
+        facts["asked"] == {"chair": 2, "bag": 2} and facts["shown"] == {"chair": 1, "bag": 1} and facts["near"] == 0.5
+    )
+    (sentence,) = told([facts])
+    assert "1 of 2 chair, 1 of 2 bag are there, 50% of them within 5% of their area" in sentence
 
 
 def test_goals_survive_being_written(folder):
