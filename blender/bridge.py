@@ -19,14 +19,14 @@ from ..dataset.real import real_boxes
 from ..engine.block import Block
 from ..engine.errors import StageError
 from ..engine.sampler import Frame, Sampler
-from ..engine.stage import CameraPose, Instance
+from ..engine.stage import CameraPose, Instance, Labels
 from .assets import LoadedAsset, load_assets
 from .blenderproc.adapter import blenderproc
 from .blenderproc.plugins import collection_of, recipe_of
 from .evaluated import SOLID_TYPES
 from .stage import BlenderStage
 
-__all__ = ["Added", "Bridge", "Placed", "blenderproc"]
+__all__ = ["Added", "Bridge", "Placed", "blenderproc", "segmentation"]
 
 log = logging.getLogger(__name__)
 
@@ -35,9 +35,10 @@ _TRANSFORM = ("location", "rotation_euler", "scale")
 
 @attrs.frozen(eq=False)
 class Placed:
-    """One object in a frame: BlenderProc's ``entity``, its class ("" for a distractor), its pose (4, 4) and its visible
-    box [x, y, w, h] in pixels, None where it is not seen."""
+    """One object in a frame: its ``id`` in the id map, BlenderProc's ``entity``, its class ("" for a distractor), its
+    pose (4, 4) and its visible box [x, y, w, h] in pixels, None where it is not seen."""
 
+    id: int
     entity: Any
     class_name: str
     local2world: np.ndarray
@@ -46,12 +47,40 @@ class Placed:
 
 @attrs.frozen(eq=False)
 class Added:
-    """One frame that was added: its number in BlenderProc, its index in Twinset's sequence, and what it shows."""
+    """One frame that was added: its number in BlenderProc, its index in Twinset's sequence, and what it shows, with ids
+    and depth at pixel centres."""
 
     frame: int
     index: int
     camera: CameraPose
     placed: tuple[Placed, ...]
+    labels: Labels
+
+
+def segmentation(frames: Sequence[Added]) -> dict[str, list[Any]]:
+    """The labels of frames as BlenderProc's segmentation renderer gives them, which does not work on Blender 4.5.
+
+    Returns
+    -------
+    dict of str to list
+        For ``write_hdf5`` and ``write_coco_annotations``, an entry for each frame: ``instance_segmaps`` (H, W) and
+        ``instance_attribute_maps`` with ``idx``, ``category_id`` and ``name``, the class. Categories count from 1 in
+        the order of class names; distractors belong to the background.
+    """
+    classes = sorted({p.class_name for frame in frames for p in frame.placed if p.class_name})
+    number = {"": 0} | {name: n for n, name in enumerate(classes, start=1)}
+    world = {"idx": 0, "category_id": 0, "name": "background"}
+    return {
+        "instance_segmaps": [frame.labels.ids.astype(np.uint16) for frame in frames],
+        "instance_attribute_maps": [
+            [world]
+            + [
+                {"idx": p.id, "category_id": number[p.class_name], "name": p.class_name or world["name"]}
+                for p in frame.placed
+            ]
+            for frame in frames
+        ],
+    }
 
 
 class Bridge:
@@ -158,7 +187,7 @@ class Bridge:
         number = self._pose_camera(frame.shot.camera)
         placed = self._show(frame, instances, number)
         self._frames.append(number)
-        return Added(number, frame.index, frame.shot.camera, placed)
+        return Added(number, frame.index, frame.shot.camera, placed, frame.shot.labels)
 
     def add_frames(self, count: int) -> list[Added]:
         """Solve and register several frames; those given up are left out.
@@ -265,7 +294,7 @@ class Bridge:
                 root.keyframe_insert(path, frame=number)
             self._key_visible(entity, True, number)
             box = frame.shot.labels.bbox(instance.id)
-            placed.append(Placed(entity, instance.asset.class_name, pose, box))
+            placed.append(Placed(instance.id, entity, instance.asset.class_name, pose, box))
         for name, count in used.items():
             for entity in self._pool[name][count:]:
                 self._key_visible(entity, False, number)

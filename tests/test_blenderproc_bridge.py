@@ -17,6 +17,7 @@ if importlib.util.find_spec("blenderproc") is None:
     pytest.skip('BlenderProc is not installed: pip install "twinset[blenderproc]"', allow_module_level=True)
 
 from twinset.blender.bridge import Bridge, blenderproc  # noqa: E402
+from twinset.dataset.folders import read_dataset  # noqa: E402
 from twinset.engine.errors import PluginError, RecipeError, StageError  # noqa: E402
 from twinset.plugins.camera.orbit import Orbit  # noqa: E402
 from twinset.plugins.placement.on_surface import OnSurface  # noqa: E402
@@ -200,6 +201,11 @@ def test_the_script_of_the_docs_runs(root, tmp_path):
     done = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     assert sorted(p.name for p in (tmp_path / "output").iterdir()) == [f"{i}.hdf5" for i in range(5)]
+    # What comes out is a dataset, with the boxes that were solved.
+    coco = read_dataset(tmp_path / "output")
+    solved = re.findall(r"\('[^']+', \((\d+), (\d+), (\d+), (\d+)\)\)", done.stdout)
+    assert solved and sorted([int(v) for v in box] for box in solved) == sorted(a["bbox"] for a in coco.annotations)
+    assert list(coco.classes()) == ["box"]
     assert done.stdout.count("'Cube") >= 10, "two or more boxes in each frame"
 
 
