@@ -41,6 +41,7 @@ class Tally:
     def __init__(self) -> None:
         self._rejected: Counter[str] = Counter()
         self._accepted = self._given_up = 0
+        self._boxes: Counter[str] = Counter()
         self._gated = Gated()
         self._breakdown = _Breakdown()
 
@@ -51,6 +52,12 @@ class Tally:
         self._given_up += record["verdict"] == GIVEN_UP
         if record["verdict"] == FILTERED:
             self._rejected[AFTER_RENDER + FILTERED] += 1
+        layout = record.get("goals", {}).get("boxes", ()) if record["verdict"] == ACCEPTED else ()
+        if layout:
+            shown = [row["goal"] for row in record["instances"] if row["bbox"]]
+            asked, met = len(layout), sum(goal is not None for goal in shown)
+            none = sum(row["annotated"] and row["goal"] is None for row in record["instances"])
+            self._boxes.update(asked=asked, shown=met, left_out=asked - met, no_goal=none)
         for one in self._gated.add(record):
             self._breakdown.add(one)
 
@@ -59,7 +66,8 @@ class Tally:
         late = sum(n for reason, n in self._rejected.items() if reason.startswith(AFTER_RENDER))
         tried = self._rejected.total() + self._accepted
         rejected = dict(sorted(self._rejected.items()))
-        return Funnel(tried, rejected, self._accepted, self._given_up, late, self._facts(list(gates)))
+        gate, boxes = self._facts(list(gates)), dict(self._boxes)
+        return Funnel(tried, rejected, self._accepted, self._given_up, late, gate, boxes=boxes)
 
     def _facts(self, gates: list[Mapping[str, Any]]) -> dict[str, Any]:
         gated = self._gated

@@ -51,6 +51,9 @@ class Funnel:
     """What gates judged: counts, what they go by, and acceptance ``by`` shape, camera, size, ...; empty without any."""
     goals: Sequence[Mapping[str, Any]] = ()
     """How near each goal for a column came, and by what way; empty without any."""
+    boxes: Mapping[str, int] = attrs.field(factory=dict)
+    """Of accepted frames with layouts: how many boxes were ``asked`` for, ``shown`` and ``left_out``, and how many
+    annotated ones are ``no_goal``; empty without any."""
 
 
 @attrs.frozen

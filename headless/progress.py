@@ -115,6 +115,8 @@ def funnel_table(funnel: Funnel) -> Table:
     table.add_row("accepted", str(funnel.accepted))
     if funnel.rejected_after_render:
         table.add_row("rejected after their full render", str(funnel.rejected_after_render))
+    if funnel.boxes:
+        table.add_row("boxes left out of layouts", f"{funnel.boxes['left_out']} of {funnel.boxes['asked']}")
     if funnel.given_up:
         table.add_row("frames given up", str(funnel.given_up))
     return table
