@@ -27,10 +27,12 @@ def set_up_picture(scene: bpy.types.Scene, render: RenderSettings) -> bool:
     r.film_transparent = False
     # Dither would add noise that is in no real photo's favour and makes equal renders compress worse.
     r.dither_intensity = 0.0
-    set_samples(scene, render.samples)
+    set_samples(scene, render.most_samples)
     denoises = _can_denoise(scene)
     scene.cycles.use_denoising = render.denoise and denoises
     scene.cycles.use_adaptive_sampling = True
+    scene.cycles.adaptive_threshold = render.noise_threshold
+    scene.cycles.adaptive_min_samples = 0
     _only_passes(view_layer(scene), "use_pass_combined")
     view_layer(scene).cycles.use_denoising = True
     if render.bounces is not None:

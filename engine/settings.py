@@ -169,17 +169,38 @@ class GoalSettings:
     samples: int = param(2, min=1, max=4096, doc="Samples per pixel of drafts, for columns that need the picture")
 
 
+QUALITIES: dict[str, tuple[int, float]] = {"detector": (8, 0.01), "picture": (128, 0.02)}
+"""Most samples per pixel, and the noise at which a pixel needs no more, by name; docs/results.md has the figures."""
+
+
 @attrs.frozen
 class RenderSettings:
     """How pictures are rendered."""
 
     engine: str = param("cycles", choices=("cycles", "eevee"), doc="Renderer of the pictures; labels are always Cycles")
-    samples: int = param(16, min=1, max=65536, doc="Samples per pixel")
+    quality: str = param(
+        "detector",
+        choices=tuple(QUALITIES),
+        doc="As few samples as leave what a detector sees unchanged, or as many as an eye wants",
+    )
+    samples: int | None = param(
+        None, min=1, max=65536, doc="Most samples per pixel; default is what the quality says, 8 or 128"
+    )
     denoise: bool = param(True, doc="Denoise with OpenImageDenoise")
     device: str = param("auto", choices=("auto", "cpu", "gpu"), doc="Where Cycles renders")
     bounces: int | None = param(None, min=0, max=1024, doc="Light bounces; default is what the scene says")
     max_attempts: int = param(20, min=1, max=10_000, doc="Tries at one frame before it is given up")
     block: int = param(32, min=1, max=100_000, doc="Frames per block, the unit of farm work and of the closed loop")
+
+    @property
+    def most_samples(self) -> int:
+        """Samples per pixel where adaptive sampling ends no sooner."""
+        return QUALITIES[self.quality][0] if self.samples is None else self.samples
+
+    @property
+    def noise_threshold(self) -> float:
+        """The noise at which Cycles gives a pixel no more samples; Blender's own where samples are given."""
+        return QUALITIES[self.quality][1] if self.samples is None else 0.01
 
 
 @attrs.frozen

@@ -155,7 +155,7 @@ def recipe_text(found: Findings, blend: str, coco: str) -> str:
         '# hdri_folder = "hdri"',
         "",
         "[render]",
-        "samples = 16",
+        'quality = "detector"',
         "",
         "[output]",
         "width = 640",

@@ -308,7 +308,7 @@ def test_presets_keep_what_belongs_to_the_scene(tmp_path: Path) -> None:
     scene = bpy.context.scene
     bpy.ops.twinset.set_up()
     scene.twinset.placements[0].on_surface.surfaces.add().value = "Floor"
-    scene.twinset.render.samples = 7
+    scene.twinset.render.use_samples, scene.twinset.render.samples = True, 7
     bpy.ops.twinset.preset_add(name="My Own")
     (mine,) = Path(bpy.utils.user_resource("SCRIPTS")).glob("presets/twinset/*.toml")
     assert "Floor" not in mine.read_text(encoding="utf-8")

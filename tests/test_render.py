@@ -10,11 +10,12 @@ bpy = pytest.importorskip("bpy")
 
 from twinset.blender import lighting  # noqa: E402
 from twinset.blender.render import Renderer  # noqa: E402
+from twinset.blender.render_settings import set_up_picture  # noqa: E402
 from twinset.blender.stage import open_stage as stage_of_recipe  # noqa: E402
 from twinset.dataset.frames import encode_image  # noqa: E402
 from twinset.engine.errors import TryAgainError  # noqa: E402
 from twinset.engine.recipe import loads_recipe  # noqa: E402
-from twinset.engine.settings import OutputSettings, RenderSettings  # noqa: E402
+from twinset.engine.settings import QUALITIES, OutputSettings, RenderSettings  # noqa: E402
 from twinset.engine.stage import CameraPose  # noqa: E402
 
 WIDTH, HEIGHT = 160, 120
@@ -150,6 +151,20 @@ def test_settings_of_the_artist_do_not_reach_pictures_or_labels():
     np.testing.assert_array_equal(ids[1], ids[0])
     np.testing.assert_array_equal(pictures[1], pictures[0])
     assert pictures[0].std() > 1
+
+
+@pytest.mark.parametrize("quality", QUALITIES)
+def test_a_quality_says_samples_and_noise_whatever_the_file_says_and_samples_given_win(quality):
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    scene = bpy.context.scene
+    scene.cycles.samples, scene.cycles.adaptive_threshold, scene.cycles.adaptive_min_samples = 999, 0.9, 99
+    found = []
+    for samples in (None, 3):
+        set_up_picture(scene, RenderSettings(quality=quality, samples=samples))
+        cycles = scene.cycles
+        assert cycles.use_adaptive_sampling and cycles.use_denoising and cycles.adaptive_min_samples == 0
+        found.append((cycles.samples, round(cycles.adaptive_threshold, 6)))
+    assert found == [QUALITIES[quality], (3, 0.01)]
 
 
 def test_a_render_that_blender_cannot_do_ends_in_a_sentence(stage):
