@@ -33,6 +33,17 @@ class Layout:
 
 
 @attrs.frozen(eq=False)
+class _Drawn:
+    """Draws for the boxes of a class: what speaks against each, and the length of their vectors."""
+
+    kind: int
+    boxes: BoxArrays
+    component: np.ndarray
+    penalty: np.ndarray
+    size: int
+
+
+@attrs.frozen(eq=False)
 class LayoutModel:
     """Everything that layouts are drawn from.
 
@@ -73,39 +84,37 @@ class LayoutModel:
 
     def _fill(self, counts: np.ndarray, state: np.ndarray, rng: np.random.Generator) -> tuple[float, Layout]:
         """Boxes for so many of each class, chosen one by one, and how far they leave the state off balance."""
-        total = int(counts.sum())
+        total, tried = int(counts.sum()), BOXES_TRIED
         kind = np.repeat(np.arange(len(counts)), counts)
-        tried = [self._boxes(k, n, total, rng) for k, n in enumerate(counts) if n]
-        boxes = [b.take(np.arange(i * BOXES_TRIED, (i + 1) * BOXES_TRIED)) for b, n, _, _ in tried for i in range(n)]
-        component = np.concatenate([c.reshape(-1, BOXES_TRIED) for _, _, c, _ in tried])
-        penalty = np.concatenate([p.reshape(-1, BOXES_TRIED) for _, _, _, p in tried])
+        drawn = [self._boxes(k, n, total, rng) for k, n in enumerate(counts) if n]
+        vectors = [
+            v for d in drawn for v in self.balance.box_vectors(d.kind, d.boxes, total).reshape(-1, tried, d.size)
+        ]
+        corners = np.concatenate([d.boxes.corners(self.image_aspect) for d in drawn]).reshape(total, tried, 4)
+        penalty = np.concatenate([d.penalty for d in drawn]).reshape(total, tried)
         chosen = np.zeros(total, int)
-        corners = np.empty((0, 4))
         there: list[int] = []
         state = state.copy()
         parts, of_pairs = self.balance.of_boxes, self.balance.of_pairs
-        worst = 0.0
         # Those before decide what overlaps: the order must not favour a class.
         for i in rng.permutation(total):
-            vectors = self.balance.box_vectors(kind[i], boxes[i], total)
-            own = boxes[i].corners(self.image_aspect)
-            cost = penalty[i] + np.square(state[parts[kind[i]]] + vectors).sum(1)
+            cost = penalty[i] + np.square(state[parts[kind[i]]] + vectors[i]).sum(1)
             if there:
                 kinds = np.column_stack([np.full(len(there), kind[i]), kind[there]])
-                added = self.balance.pair_vectors(kinds, of_pair(own[:, None], corners), total).sum(1)
+                holds = of_pair(corners[i][:, None], corners[there, chosen[there]])
+                added = self.balance.pair_vectors(kinds, holds, total).sum(1)
                 cost += np.square(state[of_pairs] + added).sum(1)
             best = chosen[i] = int(cost.argmin())
-            worst = max(worst, float(penalty[i, best]))
-            state[parts[kind[i]]] += vectors[best]
+            state[parts[kind[i]]] += vectors[i][best]
             if there:
                 state[of_pairs] += added[best]
-            corners = np.concatenate([corners, own[best : best + 1]])
             there.append(i)
-        picked = [b.take(c[None]) for b, c in zip(boxes, chosen, strict=True)]
-        whole = BoxArrays(*(np.concatenate([getattr(b, f.name) for b in picked]) for f in attrs.fields(BoxArrays)))
+        index = np.arange(total) * tried + chosen
+        values = {f.name: np.concatenate([getattr(d.boxes, f.name) for d in drawn]) for f in attrs.fields(BoxArrays)}
+        layout = Layout(BoxArrays(**values).take(index), kind, np.concatenate([d.component for d in drawn])[index])
         left = sum(float(np.square(state[parts[k]]).sum()) for k in np.unique(kind))
         left += float(np.square(state[of_pairs]).sum())
-        return left + worst, Layout(whole, kind, component[np.arange(total), chosen])
+        return left + float(penalty.ravel()[index].max()), layout
 
     def vector(self, layout: Layout) -> np.ndarray:
         """What a layout adds to the state, (D,)."""
@@ -118,10 +127,8 @@ class LayoutModel:
         cost = np.square(state + self.balance.count_vectors(counts)).sum(1)
         return np.asarray(counts[cost.argmin()])
 
-    def _boxes(
-        self, kind: int, number: int, total: int, rng: np.random.Generator
-    ) -> tuple[BoxArrays, int, np.ndarray, np.ndarray]:
-        """Draws for each of so many boxes of a class, one after another; what speaks against each."""
+    def _boxes(self, kind: int, number: int, total: int, rng: np.random.Generator) -> _Drawn:
+        """Draws for each of so many boxes of a class, one after another."""
         latent, component = self.mixtures[kind].sample(np.full(number * BOXES_TRIED, total), rng, self.alike)
         boxes, fits = from_latent(latent, self.image_aspect)
         low, high = self.areas[kind]
@@ -131,4 +138,6 @@ class LayoutModel:
             size = sizes(area, boxes.aspect / self.image_aspect)
             share = (boxes.center - size / 2) / np.maximum(1 - size, 1e-9)
             boxes = attrs.evolve(boxes, area=area, center=size / 2 + np.clip(share, 0, 1) * (1 - size))
-        return boxes, number, component, np.where(outside, 1e9, 0.0) + np.where(fits, 0.0, 1e3)
+        part = self.balance.of_boxes[kind]
+        penalty = np.where(outside, 1e9, 0.0) + np.where(fits, 0.0, 1e3)
+        return _Drawn(kind, boxes, component, penalty, part.stop - part.start)

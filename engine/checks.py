@@ -187,10 +187,8 @@ def _check_goal(goal: GoalSettings, place: Place, parts: Mapping[str, Any], repo
         report(place, "class_name", unknown("The recipe has no class", goal.class_name, names))
     if goal.quantiles and goal.real:
         report(place, "quantiles", "A goal has real values or quantiles, not both. Take one of them out.")
-    elif goal.quantiles and (len(goal.quantiles) < 2 or goal.quantiles != sorted(goal.quantiles)):
-        text = (
-            f"The 'quantiles' of goal '{goal.column}' must be two or more rising numbers. Got {goal.quantiles} instead."
-        )
+    elif goal.quantiles and list(goal.quantiles) != sorted(goal.quantiles):
+        text = f"The 'quantiles' of goal '{goal.column}' must be five rising numbers. Got {goal.quantiles} instead."
         report(place, "quantiles", text)
     elif not goal.quantiles and not goal.real and parts["real"] is None:
         report(place, "", f"Goal '{goal.column}' has no values to follow. Give real or quantiles, or a table [real].")

@@ -16,6 +16,7 @@ from .errors import RecipeError
 from .params import Range, describe, param, unknown
 
 Vector = tuple[float, float, float]
+Quantiles = tuple[float, float, float, float, float]
 
 T = TypeVar("T")
 
@@ -163,7 +164,9 @@ class GoalSettings:
     real: str = param(
         "", path=True, doc="Where the wanted values are: a COCO file, a table of measure or infer; default is [real]"
     )
-    quantiles: list[float] = param([], doc="Wanted values instead: rising, between which all are equally frequent")
+    quantiles: Quantiles | None = param(
+        None, doc="Wanted values instead: the least, those below which a quarter, half and three quarters lie, the most"
+    )
     weight: float = param(1.0, min=0.0, min_exclusive=True, doc="How much it counts beside other goals")
     candidates: int = param(4, min=2, max=1000, doc="Probed attempts per frame, of which the nearest is rendered")
     samples: int = param(2, min=1, max=4096, doc="Samples per pixel of drafts, for columns that need the picture")

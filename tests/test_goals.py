@@ -44,9 +44,11 @@ DEPTH = """
 [[goal]]
 column = "depth"
 class_name = "chair"
-quantiles = [1.5, 2.0, 3.0]
+quantiles = [1.5, 1.75, 2.0, 2.5, 3.0]
 candidates = 6
 """
+
+ONE = 'column = "depth"\nquantiles = [1.0, 2.0, 3.0, 4.0, 5.0]'
 
 
 @pytest.fixture(scope="module")
@@ -109,11 +111,11 @@ def test_what_needs_the_picture_goes_by_drafts_and_shares_by_things_seen_alone(f
     goals = """
 [[goal]]
 column = "image_brightness"
-quantiles = [0.1, 0.9]
+quantiles = [0.1, 0.3, 0.5, 0.7, 0.9]
 candidates = 2
 [[goal]]
 column = "visible_share"
-quantiles = [0.5, 1.0]
+quantiles = [0.5, 0.7, 0.9, 1.0, 1.0]
 candidates = 2
 """
     _, finished, records = run(folder, RECIPE.replace("images = 24", "images = 3") + goals, "ways")
@@ -177,11 +179,11 @@ def test_goals_survive_being_written(folder):
     ("text", "said"),
     [
         ('column = "depth"', "has no values to follow"),
-        ('column = "depth"\nquantiles = [2.0, 1.0]', "two or more rising numbers"),
-        ('column = "depth"\nquantiles = [1.0, 2.0]\nclass_name = "sofa"', "no class 'sofa'"),
+        ('column = "depth"\nquantiles = [2.0, 1.0, 3.0, 4.0, 5.0]', "five rising numbers"),
+        ('column = "depth"\nquantiles = [1.0, 2.0, 3.0, 4.0, 5.0]\nclass_name = "sofa"', "no class 'sofa'"),
         ('column = "depth"\nreal = "missing.csv"', "There is nothing at"),
-        ('column = "depth"\nreal = "open.blend"\nquantiles = [1.0, 2.0]', "not both"),
-        ('column = "depth"\nquantiles = [1.0, 2.0]\n[[goal]]\ncolumn = "depth"\nquantiles = [1.0, 2.0]', "already a"),
+        ('column = "depth"\nreal = "open.blend"\nquantiles = [1.0, 2.0, 3.0, 4.0, 5.0]', "not both"),
+        (f"{ONE}\n[[goal]]\n{ONE}", "already a"),
     ],
 )
 def test_contradictions_are_sentences(folder, text, said):

@@ -154,6 +154,17 @@ def test_images_of_too_many_boxes_are_left_out(real):
     assert max(len(fitted.draw(i, Block()).boxes) for i in range(60)) <= 5  # one more than any real image has
 
 
+def test_of_very_many_images_some_are_learned_from():
+    rng = np.random.default_rng(0)
+    n = 20_000
+    area = np.exp(rng.normal(-4, 0.8, n)).clip(1e-4, 0.5)
+    boxes = Boxes(area, rng.uniform(0.3, 0.7, (n, 2)), np.exp(rng.normal(0, 0.2, n)), np.arange(n) // 2)
+    fitted = LayoutGmm().fit({"chair": boxes}, {}, 0)
+    assert len(fitted.classes[0].boxes) == 8000
+    assert np.median(fitted.classes[0].boxes.area) == pytest.approx(np.median(area), rel=0.05)
+    assert len(fitted.draw(0, Block()).boxes) == 2
+
+
 @pytest.mark.parametrize(
     ("target", "said"),
     [

@@ -28,6 +28,9 @@ CYCLE = 512
 FEW = 100
 """Of fewer real boxes than this, the user is told what was done about it."""
 
+MOST_IMAGES = 4000
+"""Of more real images than this, so many are learned from, evenly spread over the file."""
+
 _SUPPORT = 2.0
 """Goals lie within this factor of the smallest and largest real area."""
 
@@ -209,7 +212,7 @@ class LayoutGmm:
         names = list(dict.fromkeys(self.classes)) or list(real)
         if not names:
             raise DataError("The target has no class to learn: the real annotations hold none of the recipe's classes.")
-        found = self._not_crowded({name: real[name] for name in names if name in real})
+        found = self._chosen({name: real[name] for name in names if name in real})
         classes = tuple(self._class(name, found.get(name), reach.get(name)) for name in names)
         arrays = [as_arrays(c.boxes, image_aspect) for c in classes]
         kind = np.repeat(np.arange(len(classes)), [len(a) for a in arrays])
@@ -229,13 +232,15 @@ class LayoutGmm:
         model = LayoutModel(mixtures, counts, areas, balance, image_aspect, alike)
         return FittedLayoutGmm(classes, model, seed, self.tries)
 
-    def _not_crowded(self, real: Mapping[str, Boxes]) -> dict[str, Boxes]:
-        """The boxes of images that hold no more of them than asked for."""
-        if not self.most or not real:
-            return dict(real)
+    def _chosen(self, real: Mapping[str, Boxes]) -> dict[str, Boxes]:
+        """The boxes of images that hold no more of them than asked for; of very many images, of some."""
+        if not real:
+            return {}
         images, number = np.unique(np.concatenate([b.image for b in real.values()]), return_counts=True)
-        crowded = images[number > self.most]
-        return {name: boxes.take(np.flatnonzero(~np.isin(boxes.image, crowded))) for name, boxes in real.items()}
+        images = images[number <= self.most] if self.most else images
+        if len(images) > MOST_IMAGES:
+            images = images[np.arange(MOST_IMAGES) * len(images) // MOST_IMAGES]
+        return {name: boxes.take(np.flatnonzero(np.isin(boxes.image, images))) for name, boxes in real.items()}
 
     def _class(self, name: str, boxes: Boxes | None, reach: tuple[float, float] | None) -> LayoutClass:
         count = 0 if boxes is None else len(boxes)
