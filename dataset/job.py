@@ -98,7 +98,7 @@ class Job:
             try:
                 if self._sampler is None:
                     yield from self._open(real)
-                yield from self._prepare(next(f for f in by_room(self.recipe, wanted) if f in missing))
+                yield from self._prepare(min(missing, key=by_room(self.recipe)))
             except TwinsetError:
                 if is_new and not self._store.frames():
                     shutil.rmtree(self.out, ignore_errors=True)
@@ -293,7 +293,8 @@ class Job:
         accepted = rejected = 0
         is_share = len(wanted) < self.recipe.images
         hopeless = HOPELESS if is_share else min(HOPELESS, self.recipe.images)
-        for done, frame in enumerate(by_room(self.recipe, wanted), 1):
+        frames = sorted(wanted, key=by_room(self.recipe)) if self.recipe.rooms else wanted
+        for done, frame in enumerate(frames, 1):
             if frame % self.recipe.render.block == 0:
                 block = Block()
             image: Path | None = None

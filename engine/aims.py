@@ -138,7 +138,7 @@ class Aims:
                 column = self._aims[k].settings.column
                 raise DataError(
                     f"No metric of the recipe gives the column '{column}' of a [[goal]]. Correct its name, or add "
-                    "the metric; docs/plugins_reference.md says which columns there are."
+                    "the metric; `twinset plugins show` says which columns there are."
                 )
         return tuple(out)
 

@@ -163,12 +163,10 @@ def left_out(recipe: Recipe) -> list[str]:
     ]
 
 
-def by_room(recipe: Recipe, frames: range) -> list[int]:
-    """Frames in the order in which one process takes them: room by room, blocks whole."""
-    if not recipe.rooms:
-        return list(frames)
+def by_room(recipe: Recipe) -> Callable[[int], tuple[int, int]]:
+    """A key that sorts frames, or the first ones of blocks, as one process takes them: room by room."""
     plan = plan_of(recipe)
-    return sorted(frames, key=lambda frame: (plan(frame).room, frame))
+    return lambda frame: (plan(frame).room, frame)
 
 
 def sampler_of(

@@ -19,6 +19,7 @@ import attrs
 from ..dataset.job import Job
 from ..engine.errors import StageError, TryAgainError, TwinsetError
 from ..engine.events import Event, FrameDone, ShareDone, Started, Stepped
+from ..engine.rooms import by_room
 from ..engine.settings import Recipe
 from .doctor import memory as machine_memory
 from .farm.plan import MAX_TRIES
@@ -96,7 +97,9 @@ class Supervisor:
         is_new = not out.exists()
         yield Stepped("Looking for frames that are there")
         self._wanted, missing = self.job.claim(frames)
-        self._pending.extend(shares(missing, self._wanted, recipe.render.block))
+        order = by_room(recipe)
+        pending = shares(missing, self._wanted, recipe.render.block)
+        self._pending.extend(sorted(pending, key=lambda frames: order(frames.start)))
         self._done = set(self._wanted) - missing
         try:
             if self._pending:

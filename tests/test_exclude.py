@@ -58,3 +58,11 @@ def test_recipes_keep_it(rooms: Path) -> None:
     recipe = loads_recipe(text, rooms, "recipe.toml")
     assert recipe.classes[0].exclude == ["chair_s*"]
     assert loads_recipe(dump_recipe(recipe), rooms, "again.toml") == recipe
+
+
+def test_weights_are_those_of_the_last_pattern_that_fits(rooms: Path) -> None:
+    text = '[[class]]\nname = "chair"\ncollection = "Chairs"\nweights = {{ "*" = 2, "[hs]*" = 3, {} = 0.5 }}'
+    (chairs,) = opened(rooms, text.format("stool")).assets.values()
+    assert {asset.name: asset.weight for asset in chairs} == {"chair": 2.0, "high": 3.0, "stool": 0.5}
+    with pytest.raises(StageError, match=r"Class 'chair', weights: there is no asset 'stol'. Did you mean 'stool'"):
+        opened(rooms, text.format("stol"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 import tomllib
 from collections import Counter
 from pathlib import Path
@@ -15,11 +16,13 @@ import jsonschema
 import numpy as np
 import pytest
 from pycocotools.coco import COCO
+from twinset.dataset.augment import augment
+from twinset.dataset.frames import FrameStore
 from twinset.dataset.inputs import named_files
 from twinset.dataset.job import Job, open_job
 from twinset.dataset.yolo import read_yolo
 from twinset.engine.block import Block
-from twinset.engine.errors import RecipeError, StageError
+from twinset.engine.errors import DataError, RecipeError, StageError
 from twinset.engine.events import Event, FrameDone, Started, Stepped
 from twinset.engine.recipe import dump_recipe, json_schema, loads_recipe
 from twinset.engine.rooms import Rooms, RoomSampler, sampler_of
@@ -27,7 +30,9 @@ from twinset.engine.sampler import Sampler
 from twinset.engine.settings import Recipe
 from twinset.engine.stage import Stage
 from twinset.engine.variants import rooms_of, variants_of
+from twinset.headless.cli import app
 from twinset.testing import scene
+from typer.testing import CliRunner
 
 ROOMS = """
 seed = 3
@@ -179,6 +184,16 @@ def test_one_room_of_several_is_a_recipe_like_any_other() -> None:
     inside, bare = sampler_of(one, rooms_of_tiny(one, []), {}), Sampler(plain, tiny(plain), {})  # type: ignore[arg-type]
     for i in range(6):
         assert inside.frame(i, Block(), render=False).rows == bare.frame(i, Block(), render=False).rows
+
+
+def test_what_cannot_keep_to_rooms_or_parts_says_so(tmp_path: Path) -> None:
+    (tmp_path / "r.toml").write_text(ROOMS)
+    done = CliRunner().invoke(app, ["tune", str(tmp_path / "r.toml"), "--column", "depth", "--vary", "a=1:2"])
+    assert done.exit_code == 2 and "has several rooms. Tune with one of them as its [scene]." in done.output
+    for text, what in ((ROOMS, "several rooms"), (TINY[: TINY.index("[[room]]")] + SPLIT, "parts of [split]")):
+        whole = text if "[[class]]" in text else text + "[scene]\nbuiltin = 'hall'\n" + TINY[TINY.index("[[class]]") :]
+        with pytest.raises(DataError, match=re.escape(what)):
+            augment(FrameStore(tmp_path), [], 1, read(whole), tmp_path / "frames.json")
 
 
 # With Blender
