@@ -201,6 +201,7 @@ class Renderer:
                 bpy.ops.render.render(scene=scene.name, write_still=True)
         except RuntimeError as error:
             problem = " ".join(str(error).removeprefix("Error: ").split()).rstrip(".")
+            path.unlink(missing_ok=True)  # a device that is lost leaves half a picture
         if not path.is_file():
             r = scene.render
             raise TryAgainError(

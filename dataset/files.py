@@ -14,6 +14,7 @@ import re
 import shutil
 import socket
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path, PurePath, PurePosixPath
@@ -92,6 +93,11 @@ class Pending:
         for temp, path in self._moves:
             try:
                 os.replace(temp, path)
+            except FileNotFoundError as error:
+                raise TryAgainError(
+                    f"'{temp}' vanished before it could become '{path.name}'; somebody tidies that folder. "
+                    "Run the same command again."
+                ) from error
             except OSError as error:
                 raise output_error(error, path.parent) from error
         self._moves.clear()
@@ -119,7 +125,7 @@ def new_folder(path: Path) -> Iterator[Path]:
         raise OutputError(f"'{path}' exists already, and nothing is overwritten. Name another folder or delete it.")
     make_folder(path.parent)
     for left in path.parent.glob(f".twinset-*-{glob.escape(path.name)}.tmp"):
-        if left.is_dir() and _is_stale(left):
+        if left.is_dir() and _is_stale(left, _now(path.parent)):
             shutil.rmtree(left, ignore_errors=True)
     temp = path.parent / f".twinset-{_host()}-{os.getpid()}-{path.name}.tmp"
     try:
@@ -179,9 +185,11 @@ def remove_stale(folder: Path) -> int:
     does not tell of processes, one of this machine, too.
     """
     count = 0
-    for path in sorted(folder.glob(".twinset-*.tmp")):
+    found = sorted(folder.glob(".twinset-*.tmp"))
+    now = _now(folder) if found else 0.0
+    for path in found:
         with contextlib.suppress(OSError):
-            if _is_stale(path):
+            if _is_stale(path, now):
                 path.unlink(missing_ok=True)
                 count += 1
     if count:
@@ -261,14 +269,21 @@ def leads_out(name: str) -> bool:
     return not path.parts or path.is_absolute() or bool(PurePath(name).anchor) or ".." in path.parts
 
 
-def _is_stale(path: Path) -> bool:
+def _now(folder: Path) -> float:
+    """The time by the clock that stamps the files of a folder: this machine's own may be days off it."""
+    with contextlib.suppress(OSError), tempfile.TemporaryFile(dir=folder) as file:
+        return os.fstat(file.fileno()).st_mtime
+    return time.time()
+
+
+def _is_stale(path: Path, now: float) -> bool:
     """Whether a temporary file or folder is one of ours whose writer is gone."""
     match = _TEMP.match(path.name)
     if match is None:
         return False
     if match["host"] == _host() and os.name != "nt":
         return not _runs_elsewhere(int(match["pid"]))  # one that runs may take as long as it likes
-    return time.time() - path.stat().st_mtime > STALE_AFTER
+    return now - path.stat().st_mtime > STALE_AFTER
 
 
 def _host() -> str:

@@ -17,7 +17,7 @@ from rich.logging import RichHandler
 from typer.core import TyperGroup
 
 from .. import __version__
-from ..engine.errors import RecipeError, TwinsetError
+from ..engine.errors import RecipeError, TryAgainError, TwinsetError
 from ..engine.trusted import VARIABLE, trust
 from .output import JsonOption, output_of
 
@@ -41,6 +41,11 @@ class Guarded(TyperGroup):
             problems = error.problems if isinstance(error, RecipeError) else [str(error)]
             output_of(ctx).fail(problems)
             raise typer.Exit(error.exit_code) from None
+        except MemoryError:
+            output_of(ctx).fail(
+                ["Memory ran out. What is written is whole: free some memory, and run the same command again."]
+            )
+            raise typer.Exit(TryAgainError.exit_code) from None
         except KeyboardInterrupt:
             output_of(ctx).say("Stopped.")
             raise typer.Exit(STOPPED) from None

@@ -227,7 +227,8 @@ class Supervisor:
         slot.failures += 1
         slot.ready = time.monotonic() + (min(2.0 ** (slot.failures - 2), LONGEST_PAUSE) if slot.failures > 1 else 0.0)
         if self._tries[share.start] >= MAX_TRIES:
-            self._lost.append((share, why))
+            frame = next((f for f in share if f not in self._done), share.start)
+            self._lost.append((share, f"at frame {frame}: {why}"))
         else:
             self._pending.appendleft(share)
 
@@ -288,4 +289,4 @@ def _gpus() -> list[str]:
 def _sentence(lost: Sequence[tuple[range, str]]) -> str:
     frames = ", ".join(f"{share.start} to {share.stop - 1}" for share, _ in lost[:5])
     more = ", ..." if len(lost) > 5 else ""
-    return f"Workers ended {MAX_TRIES} times each at frames {frames}{more}, which are left out. The last: {lost[-1][1]}"
+    return f"Workers ended {MAX_TRIES} times each at frames {frames}{more}, which are left out. The last {lost[-1][1]}"
