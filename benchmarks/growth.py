@@ -6,8 +6,9 @@
     python benchmarks/growth.py --frames 500 --recipe examples/apartment.toml
 
 The same 100 frames are made again and again, each complete: placed, solved, probed, rendered, measured, recorded and
-written. So the last hundred can be held against the first one frame by frame, after a hundred to warm up: the median of
-the ratios of processor time does not mind what else the machine is doing. Memory is what the process holds.
+written. Then a new process makes its first hundred, to warm up, and the two make the next hundred in turns: the median
+of the ratios of their processor times is what age costs, whatever else the machine was doing meanwhile. Memory is what
+the process holds, against what it held after its first hundred.
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -77,58 +80,90 @@ def datablocks() -> int:
     return sum(len(each) for each in lists if isinstance(each, bpy.types.bpy_prop_collection))
 
 
-def run(recipe: Recipe, frames: int, out: Path) -> list[dict[str, float]]:
-    """Frame after frame: seconds on a processor, memory and datablocks after it."""
+def frames_of(recipe: Recipe, out: Path) -> Iterator[dict[str, float]]:
+    """Frame after frame, the same hundred again and again: its seconds, memory and datablocks after it."""
     sampler = Sampler(recipe, open_stage(recipe), real_boxes(recipe))
     store = FrameStore(out)
     store.prepare()
-    found = []
-    for done in range(frames):
-        index = done % ROUND
-        if index % recipe.render.block == 0:
-            block = Block()
-        start, wall = time.process_time(), time.perf_counter()
-        frame = sampler.frame(index, block)
-        record = make_record(frame, recipe)
-        store.write(index, record, None if frame.shot is None else frame.shot.image)
-        add_to_block(block, record)
-        found.append(
-            {
+    while True:
+        for index in range(ROUND):
+            if index % recipe.render.block == 0:
+                block = Block()
+            start, wall = time.process_time(), time.perf_counter()
+            frame = sampler.frame(index, block)
+            record = make_record(frame, recipe)
+            store.write(index, record, None if frame.shot is None else frame.shot.image)
+            add_to_block(block, record)
+            yield {
                 "cpu": time.process_time() - start,
                 "wall": time.perf_counter() - wall,
                 "mib": resident(),
                 "datablocks": datablocks(),
             }
-        )
-        if sys.stderr.isatty() or done % ROUND == ROUND - 1:
+
+
+def serve(recipe: Path, out: Path, small: dict[str, Any]) -> None:
+    """Make a frame for each line that comes in. Blender's chatter goes to nowhere."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    frames = frames_of(load_recipe(recipe, small), out)
+    for _ in sys.stdin:
+        print(json.dumps(next(frames)), file=answers, flush=True)
+    os._exit(0)
+
+
+class Worker:
+    """Makes frames in a process of its own."""
+
+    def __init__(self, recipe: Path, out: Path, small: dict[str, Any]) -> None:
+        command = [sys.executable, __file__, "--serve", str(recipe), str(out), json.dumps(small)]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def __call__(self) -> dict[str, float]:
+        assert self._process.stdin is not None and self._process.stdout is not None
+        print(file=self._process.stdin, flush=True)
+        line = self._process.stdout.readline()
+        if not line:
+            raise SystemExit(f"a process has ended with {self._process.wait()}; its own words are above")
+        return dict(json.loads(line))
+
+    def end(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait()
+
+
+def by_frames(recipe: Path, small: dict[str, Any], frames: int, folder: Path) -> dict[str, Any]:
+    """A process that has made many frames held against a new one."""
+    aged, found = Worker(recipe, folder / "aged", small), []
+    for done in range(frames):
+        found.append(aged())
+        if done % ROUND == ROUND - 1:
             print(f"{done + 1} of {frames}, {found[-1]['mib']:.0f} MiB", file=sys.stderr)
-    return found
-
-
-def by_frames(recipe: Recipe, frames: int, out: Path) -> dict[str, Any]:
-    """The last round held against the first one after the warm-up."""
-    found = run(recipe, frames, out)
-    first, last = found[ROUND : 2 * ROUND], found[-ROUND:]
-    start = frames % ROUND
-    last = last[ROUND - start :] + last[: ROUND - start]
-
-    def ratio(key: str) -> float:
-        return float(np.median([b[key] / a[key] for a, b in zip(first, last, strict=True)]))
-
+    fresh = Worker(recipe, folder / "fresh", small)
+    for _ in range(ROUND):
+        fresh()
+    pairs = [(aged(), fresh()) for _ in range(ROUND)]
+    aged.end()
+    fresh.end()
+    last = pairs[-1][0]
     return {
         "frames": frames,
-        "seconds": round(float(np.median([f["wall"] for f in found])), 4),
         "cpu_seconds": round(float(np.median([f["cpu"] for f in found])), 4),
         "mib_by_round": [round(found[k]["mib"], 1) for k in range(ROUND - 1, frames, ROUND)],
         "datablocks_by_round": [found[k]["datablocks"] for k in range(ROUND - 1, frames, ROUND)],
-        "last_over_first": {key: round(ratio(key), 4) for key in ("cpu", "wall", "mib", "datablocks")},
+        "aged_over_fresh": {
+            key: round(float(np.median([a[key] / b[key] for a, b in pairs])), 4) for key in ("cpu", "wall", "mib")
+        },
+        "last_over_first": {key: round(last[key] / found[ROUND - 1][key], 4) for key in ("mib", "datablocks")},
     }
 
 
 def by_assets(assets: int, frames: int, folder: Path) -> dict[str, float]:
     """Frames drawn from so many assets, each with a mesh of its own of about a thousand faces."""
     write_room(assets, folder / "room.blend")
-    found = run(loads_recipe(ROOM, folder, "growth"), frames, folder / f"out{assets}")
+    made = frames_of(loads_recipe(ROOM, folder, "growth"), folder / f"out{assets}")
+    found = [next(made) for _ in range(frames)]
     later = found[len(found) // 2 :]
     return {
         "assets": assets,
@@ -169,21 +204,24 @@ def write_room(assets: int, path: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--recipe", type=Path, help="instead of spheres on a floor")
-    parser.add_argument("--frames", type=int, default=0, help="how many small frames to make, at least 300")
+    parser.add_argument("--frames", type=int, default=0, help="how many small frames to make")
     parser.add_argument("--assets", type=int, nargs="*", default=[], help="numbers of assets to make frames with")
     parser.add_argument("--each", type=int, default=60, help="frames for each number of assets")
     parser.add_argument("--json", type=Path, help="write the figures here, too")
+    parser.add_argument("--serve", nargs=3, help=argparse.SUPPRESS)
     given = parser.parse_args()
+    if given.serve:
+        serve(Path(given.serve[0]), Path(given.serve[1]), json.loads(given.serve[2]))
     if not given.frames and not given.assets:
         given.frames, given.assets = 500, [10, 100]
     report: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as name:
         if given.frames:
             small = {"output.width": 64, "output.height": 48, "render.samples": 1, "render.denoise": False}
-            write_room(20, Path(name) / "room.blend")
-            room = loads_recipe(ROOM, Path(name), "growth")
-            recipe = load_recipe(given.recipe, small) if given.recipe else room
-            report["frames"] = by_frames(recipe, max(given.frames, 3 * ROUND), Path(name) / "out")
+            room = Path(name) / "room.toml"
+            room.write_text(ROOM)
+            write_room(20, room.with_suffix(".blend"))
+            report["frames"] = by_frames(given.recipe or room, small, -(-given.frames // ROUND) * ROUND, Path(name))
         if given.assets:
             report["assets"] = [by_assets(n, given.each, Path(name)) for n in given.assets]
     text = json.dumps(report, indent=1)

@@ -172,7 +172,7 @@ class GoalSettings:
     samples: int = param(2, min=1, max=4096, doc="Samples per pixel of drafts, for columns that need the picture")
 
 
-QUALITIES: dict[str, tuple[int, float]] = {"detector": (8, 0.01), "picture": (128, 0.02)}
+QUALITIES: dict[str, tuple[int, float]] = {"detector": (16, 0.01), "picture": (128, 0.02)}
 """Most samples per pixel, and the noise at which a pixel needs no more, by name; docs/results.md has the figures."""
 
 
@@ -184,10 +184,10 @@ class RenderSettings:
     quality: str = param(
         "detector",
         choices=tuple(QUALITIES),
-        doc="As few samples as leave what a detector sees unchanged, or as many as an eye wants",
+        doc="As few samples as a detector needs, or as many as an eye wants",
     )
     samples: int | None = param(
-        None, min=1, max=65536, doc="Most samples per pixel; default is what the quality says, 8 or 128"
+        None, min=1, max=65536, doc="Most samples per pixel; default is what the quality says, 16 or 128"
     )
     denoise: bool = param(True, doc="Denoise with OpenImageDenoise")
     device: str = param("auto", choices=("auto", "cpu", "gpu"), doc="Where Cycles renders")
