@@ -163,6 +163,8 @@ class BlenderStage:
         return poses
 
     def pose_camera(self, pose: CameraPose) -> None:
+        if pose is self._camera:  # what was probed through it is still so
+            return
         self._camera = pose
         self._full = None
         self._renders.pose(pose)

@@ -66,6 +66,7 @@ def settle(
     slope = -2.0
     last: tuple[float, float] | None = None
     contacts = 0
+    things = {i.asset.name for i in stage.instances if i.id not in ignore}
     for _ in range(iterations):
         matrix[:3, 3] = *at, z - lowest + LIFT + extra
         box = visible_box(asset, matrix, pose)
@@ -83,6 +84,9 @@ def settle(
                 moved, z, normal, exact = abs(float(found[0][2]) - z), float(found[0][2]), found[1], at.copy()
                 if moved > 1e-4:
                     continue
+            # Nine of ten that find no place meet another thing: that is told sooner than how they would rest.
+            if contacts == 0 and (other := stage.collides(asset, matrix, ignore=ignore)) in things:
+                return f"intersects '{other}'"
             stood = site.stand(
                 stage, asset, option.scale, option.turn, np.array([*at, z]), normal,
                 tilted=option.tilted, ignore=ignore,

@@ -15,7 +15,7 @@ from ..plugin import Rejected
 from ..stage import CameraPose, Instance, Labels, Stage
 from ..standing import Site
 from .cameras import Limits, draw_cameras, polish
-from .fit import HIDDEN, Cameras, Choice, Fits, Plans, Wanted, choose, covered, fit
+from .fit import CENTER, HIDDEN, Cameras, Choice, Fits, Plans, Wanted, choose, covered, fit, soft
 from .options import Option, draw_options
 from .room import Sights, View, find_views
 from .settle import Standing, settle, shown_share
@@ -30,6 +30,10 @@ _ASIDE = (-0.04, 0.04, -0.08, 0.08, -0.14, 0.14, -0.22, 0.22)
 """How far from its goal, in image widths, a box may lie instead of being left out."""
 _SHOWN = 0.85
 """Share of a box that is enough for a first try; how large it should be, a probe tells."""
+_LEFT_OUT = 10.0
+"""What it costs to leave out a box."""
+_WELL = 0.7
+"""A view that is no dearer than this, when things really stand, than it was thought to be, is not improved upon."""
 NO_VIEW = "camera: no free viewpoint for the layout"
 
 
@@ -157,29 +161,41 @@ class Solver:
         return choose(self._options, self._owner, len(self._goals), fits, self.rng, random=0.15)
 
     def _stood(self, views: Sequence[View]) -> list[tuple[View, list[_Item]]]:
-        """Views in which things really stand, complete ones first."""
-        found: list[tuple[View, list[_Item]]] = []
+        """Views in which things really stand, the best first."""
+        found: list[tuple[float, View, list[_Item]]] = []
         for view in views:
-            items = self._stand(view)
+            # The second best may be wanted, too, should the best one fail its probe.
+            limit = sorted(f[0] for f in found)[1] if len(found) > 1 else np.inf
+            cost, items = self._stand(view, limit)
             if items:
-                found.append((view, items))
-            if len(items) == len(self._goals):
+                found.append((cost, view, items))
+            if cost <= view.cost + _WELL:
                 break
         self._put([])
-        return sorted(found, key=lambda f: (len(self._goals) - len(f[1]), f[0].cost))
+        return [(view, items) for _, view, items in sorted(found, key=lambda f: f[0])]
 
-    def _stand(self, view: View) -> list[_Item]:
-        """Stand one thing after the other before a camera; nothing where the main one finds no place."""
+    def _loss(self, view: View, item: _Item) -> float:
+        """How much dearer what stands for a goal is than what was chosen for it."""
+        cost = self._fits.cost[view.camera]
+        chosen = int(view.options[item.goal])
+        aside = float(soft(np.array((item.aim.center[0] - self._goals[item.goal].center[0]) / CENTER)))
+        return float(cost[item.option] - (cost[chosen] if chosen >= 0 else 0.0)) + aside
+
+    def _stand(self, view: View, limit: float) -> tuple[float, list[_Item]]:
+        """Stand one thing after the other before a camera: what it costs, and what stands; nothing where the main one
+        finds no place, or it costs more than ``limit``."""
         self._put([])
         items: list[_Item] = []
+        cost = view.cost
         for k in range(len(self._goals)):
             item = self._one(view, k, self._goals[k], set(), items)
             if item is not None:
                 items.append(item)
                 self.stage.place(item.standing.option.asset, item.standing.matrix)
-            elif k == 0:
-                return []
-        return items
+            cost += _LEFT_OUT if item is None else self._loss(view, item)
+            if not items or cost > limit:
+                return cost, []
+        return cost, items
 
     def _one(
         self, view: View, k: int, goal: Goal, tried: set[int], beside: Sequence[_Item], ignore: tuple[int, ...] = ()
