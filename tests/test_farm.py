@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -177,3 +178,54 @@ def test_paths_that_an_engine_would_take_for_its_own_words_are_refused(tmp_path)
     demo = Path(cli.__file__).parents[1] / "examples" / "demo.toml"
     done = CliRunner().invoke(cli.app, ["farm", "openjd", str(demo), "-o", str(tmp_path / "{{out}}")])
     assert done.exit_code == 2 and "Rename it" in done.output and not list(tmp_path.iterdir())
+
+
+RENDERED = """
+seed = 3
+images = 4
+[scene]
+builtin = "hall"
+[[class]]
+name = "chair"
+builtin = "chair"
+[[placement]]
+plugin = "on_surface"
+surfaces = ["Floor"]
+[[camera]]
+plugin = "orbit"
+distance = [3.0, 6.0]
+[[metric]]
+plugin = "bbox"
+[render]
+samples = 1
+denoise = false
+device = "cpu"
+block = 2
+[output]
+width = 64
+height = 48
+"""
+
+
+def test_openjd_renders_the_very_dataset_of_a_single_process(tmp_path):
+    pytest.importorskip("openjd.cli")
+    pytest.importorskip("bpy")
+    (tmp_path / "r.toml").write_text(RENDERED)
+    program = [sys.executable, "-m", "twinset.headless"]
+
+    def call(*command: object) -> None:
+        # Readers of openjd's output must not go away before it ends, so it writes to a file.
+        with (tmp_path / "log").open("w") as log:
+            code = subprocess.run([*map(str, command)], stdout=log, stderr=log, timeout=300).returncode
+        assert code == 0, (tmp_path / "log").read_text()
+
+    call(*program, "render", tmp_path / "r.toml", "-o", tmp_path / "alone")
+    call(*program, "farm", "openjd", tmp_path / "r.toml", "-o", tmp_path / "out", "--command", shlex.join(program))
+    for step in ("Render", "Finish"):
+        options = ["--step", step, "--extensions", "TASK_CHUNKING"]
+        call(sys.executable, "-m", "openjd", "run", tmp_path / "out_openjd/template.json", *options)
+    trees = [
+        {p.relative_to(out): p.read_bytes() for p in out.rglob("*") if p.is_file()}
+        for out in (tmp_path / "alone", tmp_path / "out")
+    ]
+    assert trees[0] == trees[1] and len(list((tmp_path / "out/images").iterdir())) == 4
