@@ -24,7 +24,7 @@ CUT = 0.7
 """What it costs where a border cuts a thing that it should not, or does not cut one that it should."""
 HIDDEN = 6.0
 """What it costs where a thing is hidden behind another."""
-CLONE = 1.0
+CLONE = 2.0
 """What it costs where the same asset, turned the same way, stands there already."""
 TOUCHING = 5.0
 """What it costs where things seem to stand in each other, as seen from above."""
@@ -218,7 +218,7 @@ def choose(
     """
     cameras = fits.cost.shape[0]
     plans = Plans.of(options)
-    alike = np.array([[_likeness(a, b) for b in options] for a in options]).reshape(len(options), -1)
+    alike = np.array([[likeness(a, b) for b in options] for a in options]).reshape(len(options), -1)
     noise = rng.gumbel(0.0, random, len(options))
     cost = fits.cost.copy()
     rows = np.arange(cameras)
@@ -278,7 +278,7 @@ class Plans:
         return np.where(inner, MISSED / 2, np.where(nearness < 0.95, TOUCHING, 0.0))
 
 
-def _likeness(a: Option, b: Option) -> float:
+def likeness(a: Option, b: Option) -> float:
     """How much two things look the same: 1 for one asset turned alike, less than a half turned otherwise."""
     if a.asset is not b.asset:
         return 0.0

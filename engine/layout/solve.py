@@ -15,7 +15,7 @@ from ..plugin import Rejected
 from ..stage import CameraPose, Instance, Labels, Stage
 from ..standing import Site
 from .cameras import Limits, draw_cameras, polish
-from .fit import CENTER, HIDDEN, Cameras, Choice, Fits, Plans, Wanted, choose, covered, fit, soft
+from .fit import CENTER, CLONE, HIDDEN, Cameras, Choice, Fits, Plans, Wanted, choose, covered, fit, likeness, soft
 from .options import Option, draw_options
 from .room import Sights, View, find_views
 from .settle import Standing, settle, shown_share
@@ -206,6 +206,7 @@ class Solver:
         feet = view.place + self._fits.foot[view.camera, mine]
         for item in beside:
             cost = cost + self._plans.cost(mine, feet, np.array(item.option), item.standing.foot)
+            cost = cost + CLONE * np.array([likeness(self._options[m], item.standing.option) for m in mine])
             cost = cost + HIDDEN * covered(
                 self._fits.box[view.camera, mine],
                 self._fits.distance[view.camera, mine],
