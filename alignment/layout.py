@@ -21,9 +21,6 @@ from ..engine.goals import Boxes
 BORDER = 0.01
 """A real box that ends so near to a border, in image units, is taken to be cut by it."""
 
-SIDES = ("left", "top", "right", "bottom")
-"""Borders in the order of the columns of ``cut``."""
-
 COLUMNS = ("log_area", "x", "y", "log_aspect")
 """What the latent columns are."""
 

@@ -8,6 +8,9 @@ from collections.abc import Sequence
 import attrs
 import numpy as np
 
+SIDES = ("left", "top", "right", "bottom")
+"""Borders of an image, in the order of arrays that have a column for each."""
+
 
 @attrs.frozen(eq=False)
 class Boxes:
@@ -57,7 +60,7 @@ class Goal:
     aspect : float, optional
         Width over height in pixels; None leaves it open.
     cut : sequence of str
-        Borders of the image that cut through the object: "left", "top", "right", "bottom".
+        Borders of the image that cut through the object, of :data:`SIDES`.
     """
 
     class_name: str
@@ -66,6 +69,11 @@ class Goal:
     component: int = 0
     aspect: float | None = None
     cut: tuple[str, ...] = ()
+
+    def slack(self, pixels: int, tolerance: float) -> float:
+        """Largest relative error that its area may have in an image of so many pixels: ``tolerance``, or more for a box
+        of few, since whole pixels cannot always come closer than half a pixel on each side."""
+        return max(tolerance, float(1.0 / np.sqrt(self.area * pixels)))
 
 
 @attrs.frozen

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -99,3 +99,13 @@ def put_instances(
 def aims(camera: Camera) -> bool:
     """Whether a camera plugin solves for goals."""
     return hasattr(camera, "reach")
+
+
+def widest(reaches: Iterable[Mapping[str, tuple[float, float]]]) -> dict[str, tuple[float, float]]:
+    """By class, the interval that holds those of all."""
+    out: dict[str, tuple[float, float]] = {}
+    for reach in reaches:
+        for name, (low, high) in reach.items():
+            known = out.get(name, (low, high))
+            out[name] = min(low, known[0]), max(high, known[1])
+    return out

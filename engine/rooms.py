@@ -15,6 +15,7 @@ from .errors import StageError
 from .gate import OpenGates
 from .goals import Boxes
 from .plugin import FittedTarget
+from .reach import widest
 from .sampler import Frame, Sampler, Survey, plan_of
 from .schedule import deal
 from .settings import Recipe
@@ -98,12 +99,7 @@ class RoomSampler(Sampler):
 
     @property
     def reach(self) -> dict[str, tuple[float, float]]:
-        out: dict[str, tuple[float, float]] = {}
-        for sampler in self._samplers.values():
-            for name, (low, high) in sampler.reach.items():
-                known = out.get(name, (low, high))
-                out[name] = min(low, known[0]), max(high, known[1])
-        return out
+        return widest(sampler.reach for sampler in self._samplers.values())
 
     def prepare(self, index: int) -> Iterator[str]:
         number = self._plan(index).room

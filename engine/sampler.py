@@ -17,7 +17,7 @@ from .goals import Boxes, Goals
 from .params import unknown
 from .plugin import FittedTarget, naming
 from .reach import aims as is_aiming
-from .reach import survey
+from .reach import survey, widest
 from .rng import stream
 from .schedule import Plan, Schedule, Share, Turn
 from .settings import Recipe
@@ -153,12 +153,7 @@ class Sampler:
     def reach(self) -> dict[str, tuple[float, float]]:
         """The relative areas that each class of the target can have, (low, high); in any of the variants."""
         fits = [self._fits[self._fit]] if self._fit >= 0 else self._fits
-        out: dict[str, tuple[float, float]] = {}
-        for fit in fits:
-            for name, (low, high) in fit.reach.items():
-                known = out.get(name, (low, high))
-                out[name] = min(low, known[0]), max(high, known[1])
-        return out
+        return widest(fit.reach for fit in fits)
 
     def frame(
         self,

@@ -152,9 +152,7 @@ class Viewpoints:
             # Boxes of a few pixels move in whole ones: another place between two pixels may round to the goal.
             between = (np.array([0.37, 0.71]) * k % 1 - 0.5) / size
             center = np.clip(center - off + between, 0.005, 0.995)
-        # A box of whole pixels cannot always come closer than half a pixel on each side.
-        slack = max(self.tolerance, 1.0 / np.sqrt(goal.area * size.prod()))
-        if best[1] is None or best[0] > slack:
+        if best[1] is None or best[0] > goal.slack(int(size.prod()), self.tolerance):
             return None, reason
         stage.pose_camera(best[1])
         return best[1], ""

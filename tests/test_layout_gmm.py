@@ -9,11 +9,11 @@ import attrs
 import numpy as np
 import pytest
 from twinset.alignment.distance import bhattacharyya, bhattacharyya_floor
-from twinset.alignment.layout import SIDES, sizes
+from twinset.alignment.layout import sizes
 from twinset.alignment.view import view_of
 from twinset.engine.block import Block
 from twinset.engine.errors import DataError, UnreachableError
-from twinset.engine.goals import Boxes
+from twinset.engine.goals import SIDES, Boxes
 from twinset.engine.plugin import FittedTarget, Target
 from twinset.plugins.target.layout_gmm import LayoutGmm
 

@@ -13,7 +13,7 @@ import attrs
 import numpy as np
 
 from ..framing import EPS, box_area, clip_box, look
-from ..goals import Goal
+from ..goals import SIDES, Goal
 from .options import FEW, Option
 
 CENTER = 0.04
@@ -30,7 +30,6 @@ TOUCHING = 5.0
 """What it costs where things seem to stand in each other, as seen from above."""
 MISSED = 30.0
 """What it costs where a box cannot be had at all."""
-SIDES = ("left", "top", "right", "bottom")
 
 
 @attrs.frozen(eq=False)

@@ -284,9 +284,7 @@ class Solver:
         goal = self._goals[item.goal]
         if box is None:
             return False
-        return abs(box[2] * box[3] / labels.ids.size / goal.area - 1) <= slack(
-            goal.area, labels.ids.size, self.tolerance
-        )
+        return abs(box[2] * box[3] / labels.ids.size / goal.area - 1) <= goal.slack(labels.ids.size, self.tolerance)
 
     def _correct(self, view: View, items: Sequence[_Item], item: _Item, instance: Instance, labels: Labels) -> bool:
         """Move a thing so that its visible box comes nearer to its goal, or put another one in its place."""
@@ -315,9 +313,3 @@ class Solver:
         item.option, item.standing, item.aim, item.wanted = other.option, other.standing, other.aim, other.wanted
         self._put(items)
         return True
-
-
-def slack(area: float, pixels: int, tolerance: float) -> float:
-    """Largest relative error of an area: a box of whole pixels cannot always come closer than half a pixel on each
-    side."""
-    return max(tolerance, float(1.0 / np.sqrt(area * pixels)))

@@ -13,8 +13,8 @@ import numpy as np
 from ...alignment.distance import BINS, lacking
 from ...alignment.layout import sizes
 from ...alignment.mixture import AreaMixture, fit_areas
+from ...alignment.reachable import SUPPORT, RealClass, class_names, real_class
 from ...engine.block import Block
-from ...engine.errors import DataError, UnreachableError
 from ...engine.goals import Boxes, Goal, Goals
 from ...engine.params import param
 from ...engine.plugin import plugin
@@ -22,28 +22,17 @@ from ...engine.rng import low_discrepancy, stream
 
 _ID = "target.bbox_area_gmm"
 
-_SUPPORT = 2.0
-"""Goals lie within this factor of the smallest and largest real area: the tails beyond are the Gaussians' own."""
-
 _CENTER_STEP = math.sqrt(2.0) - 1.0
 """A Kronecker step whose points fill the plane together with the golden ratio's, which places the area quantiles."""
 
 
 @attrs.frozen(eq=False)
-class ClassFit:
+class ClassFit(RealClass):
     """What is known of one class: its real boxes, the mixture of those in reach, and how centres are drawn."""
 
-    name: str
-    boxes: Boxes
     mixture: AreaMixture
-    reach: tuple[float, float]
     center: bool
     image_aspect: float
-
-    @property
-    def reachable(self) -> np.ndarray:
-        """Which real boxes (N,) have an area in reach."""
-        return (self.boxes.area >= self.reach[0]) & (self.boxes.area <= self.reach[1])
 
     def goal(self, quantile: float, center_quantile: float, rng: np.random.Generator) -> Goal:
         """The goal at these quantiles, both in [0, 1); ``rng`` only jitters the centre."""
@@ -65,22 +54,8 @@ class ClassFit:
         chosen = order[min(int(np.searchsorted(share, quantile * share[-1], side="right")), n - 1)]
         spread = np.minimum(1.06 * self.boxes.center.std(axis=0) * n**-0.2, 0.05)
         x, y = self.boxes.center[chosen] + spread * rng.standard_normal(2)
-        w, h = fitting_size(area, float(self.boxes.aspect[chosen]) / self.image_aspect)
+        w, h = sizes(np.array(area), self.boxes.aspect[chosen] / self.image_aspect)
         return _clamp(x, w), _clamp(y, h)
-
-
-def fitting_size(area: float, aspect: float) -> tuple[float, float]:
-    """Width and height, in image units, of a box of this relative area and aspect that is no larger than the image.
-
-    Parameters
-    ----------
-    area : float
-        Relative area in (0, 1].
-    aspect : float
-        Width over height, both in image units. Given up as far as needed to fit.
-    """
-    w, h = sizes(np.array(area), np.array(aspect))
-    return float(w), float(h)
 
 
 def _clamp(position: float, size: float) -> float:
@@ -204,42 +179,28 @@ class BboxAreaGmm:
         UnreachableError
             When no real box of a class is in reach.
         """
-        names = list(dict.fromkeys(self.classes)) or list(real)
-        if not names:
-            raise DataError("The target has no class to learn: the real annotations hold none of the recipe's classes.")
+        names = class_names(self.classes, real)
         fits = tuple(self._fit_class(n, real.get(n), reach.get(n), image_aspect) for n in names)
         return FittedBboxAreaGmm(fits, seed)
 
     def _fit_class(
         self, name: str, boxes: Boxes | None, reach: tuple[float, float] | None, image_aspect: float
     ) -> ClassFit:
-        count = 0 if boxes is None else len(boxes)
-        if boxes is None or count < self.min_real:
-            found = "no box" if not count else f"only {count} of at least {self.min_real} boxes"
-            raise DataError(
-                f"The real annotations have {found} of class '{name}'; name another class in target 'bbox_area_gmm' "
-                "or add annotations."
-            )
-        smallest, largest = float(boxes.area.min()), float(boxes.area.max())
-        low, high = (0.0, 1.0) if reach is None else (max(0.0, float(reach[0])), min(1.0, float(reach[1])))
-        if not ((boxes.area >= low) & (boxes.area <= high)).any():
-            raise UnreachableError(
-                f"No real box of class '{name}' can be reached in this scene: real boxes take {smallest:.2%} to "
-                f"{largest:.2%} of the image, the scene can show {low:.2%} to {high:.2%}; change the assets' size, the "
-                "room or the camera's distance and lens."
-            )
-        support = max(low, smallest / _SUPPORT), min(high, largest * _SUPPORT)
+        remedy = "name another class in target 'bbox_area_gmm' or add annotations"
+        found = real_class(name, boxes, reach, self.min_real, remedy=remedy)
+        areas, (low, high) = found.boxes.area, found.reach
+        support = max(low, float(areas.min()) / SUPPORT), min(high, float(areas.max()) * SUPPORT)
         if support[1] <= support[0]:
             support = support[0] * (1 - 1e-6), min(1.0, support[0] * (1 + 1e-6))
         mixture = fit_areas(
-            boxes.area,
+            areas,
             scale=self.scale,
             components=self.components,
             criterion=self.criterion,
             low=support[0],
             high=support[1],
         )
-        return ClassFit(name, boxes, mixture, (low, high), self.center, image_aspect)
+        return ClassFit(name, found.boxes, found.reach, mixture, self.center, image_aspect)
 
 
 def _report_class(fit: ClassFit, total: int) -> dict[str, Any]:

@@ -12,10 +12,10 @@ import numpy as np
 from ...alignment.balance import Balance, Layouts
 from ...alignment.distance import BINS, histogram, lacking
 from ...alignment.herding import LayoutModel
-from ...alignment.layout import COLUMNS, SIDES, BoxArrays, as_arrays, fit_layout, likeness
+from ...alignment.layout import COLUMNS, BoxArrays, as_arrays, fit_layout, likeness
+from ...alignment.reachable import SUPPORT, RealClass, class_names, real_class
 from ...engine.block import Block
-from ...engine.errors import DataError, UnreachableError
-from ...engine.goals import Boxes, Goal, Goals
+from ...engine.goals import SIDES, Boxes, Goal, Goals
 from ...engine.params import param
 from ...engine.plugin import plugin
 from ...engine.rng import stream
@@ -31,29 +31,12 @@ FEW = 100
 MOST_IMAGES = 4000
 """Of more real images than this, so many are learned from, evenly spread over the file."""
 
-_SUPPORT = 2.0
-"""Goals lie within this factor of the smallest and largest real area."""
-
-
-@attrs.frozen(eq=False)
-class LayoutClass:
-    """One class: its real boxes, and the relative areas that the scene can show."""
-
-    name: str
-    boxes: Boxes
-    reach: tuple[float, float]
-
-    @property
-    def reachable(self) -> np.ndarray:
-        """Which real boxes (N,) have an area in reach."""
-        return (self.boxes.area >= self.reach[0]) & (self.boxes.area <= self.reach[1])
-
 
 @attrs.frozen(eq=False)
 class FittedLayoutGmm:
     """The fitted target: layouts by frame index, each chosen by what the block still lacks."""
 
-    classes: tuple[LayoutClass, ...]
+    classes: tuple[RealClass, ...]
     model: LayoutModel
     seed: int
     tries: int = 0
@@ -209,9 +192,7 @@ class LayoutGmm:
         UnreachableError
             When no real box of a class is in reach.
         """
-        names = list(dict.fromkeys(self.classes)) or list(real)
-        if not names:
-            raise DataError("The target has no class to learn: the real annotations hold none of the recipe's classes.")
+        names = class_names(self.classes, real)
         found = self._chosen({name: real[name] for name in names if name in real})
         classes = tuple(self._class(name, found.get(name), reach.get(name)) for name in names)
         arrays = [as_arrays(c.boxes, image_aspect) for c in classes]
@@ -226,7 +207,7 @@ class LayoutGmm:
             mine = np.flatnonzero((images.kind == k) & kept)
             boxes = images.boxes.take(mine)
             mixtures.append(fit_layout(boxes, total[mine], image_aspect, components=self.components))
-            areas[k] = np.clip(areas[k], boxes.area.min() / _SUPPORT, min(1.0, boxes.area.max() * _SUPPORT))
+            areas[k] = np.clip(areas[k], boxes.area.min() / SUPPORT, min(1.0, boxes.area.max() * SUPPORT))
         balance = Balance(images, len(classes), image_aspect, kept)
         alike = likeness(mixtures, images.boxes, images.kind, images.owner, image_aspect)
         model = LayoutModel(mixtures, counts, areas, balance, image_aspect, alike)
@@ -242,21 +223,7 @@ class LayoutGmm:
             images = images[np.arange(MOST_IMAGES) * len(images) // MOST_IMAGES]
         return {name: boxes.take(np.flatnonzero(np.isin(boxes.image, images))) for name, boxes in real.items()}
 
-    def _class(self, name: str, boxes: Boxes | None, reach: tuple[float, float] | None) -> LayoutClass:
-        count = 0 if boxes is None else len(boxes)
-        if boxes is None or count < self.min_real:
-            found = "no box" if not count else f"only {count} of at least {self.min_real} boxes"
-            where = f" in images of at most {self.most}" if self.most else ""
-            raise DataError(
-                f"The real annotations have {found} of class '{name}'{where}; name other classes in target "
-                "'layout_gmm' or add annotations."
-            )
-        low, high = (0.0, 1.0) if reach is None else (max(0.0, float(reach[0])), min(1.0, float(reach[1])))
-        fitted = LayoutClass(name, boxes, (low, high))
-        if not fitted.reachable.any():
-            raise UnreachableError(
-                f"No real box of class '{name}' can be reached in this scene: real boxes take {boxes.area.min():.2%} "
-                f"to {boxes.area.max():.2%} of the image, the scene can show {low:.2%} to {high:.2%}; change the "
-                "assets' size, the room or the camera's distance and lens."
-            )
-        return fitted
+    def _class(self, name: str, boxes: Boxes | None, reach: tuple[float, float] | None) -> RealClass:
+        remedy = "name other classes in target 'layout_gmm' or add annotations"
+        where = f" in images of at most {self.most}" if self.most else ""
+        return real_class(name, boxes, reach, self.min_real, remedy=remedy, where=where)
