@@ -124,6 +124,8 @@ class Extractor:
             pictures = np.concatenate([pictures, np.repeat(pictures[-1:], self._fixed_batch - count, 0)])
         try:
             (found,) = self._session.run([self._output], {self._input: self._prepare(pictures)})
+        except MemoryError:
+            raise
         except Exception as error:  # onnxruntime's errors share no base but this
             raise DataError(f"The model '{self.path}' fails while it runs: {_short(error)}.") from error
         return self._pool(found, len(pictures))[:count]

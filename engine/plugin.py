@@ -85,10 +85,13 @@ class Rejected(Exception):  # noqa: N818 - a verdict, not an error
 
 @contextlib.contextmanager
 def naming(plugin: Any) -> Iterator[None]:
-    """Whatever a plugin raises without meaning to comes out as a PluginError that names it, its file and line."""
+    """Whatever a plugin raises without meaning to comes out as a PluginError that names it, its file and line.
+
+    Want of memory is no mistake of the plugin: another process or machine may have enough.
+    """
     try:
         yield
-    except (TwinsetError, Rejected):
+    except (TwinsetError, Rejected, MemoryError):
         raise
     except Exception as error:
         kind, id = getattr(plugin, "plugin_kind", ""), getattr(plugin, "plugin_id", repr(plugin))

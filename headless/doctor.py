@@ -19,6 +19,7 @@ from rich.table import Table
 from .. import __version__
 from ..engine.packages import OPTIONAL, PACKAGES
 from ..engine.registry import default
+from .memory import memory
 from .output import JsonOption, output_of, reserve_stdout
 
 BLENDERS = ((4, 5), (5, 2))
@@ -112,19 +113,6 @@ def _memory() -> tuple[dict[str, Any], list[str]]:
     if free is not None and free < LOW_MEMORY:
         return facts, [f"Only {_size(free)} of memory are free. Close other programs, or render smaller scenes."]
     return facts, []
-
-
-def memory() -> tuple[int | None, int | None]:
-    """Bytes of memory in all and free for programs; None where the system does not tell."""
-    try:
-        lines = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
-        return tuple(int(lines[key].split()[0]) * 1024 for key in ("MemTotal", "MemAvailable"))  # type: ignore[return-value]
-    except (OSError, KeyError, ValueError):
-        pass
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), None
-    except (AttributeError, ValueError, OSError):
-        return None, None
 
 
 def _disk() -> tuple[dict[str, Any], list[str]]:

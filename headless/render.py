@@ -88,10 +88,12 @@ def render(
         typer.Option(
             "--worker-memory",
             min=0.0,
-            help="GiB that each of the workers may take before a fresh one replaces it; default is its share of the "
+            help="GiB that each of the workers may take: with more after a frame it makes room for a fresh one, with "
+            "more in the middle of a frame it is ended. Without this option only the former, with its share of the "
             "machine's memory.",
         ),
     ] = 0.0,
+    strict_memory: Annotated[bool, typer.Option("--strict-memory", hidden=True)] = False,
     serve: Annotated[bool, typer.Option("--serve", hidden=True)] = False,
     json: JsonOption = False,
 ) -> None:
@@ -106,10 +108,10 @@ def render(
     if serve:
         from .worker import serve as take_requests
 
-        take_requests(loaded, out, output_of(context), opened, memory=worker_memory)
+        take_requests(loaded, out, output_of(context), opened, memory=worker_memory, is_strict=strict_memory)
         return
     wanted = share(loaded, *chosen)
-    if workers == 1:
+    if workers == 1 and not worker_memory:
         run_job(loaded, out, wanted, output_of(context), tied=tied, opened=opened)
         return
     from .supervisor import supervised

@@ -21,32 +21,50 @@ from ..engine.errors import StageError, TryAgainError, TwinsetError
 from ..engine.events import Event, FrameDone, ShareDone, Started, Stepped
 from ..engine.rooms import by_room
 from ..engine.settings import Recipe
-from .doctor import memory as machine_memory
-from .farm.plan import MAX_TRIES
+from .farm.plan import MAX_TRIES, RENDER_AGAIN
+from .memory import memory as machine_memory
 from .worker import RECYCLED
 from .worker_process import Heard, WorkerProcess
 
 log = logging.getLogger(__name__)
 
 BAD_INPUT = 2
+MAY_PASS = (RENDER_AGAIN, -9)
+"""How workers end that would do better on another machine, or at another time; -9 is SIGKILL, for want of memory."""
 LONGEST_PAUSE = 30.0
 """Seconds before a worker that failed again and again is replaced once more."""
 SHARED = 0.8
 """Share of the machine's memory that all workers together may take."""
+OUTGROWN = 2
+"""So many fresh workers are tried on a frame that alone takes more memory than one may have."""
 EACH = 0.2
 """Seconds between two looks at Ctrl-C."""
 
 
 @attrs.define(eq=False)
 class _Slot:
-    """A place for a worker: which GPU it has, who is there, at what, and how many before it failed without a frame."""
+    """A place for a worker: which GPU it has, who is there, at what, and how many before it failed without a frame.
+
+    ``made`` is how many frames it has rendered; ``took`` the memory, in bytes, for which it was ended by force.
+    """
 
     variables: dict[str, str]
     worker: WorkerProcess | None = None
     share: range | None = None
     is_recycled: bool = False
+    made: int = 0
+    took: int = 0
     failures: int = 0
     ready: float = 0.0
+
+
+@attrs.frozen
+class _Lost:
+    """Frames that are left out, why, and whether that may pass, as want of memory does."""
+
+    share: range
+    why: str
+    may_pass: bool
 
 
 class Supervisor:
@@ -61,27 +79,40 @@ class Supervisor:
         CPU threads for each worker; 0 shares them out.
     memory : float
         GiB that each worker may take before a fresh one replaces it; 0 for any amount.
+    is_strict : bool
+        Whether a worker that takes more in the middle of a frame is ended by force.
     is_stopping : callable
         Whether the user wants no more.
     """
 
     def __init__(
-        self, job: Job, workers: int, *, threads: int = 0, memory: float = 0.0, is_stopping: Callable[[], bool]
+        self,
+        job: Job,
+        workers: int,
+        *,
+        threads: int = 0,
+        memory: float = 0.0,
+        is_strict: bool = False,
+        is_stopping: Callable[[], bool],
     ) -> None:
         self.job = job
         self._workers = workers
+        self._bound = memory * 2**30 if is_strict else 0.0
         self._options = ["--threads", str(threads or max(1, cpus() // workers)), "--worker-memory", str(memory)]
+        if is_strict:
+            self._options.append("--strict-memory")
         self._is_stopping = is_stopping
         self._heard: queue.SimpleQueue[Heard] = queue.SimpleQueue()
         self._slots: list[_Slot] = []
         self._pending: deque[range] = deque()
         self._tries: Counter[int] = Counter()
-        self._lost: list[tuple[range, str]] = []
+        self._lost: list[_Lost] = []
         self._said: set[str] = {"Opening the scene"}
         self._done: set[int] = set()
         self._wanted = range(0)
         self._is_started = False
         self._fruitless = 0
+        self._next_look = 0.0
 
     def run(self, frames: range | None = None) -> Iterator[Event]:
         """Render what is missing; as :meth:`..dataset.job.Job.run`.
@@ -118,10 +149,13 @@ class Supervisor:
                 raise TryAgainError(_sentence(self._lost))
             yield ShareDone(out, self._wanted.start, self._wanted.stop - 1)
             return
-        if self._lost:
+        may_pass = any(lost.may_pass for lost in self._lost)
+        if self._lost and not may_pass:
             log.warning("%s", _sentence(self._lost))
         yield Stepped("Writing annotations")
         yield self.job.finish()
+        if may_pass:
+            raise TryAgainError(_sentence(self._lost))
 
     def _render(self) -> Iterator[Event]:
         count = min(self._workers, len(self._pending))
@@ -142,6 +176,7 @@ class Supervisor:
                     yield from self._count(self._heard.get()[1] or {})
                 raise KeyboardInterrupt
             self._hand_out()
+            self._look_at_memory()
             try:
                 worker, event = self._heard.get(timeout=EACH)
             except queue.Empty:
@@ -164,8 +199,22 @@ class Supervisor:
                 continue
             if slot.worker is None:
                 slot.worker = WorkerProcess(self.job.out, self._heard, self._options, slot.variables)
+                slot.made = slot.took = 0
             slot.share = self._pending.popleft()
             slot.worker.ask(slot.share)
+
+    def _look_at_memory(self) -> None:
+        """End workers that are larger than they may be in the middle of a frame; nothing of it is written then."""
+        if not self._bound or time.monotonic() < self._next_look:
+            return
+        self._next_look = time.monotonic() + EACH
+        for slot in self._slots:
+            if slot.worker is None or slot.share is None or slot.took:
+                continue
+            took = slot.worker.resident()
+            if took > self._bound:
+                slot.took = took
+                slot.worker.kill()
 
     def _count(self, said: dict[str, Any], slot: _Slot | None = None) -> Iterator[Event]:
         """What an event of a worker means for the job as a whole."""
@@ -183,6 +232,7 @@ class Supervisor:
                 self._fruitless = 0
                 if slot is not None:
                     slot.failures = 0
+                    slot.made += 1
             frame = said["frame"]
             if frame not in self._done:
                 self._done.add(frame)
@@ -214,7 +264,13 @@ class Supervisor:
             log.info("Worker %d is replaced because of its size.", worker.pid)
             self._pending.appendleft(share)
             return
-        why = worker.why(code)
+        frame = next((f for f in share if f not in self._done), share.start)
+        why = worker.why(code) if not slot.took else _outgrown(slot.took, self._bound)
+        if slot.took and slot.made:
+            # It had grown until then; a fresh one may have room for this frame.
+            log.warning("A worker is replaced at frame %d. %s", frame, why)
+            self._pending.appendleft(share)
+            return
         if code == BAD_INPUT:
             raise StageError(why)
         self._fruitless += 1
@@ -226,9 +282,8 @@ class Supervisor:
             )
         slot.failures += 1
         slot.ready = time.monotonic() + (min(2.0 ** (slot.failures - 2), LONGEST_PAUSE) if slot.failures > 1 else 0.0)
-        if self._tries[share.start] >= MAX_TRIES:
-            frame = next((f for f in share if f not in self._done), share.start)
-            self._lost.append((share, f"at frame {frame}: {why}"))
+        if self._tries[share.start] >= (OUTGROWN if slot.took else MAX_TRIES):
+            self._lost.append(_Lost(share, f"at frame {frame}: {why}", code in MAY_PASS))
         else:
             self._pending.appendleft(share)
 
@@ -248,7 +303,8 @@ def supervised(
     bound = memory or (SHARED * total / 2**30 / workers if total else 0.0)
 
     def events(job: Job, frames: range | None, is_stopping: Callable[[], bool]) -> Iterator[Event]:
-        return Supervisor(job, workers, threads=threads, memory=bound, is_stopping=is_stopping).run(frames)
+        one = Supervisor(job, workers, threads=threads, memory=bound, is_strict=memory > 0, is_stopping=is_stopping)
+        return one.run(frames)
 
     return events
 
@@ -286,7 +342,14 @@ def _gpus() -> list[str]:
     return listed.stdout.split() if listed.returncode == 0 else []
 
 
-def _sentence(lost: Sequence[tuple[range, str]]) -> str:
-    frames = ", ".join(f"{share.start} to {share.stop - 1}" for share, _ in lost[:5])
+def _sentence(lost: Sequence[_Lost]) -> str:
+    frames = ", ".join(f"{one.share.start} to {one.share.stop - 1}" for one in lost[:5])
     more = ", ..." if len(lost) > 5 else ""
-    return f"Workers ended {MAX_TRIES} times each at frames {frames}{more}, which are left out. The last {lost[-1][1]}"
+    return f"Workers ended again and again at frames {frames}{more}, which are left out. The last {lost[-1].why}"
+
+
+def _outgrown(took: float, bound: float) -> str:
+    return (
+        f"It took {took / 2**30:.2f} GiB in the middle of a frame, more than the {bound / 2**30:.2f} GiB that a worker "
+        "may take, and was ended. Give it more by --worker-memory, with fewer --workers where the machine has no more."
+    )

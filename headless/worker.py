@@ -5,9 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import signal
-import sys
 import threading
 from pathlib import Path
 
@@ -18,6 +16,7 @@ from ..engine.errors import DataError
 from ..engine.events import FrameDone
 from ..engine.settings import Recipe
 from .interrupt import STOPPED
+from .memory import end_this_first, resident
 from .output import Output
 from .progress import as_json
 from .tied import Requests, end_soon
@@ -28,7 +27,9 @@ RECYCLED = {"event": "recycled"}
 """The last line of a worker that has grown too large and makes room for a fresh one."""
 
 
-def serve(recipe: Recipe, out: Path, output: Output, open_stage: OpenStage, *, memory: float = 0.0) -> None:
+def serve(
+    recipe: Recipe, out: Path, output: Output, open_stage: OpenStage, *, memory: float = 0.0, is_strict: bool = False
+) -> None:
     """Render shares until standard input ends, and tell the events of their jobs on standard output.
 
     A request is an object with ``first`` and ``last``, frames of one block; its last event is ``share_done``, or
@@ -41,6 +42,8 @@ def serve(recipe: Recipe, out: Path, output: Output, open_stage: OpenStage, *, m
     output : Output
     memory : float
         GiB that this process may take; with more, it ends after the frame at hand. 0 for any amount.
+    is_strict : bool
+        Whether that is so even where a single frame takes more; otherwise the limit is of no use then, and left out.
     """
     over = threading.Event()
 
@@ -51,9 +54,10 @@ def serve(recipe: Recipe, out: Path, output: Output, open_stage: OpenStage, *, m
     # Ctrl-C reaches all processes of a terminal; this one goes by its supervisor, which closes standard input.
     with contextlib.suppress(ValueError):
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+    end_this_first()
     requests = Requests(on_end=end)
     job = Job(recipe, out, open_stage)
-    is_too_large = _Limit(memory * 2**30)
+    is_too_large = _Limit(memory * 2**30, is_strict)
     while (request := requests.next()) is not None:
         try:
             frames = range(int(request["first"]), int(request["last"]) + 1)
@@ -69,11 +73,11 @@ def serve(recipe: Recipe, out: Path, output: Output, open_stage: OpenStage, *, m
 
 
 class _Limit:
-    """Tells whether this process has outgrown its limit; one that a single frame exceeds is of no use."""
+    """Tells whether this process has outgrown its limit. Unless strict, one that a frame alone exceeds is of no use."""
 
-    def __init__(self, limit: float) -> None:
+    def __init__(self, limit: float, is_strict: bool = False) -> None:
         self._limit = limit or float("inf")
-        self._is_first = True
+        self._is_first = not is_strict
 
     def __call__(self) -> bool:
         size = resident()
@@ -87,14 +91,3 @@ class _Limit:
             )
             self._limit = float("inf")
         return size > self._limit
-
-
-def resident() -> int:
-    """Bytes of memory that this process has now; at its peak where the system tells no more, 0 where nothing."""
-    with contextlib.suppress(OSError, ValueError, IndexError):
-        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    with contextlib.suppress(ImportError):
-        import resource
-
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    return 0

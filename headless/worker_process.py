@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ..engine.errors import StageError
+from .memory import resident
 
 log = logging.getLogger(__name__)
 
@@ -80,6 +81,14 @@ class WorkerProcess:
         with contextlib.suppress(OSError):
             self._process.stdin.close()
 
+    def resident(self) -> int:
+        """Bytes of memory that it has now; 0 where the system does not tell, or it has ended."""
+        return resident(self.pid) if self._process.poll() is None else 0
+
+    def kill(self) -> None:
+        """End it at once: files appear whole or not at all, so nothing is lost but the frame at hand."""
+        self._process.kill()
+
     def end(self, seconds: float = 15.0) -> int:
         """Wait until it has ended, by force after some time; its exit code, negative for a signal."""
         self.close()
@@ -101,8 +110,12 @@ class WorkerProcess:
                 name = signal.Signals(-code).name
             except ValueError:
                 name = str(-code)
-            hint = ", as systems do where memory runs out" if name == "SIGKILL" else ""
-            return f"It was ended by {name}{hint}."
+            if name == "SIGKILL":
+                return (
+                    "It was ended by SIGKILL, as systems do where memory runs out. If that is why, start fewer "
+                    "workers, or run the same command on a machine with more memory."
+                )
+            return f"It was ended by {name}."
         said = " ".join(self._said)
         return f"Its exit code was {code}. It said last: {said}" if said else f"Its exit code was {code}."
 
