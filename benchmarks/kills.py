@@ -55,7 +55,7 @@ def main() -> None:
                 if victim == NOBODY:
                     break
             subprocess.run(run, check=True, capture_output=True)
-            problems = _differences(reference, out)
+            problems = differences(reference, out)
             different += bool(problems)
             print(f"dataset {datasets}: {dict(killed)}, {'; '.join(problems) or 'identical'}", flush=True)
         scratch = [p for p in Path("/dev/shm").glob("twinset*") if not _is_used(p)]
@@ -112,7 +112,7 @@ def _is_used(path: Path) -> bool:
     return any(part.isdigit() and Path(f"/proc/{part}").exists() for part in path.name.split("-"))
 
 
-def _differences(one: Path, other: Path) -> list[str]:
+def differences(one: Path, other: Path) -> list[str]:
     """Files that are not in both folders with the same bytes."""
     files = [{p.relative_to(f) for p in f.rglob("*") if p.is_file()} for f in (one, other)]
     names = sorted(map(str, files[0] ^ files[1]))

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -121,6 +122,13 @@ def _place(folder: Path, file: Path, roots: Iterable[Path] = ()) -> str:
 
 
 def _hash(path: Path) -> tuple[str, int]:
+    stat = path.stat()
+    return _hash_once(path, stat.st_ino, stat.st_size, stat.st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=100_000)
+def _hash_once(path: Path, *_: int) -> tuple[str, int]:
+    """The hash of a file, which workers ask for at every share, computed anew where it looks otherwise than before."""
     with open(path, "rb") as file:
         digest = hashlib.file_digest(file, "sha256")
         return digest.hexdigest(), os.fstat(file.fileno()).st_size

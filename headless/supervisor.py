@@ -128,9 +128,11 @@ class Supervisor:
         is_new = not out.exists()
         yield Stepped("Looking for frames that are there")
         self._wanted, missing = self.job.claim(frames)
-        order = by_room(recipe)
         pending = shares(missing, self._wanted, recipe.render.block)
-        self._pending.extend(sorted(pending, key=lambda frames: order(frames.start)))
+        room = by_room(recipe)
+        # Within a room those that take longest come first, so that workers end at about the same time.
+        pending.sort(key=lambda frames: (room(frames.start)[0], -len(missing.intersection(frames)), frames.start))
+        self._pending.extend(pending)
         self._done = set(self._wanted) - missing
         try:
             if self._pending:
