@@ -8,7 +8,6 @@ no bounces; a third holds the instances only and shows them apart for their amod
 
 from __future__ import annotations
 
-import shutil
 import weakref
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -25,7 +24,7 @@ from .opaque import all_opaque, plain_material
 from .passes import read_labels, read_picture
 from .quiet import quiet
 from .render_settings import only_layer, set_samples, set_up_labels, set_up_picture
-from .scratch import scratch_folder
+from .scratch import remove_scratch, scratch_folder
 
 
 class Renderer:
@@ -52,7 +51,7 @@ class Renderer:
         self.size = (output.width, output.height)
         self._scene = scene
         self._scratch = scratch_folder(output.width * output.height)
-        weakref.finalize(self, shutil.rmtree, self._scratch, True)
+        weakref.finalize(self, remove_scratch, self._scratch)
         camera = bpy.data.cameras.new("Twinset camera")
         self._camera = bpy.data.objects.new("Twinset camera", camera)
         camera.sensor_fit = "HORIZONTAL"
