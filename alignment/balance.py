@@ -10,6 +10,8 @@ Smola 2010].
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import attrs
@@ -106,6 +108,9 @@ class Balance:
         Width over height of the images to come.
     kept : (B,) bool, optional
         Which real boxes say what boxes are like; the others only count. At least one per class.
+    aspects : sequence of (float, float), optional
+        Least and greatest aspect of each class. Whole boxes beyond, real or not, say nothing of aspects; other whole
+        ones speak for them, so that cut ones weigh no more than they did.
 
     Attributes
     ----------
@@ -115,10 +120,18 @@ class Balance:
         Boxes per image.
     """
 
-    def __init__(self, real: Layouts, classes: int, image_aspect: float, kept: np.ndarray | None = None) -> None:
+    def __init__(
+        self,
+        real: Layouts,
+        classes: int,
+        image_aspect: float,
+        kept: np.ndarray | None = None,
+        aspects: Sequence[tuple[float, float]] | None = None,
+    ) -> None:
         kept = np.ones(len(real.kind), bool) if kept is None else kept
         self.classes = classes
         self.image_aspect = image_aspect
+        self._aspects = [(0.0, math.inf)] * classes if aspects is None else list(aspects)
         counts = real.counts(classes)
         total = counts.sum(1)
         self.rates = counts.mean(0)
@@ -135,10 +148,15 @@ class Balance:
         for k in range(classes):
             mine = np.flatnonzero((real.kind == k) & kept)
             boxes, crowded = real.boxes.take(mine), total[real.owner[mine]] > self._middle[k]
-            self._cuts.append(_thresholds(_columns(boxes)))
+            whole = ~boxes.cut.any(1)
+            speaking = whole & boxes.shaped(self._aspects[k])
+            if not speaking.any():
+                self._aspects[k] = (math.inf, math.inf)
+            self._cuts.append(_thresholds(_columns(boxes), boxes.shaped(self._aspects[k])))
             holds, share = self._of_boxes(k, boxes, crowded)
+            share[speaking, self._aspect_columns(k)] *= whole.sum() / max(speaking.sum(), 1)
             weights = np.concatenate(
-                [np.full(len(c), WEIGHTS[n] / len(c)) for n, c in zip(_NAMES, self._cuts[k], strict=True)]
+                [np.full(len(c), WEIGHTS[n] / max(len(c), 1)) for n, c in zip(_NAMES, self._cuts[k], strict=True)]
             )
             more = [
                 np.full(4, WEIGHTS["cut"] / 4),
@@ -231,12 +249,18 @@ class Balance:
         )
 
     def _of_boxes(self, kind: int, boxes: BoxArrays, crowded: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """What holds of boxes (B, .), and what of that counts: areas are looked at once more in crowded images."""
+        """What holds of boxes (B, .), and what of that counts: areas are looked at once more in crowded images, and
+        aspects only where the class can have them."""
         below = [c[:, None] <= cuts + _TOLERANCE for c, cuts in zip(_columns(boxes).T, self._cuts[kind], strict=True)]
         holds = np.concatenate([*below, boxes.cut, below[0]], 1)
         share = np.ones(holds.shape)
         share[:, -below[0].shape[1] :] = crowded[:, None]
+        share[:, self._aspect_columns(kind)] = boxes.shaped(self._aspects[kind])[:, None]
         return holds, share
+
+    def _aspect_columns(self, kind: int) -> slice:
+        start = sum(len(cuts) for cuts in self._cuts[kind][:3])
+        return slice(start, start + len(self._cuts[kind][3]))
 
 
 @attrs.frozen(eq=False)
@@ -264,16 +288,20 @@ def _columns(boxes: BoxArrays) -> np.ndarray:
     return np.column_stack([boxes.area, boxes.center, boxes.aspect])
 
 
-def _thresholds(columns: np.ndarray) -> list[np.ndarray]:
+def _thresholds(columns: np.ndarray, shaped: np.ndarray) -> list[np.ndarray]:
     """Where each column of (N, 4) is cut: at few values themselves, at evenly spaced ranks of many, and where the bins
-    of the distance begin that the column is judged by."""
+    of the distance begin that the column is judged by. Aspects of boxes that are not ``shaped`` (N,) do not count."""
     out = []
-    for name, values in zip(_NAMES, np.sort(columns, 0).T, strict=True):
-        n = min(len(values), MOST_CUTS)
-        ranks = (np.arange(n) + 0.5) * len(values) / n
+    for name, values in zip(_NAMES, columns.T, strict=True):
         judged, there, back = _JUDGED.get(name, (name, np.asarray, np.asarray))
-        edges = view_of(judged, there(values)).edges[1:-1]
-        out.append(np.union1d(values[ranks.astype(int)], back(edges)))
+        edges = back(view_of(judged, there(values)).edges[1:-1])
+        counting = np.sort(values[shaped] if name == "aspect" else values)
+        n = min(len(counting), MOST_CUTS)
+        if n:
+            ranks = (np.arange(n) + 0.5) * len(counting) / n
+            out.append(np.union1d(counting[ranks.astype(int)], edges))
+        else:
+            out.append(counting)
     return out
 
 

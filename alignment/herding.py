@@ -9,7 +9,7 @@ import attrs
 import numpy as np
 
 from .balance import Balance, Layouts, of_pair
-from .layout import BoxArrays, LayoutMixture, from_latent, sizes
+from .layout import BoxArrays, LayoutMixture, from_latent
 
 COUNTS_TRIED = 128
 """Real images whose counts are held against each other for one layout."""
@@ -20,6 +20,7 @@ BOXES_TRIED = 48
 LAYOUTS_TRIED = 4
 """Ways to fill an image that are held against each other."""
 
+_ROUNDING = 1e-12
 _MANY = 4  # boxes of a class, from which on one more or less is drawn now and then
 
 
@@ -55,6 +56,8 @@ class LayoutModel:
         Boxes of each class in real images, none of them empty.
     areas : (K, 2) float
         Smallest and largest area that is drawn, per class.
+    aspects : (K, 2) float
+        Least and greatest aspect of boxes that no border cuts, per class.
     balance : Balance
     image_aspect : float
     alike : (4,) float
@@ -64,6 +67,7 @@ class LayoutModel:
     mixtures: Sequence[LayoutMixture]
     counts: np.ndarray
     areas: np.ndarray
+    aspects: np.ndarray
     balance: Balance
     image_aspect: float
     alike: np.ndarray
@@ -131,13 +135,24 @@ class LayoutModel:
         """Draws for each of so many boxes of a class, one after another."""
         latent, component = self.mixtures[kind].sample(np.full(number * BOXES_TRIED, total), rng, self.alike)
         boxes, fits = from_latent(latent, self.image_aspect)
-        low, high = self.areas[kind]
-        outside = (boxes.area < low) | (boxes.area > high)
-        area = np.clip(boxes.area, low, high)
-        if outside.any():  # only ever taken where all draws are; then at the limit
-            size = sizes(area, boxes.aspect / self.image_aspect)
-            share = (boxes.center - size / 2) / np.maximum(1 - size, 1e-9)
-            boxes = attrs.evolve(boxes, area=area, center=size / 2 + np.clip(share, 0, 1) * (1 - size))
+        # Draws beyond are only ever taken where all are; then at the limit.
+        outside = (boxes.area < self.areas[kind, 0]) | (boxes.area > self.areas[kind, 1])
+        if outside.any():
+            latent[outside, 0] = _within(latent[outside, 0], self.areas[kind])
+            boxes, fits = from_latent(latent, self.image_aspect)
+        unlike = ~boxes.shaped((self.aspects[kind, 0], self.aspects[kind, 1]))
+        if unlike.any():
+            # Were they held back, most boxes would be cut ones where few shapes can be had: others lend them theirs.
+            lenders = np.flatnonzero(~unlike & ~boxes.cut.any(1))
+            lent = rng.choice(lenders, unlike.sum()) if len(lenders) else unlike
+            latent[unlike, 3] = _within(latent[lent, 3], self.aspects[kind])
+            boxes, fits = from_latent(latent, self.image_aspect)
         part = self.balance.of_boxes[kind]
         penalty = np.where(outside, 1e9, 0.0) + np.where(fits, 0.0, 1e3)
         return _Drawn(kind, boxes, component, penalty, part.stop - part.start)
+
+
+def _within(logs: np.ndarray, limits: np.ndarray) -> np.ndarray:
+    """Logarithms moved into limits (2,), so far that rounding does not bring their values beyond."""
+    low, high = np.log(np.maximum(limits, np.finfo(float).tiny))
+    return np.clip(logs, low + _ROUNDING, high - _ROUNDING)

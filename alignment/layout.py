@@ -62,6 +62,10 @@ class BoxArrays:
         size = sizes(self.area, self.aspect / image_aspect)
         return np.concatenate([self.center - size / 2, self.center + size / 2], -1)
 
+    def shaped(self, aspect: tuple[float, float]) -> np.ndarray:
+        """Which boxes (B,) have an aspect in this interval, or any at all where a border cuts them."""
+        return self.cut.any(1) | ((self.aspect >= aspect[0]) & (self.aspect <= aspect[1]))
+
     def take(self, index: np.ndarray) -> BoxArrays:
         return BoxArrays(self.area[index], self.center[index], self.aspect[index], self.cut[index])
 

@@ -9,7 +9,8 @@ import attrs
 import numpy as np
 
 from ..engine.errors import DataError, UnreachableError
-from ..engine.goals import Boxes
+from ..engine.goals import Boxes, Reach
+from .layout import as_arrays
 
 SUPPORT = 2.0
 """Goals lie within this factor of the smallest and largest real area: tails beyond are the Gaussians' own."""
@@ -17,16 +18,48 @@ SUPPORT = 2.0
 
 @attrs.frozen(eq=False)
 class RealClass:
-    """One class: its real boxes, and the relative areas that the scene can show."""
+    """One class: its real boxes, and what boxes the scene can show."""
 
     name: str
     boxes: Boxes
-    reach: tuple[float, float]
+    reach: Reach
 
     @property
     def reachable(self) -> np.ndarray:
         """Which real boxes (N,) have an area in reach."""
-        return (self.boxes.area >= self.reach[0]) & (self.boxes.area <= self.reach[1])
+        return (self.boxes.area >= self.reach.area[0]) & (self.boxes.area <= self.reach.area[1])
+
+    def shaped(self, image_aspect: float) -> np.ndarray:
+        """Which real boxes (N,) have an aspect in reach, or any at all where a border cuts them."""
+        return as_arrays(self.boxes, image_aspect).shaped(self.reach.aspect)
+
+    def area_note(self) -> str:
+        """A sentence on real boxes that are too small or too large for the scene; empty where there is none."""
+        lost, span = self.boxes.area[~self.reachable], self.reach.area
+        if not len(lost):
+            return ""
+        theirs = _beyond(lost, span, "smaller", "larger", ".2%")
+        return (
+            f"{len(lost)} of {len(self.boxes)} real boxes of '{self.name}' are out of reach: the scene shows "
+            f"{span[0]:.2%} to {span[1]:.2%} of the image, theirs are {theirs}."
+        )
+
+    def aspect_note(self, image_aspect: float) -> str:
+        """A sentence on real boxes of shapes that the scene does not show whole; empty where there is none."""
+        lost, span = self.boxes.aspect[~self.shaped(image_aspect)], self.reach.aspect
+        if not len(lost):
+            return ""
+        theirs = _beyond(lost, span, "narrower", "wider", ".2f")
+        return (
+            f"{len(lost)} of {len(self.boxes)} real boxes of '{self.name}' have a shape that the scene does not show "
+            f"whole: its boxes are {span[0]:.2f} to {span[1]:.2f} times as wide as high, theirs are {theirs}."
+        )
+
+
+def _beyond(values: np.ndarray, span: tuple[float, float], below: str, above: str, form: str) -> str:
+    """What lies on either side of an interval, in words."""
+    sides = ((below, values[values < span[0]]), (above, values[values > span[1]]))
+    return " or ".join(f"{side} ({v.min():{form}} to {v.max():{form}})" for side, v in sides if len(v))
 
 
 def class_names(classes: Sequence[str], real: Mapping[str, Boxes]) -> list[str]:
@@ -38,14 +71,14 @@ def class_names(classes: Sequence[str], real: Mapping[str, Boxes]) -> list[str]:
 
 
 def real_class(
-    name: str, boxes: Boxes | None, reach: tuple[float, float] | None, min_real: int, *, remedy: str, where: str = ""
+    name: str, boxes: Boxes | None, reach: Reach | None, min_real: int, *, remedy: str, where: str = ""
 ) -> RealClass:
     """A class with enough real boxes, some of them in reach.
 
     Parameters
     ----------
-    reach : (low, high), optional
-        Relative areas that the scene can show; None reaches everything.
+    reach : Reach, optional
+        What boxes the scene can show; None reaches everything.
     min_real : int
         Fewest real boxes that are enough.
     remedy : str
@@ -58,15 +91,15 @@ def real_class(
     DataError
         When there is no real box, or fewer than ``min_real``.
     UnreachableError
-        When no real box is in reach.
+        When no real box has an area in reach.
     """
     count = 0 if boxes is None else len(boxes)
     if boxes is None or count < min_real:
         found = "no box" if not count else f"only {count} of at least {min_real} boxes"
         raise DataError(f"The real annotations have {found} of class '{name}'{where}; {remedy}.")
-    low, high = (0.0, 1.0) if reach is None else (max(0.0, float(reach[0])), min(1.0, float(reach[1])))
-    found_class = RealClass(name, boxes, (low, high))
+    found_class = RealClass(name, boxes, Reach() if reach is None else reach)
     if not found_class.reachable.any():
+        low, high = found_class.reach.area
         raise UnreachableError(
             f"No real box of class '{name}' can be reached in this scene: real boxes take {boxes.area.min():.2%} to "
             f"{boxes.area.max():.2%} of the image, the scene can show {low:.2%} to {high:.2%}; change the assets' "

@@ -8,8 +8,8 @@
 Frames are probed, not rendered: their boxes are those of the final labels. Distances are Bhattacharyya's over 20 bins
 (of the square root of relative area, of the logarithm of the aspect ratio), given as multiples of the floor: the mean
 distance between two resamples of the real values of the sizes at hand. Boxes per image are those of images that show
-the class at all. Aspect in reach: the same of the real boxes whose aspect ratio the scene's things have at all. A first
-few frames of Twinset are rendered, to count renders per accepted image.
+the class at all. Aspect in reach: the same without whole boxes, real or shown, of aspect ratios that the survey of the
+scene found no whole box to have. A first few frames of Twinset are rendered, to count renders per accepted image.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ import numpy as np
 from twinset.alignment import tuning
 from twinset.alignment.design import points
 from twinset.alignment.distance import bhattacharyya, bhattacharyya_floor
+from twinset.alignment.layout import as_arrays
 from twinset.alignment.view import Sample, view_of
 from twinset.blender.stage import open_stage
 from twinset.dataset.coco import read_coco
@@ -37,7 +38,7 @@ from twinset.dataset.real import real_boxes
 from twinset.dataset.tuned import probed_sample, variants
 from twinset.engine.attempt import AFTER_RENDER
 from twinset.engine.block import Block
-from twinset.engine.goals import Boxes
+from twinset.engine.goals import Boxes, Reach
 from twinset.engine.recipe import load_recipe
 from twinset.engine.registry import find
 from twinset.engine.rng import stream
@@ -132,26 +133,27 @@ def columns(boxes: Boxes) -> dict[str, np.ndarray]:
 
 
 def measure(
-    real: Boxes, shown: Boxes, number: int, seed: int, spans: Mapping[str, tuple[float, float]] | None = None
+    real: Boxes, shown: Boxes, number: int, seed: int, reach: Reach, image_aspect: float
 ) -> dict[str, Any] | None:
     """Distances of the frames that hold the first ``number`` boxes, with floors; None where there are too few.
 
-    ``spans`` are the values of columns that the scene shows at all: of these columns the part within is compared, too.
+    Aspects are compared once more without those of whole boxes beyond ``reach``.
     """
     if len(shown) < 0.95 * number:
         return None
     last = shown.image[min(number, len(shown)) - 1]
-    there = columns(shown.take(np.flatnonzero(shown.image <= last)))
+    shown = shown.take(np.flatnonzero(shown.image <= last))
+    there = columns(shown)
     out: dict[str, Any] = {"boxes": len(there["sqrt_area"]), "frames": int(last) + 1, "columns": {}}
     for name, values in columns(real).items():
         view, got = view_of(name, values), there[name]
         span = (view.low, view.high)
         found = out["columns"][name] = apart(values, got, span, seed)
-        low, high = (spans or {}).get(name, (-np.inf, np.inf))
-        inside = (values >= low) & (values <= high)
-        if not inside.all() and inside.any():
-            share = {"real_share": float(inside.mean()), "low": low, "high": high}
-            found["in_reach"] = share | apart(values[inside], got[(got >= low) & (got <= high)], span, seed)
+        if name == "log_aspect":
+            inside, ours = (as_arrays(b, image_aspect).shaped(reach.aspect) for b in (real, shown))
+            if not inside.all() and inside.any() and ours.any():
+                shares = {"real_share": float(inside.mean()), "shown_share": float(ours.mean())}
+                found["in_reach"] = shares | apart(values[inside], got[ours], span, seed)
     return out
 
 
@@ -160,13 +162,6 @@ def apart(real: np.ndarray, shown: np.ndarray, span: tuple[float, float], seed: 
     distance = bhattacharyya(real, shown, range=span)
     floor = bhattacharyya_floor(real, len(real), len(shown), 500, stream(seed, "floor"), range=span)
     return {"distance": distance, "floor": floor, "floors": distance / max(floor, 1e-9)}
-
-
-def spans_of(runs: Mapping[str, Mapping[str, tuple[Run, int]]], name: str) -> dict[str, tuple[float, float]]:
-    """What boxes of a class the scene shows at all, by any method: 1 % to 99 % of aspect ratios."""
-    shown = np.concatenate([by_class[name][0].boxes(name, SPECK).aspect for by_class in runs.values()])
-    low, high = np.log(np.quantile(shown, [0.01, 0.99])) if len(shown) else (-np.inf, np.inf)
-    return {"log_aspect": (float(low), float(high))}
 
 
 def grid(
@@ -225,6 +220,8 @@ def benchmark(recipe: Recipe, arguments: argparse.Namespace) -> dict[str, Any]:
     wanted = dict.fromkeys(real, most)
     start = time.perf_counter()
     stage, surveys = open_stage(recipe), []  # type: ignore[var-annotated]
+    reach = Sampler(recipe, stage, real, surveys=surveys).reach
+    image_aspect = stage.resolution[0] / stage.resolution[1]
     random = random_camera(recipe)
     runs: dict[str, dict[str, tuple[Run, int]]] = {}
     seconds: dict[str, float] = {}
@@ -249,12 +246,13 @@ def benchmark(recipe: Recipe, arguments: argparse.Namespace) -> dict[str, Any]:
         seconds["twinset"] = ours.seconds
     result: dict[str, Any] = {
         "real": {name: {"boxes": len(b), "images": len(np.unique(b.image))} for name, b in real.items()},
+        "reach": {name: found.facts() for name, found in reach.items()},
         "grid": {"vary": list(arguments.vary), "probes": arguments.probes},
         "seconds": {**{k: round(v, 1) for k, v in seconds.items()}, "all": round(time.perf_counter() - start, 1)},
         "methods": {
             method: {
                 name: {
-                    str(n): measure(real[name], run.boxes(name, least), n, arguments.seed, spans_of(runs, name))
+                    str(n): measure(real[name], run.boxes(name, least), n, arguments.seed, reach[name], image_aspect)
                     for n in arguments.boxes
                 }
                 for name, (run, least) in by_class.items()
@@ -273,7 +271,6 @@ def benchmark(recipe: Recipe, arguments: argparse.Namespace) -> dict[str, Any]:
             "renders_per_accepted": ours.renders / ours.rendered if ours.rendered else None,
             "rendered": ours.rendered,
             "boxes_within_5_percent": float((off <= 0.05).mean()) if len(off) else None,
-            "reach": dict(surveys[-1][1]) if surveys else {},
         }
     return result
 

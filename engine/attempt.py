@@ -79,7 +79,7 @@ class Trial:
         stage = self.stage
         recorder = DrawRecorder(stage, self.recipe)
         stage.clear()
-        sites = self._sites(use.plugin, goals)
+        sites = self.sites(use.plugin, goals)
         left = [p for p in self.placements if not (sites and takes_part(p[1]))]
         try:
             put_instances(stage, left, goals, seed, index, attempt)
@@ -105,7 +105,7 @@ class Trial:
         reason = "" if verdict.accepted else verdict.reason
         return Attempt(probed, rows, appearance=tuple(recorder.calls), verdict=verdict, reason=reason)
 
-    def _sites(self, camera: Any, goals: Goals) -> list[Site]:
+    def sites(self, camera: Any, goals: Goals) -> list[Site]:
         """Where the camera itself may put this frame's things; empty where it only looks at what others put there."""
         if not hasattr(camera, "arrange"):
             return []

@@ -188,6 +188,13 @@ def box_area(box: np.ndarray) -> np.ndarray:
     return (box[..., 2] - box[..., 0]) * (box[..., 3] - box[..., 1])
 
 
+def whole_aspects(box: np.ndarray, resolution: tuple[int, int]) -> np.ndarray:
+    """Width over height in pixels (M,) of those of the boxes (N, 4), clipped or not, that no border cuts."""
+    whole = box[(box[:, :2] > 0).all(1) & (box[:, 2:] < 1).all(1)]
+    size = (whole[:, 2:] - whole[:, :2]) * resolution
+    return np.asarray(size[:, 0] / size[:, 1])
+
+
 def near_clip(clearance: float) -> float:
     """Clip distance in metres of a camera that keeps ``clearance`` metres free: nothing can stand before it."""
     return min(0.01, clearance / 2 or 0.001)

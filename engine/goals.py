@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from typing import Any
 
 import attrs
 import numpy as np
@@ -43,6 +45,34 @@ class Boxes:
         """Some of the boxes."""
         shape = None if self.image_aspect is None else self.image_aspect[index]
         return Boxes(self.area[index], self.center[index], self.aspect[index], self.image[index], shape)
+
+
+@attrs.frozen
+class Reach:
+    """What boxes of a class a scene can show, as closed intervals; what is not said is open.
+
+    Attributes
+    ----------
+    area : (float, float)
+        Smallest and largest relative area.
+    aspect : (float, float)
+        Least and greatest width over height, in pixels, of boxes that no border of the image cuts.
+    """
+
+    area: tuple[float, float] = (0.0, 1.0)
+    aspect: tuple[float, float] = (0.0, math.inf)
+
+    def with_all_of(self, other: Reach) -> Reach:
+        """The least intervals that hold those of both."""
+        return Reach(_hull(self.area, other.area), _hull(self.aspect, other.aspect))
+
+    def facts(self) -> dict[str, Any]:
+        """As JSON values; None for an aspect that is open."""
+        return {"area": list(self.area), "aspect": list(self.aspect) if math.isfinite(self.aspect[1]) else None}
+
+
+def _hull(one: tuple[float, float], other: tuple[float, float]) -> tuple[float, float]:
+    return min(one[0], other[0]), max(one[1], other[1])
 
 
 @attrs.frozen

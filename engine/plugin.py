@@ -14,7 +14,7 @@ import numpy as np
 
 from .block import Block
 from .errors import PluginError, TwinsetError
-from .goals import Boxes, Goals
+from .goals import Boxes, Goals, Reach
 from .stage import CameraPose, Shot, Stage
 
 log = logging.getLogger(__name__)
@@ -128,6 +128,9 @@ class Camera(Protocol):
 
     One with a method ``arrange(stage, goals, sites, rng) -> CameraPose`` is called so, instead, where placements offer
     sites for the main class: it puts the frame's things on the stage, too.
+
+    One that solves for the goals of a target has a method ``reach(stage, instance, areas, sites, rng) -> Reached``
+    which says, before the first frame, what boxes it can show of an instance: see :class:`.reach.Reached`.
     """
 
     def pose(self, stage: Stage, goals: Goals, rng: np.random.Generator) -> CameraPose: ...
@@ -145,7 +148,7 @@ class FittedTarget(Protocol):
         ...
 
     def notes(self) -> list[str]:
-        """Sentences for the user, such as which real areas are out of reach."""
+        """Sentences for the user, such as which real boxes are out of reach."""
         ...
 
     def report(self) -> dict[str, Any]:
@@ -158,8 +161,10 @@ class Target(Protocol):
     """Learns what boxes should be from real ones."""
 
     def fit(
-        self, real: Mapping[str, Boxes], reach: Mapping[str, tuple[float, float]], seed: int, image_aspect: float
-    ) -> FittedTarget: ...
+        self, real: Mapping[str, Boxes], reach: Mapping[str, Reach], seed: int, image_aspect: float
+    ) -> FittedTarget:
+        """``reach`` says what boxes the scene can show of each class; one that it does not name can have any."""
+        ...
 
 
 @runtime_checkable

@@ -13,7 +13,7 @@ from .aims import Aims
 from .block import Block
 from .errors import StageError
 from .gate import OpenGates
-from .goals import Boxes
+from .goals import Boxes, Reach
 from .plugin import FittedTarget
 from .reach import widest
 from .sampler import Frame, Sampler, Survey, plan_of
@@ -98,7 +98,7 @@ class RoomSampler(Sampler):
         return next(iter(self.targets), None)
 
     @property
-    def reach(self) -> dict[str, tuple[float, float]]:
+    def reach(self) -> dict[str, Reach]:
         return widest(sampler.reach for sampler in self._samplers.values())
 
     def prepare(self, index: int) -> Iterator[str]:

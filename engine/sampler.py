@@ -13,7 +13,7 @@ from .attempt import Attempt, Trial
 from .block import Block
 from .errors import StageError
 from .gate import OpenGates, Refusal, refusal
-from .goals import Boxes, Goals
+from .goals import Boxes, Goals, Reach
 from .params import unknown
 from .plugin import FittedTarget, naming
 from .reach import aims as is_aiming
@@ -76,10 +76,10 @@ class _Fit:
 
     key: tuple[Any, ...]
     targets: tuple[FittedTarget, ...]
-    reach: dict[str, tuple[float, float]]
+    reach: dict[str, Reach]
 
 
-Survey = tuple[tuple[Any, ...], dict[str, tuple[float, float]]]
+Survey = tuple[tuple[Any, ...], dict[str, Reach]]
 """What a survey was asked and what it found."""
 
 
@@ -150,8 +150,8 @@ class Sampler:
         return fit.targets[0] if fit else None
 
     @property
-    def reach(self) -> dict[str, tuple[float, float]]:
-        """The relative areas that each class of the target can have, (low, high); in any of the variants."""
+    def reach(self) -> dict[str, Reach]:
+        """What boxes the scene can show of each class of the target; in any of the variants."""
         fits = [self._fits[self._fit]] if self._fit >= 0 else self._fits
         return widest(fit.reach for fit in fits)
 
@@ -196,7 +196,7 @@ class Sampler:
             parts.setdefault(part, []).append(name)
         return {
             "stage": self.stage.info(),
-            "reach": self.reach,
+            "reach": {name: reach.facts() for name, reach in self.reach.items()},
             "target": reports[0] if reports else None,
             **({"targets": reports} if len(reports) > 1 else {}),
             **({"goals": self.aims.facts()} if len(self.aims) else {}),
@@ -335,7 +335,7 @@ class Sampler:
         for index, fit in enumerate(self._fits):
             if fit.key == key:
                 return index
-        reach: dict[str, tuple[float, float]] = {}
+        reach: dict[str, Reach] = {}
         if camera is not None:
             wanted = getattr(target, "classes", None) or list(real)
             for name in wanted:
@@ -345,7 +345,14 @@ class Sampler:
                     )
             asked = (self.recipe.seed, list(wanted), camera, *(p for _, p in self._trial.placements))
             known = next((found for key, found in self._surveys if key == asked), None)
-            reach = known or survey(self.stage, self._trial.placements, camera, wanted, self.recipe.seed)
+            reach = known or survey(
+                self.stage,
+                self._trial.placements,
+                camera,
+                wanted,
+                self.recipe.seed,
+                sites=lambda goals: self._trial.sites(camera, goals),
+            )
             if known is None:
                 self._surveys.append((asked, reach))
         output = self.recipe.output

@@ -13,17 +13,19 @@ import numpy as np
 from . import framing, sight
 from .goals import Goal
 from .plugin import Rejected
+from .reach import Reached
 from .rng import log_uniform
 from .stage import CameraPose, Instance, Stage
 
 
 @attrs.frozen(eq=False)
 class View:
-    """One usable candidate for one instance."""
+    """One usable candidate for one instance, and its unclipped box [x0, y0, x1, y1] in image units."""
 
     main: Instance
     candidate: framing.Candidates
     pose: CameraPose
+    box: np.ndarray
     order: int
 
 
@@ -52,10 +54,13 @@ class Viewpoints:
     def _near(self) -> float:
         return framing.near_clip(self.clearance)
 
-    def reach(self, stage: Stage, instance: Instance, areas: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Which relative areas (N,) an instance's box can have from somewhere in this scene, bool (N,)."""
+    def reach(self, stage: Stage, instance: Instance, areas: np.ndarray, rng: np.random.Generator) -> Reached:
+        """Which relative areas (N,) an instance's box can have in the middle of the image from somewhere in this
+        scene, and the aspect ratios of those boxes that are whole."""
         few = attrs.evolve(self, candidates=min(self.candidates, 32))
-        return np.array([bool(few.find(stage, instance, float(a), (0.5, 0.5), rng)) for a in areas])
+        views = [few.find(stage, instance, float(a), (0.5, 0.5), rng) for a in areas]
+        boxes = np.array([view.box for found in views for view in found]).reshape(-1, 4)
+        return Reached(np.array([bool(found) for found in views]), framing.whole_aspects(boxes, stage.resolution))
 
     def find(
         self, stage: Stage, main: Instance, area: float, center: tuple[float, float], rng: np.random.Generator
@@ -80,7 +85,9 @@ class Viewpoints:
         found = framing.solve(points, wanted, candidates, stage.resolution)
         good = np.flatnonzero(self._usable(stage, main, found))
         return [
-            View(main, candidates.take(np.array([i])), found.pose(int(i), stage.resolution, self._near), k)
+            View(
+                main, candidates.take(np.array([i])), found.pose(int(i), stage.resolution, self._near), found.box[i], k
+            )
             for k, i in enumerate(good)
         ]
 

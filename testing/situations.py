@@ -13,7 +13,7 @@ import numpy as np
 
 from ..engine.block import Block
 from ..engine.framing import look
-from ..engine.goals import Boxes, Goal, Goals
+from ..engine.goals import Boxes, Goal, Goals, Reach
 from ..engine.judging import basic_row, main_of
 from ..engine.rng import stream
 from ..engine.stage import CameraPose, Instance, Shot
@@ -27,7 +27,7 @@ from .stage import BruteStage
 SEED = 7
 RESOLUTION = (96, 72)
 FRAMES = (0, 1, 2)
-REACH = {"chair": (1e-3, 0.9), "bag": (1e-3, 0.9)}
+REACH = {"chair": Reach((1e-3, 0.9), (0.8, 1.25)), "bag": Reach((1e-3, 0.9))}
 
 
 @attrs.frozen(eq=False)

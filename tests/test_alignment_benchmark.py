@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("bpy")
 
 from twinset.dataset.coco import read_coco
-from twinset.engine.goals import Boxes
+from twinset.engine.goals import Boxes, Reach
 
 
 @pytest.fixture(scope="module")
@@ -55,19 +55,27 @@ def boxes(n, scale=1.0, seed=0):
 
 def test_equal_boxes_are_no_floor_apart_and_other_ones_many(benchmark):
     real = boxes(100)
-    same = benchmark.measure(real, real, 100, 0)
+    same = benchmark.measure(real, real, 100, 0, Reach(), 4 / 3)
     assert {c["distance"] for c in same["columns"].values()} == {0.0}
-    far = benchmark.measure(real, boxes(100, 6.0, 1), 100, 0)["columns"]
+    far = benchmark.measure(real, boxes(100, 6.0, 1), 100, 0, Reach(), 4 / 3)["columns"]
     assert far["sqrt_area"]["floors"] > 3 > far["center_x"]["floors"]
 
 
 def test_whole_frames_are_counted_and_too_few_are_told(benchmark):
-    found = benchmark.measure(boxes(50), boxes(40, seed=1), 31, 0)
+    found = benchmark.measure(boxes(50), boxes(40, seed=1), 31, 0, Reach(), 4 / 3)
     assert found["boxes"] == 32 and found["frames"] == 16  # two boxes a frame
-    assert benchmark.measure(boxes(50), boxes(40, seed=1), 60, 0) is None
+    assert benchmark.measure(boxes(50), boxes(40, seed=1), 60, 0, Reach(), 4 / 3) is None
 
 
-def test_what_no_box_shows_is_left_out_of_the_part_in_reach(benchmark):
-    found = benchmark.measure(boxes(100), boxes(100, seed=1), 100, 0, {"log_aspect": (-0.1, 0.1)})
-    part = found["columns"]["log_aspect"]["in_reach"]
-    assert part["real_share"] == pytest.approx(np.mean(np.abs(np.log(boxes(100).aspect)) <= 0.1))
+def test_whole_boxes_of_shapes_out_of_reach_are_left_out_of_the_part_in_reach(benchmark):
+    real, shown = boxes(100), boxes(100, seed=1)
+    found = benchmark.measure(real, shown, 100, 0, Reach(aspect=(0.9, 1.1)), 4 / 3)["columns"]["log_aspect"]
+    part = found["in_reach"]
+    for one, name in ((real, "real_share"), (shown, "shown_share")):
+        width = np.sqrt(one.area * one.aspect * 3 / 4)
+        half = np.stack([width, one.area / width], -1) / 2
+        cut = ((one.center - half < 0.01) | (one.center + half > 0.99)).any(1)
+        assert 0 < cut.sum() < 50
+        assert part[name] == pytest.approx(np.mean(cut | (np.abs(one.aspect - 1) <= 0.1)))
+    assert part["distance"] != found["distance"]
+    assert "in_reach" not in benchmark.measure(real, shown, 100, 0, Reach(), 4 / 3)["columns"]["log_aspect"]

@@ -16,7 +16,7 @@ from twinset.alignment.distance import bhattacharyya, bhattacharyya_floor
 from twinset.alignment.layout import sizes
 from twinset.engine.block import Block
 from twinset.engine.errors import DataError, UnreachableError
-from twinset.engine.goals import Boxes
+from twinset.engine.goals import Boxes, Reach
 from twinset.engine.params import build
 from twinset.engine.plugin import FittedTarget, Target
 from twinset.plugins.target.bbox_area_gmm import BboxAreaGmm
@@ -180,7 +180,7 @@ def test_centres_depend_on_the_area_as_the_real_ones_do():
 
 def test_goals_stay_within_reach(chairs):
     reach = (0.002, 0.05)
-    fitted = BboxAreaGmm().fit({"chair": chairs}, {"chair": reach}, 0)
+    fitted = BboxAreaGmm().fit({"chair": chairs}, {"chair": Reach(reach)}, 0)
     drawn = areas_of(fitted, range(300))
     assert drawn.min() >= reach[0] and drawn.max() <= reach[1]
     inside = chairs.area[(chairs.area >= reach[0]) & (chairs.area <= reach[1])]
@@ -195,13 +195,13 @@ def test_goals_stay_within_reach(chairs):
 
 def test_a_single_reachable_area_is_drawn(chairs):
     area = float(chairs.area[0])
-    fitted = BboxAreaGmm().fit({"chair": chairs}, {"chair": (area, area)}, 0)
+    fitted = BboxAreaGmm().fit({"chair": chairs}, {"chair": Reach((area, area))}, 0)
     assert areas_of(fitted, range(10)) == pytest.approx(area, rel=1e-5)
 
 
 def test_says_what_cannot_be_reached(chairs):
     with pytest.raises(UnreachableError, match=r"'chair'.*50\.00% to 90\.00%"):
-        BboxAreaGmm().fit({"chair": chairs}, {"chair": (0.5, 0.9)}, 0)
+        BboxAreaGmm().fit({"chair": chairs}, {"chair": Reach((0.5, 0.9))}, 0)
 
 
 @pytest.mark.parametrize(

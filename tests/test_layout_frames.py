@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
@@ -78,6 +80,11 @@ def test_boxes_of_accepted_frames_are_on_their_goals_and_frames_the_same_in_any_
     frames = [sampler.frame(k, Block(), render=False) for k in range(3)]
     shown = asked = 0
     tally = Tally()
+    low, high = sampler.reach["chair"].aspect
+    # Parallel rays show the narrowest chair 0.35 by 0.7 m, from above 0.45 times as wide as high, and the stool's
+    # diagonal, 1.26 times its height, as the widest; a wide lens stretches what is at the side.
+    assert 0.35 < low < 0.55 and 1.05 < high < 1.6
+    assert json.loads(json.dumps(sampler.facts()))["reach"]["chair"]["aspect"] == [low, high]
     for frame in frames:
         record = make_record(frame, sampler.recipe) | {"frame": frame.index}
         tally.add(record)
@@ -91,6 +98,7 @@ def test_boxes_of_accepted_frames_are_on_their_goals_and_frames_the_same_in_any_
             goal = record["goals"]["boxes"][row["goal"]]
             pixels = goal["area"] * WIDTH * HEIGHT
             assert abs(row["bbox"][2] * row["bbox"][3] / pixels - 1) <= max(0.05, 1 / np.sqrt(pixels))
+            assert goal["cut"] or low <= goal["aspect"] <= high
             shown += 1
         assert len(frame.bystanders) == 1
     assert asked > 0 and shown >= 0.75 * asked

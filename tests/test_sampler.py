@@ -360,7 +360,7 @@ def test_real_areas_out_of_reach_are_told_with_the_span_in_reach(recipe):
     far = PluginUse("camera", "framed", attrs.evolve(narrow.plugin, clearance=0.9, lens=(18.0, 24.0)))
     plugins = {**recipe.plugins, "camera": (far,)}
     sampler = make(attrs.evolve(recipe, plugins=plugins))
-    low, high = sampler.reach["chair"]
+    low, high = sampler.reach["chair"].area
     lost = [a for a in REAL if not low <= a <= high]
     assert lost and len(lost) < len(REAL)
     (note,) = sampler.target.notes()

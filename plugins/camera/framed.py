@@ -3,13 +3,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ...engine import framing
 from ...engine.goals import Goals
 from ...engine.params import Range, param
 from ...engine.plugin import Rejected, plugin
+from ...engine.reach import Reached
 from ...engine.stage import CameraPose, Instance, Stage
+from ...engine.standing import Site
 from ...engine.viewpoints import View, Viewpoints, own_goal
 
 
@@ -56,8 +60,10 @@ class Framed:
                 return pose
         raise Rejected(reason)
 
-    def reach(self, stage: Stage, instance: Instance, areas: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Which relative areas (N,) an instance's box can have from somewhere in this scene, bool (N,)."""
+    def reach(
+        self, stage: Stage, instance: Instance, areas: np.ndarray, sites: Sequence[Site], rng: np.random.Generator
+    ) -> Reached:
+        """What boxes of an instance it can show from somewhere in this scene: see :class:`.reach.Reached`."""
         return self._viewpoints.reach(stage, instance, areas, rng)
 
     @property

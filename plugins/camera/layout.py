@@ -9,12 +9,14 @@ import attrs
 import numpy as np
 
 from ...engine.goals import Goals
+from ...engine.layout.aspects import draw_aspects
 from ...engine.layout.cameras import Limits
 from ...engine.layout.fixed import look_at_layout
 from ...engine.layout.room import Sights
 from ...engine.layout.solve import Effort, Solver
 from ...engine.params import Range, param
 from ...engine.plugin import plugin
+from ...engine.reach import Reached
 from ...engine.stage import CameraPose, Instance, Stage
 from ...engine.standing import Site
 from ...engine.viewpoints import Viewpoints, own_goal
@@ -58,19 +60,32 @@ class Layout:
         """Put this frame's things on the stage, where ``sites`` lets them stand, and return the camera."""
         main = goals.main or own_goal((name for site in sites for name in site.classes), self.area, rng)
         boxes = goals.boxes or (main,)
-        limits = Limits(self.height, self.pitch, self.roll, self.lens)
-        sights = Sights(self.clearance, self.seen, tuple(self.above))
         effort = Effort(self.candidates, self.options, self.views, self.probes, self.corrections)
-        return Solver(stage, sites, boxes, limits, sights, effort, self.tolerance, rng).solve()
+        return Solver(stage, sites, boxes, self._limits, self._sights, effort, self.tolerance, rng).solve()
 
     def pose(self, stage: Stage, goals: Goals, rng: np.random.Generator) -> CameraPose:
         """Where nothing may be moved: the camera that shows what stands there most nearly as the layout wants it."""
         main = goals.main or own_goal((i.asset.class_name for i in stage.instances), self.area, rng)
         return look_at_layout(stage, goals.boxes or (main,), self._viewpoints, self.probes, rng)
 
-    def reach(self, stage: Stage, instance: Instance, areas: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Which relative areas (N,) an instance's box can have from somewhere in this scene, bool (N,)."""
-        return self._viewpoints.reach(stage, instance, areas, rng)
+    def reach(
+        self, stage: Stage, instance: Instance, areas: np.ndarray, sites: Sequence[Site], rng: np.random.Generator
+    ) -> Reached:
+        """What boxes of an instance it can show from somewhere in this scene: see :class:`.reach.Reached`."""
+        found = self._viewpoints.reach(stage, instance, areas, rng)
+        name = instance.asset.class_name
+        if not found.areas.any() or not any(name in site.classes for site in sites):
+            return found
+        limits, sights = self._limits, self._sights
+        return attrs.evolve(found, aspects=draw_aspects(stage, sites, name, areas[found.areas], limits, sights, rng))
+
+    @property
+    def _limits(self) -> Limits:
+        return Limits(self.height, self.pitch, self.roll, self.lens)
+
+    @property
+    def _sights(self) -> Sights:
+        return Sights(self.clearance, self.seen, tuple(self.above))
 
     @property
     def _viewpoints(self) -> Viewpoints:

@@ -15,7 +15,7 @@ from ...alignment.layout import sizes
 from ...alignment.mixture import AreaMixture, fit_areas
 from ...alignment.reachable import SUPPORT, RealClass, class_names, real_class
 from ...engine.block import Block
-from ...engine.goals import Boxes, Goal, Goals
+from ...engine.goals import Boxes, Goal, Goals, Reach
 from ...engine.params import param
 from ...engine.plugin import plugin
 from ...engine.rng import low_discrepancy, stream
@@ -113,15 +113,7 @@ class FittedBboxAreaGmm:
 
     def notes(self) -> list[str]:
         """Sentences for the user about real boxes that the scene cannot show."""
-        out = []
-        for c in self.classes:
-            lost = c.boxes.area[~c.reachable]
-            if len(lost):
-                out.append(
-                    f"{len(lost)} of {len(c.boxes)} real boxes of '{c.name}' are out of reach: the scene shows "
-                    f"{c.reach[0]:.2%} to {c.reach[1]:.2%} of the image, theirs are {_spans(lost, c.reach)}."
-                )
-        return out
+        return [note for note in (c.area_note() for c in self.classes) if note]
 
     def _offset(self, *key: str) -> float:
         return float(stream(self.seed, _ID, *key).random())
@@ -155,7 +147,7 @@ class BboxAreaGmm:
     def fit(
         self,
         real: Mapping[str, Boxes],
-        reach: Mapping[str, tuple[float, float]],
+        reach: Mapping[str, Reach],
         seed: int,
         image_aspect: float = 4 / 3,
     ) -> FittedBboxAreaGmm:
@@ -165,8 +157,8 @@ class BboxAreaGmm:
         ----------
         real : mapping of class name to Boxes
             The real boxes.
-        reach : mapping of class name to (low, high)
-            Relative areas that the scene can show; classes left out are taken to reach everything.
+        reach : mapping of class name to Reach
+            What boxes the scene can show, of which the areas count; classes left out are taken to reach everything.
         seed : int
             Seed of the draws. The mixtures themselves do not depend on it.
         image_aspect : float
@@ -177,18 +169,16 @@ class BboxAreaGmm:
         DataError
             When a class has no real box, or fewer than ``min_real``.
         UnreachableError
-            When no real box of a class is in reach.
+            When no real box of a class has an area in reach.
         """
         names = class_names(self.classes, real)
         fits = tuple(self._fit_class(n, real.get(n), reach.get(n), image_aspect) for n in names)
         return FittedBboxAreaGmm(fits, seed)
 
-    def _fit_class(
-        self, name: str, boxes: Boxes | None, reach: tuple[float, float] | None, image_aspect: float
-    ) -> ClassFit:
+    def _fit_class(self, name: str, boxes: Boxes | None, reach: Reach | None, image_aspect: float) -> ClassFit:
         remedy = "name another class in target 'bbox_area_gmm' or add annotations"
         found = real_class(name, boxes, reach, self.min_real, remedy=remedy)
-        areas, (low, high) = found.boxes.area, found.reach
+        areas, (low, high) = found.boxes.area, found.reach.area
         support = max(low, float(areas.min()) / SUPPORT), min(high, float(areas.max()) * SUPPORT)
         if support[1] <= support[0]:
             support = support[0] * (1 - 1e-6), min(1.0, support[0] * (1 + 1e-6))
@@ -209,16 +199,8 @@ def _report_class(fit: ClassFit, total: int) -> dict[str, Any]:
     return {
         **fit.mixture.report(),
         "share_of_frames": len(fit.boxes) / total,
-        "reach": list(fit.reach),
+        "reach": fit.reach.facts(),
         "reachable_share": float(reachable.mean()),
         "unreachable_areas": sorted(float(a) for a in lost),
         "distance_to_reachable": fit.mixture.distance(fit.boxes.area[reachable]),
     }
-
-
-def _spans(areas: np.ndarray, reach: tuple[float, float]) -> str:
-    parts = []
-    for side, values in (("smaller", areas[areas < reach[0]]), ("larger", areas[areas > reach[1]])):
-        if len(values):
-            parts.append(f"{side} ({values.min():.2%} to {values.max():.2%})")
-    return " or ".join(parts)

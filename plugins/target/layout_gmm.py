@@ -15,7 +15,7 @@ from ...alignment.herding import LayoutModel
 from ...alignment.layout import COLUMNS, BoxArrays, as_arrays, fit_layout, likeness
 from ...alignment.reachable import SUPPORT, RealClass, class_names, real_class
 from ...engine.block import Block
-from ...engine.goals import SIDES, Boxes, Goal, Goals
+from ...engine.goals import SIDES, Boxes, Goal, Goals, Reach
 from ...engine.params import param
 from ...engine.plugin import plugin
 from ...engine.rng import stream
@@ -84,13 +84,7 @@ class FittedLayoutGmm:
                 "chance, and correlations are shrunk."
             )
         for c in self.classes:
-            lost = c.boxes.area[~c.reachable]
-            if len(lost):
-                out.append(
-                    f"{len(lost)} of {len(c.boxes)} real boxes of '{c.name}' are out of reach: the scene shows "
-                    f"{c.reach[0]:.2%} to {c.reach[1]:.2%} of the image, theirs take {lost.min():.2%} to "
-                    f"{lost.max():.2%}."
-                )
+            out += [note for note in (c.area_note(), c.aspect_note(self.model.image_aspect)) if note]
         return out
 
     def report(self) -> dict[str, Any]:
@@ -100,14 +94,17 @@ class FittedLayoutGmm:
         classes = {}
         for k, (c, mixture) in enumerate(zip(self.classes, self.model.mixtures, strict=True)):
             number, images = np.unique(counts[:, k], return_counts=True)
+            shaped = c.shaped(self.model.image_aspect)
             classes[c.name] = {
                 **mixture.report(),
                 "share_of_boxes": len(c.boxes) / total,
                 "images_by_boxes": {str(n): int(i) for n, i in zip(number, images, strict=True)},
-                "reach": list(c.reach),
+                "reach": c.reach.facts(),
                 "interval": [float(a) for a in self.model.areas[k]],
                 "reachable_share": float(c.reachable.mean()),
                 "unreachable_areas": sorted(float(a) for a in c.boxes.area[~c.reachable]),
+                "shaped_share": float(shaped.mean()),
+                "unreachable_aspects": sorted(float(a) for a in c.boxes.aspect[~shaped]),
             }
         alike = dict(zip(COLUMNS, map(float, self.model.alike), strict=True))
         return {"target": "layout_gmm", "images": len(counts), "alike_in_an_image": alike, "classes": classes}
@@ -157,6 +154,7 @@ class LayoutGmm:
     Boxes of a class are drawn from a Gaussian mixture of area, centre and aspect ratio, given how many boxes are in the
     image; how many of each class is drawn from real images. Of many draws, those are taken that bring what the frames
     have shown so far nearest to the real images, so that a goal that was missed is made up for by later ones.
+    Areas that the scene cannot show are left out, and of whole boxes aspect ratios that it cannot.
     """
 
     classes: list[str] = param([], means="class", doc="Classes of the layouts; empty means all with real boxes")
@@ -168,7 +166,7 @@ class LayoutGmm:
     def fit(
         self,
         real: Mapping[str, Boxes],
-        reach: Mapping[str, tuple[float, float]],
+        reach: Mapping[str, Reach],
         seed: int,
         image_aspect: float = 4 / 3,
     ) -> FittedLayoutGmm:
@@ -178,8 +176,8 @@ class LayoutGmm:
         ----------
         real : mapping of class name to Boxes
             The real boxes; equal ``image`` means the same image, across classes too.
-        reach : mapping of class name to (low, high)
-            Relative areas that the scene can show; classes left out are taken to reach everything.
+        reach : mapping of class name to Reach
+            What boxes the scene can show; classes left out are taken to reach everything.
         seed : int
             Seed of the draws. The mixtures themselves do not depend on it.
         image_aspect : float
@@ -190,7 +188,7 @@ class LayoutGmm:
         DataError
             When a class has no real box, or fewer than ``min_real``.
         UnreachableError
-            When no real box of a class is in reach.
+            When no real box of a class has an area in reach.
         """
         names = class_names(self.classes, real)
         found = self._chosen({name: real[name] for name in names if name in real})
@@ -200,7 +198,8 @@ class LayoutGmm:
         images = together(arrays, kind, [c.boxes for c in classes])
         counts = images.counts(len(classes))
         total = counts.sum(1)[images.owner]
-        areas = np.array([c.reach for c in classes], dtype=float)
+        areas = np.array([c.reach.area for c in classes], dtype=float)
+        aspects = np.array([c.reach.aspect for c in classes], dtype=float)
         kept = (images.boxes.area >= areas[images.kind, 0]) & (images.boxes.area <= areas[images.kind, 1])
         mixtures = []
         for k in range(len(classes)):
@@ -208,9 +207,9 @@ class LayoutGmm:
             boxes = images.boxes.take(mine)
             mixtures.append(fit_layout(boxes, total[mine], image_aspect, components=self.components))
             areas[k] = np.clip(areas[k], boxes.area.min() / SUPPORT, min(1.0, boxes.area.max() * SUPPORT))
-        balance = Balance(images, len(classes), image_aspect, kept)
+        balance = Balance(images, len(classes), image_aspect, kept, [c.reach.aspect for c in classes])
         alike = likeness(mixtures, images.boxes, images.kind, images.owner, image_aspect)
-        model = LayoutModel(mixtures, counts, areas, balance, image_aspect, alike)
+        model = LayoutModel(mixtures, counts, areas, aspects, balance, image_aspect, alike)
         return FittedLayoutGmm(classes, model, seed, self.tries)
 
     def _chosen(self, real: Mapping[str, Boxes]) -> dict[str, Boxes]:
@@ -223,7 +222,7 @@ class LayoutGmm:
             images = images[np.arange(MOST_IMAGES) * len(images) // MOST_IMAGES]
         return {name: boxes.take(np.flatnonzero(np.isin(boxes.image, images))) for name, boxes in real.items()}
 
-    def _class(self, name: str, boxes: Boxes | None, reach: tuple[float, float] | None) -> RealClass:
+    def _class(self, name: str, boxes: Boxes | None, reach: Reach | None) -> RealClass:
         remedy = "name other classes in target 'layout_gmm' or add annotations"
         where = f" in images of at most {self.most}" if self.most else ""
         return real_class(name, boxes, reach, self.min_real, remedy=remedy, where=where)
