@@ -240,6 +240,11 @@ class FrameStore:
         except DataError as error:
             raise DataError(f"{error} Delete it and render frame {record['frame']} again.") from error
 
+    def image_path(self, record: Mapping[str, Any]) -> Path | None:
+        """Where the image of a record is; None where it has none."""
+        entry = record["files"].get("image")
+        return self.out / entry["path"] if entry else None
+
     def write_text(self, relative: str, text: str) -> Path:
         """Write a text file of the dataset atomically."""
         path = self.out / relative

@@ -16,6 +16,7 @@ from typing import Any
 
 import attrs
 
+from ..dataset.frames import FrameStore
 from ..dataset.job import Job
 from ..engine.errors import StageError, TryAgainError, TwinsetError
 from ..engine.events import Event, FrameDone, ShareDone, Started, Stepped
@@ -187,7 +188,7 @@ class Supervisor:
             if event is not None:
                 yield from self._count(event, slot)
             elif slot is not None:
-                self._replace(slot, worker)
+                yield from self._replace(slot, worker)
 
     def _hand_out(self) -> None:
         for slot in self._slots:
@@ -235,15 +236,26 @@ class Supervisor:
                 if slot is not None:
                     slot.failures = 0
                     slot.made += 1
-            frame = said["frame"]
-            if frame not in self._done:
-                self._done.add(frame)
-                image = Path(said["image"]) if said["image"] else None
-                yield FrameDone(frame, len(self._done), len(self._wanted), image, said["attempts"])
+            if said["frame"] not in self._done:
+                yield self._frame(said["frame"], Path(said["image"]) if said["image"] else None, said["attempts"])
         elif slot is not None and kind in ("share_done", "finished"):
             slot.share = None
         elif slot is not None and said == RECYCLED:
             slot.is_recycled = True
+
+    def _frame(self, frame: int, image: Path | None, attempts: int) -> FrameDone:
+        self._done.add(frame)
+        return FrameDone(frame, len(self._done), len(self._wanted), image, attempts)
+
+    def _untold(self, slot: _Slot) -> Iterator[Event]:
+        """What a worker had written when it ended, and could not tell of any more."""
+        store = FrameStore(self.job.out)
+        for frame in slot.share or ():
+            if frame not in self._done and store.has(frame):
+                record = store.read(frame)
+                self._fruitless = slot.failures = 0
+                slot.made += 1
+                yield self._frame(frame, store.image_path(record), record["attempts"])
 
     def _is_new(self, message: str) -> bool:
         """Whether no worker has said this before."""
@@ -255,9 +267,10 @@ class Supervisor:
         self._is_started = True
         return Started(len(self._wanted), len(self._done), tuple(notes))
 
-    def _replace(self, slot: _Slot, worker: WorkerProcess) -> None:
+    def _replace(self, slot: _Slot, worker: WorkerProcess) -> Iterator[Event]:
         """A worker has ended: put its share back, so that the next one goes on with it."""
         code = worker.end()
+        yield from self._untold(slot)
         share, was_recycled = slot.share, slot.is_recycled
         slot.worker, slot.share, slot.is_recycled = None, None, False
         if share is None:
