@@ -8,6 +8,8 @@ from pathlib import Path
 
 import bpy
 
+from .links import MISSING
+
 log = logging.getLogger(__name__)
 
 _GREY = (0.5, 0.5, 0.5, 1.0)
@@ -30,6 +32,7 @@ def replace_missing_images() -> int:
     normal_maps = _normal_maps()
     names = [Path(bpy.path.basename(image.filepath) or image.name).name for image in missing]
     for image in missing:
+        image[MISSING] = bpy.path.abspath(image.filepath, library=image.library)
         color = _FLAT_NORMAL if image in normal_maps else _GREY
         image.source = "GENERATED"
         image.generated_type = "BLANK"

@@ -21,6 +21,7 @@ from . import lighting
 from .amodal import Region, as_seen, is_whole, meets_image, projected_box
 from .asset_file import write_asset
 from .assets import LoadedAsset, load_assets
+from .links import linked_files
 from .render import Renderer
 from .scene import add_default_light, open_scene, robust_bounds, static_meshes, surface
 from .space import Space
@@ -43,11 +44,19 @@ def open_room(recipe: Recipe, *, threads: int = 0) -> BlenderStage:
     """The stage of a recipe with one room."""
     scene = open_scene(recipe)
     loaded = load_assets(scene, recipe)
-    return BlenderStage(scene, loaded, recipe, threads=threads)
+    links = linked_files()
+    stage = BlenderStage(scene, loaded, recipe, threads=threads)
+    stage.links = links
+    return stage
 
 
 class BlenderStage:
-    """Implements :class:`..engine.stage.Stage`; see there for what each method promises."""
+    """Implements :class:`..engine.stage.Stage`; see there for what each method promises.
+
+    ``links`` are the files that scene and models refer to, see :func:`.links.linked_files`.
+    """
+
+    links: tuple[Path, ...] = ()
 
     def __init__(
         self, scene: bpy.types.Scene, loaded: Sequence[LoadedAsset], recipe: Recipe, *, threads: int = 0

@@ -31,28 +31,69 @@ def read_inputs(recipe: Recipe) -> dict[str, dict[str, Any]]:
 
     Those of a dataset that lies elsewhere have their place in it. Each has ``bytes``, ``sha256`` and ``used`` (the keys
     of the recipe that name it), and what a glTF model says of its origin under ``stated``. Files that glTF models refer
-    to count too; libraries that a .blend links are not followed.
+    to count too; for what a .blend links, see :func:`read_links`. Several files of one place have the sum of their
+    bytes and the hash of their hashes.
     """
-    found: dict[str, dict[str, Any]] = {}
+    files: dict[str, dict[Path, None]] = {}
+    keys: dict[str, dict[str, None]] = {}
     named = [(one.dataset, getattr(one, "materials", "")) for one in _of_datasets(recipe)]
     roots = [recipe.path(folder) for folders in named for folder in folders if folder]
     for key, file in named_files(recipe):
         place = _place(recipe.folder, file, roots)
-        if place not in found:
-            digest, size = _hash(file)
-            found[place] = {"bytes": size, "sha256": digest, "used": []}
-            stated = _stated(file)
-            if stated:
-                found[place]["stated"] = stated
-        if key not in found[place]["used"]:
-            found[place]["used"].append(key)
-    return dict(sorted(found.items()))
+        files.setdefault(place, {})[file] = None
+        keys.setdefault(place, {})[key] = None
+    found: dict[str, dict[str, Any]] = {}
+    for place, group in sorted(files.items()):
+        found[place] = {**_facts(group), "used": list(keys[place])}
+        stated = next(filter(None, map(_stated, group)), None)
+        if stated:
+            found[place]["stated"] = stated
+    return found
+
+
+def read_links(recipe: Recipe, files: Iterable[Path], owner: str) -> dict[str, dict[str, Any]]:
+    """As :func:`read_inputs`, of files that scenes and models link, less those that the recipe names itself.
+
+    ``linked_by`` is the ``owner`` alone. A file that is missing has no bytes and the hash "".
+    """
+    named = {path.resolve() for _, path in named_files(recipe)}
+    by_place: dict[str, list[Path]] = {}
+    for file in files:
+        if file.resolve() not in named:
+            by_place.setdefault(_place(recipe.folder, file), []).append(file)
+    return {place: {**_facts(group), "linked_by": [owner]} for place, group in sorted(by_place.items())}
+
+
+def linked(there: Mapping[str, Any], owner: str = "") -> dict[str, Any]:
+    """Of the files in a folder's inputs those that scenes or models link, those of one owner or of any."""
+
+    def owners(facts: Any) -> list[str]:
+        found = facts.get("linked_by") if isinstance(facts, Mapping) else None
+        whole = isinstance(found, list) and all(isinstance(one, str) for one in found)
+        return [one for one in found or () if one == _told(one)] if whole else []
+
+    return {
+        name: {"bytes": facts.get("bytes"), "sha256": facts.get("sha256"), "linked_by": owners(facts)}
+        for name, facts in there.items()
+        if name == _told(name) and (owner in owners(facts) if owner else owners(facts))
+    }
+
+
+def with_links(there: Mapping[str, Any], links: Mapping[str, Any]) -> dict[str, Any]:
+    """The inputs of a folder and what was found to be linked, perhaps by another owner than before."""
+    known = linked(there)
+    both = dict(there)
+    for name, facts in links.items():
+        if name in known or name not in there:
+            owners = known[name]["linked_by"] if name in known else []
+            both[name] = {**facts, "linked_by": sorted({*owners, *facts["linked_by"]})}
+    return dict(sorted(both.items()))
 
 
 def check_unchanged(there: Mapping[str, Any], now: Mapping[str, Any], out: Path) -> None:
     """OutputError where a file is another than the one that the frames in a folder were made from."""
-    changed = [name for name in there if name in now and there[name].get("sha256") != now[name]["sha256"]]
-    gone = [name for name in there if name not in now]
+    gone = [name for name in there if name not in now or (now[name]["sha256"] == "" != there[name].get("sha256"))]
+    changed = [name for name in there if name not in gone and there[name].get("sha256") != now[name]["sha256"]]
     for names, what in (
         (changed, "has changed since frames were rendered into"),
         (gone, "is missing, but was used for"),
@@ -116,9 +157,22 @@ def _is_file(path: Path) -> bool:
 
 def _place(folder: Path, file: Path, roots: Iterable[Path] = ()) -> str:
     for start, prefix in ((folder.resolve(), ""), *((root, f"{root.name}/") for root in roots)):
-        if file.is_relative_to(start):
-            return prefix + file.relative_to(start).as_posix()
-    return file.name
+        for path in (file, file.resolve()):
+            if path.is_relative_to(start):
+                return _told(prefix + path.relative_to(start).as_posix())
+    return _told(file.name)
+
+
+def _told(name: str) -> str:
+    """A name of a file in characters that can be written, whatever its bytes are."""
+    return name.encode("utf-8", "replace").decode()
+
+
+def _facts(files: Iterable[Path]) -> dict[str, Any]:
+    hashes = [_hash(file) if file.is_file() else ("", 0) for file in files]
+    digests = sorted({digest for digest, _ in hashes})
+    both = digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
+    return {"bytes": sum(size for _, size in hashes), "sha256": both}
 
 
 def _hash(path: Path) -> tuple[str, int]:

@@ -371,6 +371,7 @@ class Job:
 
     def _write_facts(self, sampler: Sampler) -> None:
         """Keep what readers want to know of stage and target, and :meth:`finish` on machines without the real file."""
+        self._folder.claim_links(getattr(sampler.stage, "links", ()), getattr(sampler.stage, "name", ""))
         facts = sampler.facts()
         if self.recipe.rooms:
             # Others may have opened other rooms.

@@ -15,7 +15,7 @@ from ..engine.writing import dump_recipe
 from .files import json_bytes, read_object
 from .frames import FrameStore
 from .inputs import FILE as INPUTS
-from .inputs import check_unchanged, read_inputs
+from .inputs import check_unchanged, linked, read_inputs, read_links, with_links
 
 RECIPE = "recipe.toml"
 STAGE = "stage.json"
@@ -56,12 +56,32 @@ class JobFolder:
 
     def _claim_inputs(self) -> None:
         """Write down which files the dataset is made from, or make sure that they are still the same."""
-        now = read_inputs(self.recipe)
-        there = {name: facts for name, facts in read_object(self.out / INPUTS).items() if isinstance(facts, dict)}
+        now, there = read_inputs(self.recipe), self._inputs()
         if self._store.frames():
-            check_unchanged(there, now, self.out)
+            links = linked(there)
+            check_unchanged({name: facts for name, facts in there.items() if name not in links}, now, self.out)
+            now = with_links(now, links)
         if there != now:
             self._store.write_text(INPUTS, json_bytes(now).decode())
+
+    def claim_links(self, files: Iterable[Path], room: str = "") -> None:
+        """The same for files that the scene, or one room of several, and models link, which are known once it is open.
+
+        Raises
+        ------
+        OutputError
+            Where frames were made with others.
+        """
+        owner = f"room {room}" if room else "scene"
+        now, there = read_links(self.recipe, files, owner), self._inputs()
+        if self._store.frames():
+            check_unchanged(linked(there, owner), now, self.out)
+        both = with_links(there, now)
+        if there != both:
+            self._store.write_text(INPUTS, json_bytes(both).decode())
+
+    def _inputs(self) -> dict[str, Any]:
+        return {name: facts for name, facts in read_object(self.out / INPUTS).items() if isinstance(facts, dict)}
 
     def gate(self) -> dict[str, Any]:
         """What an earlier run, here or on another machine, has learned for the gates; empty where there is nothing."""

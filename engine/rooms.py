@@ -53,6 +53,11 @@ class Rooms:
             self.enter(0)
         return getattr(self._stage, name)
 
+    @property
+    def name(self) -> str:
+        """What records call the open room; "" for none."""
+        return self.names[self.number] if self.number >= 0 else ""
+
     def enter(self, number: int) -> None:
         """Open a room, unless it is the open one."""
         if number == self.number:
