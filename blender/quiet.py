@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import functools
 import os
 import sys
 from collections.abc import Iterable, Iterator
@@ -45,4 +46,10 @@ def _flush(streams: Iterable[tuple[int, TextIO | None]]) -> None:
             stream.flush()
     # What C code has printed into a pipe waits in a buffer of its own. Windows has no library of that kind.
     with contextlib.suppress(OSError, AttributeError, TypeError):
-        ctypes.CDLL(None).fflush(None)
+        _c_library().fflush(None)
+
+
+@functools.cache
+def _c_library() -> ctypes.CDLL:
+    # Each one opened makes a class of its own, which only the garbage collector takes away.
+    return ctypes.CDLL(None)
