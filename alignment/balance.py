@@ -109,8 +109,8 @@ class Balance:
     kept : (B,) bool, optional
         Which real boxes say what boxes are like; the others only count. At least one per class.
     aspects : sequence of (float, float), optional
-        Least and greatest aspect of each class. Whole boxes beyond, real or not, say nothing of aspects; other whole
-        ones speak for them, so that cut ones weigh no more than they did.
+        Least and greatest aspect of each class. Whole boxes beyond, real or not, say nothing of aspects; no whole one
+        does where most real ones are beyond.
 
     Attributes
     ----------
@@ -149,12 +149,11 @@ class Balance:
             mine = np.flatnonzero((real.kind == k) & kept)
             boxes, crowded = real.boxes.take(mine), total[real.owner[mine]] > self._middle[k]
             whole = ~boxes.cut.any(1)
-            speaking = whole & boxes.shaped(self._aspects[k])
-            if not speaking.any():
+            # Left with few whole boxes among cut ones, the aspects would be in balance with too many cut ones only.
+            if 2 * (whole & boxes.shaped(self._aspects[k])).sum() < whole.sum():
                 self._aspects[k] = (math.inf, math.inf)
             self._cuts.append(_thresholds(_columns(boxes), boxes.shaped(self._aspects[k])))
             holds, share = self._of_boxes(k, boxes, crowded)
-            share[speaking, self._aspect_columns(k)] *= whole.sum() / max(speaking.sum(), 1)
             weights = np.concatenate(
                 [np.full(len(c), WEIGHTS[n] / max(len(c), 1)) for n, c in zip(_NAMES, self._cuts[k], strict=True)]
             )

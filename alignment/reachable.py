@@ -58,8 +58,12 @@ class RealClass:
 
 def _beyond(values: np.ndarray, span: tuple[float, float], below: str, above: str, form: str) -> str:
     """What lies on either side of an interval, in words."""
-    sides = ((below, values[values < span[0]]), (above, values[values > span[1]]))
-    return " or ".join(f"{side} ({v.min():{form}} to {v.max():{form}})" for side, v in sides if len(v))
+    parts = []
+    for side, there in ((below, values[values < span[0]]), (above, values[values > span[1]])):
+        ends = dict.fromkeys(f"{v:{form}}" for v in np.sort(there)[[0, -1]]) if len(there) else ()
+        if ends:
+            parts.append(f"{side} ({' to '.join(ends)})")
+    return " or ".join(parts)
 
 
 def class_names(classes: Sequence[str], real: Mapping[str, Boxes]) -> list[str]:
