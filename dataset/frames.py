@@ -198,7 +198,7 @@ class FrameStore:
             raise self.damaged(frame, f"it is not JSON ({error})") from error
         if not isinstance(record, dict):
             raise self.damaged(frame, "it is not a JSON object")
-        if not _unseal(data, record):
+        if not unseal(data, record):
             raise self.damaged(frame, "it is not what was written")
         files = record.get("files")
         named = isinstance(files, dict) and all(
@@ -299,7 +299,7 @@ def seal(record: bytes) -> bytes:
     return body + f',"sha256":"{hashlib.sha256(body).hexdigest()}"}}\n'.encode()
 
 
-def _unseal(data: bytes, record: dict[str, Any]) -> bool:
+def unseal(data: bytes, record: dict[str, Any]) -> bool:
     """Whether a record is as it was sealed; takes the seal off. One that was never sealed passes."""
     said = record.pop("sha256", None)
     if said is None:

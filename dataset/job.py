@@ -29,7 +29,7 @@ from .check import are_categories
 from .disk_space import short_of_space
 from .files import json_bytes, read_object
 from .finish import finish
-from .frames import ACCEPTED, GIVEN_UP, FrameStore
+from .frames import ACCEPTED, GIVEN_UP, FrameStore, seal
 from .funnel import ENOUGH, Gated, Tally, all_given_up, too_strict
 from .gathered import Gathered
 from .goals import GoalTally, read_aims
@@ -353,7 +353,7 @@ class Job:
         for one, rounded in zip(gates, learned, strict=True):
             one.teach(rounded)
         facts = {"fingerprint": [one.fingerprint for one in gates], "learned": learned, "report": gates.report()}
-        self._store.write_text(GATE, json_bytes(facts).decode())
+        self._store.write_text(GATE, seal(json_bytes(facts)).decode())
 
     def _write(self, store: FrameStore, result: Frame, record: Mapping[str, Any] | None = None) -> Path | None:
         output = self.recipe.output

@@ -13,7 +13,7 @@ from ..engine.gate import OpenGates
 from ..engine.settings import Recipe
 from ..engine.writing import dump_recipe
 from .files import json_bytes, read_object
-from .frames import FrameStore
+from .frames import FrameStore, unseal
 from .inputs import FILE as INPUTS
 from .inputs import check_unchanged, linked, read_inputs, read_links, with_links
 
@@ -84,8 +84,11 @@ class JobFolder:
         return {name: facts for name, facts in read_object(self.out / INPUTS).items() if isinstance(facts, dict)}
 
     def gate(self) -> dict[str, Any]:
-        """What an earlier run, here or on another machine, has learned for the gates; empty where there is nothing."""
-        found = read_object(self.out / GATE)
+        """What an earlier run, here or on another machine, has learned for the gates; empty where nothing whole is."""
+        path = self.out / GATE
+        found = read_object(path)
+        if not found or not unseal(path.read_bytes(), found):
+            return {}
         lists = [found.get(key) for key in ("fingerprint", "learned", "report")]
         return found if all(isinstance(entries, list) for entries in lists) and _are_objects(found["report"]) else {}
 

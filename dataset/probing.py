@@ -25,7 +25,7 @@ from ..engine.settings import PluginUse, Recipe
 from ..engine.stage import Shot, Stage
 from ..engine.variants import with_changes
 from ..engine.writing import dump_recipe
-from .files import json_bytes, plain, write_file
+from .files import is_number, json_bytes, plain, write_file
 from .inputs import named_files
 from .job import OpenStage
 
@@ -294,10 +294,26 @@ def _read(path: Path | None) -> dict[str, dict[str, Any]]:
         return {}
     try:
         known = json.loads(path.read_bytes())
-        if not isinstance(known, dict) or any(set(v) != {a.name for a in attrs.fields(Probed)} for v in known.values()):
+        if not isinstance(known, dict) or not all(map(_is_whole, known.values())):
             raise ValueError("not what it should be")
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         raise DataError(
             f"{path} does not hold remembered probes ({error}). Delete it, or name another output."
         ) from None
     return known
+
+
+def _is_whole(probed: Any) -> bool:
+    """Whether a JSON value is what probes gave."""
+    if not isinstance(probed, dict) or set(probed) != {a.name for a in attrs.fields(Probed)}:
+        return False
+    columns = probed["columns"]
+    if not isinstance(columns, dict) or not all(isinstance(values, list) for values in columns.values()):
+        return False
+    cells = [cell for values in columns.values() for cell in values]
+    return (
+        len({len(values) for values in columns.values()}) <= 1
+        and all(cell is None or isinstance(cell, str | bool) or is_number(cell) for cell in cells)
+        and all(is_number(probed[key]) for key in ("frames", "accepted", "seconds"))
+        and isinstance(probed["problem"], str)
+    )

@@ -122,6 +122,22 @@ def is_rendered(coco: CocoFile) -> bool:
     return coco.path == root / INSTANCES and (root / RECIPE).is_file() and bool(FrameStore(root).frames())
 
 
+def frames_of(coco: CocoFile) -> dict[int, int]:
+    """The frame of each image of a rendered dataset, by the image's id. DataError where its file does not say."""
+    return {image["id"]: _number(image, "frame", coco) for image in coco.images}
+
+
+def _number(entry: Mapping[str, Any], key: str, coco: CocoFile) -> int:
+    facts = entry.get("twinset")
+    number = facts.get(key) if isinstance(facts, Mapping) else None
+    if not isinstance(number, int) or isinstance(number, bool):
+        raise DataError(
+            f"'{coco.path}' does not say which {key} of the records image or annotation {entry['id']} is. "
+            f"`twinset finish {_root(coco)}` writes it anew."
+        )
+    return number
+
+
 def _root(coco: CocoFile) -> Path:
     if coco.path.is_dir():
         return coco.path
@@ -135,7 +151,7 @@ def _history(root: Path) -> list[Any]:
         return []
     try:
         return list(json.loads(path.read_bytes())["steps"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise DataError(f"'{path}' is damaged ({error!r}). Repair it, or take it away.") from error
 
 
@@ -152,11 +168,11 @@ def _write_rendered(
     coco: CocoFile, root: Path, out: Path, changes: Changes, written: Written, progress: Progress
 ) -> None:
     store, new = FrameStore(root), FrameStore(out)
-    frame_of = {i["id"]: i["twinset"]["frame"] for i in coco.images}
+    frame_of = frames_of(coco)
     image_of = {frame: id for id, frame in frame_of.items()}
     boxes: dict[int, dict[int, dict[str, Any]]] = {}
     for a in coco.annotations:
-        boxes.setdefault(frame_of[a["image_id"]], {})[a["twinset"]["instance"]] = a
+        boxes.setdefault(frame_of[a["image_id"]], {})[_number(a, "instance", coco)] = a
     for name in (RECIPE, STAGE):
         if (root / name).is_file():
             _share(root / name, out / name, written)

@@ -111,7 +111,7 @@ def _read(path: str, changed: int) -> _Sources:
         raise DataError(f"The file '{path}' does not exist. Make it with `twinset augment`.") from None
     except OSError as error:
         raise DataError(f"The file '{path}' cannot be read ({error.strerror}).") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
         raise DataError(
             f"'{path}' does not hold frames, or is damaged. Make it again with `twinset augment`."
         ) from error

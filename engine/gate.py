@@ -10,6 +10,7 @@ from typing import Any
 import attrs
 import numpy as np
 
+from .errors import DataError
 from .plugin import Draft, Gate, Verdict, naming
 from .settings import Recipe
 from .stage import CameraPose, Shot, Stage
@@ -105,9 +106,15 @@ class Gates:
         self.teach(learned)
 
     def teach(self, learned: Sequence[Mapping[str, Any]]) -> None:
-        """Go by what an earlier warm-up said."""
+        """Go by what an earlier warm-up said. DataError where that is not what they say."""
         self.learned = list(learned)
-        self._gates = [gate.taught(facts) for gate, facts in zip(self._gates, learned, strict=True)]
+        try:
+            self._gates = [gate.taught(facts) for gate, facts in zip(self._gates, learned, strict=True)]
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+            raise DataError(
+                f"What the gates have learned is damaged ({error!r}). Delete gate.json in the output folder: they "
+                "learn the same once more."
+            ) from error
 
     def judge_draft(self, stage: Stage, seed: int, rows: Rows) -> Verdict:
         """Show each gate the draft that it wants to see; the first refusal counts."""

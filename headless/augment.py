@@ -71,7 +71,7 @@ def augment(
     from ..dataset.files import write_file
     from ..dataset.folders import read_dataset
     from ..dataset.frames import FrameStore
-    from ..dataset.subset import is_rendered
+    from ..dataset.subset import frames_of, is_rendered
     from ..engine.recipe import dump_recipe, load_recipe
 
     output = output_of(context)
@@ -88,7 +88,7 @@ def augment(
     ids, pooled = pooled_by_image(found.scores.typicality, found.scores.image, pool)
     known = np.isfinite(pooled)
     order = np.argsort(-pooled[known], kind="stable")
-    frame_of = {image["id"]: int(image["twinset"]["frame"]) for image in found.coco.images}
+    frame_of = frames_of(found.coco)
     ranked = [frame_of[i] for i in ids[known][order].tolist()]
     moves = out.resolve().parent != recipe.folder
     jitter = Jitter(distance, turn, power)

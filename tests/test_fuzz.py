@@ -18,6 +18,7 @@ from typing import Any
 import attrs
 import numpy as np
 import pytest
+from fuzzed_jobs import of_jobs
 from mutations import Subject, fuzz
 from twinset.alignment.density import fit_density, load_density
 from twinset.alignment.features import Extractor
@@ -26,20 +27,13 @@ from twinset.alignment.onnx_file import model, node, node_outputs, tensor, value
 from twinset.dataset.coco import read_coco
 from twinset.dataset.files import json_bytes
 from twinset.dataset.folders import read_dataset
-from twinset.dataset.frames import encode_depth, encode_image, seal
+from twinset.dataset.frames import encode_depth, encode_image
 from twinset.dataset.inputs import read_inputs
-from twinset.dataset.job import Job, open_job
 from twinset.dataset.measure import measure
 from twinset.dataset.pictures import read_depth, read_picture
 from twinset.dataset.predictions import read_predictions
-from twinset.dataset.report.material import gather
-from twinset.dataset.report.provenance import funnel, provenance
-from twinset.dataset.status import status_of
 from twinset.dataset.table import read_columns, write_columns
-from twinset.engine.errors import TwinsetError
 from twinset.engine.recipe import dump_recipe, load_recipe, loads_recipe
-from twinset.engine.settings import Recipe
-from twinset.testing import BruteStage, asset, box, plane
 
 EXAMPLES = int(os.environ.get("TWINSET_FUZZ_EXAMPLES", "25"))
 
@@ -78,11 +72,6 @@ camera.orbit.distance = [1.0, 2.0]
 """
 
 
-def stage_of(recipe: Recipe) -> Any:
-    stool = asset("stool", "chair", box((0.4, 0.4, 0.45)))
-    return BruteStage({"Floor": plane((6.0, 6.0))}, [stool], resolution=(recipe.output.width, recipe.output.height))
-
-
 def subjects(folder: Path) -> dict[str, Subject]:
     """All parsers, each with a valid file made in the folder."""
     real = {
@@ -105,8 +94,6 @@ def subjects(folder: Path) -> dict[str, Subject]:
     (folder / "stool.gltf").write_bytes(gltf)
     (folder / "r.toml").write_text(RECIPE)
     shutil.copytree(folder, folder / "other")
-    job = Job(load_recipe(folder / "r.toml"), folder / "out", stage_of)
-    list(job.run())
     picture = np.random.default_rng(0).integers(0, 255, (48, 64, 3)).astype(np.uint8)
     known = read_coco(folder / "real.json")
     rng = np.random.default_rng(1)
@@ -184,22 +171,6 @@ def of_yolo(folder: Path, picture: np.ndarray) -> dict[str, Subject]:
     }
 
 
-def of_jobs(folder: Path) -> dict[str, Subject]:
-    """The files of an output folder: what each command makes of them."""
-    made: dict[str, Subject] = {}
-    for name in ("frames/000001.json", "recipe.toml", "stage.json", "inputs.json", "summary.json"):
-        valid = (folder / "out" / name).read_bytes()
-        if name.startswith("frames"):
-            valid = valid[: valid.rindex(b',"sha256":')] + b"}\n"
-        kind = "toml" if name.endswith("toml") else "json"
-        made[f"job {Path(name).parts[0]}"] = Subject(kind, valid, partial(use_job, folder, name))
-    gate = {"fingerprint": [[]], "learned": [[]], "report": [{"plugin": "x", "threshold": 0.1}]}
-    pulse = {"host": "h", "pid": 7, "first": 0, "last": 2, "done": 1, "seconds": 1.5, "error": ""}
-    made["job gate"] = Subject("json", json_bytes(gate), partial(use_job, folder, "gate.json"))
-    made["job worker"] = Subject("json", json_bytes(pulse), partial(use_job, folder, "workers/h-7.json"))
-    return made
-
-
 def in_file(path: Path, read: Callable[[Path], Any], data: bytes) -> None:
     path.write_bytes(data)
     read(path)
@@ -248,43 +219,6 @@ def use_onnx(path: Path) -> None:
     Extractor(path).extract(np.zeros((1, 4, 4, 3), np.uint8))
 
 
-def use_job(folder: Path, name: str, data: bytes) -> None:
-    """Put a file into an output folder and let all look at it that read such folders; each may refuse it."""
-    out = folder / "fuzzed"
-    shutil.rmtree(out, ignore_errors=True)
-    shutil.copytree(folder / "out", out, copy_function=os.link)
-    path = out / name
-    path.parent.mkdir(exist_ok=True)
-    path.unlink(missing_ok=True)
-    if name.startswith("frames") and data.rstrip().endswith(b"}"):
-        data = seal(data)
-    path.write_bytes(data)
-    before = {p for p in folder.iterdir() if p != out}
-    refusals = []
-    for look in (
-        lambda: status_of(out).sentence(),
-        lambda: list(open_job(out, stage_of).checksums()),
-        lambda: open_job(out, stage_of).finish(),
-        lambda: open_job(out, stage_of).verify(2),
-        lambda: list(open_job(out, stage_of).run(range(3))),
-        lambda: report(out),
-        lambda: measure(read_dataset(out), out / "images", workers=1),
-    ):
-        try:
-            look()
-        except TwinsetError as error:
-            refusals.append(error)
-    assert {p for p in folder.iterdir() if p != out} == before
-    if refusals:
-        raise refusals[0]
-
-
-def report(out: Path) -> None:
-    material = gather(out)
-    funnel(material)
-    provenance(material, material)
-
-
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Subject]:
     return subjects(tmp_path_factory.mktemp("fuzz"))
@@ -293,7 +227,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Subject]:
 NAMES = (
     *("recipe", "coco", "predictions", "features", "features head", "parquet", "csv", "onnx", "onnx settings", "gltf"),
     *("png", "jpg", "depth", "yolo labels", "yolo names", "yolo flow names", "job frames", "job recipe.toml"),
-    *("job stage.json", "job inputs.json", "job summary.json", "job gate", "job worker"),
+    *("job stage.json", "job inputs.json", "job summary.json", "job worker", "job history", "job annotations"),
+    *("job annotations_train", "job rich frames", "job rich stage.json", "job rich inputs.json", "job rich gate.json"),
+    *("job rich summary.json", "job chosen frames", "job probes"),
 )
 
 
@@ -301,7 +237,7 @@ NAMES = (
 def test_whatever_a_file_holds_the_answer_is_a_sentence(made: dict[str, Subject], name: str) -> None:
     assert set(made) == set(NAMES)
     made[name].use(made[name].valid)
-    examples = max(1, EXAMPLES // (5 if name.startswith("job") else 1))
+    examples = max(1, EXAMPLES // (8 if name.startswith("job") else 1))
     found = fuzz(made[name], examples)
     made[name].use(made[name].valid)  # other parsers read this file, too
     assert not found.problems

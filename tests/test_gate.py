@@ -186,6 +186,17 @@ def test_a_job_stopped_within_a_block_goes_on_as_if_it_had_not(folder: Path, who
     assert tree(out) == tree(whole)
 
 
+def test_what_a_gate_has_learned_is_learned_anew_where_it_is_damaged(folder: Path, whole: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(whole, out)
+    text = (out / "gate.json").read_text()
+    assert text.count('"threshold":0.5,') == 1
+    (out / "gate.json").write_text(text.replace('"threshold":0.5,', '"threshold":0.9,'))
+    (out / "frames/000007.json").unlink()
+    run(recipe_of(folder, gate=DRAFTED), out)
+    assert tree(out) == tree(whole)
+
+
 def test_replay_gives_the_same_image(folder: Path, whole: Path) -> None:
     for frame in (5, 6):
         image = open_job(whole, stage_of).replay(frame)

@@ -42,7 +42,10 @@ class Around:
             name = call.get("call")
             if name not in again:
                 raise DataError(f"'{self.frames}' asks for '{name}', which no stage knows. Make it again.")
-            again[name](stage, call, rng)
+            try:
+                again[name](stage, call, rng)
+            except (KeyError, TypeError, ValueError) as error:
+                raise DataError(f"What '{self.frames}' says of '{name}' is damaged. Make it again.") from error
 
     def _set_world(self, stage: Stage, call: Mapping[str, Any], rng: np.random.Generator) -> None:
         stage.set_world(
