@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import json
 import os
 import sys
@@ -133,7 +132,6 @@ class Twinset(Contender):
     def __init__(self, task: Task, out: Path) -> None:
         from twinset.dataset.frames import FrameStore
         from twinset.dataset.real import real_boxes
-        from twinset.dataset.writer import FrameWriter
         from twinset.engine.attempt import Trial
         from twinset.engine.gate import OpenGates
         from twinset.engine.sampler import Sampler
@@ -142,7 +140,6 @@ class Twinset(Contender):
         self.sampler = Sampler(self.recipe, self.stage, real_boxes(self.recipe))
         self.store = FrameStore(out)
         self.store.prepare()
-        self.writer = FrameWriter()
         gated = recipe_of(task, self._learn(task, out.parent / "gate.features"))
         self.recipe = gated
         self.trial = Trial(gated, self.stage, OpenGates(gated))
@@ -171,7 +168,6 @@ class Twinset(Contender):
         from twinset.dataset.record import make_record
         from twinset.engine.attempt import Attempt
         from twinset.engine.block import Block
-        from twinset.engine.events import FrameDone
         from twinset.engine.goals import Goals
         from twinset.engine.judging import basic_row
         from twinset.engine.sampler import Frame
@@ -187,11 +183,10 @@ class Twinset(Contender):
         frame = Frame(
             self.count, 1, (), "framed", Goals(), made.shot, tuple(made.rows), made.columns, score=made.verdict.score
         )
-        output, shot, record = self.recipe.output, made.shot, make_record(frame, self.recipe)
-        write = functools.partial(
-            self.store.write,
+        output, shot = self.recipe.output, made.shot
+        self.store.write(
             self.count,
-            record,
+            make_record(frame, self.recipe),
             shot.image,
             format=output.format,
             quality=output.quality,
@@ -199,9 +194,6 @@ class Twinset(Contender):
             depth=shot.labels.depth,
             depth_format=output.depth,
         )
-        # As in a job, this frame is written while the next one is made.
-        for _ in self.writer.start(FrameDone(self.count, 0, 0, None, 1), write):
-            pass
 
     def _learn(self, task: Task, path: Path) -> Path:
         """Features of boxes of a few frames stand for real ones: what a gate says does not matter here."""

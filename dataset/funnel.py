@@ -281,15 +281,3 @@ def _label(kind: str, value: Any, cuts: np.ndarray | None) -> str:
         low, high = ends[value], ends[value + 1]
         return f"under {high}" if low is None else f"{low} or more" if high is None else f"{low} to {high}"
     return str(value)
-
-
-def all_given_up(record: Mapping[str, Any], frames: int) -> StageError:
-    """The error of a job whose first ``frames`` frames were all given up, the last one as recorded."""
-    reasons = ", ".join(f"{reason} ({n})" for reason, n in Counter(record["rejected"]).most_common(4))
-    goal = record["goals"]
-    aim = f" with a goal of {goal['area']:.2%} of the image for a {goal['class_name']}" if goal else ""
-    return StageError(
-        f"None of the first {frames} frames could be made. Frame {record['frame']}{aim} failed {record['attempts']} "
-        f"attempts: {reasons}. Loosen the plugin named there, or raise 'max_attempts' in [render], and render into "
-        "another output folder."
-    )

@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import logging
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -30,15 +30,14 @@ from .disk_space import short_of_space
 from .files import json_bytes, read_object
 from .finish import finish
 from .frames import ACCEPTED, GIVEN_UP, FrameStore, seal
-from .funnel import ENOUGH, Gated, Tally, all_given_up, too_strict
+from .funnel import ENOUGH, Gated, Tally, too_strict
 from .gathered import Gathered
 from .goals import GoalTally, read_aims
 from .job_folder import GATE, STAGE, JobFolder, recipe_path
 from .real import read_real, real_boxes
-from .record import add_to_block, as_read, categories, make_record
+from .record import add_to_block, categories, make_record
 from .report.rendered import wants_report, write_report
 from .workers import Pulse, forget_workers
-from .writer import FrameWriter
 
 log = logging.getLogger(__name__)
 
@@ -295,45 +294,30 @@ class Job:
         is_share = len(wanted) < self.recipe.images
         hopeless = HOPELESS if is_share else min(HOPELESS, self.recipe.images)
         frames = sorted(wanted, key=by_room(self.recipe)) if self.recipe.rooms else wanted
-        with FrameWriter() as writer:
-            for done, frame in enumerate(frames, 1):
-                if frame % self.recipe.render.block == 0:
-                    block = Block()
-                if frame in missing:
-                    try:
-                        yield from self._prepare(frame)
-                        assert self._sampler is not None
-                        result = self._sampler.frame(frame, block)
-                    except TwinsetError:
-                        yield from writer.done()
-                        raise
-                    record = as_read(make_record(result, self.recipe))
-                    event = FrameDone(frame, done, len(wanted), None, record["attempts"])
-                    yield from writer.start(event, functools.partial(self._write, self._store, result, record))
-                else:
-                    yield from writer.done()
-                    record = self._store.read(frame)
-                    image = self._store.image_path(record) if record["verdict"] == ACCEPTED else None
-                    yield FrameDone(frame, done, len(wanted), image, record["attempts"], resumed=True)
-                add_to_block(block, record)
-                gated.add(record)
-                rejected += len(record["rejected"])
-                accepted += record["verdict"] != GIVEN_UP
-                # A share of a job may be unlucky where the job is not.
-                is_hopeless = done == hopeless and not accepted and not (is_share and self._store.images())
-                problem = self._problem(gated, rejected, record, done if is_hopeless else 0)
-                if problem is not None:
-                    yield from writer.done()
-                    raise problem
-            yield from writer.done()
-
-    def _problem(self, gated: Gated, rejected: int, record: Mapping[str, Any], hopeless: int) -> TwinsetError | None:
-        """Why more frames would not help: a gate lets through too few, or none of the first ``hopeless`` was made."""
-        if self._sampler is not None:
-            passes_few = gated.judged >= ENOUGH and gated.passed < self._sampler.gates.floor * gated.judged
-            if passes_few or (hopeless and 2 * gated.judged > rejected):
-                return too_strict(gated, self._sampler.gates.report(), self.out)
-        return all_given_up(record, hopeless) if hopeless else None
+        for done, frame in enumerate(frames, 1):
+            if frame % self.recipe.render.block == 0:
+                block = Block()
+            image: Path | None = None
+            if frame in missing:
+                yield from self._prepare(frame)
+                assert self._sampler is not None
+                result = self._sampler.frame(frame, block)
+                image = self._write(self._store, result)
+            record = self._store.read(frame)
+            add_to_block(block, record)
+            gated.add(record)
+            rejected += len(record["rejected"])
+            accepted += record["verdict"] != GIVEN_UP
+            if frame not in missing and record["verdict"] == ACCEPTED:
+                image = self._store.image_path(record)
+            yield FrameDone(frame, done, len(wanted), image, record["attempts"], resumed=frame not in missing)
+            if gated.judged >= ENOUGH and self._sampler and gated.passed < self._sampler.gates.floor * gated.judged:
+                raise too_strict(gated, self._sampler.gates.report(), self.out)
+            # A share of a job may be unlucky where the job is not.
+            if done == hopeless and not accepted and not (is_share and self._store.images()):
+                if self._sampler and 2 * gated.judged > rejected:
+                    raise too_strict(gated, self._sampler.gates.report(), self.out)
+                raise _hopeless(record, done)
 
     def _teach(self, sampler: Sampler, known: list[list[dict[str, Any]]] | None) -> Iterator[Event]:
         """Let the gates learn, or tell them what they have learned earlier: the same, on whichever machine it was."""
@@ -355,12 +339,13 @@ class Job:
         facts = {"fingerprint": [one.fingerprint for one in gates], "learned": learned, "report": gates.report()}
         self._store.write_text(GATE, seal(json_bytes(facts)).decode())
 
-    def _write(self, store: FrameStore, result: Frame, record: Mapping[str, Any] | None = None) -> Path | None:
+    def _write(self, store: FrameStore, result: Frame) -> Path | None:
+        # Here and now: with a Python thread at work beside its renders, Blender 4.5 crashes once in a thousand frames.
         output = self.recipe.output
         shot = result.shot
         return store.write(
             result.index,
-            record or make_record(result, self.recipe),
+            make_record(result, self.recipe),
             None if shot is None else shot.image,
             format=output.format,
             quality=output.quality,
@@ -394,3 +379,14 @@ def open_job(out: Path, open_stage: OpenStage) -> Job:
     path = recipe_path(out)
     # Annotations are rebuilt on machines that have the records but not the models.
     return Job(load_recipe(path, files_too=False), out, open_stage)
+
+
+def _hopeless(record: Mapping[str, Any], frames: int) -> StageError:
+    reasons = ", ".join(f"{reason} ({n})" for reason, n in Counter(record["rejected"]).most_common(4))
+    goal = record["goals"]
+    aim = f" with a goal of {goal['area']:.2%} of the image for a {goal['class_name']}" if goal else ""
+    return StageError(
+        f"None of the first {frames} frames could be made. Frame {record['frame']}{aim} failed {record['attempts']} "
+        f"attempts: {reasons}. Loosen the plugin named there, or raise 'max_attempts' in [render], and render into "
+        "another output folder."
+    )

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,7 +15,6 @@ from ..engine.sampler import Frame
 from ..engine.settings import Recipe
 from ..engine.stage import CameraPose, Instance, Shot
 from .coco import CocoFile
-from .files import json_bytes
 from .frames import ACCEPTED, FILTERED, GIVEN_UP, frame_name
 from .masks import encode
 
@@ -28,7 +26,6 @@ def make_record(frame: Frame, recipe: Recipe) -> dict[str, Any]:
     """The record of a sampled frame; masks as COCO RLE, matrices row by row."""
     record: dict[str, Any] = {
         "twinset": __version__,
-        "frame": frame.index,
         "seed": recipe.seed,
         "verdict": GIVEN_UP if frame.shot is None else ACCEPTED,
         "attempts": frame.attempts,
@@ -63,12 +60,6 @@ def make_record(frame: Frame, recipe: Recipe) -> dict[str, Any]:
     ]
     record["bystanders"] = [{"id": i.id, "shape": i.asset.name, "matrix": i.matrix.ravel()} for i in frame.bystanders]
     return record
-
-
-def as_read(record: Mapping[str, Any]) -> dict[str, Any]:
-    """A record as whoever reads it from the disk has it: numbers rounded, arrays as lists."""
-    read: dict[str, Any] = json.loads(json_bytes(record))
-    return read
 
 
 def categories(recipe: Recipe, real: CocoFile | None) -> list[dict[str, Any]]:

@@ -33,10 +33,17 @@ def progress_bar(output: Output, *, hidden: bool) -> Progress:
 
 
 class Follower:
-    """Drives a job by its events and keeps count."""
+    """Drives a job by its events and keeps count.
+
+    Attributes
+    ----------
+    written : int
+        Frames that are on disk, those of earlier runs included.
+    """
 
     def __init__(self, output: Output) -> None:
         self.output = output
+        self.written = 0
         self.started = time.monotonic()
         self.rendered = 0
         self.finished: Finished | None = None
@@ -66,7 +73,11 @@ class Follower:
                 self.output.say(f"Frame {event.done} of {event.total}, about {left} left")
 
     def _count(self, event: Event) -> None:
-        if isinstance(event, Finished):
+        if isinstance(event, Started):
+            self.written = event.present
+        elif isinstance(event, FrameDone) and event.image is not None and not event.resumed:
+            self.written += 1
+        elif isinstance(event, Finished):
             self.finished = event
         elif isinstance(event, ShareDone):
             done = f"Frames {event.first} to {event.last} are done."

@@ -185,7 +185,6 @@ def run_job(
 ) -> None:
     """Run a job to its end and show it; Ctrl-C, or if ``tied`` the end of standard input, ends it with a sentence and
     exit code 130."""
-    from ..dataset.frames import FrameStore
     from ..dataset.job import Job
 
     follower = Follower(output)
@@ -198,10 +197,10 @@ def run_job(
 
             finished = follower.follow(events(Job(recipe, out, opened or open_stage), frames, is_stopping))
     except KeyboardInterrupt:
-        written = len(FrameStore(out).images())
-        output.say(f"Stopped with {written} frames written to {out}. The same command goes on from there.")
+        text = f"Stopped with {follower.written} frames written to {out}. The same command goes on from there."
+        output.say(text)
         if output.json:
-            output.line({"event": "stopped", "written": written, "out": out})
+            output.line({"event": "stopped", "written": follower.written, "out": out})
         raise typer.Exit(130) from None
     if finished is not None:
         show_finished(finished, output)

@@ -132,8 +132,6 @@ def test_ctrl_c_says_how_to_go_on(
     run: Run, recipe: Path, scripted: type[ScriptedJob], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(scripted, "ending", KeyboardInterrupt)
-    Path("out/images").mkdir(parents=True)
-    Path("out/images/000000.jpg").touch()
     done = run("render", recipe, "-o", "out")
     assert done.exit_code == 130
     assert "Stopped with 1 frames written to out. The same command goes on from there." in done.stderr
