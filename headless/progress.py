@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -16,10 +17,33 @@ from rich.table import Table
 from ..engine.events import Event, Finished, FrameDone, Funnel, ShareDone, Started, Stepped
 from .output import Output
 
+DRAWN_EVERY = 0.1
+"""Seconds between two drawings of a bar."""
 
-def progress_bar(output: Output, *, hidden: bool) -> Progress:
+
+class Bar(Progress):
+    """Drawn when something is told, not by a thread of its own, which Blender would not bear beside its renders."""
+
+    _drawn = 0.0
+
+    def update(self, *args: Any, **values: Any) -> None:
+        super().update(*args, **values)
+        self._draw()
+
+    def advance(self, *args: Any, **values: Any) -> None:
+        super().advance(*args, **values)
+        self._draw()
+
+    def _draw(self) -> None:
+        now = time.monotonic()
+        if now - self._drawn >= DRAWN_EVERY:
+            self._drawn = now
+            self.refresh()
+
+
+def progress_bar(output: Output, *, hidden: bool = False) -> Bar:
     """A bar on standard error with counts and time left, gone when it is done."""
-    return Progress(
+    return Bar(
         TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
@@ -29,7 +53,16 @@ def progress_bar(output: Output, *, hidden: bool) -> Progress:
         console=output.err,
         disable=hidden or not output.err.is_terminal,  # in a log file it would leave empty lines
         transient=True,
+        auto_refresh=False,
     )
+
+
+@contextlib.contextmanager
+def at_work(output: Output, what: str) -> Iterator[None]:
+    """Say meanwhile what is being done."""
+    with progress_bar(output) as bar:
+        bar.update(bar.add_task(what, total=None))
+        yield
 
 
 class Follower:

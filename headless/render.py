@@ -16,7 +16,7 @@ from ..engine.settings import Recipe
 from ..engine.stage import Stage
 from .interrupt import interruptible, until
 from .output import JsonOption, Output, output_of, reserve_stdout
-from .progress import Follower, as_json, show_finished
+from .progress import Follower, as_json, at_work, show_finished
 from .shares import parse_range, share
 from .tied import ended
 
@@ -143,7 +143,7 @@ def replay(
     from ..dataset.job import open_job
 
     output = output_of(context)
-    with output.err.status(f"Rendering frame {frame}"):
+    with at_work(output, f"Rendering frame {frame}"):
         path = open_job(out, open_stage).replay(frame)
     output.result({"frame": frame, "image": path}, str(path))
 

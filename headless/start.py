@@ -16,6 +16,7 @@ from ..engine.settings import Recipe, SceneSettings
 from ..engine.writing import relative, toml_value
 from .guess import HEIGHT, LONGEST, Proportion, Source, class_source, likely_surfaces, loose_parts, proportion
 from .output import JsonOption, output_of, reserve_stdout
+from .progress import at_work
 
 MOST_IDLE = 12
 """Classes without a source in the scene that the recipe mentions, the most frequent ones first."""
@@ -62,7 +63,7 @@ def init(
     output = output_of(context)
     if out.exists() and not force:
         raise OutputError(f"{out} exists already. Name another file with -o, or replace it with --force.")
-    with output.err.status("Looking into the scene and the annotations"):
+    with at_work(output, "Looking into the scene and the annotations"):
         findings = look(blend, coco)
     text = recipe_text(findings, _relative(blend, out), _relative(coco, out))
     try:
