@@ -27,10 +27,15 @@ def extents(ids: np.ndarray, wanted: Sequence[int]) -> tuple[np.ndarray, np.ndar
     """
     height, width = ids.shape
     wanted_ids = np.asarray(wanted, dtype=np.int64)
-    # A histogram over (row, id) and one over (column, id) say all: no mask per instance is ever made.
     bins = int(max(ids.max(initial=0), wanted_ids.max(initial=0))) + 1
-    rows = np.bincount((ids + np.arange(height)[:, None] * bins).ravel(), minlength=height * bins)
-    columns = np.bincount((ids + np.arange(width)[None, :] * bins).ravel(), minlength=width * bins)
+    is_wanted = np.zeros(bins, bool)
+    is_wanted[wanted_ids] = True
+    # Most pixels are the room's. Of the others a histogram over (row, id) and one over (column, id) say all.
+    there = np.flatnonzero(is_wanted[ids])
+    row, column = np.divmod(there, width)
+    id = ids.ravel()[there]
+    rows = np.bincount(row * bins + id, minlength=height * bins)
+    columns = np.bincount(column * bins + id, minlength=width * bins)
     by_row = rows.reshape(height, bins)[:, wanted_ids]
     in_row = by_row > 0
     in_column = columns.reshape(width, bins)[:, wanted_ids] > 0
