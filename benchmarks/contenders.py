@@ -59,6 +59,7 @@ def recipe_of(task: Task, gate: Path | None = None) -> Any:
 
     classes = "\n".join(f'[[class]]\nname = "{c}"\nbuiltin = "{BUILTIN.get(c, c)}"' for c in CLASSES)
     plugin = f'[[filter]]\nplugin = "feature_score"\nfeatures = "{gate}"\nthreshold = 0.0\nclasses = {list(CLASSES)}\n'
+    plugin += f"threads = {len(os.sched_getaffinity(0))}\n"  # as many as Cycles has
     if gate and task["model"]:
         plugin += f'model = "{task["model"]}"\n'
     text = RECIPE.format(
