@@ -14,6 +14,7 @@ from ..engine.events import Event
 from ..engine.recipe import load_recipe
 from ..engine.settings import Recipe
 from ..engine.stage import Stage
+from .cores import few_cores, one_blas_thread
 from .interrupt import interruptible, until
 from .output import JsonOption, Output, output_of, reserve_stdout
 from .progress import Follower, as_json, at_work, show_finished
@@ -211,18 +212,20 @@ def run_job(
 def open_stage(recipe: Recipe, *, threads: int = 0) -> Stage:
     """The stage on Blender, imported only now: commands that fail earlier do so without waiting for it."""
     reserve_stdout()
-    try:
-        from ..blender.stage import open_stage as opened
-    except ModuleNotFoundError as error:
-        if error.name != "bpy":
-            raise
-        from ..engine.errors import StageError
+    one_blas_thread()
+    with few_cores(threads):
+        try:
+            from ..blender.stage import open_stage as opened
+        except ModuleNotFoundError as error:
+            if error.name != "bpy":
+                raise
+            from ..engine.errors import StageError
 
-        raise StageError(
-            "Blender is missing: this Python has no module 'bpy'. Install it with `pip install bpy`, on a Python that "
-            "it supports, or run inside Blender; `twinset doctor` says more."
-        ) from None
-    return opened(recipe, threads=threads)
+            raise StageError(
+                "Blender is missing: this Python has no module 'bpy'. Install it with `pip install bpy`, on a Python "
+                "that it supports, or run inside Blender; `twinset doctor` says more."
+            ) from None
+        return opened(recipe, threads=threads)
 
 
 def overrides(*, images: int | None = None, seed: int | None = None, samples: int | None = None) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from ..engine.errors import StageError, TryAgainError, TwinsetError
 from ..engine.events import Event, FrameDone, ShareDone, Started, Stepped
 from ..engine.rooms import by_room
 from ..engine.settings import Recipe
+from .cores import cpus
 from .farm.plan import MAX_TRIES, RENDER_AGAIN
 from .memory import memory as machine_memory
 from .worker import RECYCLED
@@ -328,14 +329,6 @@ def shares(missing: set[int], wanted: range, block: int) -> list[range]:
     """The blocks of the frames wanted that lack any, cut to what is wanted."""
     starts = sorted({frame - frame % block for frame in missing})
     return [range(start, min(start + block, wanted.stop)) for start in starts]
-
-
-def cpus() -> int:
-    """CPU cores that this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on every system
-        return os.cpu_count() or 1
 
 
 def devices(count: int, recipe: Recipe) -> list[dict[str, str]]:
