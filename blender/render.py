@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Renders pictures, labels and lone instances, each from a scene of its own that shares the artist's objects.
 
-Three scenes keep three jobs apart, so that none has to switch settings to and fro and Cycles keeps each one's data:
-the artist's own scene gives the picture; a copy without world gives ids and depth at exact pixel centres, one sample,
-no bounces; a third holds the instances only and shows them apart for their amodal masks.
+Three scenes keep three jobs apart, so that none has to switch settings to and fro: the artist's own scene gives the
+picture; a copy without world gives ids and depth at exact pixel centres, one sample, no bounces; a third holds the
+instances only and shows them apart for their amodal masks. Blender keeps Cycles' data of the last scene rendered alone,
+so a picture behind labels starts anew. That is well so: kept data depend on the frames before, and noise with them.
 """
 
 from __future__ import annotations
