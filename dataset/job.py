@@ -340,7 +340,7 @@ class Job:
         self._store.write_text(GATE, seal(json_bytes(facts)).decode())
 
     def _write(self, store: FrameStore, result: Frame) -> Path | None:
-        # Here and now: with a Python thread at work beside its renders, Blender 4.5 crashes once in a thousand frames.
+        # Here and now: with a Python thread at work beside its renders, Blender 4.5 has crashed within 2,000 frames.
         output = self.recipe.output
         shot = result.shot
         return store.write(
