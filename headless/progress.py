@@ -25,19 +25,21 @@ class Bar(Progress):
     """Drawn when something is told, not by a thread of its own, which Blender would not bear beside its renders."""
 
     _drawn = 0.0
+    _described = ""
 
     def update(self, *args: Any, **values: Any) -> None:
         super().update(*args, **values)
-        self._draw()
+        self._draw(values.get("description", self._described))
 
     def advance(self, *args: Any, **values: Any) -> None:
         super().advance(*args, **values)
-        self._draw()
+        self._draw(self._described)
 
-    def _draw(self) -> None:
+    def _draw(self, described: str) -> None:
+        # Another step is shown at once: it may be long before anything else is told.
         now = time.monotonic()
-        if now - self._drawn >= DRAWN_EVERY:
-            self._drawn = now
+        if described != self._described or now - self._drawn >= DRAWN_EVERY:
+            self._drawn, self._described = now, described
             self.refresh()
 
 
