@@ -34,6 +34,7 @@ from twinset.engine.block import Block
 from twinset.engine.recipe import load_recipe, loads_recipe
 from twinset.engine.sampler import Sampler
 from twinset.engine.settings import Recipe
+from twinset.headless.memory import resident
 
 ROUND = 100
 
@@ -69,11 +70,6 @@ height = 48
 """
 
 
-def resident() -> float:
-    """MiB that this process holds."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
-
-
 def datablocks() -> int:
     """How many things Blender's file holds."""
     lists = (getattr(bpy.data, name) for name in bpy.data.bl_rna.properties.keys())  # noqa: SIM118
@@ -97,7 +93,7 @@ def frames_of(recipe: Recipe, out: Path) -> Iterator[dict[str, float]]:
             yield {
                 "cpu": time.process_time() - start,
                 "wall": time.perf_counter() - wall,
-                "mib": resident(),
+                "mib": resident() / 2**20,
                 "datablocks": datablocks(),
             }
 

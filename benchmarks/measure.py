@@ -24,6 +24,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from twinset.headless.memory import resident
 
 WIDTH, HEIGHT, PICTURES = 320, 240, 20
 
@@ -80,7 +81,7 @@ def timed(*args: object) -> dict[str, Any]:
 
 def _watch(process: subprocess.Popen[bytes], peak: list[int]) -> None:
     while process.poll() is None:
-        peak[0] = max(peak[0], sum(_resident(pid) for pid in _family(process.pid)))
+        peak[0] = max(peak[0], sum(resident(pid) for pid in _family(process.pid)))
         time.sleep(0.05)
 
 
@@ -90,13 +91,6 @@ def _family(pid: int) -> list[int]:
     except OSError:
         return [pid]
     return [pid, *(p for child in children for p in _family(int(child)))]
-
-
-def _resident(pid: int) -> int:
-    try:
-        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, IndexError):
-        return 0
 
 
 def main() -> None:

@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from twinset.headless.memory import resident
 
 RECIPE = """
 seed = 3
@@ -90,11 +91,11 @@ def soak(recipe: Path, images: int, every: int) -> list[str]:
         if event["event"] != "frame_done" or event["done"] % every:
             continue
         held = Path(f"/proc/{process.pid}")
-        resident = int((held / "statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+        memory = resident(process.pid) / 2**20
         files, threads = len(os.listdir(held / "fd")), len(os.listdir(held / "task"))
-        looks.append((event["done"], resident, files, len(scratch(process.pid))))
+        looks.append((event["done"], memory, files, len(scratch(process.pid))))
         took = time.monotonic() - started
-        print(f"{event['done']} | {resident:.1f} | {files} | {threads} | {looks[-1][3]} | {took:.0f}", flush=True)
+        print(f"{event['done']} | {memory:.1f} | {files} | {threads} | {looks[-1][3]} | {took:.0f}", flush=True)
     if process.wait():
         return [f"the job ended with exit code {process.returncode}"]
     return grown(np.array(looks, dtype=float), process.pid)

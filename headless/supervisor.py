@@ -233,16 +233,19 @@ class Supervisor:
             yield self._started(said["notes"])
         elif kind == "frame_done":
             if not said["resumed"]:
-                self._fruitless = 0
-                if slot is not None:
-                    slot.failures = 0
-                    slot.made += 1
+                self._note_progress(slot)
             if said["frame"] not in self._done:
                 yield self._frame(said["frame"], Path(said["image"]) if said["image"] else None, said["attempts"])
         elif slot is not None and kind in ("share_done", "finished"):
             slot.share = None
         elif slot is not None and said == RECYCLED:
             slot.is_recycled = True
+
+    def _note_progress(self, slot: _Slot | None) -> None:
+        self._fruitless = 0
+        if slot is not None:
+            slot.failures = 0
+            slot.made += 1
 
     def _frame(self, frame: int, image: Path | None, attempts: int) -> FrameDone:
         self._done.add(frame)
@@ -254,8 +257,7 @@ class Supervisor:
         for frame in slot.share or ():
             if frame not in self._done and store.has(frame):
                 record = store.read(frame)
-                self._fruitless = slot.failures = 0
-                slot.made += 1
+                self._note_progress(slot)
                 yield self._frame(frame, store.image_path(record), record["attempts"])
 
     def _is_new(self, message: str) -> bool:
