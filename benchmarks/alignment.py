@@ -26,26 +26,26 @@ from typing import Any
 
 import attrs
 import numpy as np
-from twinset.alignment import tuning
-from twinset.alignment.design import points
-from twinset.alignment.distance import bhattacharyya, bhattacharyya_floor
-from twinset.alignment.layout import as_arrays
-from twinset.alignment.view import Sample, view_of
+from twinset.alignment.distances.binning import Sample, view_of
+from twinset.alignment.distances.histograms import bhattacharyya, bhattacharyya_floor
+from twinset.alignment.mixtures.box_density import as_arrays
+from twinset.alignment.tuning import configuration_weights
+from twinset.alignment.tuning.design_points import points
 from twinset.blender.stage import open_stage
-from twinset.dataset.coco import read_coco
-from twinset.dataset.probing import Prober
-from twinset.dataset.real import real_boxes
-from twinset.dataset.tuned import probed_sample, variants
-from twinset.engine.attempt import AFTER_RENDER
+from twinset.dataset.analysis.real_boxes import real_boxes
+from twinset.dataset.formats.coco import read_coco
+from twinset.dataset.jobs.configuration_probes import Prober
+from twinset.dataset.jobs.tuned_recipe import probed_sample, variants
 from twinset.engine.block import Block
 from twinset.engine.goals import Boxes, Reach
-from twinset.engine.recipe import load_recipe
-from twinset.engine.registry import find
+from twinset.engine.plugin.registry import find
+from twinset.engine.recipe.reading import load_recipe
+from twinset.engine.recipe.search_space import read_axes
+from twinset.engine.recipe.settings import PluginUse, Recipe
 from twinset.engine.rng import stream
-from twinset.engine.sampler import Sampler, Survey
-from twinset.engine.settings import PluginUse, Recipe
+from twinset.engine.sampling.attempt import AFTER_RENDER
+from twinset.engine.sampling.sampler import Sampler, Survey
 from twinset.engine.stage import Stage
-from twinset.engine.variation import read_axes
 
 HERE = Path(__file__).resolve().parent
 
@@ -183,7 +183,9 @@ def grid(
         wanted = Sample(values, np.unique(boxes.image, return_inverse=True)[1].ravel(), len(np.unique(boxes.image)))
         samples = [probed_sample(prober.found[k], name, "sqrt_area") for k in range(len(tried))]
         view = view_of("sqrt_area", values)
-        chosen = tuning.choose(wanted, samples, view, stream(recipe.seed, "grid"), methods=("gaussian",))[0]
+        chosen = configuration_weights.choose(
+            wanted, samples, view, stream(recipe.seed, "grid"), methods=("gaussian",)
+        )[0]
         out[name] = attrs.evolve(recipe, variants=variants(tried, chosen.weights))
     return out
 

@@ -55,7 +55,7 @@ Task = dict[str, Any]
 
 
 def recipe_of(task: Task, gate: Path | None = None) -> Any:
-    from twinset.engine.recipe import loads_recipe
+    from twinset.engine.recipe.reading import loads_recipe
 
     classes = "\n".join(f'[[class]]\nname = "{c}"\nbuiltin = "{BUILTIN.get(c, c)}"' for c in CLASSES)
     plugin = f'[[filter]]\nplugin = "feature_score"\nfeatures = "{gate}"\nthreshold = 0.0\nclasses = {list(CLASSES)}\n'
@@ -131,11 +131,11 @@ class Twinset(Contender):
     """All labels, metrics, a gate, and the record."""
 
     def __init__(self, task: Task, out: Path) -> None:
-        from twinset.dataset.frames import FrameStore
-        from twinset.dataset.real import real_boxes
-        from twinset.engine.attempt import Trial
-        from twinset.engine.gate import OpenGates
-        from twinset.engine.sampler import Sampler
+        from twinset.dataset.analysis.real_boxes import real_boxes
+        from twinset.dataset.store.frames import FrameStore
+        from twinset.engine.sampling.attempt import Trial
+        from twinset.engine.sampling.gates import OpenGates
+        from twinset.engine.sampling.sampler import Sampler
 
         super().__init__(task, out)
         self.sampler = Sampler(self.recipe, self.stage, real_boxes(self.recipe))
@@ -166,12 +166,12 @@ class Twinset(Contender):
         }
 
     def render(self, layout: Task) -> None:
-        from twinset.dataset.record import make_record
-        from twinset.engine.attempt import Attempt
+        from twinset.dataset.store.record import make_record
         from twinset.engine.block import Block
         from twinset.engine.goals import Goals
-        from twinset.engine.judging import basic_row
-        from twinset.engine.sampler import Frame
+        from twinset.engine.sampling.attempt import Attempt
+        from twinset.engine.sampling.evaluation import basic_row
+        from twinset.engine.sampling.sampler import Frame
         from twinset.engine.stage import Shot
 
         self.put(layout)
@@ -198,8 +198,8 @@ class Twinset(Contender):
 
     def _learn(self, task: Task, path: Path) -> Path:
         """Features of boxes of a few frames stand for real ones: what a gate says does not matter here."""
-        from twinset.alignment.density import fit_density
-        from twinset.alignment.features import Extractor
+        from twinset.alignment.features.density import fit_density
+        from twinset.alignment.features.extractor import Extractor
         from twinset.engine.block import Block
 
         extractor = Extractor(task["model"] or None)

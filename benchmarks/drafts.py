@@ -20,14 +20,14 @@ from typing import Any
 
 import numpy as np
 from scipy import stats
-from twinset.alignment.crops import MARGIN
-from twinset.alignment.density import Density, load_density
-from twinset.alignment.features import Extractor
+from twinset.alignment.features.crops import MARGIN
+from twinset.alignment.features.density import Density, load_density
+from twinset.alignment.features.extractor import Extractor
 from twinset.blender.stage import open_stage
-from twinset.dataset.real import real_boxes
+from twinset.dataset.analysis.real_boxes import real_boxes
 from twinset.engine.block import Block
-from twinset.engine.recipe import load_recipe
-from twinset.engine.sampler import Sampler
+from twinset.engine.recipe.reading import load_recipe
+from twinset.engine.sampling.sampler import Sampler
 
 DRAFTS = ((0.5, 2), (0.5, 4), (0.75, 2), (1.0, 1), (1.0, 2))
 SMALLEST = 16

@@ -20,12 +20,12 @@ from typing import Any
 
 import cv2
 import numpy as np
-from twinset.alignment.crops import MARGIN, crop_boxes
-from twinset.alignment.density import METHODS, fit_density
-from twinset.alignment.features import Extractor
-from twinset.dataset.coco import CocoFile, read_coco
-from twinset.dataset.features import SMALLEST
-from twinset.dataset.pictures import read_picture
+from twinset.alignment.features.crops import MARGIN, crop_boxes
+from twinset.alignment.features.density import METHODS, fit_density
+from twinset.alignment.features.extractor import Extractor
+from twinset.dataset.analysis.features import SMALLEST
+from twinset.dataset.formats.coco import CocoFile, read_coco
+from twinset.dataset.formats.pixels import read_picture
 from twinset.engine.rng import stream
 
 BOOTSTRAPS = 1000

@@ -17,14 +17,14 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from twinset.alignment.crops import crop_boxes
-from twinset.alignment.curation import elbow
-from twinset.alignment.density import load_density
-from twinset.alignment.features import Extractor
-from twinset.dataset.coco import CocoFile
-from twinset.dataset.folders import images_of, read_dataset
-from twinset.dataset.pictures import read_picture
-from twinset.dataset.scores import BoxScores, score_boxes
+from twinset.alignment.features.crops import crop_boxes
+from twinset.alignment.features.curation import elbow
+from twinset.alignment.features.density import load_density
+from twinset.alignment.features.extractor import Extractor
+from twinset.dataset.analysis.feature_scores import BoxScores, score_boxes
+from twinset.dataset.formats.coco import CocoFile
+from twinset.dataset.formats.dataset_folder import images_of, read_dataset
+from twinset.dataset.formats.pixels import read_picture
 from twinset.engine.rng import stream
 
 BOOTSTRAPS = 1000

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Gives every parser of files many broken and hostile inputs, and counts what it makes of them; see tests/test_fuzz.py.
+"""Gives every parser of files many broken and hostile inputs, and counts what it makes of them.
+
+The parsers are those of tests/headless/test_fuzz.py.
 
     python benchmarks/fuzz.py --examples 10000
 
@@ -17,7 +19,8 @@ import tempfile
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+TESTS = Path(__file__).resolve().parents[1] / "tests"
+sys.path[:0] = [str(TESTS / "shared"), str(TESTS / "headless")]
 
 MEMORY = 6 * 2**30
 """Bytes of address space; onnxruntime, pyarrow and OpenBLAS reserve more than they use."""

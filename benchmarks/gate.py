@@ -24,20 +24,20 @@ from typing import Any
 import attrs
 import numpy as np
 from scipy import stats
-from twinset.alignment.curation import pool
-from twinset.alignment.density import fit_density
-from twinset.alignment.features import Extractor
+from twinset.alignment.features.curation import pool
+from twinset.alignment.features.density import fit_density
+from twinset.alignment.features.extractor import Extractor
 from twinset.blender.stage import open_stage
-from twinset.dataset.coco import read_coco
-from twinset.dataset.features import BoxFeatures, box_features
-from twinset.dataset.frames import encode_image
-from twinset.dataset.job import Job, real_boxes
+from twinset.dataset.analysis.features import BoxFeatures, box_features
+from twinset.dataset.formats.coco import read_coco
+from twinset.dataset.jobs.job import Job, real_boxes
+from twinset.dataset.store.frames import encode_image
 from twinset.engine.block import Block
-from twinset.engine.recipe import load_recipe
-from twinset.engine.registry import find
+from twinset.engine.plugin.registry import find
+from twinset.engine.recipe.reading import load_recipe
+from twinset.engine.recipe.settings import PluginUse, Recipe
 from twinset.engine.rng import stream
-from twinset.engine.sampler import Sampler
-from twinset.engine.settings import PluginUse, Recipe
+from twinset.engine.sampling.sampler import Sampler
 
 LEVELS = (0.05, 0.1, 0.25, 0.5)
 SPLITS = 40

@@ -27,14 +27,14 @@ from typing import Any
 import bpy
 import numpy as np
 from twinset.blender.stage import open_stage
-from twinset.dataset.frames import FrameStore
-from twinset.dataset.real import real_boxes
-from twinset.dataset.record import add_to_block, make_record
+from twinset.dataset.analysis.real_boxes import real_boxes
+from twinset.dataset.store.frames import FrameStore
+from twinset.dataset.store.record import add_to_block, make_record
 from twinset.engine.block import Block
-from twinset.engine.recipe import load_recipe, loads_recipe
-from twinset.engine.sampler import Sampler
-from twinset.engine.settings import Recipe
-from twinset.headless.memory import resident
+from twinset.engine.recipe.reading import load_recipe, loads_recipe
+from twinset.engine.recipe.settings import Recipe
+from twinset.engine.sampling.sampler import Sampler
+from twinset.headless.workers.memory import resident
 
 ROUND = 100
 

@@ -15,11 +15,11 @@ from typing import Any
 
 import attrs
 import numpy as np
-from twinset.alignment.bootstrap import DISTANCES
-from twinset.alignment.comparison import compare_tables
-from twinset.alignment.table import Table, read_table
-from twinset.alignment.verdict import verdict
-from twinset.dataset.folders import read_dataset
+from twinset.alignment.columns.table import Table, read_table
+from twinset.alignment.distances.bootstrap import DISTANCES
+from twinset.alignment.distances.comparison import compare_tables
+from twinset.alignment.distances.verdict import verdict
+from twinset.dataset.formats.dataset_folder import read_dataset
 from twinset.engine.rng import stream
 
 ROOT = Path(__file__).resolve().parents[1]

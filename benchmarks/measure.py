@@ -24,7 +24,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-from twinset.headless.memory import resident
+from twinset.headless.workers.memory import resident
 
 WIDTH, HEIGHT, PICTURES = 320, 240, 20
 

@@ -18,11 +18,11 @@ from pathlib import Path
 import attrs
 import cv2
 from twinset.blender.stage import open_stage
-from twinset.dataset.job import Job
-from twinset.engine.recipe import load_recipe
-from twinset.engine.registry import Registry
-from twinset.engine.settings import PluginUse, Recipe
-from twinset.engine.trusted import trust
+from twinset.dataset.jobs.job import Job
+from twinset.engine.plugin.registry import Registry
+from twinset.engine.plugin.trusted_folders import trust
+from twinset.engine.recipe.reading import load_recipe
+from twinset.engine.recipe.settings import PluginUse, Recipe
 
 WRONG = Path(__file__).resolve().parent / "wrong"
 trust([WRONG])

@@ -18,12 +18,12 @@ import time
 from pathlib import Path
 
 import numpy as np
-from twinset.alignment.features import Extractor
+from twinset.alignment.features.extractor import Extractor
 from twinset.blender.stage import BlenderStage, open_stage
-from twinset.dataset.real import real_boxes
+from twinset.dataset.analysis.real_boxes import real_boxes
 from twinset.engine.block import Block
-from twinset.engine.recipe import load_recipe
-from twinset.engine.sampler import Sampler
+from twinset.engine.recipe.reading import load_recipe
+from twinset.engine.sampling.sampler import Sampler
 
 SMALLEST = 16
 

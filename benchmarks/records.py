@@ -22,8 +22,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from twinset.dataset.files import json_bytes
-from twinset.dataset.frames import ACCEPTED, FrameStore, encode_image, frame_name, seal
+from twinset.dataset.atomic_files import json_bytes
+from twinset.dataset.store.frames import (
+    ACCEPTED,
+    FrameStore,
+    encode_image,
+    frame_name,
+    seal,
+)
 
 COMMANDS = {"status": ["status"], "finish": ["finish"], "verify": ["verify", "--sample", "0"]}
 

@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from twinset.headless.memory import resident
+from twinset.headless.workers.memory import resident
 
 RECIPE = """
 seed = 3

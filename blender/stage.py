@@ -13,18 +13,34 @@ from typing import Any, cast
 import bpy
 import numpy as np
 
-from ..engine.around import brings_light
-from ..engine.rooms import Rooms
-from ..engine.settings import Recipe
-from ..engine.stage import Amodal, Asset, CameraPose, Hits, Instance, Labels, Shot, Stage, Surface
-from . import lighting
-from .amodal import Region, as_seen, is_whole, meets_image, projected_box
-from .asset_file import write_asset
-from .assets import LoadedAsset, load_assets
-from .links import linked_files
-from .render import Renderer
-from .scene import add_default_light, open_scene, robust_bounds, static_meshes, surface
-from .space import Space
+from ..engine.recipe.exemplars import brings_light
+from ..engine.recipe.settings import Recipe
+from ..engine.sampling.rooms import Rooms
+from ..engine.stage import (
+    Amodal,
+    Asset,
+    CameraPose,
+    Hits,
+    Instance,
+    Labels,
+    Shot,
+    Stage,
+    Surface,
+)
+from .files.linked_files import linked_files
+from .geometry.bvh_space import Space
+from .render.amodal import Region, as_seen, is_whole, meets_image, projected_box
+from .render.render import Renderer
+from .scene import lighting
+from .scene.asset_file import write_asset
+from .scene.assets import LoadedAsset, load_assets
+from .scene.scene import (
+    add_default_light,
+    open_scene,
+    robust_bounds,
+    static_meshes,
+    surface,
+)
 
 log = logging.getLogger(__name__)
 

@@ -18,8 +18,8 @@ from typer.core import TyperGroup
 
 from .. import __version__
 from ..engine.errors import RecipeError, TryAgainError, TwinsetError
-from ..engine.trusted import VARIABLE, trust
-from .output import JsonOption, output_of
+from ..engine.plugin.trusted_folders import VARIABLE, trust
+from .console.output import JsonOption, output_of
 
 STOPPED = 130
 """Exit code after Ctrl-C, as shells have it."""
@@ -119,26 +119,26 @@ def _put_back(value: str | None) -> None:
 
 
 COMMANDS = (
-    "render",
-    "status",
-    "verify",
-    "preview",
-    "tune",
-    "start",
-    "statistics",
-    "compare",
-    "report",
-    "measure",
-    "evaluate",
-    "quality",
-    "features",
-    "infer",
-    "curation",
-    "augment",
+    "commands.generate.render",
+    "commands.generate.status",
+    "commands.generate.verify",
+    "commands.generate.preview",
+    "commands.generate.tune",
+    "commands.generate.init",
+    "commands.compare.fit",
+    "commands.compare.compare",
+    "commands.compare.report",
+    "commands.compare.measure",
+    "commands.compare.evaluate",
+    "commands.compare.quality",
+    "commands.improve.fit_features",
+    "commands.compare.infer",
+    "commands.improve.curation",
+    "commands.improve.augment",
     "farm.command",
-    "plugins",
-    "authoring",
-    "doctor",
+    "commands.extend.plugins",
+    "commands.extend.authoring",
+    "commands.extend.doctor",
 )
 """The modules that bring commands, in the order of the help."""
 

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Help for tests of Twinset and of plugins: the conformance kit, a stage in plain numpy, meshes of known shape."""
 
-from .conformance import check_plugin, plugin_checks
-from .meshes import asset, box, heightfield, join, legged, plane
-from .scene import scene
-from .stage import BruteStage
+from .conformance.checks import check_plugin, plugin_checks
+from .fixtures.meshes import asset, box, heightfield, join, legged, plane
+from .fixtures.scene import scene
+from .fixtures.shots import make_shot
+from .fixtures.stage import BruteStage
 
 __all__ = [
     "BruteStage",
@@ -14,6 +15,7 @@ __all__ = [
     "heightfield",
     "join",
     "legged",
+    "make_shot",
     "plane",
     "plugin_checks",
     "scene",

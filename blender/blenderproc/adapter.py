@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from ...engine.errors import StageError
-from ..quiet import quiet
+from ..process.silence import quiet
 from . import bop_toolkit
 
 TRIED = "2.8"

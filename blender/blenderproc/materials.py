@@ -11,11 +11,11 @@ import addon_utils
 import bpy
 import numpy as np
 
-from ...dataset.sources import find_materials
+from ...dataset.formats.blenderproc_sources import find_materials
 from ...engine.errors import StageError
-from ...engine.params import unknown
+from ...engine.plugin.params import unknown
+from ...engine.recipe.settings import SceneSettings
 from ...engine.rng import stream
-from ...engine.settings import SceneSettings
 from .adapter import blenderproc, call
 
 SIDE = 2.0

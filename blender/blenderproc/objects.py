@@ -10,10 +10,10 @@ from typing import Any
 
 import bpy
 
-from ...dataset.sources import SourceObject, check_models, find_objects
+from ...dataset.formats.blenderproc_sources import SourceObject, check_models, find_objects
 from ...engine.errors import StageError
-from ...engine.settings import ClassSettings
-from ..convert import gather, remove_model
+from ...engine.recipe.settings import ClassSettings
+from ..files.model_import import gather, remove_model
 from .adapter import blenderproc, call
 
 log = logging.getLogger(__name__)

@@ -14,9 +14,9 @@ from typing import Any
 import bpy
 import numpy as np
 
-from ...dataset.sources import SourceScene, check_models, find_scene
+from ...dataset.formats.blenderproc_sources import SourceScene, check_models, find_scene
 from ...engine.errors import StageError
-from ...engine.settings import SceneSettings
+from ...engine.recipe.settings import SceneSettings
 from .adapter import blenderproc, call
 
 log = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ from xml.etree.ElementTree import Element
 
 import numpy as np
 
-from .labels import label
+from .column_labels import label
 from .markup import short, tag
 
 WIDTH, HEIGHT = 320, 150

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import masks
+from ..formats import rle_masks
 from .material import spread
 
 MAX_IMAGES = 24
@@ -115,7 +115,7 @@ def _tile(
     for annotation in sorted(annotations, key=lambda a: -a["area"]):
         color = color_of[annotation["category_id"]]
         if annotation.get("segmentation"):
-            mask = masks.decode(annotation["segmentation"], height, width).astype(np.float32)
+            mask = rle_masks.decode(annotation["segmentation"], height, width).astype(np.float32)
             _tint(picture, cv2.resize(mask, size, interpolation=cv2.INTER_AREA), color)
         x, y, w, h = annotation["bbox"]
         corners = [round(v * scale) for v in (x, y, x + w, y + h)]

@@ -9,11 +9,11 @@ from typing import Any
 import attrs
 import numpy as np
 
-from ...alignment.crops import crop_boxes
-from ...alignment.density import Density, fit_density
-from ...alignment.features import Extractor
+from ...alignment.features.crops import crop_boxes
+from ...alignment.features.density import Density, fit_density
+from ...alignment.features.extractor import Extractor
 from ...engine.errors import DataError
-from ..features import SMALLEST
+from ..analysis.features import SMALLEST
 from .material import Material, spread
 
 SHOWN = 6

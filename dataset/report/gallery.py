@@ -10,13 +10,13 @@ from xml.etree.ElementTree import Element
 
 import numpy as np
 
-from ...alignment.crops import crop_boxes
-from ..frames import encode_image
+from ...alignment.features.crops import crop_boxes
+from ..store.frames import encode_image
 from . import charts
+from .class_summary import Shape
+from .column_labels import DASH, quantity
 from .contact_sheet import COLORS
-from .facts import Shape
 from .feature_map import THUMBNAIL, Example, FeatureMap
-from .labels import DASH, quantity
 from .markup import Node, data_uri, tag
 from .material import Columns, Material, spread
 from .sections import share, statement, table

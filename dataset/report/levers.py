@@ -9,9 +9,9 @@ from typing import Any
 import attrs
 
 from ...engine.errors import PluginError
-from ...engine.params import Param, describe
-from ...engine.registry import Registry, default
-from ...engine.settings import Recipe
+from ...engine.plugin.params import Param, describe
+from ...engine.plugin.registry import Registry, default
+from ...engine.recipe.settings import Recipe
 
 
 @attrs.frozen

@@ -11,16 +11,16 @@ from typing import Any
 import attrs
 import numpy as np
 
-from ...alignment.image_statistics import NAMES
+from ...alignment.columns.image_statistics import NAMES
 from ...engine.errors import DataError, TwinsetError
-from ...engine.recipe import load_recipe
-from ...engine.settings import Recipe
-from ..coco import CocoFile
-from ..files import read_object
-from ..folders import image_folder, read_dataset
-from ..gathered import Gathered
-from ..measure import measure
-from ..pictures import read_picture
+from ...engine.recipe.reading import load_recipe
+from ...engine.recipe.settings import Recipe
+from ..analysis.measure import measure
+from ..atomic_files import read_object
+from ..formats.coco import CocoFile
+from ..formats.dataset_folder import image_folder, read_dataset
+from ..formats.in_memory import Gathered
+from ..formats.pixels import read_picture
 
 log = logging.getLogger(__name__)
 

@@ -11,11 +11,11 @@ from typing import Any
 
 import attrs
 
-from ...alignment.features import Extractor
-from ...alignment.verdict import Verdict
+from ...alignment.distances.verdict import Verdict
+from ...alignment.features.extractor import Extractor
 from ...engine.errors import DataError
-from ..gathered import Gathered
-from .facts import class_facts, shapes
+from ..formats.in_memory import Gathered
+from .class_summary import class_facts, shapes
 from .feature_map import FeatureMap, feature_map
 from .gallery import feature_section, samples, shape_table
 from .markup import Node, document, tag

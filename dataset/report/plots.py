@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .labels import label
+from .column_labels import label
 
 REAL, SYNTH, BASELINE, INK = "#b8bfc9", "#d1495b", "#5b7db1", "#2b2f36"
 PARTS = ("#2e7d9a", "#e08e45", "#6a994e", "#8e6bbf", "#c05780", "#7f7f4c", "#4f6d7a", "#a65628")

@@ -10,11 +10,11 @@ from typing import Any
 from xml.etree.ElementTree import Element
 
 from ... import __version__
-from ...engine.settings import Recipe
-from ...engine.variants import rooms_of
-from ..goals import told
+from ...engine.recipe.settings import Recipe
+from ...engine.recipe.variants import rooms_of
+from ..analysis.goal_progress import told
 from . import charts
-from .labels import DASH
+from .column_labels import DASH
 from .markup import Node, tag
 from .material import Material
 from .sections import table

@@ -10,13 +10,13 @@ from xml.etree.ElementTree import Element
 
 import numpy as np
 
-from ...alignment.bootstrap import DISTANCES, LEVEL
-from ...alignment.comparison import QUANTILES
-from ...alignment.verdict import Statement, Verdict
-from ...engine.settings import Recipe
+from ...alignment.distances.bootstrap import DISTANCES, LEVEL
+from ...alignment.distances.comparison import QUANTILES
+from ...alignment.distances.verdict import Statement, Verdict
+from ...engine.recipe.settings import Recipe
 from . import charts
-from .facts import FITTING, OFF, UNKNOWN, ClassFacts
-from .labels import DASH, label, number, quantity
+from .class_summary import FITTING, OFF, UNKNOWN, ClassFacts
+from .column_labels import DASH, label, number, quantity
 from .levers import Advice, advice
 from .markup import Node, tag
 from .material import Material, spread

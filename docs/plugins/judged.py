@@ -29,11 +29,11 @@ from pictures import (
     view,
 )
 from sheet import BAD, GOOD, HEIGHT, WIDTH, Panel, boxed, chart, colored, crossed, drawn, tinted
-from twinset.dataset.coco import read_coco
+from twinset.dataset.formats.coco import read_coco
 from twinset.engine.block import Block
 from twinset.engine.goals import Boxes
-from twinset.engine.judging import basic_row
 from twinset.engine.plugin import Columns
+from twinset.engine.sampling.evaluation import basic_row
 from twinset.engine.stage import Instance, Shot
 
 THINGS = ("chair_windsor", "bag_trolley", "chair_folding")

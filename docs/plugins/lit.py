@@ -25,8 +25,8 @@ from pictures import (
     stage_of,
 )
 from sheet import Panel
-from twinset.engine.draws import DrawRecorder
 from twinset.engine.goals import Goals
+from twinset.engine.sampling.recorded_draws import DrawRecorder
 from twinset.engine.stage import CameraPose, Stage
 
 
@@ -117,15 +117,15 @@ def distractors() -> list[Panel]:
     return panels
 
 
-@picture("appearance_around", "A frame that was chosen, and two that are lit like it, each light a little different.")
-def appearance_around() -> list[Panel]:
+@picture("appearance_jitter", "A frame that was chosen, and two that are lit like it, each light a little different.")
+def appearance_jitter() -> list[Panel]:
     lamp = {"call": "add_light", "position": [-16.5, -3.2, 2.2], "power": 220.0, "color": [1, 0.5, 0.2], "radius": 0.1}
     dim = {"call": "scale_lights", "factor": 0.25, "tint": [0.6, 0.8, 1.0]}
     path, source = recorded([dim, lamp])
     panels = [("chosen frame", source.image)]
     for seed in (1, 2):
         stage = placed(stage_of(), count=(3, 3))
-        around = plugin("appearance", "around", frames=str(path), power=0.5, distance=1.5)
-        around.vary(stage, rng(seed), Goals())
-        panels.append((f"around, draw {seed}", shoot(stage).image))
+        jitter = plugin("appearance", "jitter", frames=str(path), power=0.5, distance=1.5)
+        jitter.vary(stage, rng(seed), Goals())
+        panels.append((f"jitter, draw {seed}", shoot(stage).image))
     return panels

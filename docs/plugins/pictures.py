@@ -17,13 +17,13 @@ import numpy as np
 from sheet import GOAL, HEIGHT, WIDTH, Panel, boxed, save, tinted
 from twinset.blender.stage import open_stage
 from twinset.dataset.report.contact_sheet import COLORS
-from twinset.engine.framing import look
+from twinset.engine.geometry.framing import look
 from twinset.engine.goals import Goal, Goals
 from twinset.engine.plugin import Rejected
-from twinset.engine.plugin_reference import CAPTIONS
-from twinset.engine.recipe import loads_recipe
-from twinset.engine.registry import Registry
-from twinset.engine.settings import Recipe
+from twinset.engine.plugin.registry import Registry
+from twinset.engine.recipe.plugin_pages import CAPTIONS
+from twinset.engine.recipe.reading import loads_recipe
+from twinset.engine.recipe.settings import Recipe
 from twinset.engine.stage import CameraPose, Instance, Shot, Stage
 
 HERE = Path(__file__).resolve().parent / "reference"
@@ -217,26 +217,26 @@ def scratch() -> Path:
     return Path(tempfile.mkdtemp(prefix="twinset-pictures-"))
 
 
-@picture("placement_around", "A frame that was chosen, and two in which its things stand a little elsewhere.")
-def placement_around() -> list[Panel]:
+@picture("placement_jitter", "A frame that was chosen, and two in which its things stand a little elsewhere.")
+def placement_jitter() -> list[Panel]:
     path, source = recorded()
     panels = [("chosen frame", labelled(source))]
     for seed in (1, 2):
         stage = stage_of()
-        around = plugin("placement", "around", frames=str(path), surfaces=["Dais"], distance=0.4, turn=40.0)
-        around.place(stage, Goals(), rng(seed))
-        panels.append((f"around, draw {seed}", labelled(shoot(stage))))
+        jitter = plugin("placement", "jitter", frames=str(path), surfaces=["Dais"], distance=0.4, turn=40.0)
+        jitter.place(stage, Goals(), rng(seed))
+        panels.append((f"jitter, draw {seed}", labelled(shoot(stage))))
     return panels
 
 
-@picture("camera_around", "A frame that was chosen, and two cameras near its own.")
-def camera_around() -> list[Panel]:
+@picture("camera_jitter", "A frame that was chosen, and two cameras near its own.")
+def camera_jitter() -> list[Panel]:
     path, source = recorded()
     panels = [("chosen frame", labelled(source))]
     for seed in (1, 4):
         stage = placed(stage_of(), count=(3, 3))
-        camera = plugin("camera", "around", frames=str(path), distance=0.8, turn=6.0, zoom=0.3)
-        panels.append((f"around, draw {seed}", labelled(posed(camera, stage, Goals(), seed))))
+        camera = plugin("camera", "jitter", frames=str(path), distance=0.8, turn=6.0, zoom=0.3)
+        panels.append((f"jitter, draw {seed}", labelled(posed(camera, stage, Goals(), seed))))
     return panels
 
 
@@ -260,7 +260,7 @@ def close_up() -> list[Panel]:
 def camera_keep() -> list[Panel]:
     import bpy
     from mathutils import Matrix
-    from twinset.blender.hall import build_hall
+    from twinset.blender.builtin.hall import build_hall
 
     bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True, load_ui=False)
     build_hall(bpy.context.scene)

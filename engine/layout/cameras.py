@@ -10,8 +10,8 @@ import numpy as np
 
 from ..goals import Goal
 from ..rng import log_uniform
+from .asset_options import Option
 from .fit import CENTER, MISSED, Cameras, Wanted, fit
-from .options import Option
 from .terrain import Terrain
 
 

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 import attrs
 import numpy as np
 
-from ..framing import EPS, box_area, clip_box, look
+from ..geometry.framing import EPS, box_area, clip_box, look
 from ..goals import SIDES, Goal
-from .options import FEW, Option
+from .asset_options import FEW, Option
 
 CENTER = 0.04
 """Error of a centre, in image units, that costs as much as ...."""

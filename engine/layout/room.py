@@ -8,12 +8,12 @@ from collections.abc import Sequence
 import attrs
 import numpy as np
 
-from .. import sight
-from ..framing import box_area, clip_box, look, near_clip, project_box
+from ..geometry import line_of_sight
+from ..geometry.framing import box_area, clip_box, look, near_clip, project_box
 from ..stage import CameraPose, Stage
+from .asset_options import Option
 from .cameras import Limits
 from .fit import Cameras, Choice, Fits, soft
-from .options import Option
 from .terrain import Terrain, terrain_of
 
 _LEVEL = 0.1
@@ -115,10 +115,10 @@ def _look(
     position = np.array([*place, cameras.z[camera]])
     if stage.clearance(position[None])[0] < sights.clearance:
         return None
-    height = position[2] - sight.ground_below(stage, position[None])[0]
+    height = position[2] - line_of_sight.ground_below(stage, position[None])[0]
     if not limits.height[0] - 0.05 <= height <= limits.height[1] + 0.05:
         return None
-    if not sight.over_surfaces(stage, position[None], sights.above)[0]:
+    if not line_of_sight.over_surfaces(stage, position[None], sights.above)[0]:
         return None
     there = [(options[o], foot) for o, foot in zip(chosen, feet, strict=True) if o >= 0]
     middles = np.array([foot + 0.5 * o.scale * np.array([0, 0, o.asset.size[2]]) for o, foot in there])

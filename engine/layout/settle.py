@@ -6,11 +6,11 @@ from __future__ import annotations
 import attrs
 import numpy as np
 
-from ..framing import box_area
+from ..geometry.framing import box_area
+from ..geometry.support import LIFT, surface_near
 from ..goals import Goal
 from ..stage import CameraPose, Stage
-from ..standing import LIFT, surface_near
-from .options import Option
+from .asset_options import Option
 from .silhouette import visible_box
 from .terrain import terrain_of
 

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 import attrs
 import numpy as np
 
-from ..contact import highest_below
-from ..sight import over_surfaces
+from ..geometry.contact import highest_below
+from ..geometry.line_of_sight import over_surfaces
+from ..geometry.support import Site
 from ..stage import Stage
-from ..standing import Site
 
 CELL = 0.1
 """Metres between the points of a map; more where a scene is so large that it would have over MOST of them."""

@@ -10,10 +10,10 @@ from typing import Annotated
 
 import typer
 
-from ...dataset.files import write_file
+from ...dataset.atomic_files import write_file
 from ...engine.errors import DataError
-from ...engine.recipe import load_recipe
-from ..output import JsonOption, output_of
+from ...engine.recipe.reading import load_recipe
+from ..console.output import JsonOption, output_of
 from . import flamenco as flamenco_files
 from . import kubernetes as kubernetes_files
 from . import openjd as openjd_files

@@ -1,0 +1,293 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Compares two datasets column by column, each distance with interval and floor; reports the fit of one class."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ...engine.errors import DataError
+from ...engine.rng import stream
+from ..columns.table import (
+    PIXEL_STATISTICS,
+    Table,
+    class_names,
+    measured_classes,
+    measured_table,
+    read_table,
+)
+from .bootstrap import Estimate, estimate, remark
+from .histograms import BINS, histogram
+
+UNIT_COLUMNS = ("sqrt_area", "area", "center_x", "center_y")
+"""Columns that live in [0, 1] by definition."""
+
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+"""Which quantiles of both samples a column is reported with."""
+
+MOST_LABELS = 500
+"""A column of more different names than this says nothing by their shares."""
+
+Progress = Callable[[int, int], None]
+
+_SKIPPED = ("id", "instance", "instance_id", "frame")
+_ROUNDS = 200
+
+
+def compare(
+    real_coco: Mapping[str, Any], synth_coco: Mapping[str, Any], class_name: str | None = None, seed: int = 0
+) -> dict[str, Any]:
+    """Distances between a real and a synthetic dataset, per class and column.
+
+    Parameters
+    ----------
+    real_coco, synth_coco : mapping
+        COCO files as loaded from JSON.
+    class_name : str, optional
+        One class; left out, all that both datasets have.
+    seed : int
+        Seed of the resamples that intervals and floors come from.
+
+    Returns
+    -------
+    dict
+        ``{"classes": {name: {"n_real", "n_synth", "columns", "main"}}, "only_real": [...], "only_synth": [...]}``.
+        ``columns`` maps a column to ``bhattacharyya`` (over 20 bins; infinite when no bin is shared), ``ks`` and
+        ``wasserstein``; to the 95 % interval [low, high] of each under ``bhattacharyya_interval`` and so on (see
+        :func:`.bootstrap.estimate`); to the floor of each, the mean distance between two resamples of the real boxes
+        of the two sizes, under ``floor`` (Bhattacharyya's), ``ks_floor`` and ``wasserstein_floor`` (NaN for one real
+        box); to the same for resamples of whole images under ``bhattacharyya_image_floor`` and so on; to where chance
+        ends under ``bhattacharyya_upper_floor`` and so on; to ``remark``, what keeps the distance from meaning much,
+        or ""; to ``n_real``, ``n_synth``; to ``real_quantiles`` and ``synth_quantiles`` (at ``QUANTILES``) and
+        ``larger_share``, the share of pairs of a real and a synthetic value in which the synthetic one is larger, ties
+        counted half; and to the histograms ``edges`` (21,), ``real`` (20,), ``synth`` (20,). Columns of names have
+        ``categories`` (k,) and bins for each of them, no quantiles, and NaN for what needs an order. Beside
+        ``columns``, ``remarks`` says which columns only one side has. ``main`` holds the same for the main instances'
+        boxes, or is None where the synthetic dataset names none.
+
+    Raises
+    ------
+    DataError
+        When a dataset lacks the class, or the two share none.
+    """
+    return _compare(
+        (class_names(real_coco), lambda name: read_table(real_coco, name, "The real dataset")),
+        (class_names(synth_coco), lambda name: read_table(synth_coco, name, "The synthetic dataset")),
+        class_name,
+        seed,
+    )
+
+
+def compare_measured(
+    real: Mapping[str, Sequence[Any] | np.ndarray],
+    synth: Mapping[str, Sequence[Any] | np.ndarray],
+    class_name: str | None = None,
+    seed: int = 0,
+    progress: Progress = lambda done, total: None,
+) -> dict[str, Any]:
+    """:func:`compare` on measured columns: all that both sides have, see :func:`.table.measured_table`.
+
+    ``progress`` is told how many columns are compared of how many; what it raises ends the comparison.
+    """
+    return _compare(
+        (measured_classes(real), lambda name: measured_table(real, name, "The real dataset")),
+        (measured_classes(synth), lambda name: measured_table(synth, name, "The synthetic dataset")),
+        class_name,
+        seed,
+        progress,
+    )
+
+
+Side = tuple[list[str], Callable[[str], Table]]
+"""The classes of a dataset, and what gives the table of one."""
+
+
+def _compare(
+    real: Side,
+    synth: Side,
+    class_name: str | None,
+    seed: int,
+    progress: Progress = lambda done, total: None,
+) -> dict[str, Any]:
+    (in_real, real_table), (in_synth, synth_table) = real, synth
+    names = [class_name] if class_name else [n for n in in_real if n in in_synth]
+    if not names:
+        raise DataError(
+            "The two datasets share no class with boxes. The real one has "
+            f"{', '.join(in_real) or 'none'}; the synthetic one has {', '.join(in_synth) or 'none'}."
+        )
+    tables = {name: (real_table(name), synth_table(name)) for name in names}
+    total = sum(len(_shared(a, b)) + (len(_shared(a, b.of_main())) if b.main.any() else 0) for a, b in tables.values())
+    done = 0
+
+    def step() -> None:
+        nonlocal done
+        done += 1
+        progress(done, total)
+
+    progress(0, total)
+    return {
+        "classes": {name: compare_tables(a, b, name, seed, step) for name, (a, b) in tables.items()},
+        "only_real": [n for n in in_real if n not in in_synth],
+        "only_synth": [n for n in in_synth if n not in in_real],
+    }
+
+
+def compare_tables(
+    real: Table, synth: Table, name: str = "", seed: int = 0, step: Callable[[], None] = lambda: None
+) -> dict[str, Any]:
+    """The part of :func:`compare` for one class; ``name`` only seeds the resamples, ``step`` is called per column."""
+    main = None
+    if synth.main.any():
+        only = synth.of_main()
+        main = {"n_synth": len(only), "columns": _columns(real, only, (seed, name, "main"), step)}
+    return {
+        "n_real": len(real),
+        "n_synth": len(synth),
+        "columns": _columns(real, synth, (seed, name, "all"), step),
+        "remarks": _remarks(real, synth),
+        "main": main,
+    }
+
+
+def to_json(value: Any) -> Any:
+    """``value`` with infinite numbers as None, for strict JSON."""
+    if isinstance(value, Mapping):
+        return {k: to_json(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [to_json(v) for v in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _shared(real: Table, synth: Table) -> list[str]:
+    """Columns that both have a value of; names are left out where there are too many, or other ones in each picture."""
+    shared = [
+        name
+        for name, values in real.columns.items()
+        if name not in _SKIPPED and name in synth.columns
+        if np.isfinite(values).any() and np.isfinite(synth.columns[name]).any()
+    ]
+    for name in real.labels:
+        if name in synth.labels:
+            known = np.unique(np.concatenate([real.labels[name], synth.labels[name]]))
+            if len(known) <= MOST_LABELS:
+                shared.append(name)
+    return shared
+
+
+def _columns(
+    real: Table, synth: Table, key: tuple[int, str, str], step: Callable[[], None]
+) -> dict[str, dict[str, Any]]:
+    out = {}
+    for column in _shared(real, synth):
+        rng = stream(key[0], *key[1:], column)
+        if column in real.labels:
+            out[column] = _measure_labels(real, synth, column, rng)
+        else:
+            (a, image_a), (b, image_b) = (_sample(table, column) for table in (real, synth))
+            out[column] = _measure(a, b, (image_a, image_b), column, rng)
+        step()
+    return out
+
+
+def _sample(table: Table, column: str) -> tuple[np.ndarray, np.ndarray | None]:
+    """The finite values of a column, and the image of each; None where the values are of images, not of boxes."""
+    known = np.isfinite(table.columns[column])
+    return table.columns[column][known], None if column in table.of_images else table.image[known]
+
+
+def _remarks(real: Table, synth: Table) -> list[str]:
+    """Which columns have no distance because one side has no value of them, and what else concerns several."""
+    in_real, in_synth = (
+        ({k for k, v in t.columns.items() if np.isfinite(v).any()} | set(t.labels)).difference(_SKIPPED)
+        for t in (real, synth)
+    )
+    said = [
+        f"Only the {side} dataset has {', '.join(sorted(only))}; no distance to nothing is given."
+        for side, only in (("real", in_real - in_synth), ("synthetic", in_synth - in_real))
+        if only
+    ]
+    pixels = [k for k in real.columns if k in synth.columns and k.removeprefix("image_") in PIXEL_STATISTICS]
+    ratio = np.array(real.size) / np.array(synth.size)
+    if pixels and (np.abs(np.log(ratio)) > math.log(1.1)).any():
+        sizes = (f"{t.size[0]:g} by {t.size[1]:g} px" for t in (real, synth))
+        said.append(
+            "Real pictures have {}, synthetic ones {}: sharpness, blur and entropy differ by that.".format(*sizes)
+        )
+    return said
+
+
+def _measure(
+    a: np.ndarray,
+    b: np.ndarray,
+    images: tuple[np.ndarray | None, np.ndarray | None],
+    column: str,
+    rng: np.random.Generator,
+) -> dict[str, Any]:
+    span = column_range(column, a, b)
+    out = _distances(estimate(a, b, rng, images=images, range=span))
+    order = np.sort(a)
+    below, up_to = (np.searchsorted(order, b, side=side).mean() / len(a) for side in ("left", "right"))
+    return out | {
+        "remark": remark(a, b, real_images=images[0]),
+        "n_real": len(a),
+        "n_synth": len(b),
+        "real_quantiles": np.quantile(a, QUANTILES).tolist(),
+        "synth_quantiles": np.quantile(b, QUANTILES).tolist(),
+        "larger_share": float(below + up_to) / 2,
+        "edges": np.linspace(*span, BINS + 1).tolist(),
+        "real": histogram(a, BINS, span).tolist(),
+        "synth": histogram(b, BINS, span).tolist(),
+    }
+
+
+def _distances(found: Mapping[str, Estimate]) -> dict[str, Any]:
+    out: dict[str, Any] = {}
+    for name, distance in found.items():
+        out[name] = distance.value
+        out["floor" if name == "bhattacharyya" else f"{name}_floor"] = distance.floor
+        out[f"{name}_image_floor"] = distance.image_floor
+        out[f"{name}_upper_floor"] = distance.upper_floor
+        out[f"{name}_interval"] = [distance.low, distance.high]
+    return out
+
+
+def _measure_labels(real: Table, synth: Table, column: str, rng: np.random.Generator) -> dict[str, Any]:
+    """A column of names: one bin for each; what needs an order of the names is NaN."""
+    known = [table.labels[column] != "" for table in (real, synth)]
+    names = [table.labels[column][k] for table, k in zip((real, synth), known, strict=True)]
+    categories, code = np.unique(np.concatenate(names), return_inverse=True)
+    a, b = np.split(np.ravel(code).astype(float), [len(names[0])])
+    span, bins = (-0.5, len(categories) - 0.5), len(categories)
+    images = (real.image[known[0]], synth.image[known[1]])
+    found = estimate(a, b, rng, images=images, bins=bins, range=span)
+    nothing = Estimate(*[math.nan] * 6)
+    return _distances({k: v if k == "bhattacharyya" else nothing for k, v in found.items()}) | {
+        "remark": "",
+        "n_real": len(a),
+        "n_synth": len(b),
+        "real_quantiles": [],
+        "synth_quantiles": [],
+        "larger_share": math.nan,
+        "categories": categories.tolist(),
+        "edges": np.linspace(*span, bins + 1).tolist(),
+        "real": histogram(a, bins, span).tolist(),
+        "synth": histogram(b, bins, span).tolist(),
+    }
+
+
+def column_range(column: str, *samples: np.ndarray) -> tuple[float, float]:
+    """What a column's histogram spans: [0, 1] for areas and centres, whole counts, else the bulk of all samples."""
+    if column in UNIT_COLUMNS:
+        return 0.0, 1.0
+    if column == "boxes_per_image":
+        return 0.5, 0.5 + BINS
+    # The widest of the bulks, so that no sample's outliers squeeze the others into one bin.
+    low = min(float(np.quantile(x, 0.01)) for x in samples)
+    high = max(float(np.quantile(x, 0.99)) for x in samples)
+    if high - low < 1e-9 * max(1.0, abs(low), abs(high)):
+        return low - 0.5, high + 0.5
+    return low, high

@@ -1,0 +1,304 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How typical features are of real ones: a density of few real samples, its scale read off the real ones themselves."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import zipfile
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+import numpy as np
+
+from ...engine.errors import DataError
+
+FORMAT = 1
+"""Version of the stored file."""
+
+METHODS = ("knn", "kde")
+FEWEST, ENOUGH = 10, 50
+"""Samples below which nothing is fitted, and below which a note is due."""
+
+MOST_FOLDS = 50
+
+NARROWEST = 1e-6
+"""Bandwidth of Gaussians on copies of one sample."""
+
+FEWEST_LEFT = 2
+"""Samples that have a spread, without which there is no scale to measure distances by."""
+
+_ARRAYS = ("mean", "scale", "axes", "points", "calibration")
+_LARGEST = 2**31
+"""Bytes of all arrays together; a file that unpacks to more is made to take all memory."""
+_DAMAGED = (
+    *(OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, OverflowError, RecursionError, MemoryError),
+    *(NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error),  # of files that are packed in other ways
+)
+
+
+@attrs.frozen(eq=False)
+class Density:
+    """Real features, standardised, turned onto their principal axes, and how far real samples lie from one another.
+
+    Attributes
+    ----------
+    mean, scale : (d,) float
+        What standardises a feature.
+    axes : (c, d) float
+        Principal axes of the standardised features.
+    points : (n, c) float
+        The real samples on these axes.
+    calibration : (n,) float
+        Distances of real samples to the others, those of the same photo left out, ascending.
+    method : str
+        ``knn``: mean distance to the ``neighbours`` nearest; ``kde``: negative log-density of Gaussians.
+    bandwidth : float
+        Of the Gaussians; 0 for ``knn``.
+    origin : dict
+        What the features are of: ``model`` (hash), ``margin`` of the crops, ``class``, and what else is worth keeping.
+    """
+
+    mean: np.ndarray
+    scale: np.ndarray
+    axes: np.ndarray
+    points: np.ndarray
+    calibration: np.ndarray
+    method: str = "knn"
+    neighbours: int = 5
+    bandwidth: float = 0.0
+    origin: dict[str, Any] = attrs.field(factory=dict)
+
+    def distance(self, features: np.ndarray) -> np.ndarray:
+        """How far samples (m, d) lie from the real ones, (m,); smaller is more typical. One fit's own unit."""
+        features = np.asarray(features, dtype=float)
+        if not len(features):
+            return np.empty(0)
+        if features.ndim != 2 or features.shape[1] != len(self.mean):
+            raise DataError(
+                f"Features must be an (n, {len(self.mean)}) array like the real ones. Got {features.shape} instead."
+            )
+        return _distance(self.coordinates(features), self.points, self)
+
+    def coordinates(self, features: np.ndarray) -> np.ndarray:
+        """Where samples (m, d) lie on the principal axes of the real ones, (m, c)."""
+        return (np.asarray(features, dtype=float) - self.mean) / self.scale @ self.axes.T
+
+    def graded(self, features: np.ndarray) -> np.ndarray:
+        """:meth:`score` without steps, (m,): below 0 for what lies farther out than every real sample.
+
+        The i-th smallest of n real distances gets 1 - i / (n + 1), the probability that a new real sample lies farther
+        out; between them it is linear. Beyond the largest it goes on falling, by 1 for each width of their range.
+        """
+        distance, n = self.distance(features), len(self.calibration)
+        levels = 1 - np.arange(1, n + 1) / (n + 1)
+        width = max(float(np.ptp(self.calibration)), 1e-9)
+        beyond = np.maximum(distance - self.calibration[-1], 0) / width
+        return np.interp(distance, self.calibration, levels) - beyond
+
+    def spacing(self) -> float:
+        """Median distance of real samples to the nearest other one, on the principal axes."""
+        return float(np.median(_neighbour_distances(self.points, self.points, 2)[:, 1]))
+
+    def score(self, features: np.ndarray) -> np.ndarray:
+        """Share of real samples that look less typical, (m,) in [0, 1]: 0.3 is more typical than 30 % of the real ones.
+
+        A new real sample has a score of at least q with a probability of 1 - q, whatever the features.
+        """
+        ranks = np.searchsorted(self.calibration, self.distance(features), side="right")
+        return 1 - ranks / len(self.calibration)
+
+    def check_model(self, sha256: str, path: str | Path) -> None:
+        """DataError where the features that were fitted came from another model, or other settings of it."""
+        own = self.origin.get("model", "")
+        if own != sha256:
+            raise DataError(
+                f"The real features were made with another model ({own[:12] or 'unknown'}) than '{path}' "
+                f"({sha256[:12]}). Fit them again with this model and its settings."
+            )
+
+    def notes(self, quantile: float = 0.1) -> list[str]:
+        """What so few samples cannot tell, in sentences; none from 50 samples on."""
+        from scipy import stats
+
+        n = len(self.calibration)
+        if n >= ENOUGH:
+            return []
+        # The share of new real samples beyond the l-th of n is Beta(l, n + 1 - l), whatever their distribution.
+        rank = max(1, round(quantile * n))
+        low, high = stats.beta.ppf([0.025, 0.975], rank, n + 1 - rank)
+        return [
+            f"{n} real samples give scores in steps of {1 / n:.1%}: a threshold of {quantile:.0%} may refuse from "
+            f"{low:.0%} to {high:.0%} of new real ones (95 % interval). {ENOUGH} or more samples make this narrower."
+        ]
+
+    def to_bytes(self) -> bytes:
+        """The density as the bytes of an ``.npz`` file, without pickles; equal densities give equal bytes."""
+        head = {
+            "format": FORMAT,
+            "method": self.method,
+            "neighbours": self.neighbours,
+            "bandwidth": self.bandwidth,
+            "origin": self.origin,
+        }
+        out = io.BytesIO()
+        np.savez(out, head=np.array(json.dumps(head, sort_keys=True)), **{k: getattr(self, k) for k in _ARRAYS})
+        return out.getvalue()
+
+
+def load_density(path: str | Path) -> Density:
+    """Read what :meth:`Density.to_bytes` gave.
+
+    Raises
+    ------
+    DataError
+        Where the file is missing, no such file, damaged, or of a later format.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            if sum(entry.file_size for entry in file.zip.infolist()) > _LARGEST:
+                raise ValueError("too large")
+            head = json.loads(str(file["head"]))
+            if head["format"] != FORMAT:
+                raise DataError(f"'{path}' has format {head['format']}; this version reads {FORMAT}. Fit it again.")
+            arrays = {k: np.asarray(file[k], dtype=float) for k in _ARRAYS}
+            found = Density(
+                **arrays,
+                method=head["method"],
+                neighbours=int(head["neighbours"]),
+                bandwidth=float(head["bandwidth"]),
+                origin=dict(head["origin"]),
+            )
+    except FileNotFoundError:
+        raise DataError(f"The file '{path}' does not exist. Make it with `twinset fit-features`.") from None
+    except _DAMAGED as error:
+        text = f"'{path}' does not hold real features, or is damaged. Make it again with `twinset fit-features`."
+        raise DataError(text) from error
+    (c, d), n = found.axes.shape if found.axes.ndim == 2 else (0, 0), len(found.calibration)
+    shapes = [found.mean.shape, found.scale.shape, found.points.shape, found.calibration.shape]
+    whole = shapes == [(d,), (d,), (n, c), (n,)] and n > 0 and found.method in METHODS
+    usable = 1 <= found.neighbours <= n and (found.method == "knn" or 0 < found.bandwidth < math.inf)
+    if not (whole and usable and (found.scale != 0).all() and all(np.isfinite(a).all() for a in arrays.values())):
+        raise DataError(f"'{path}' holds numbers that do not fit together. Make it again with `twinset fit-features`.")
+    return found
+
+
+def fit_density(
+    features: np.ndarray,
+    groups: Sequence[int] | np.ndarray | None = None,
+    *,
+    method: str = "knn",
+    neighbours: int = 5,
+    variance: float = 0.95,
+    origin: dict[str, Any] | None = None,
+) -> Density:
+    """Fit a density of real features [Zhang2023, §5].
+
+    Each sample is judged by a fit that has not seen it nor any other of its group, so that the scale of scores holds
+    for new ones; with more than 50 groups, a fiftieth of them is left out at a time.
+
+    Parameters
+    ----------
+    features : (n, d) float
+        Features of real samples; at least 10 of them.
+    groups : (n,) int, optional
+        The photo that each comes from: samples of one photo are more alike than others.
+    method : str
+        ``knn`` or ``kde``; the Gaussians of ``kde`` are as wide as the median distance to the nearest ``neighbours``.
+    neighbours : int
+        Number of nearest real samples.
+    variance : float
+        Share of the variance that the principal axes keep.
+    origin : dict, optional
+        Kept with the density, see :class:`Density`.
+
+    Raises
+    ------
+    DataError
+        Where there are too few samples, they are all the same, or not finite.
+    """
+    features = np.asarray(features, dtype=float)
+    if method not in METHODS:
+        raise DataError(f"A density must be one of {', '.join(METHODS)}. Got '{method}' instead.")
+    if features.ndim != 2 or len(features) < FEWEST:
+        samples = "sample is" if len(features) == 1 else "samples are"
+        raise DataError(
+            f"{len(features)} real {samples} too few to say what is typical: "
+            f"at least {FEWEST} are needed, {ENOUGH} or more are better."
+        )
+    if not np.isfinite(features).all():
+        raise DataError("Real features must be finite numbers.")
+    if not np.ptp(features, axis=0).any():
+        raise DataError(
+            f"All {len(features)} real samples have the same features. Take different pictures, or another model."
+        )
+    whole = _fit(features, method, neighbours, variance)
+    left_out = left_out_distances(features, groups, method=method, neighbours=neighbours, variance=variance)
+    return attrs.evolve(whole, calibration=np.sort(left_out), origin=dict(origin or {}))
+
+
+def left_out_distances(
+    features: np.ndarray,
+    groups: Sequence[int] | np.ndarray | None = None,
+    *,
+    method: str = "knn",
+    neighbours: int = 5,
+    variance: float = 0.95,
+) -> np.ndarray:
+    """How far each sample (n, d) lies from the others, (n,), by a fit without its group; see :func:`fit_density`.
+
+    By a fit without itself alone where all but one of the samples are of its group.
+    """
+    features = np.asarray(features, dtype=float)
+    every = np.arange(len(features))
+    photos = np.ravel(np.unique(every if groups is None else np.asarray(groups), return_inverse=True)[1])
+    folds = photos % MOST_FOLDS
+    out = np.empty(len(features))
+    for fold in np.unique(folds):
+        own = np.flatnonzero(folds == fold)
+        # Where next to nothing would be left, as of one photo, nothing else can be left out than single samples.
+        parts = [own] if len(features) - len(own) >= FEWEST_LEFT else own[:, None]
+        for part in parts:
+            out[part] = _fit(np.delete(features, part, axis=0), method, neighbours, variance).distance(features[part])
+    return out
+
+
+def _fit(features: np.ndarray, method: str, neighbours: int, variance: float) -> Density:
+    from sklearn.decomposition import PCA
+
+    mean, scale = features.mean(0), features.std(0)
+    scale = np.where(
+        scale > 1e-9 * (1 + np.abs(mean)), scale, 1.0
+    )  # a constant feature says nothing, and divides nothing
+    standard = (features - mean) / scale
+    if not standard.any():  # the same features again and again have no axes of their own
+        axes, bandwidth = np.eye(len(mean)), 0.0 if method == "knn" else NARROWEST
+        return Density(mean, scale, axes, standard, np.empty(0), method, min(neighbours, len(features)), bandwidth)
+    pca = PCA(svd_solver="full").fit(standard)
+    shares = np.cumsum(pca.explained_variance_) / pca.explained_variance_.sum()
+    kept = min(int(np.searchsorted(shares, variance)) + 1, len(shares))
+    axes = pca.components_[:kept]
+    density = Density(mean, scale, axes, standard @ axes.T, np.empty(0), method, min(neighbours, len(features)))
+    if method == "knn":
+        return density
+    # The nearest sample of each is itself.
+    near = _neighbour_distances(density.points, density.points, min(neighbours + 1, len(features)))[:, 1:].mean(1)
+    return attrs.evolve(density, bandwidth=float(max(np.median(near), NARROWEST)))
+
+
+def _distance(features: np.ndarray, points: np.ndarray, density: Density) -> np.ndarray:
+    if density.method == "knn":
+        return _neighbour_distances(features, points, density.neighbours).mean(1)
+    from sklearn.neighbors import KernelDensity
+
+    return -KernelDensity(bandwidth=density.bandwidth).fit(points).score_samples(features)
+
+
+def _neighbour_distances(features: np.ndarray, points: np.ndarray, count: int) -> np.ndarray:
+    from sklearn.neighbors import NearestNeighbors
+
+    return NearestNeighbors(n_neighbors=count).fit(points).kneighbors(features)[0]

@@ -1,0 +1,267 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One vector per picture from any ONNX vision model, frozen [Zhang2023, §5]."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+import numpy as np
+
+from ...engine.errors import DataError
+from .crops import MARGIN, crop_boxes
+from .model_settings import ModelSettings, read_settings
+from .onnx_file import node_outputs, with_output
+from .scattering import MODEL
+
+LARGEST = 2**31 - 1
+"""Bytes; protocol buffers hold no more."""
+MOST_PIXELS = 4096 * 4096 * 16
+"""More than vision models want at once, and 3 GiB as 32-bit floats: a file that asks for more is damaged or bad."""
+
+_TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(uint8)": np.uint8}
+_DEVICES = {
+    "cpu": (),
+    "auto": ("CUDAExecutionProvider", "CoreMLExecutionProvider", "DmlExecutionProvider"),
+}
+
+
+class Extractor:
+    """A frozen vision model: pictures in, one vector each out.
+
+    Parameters
+    ----------
+    model : path, optional
+        Default: the scattering transform that is packaged, see :mod:`..scattering`. Else an ONNX file with one input, a
+        batch of RGB or BGR pictures. What the file does not say of itself stands in ``model.toml`` beside it, see
+        :class:`..model_settings.ModelSettings`.
+    device : str
+        ``cpu``, or ``auto`` for CUDA, CoreML or DirectML where onnxruntime has them. Only ``cpu`` gives the same
+        numbers on every run.
+    threads : int
+        Threads of the model on the CPU.
+    batch : int
+        Most pictures at once, where the model leaves that open.
+
+    Attributes
+    ----------
+    sha256 : str
+        Hash of the model file together with its settings: equal hashes give comparable features.
+    size : (int, int)
+        Width and height of the pictures that the model takes.
+
+    Raises
+    ------
+    DataError
+        One sentence of what was expected and what was found.
+    """
+
+    def __init__(
+        self, model: str | Path | None = None, *, device: str = "cpu", threads: int = 1, batch: int = 16
+    ) -> None:
+        if device not in _DEVICES:
+            raise DataError(f"A device must be one of {', '.join(_DEVICES)}. Got '{device}' instead.")
+        self.path = Path(MODEL if model is None else model)
+        data = _read(self.path)
+        session = _session(self.path, data, device, threads)
+        self.settings: ModelSettings = read_settings(self.path, session.get_modelmeta().custom_metadata_map)
+        self._output = self.settings.output
+        outputs = [o.name for o in session.get_outputs()]
+        if not self._output:
+            self._output = outputs[0]
+        elif self._output not in outputs:
+            self._output = _inner(self.path, data, self._output, outputs)
+            session = _session(self.path, with_output(data, self._output), device, threads)
+        self._session = session
+        self._input, self._type, self._channels_last, self._fixed_batch, self.size = _input(
+            self.path, session, self.settings
+        )
+        self._batch = self._fixed_batch or batch
+        settings = repr(attrs.astuple(self.settings)).encode()
+        self.sha256 = hashlib.sha256(hashlib.sha256(data).digest() + settings).hexdigest()
+
+    def extract(self, images: np.ndarray | Sequence[np.ndarray]) -> np.ndarray:
+        """Features of pictures that have the model's size already.
+
+        Parameters
+        ----------
+        images : (n, height, width, 3) uint8
+            RGB.
+
+        Returns
+        -------
+        (n, d) float32; (0, 0) for no pictures.
+
+        Raises
+        ------
+        DataError
+            Where the pictures have another size, or the model gives something that is no finite vector for each.
+        """
+        pictures = np.asarray(images)
+        width, height = self.size
+        if not len(pictures):
+            return np.empty((0, 0), np.float32)
+        if pictures.dtype != np.uint8 or pictures.shape[1:] != (height, width, 3):
+            raise DataError(
+                f"The model '{self.path}' takes (n, {height}, {width}, 3) pictures of uint8. "
+                f"Got {pictures.shape} of {pictures.dtype} instead."
+            )
+        parts = [self._run(pictures[i : i + self._batch]) for i in range(0, len(pictures), self._batch)]
+        return np.concatenate(parts)
+
+    def extract_boxes(self, image: np.ndarray, boxes: Iterable[Iterable[float]], margin: float = MARGIN) -> np.ndarray:
+        """Features (n, d) of boxes [x, y, w, h] of one RGB picture, cut out as :func:`..crops.crop_boxes` does."""
+        return self.extract(crop_boxes(image, boxes, self.size, margin))
+
+    def _run(self, pictures: np.ndarray) -> np.ndarray:
+        count = len(pictures)
+        if self._fixed_batch and count < self._fixed_batch:
+            pictures = np.concatenate([pictures, np.repeat(pictures[-1:], self._fixed_batch - count, 0)])
+        try:
+            (found,) = self._session.run([self._output], {self._input: self._prepare(pictures)})
+        except MemoryError:
+            raise
+        except Exception as error:  # onnxruntime's errors share no base but this
+            raise DataError(f"The model '{self.path}' fails while it runs: {_short(error)}.") from error
+        return self._pool(found, len(pictures))[:count]
+
+    def _prepare(self, pictures: np.ndarray) -> np.ndarray:
+        if self.settings.color == "bgr":
+            pictures = pictures[..., ::-1]
+        if self._type is np.uint8:
+            values = pictures
+        else:
+            low, high = self.settings.range
+            scaled = np.float32(low) + pictures.astype(np.float32) * np.float32((high - low) / 255)
+            values = (scaled - np.array(self.settings.mean, np.float32)) / np.array(self.settings.std, np.float32)
+        if not self._channels_last:
+            values = values.transpose(0, 3, 1, 2)
+        return np.ascontiguousarray(values, dtype=self._type)
+
+    def _pool(self, found: Any, count: int) -> np.ndarray:
+        """(n, d) of what the model gives for n pictures: a map, a sequence or vectors already."""
+        shape: tuple[int, ...] = getattr(found, "shape", ())
+        name, pooling = f"The output '{self._output}' of the model '{self.path}'", self.settings.pooling
+        if len(shape) not in (2, 3, 4) or shape[0] != count or not np.issubdtype(found.dtype, np.floating):
+            raise DataError(
+                f"{name} must hold floats for each of {count} pictures: a vector, a sequence of tokens (n, tokens, d) "
+                f"or a map. Got {shape or type(found).__name__} instead. Choose another with 'output'."
+            )
+        if len(shape) != {"average": 4, "token": 3, "mean": 3}.get(pooling, len(shape)):
+            kind = {2: "vectors", 3: "a sequence", 4: "a map"}[len(shape)]
+            raise DataError(f"{name} is {kind} {shape}, to which the pooling '{pooling}' does not apply.")
+        values = found.astype(np.float32)
+        if len(shape) == 4:
+            values = values.mean((1, 2) if self._channels_last else (2, 3), dtype=np.float64)
+        elif len(shape) == 3:
+            values = values[:, 0] if pooling == "token" else values.mean(1, dtype=np.float64)
+        if not np.isfinite(values).all():
+            raise DataError(f"{name} is not finite. Check the range, mean and std that the model wants.")
+        return values.astype(np.float32)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        size = path.stat().st_size
+        if path.is_file() and size > LARGEST:
+            raise DataError(
+                f"The model '{path}' has {size / 1e9:.1f} GB; one ONNX file can hold 2. Export a smaller one, or with "
+                "half precision."
+            )
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise DataError(f"The model '{path}' does not exist. Check the path.") from None
+    except OSError as error:
+        raise DataError(f"The model '{path}' cannot be read ({error.strerror}). Name an ONNX file.") from None
+
+
+def _session(path: Path, data: bytes, device: str, threads: int) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.use_deterministic_compute = True
+    options.log_severity_level = 4  # what goes wrong is raised as well
+    present = onnxruntime.get_available_providers()
+    providers = [p for p in _DEVICES[device] if p in present] + ["CPUExecutionProvider"]
+    try:
+        return onnxruntime.InferenceSession(data, options, providers=providers)
+    except Exception as error:  # onnxruntime's errors share no base but this
+        if "INVALID_PROTOBUF" in str(error) or "No graph" in str(error):
+            text = f"The model '{path}' ({len(data)} bytes) is no ONNX file, or it is cut off. Export or copy it again."
+        else:
+            text = (
+                f"The model '{path}' cannot be run by onnxruntime {onnxruntime.__version__}: {_short(error)}. Export "
+                "it as one file, with standard operators and an opset that this version knows."
+            )
+        raise DataError(text) from error
+
+
+def _short(error: Exception, limit: int = 200) -> str:
+    """The gist of onnxruntime's message: without its code, the C++ place and line breaks."""
+    text = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", " ".join(str(error).split()))
+    text = re.sub(r"^/\S+\.(cc|h):\d+ .*?\)(?: const)? (?=[A-Z\[])", "", text).rstrip(". ")
+    return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+def _inner(path: Path, data: bytes, wanted: str, outputs: list[str]) -> str:
+    """The inner value of that name, or the first value of the node of that name."""
+    nodes = node_outputs(data)
+    if wanted in nodes:
+        return nodes[wanted][0]
+    values = [v for found in nodes.values() for v in found]
+    if wanted in values:
+        return wanted
+    close = difflib.get_close_matches(wanted, [*outputs, *nodes, *values], n=1)
+    hint = f" Did you mean '{close[0]}'?" if close else ""
+    raise DataError(
+        f"The model '{path}' has no output, node or value '{wanted}'.{hint} Its outputs: {', '.join(outputs)}; its "
+        f"last nodes: {', '.join(list(nodes)[-5:])}."
+    )
+
+
+def _input(path: Path, session: Any, settings: ModelSettings) -> tuple[str, Any, bool, int, tuple[int, int]]:
+    """Name, type, whether channels come last, batch size (0 = open) and (width, height) of the one input."""
+    inputs = session.get_inputs()
+    found = "; ".join(f"'{i.name}' {i.type} {i.shape}" for i in inputs) or "none"
+    expected = f"The model '{path}' must have one input, pictures (n, 3, height, width) or (n, height, width, 3)"
+    if len(inputs) != 1 or len(inputs[0].shape) != 4:
+        raise DataError(f"{expected}. It has {found}.")
+    shape = [d if isinstance(d, int) and d > 0 else 0 for d in inputs[0].shape]
+    if inputs[0].type not in _TYPES:
+        raise DataError(f"{expected}, of float32, float16 or uint8. It has {found}.")
+    sidecar = path.with_suffix(".toml").name
+    layout = settings.layout
+    if layout == "auto":
+        fitting = [name for name, axis in (("NCHW", 1), ("NHWC", 3)) if shape[axis] == 3]
+        if not fitting and not (shape[1] and shape[3]):
+            raise DataError(f'{expected}. It has {found}: write layout = "NCHW" or "NHWC" into {sidecar}.')
+        if len(fitting) != 1:
+            raise DataError(f"{expected}. It has {found}{': write layout into ' + sidecar if fitting else ''}.")
+        layout = fitting[0]
+    channels, height, width = (shape[i] for i in ((3, 1, 2) if layout == "NHWC" else (1, 2, 3)))
+    if channels not in (0, 3):
+        raise DataError(f"{expected}; layout is {layout}. It has {found}.")
+    if settings.size:
+        for name, own, wanted in zip(("width", "height"), (width, height), settings.size, strict=True):
+            if own not in (0, wanted):
+                raise DataError(
+                    f"The model '{path}' has the {name} {own}, but its settings say {wanted}. It has {found}."
+                )
+        width, height = settings.size
+    if not (width and height):
+        raise DataError(
+            f"The model '{path}' takes pictures of any size ({found}). Write size = [width, height] into {sidecar}."
+        )
+    if width * height * max(shape[0], 1) > MOST_PIXELS:
+        raise DataError(
+            f"The model '{path}' wants {max(shape[0], 1)} pictures of {width} x {height} pixels at once, more than "
+            f"{MOST_PIXELS:,} pixels. Export it with a smaller input."
+        )
+    return inputs[0].name, _TYPES[inputs[0].type], layout == "NHWC", shape[0], (width, height)

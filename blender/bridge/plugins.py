@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Plugins for the bridge, given as part of a recipe or made in Python, as the recipe of a job."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ...engine.errors import RecipeError
+from ...engine.plugin.registry import default
+from ...engine.recipe.reading import default_ids, loads_recipe
+from ...engine.recipe.settings import (
+    ClassSettings,
+    DistractorSettings,
+    OutputSettings,
+    PluginUse,
+    Recipe,
+    RenderSettings,
+    SceneSettings,
+)
+from ...engine.recipe.writing import toml_value
+
+_TABLES = ("placement", "camera", "target", "real", "variant", "plugin_folders")
+
+
+def recipe_of(
+    plugins: str | Path | Sequence[Any], classes: Sequence[str], seed: int, max_attempts: int, size: tuple[int, int]
+) -> Recipe:
+    """The recipe of a job with these plugins, whose assets are in the collections that :func:`collection_of` names.
+
+    Parameters
+    ----------
+    plugins : str, Path, or sequence of plugins
+        TOML, a file of it, or plugins made in Python.
+    classes : sequence of str
+        Their names; "" for distractors.
+    seed, max_attempts : int
+    size : (width, height)
+        Of images, in pixels.
+
+    Raises
+    ------
+    RecipeError
+        With all that is wrong.
+    """
+    if not isinstance(plugins, str | Path):
+        return _of_instances(list(plugins), classes, seed, max_attempts, size)
+    name = str(plugins) if isinstance(plugins, Path) else "plugins"
+    try:
+        text = plugins.read_text(encoding="utf-8-sig") if isinstance(plugins, Path) else plugins
+        keys = tomllib.loads(text).keys()
+    except OSError as error:
+        raise RecipeError([f"{name}: cannot be read: {error.strerror}. Name a file with plugins."]) from None
+    except tomllib.TOMLDecodeError:
+        keys = {}.keys()  # reading it as a recipe tells where
+    others = [key for key in keys if key not in _TABLES]
+    if others:
+        text = (
+            f"{name}: the bridge takes {', '.join(_TABLES)}, and what else there is comes from the script: {others[0]}."
+        )
+        raise RecipeError([text])
+    for entry in classes:
+        lines = [f"[[{'class' if entry else 'distractor'}]]", f"collection = {toml_value(collection_of(entry))}"]
+        text += "\n".join(["", *lines, f"name = {toml_value(entry)}", ""])
+    given = {"seed": seed, "scene.builtin": "hall", "render.max_attempts": max_attempts, "render.device": "cpu"}
+    folder = plugins.resolve().parent if isinstance(plugins, Path) else Path.cwd()
+    return loads_recipe(text, folder, name, given | {"output.width": size[0], "output.height": size[1]})
+
+
+def _of_instances(
+    plugins: list[Any], classes: Sequence[str], seed: int, max_attempts: int, size: tuple[int, int]
+) -> Recipe:
+    uses: dict[str, tuple[PluginUse, ...]] = {kind: () for kind in ("appearance", "metric", "target")}
+    for plugin in plugins:
+        kind = getattr(plugin, "plugin_kind", "")
+        if kind not in ("placement", "camera"):
+            text = f"{plugin!r} is no placement or camera. Give targets as TOML, with the [real] that they learn from."
+            raise RecipeError([text])
+        uses[kind] = (*uses.get(kind, ()), PluginUse(kind, plugin.plugin_id, plugin))
+    for kind in ("placement", "camera", "filter"):
+        ids = default_ids(kind, default(), has_target=False)
+        uses.setdefault(kind, tuple(PluginUse(kind, id, default().find(kind, id)()) for id in ids))
+    return Recipe(
+        classes=tuple(ClassSettings(name, collection=collection_of(name)) for name in classes if name),
+        distractors=tuple(DistractorSettings(collection=collection_of(name)) for name in classes if not name),
+        scene=SceneSettings(builtin="hall"),
+        folder=Path.cwd(),
+        seed=seed,
+        render=RenderSettings(max_attempts=max_attempts, device="cpu"),
+        output=OutputSettings(width=size[0], height=size[1]),
+        plugins=uses,
+    )
+
+
+def collection_of(class_name: str) -> str:
+    """The collection that holds the objects of a class."""
+    return f"Twinset bridge: {class_name}"

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The scene as it will be rendered: every mesh that the dependency graph brings forth, instances included."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import attrs
+import bpy
+import numpy as np
+
+from ...engine.stage import Mesh
+
+SOLID_TYPES = frozenset({"MESH", "CURVE", "SURFACE", "FONT", "META"})
+"""Object types that become meshes."""
+
+
+@attrs.frozen(eq=False)
+class Piece:
+    """One mesh of the evaluated scene. It lives only until the next one is asked for.
+
+    Attributes
+    ----------
+    source : bpy.types.Object
+        The original object that the mesh belongs to.
+    owner : bpy.types.Object
+        The original object of the scene that shows it: an instancer, or ``source`` itself.
+    mesh : bpy.types.Mesh
+        Evaluated, in local coordinates.
+    matrix : (4, 4) float
+        Local to world.
+    materials : tuple
+        By slot, whether the slot sits on the mesh or on the object.
+    """
+
+    source: bpy.types.Object
+    owner: bpy.types.Object
+    mesh: bpy.types.Mesh
+    matrix: np.ndarray
+    materials: tuple[bpy.types.Material | None, ...]
+
+
+def pieces(depsgraph: bpy.types.Depsgraph) -> Iterator[Piece]:
+    """All meshes with faces that would be rendered.
+
+    Curves, text and metaballs come as the mesh they turn into, instances of collections, geometry nodes, particles and
+    vertices one by one. What is hidden from the camera, or is a volume only, is left out.
+    """
+    for item in depsgraph.object_instances:
+        shown = item.object
+        # Curves, text and metaballs appear twice: as themselves and, as their own instance, as the mesh they turn into.
+        if shown.type != "MESH" or not item.show_self:
+            continue
+        mesh = shown.data
+        if mesh is None or not len(mesh.polygons):
+            continue
+        source = shown.original
+        owner = item.parent.original if item.is_instance and item.parent is not None else source
+        if source.hide_render or owner.hide_render or not shown.visible_camera:
+            continue
+        materials = _materials(shown, mesh)
+        if materials and all(m is not None and _is_volume(m) for m in materials):
+            continue
+        yield Piece(source, owner, mesh, np.array(item.matrix_world, dtype=float), materials)
+
+
+def read_mesh(mesh: bpy.types.Mesh, matrix: np.ndarray) -> Mesh:
+    """Triangles of a Blender mesh, transformed; a mirroring matrix keeps normals pointing outwards."""
+    vertices = np.empty(len(mesh.vertices) * 3, np.float32)
+    mesh.vertices.foreach_get("co", vertices)
+    points = vertices.reshape(-1, 3).astype(float) @ matrix[:3, :3].T + matrix[:3, 3]
+    mesh.calc_loop_triangles()
+    triangles = np.empty(len(mesh.loop_triangles) * 3, np.int32)
+    mesh.loop_triangles.foreach_get("vertices", triangles)
+    triangles = triangles.reshape(-1, 3)
+    if np.linalg.det(matrix[:3, :3]) < 0:
+        triangles = np.ascontiguousarray(triangles[:, ::-1])
+    return Mesh(points, triangles)
+
+
+def triangle_materials(mesh: bpy.types.Mesh) -> np.ndarray:
+    """Material slot (T,) int32 of each triangle, in the order of :func:`read_mesh`."""
+    slots = np.zeros(len(mesh.polygons), np.int32)
+    mesh.polygons.foreach_get("material_index", slots)
+    faces = np.empty(len(mesh.loop_triangles), np.int32)
+    mesh.loop_triangles.foreach_get("polygon_index", faces)
+    return slots[faces]
+
+
+def join(meshes: Iterable[Mesh]) -> Mesh:
+    """Several meshes as one."""
+    parts = list(meshes)
+    starts = np.cumsum([0, *(len(m.vertices) for m in parts)])
+    return Mesh(
+        np.concatenate([m.vertices for m in parts]),
+        np.concatenate([m.triangles + np.int32(start) for m, start in zip(parts, starts, strict=False)]),
+    )
+
+
+def view_layer(scene: bpy.types.Scene) -> bpy.types.ViewLayer:
+    """The layer that is rendered: the first one in use."""
+    return next((layer for layer in scene.view_layers if layer.use), scene.view_layers[0])
+
+
+def evaluate(scene: bpy.types.Scene) -> bpy.types.Depsgraph:
+    """The scene's dependency graph, up to date at its current frame."""
+    layer = view_layer(scene)
+    layer.update()
+    return layer.depsgraph
+
+
+def show_as_rendered(scene: bpy.types.Scene) -> None:
+    """Make viewport visibility and quality those of the render, since only the viewport's graph can be read.
+
+    For a working copy of a file: what is hidden or simplified in the viewport alone is stage as well, and what is
+    hidden from renders is not.
+    """
+    scene.render.use_simplify = False
+    for collection in bpy.data.collections:
+        collection.hide_viewport = collection.hide_render
+    for o in bpy.data.objects:
+        show_object_as_rendered(o)
+    layer = view_layer(scene)
+    _open_eyes(layer.layer_collection)
+    for o in layer.objects:
+        o.hide_set(False, view_layer=layer)
+
+
+def show_object_as_rendered(o: bpy.types.Object) -> None:
+    """The part of :func:`show_as_rendered` that one object takes."""
+    o.hide_viewport = o.hide_render
+    o.show_instancer_for_viewport = o.show_instancer_for_render
+    for modifier in o.modifiers:
+        modifier.show_viewport = modifier.show_render
+        if modifier.type in {"SUBSURF", "MULTIRES"}:
+            modifier.levels = modifier.render_levels
+    for system in o.particle_systems:
+        system.settings.display_percentage = 100
+    if o.type in {"CURVE", "SURFACE", "FONT"} and o.data.render_resolution_u:
+        o.data.resolution_u = o.data.render_resolution_u
+    elif o.type == "META":
+        o.data.resolution = o.data.render_resolution
+
+
+def _open_eyes(layer_collection: bpy.types.LayerCollection) -> None:
+    layer_collection.hide_viewport = False
+    for child in layer_collection.children:
+        _open_eyes(child)
+
+
+def _materials(shown: bpy.types.Object, mesh: bpy.types.Mesh) -> tuple[bpy.types.Material | None, ...]:
+    materials = [m.original if m is not None else None for m in mesh.materials]
+    for i, slot in enumerate(shown.material_slots):
+        if slot.link == "OBJECT":
+            materials.extend([None] * (i + 1 - len(materials)))
+            materials[i] = slot.material.original if slot.material is not None else None
+    return tuple(materials)
+
+
+def _is_volume(material: bpy.types.Material) -> bool:
+    if material.node_tree is None:
+        return False
+    output = material.node_tree.get_output_node("CYCLES")
+    return output is not None and output.inputs["Volume"].is_linked and not output.inputs["Surface"].is_linked

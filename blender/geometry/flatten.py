@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Makes plain meshes of hierarchies, instances and modifiers, and picks the points that stand for a shape."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+
+import attrs
+import bpy
+import numpy as np
+
+from ...engine.rng import stream
+from ...engine.stage import Mesh
+from .evaluated import SOLID_TYPES, evaluate, join, pieces, read_mesh, view_layer
+
+_HULL_POINTS = 500
+_SURFACE_POINTS = 1000
+
+
+@attrs.frozen(eq=False)
+class Flat:
+    """A group of objects made plain.
+
+    Attributes
+    ----------
+    mesh : Mesh
+        All triangles, in world coordinates.
+    parts : list of (bpy.types.Mesh, (4, 4) float)
+        New meshes with their materials, and mesh to world.
+    rendered : bool
+        Whether the scene renders the group as it is.
+    """
+
+    mesh: Mesh
+    parts: list[tuple[bpy.types.Mesh, np.ndarray]]
+    rendered: bool
+
+
+def flatten(scene: bpy.types.Scene, groups: Sequence[Sequence[bpy.types.Object]]) -> list[Flat]:
+    """Evaluate all groups at once and make plain meshes of each.
+
+    Groups that the scene does not render, such as a library in an excluded collection, are shown for that moment.
+    """
+    evaluate(scene)
+    layer = view_layer(scene)
+    rendered = [any(_is_rendered(o, layer) for o in group) for group in groups]
+    hidden = [group for group, seen in zip(groups, rendered, strict=True) if not seen]
+    owners = {o: g for g, group in enumerate(groups) for o in group}
+    meshes: list[list[Mesh]] = [[] for _ in groups]
+    parts: list[list[tuple[bpy.types.Mesh, np.ndarray]]] = [[] for _ in groups]
+    made: dict[tuple, bpy.types.Mesh] = {}
+    with _revealed(scene, hidden):
+        for piece in pieces(evaluate(scene)):
+            g = owners.get(piece.owner)
+            if g is None:
+                continue
+            meshes[g].append(read_mesh(piece.mesh, piece.matrix))
+            matrix = piece.matrix
+            bake = _is_sheared(matrix)
+            key = (g, piece.mesh.as_pointer(), piece.materials, matrix[:3, :3].tobytes() if bake else b"")
+            if key not in made:
+                # A copy of the evaluated mesh: Mesh.new_from_object would evaluate again, from the base mesh, which
+                # is another one where geometry nodes make instances.
+                made[key] = _copy(piece.mesh, piece.materials, matrix if bake else None)
+            if bake:
+                matrix = np.eye(4)
+                matrix[:3, 3] = piece.matrix[:3, 3]
+            parts[g].append((made[key], matrix))
+    empty = Mesh(np.zeros((0, 3)), np.zeros((0, 3), np.int32))
+    return [Flat(join(m) if m else empty, p, seen) for m, p, seen in zip(meshes, parts, rendered, strict=True)]
+
+
+def sample_points(mesh: Mesh, name: str) -> np.ndarray:
+    """Points (P, 3) that stand for a shape: hull vertices, and samples of its surface, the same ones every time.
+
+    Of a hull with very many vertices those stay that are extreme in one of many evenly spread directions.
+    """
+    used = mesh.vertices[np.unique(mesh.triangles)]
+    hull = _extremes(_hull(used), _HULL_POINTS)
+    corners = mesh.vertices[mesh.triangles]
+    areas = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
+    if areas.sum() <= 0:
+        return hull
+    rng = stream(0, name)
+    chosen = np.searchsorted(np.cumsum(areas) / areas.sum(), rng.random(_SURFACE_POINTS), side="right")
+    chosen = np.minimum(chosen, len(areas) - 1)
+    u, v = rng.random((2, _SURFACE_POINTS, 1))
+    fold = u + v > 1
+    u, v = np.where(fold, 1 - u, u), np.where(fold, 1 - v, v)
+    a, b, c = corners[chosen].swapaxes(0, 1)
+    return np.concatenate([hull, a + u * (b - a) + v * (c - a)])
+
+
+def _hull(points: np.ndarray) -> np.ndarray:
+    from scipy.spatial import ConvexHull, QhullError
+
+    try:
+        return points[np.sort(ConvexHull(points).vertices)]
+    except (QhullError, ValueError):
+        # Flat or otherwise degenerate: its extremes are found without a hull.
+        return np.unique(points, axis=0)
+
+
+def _extremes(points: np.ndarray, most: int) -> np.ndarray:
+    if len(points) <= most:
+        return points
+    k = np.arange(most - 6)
+    z = 1 - (2 * k + 1) / len(k)
+    turn = np.pi * (1 + 5**0.5) * k
+    directions = np.stack([np.cos(turn) * np.sqrt(1 - z * z), np.sin(turn) * np.sqrt(1 - z * z), z])
+    directions = np.concatenate([np.eye(3), -np.eye(3), directions], axis=1)
+    # Sizes differ by axis; without this a flat shape would keep few points of its rim.
+    scaled = points / np.maximum(np.ptp(points, axis=0), 1e-9)
+    index = [(scaled @ directions[:, i : i + 64]).argmax(0) for i in range(0, directions.shape[1], 64)]
+    return points[np.unique(np.concatenate(index))]
+
+
+def _copy(
+    mesh: bpy.types.Mesh, materials: Sequence[bpy.types.Material | None], bake: np.ndarray | None
+) -> bpy.types.Mesh:
+    from mathutils import Matrix
+
+    copy = mesh.copy()
+    copy.materials.clear()
+    for material in materials:
+        copy.materials.append(material)
+    if len(materials):
+        # Clearing the slots also clears the faces' indices in some versions.
+        indices = np.zeros(len(mesh.polygons), np.int32)
+        mesh.polygons.foreach_get("material_index", indices)
+        copy.polygons.foreach_set("material_index", indices)
+    if bake is not None:
+        linear = np.eye(4)
+        linear[:3, :3] = bake[:3, :3]
+        copy.transform(Matrix(linear.tolist()))
+        if np.linalg.det(linear) < 0:
+            copy.flip_normals()
+    copy.update()
+    return copy
+
+
+def _is_sheared(matrix: np.ndarray) -> bool:
+    """Whether a matrix is more than location, rotation and scale along the local axes, which is all an object has."""
+    gram = matrix[:3, :3].T @ matrix[:3, :3]
+    lengths = np.sqrt(np.maximum(np.diag(gram), 1e-30))
+    off = np.abs(gram / lengths / lengths[:, None] - np.eye(3))
+    return bool(off.max() > 1e-5)
+
+
+def _is_rendered(o: bpy.types.Object, layer: bpy.types.ViewLayer) -> bool:
+    solid = o.type in SOLID_TYPES or o.instance_collection is not None
+    return solid and not o.hide_render and o.name in layer.objects and o.visible_get(view_layer=layer)
+
+
+@contextlib.contextmanager
+def _revealed(scene: bpy.types.Scene, groups: Sequence[Sequence[bpy.types.Object]]) -> Iterator[None]:
+    """Show groups of objects that are hidden, by their collections or by themselves, and hide them again."""
+    if not groups:
+        yield
+        return
+    holder = bpy.data.collections.new("Twinset revealed")
+    scene.collection.children.link(holder)
+    changed: list[bpy.types.Object] = []
+    for group in groups:
+        for o in group:
+            holder.objects.link(o)
+        solid = [o for o in group if o.type in SOLID_TYPES or o.instance_collection is not None]
+        if all(o.hide_render for o in solid):
+            tools = {m.object for o in solid for m in o.modifiers if m.type == "BOOLEAN"}
+            changed.extend(o for o in solid if o not in tools)
+    for o in changed:
+        o.hide_render = o.hide_viewport = False
+    layer = view_layer(scene)
+    eyes = [o for group in groups for o in group if o.hide_get(view_layer=layer)]
+    for o in eyes:
+        o.hide_set(False, view_layer=layer)
+    try:
+        yield
+    finally:
+        for o in changed:
+            o.hide_render = o.hide_viewport = True
+        for o in eyes:
+            o.hide_set(True, view_layer=layer)
+        bpy.data.collections.remove(holder)

@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Renders pictures, labels and lone instances, each from a scene of its own that shares the artist's objects.
+
+Three scenes keep three jobs apart, so that none has to switch settings to and fro: the artist's own scene gives the
+picture; a copy without world gives ids and depth at exact pixel centres, one sample, no bounces; a third holds the
+instances only and shows them apart for their amodal masks. Blender keeps Cycles' data of the last scene rendered alone,
+so a picture behind labels starts anew. That is well so: kept data depend on the frames before, and noise with them.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+import bpy
+import numpy as np
+
+from ...engine.errors import TryAgainError
+from ...engine.recipe.settings import OutputSettings, RenderSettings
+from ...engine.stage import Amodal, CameraPose, Labels, extent
+from ..process.scratch import remove_scratch, scratch_folder
+from ..process.silence import quiet
+from .amodal import Box, Region, groups, reaches_beyond, region_around, union
+from .devices import choose_device
+from .opaque import all_opaque, plain_material
+from .passes import read_labels, read_picture
+from .render_settings import only_layer, set_samples, set_up_labels, set_up_picture
+
+
+class Renderer:
+    """Renders what stands on the stage.
+
+    Parameters
+    ----------
+    scene : bpy.types.Scene
+        The artist's scene; its look is kept, its size, camera and output are ours.
+    holder : bpy.types.Collection
+        Collection, not yet linked anywhere, whose children are the instances.
+    render, output : settings of the recipe
+    """
+
+    def __init__(
+        self,
+        scene: bpy.types.Scene,
+        holder: bpy.types.Collection,
+        render: RenderSettings,
+        output: OutputSettings,
+        *,
+        threads: int = 0,
+    ) -> None:
+        self.size = (output.width, output.height)
+        self._scene = scene
+        self._scratch = scratch_folder(output.width * output.height)
+        weakref.finalize(self, remove_scratch, self._scratch)
+        camera = bpy.data.cameras.new("Twinset camera")
+        self._camera = bpy.data.objects.new("Twinset camera", camera)
+        camera.sensor_fit = "HORIZONTAL"
+        scene.collection.objects.link(self._camera)
+        scene.camera = self._camera
+        scene.collection.children.link(holder)
+        # Markers would put the artist's own cameras in place of ours when a render starts.
+        scene.timeline_markers.clear()
+        only_layer(scene)
+
+        self._labels = scene.copy()
+        self._labels.name = "Twinset labels"
+        self._alone = bpy.data.scenes.new("Twinset alone")
+        self._alone.collection.children.link(holder)
+        self._alone.collection.objects.link(self._camera)
+        # Where nothing can be seen through, ids and depth are the same without shading, which is most of their cost.
+        used = [m for m in bpy.data.materials if m.users]
+        override = plain_material() if all_opaque(used, bpy.data.objects) else None
+        for label_scene in (self._labels, self._alone):
+            label_scene.camera = self._camera
+            set_up_labels(label_scene, override)
+        # Operators bring the layer at hand up to date, which need not be the artist's whole scene once more.
+        self._idle = bpy.data.scenes.new("Twinset idle")
+        self._denoises = set_up_picture(scene, render)
+        # From the start: a background fits itself to this size before the first picture is rendered.
+        scene.render.resolution_x, scene.render.resolution_y = self.size
+        self.device = choose_device(render.device, (scene, self._labels, self._alone))
+        if threads:
+            for each in (scene, self._labels, self._alone):
+                each.render.threads_mode, each.render.threads = "FIXED", threads
+
+    def pose(self, pose: CameraPose) -> None:
+        """Look through this camera from now on."""
+        from mathutils import Matrix
+
+        self._camera.matrix_world = Matrix(pose.matrix.tolist())
+        data = self._camera.data
+        data.lens, data.sensor_width = pose.lens, pose.sensor_width
+        data.clip_start, data.clip_end = pose.near, pose.far
+        data.shift_x = data.shift_y = 0.0
+
+    def labels(self, scale: float = 1.0, region: Region | None = None) -> Labels:
+        """Ids and depth at ``scale`` of the full size.
+
+        ``region`` (x0, y0, x1, y1) in pixels of the scaled image limits the work; outside, ids are 0 and depth is inf.
+        """
+        width, height = max(round(self.size[0] * scale), 1), max(round(self.size[1] * scale), 1)
+        if region is None:
+            return self._render_region(self._labels, (width, height))
+        whole = _empty_labels(width, height)
+        x0, y0, x1, y1 = region
+        if x0 < x1 and y0 < y1:
+            labels = self._render_region(self._labels, (width, height), region)
+            whole.ids[y0:y1, x0:x1] = labels.ids
+            whole.depth[y0:y1, x0:x1] = labels.depth
+        return whole
+
+    def alone(self, shown: Mapping[int, bpy.types.Collection], boxes: Mapping[int, Box]) -> dict[int, Amodal]:
+        """Instances seen alone, several in one render where they do not meet.
+
+        Parameters
+        ----------
+        shown : mapping
+            By id, which is the pass index of its parts: every shown instance's child of the holder.
+        boxes : mapping
+            By id, of those wanted: the projected box (x0, y0, x1, y1) in pixels, unclipped. What lies further than one
+            image size outside is left out.
+        """
+        found: dict[int, Amodal] = {}
+        lens = self._camera.data.lens
+        try:
+            for beyond in (False, True):
+                wanted = {id: box for id, box in boxes.items() if reaches_beyond(box, *self.size) == beyond}
+                found |= self._alone_on(shown, wanted, self.size if beyond else (0, 0))
+        finally:
+            self._camera.data.lens = lens
+            _show_only(shown, shown)
+        return {id: found[id] for id in boxes}
+
+    def _alone_on(
+        self, shown: Mapping[int, bpy.types.Collection], boxes: Mapping[int, Box], margin: tuple[int, int]
+    ) -> dict[int, Amodal]:
+        """The same on a canvas that is larger than the image by ``margin`` on each side."""
+        (width, height), (left, top) = self.size, margin
+        canvas = width + 2 * left, height + 2 * top
+        self._camera.data.lens *= width / canvas[0]
+        moved = {id: (x0 + left, y0 + top, x1 + left, y1 + top) for id, (x0, y0, x1, y1) in boxes.items()}
+        regions = {id: region_around(box, *canvas) for id, box in moved.items()}
+        found = {}
+        for group in groups(regions):
+            _show_only(shown, group)
+            together = union(regions[id] for id in group)
+            ids = self._render_region(self._alone, canvas, together).ids
+            for id in group:
+                x0, y0, x1, y1 = regions[id]
+                mask = ids[y0 - together[1] : y1 - together[1], x0 - together[0] : x1 - together[0]] == id
+                found[id] = _on_image(mask, (x0 - left, y0 - top), self.size)
+        return found
+
+    def picture(self, seed: int) -> np.ndarray:
+        """The picture (H, W, 3) uint8 RGB, through the scene's own view transform."""
+        self._scene.cycles.seed = seed
+        path = self._scratch / "picture.png"
+        self._scene.render.filepath = str(path)
+        self._run(self._scene, path)
+        return read_picture(path)
+
+    def draft(self, seed: int, scale: float, samples: int) -> np.ndarray:
+        """A picture at ``scale`` of the full size with few samples, denoised where that is possible."""
+        r, cycles = self._scene.render, self._scene.cycles
+        width, height = self.size
+        usual = cycles.samples, cycles.use_denoising
+        r.resolution_x, r.resolution_y = max(round(width * scale), 1), max(round(height * scale), 1)
+        set_samples(self._scene, samples)
+        cycles.use_denoising = self._denoises
+        try:
+            return self.picture(seed)
+        finally:
+            r.resolution_x, r.resolution_y = self.size
+            set_samples(self._scene, usual[0])
+            cycles.use_denoising = usual[1]
+
+    def _render_region(self, scene: bpy.types.Scene, size: tuple[int, int], region: Region | None = None) -> Labels:
+        """Ids and depth of the region's pixels alone, of an image of ``size``."""
+        r = scene.render
+        width, height = r.resolution_x, r.resolution_y = size
+        r.use_border = r.use_crop_to_border = region is not None
+        if region is not None:
+            x0, y0, x1, y1 = region
+            # Blender cuts the border down to whole pixels; a quarter more keeps float error from losing one.
+            r.border_min_x, r.border_max_x = (x0 + 0.25) / width, (x1 + 0.25) / width
+            r.border_min_y, r.border_max_y = (height - y1 + 0.25) / height, (height - y0 + 0.25) / height
+        path = self._scratch / "labels.exr"
+        r.filepath = str(path)
+        self._run(scene, path)
+        labels = read_labels(path)
+        if region is not None and labels.ids.shape != (y1 - y0, x1 - x0):
+            raise RuntimeError(f"Blender cropped {labels.ids.shape} instead of {(y1 - y0, x1 - x0)}")
+        return labels
+
+    def _run(self, scene: bpy.types.Scene, path: Path) -> None:
+        path.unlink(missing_ok=True)
+        problem = "it gave no reason"
+        try:
+            with quiet(), bpy.context.temp_override(scene=self._idle, view_layer=self._idle.view_layers[0]):
+                bpy.ops.render.render(scene=scene.name, write_still=True)
+        except RuntimeError as error:
+            problem = " ".join(str(error).removeprefix("Error: ").split()).rstrip(".")
+            path.unlink(missing_ok=True)  # a device that is lost leaves half a picture
+        if not path.is_file():
+            r = scene.render
+            raise TryAgainError(
+                f"Blender could not render {r.resolution_x} x {r.resolution_y} pixels into {path.parent} ({problem}). "
+                "Free memory there and on the device, take a smaller image, or make the scene simpler."
+            )
+
+
+def _empty_labels(width: int, height: int) -> Labels:
+    return Labels(np.zeros((height, width), np.int32), np.full((height, width), np.inf, np.float32))
+
+
+def _show_only(shown: Mapping[int, bpy.types.Collection], wanted: Collection[int]) -> None:
+    """Let the camera see these instances alone."""
+    for id, collection in shown.items():
+        for part in collection.objects:
+            # Even the same value makes Blender look at the object again.
+            if part.visible_camera != (id in wanted):
+                part.visible_camera = id in wanted
+
+
+def _on_image(mask: np.ndarray, corner: tuple[int, int], size: tuple[int, int]) -> Amodal:
+    """A mask whose first pixel is pixel ``corner`` of an image of ``size``, which it may leave."""
+    width, height = size
+    inside = np.zeros((height, width), bool)
+    found = extent(mask)
+    if found is None:
+        return Amodal(inside, (0, 0, 0, 0), 0)
+    x, y = corner
+    x0, y0, x1, y1 = max(x, 0), max(y, 0), min(x + mask.shape[1], width), min(y + mask.shape[0], height)
+    inside[y0:y1, x0:x1] = mask[y0 - y : y1 - y, x0 - x : x1 - x]
+    return Amodal(inside, (found[0] + x, found[1] + y, found[2], found[3]), int(np.count_nonzero(mask)))

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How scenes are set up for pictures and for labels, whatever the artist has left there."""
+
+from __future__ import annotations
+
+import logging
+
+import bpy
+
+from ...engine.recipe.settings import RenderSettings
+from ..geometry.evaluated import view_layer
+
+log = logging.getLogger(__name__)
+
+
+def set_up_picture(scene: bpy.types.Scene, render: RenderSettings) -> bool:
+    """Set the picture's engine and quality; returns whether this Blender can denoise."""
+    r = scene.render
+    modern = bpy.app.version >= (5, 0)
+    r.engine = "CYCLES" if render.engine == "cycles" else ("BLENDER_EEVEE" if modern else "BLENDER_EEVEE_NEXT")
+    r.use_persistent_data = True
+    _plain_frame(scene)
+    _file_format(r, "PNG", "IMAGE")
+    r.image_settings.color_mode = "RGB"
+    r.image_settings.color_depth = "8"
+    r.image_settings.compression = 0
+    r.film_transparent = False
+    # Dither would add noise that is in no real photo's favour and makes equal renders compress worse.
+    r.dither_intensity = 0.0
+    set_samples(scene, render.most_samples)
+    denoises = _can_denoise(scene)
+    scene.cycles.use_denoising = render.denoise and denoises
+    scene.cycles.use_adaptive_sampling = True
+    scene.cycles.adaptive_threshold = render.noise_threshold
+    scene.cycles.adaptive_min_samples = 0
+    _only_passes(view_layer(scene), "use_pass_combined")
+    view_layer(scene).cycles.use_denoising = True
+    if render.bounces is not None:
+        scene.cycles.max_bounces = render.bounces
+    return denoises
+
+
+def set_samples(scene: bpy.types.Scene, samples: int) -> None:
+    """Samples per pixel of whichever engine renders the scene."""
+    scene.cycles.samples = samples
+    if hasattr(scene.eevee, "taa_render_samples"):
+        scene.eevee.taa_render_samples = samples
+
+
+def _can_denoise(scene: bpy.types.Scene) -> bool:
+    """Choose OpenImageDenoise; some builds of Blender come without it."""
+    try:
+        scene.cycles.denoiser = "OPENIMAGEDENOISE"
+    except TypeError:
+        log.warning("This Blender was built without OpenImageDenoise, so pictures keep their noise; raise 'samples'.")
+        return False
+    # Cleaning the guide passes first would take twice as long and gains nothing at these sizes.
+    scene.cycles.denoising_prefilter = "FAST"
+    return True
+
+
+def set_up_labels(scene: bpy.types.Scene, override: bpy.types.Material | None) -> None:
+    """Set a scene up for ids and depth at pixel centres, with one material in place of all others where given."""
+    r = scene.render
+    r.engine = "CYCLES"
+    r.use_persistent_data = True
+    _plain_frame(scene)
+    _file_format(r, "OPEN_EXR_MULTILAYER", "MULTI_LAYER_IMAGE")
+    # Half floats could not hold ids above 2048.
+    r.image_settings.color_depth = "32"
+    r.image_settings.exr_codec = "NONE"
+    scene.world = None
+    r.use_freestyle = False
+    layer = only_layer(scene)
+    _only_passes(layer, "use_pass_object_index", "use_pass_z")
+    layer.material_override = override
+    cycles = scene.cycles
+    cycles.samples = 1
+    cycles.max_bounces = 0
+    cycles.use_denoising = False
+    cycles.use_adaptive_sampling = False
+    # A box of nearly no width puts the only sample at the pixel's centre: labels do not depend on noise.
+    cycles.pixel_filter_type = "BOX"
+    cycles.filter_width = 0.01
+    cycles.seed = 0
+
+
+def _plain_frame(scene: bpy.types.Scene) -> None:
+    """Nothing between camera and file that would move pixels away from their labels."""
+    r = scene.render
+    r.resolution_percentage = 100
+    r.pixel_aspect_x = r.pixel_aspect_y = 1.0
+    r.use_border = r.use_crop_to_border = False
+    r.use_compositing = r.use_sequencer = False
+    r.use_motion_blur = False
+    r.use_multiview = False
+    r.use_overwrite = True
+    r.use_file_extension = False
+    r.use_stamp = False
+    r.use_simplify = False
+    r.threads_mode = "AUTO"
+    # Samples are the recipe's, and a picture must not depend on how fast the machine is.
+    cycles = scene.cycles
+    cycles.use_layer_samples = "IGNORE"
+    cycles.use_sample_subset = False
+    cycles.time_limit = 0.0
+    cycles.use_deterministic_guiding = True
+    cycles.use_animated_seed = False
+
+
+def only_layer(scene: bpy.types.Scene) -> bpy.types.ViewLayer:
+    """Render the stage's layer alone: others would cost time, and may be what Blender writes to the file."""
+    used = view_layer(scene)
+    for layer in scene.view_layers:
+        layer.use = layer == used
+    return used
+
+
+def _only_passes(layer: bpy.types.ViewLayer, *wanted: str) -> None:
+    """Others would cost time, and some bear names that end like those of ours."""
+    for owner in (layer, layer.cycles):
+        for name in (each.identifier for each in owner.bl_rna.properties):
+            if name.startswith("use_pass_") or name in ("denoising_store_passes", "pass_debug_sample_count"):
+                setattr(owner, name, name in wanted)
+
+
+def _file_format(r: bpy.types.RenderSettings, name: str, media: str) -> None:
+    if hasattr(r.image_settings, "media_type"):
+        r.image_settings.media_type = media
+    r.image_settings.file_format = name

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Brings an opened scene that was drawn too large or too small to its real size, its lamps and cameras included."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import bpy
+from mathutils import Matrix
+
+from ..geometry.evaluated import evaluate
+
+
+def resize_scene(scene: bpy.types.Scene, factor: float, collections: Iterable[str] = ()) -> None:
+    """Scale all that a scene holds about the world's origin; pictures from its own cameras stay what they are.
+
+    Objects follow an Empty by a constraint that comes first, so keyed and driven transforms do not undo it. Lamps
+    give as much light on the smaller faces: power goes with the square. Suns, skies and glowing faces need no change.
+
+    Parameters
+    ----------
+    scene : bpy.types.Scene
+        A working copy.
+    factor : float
+        Over 0.
+    collections : iterable of str
+        Names of collections to scale too where they are not in the scene: libraries of assets.
+    """
+    if factor == 1.0:
+        return
+    members = set(scene.objects)
+    for name in collections:
+        if name in bpy.data.collections:
+            members.update(bpy.data.collections[name].all_objects)
+    for o in list(members):
+        while (o := o.parent) is not None:
+            members.add(o)
+    _settle(scene)
+    holder = bpy.data.objects.new("Scale of the scene", None)
+    holder.scale = (factor, factor, factor)
+    scene.collection.objects.link(holder)
+    shrink, grow = Matrix.Scale(1.0 / factor, 4), Matrix.Scale(factor, 4)
+    members = {o if o.library is None else o.make_local() for o in members}
+    for o in members:
+        for constraint in o.constraints:
+            if constraint.type == "CHILD_OF" and constraint.target in members:
+                # What it multiplies is an object that is scaled already.
+                constraint.inverse_matrix = constraint.inverse_matrix @ shrink
+        if o.parent is None:
+            follow = o.constraints.new("CHILD_OF")
+            follow.target = holder
+            follow.inverse_matrix = Matrix.Identity(4)
+            o.constraints.move(len(o.constraints) - 1, 0)
+    _correct_instances(members, factor, grow)
+    for light in bpy.data.lights:
+        _resize_light(light, factor)
+    for camera in bpy.data.cameras:
+        camera.clip_start *= factor
+        camera.clip_end *= factor
+        camera.ortho_scale *= factor
+        camera.dof.focus_distance *= factor
+
+
+def _settle(scene: bpy.types.Scene) -> None:
+    """Take keys and drivers off lamps and cameras, which keep their present values: they would undo the change."""
+    depsgraph = evaluate(scene)
+    keyed = [data for data in (*bpy.data.lights, *bpy.data.cameras) if data.animation_data is not None]
+    for data in keyed:
+        now = data.evaluated_get(depsgraph)
+        for name in ("energy", "shadow_soft_size", "size", "size_y", "color", "clip_start", "clip_end", "lens"):
+            if hasattr(data, name):
+                setattr(data, name, getattr(now, name))
+        data.animation_data_clear()
+
+
+def _correct_instances(members: set[bpy.types.Object], factor: float, grow: Matrix) -> None:
+    """Collections that are shown as instances and are scaled themselves must not be scaled twice."""
+    scaled = {c for c in bpy.data.collections if not members.isdisjoint(c.all_objects)}
+    for collection in scaled:
+        collection.instance_offset = collection.instance_offset * factor
+    for o in bpy.data.objects:
+        if o.instance_type == "COLLECTION" and o.instance_collection in scaled:
+            o.delta_scale = o.delta_scale / factor
+            for child in o.children:
+                child.matrix_parent_inverse = grow @ child.matrix_parent_inverse
+
+
+def _resize_light(light: bpy.types.Light, factor: float) -> None:
+    if light.type == "SUN":
+        return
+    if getattr(light, "normalize", True):
+        light.energy *= factor**2
+    light.cutoff_distance *= factor
+    if light.type != "AREA":
+        # The faces of area lights grow with their objects.
+        light.shadow_soft_size *= factor

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Feature distances between datasets: to real boxes for quality, to synthetic ones for nearness."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import attrs
+import numpy as np
+
+from ...alignment.distances.quality import Part
+from ...alignment.features.crops import MARGIN
+from ...alignment.features.density import fit_density, left_out_distances
+from ...alignment.features.extractor import Extractor
+from ..formats.coco import CocoFile
+from ..formats.dataset_folder import Pictures
+from .features import SMALLEST, BoxFeatures, box_features
+
+MOST = 2000
+"""Boxes of a class in one dataset beyond which features of a part of the images stand for all."""
+
+Told = Callable[[str, int, int], None]
+"""Told what is going on, and how much of it is done of how much."""
+
+
+def feature_parts(
+    real: Pictures,
+    others: Mapping[str, Pictures],
+    class_name: str,
+    extractor: Extractor,
+    rng: np.random.Generator,
+    *,
+    margin: float = MARGIN,
+    smallest: float = SMALLEST,
+    most: int = MOST,
+    told: Told = lambda what, done, total: None,
+) -> tuple[Part, dict[str, Part], list[str]]:
+    """How far boxes lie from real ones in features: mean distance to the nearest five, as :func:`..fit_density` has it.
+
+    Returns
+    -------
+    real : Part
+        Of each real box, to the boxes of other images.
+    others : dict of str to Part
+    problems : list of str
+        A sentence for each image of no use.
+
+    Raises
+    ------
+    DataError
+        Where there are too few real boxes, or a dataset has none that is large enough.
+    """
+
+    settings = _Settings(class_name, extractor, margin, smallest, most, told)
+    own = _features("the real set", real, settings, rng)
+    density = fit_density(own.features, own.image)
+    found = {name: _features(name, of, settings, rng) for name, of in others.items()}
+    problems = [problem for box in (own, *found.values()) for problem in box.problems]
+    return (
+        Part(left_out_distances(own.features, own.image), own.image),
+        {name: Part(density.distance(box.features), box.image) for name, box in found.items()},
+        problems,
+    )
+
+
+@attrs.frozen
+class Distances:
+    """How far real boxes lie from synthetic ones: ``values`` (n,), the ids (n,) of ``images`` and ``annotations`` that
+    they are of, how many real boxes were too ``small``, and a sentence for each image of no use in ``problems``."""
+
+    values: np.ndarray
+    images: np.ndarray
+    annotations: np.ndarray
+    small: int
+    problems: tuple[str, ...]
+
+
+def distances_to_synthetic(
+    real: Pictures,
+    synth: Pictures,
+    class_name: str,
+    extractor: Extractor,
+    rng: np.random.Generator,
+    *,
+    margin: float = MARGIN,
+    smallest: float = SMALLEST,
+    most: int = MOST,
+    told: Told = lambda what, done, total: None,
+) -> Distances:
+    """Mean distance of each real box to its nearest five synthetic ones in features.
+
+    Raises
+    ------
+    DataError
+        Where there are too few synthetic boxes, or no real one that is large enough.
+    """
+    settings = _Settings(class_name, extractor, margin, smallest, most, told)
+    others = _features("the synthetic set", synth, settings, rng)
+    density = fit_density(others.features, others.image)
+    own = _features("the real set", real, settings, rng)
+    return Distances(
+        density.distance(own.features), own.image, own.annotation, own.small, (*own.problems, *others.problems)
+    )
+
+
+@attrs.frozen(eq=False)
+class _Settings:
+    class_name: str
+    extractor: Extractor
+    margin: float
+    smallest: float
+    most: int
+    told: Told
+
+
+def _features(what: str, of: Pictures, settings: _Settings, rng: np.random.Generator) -> BoxFeatures:
+    return box_features(
+        thinned(of.coco, settings.class_name, settings.most, rng),
+        of.images,
+        settings.class_name,
+        settings.extractor,
+        margin=settings.margin,
+        smallest=settings.smallest,
+        progress=lambda done, total: settings.told(f"Features of {what}", done, total),
+    )
+
+
+def thinned(coco: CocoFile, class_name: str, most: int, rng: np.random.Generator) -> CocoFile:
+    """A dataset with so many of its images, chosen at random, as hold about ``most`` boxes of a class."""
+    owners = np.array([a["image_id"] for a in coco.annotations_of(class_name)])
+    if len(owners) <= most:
+        return coco
+    ids, counts = np.unique(owners, return_counts=True)
+    order = rng.permutation(len(ids))
+    count = int(np.searchsorted(np.cumsum(counts[order]), most)) + 1
+    kept = set(ids[order[:count]].tolist())
+    return attrs.evolve(
+        coco,
+        images=[i for i in coco.images if i["id"] in kept],
+        annotations=[a for a in coco.annotations if a["image_id"] in kept],
+    )

@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How typical of real ones each box of a dataset is, by the features of its picture [Zhang2023, §5]."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+import numpy as np
+
+from ...alignment.features.crops import MARGIN
+from ...alignment.features.curation import typicality
+from ...alignment.features.density import Density, fit_density
+from ...alignment.features.extractor import Extractor
+from ...engine.errors import DataError
+from ...engine.plugin.params import unknown
+from ..formats.coco import CocoFile
+from .features import SMALLEST, BoxFeatures, box_features
+
+Progress = Callable[[int, int], None]
+
+
+@attrs.frozen(eq=False)
+class BoxScores:
+    """Scores of all boxes of a dataset, crowds left out, image by image in the order of its file.
+
+    Attributes
+    ----------
+    annotation, image : (n,) int
+        Ids of each box and of its image.
+    class_name : (n,) str
+    distance, score, typicality : (n,) float
+        See :meth:`Density.distance`, :meth:`Density.score` and :func:`..alignment.curation.typicality`. NaN for boxes
+        of classes without a density, too small ones, and those whose image cannot be read.
+    small : int
+        Boxes that were too small.
+    problems : tuple of str
+        A sentence per image that cannot be read.
+    """
+
+    annotation: np.ndarray
+    image: np.ndarray
+    class_name: np.ndarray
+    distance: np.ndarray
+    score: np.ndarray
+    typicality: np.ndarray
+    small: int
+    problems: tuple[str, ...]
+
+    @property
+    def known(self) -> np.ndarray:
+        """Which boxes (n,) have a score."""
+        return np.isfinite(self.typicality)
+
+    def columns(self) -> dict[int, dict[str, float]]:
+        """What each scored box gets in tables, by annotation id."""
+        return {
+            int(self.annotation[k]): {
+                "feature_distance": float(self.distance[k]),
+                "feature_score": float(self.score[k]),
+                "feature_typicality": float(self.typicality[k]),
+            }
+            for k in np.flatnonzero(self.known)
+        }
+
+
+def learn_class(
+    coco: CocoFile,
+    images: Path,
+    class_name: str,
+    extractor: Extractor,
+    *,
+    method: str = "knn",
+    neighbours: int = 5,
+    margin: float = MARGIN,
+    smallest: float = SMALLEST,
+) -> tuple[Density, BoxFeatures]:
+    """Fit a density of the real boxes of a class, and say what it is of; see :func:`box_features`, :func:`fit_density`.
+
+    Raises
+    ------
+    DataError
+        Where the class, its images, or enough boxes are missing.
+    """
+    found = box_features(coco, images, class_name, extractor, margin=margin, smallest=smallest)
+    origin = {
+        "model": extractor.sha256,
+        "model_name": extractor.path.name,
+        "class": class_name,
+        "margin": margin,
+        "smallest": smallest,
+    }
+    return fit_density(found.features, found.image, method=method, neighbours=neighbours, origin=origin), found
+
+
+def score_boxes(
+    coco: CocoFile,
+    images: Path,
+    densities: Mapping[str, Density],
+    extractor: Extractor,
+    *,
+    progress: Progress = lambda done, total: None,
+) -> BoxScores:
+    """Score the boxes of the classes that have a density.
+
+    Parameters
+    ----------
+    coco : CocoFile
+    images : Path
+        Folder that image names start from.
+    densities : mapping
+        Class name to density of real features; margins and smallest sides are those that they were fitted with.
+    extractor : Extractor
+        DataError where a density is of features of another model.
+    progress : callable
+        Told how many images are done of how many, class by class.
+    """
+    place = {image["id"]: k for k, image in enumerate(coco.images)}
+    boxes = sorted((a for a in coco.annotations if not a.get("iscrowd")), key=lambda a: place[a["image_id"]])
+    row = {a["id"]: k for k, a in enumerate(boxes)}
+    values = np.full((3, len(boxes)), np.nan)
+    problems: list[str] = []
+    for density in densities.values():
+        density.check_model(extractor.sha256, extractor.path)
+    sides = {name: np.array([min(a["bbox"][2:]) for a in coco.annotations_of(name)]) for name in densities}
+    large = {name: density for name, density in densities.items() if (sides[name] >= _smallest(density)).any()}
+    small = sum(len(sides[name]) for name in densities if name not in large) if large else 0
+    # Without any box to look at, looking says why.
+    for name, density in (large or densities).items():
+        origin = density.origin
+        found = box_features(
+            coco,
+            images,
+            name,
+            extractor,
+            margin=float(origin.get("margin", MARGIN)),
+            smallest=_smallest(density),
+            progress=progress,
+        )
+        rows = [row[i] for i in found.annotation.tolist()]
+        distance = density.distance(found.features)
+        values[:, rows] = distance, density.score(found.features), typicality(distance, density.calibration)
+        small += found.small
+        problems += found.problems
+    names = {c["id"]: c["name"] for c in coco.categories}
+    return BoxScores(
+        np.array([a["id"] for a in boxes], dtype=np.int64),
+        np.array([a["image_id"] for a in boxes], dtype=np.int64),
+        np.array([names[a["category_id"]] for a in boxes], dtype=object),
+        values[0],
+        values[1],
+        values[2],
+        small,
+        tuple(dict.fromkeys(problems)),
+    )
+
+
+def _smallest(density: Density) -> float:
+    return float(density.origin.get("smallest", SMALLEST))
+
+
+def group_names(coco: CocoFile, scores: BoxScores, column: str = "") -> tuple[str, np.ndarray]:
+    """The group (n,) of each scored box, by a column; default is the shape, or the class where no box has a shape.
+
+    Columns are ``class``, ``image`` (its file), and whatever annotations, images and categories hold, such as
+    ``supercategory``, or ``shape`` and all metadata of rendered ones. Boxes without a value are a group, ``-``.
+
+    Raises
+    ------
+    DataError
+        Where no box has such a column.
+    """
+    boxes, images = ({e["id"]: e for e in entries} for entries in (coco.annotations, coco.images))
+    kinds = {c["id"]: c for c in coco.categories}
+    rows = []
+    for id in scores.annotation.tolist():
+        box = boxes[id]
+        image, kind = images[box["image_id"]], kinds[box["category_id"]]
+        known = {**_simple(kind), **_simple(image), **_simple(image.get("twinset")), **_simple(box)}
+        known |= {**_simple(box.get("twinset")), "class": kind["name"], "image": image.get("file_name")}
+        rows.append(known)
+    column = column or ("shape" if any("shape" in row for row in rows) else "class")
+    if not any(row.get(column) is not None for row in rows):
+        columns = sorted({name for row in rows for name in row})
+        raise DataError(unknown(f"'{coco.path}' has no column", column, columns))
+    values = [row.get(column) for row in rows]
+    return column, np.array(["-" if value is None else str(value) for value in values], dtype=object)
+
+
+def _simple(entry: Any) -> dict[str, Any]:
+    """What an entry holds of single values."""
+    return {k: v for k, v in entry.items() if not isinstance(v, list | dict)} if isinstance(entry, Mapping) else {}
+
+
+def score_table(coco: CocoFile, scores: BoxScores, extra: Mapping[str, Any]) -> dict[str, Any]:
+    """The scores of all boxes as columns of a table, with what tells which box each is, and ``extra`` columns."""
+    boxes = {a["id"]: a for a in coco.annotations}
+    files = {i["id"]: i.get("file_name") for i in coco.images}
+    shapes = [(boxes[i].get("twinset") or {}).get("shape") for i in scores.annotation.tolist()]
+    corners = np.array([boxes[i]["bbox"] for i in scores.annotation.tolist()], dtype=float).reshape(-1, 4)
+    return {
+        "image_id": scores.image,
+        "id": scores.annotation,
+        "file_name": [files[i] for i in scores.image.tolist()],
+        "class": scores.class_name.tolist(),
+        **({"shape": shapes} if any(shapes) else {}),
+        **{f"bbox_{axis}": corners[:, k] for k, axis in enumerate("xywh")},
+        "feature_distance": scores.distance,
+        "feature_score": scores.score,
+        "feature_typicality": scores.typicality,
+        **extra,
+    }

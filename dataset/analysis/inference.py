@@ -1,0 +1,339 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Metadata of real boxes that only a renderer knows, inferred from rendered boxes [Zhang2023, §2]."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+import numpy as np
+
+from ...alignment.features.crops import MARGIN
+from ...alignment.features.extractor import Extractor
+from ...alignment.features.inference import FOLDS, TREES, Head, Prediction, Score, geometry
+from ...engine.errors import DataError
+from ...engine.plugin.params import unknown
+from ..formats.dataset_folder import Pictures
+from .features import SMALLEST, box_features, reduction
+from .measure import measure
+
+COLUMNS = ("depth", "a_d2", "visible_share", "background_similarity", "shape")
+"""Inferred where nothing else is asked for, as far as a dataset has them."""
+
+Models = Mapping[str, Sequence[Extractor | None]]
+"""By name, the extractors whose features are taken together; None stands for the box's own size and place."""
+
+Told = Callable[[str, int, int], None]
+"""Told what is going on, and how much of it is done of how much."""
+
+
+@attrs.define(eq=False)
+class Outcome:
+    """What became of one column of one class.
+
+    Attributes
+    ----------
+    class_name, column : str
+    boxes, images : int
+        How many rendered ones with a value the heads have learnt from.
+    log : bool
+        Whether logarithms are fitted and scored.
+    scores : dict of str to Score
+        By model, for all that were tried.
+    model : str
+        The one whose predictions are taken; empty where none is good enough.
+    reason : str
+        Why nothing could be learnt, in a sentence; else empty.
+    predicted : int
+        Real boxes with a prediction.
+    outside, beyond : float
+        Share of them that are unlike the rendered boxes, and whose prediction is beyond all rendered values.
+    truth : (float, float, int) or None
+        Where the real annotations know the column after all: R² or accuracy there, share of values within their
+        intervals, and number of boxes.
+    """
+
+    class_name: str
+    column: str
+    boxes: int = 0
+    images: int = 0
+    log: bool = False
+    scores: dict[str, Score] = attrs.field(factory=dict)
+    model: str = ""
+    reason: str = ""
+    predicted: int = 0
+    outside: float = 0.0
+    beyond: float = 0.0
+    truth: tuple[float, float, int] | None = None
+
+    @property
+    def kind(self) -> str:
+        """``r2``, ``accuracy``, or nothing where there is no score."""
+        return next((score.kind for score in self.scores.values()), "")
+
+    def refusal(self, threshold: float) -> str:
+        """Why there are no predictions, in a sentence; empty where there are some."""
+        if self.model:
+            return ""
+        of = f"'{self.column}' of '{self.class_name}'"
+        if not self.scores:
+            return f"{of} is not inferred. {self.reason}"
+        best = max(self.scores, key=lambda name: self.scores[name].value)
+        score, tried = self.scores[best], len(self.scores)
+        text = f"the best of {tried} models, {best}, has" if tried > 1 else f"{best} has"
+        kind = "an R² of" if self.kind == "r2" else "an accuracy of"
+        need = f"{threshold:g} is asked for"
+        if score.value >= threshold:
+            need = f"{score.baseline:.2f} is had without any features"
+        return f"{of} is not inferred: {text} {kind} {score.value:.2f} ({score.low:.2f} to {score.high:.2f}); {need}."
+
+
+@attrs.frozen(eq=False)
+class Inferred:
+    """``outcomes`` by class and column, the ``table`` of real boxes with all that is inferred, a row each, how many
+    real and rendered boxes were too ``small``, sentences about images of no use in ``problems``, and in ``longest`` the
+    side to which larger images of one dataset were ``reduced``."""
+
+    outcomes: tuple[Outcome, ...]
+    table: dict[str, list[Any]]
+    small: int
+    problems: tuple[str, ...]
+    longest: float = math.inf
+    reduced: Path | None = None
+
+
+def infer(
+    synth: Pictures,
+    real: Pictures | None,
+    models: Models,
+    *,
+    columns: Sequence[str] = (),
+    classes: Sequence[str] = (),
+    threshold: float = 0.5,
+    score_all: bool = False,
+    folds: int = FOLDS,
+    trees: int = TREES,
+    margin: float = MARGIN,
+    smallest: float = SMALLEST,
+    threads: int = 1,
+    seed: int = 0,
+    told: Told = lambda what, done, total: None,
+) -> Inferred:
+    """Learn metadata columns from rendered boxes, class by class, and predict them for real ones.
+
+    The larger images of the two datasets are reduced to the size of the other's, see :func:`.features.box_features`.
+
+    Parameters
+    ----------
+    synth : Pictures
+        A dataset whose annotations hold the columns, or whose masks and depth maps they can be measured from.
+    real : Pictures, optional
+        Left out, heads are only scored.
+    models : mapping
+        Tried in their order until one predicts a column well enough.
+    columns : sequence of str
+        Any columns of :func:`.measure.measure`; those of ``COLUMNS`` that there are, where none are named.
+    classes : sequence of str
+        All classes that both datasets have boxes of, where none are named.
+    threshold : float
+        Least R² or accuracy with which a head predicts real boxes.
+    score_all : bool
+        Try every model, and take the best.
+    folds, trees, seed, threads
+        See :class:`..alignment.inference.Head`.
+    margin, smallest
+        See :func:`.features.box_features`.
+
+    Raises
+    ------
+    DataError
+        Where a column or class is not there, or images cannot be used.
+    """
+    names = _classes(synth, real, classes)
+    known = _known(synth, columns)
+    sizes = [_side(source) for source in (synth, real) if source is not None]
+    longest = min(sizes) if real is not None and min(sizes) < max(sizes) else math.inf
+    rendered = _Boxes(synth, names, margin, smallest, longest, told)
+    heads: dict[tuple[str, str], Head] = {}
+    outcomes = [Outcome(name, column) for name in names for column in known]
+    for model, parts in models.items():
+        todo = [outcome for outcome in outcomes if score_all or not outcome.model]
+        if not todo:
+            break
+        features = rendered.features(parts)
+        usable = np.isfinite(features).all(1)
+        for done, outcome in enumerate(todo):
+            told(f"Learning by {model}", done, len(todo))
+            rows = np.flatnonzero(usable & (rendered.owner_class == outcome.class_name))
+            values = [known[outcome.column].get(rendered.ids[row]) for row in rows]
+            head = Head(folds=folds, trees=trees, seed=seed, threads=threads)
+            try:
+                head.fit(features[rows], values, rendered.images[rows])
+            except DataError as error:
+                outcome.reason = str(error)
+                continue
+            outcome.log, outcome.scores[model] = head.log_, head.score_
+            outcome.boxes, outcome.images = len(head.fold_), len(np.unique(rendered.images[rows][head.known_]))
+            best = outcome.scores[outcome.model].value if outcome.model else -np.inf
+            if head.score_.passes(threshold) and head.score_.value > best:
+                outcome.model, heads[outcome.class_name, outcome.column] = model, head
+    if real is None:
+        return Inferred(tuple(outcomes), {}, rendered.small, tuple(rendered.problems))
+    boxes = _Boxes(real, names, margin, smallest, longest, told)
+    table = _predict(boxes, outcomes, heads, models)
+    problems = tuple(dict.fromkeys(rendered.problems + boxes.problems))
+    larger = None if math.isinf(longest) else max((synth, real), key=_side).coco.path
+    return Inferred(tuple(outcomes), table, rendered.small + boxes.small, problems, longest, larger)
+
+
+def _predict(boxes: _Boxes, outcomes: Sequence[Outcome], heads: Mapping[tuple[str, str], Head], models: Models) -> Any:
+    """The table of real boxes; fills in what outcomes say of them."""
+    table = boxes.table()
+    truth = measure(boxes.source.coco, None).columns if heads else {}
+    truth_of = {id: k for k, id in enumerate(truth.get("id", ()))}
+    for outcome in outcomes:
+        if not outcome.model:
+            continue
+        head = heads[outcome.class_name, outcome.column]
+        features = boxes.features(models[outcome.model])
+        rows = np.flatnonzero(np.isfinite(features).all(1) & (boxes.owner_class == outcome.class_name))
+        if not len(rows):
+            continue
+        found = head.predict(features[rows])
+        outcome.predicted, outcome.outside = len(rows), float(found.outside.mean())
+        if not head.categorical_:
+            low, high = head.range_
+            outcome.beyond = float(((found.values < low) | (found.values > high)).mean())
+        if outcome.column in truth:
+            values = [truth[outcome.column][truth_of[boxes.ids[row]]] for row in rows]
+            outcome.truth = head.judge(found, values)
+        for name, cells in _cells(outcome, head, found).items():
+            column = table.setdefault(name, [None] * len(boxes.ids))
+            for row, cell in zip(rows, cells, strict=True):
+                column[row] = cell
+    return table
+
+
+def _cells(outcome: Outcome, head: Head, found: Prediction) -> dict[str, list[Any]]:
+    name, count = outcome.column, len(found.values)
+    cells: dict[str, list[Any]] = {name: found.values.tolist()}
+    if head.categorical_:
+        cells[f"{name}_probability"] = found.probability.tolist()
+    else:
+        cells |= {f"{name}_low": found.low.tolist(), f"{name}_high": found.high.tolist()}
+    cells[f"{name}_outside"] = found.outside.tolist()
+    cells[f"{name}_model"] = [outcome.model] * count
+    cells[f"{name}_score"] = [head.score_.value] * count
+    return cells
+
+
+def _classes(synth: Pictures, real: Pictures | None, asked: Sequence[str]) -> list[str]:
+    """The classes to learn, all of which both datasets have boxes of."""
+    sources = [synth] if real is None else [synth, real]
+    counts = [source.coco.classes() for source in sources]
+    for source, count in zip(sources, counts, strict=True):
+        for name in asked:
+            source.coco.category(name)
+            if not count[name]:
+                raise source.coco.no_box(name)
+    shared = list(asked) or [name for name, count in counts[0].items() if count and all(c.get(name) for c in counts)]
+    if not shared:
+        had = (", ".join(name for name, count in c.items() if count) or "none" for c in counts)
+        raise DataError(
+            f"There is no class with boxes to infer from: '{synth.coco.path}' has {'; the other '.join(had)}."
+        )
+    return list(dict.fromkeys(shared))
+
+
+def _side(source: Pictures) -> float:
+    """The longer side of most images in pixels."""
+    return float(np.median([max(image["width"], image["height"]) for image in source.coco.images]))
+
+
+def _known(synth: Pictures, asked: Sequence[str]) -> dict[str, dict[int, Any]]:
+    """Columns of the rendered boxes by annotation id; measured in their images only where annotations lack them."""
+    columns = measure(synth.coco, None).columns
+    if not asked or any(name not in columns for name in asked):
+        asked_here = set(asked or COLUMNS)
+        if not asked_here <= set(columns):
+            depth = synth.images.parent / "depth"
+            columns = measure(synth.coco, synth.images, depth=depth if depth.is_dir() else None).columns | columns
+    chosen = [name for name in dict.fromkeys(asked or COLUMNS) if asked or name in columns]
+    for name in chosen:
+        if name not in columns:
+            raise DataError(unknown(f"'{synth.coco.path}' has no column", name, columns))
+    if not chosen:
+        raise DataError(f"'{synth.coco.path}' has none of the columns {', '.join(COLUMNS)}. Name others with --column.")
+    return {name: dict(zip(columns["id"], columns[name], strict=True)) for name in chosen}
+
+
+class _Boxes:
+    """The boxes of some classes, and their features, each extracted when first asked for."""
+
+    def __init__(
+        self, source: Pictures, classes: Sequence[str], margin: float, smallest: float, longest: float, told: Told
+    ) -> None:
+        self.source, self.told = source, told
+        self.margin, self.smallest, self.longest = margin, smallest, longest
+        self.classes, self.problems = classes, list[str]()
+        owned = [(name, a) for name in classes for a in source.coco.annotations_of(name)]
+        self.annotations = [a for _, a in owned]
+        self.owner_class = np.array([name for name, _ in owned])
+        self.ids = [a["id"] for a in self.annotations]
+        self.images = np.array([a["image_id"] for a in self.annotations])
+        self.image_of = {image["id"]: image for image in source.coco.images}
+        scale = {id: reduction(image, longest) for id, image in self.image_of.items()}
+        large = [min(a["bbox"][2:]) * scale[a["image_id"]] >= smallest for a in self.annotations]
+        self.large, self.small = np.array(large, bool), len(large) - sum(large)
+        self._parts: dict[str, np.ndarray] = {}
+
+    def features(self, parts: Sequence[Extractor | None]) -> np.ndarray:
+        """Features (n, d) of extractors side by side; NaN for boxes that are too small or cannot be seen."""
+        found = []
+        for part in parts:
+            key = "" if part is None else part.sha256
+            if key not in self._parts:
+                self._parts[key] = self._geometry() if part is None else self._extracted(part)
+            found.append(self._parts[key])
+        return np.concatenate(found, axis=1)
+
+    def table(self) -> dict[str, list[Any]]:
+        """What says which box a row is."""
+        bboxes = np.array([a["bbox"] for a in self.annotations], dtype=float)
+        return {
+            "image_id": self.images.tolist(),
+            "id": self.ids,
+            "class": self.owner_class.tolist(),
+            "file_name": [self.image_of[i].get("file_name") for i in self.images.tolist()],
+            **{f"bbox_{axis}": bboxes[:, k].tolist() for k, axis in enumerate("xywh")},
+        }
+
+    def _geometry(self) -> np.ndarray:
+        sizes = np.array([(self.image_of[i]["width"], self.image_of[i]["height"]) for i in self.images.tolist()], float)
+        found = geometry(np.array([a["bbox"] for a in self.annotations], float), sizes[:, 0], sizes[:, 1])
+        found[~self.large] = np.nan
+        return found
+
+    def _extracted(self, extractor: Extractor) -> np.ndarray:
+        def progress(done: int, total: int) -> None:
+            self.told(f"Looking at {self.source.coco.path.name} by {extractor.path.stem}", done, total)
+
+        source = self.source
+        found = box_features(
+            source.coco,
+            source.images,
+            self.classes,
+            extractor,
+            margin=self.margin,
+            smallest=self.smallest,
+            longest=self.longest,
+            progress=progress,
+        )
+        self.problems += [problem for problem in found.problems if problem not in self.problems]
+        row_of = {id: row for row, id in enumerate(self.ids)}
+        out = np.full((len(self.ids), found.features.shape[1]), np.nan)
+        out[[row_of[id] for id in found.annotation.tolist()]] = found.features
+        return out

@@ -1,0 +1,303 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The metadata table of any dataset: what its annotations, images, masks and depth maps say of each box."""
+
+from __future__ import annotations
+
+import math
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import attrs
+import numpy as np
+
+from ...alignment.columns.metadata import Columns, box_columns, mask_columns, pixel_columns
+from ...engine.errors import DataError
+from ..atomic_files import is_number
+from ..formats import rle_masks
+from ..formats.coco import CocoFile
+from ..formats.pixels import DEPTH_SUFFIXES, read_depth, read_picture
+
+Progress = Callable[[int, int], None]
+
+_CHUNK = 16
+_PER_WORKER = 8
+"""Another process pays for its start from so many images on."""
+
+
+@attrs.frozen(eq=False)
+class Measurement:
+    """The metadata of a dataset.
+
+    Attributes
+    ----------
+    columns : dict of str to sequence
+        One value per box, images and then boxes in the order of the annotations. Columns that no box has a value of
+        are left out.
+    boxes, images : int
+        How many boxes, and images with boxes, there are.
+    problems : tuple of str
+        A sentence per image or depth map that could not be measured.
+    """
+
+    columns: dict[str, Sequence[Any] | np.ndarray]
+    boxes: int
+    images: int
+    problems: tuple[str, ...]
+
+
+@attrs.frozen(eq=False)
+class _Task:
+    """What a process needs to know of one image."""
+
+    first: int
+    picture: Path | None
+    depth: Path | None
+    size: tuple[int, int]
+    bboxes: np.ndarray
+    segmentations: list[Any]
+
+
+@attrs.frozen(eq=False)
+class _Found:
+    first: int
+    of_image: dict[str, float]
+    of_boxes: Columns
+    problems: list[str]
+    unread: bool
+
+
+def measure(
+    coco: CocoFile,
+    images: Path | None,
+    *,
+    depth: Path | None = None,
+    workers: int = 0,
+    progress: Progress = lambda done, total: None,
+) -> Measurement:
+    """Measure every box of a dataset, crowds left out.
+
+    Parameters
+    ----------
+    coco : CocoFile
+    images : Path or None
+        Folder that image names start from; None measures what needs no pixels.
+    depth : Path, optional
+        Folder of depth maps, named as the images but for their ending. Only read where the annotations do not say the
+        depth of every box.
+    workers : int
+        Processes; 0 takes one per processor. However many, the table is the same.
+    progress : callable
+        Told how many images are done of how many. What it raises ends the measurement.
+
+    Raises
+    ------
+    DataError
+        Where there are no boxes, or none of the images can be measured.
+    """
+    grouped: dict[int, list[dict[str, Any]]] = {image["id"]: [] for image in coco.images}
+    for annotation in coco.annotations:
+        if not annotation.get("iscrowd"):
+            grouped[annotation["image_id"]].append(annotation)
+    seen = [image for image in coco.images if grouped[image["id"]]]
+    if not seen:
+        raise DataError(f"'{coco.path}' has no box (crowds do not count), so there is nothing to measure.")
+    annotations = [annotation for image in seen for annotation in grouped[image["id"]]]
+    counts = np.array([len(grouped[image["id"]]) for image in seen])
+    columns = _known(coco, seen, annotations, counts)
+    problems: list[str] = []
+    if images is not None:
+        if all(is_number(v) for v in columns.get("depth", [None])):
+            depth = None
+        tasks = _tasks(seen, grouped, images, depth)
+        measured, problems = _collect(tasks, len(annotations), workers, progress)
+        columns |= measured
+    return Measurement(
+        {name: values for name, values in columns.items() if _says_anything(values)},
+        len(annotations),
+        len(seen),
+        tuple(problems),
+    )
+
+
+def _known(
+    coco: CocoFile, images: list[dict[str, Any]], annotations: list[dict[str, Any]], counts: np.ndarray
+) -> dict[str, Sequence[Any] | np.ndarray]:
+    """All columns that the annotations hold."""
+    names = {category["id"]: category["name"] for category in coco.categories}
+    owner = np.repeat(np.arange(len(images)), counts).tolist()
+    bboxes = np.array([a["bbox"] for a in annotations], dtype=float)
+    sizes = np.array([(i["width"], i["height"]) for i in images], dtype=float)[owner]
+    columns: dict[str, Sequence[Any] | np.ndarray] = {
+        "image_id": [a["image_id"] for a in annotations],
+        "id": [a["id"] for a in annotations],
+        "class": [names[a["category_id"]] for a in annotations],
+        "file_name": [images[i].get("file_name") for i in owner],
+        "image_width": [images[i]["width"] for i in owner],
+        "image_height": [images[i]["height"] for i in owner],
+        **{f"bbox_{axis}": bboxes[:, k] for k, axis in enumerate("xywh")},
+        "area": [float(a["area"]) if is_number(a.get("area")) else None for a in annotations],
+        **box_columns(bboxes, sizes[:, 0], sizes[:, 1]),
+    }
+    extras = [_extra(a) for a in annotations]
+    for name in sorted({key for extra in extras for key in extra}.difference(columns)):
+        columns[name] = [extra.get(name) for extra in extras]
+    of_images = [_mapping(i.get("twinset")) for i in images]
+    for name in sorted({key for extra in of_images for key in extra}):
+        column = name if name == "frame" else f"image_{name}"
+        columns.setdefault(column, [of_images[i].get(name) for i in owner])
+    return columns
+
+
+def _extra(annotation: Mapping[str, Any]) -> dict[str, Any]:
+    extra = dict(_mapping(annotation.get("twinset")))
+    extra.pop("bbox", None)  # its numbers have columns of their own
+    box = extra.pop("amodal_bbox", None)
+    if isinstance(box, list) and len(box) == 4:
+        extra |= {f"amodal_bbox_{axis}": value for axis, value in zip("xywh", box, strict=True)}
+    return extra
+
+
+def _tasks(
+    images: list[dict[str, Any]], grouped: Mapping[int, list[dict[str, Any]]], folder: Path, depth: Path | None
+) -> list[_Task]:
+    tasks, first = [], 0
+    for image in images:
+        boxes = grouped[image["id"]]
+        name = image.get("file_name")
+        tasks.append(
+            _Task(
+                first=first,
+                picture=folder / name if isinstance(name, str) and name else None,
+                depth=_depth_of(depth, name) if depth is not None and name else None,
+                size=(int(image["width"]), int(image["height"])),
+                bboxes=np.array([a["bbox"] for a in boxes], dtype=float),
+                segmentations=[a.get("segmentation") for a in boxes],
+            )
+        )
+        first += len(boxes)
+    return tasks
+
+
+def _depth_of(folder: Path, name: str) -> Path | None:
+    paths = [(folder / name).with_suffix(suffix) for suffix in DEPTH_SUFFIXES]
+    return next((path for path in paths if path.is_file()), None)
+
+
+def _collect(
+    tasks: list[_Task], boxes: int, workers: int, progress: Progress
+) -> tuple[dict[str, np.ndarray], list[str]]:
+    """Measured columns, those of images under ``image_``, and problems."""
+    columns: dict[str, np.ndarray] = {}
+    problems: list[str] = []
+    unread = 0
+    progress(0, len(tasks))
+    with _mapped(tasks, workers) as results:
+        for done, (task, found) in enumerate(zip(tasks, results, strict=True), start=1):
+            part = slice(found.first, found.first + len(task.bboxes))
+            for name, value in [*((f"image_{k}", v) for k, v in found.of_image.items()), *found.of_boxes.items()]:
+                columns.setdefault(name, np.full(boxes, np.nan))[part] = value
+            problems += found.problems
+            unread += found.unread
+            progress(done, len(tasks))
+    if unread == len(tasks):
+        raise DataError(
+            f"None of the {len(tasks)} images with boxes can be measured. {problems[0]} "
+            "Say where the images lie, or measure without pixels."
+        )
+    return columns, problems
+
+
+@contextmanager
+def _mapped(tasks: list[_Task], workers: int) -> Iterator[Iterator[_Found]]:
+    """The results of all tasks, in their order, from as many processes as are worth their start."""
+    workers = min(workers or _processors(), math.ceil(len(tasks) / _PER_WORKER))
+    # A process started from inside Blender does not know the name under which Blender installed this package.
+    if workers <= 1 or __name__.startswith("bl_ext."):
+        yield map(_measure_one, tasks)
+        return
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_quiet)
+    chunk = max(1, min(_CHUNK, len(tasks) // (workers * 4)))
+    try:
+        yield pool.map(_measure_one, tasks, chunksize=chunk)
+    except BrokenProcessPool:
+        raise DataError(
+            "A process that measured images was ended from outside, most likely for want of memory. Use fewer workers."
+        ) from None
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _quiet() -> None:
+    """Make a process leave Ctrl-C to the one that started it, and OpenCV use the one processor it is there for."""
+    import cv2
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    cv2.setNumThreads(1)
+
+
+def _processors() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _measure_one(task: _Task) -> _Found:
+    problems: list[str] = []
+    picture = _read(task.picture, read_picture, task.size, problems) if task.picture else None
+    if task.picture is None:
+        problems.append("An image has no 'file_name'.")
+    depth = _read(task.depth, read_depth, task.size, problems) if task.depth else None
+    of_image: dict[str, float] = {}
+    of_boxes: Columns = {}
+    if picture is not None:
+        of_image, of_boxes = pixel_columns(picture, task.bboxes)
+    if picture is not None or depth is not None:
+        outlines = [_mask(s, task.size) for s in task.segmentations]
+        if any(outline is not None for outline in outlines):
+            extents = [(0, 0, 0, 0) if outline is None else rle_masks.extent(outline) for outline in outlines]
+            of_boxes |= mask_columns(outlines, extents, picture, depth)
+    return _Found(task.first, of_image, of_boxes, problems, picture is None)
+
+
+def _read(
+    path: Path, read: Callable[[Path], np.ndarray], size: tuple[int, int], problems: list[str]
+) -> np.ndarray | None:
+    """The pixels of a file; None, and a sentence in ``problems``, where they are of no use."""
+    try:
+        pixels = read(path)
+    except DataError as error:
+        problems.append(str(error))
+        return None
+    height, width = pixels.shape[:2]
+    if (width, height) != size:
+        problems.append(f"'{path}' has {width} by {height} px, but is annotated as {size[0]} by {size[1]}.")
+        return None
+    return pixels
+
+
+def _mask(segmentation: Any, size: tuple[int, int]) -> np.ndarray | None:
+    """The mask of a segmentation; None where there is none, or it is broken."""
+    if not segmentation:
+        return None
+    try:
+        mask = rle_masks.decode(segmentation, size[1], size[0])
+    except Exception:  # pycocotools has no errors of its own
+        return None
+    return mask if mask.shape == (size[1], size[0]) and mask.any() else None
+
+
+def _says_anything(values: Sequence[Any] | np.ndarray) -> bool:
+    if isinstance(values, np.ndarray):
+        return bool((~np.isnan(values)).any())
+    return any(value is not None for value in values)
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}

@@ -1,0 +1,352 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What datasets that BlenderProc loads consist of: objects and scenes by name, each with the files it is made of."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from ...engine.errors import DataError, StageError
+from ...engine.plugin.params import unknown
+from ...engine.recipe.settings import ClassSettings, SceneSettings, absolute
+from .coco import read_json
+
+MOST_OBJECTS = 1000
+"""More assets than this are most likely a mistake: a dataset of tens of thousands without a selection."""
+
+_SHOWN = 20
+_COLOR = r"_(diff|diffuse|col|albedo)_"
+_HEADER = 2**16
+
+
+@attrs.frozen
+class SourceObject:
+    """One object of a dataset.
+
+    Attributes
+    ----------
+    name : str
+        What its asset is called.
+    labels : tuple of str
+        What a selection may call it: its id in the dataset, its category.
+    file : Path
+        The model.
+    extra : tuple of Path
+        Files beside models that the dataset tells its objects by.
+    """
+
+    name: str
+    labels: tuple[str, ...]
+    file: Path
+    extra: tuple[Path, ...] = ()
+
+    def files(self) -> Iterator[Path]:
+        """The model with what it refers to, as far as it is there."""
+        yield from (*self.extra, *model_files(self.file))
+
+
+@attrs.frozen
+class SourceScene:
+    """One scene of a dataset: ``name``, ``paths`` by what they are to the loader, and all its ``files``."""
+
+    name: str
+    paths: Mapping[str, Path]
+    files: tuple[Path, ...]
+
+
+def find_objects(settings: ClassSettings, folder: Path) -> list[SourceObject]:
+    """The objects that a class, or distractors, take from a dataset, in the order of their names.
+
+    Parameters
+    ----------
+    settings : ClassSettings
+        With ``blenderproc`` and ``dataset``.
+    folder : Path
+        Where relative paths start.
+
+    Raises
+    ------
+    StageError
+        The folder is no such dataset, a pattern of ``select`` matches nothing, or too much is selected.
+    """
+    root = _root(settings.dataset, settings.blenderproc, folder)
+    listed = _OBJECTS[settings.blenderproc](root)
+    if not settings.select:
+        chosen = listed
+    else:
+        chosen = [o for o in listed if any(_is_called(o, pattern) for pattern in settings.select)]
+        for pattern in settings.select:
+            if not any(_is_called(o, pattern) for o in chosen):
+                known = list(dict.fromkeys(label for o in listed for label in o.labels))
+                known = sorted(known, key=lambda text: ("/" in text, text))[:_SHOWN]
+                raise StageError(unknown(f"select: the dataset {root} has nothing called", pattern, known))
+    if len(chosen) > MOST_OBJECTS:
+        labels = sorted({o.labels[-1] for o in listed})[:_SHOWN]
+        raise StageError(
+            f"The dataset {root} offers {len(chosen)} objects, more than {MOST_OBJECTS}. Choose some with select, "
+            f"such as {', '.join(labels)}."
+        )
+    return chosen
+
+
+def find_scene(settings: SceneSettings, folder: Path) -> SourceScene:
+    """The scene that a recipe takes from a dataset; raises as :func:`find_objects` does."""
+    root = _root(settings.dataset, settings.blenderproc, folder)
+    return _SCENES[settings.blenderproc](root, settings.scene)
+
+
+def find_materials(settings: SceneSettings, folder: Path) -> dict[str, list[Path]]:
+    """The folders of textures that each pattern of ``materials_on`` chooses from, by the pattern of the objects.
+
+    Raises
+    ------
+    StageError
+        The folder holds no textures as Poly Haven has them, or none that a pattern matches.
+    """
+    root = absolute(folder, settings.materials)
+    places = [p for p in (root, root / "textures") if p.is_dir()]
+    there = {p.name: p for place in places for p in sorted(place.iterdir()) if p.is_dir() and pictures_of(p)}
+    if not there:
+        raise StageError(f"[scene] materials: {root} holds no textures: NAME/NAME_diff_2k.jpg and others beside it.")
+    found: dict[str, list[Path]] = {}
+    for entry in settings.materials_on:
+        objects, pattern = (part.strip() for part in entry.rpartition(":")[::2])
+        found[objects] = [path for name, path in there.items() if fnmatchcase(name, pattern)]
+        if not found[objects]:
+            text = f"[scene] materials_on: {root} has no texture called"
+            raise StageError(unknown(text, pattern, sorted(there)[:_SHOWN]))
+    return found
+
+
+def pictures_of(textures: Path) -> list[Path]:
+    """The pictures of one texture; empty where there is none of its colour."""
+    pictures = sorted(textures.glob("*.jpg"))
+    return pictures if any(re.search(_COLOR, p.name.lower()) for p in pictures) else []
+
+
+def model_files(path: Path) -> list[Path]:
+    """A model with the files that it refers to, of those that are there: materials and textures of .obj and .ply."""
+    found = [path]
+    if path.suffix.lower() == ".obj":
+        for material in _named_in(path, r"^mtllib\s+(.+?)\s*$"):
+            found += [
+                material,
+                *_named_in(material, r"^\s*(?:map_\w+|bump|disp|refl|norm)\s+(?:-\S+\s+\S+\s+)*(.+?)\s*$"),
+            ]
+    elif path.suffix.lower() == ".ply":
+        found += _named_in(path, r"^comment TextureFile\s+(.+?)\s*$", most=_HEADER)
+    return [f for f in dict.fromkeys(found) if f.is_file()]
+
+
+def check_models(paths: Iterable[Path]) -> None:
+    """StageError for a .ply whose header counts by what is no number: Blender 4.5 ends the process over it."""
+    for path in paths:
+        if path.suffix.lower() != ".ply":
+            continue
+        with open(path, "rb") as file:
+            header = file.read(_HEADER).partition(b"end_header")[0].decode("latin-1")
+        for line in re.findall(r"^\s*element\b.*$", header, re.MULTILINE):
+            words = line.split()
+            if len(words) != 3 or not re.fullmatch("[0-9]{1,9}", words[2]):
+                raise StageError(f"{path} is no model: its header says '{line.strip()[:60]}'. Put a whole file there.")
+
+
+def _root(dataset: str, loader: str, folder: Path) -> Path:
+    root = absolute(folder, dataset)
+    if not root.is_dir():
+        raise StageError(f"dataset: there is no folder {root}. Name the folder of the dataset that '{loader}' loads.")
+    return root
+
+
+def _is_called(found: SourceObject, pattern: str) -> bool:
+    return any(fnmatchcase(text, pattern) for text in (found.name, *found.labels))
+
+
+def _named_in(path: Path, line: str, most: int = -1) -> list[Path]:
+    """Files that lines of a text file name, seen from its folder."""
+    try:
+        with open(path, encoding="latin-1") as file:
+            names = re.findall(line, file.read(most), re.MULTILINE)
+    except OSError:
+        return []
+    return [path.parent / name.replace("\\", "/") for name in dict.fromkeys(names)]
+
+
+def _read(path: Path, kind: type, what: str) -> Any:
+    """The content of a JSON file, a dict or list as ``kind`` says."""
+    if not path.is_file():
+        raise StageError(f"{path} is missing: {what}.")
+    try:
+        content = read_json(path)
+    except DataError as error:
+        raise StageError(str(error)) from error
+    if not isinstance(content, kind):
+        raise StageError(f"{path} is not what it should be: {what}.")
+    return content
+
+
+def _inside(root: Path, name: str) -> Path:
+    """A path that a file of strangers names below ``root``."""
+    path = (root / name).resolve()
+    if not path.is_relative_to(root.resolve()):
+        raise StageError(f"{root} names the file '{name}', which leads out of it. Remove that entry.")
+    return path
+
+
+def _bop_objects(root: Path) -> list[SourceObject]:
+    models, base = _bop_models(root)
+    info = models / "models_info.json"
+    entries = _read(info, dict, "the file of a BOP dataset that lists its models")
+    found = []
+    for id in sorted(int(key) for key in entries if str(key).isdigit()):
+        file = models / f"obj_{id:06d}.ply"
+        if not file.is_file():
+            raise StageError(f"{info} lists the model {id}, but {file} is missing. Complete the dataset.")
+        found.append(SourceObject(f"{base.name}_{id:06d}", (f"{id:06d}", str(id)), file, (info,)))
+    return found
+
+
+def _bop_models(root: Path) -> tuple[Path, Path]:
+    """The folder of models, and that of the dataset: the one named may be either."""
+    if (root / "models_info.json").is_file():
+        return root, root.parent
+    for name in ("models", "models_cad", "models_reconst", "models_eval"):
+        if (root / name / "models_info.json").is_file():
+            return root / name, root
+    raise StageError(
+        f"{root} holds no models/models_info.json. Name the folder of a BOP dataset, or one of its models."
+    )
+
+
+def _shapenet_objects(root: Path) -> list[SourceObject]:
+    taxonomy = root / "taxonomy.json"
+    entries = _read(taxonomy, list, "the file of ShapeNetCore.v2 that names its categories")
+    names = {e["synsetId"]: e["name"].split(",")[0] for e in entries if isinstance(e, dict) and "synsetId" in e}
+    found = []
+    for file in sorted(root.glob("*/*/models/model_normalized.obj")):
+        synset, id = file.parts[-4], file.parts[-3]
+        label = names.get(synset, synset)
+        found.append(SourceObject(f"{label}_{id}", (f"{synset}/{id}", synset, label), file, (taxonomy,)))
+    if not found:
+        raise StageError(f"{root} holds no model of ShapeNetCore.v2: SYNSET/ID/models/model_normalized.obj.")
+    return found
+
+
+def _pix3d_objects(root: Path) -> list[SourceObject]:
+    listing = root / "pix3d.json"
+    entries = _read(listing, list, "the file that lists Pix3D's models")
+    found = {}
+    for entry in entries:
+        if not isinstance(entry, dict) or not isinstance(entry.get("model"), str):
+            raise StageError(f"{listing} is not what it should be: an entry names no model.")
+        file = _inside(root, entry["model"])
+        if file.is_file():
+            parts = Path(entry["model"]).with_suffix("").parts
+            name = "_".join(parts[1:] if parts[0] == "model" else parts)
+            found[file] = SourceObject(name, (entry["model"], str(entry.get("category", ""))), file, (listing,))
+    return sorted(found.values(), key=lambda o: o.name)
+
+
+def _front3d_scene(root: Path, name: str) -> SourceScene:
+    houses, models, textures = (root / part for part in ("3D-FRONT", "3D-FUTURE-model", "3D-FRONT-texture"))
+    for part in (houses, models, textures):
+        if not part.is_dir():
+            raise StageError(f"{root} has no folder {part.name}. Put the three of 3D-FRONT side by side into it.")
+    file = _one_of(root, name, {p.stem: p for p in houses.glob("*.json")})
+    content = _read(file, dict, "a house of 3D-FRONT")
+    files = [file]
+    try:
+        used = {mesh["material"] for mesh in content["mesh"] if "material" in mesh}
+        urls = [m[k] for m in content["material"] if m["uid"] in used for k in ("texture", "normaltexture") if m[k]]
+        placed = {child["ref"] for room in content["scene"]["room"] for child in room["children"]}
+        furniture = [piece["jid"] for piece in content["furniture"] if piece["uid"] in placed]
+        hashes = [url.split("/")[-2] for url in urls]
+    except (KeyError, TypeError, AttributeError, IndexError) as error:
+        raise StageError(f"{file} is not what it should be, a house of 3D-FRONT: {error!r}.") from error
+    for code in dict.fromkeys(hashes):
+        pictures = sorted(p for p in _inside(textures, code).glob("*") if p.is_file())
+        if len(pictures) != 1:
+            # The loader would fetch it from the Internet and write it into the dataset.
+            raise StageError(f"{textures / code} does not hold the one texture that {file.name} uses. Complete it.")
+        files += pictures
+    for jid in dict.fromkeys(furniture):
+        model = _inside(models, jid) / "raw_model.obj"
+        if model.is_file():
+            files += [*model_files(model), *(p for p in [model.with_name("texture.png")] if p.is_file())]
+    return SourceScene(file.stem, {"house": file, "models": models, "textures": textures}, tuple(dict.fromkeys(files)))
+
+
+def _replica_scene(root: Path, name: str) -> SourceScene:
+    folder = _one_of(
+        root,
+        name,
+        {p.parent.name: p.parent for p in root.glob("*/mesh.ply")}
+        | {p.parents[1].name: p.parents[1] for p in root.glob("*/habitat/mesh_semantic.ply")},
+    )
+    segmented = [folder / "habitat" / part for part in ("mesh_semantic.ply", "info_semantic.json")]
+    if all(part.is_file() for part in segmented):
+        return SourceScene(folder.name, {"folder": folder, "segmented": segmented[0]}, tuple(segmented))
+    return SourceScene(folder.name, {"folder": folder}, (folder / "mesh.ply",))
+
+
+def _matterport_scene(root: Path, name: str) -> SourceScene:
+    houses = {p.parts[len(root.parts)] if p.parent != root else p.stem: p for p in root.glob("**/*.obj")}
+    file = _one_of(root, name, houses)
+    return SourceScene(name or next(iter(houses)), {"file": file}, tuple(model_files(file)))
+
+
+def _bop_scene(root: Path, name: str) -> SourceScene:
+    models, base = _bop_models(root)
+    scenes = {f"{p.parents[1].name}/{p.parent.name}": p.parent for p in base.glob("*/*/scene_gt.json")}
+    short = [key for key in scenes if name and key.partition("/")[2].lstrip("0") == name.lstrip("0")]
+    folder = _one_of(root, short[0] if len(short) == 1 else name, scenes)
+    poses, cameras = folder / "scene_gt.json", folder / "scene_camera.json"
+    content = _read(poses, dict, "the poses of a scene of BOP")
+    _read(cameras, dict, "the cameras of a scene of BOP")
+    if not content:
+        raise StageError(f"{poses} holds no image. Choose another scene.")
+    by_id = {int(o.labels[1]): o for o in _bop_objects(root)}
+    try:
+        used = {int(thing["obj_id"]) for thing in next(iter(content.values()))}
+    except (KeyError, TypeError, ValueError) as error:
+        raise StageError(f"{poses} is not what it should be, the poses of a scene of BOP: {error!r}.") from error
+    lacking = sorted(used - by_id.keys())
+    if lacking:
+        raise StageError(f"{poses} shows the model {lacking[0]}, which {models} has not. Complete the dataset.")
+    sizes = [p for p in [base / "camera.json"] if p.is_file()]
+    files = [poses, cameras, *sizes, *(f for id in sorted(used) for f in by_id[id].files())]
+    key = f"{folder.parent.name}/{folder.name}"
+    return SourceScene(key, {"models": models, "base": base, "folder": folder}, tuple(dict.fromkeys(files)))
+
+
+def _one_of(root: Path, name: str, known: Mapping[str, Path]) -> Path:
+    """The scene of that name, or the only one."""
+    if name in known:
+        return known[name]
+    if not name and len(known) == 1:
+        return next(iter(known.values()))
+    shown = sorted(known)[:_SHOWN]
+    if name:
+        raise StageError(unknown(f"[scene] scene: the dataset {root} has no scene", name, shown))
+    if not known:
+        raise StageError(f"[scene] dataset: {root} holds no scene of that kind. Check the folder and the loader.")
+    more = f" and {len(known) - _SHOWN} more" if len(known) > _SHOWN else ""
+    raise StageError(f"The dataset {root} has several scenes. Give [scene] scene, one of {', '.join(shown)}{more}.")
+
+
+_OBJECTS: dict[str, Callable[[Path], list[SourceObject]]] = {
+    "bop": _bop_objects,
+    "shapenet": _shapenet_objects,
+    "pix3d": _pix3d_objects,
+}
+_SCENES: dict[str, Callable[[Path, str], SourceScene]] = {
+    "front3d": _front3d_scene,
+    "replica": _replica_scene,
+    "matterport3d": _matterport_scene,
+    "bop": _bop_scene,
+}

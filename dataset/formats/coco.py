@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""COCO files: real ones read with every problem named, synthetic ones written spec-clean."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+import numpy as np
+
+from ...engine.errors import DataError
+from ...engine.goals import Boxes
+from ..atomic_files import json_bytes, write_file
+from . import rle_masks
+from .coco_check import check
+
+_HALF = re.compile(r"\\u[dD][89a-fA-F]")
+"""An escape of half a character beyond the first 65,536, which are written as two."""
+
+_HALVES = re.compile("[\ud800-\udfff]")
+"""Such a half that stands alone: others have become one character."""
+
+
+@attrs.frozen(eq=False)
+class CocoFile:
+    """A checked COCO file. ``images``, ``annotations`` and ``categories`` are its lists of dicts, boxes clipped.
+
+    ``about`` holds what else it says of itself: ``info`` and ``licenses``, unchecked.
+    """
+
+    path: Path
+    images: list[dict[str, Any]]
+    annotations: list[dict[str, Any]]
+    categories: list[dict[str, Any]]
+    about: Mapping[str, Any] = attrs.field(factory=dict)
+
+    def classes(self) -> dict[str, int]:
+        """How many annotations each class has, crowds left out, in the order of the categories."""
+        counts = Counter(a["category_id"] for a in self.annotations if not a.get("iscrowd"))
+        return {c["name"]: counts[c["id"]] for c in self.categories}
+
+    def category(self, name: str) -> dict[str, Any]:
+        """The category entry of a class; DataError lists the classes where it is not there."""
+        for category in self.categories:
+            if category["name"] == name:
+                return category
+        classes = self.classes()
+        close = difflib.get_close_matches(name.lower(), [c.lower() for c in classes], n=1)
+        hint = next((f" Did you mean '{c}'?" for c in classes if close and c.lower() == close[0]), "")
+        raise DataError(f"'{self.path}' has no class '{name}'.{hint} {self._listed()}")
+
+    def no_box(self, name: str) -> DataError:
+        """The error of a class that is there without a box."""
+        text = f"'{self.path}' has the class '{name}' but no box of it (crowds do not count)."
+        return DataError(f"{text} {self._listed(fewest=1)}")
+
+    def _listed(self, fewest: int = 0) -> str:
+        counts = sorted((c for c in self.classes().items() if c[1] >= fewest), key=lambda item: (-item[1], item[0]))
+        return f"Its classes: {', '.join(f'{name} ({count})' for name, count in counts) or 'none'}."
+
+    def annotations_of(self, class_name: str) -> list[dict[str, Any]]:
+        """The annotations of a class, crowds left out; DataError where the class is not there."""
+        category_id = self.category(class_name)["id"]
+        return [a for a in self.annotations if a["category_id"] == category_id and not a.get("iscrowd")]
+
+    def boxes(self, class_name: str) -> Boxes:
+        """The boxes of a class in image units, in the file's order.
+
+        ``Boxes.image`` holds image ids. Raises DataError where the class is not there or has no boxes.
+        """
+        chosen = self.annotations_of(class_name)
+        if not chosen:
+            raise self.no_box(class_name)
+        size = {image["id"]: (image["width"], image["height"]) for image in self.images}
+        bbox = np.array([a["bbox"] for a in chosen], dtype=float)
+        wh = np.array([size[a["image_id"]] for a in chosen], dtype=float)
+        return Boxes(
+            area=np.minimum(bbox[:, 2] * bbox[:, 3] / (wh[:, 0] * wh[:, 1]), 1.0),
+            center=np.clip((bbox[:, :2] + bbox[:, 2:] / 2) / wh, 0.0, 1.0),
+            aspect=bbox[:, 2] / bbox[:, 3],
+            image=np.array([a["image_id"] for a in chosen], dtype=np.int64),
+            image_aspect=wh[:, 0] / wh[:, 1],
+        )
+
+
+def read_coco(path: str | Path) -> CocoFile:
+    """Read and check a COCO file.
+
+    Raises
+    ------
+    DataError
+        Where the file is missing, is no JSON (with line and column), is no COCO (with the missing key), or holds
+        broken entries (the first ten, with their ids). Boxes that stick out by at most 2 px are clipped instead.
+    """
+    path = Path(path)
+    data = read_json(path)
+    return CocoFile(path, *check(path, data), {key: data[key] for key in ("info", "licenses") if data.get(key)})
+
+
+def read_json(path: Path) -> Any:
+    """What a JSON file of annotations or predictions holds; DataError where it is missing or broken."""
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError:
+        raise DataError(f"The annotation file '{path}' does not exist. Check the path.") from None
+    except IsADirectoryError:
+        raise DataError(f"'{path}' is a folder. Name the COCO file inside it.") from None
+    except UnicodeDecodeError as error:
+        raise DataError(f"'{path}' is not JSON: it is not UTF-8 text (byte {error.start}).") from error
+    except OSError as error:
+        raise DataError(f"The annotation file '{path}' cannot be read ({error.strerror}).") from error
+    try:
+        found = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise DataError(
+            f"'{path}' is not valid JSON: {error.msg} at line {error.lineno}, column {error.colno}. "
+            "Correct it there or export the file again."
+        ) from error
+    except RecursionError as error:
+        raise DataError(f"'{path}' is not JSON as COCO has it: it is nested too deeply.") from error
+    except ValueError as error:
+        raise DataError(f"'{path}' is not JSON as COCO has it: a number in it has thousands of digits.") from error
+    # No file that is made of such text could be written.
+    broken = _HALF.search(text) and _HALVES.search(json.dumps(found, ensure_ascii=False))
+    if broken:
+        around = broken.string[max(broken.start() - 20, 0) : broken.end() + 20]
+        raise DataError(
+            f"'{path}' holds half a character, \\u{ord(broken[0]):x}, in {around!a}. Correct it there or export the "
+            "file again."
+        )
+    return found
+
+
+@attrs.frozen(eq=False)
+class Labelled:
+    """One image with its annotations, for :func:`annotate`.
+
+    Attributes
+    ----------
+    image : mapping
+        ``file_name``, ``width``, ``height``; ``twinset`` with whatever else is known of it.
+    annotations : sequence of mappings
+        ``class`` and ``segmentation`` (RLE); ``twinset`` with whatever else is known of each.
+    """
+
+    image: Mapping[str, Any]
+    annotations: Sequence[Mapping[str, Any]]
+
+
+def annotate(
+    frame: Labelled,
+    image_id: int,
+    first_id: int,
+    categories: Sequence[Mapping[str, Any]],
+    *,
+    polygons: bool = False,
+    min_area: int = 1,
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """One image of a COCO file and its annotations.
+
+    ``area`` and ``bbox`` are worked out from the mask that is written, so they equal its pixel count and its extent.
+
+    Parameters
+    ----------
+    frame : Labelled
+    image_id, first_id : int
+        Ids of the image and of its first annotation.
+    categories : sequence of mappings
+        With ``id`` and ``name``.
+    polygons : bool
+        Polygons where they say the mask exactly enough; RLE elsewhere (see :func:`masks.polygons`).
+    min_area : int
+        Masks of fewer pixels are not written.
+    """
+    ids = {c["name"]: c["id"] for c in categories}
+    annotations: list[dict[str, Any]] = []
+    width, height = int(frame.image["width"]), int(frame.image["height"])
+    rles = [rle_masks.as_rle(a["segmentation"], height, width) for a in frame.annotations]
+    for annotation, rle, area, bbox in zip(frame.annotations, rles, *rle_masks.measure(rles), strict=True):
+        if area < max(min_area, 1):
+            continue
+        if annotation["class"] not in ids:
+            known = ", ".join(ids) or "none"
+            raise DataError(
+                f"Image '{frame.image['file_name']}' shows the class '{annotation['class']}', "
+                f"which is not among the categories: {known}."
+            )
+        outline = rle_masks.polygons(rle_masks.decode(rle, height, width)) if polygons else None
+        annotations.append(
+            {
+                "id": first_id + len(annotations),
+                "image_id": image_id,
+                "category_id": ids[annotation["class"]],
+                "bbox": [int(v) for v in bbox],
+                "area": int(area),
+                "segmentation": rle if outline is None else outline,
+                "iscrowd": 0,
+                **_kept(annotation, ("twinset",)),
+            }
+        )
+    return {"id": image_id, **_kept(frame.image, ("file_name", "width", "height", "twinset"))}, annotations
+
+
+def write_coco(path: str | Path, coco: Mapping[str, Any]) -> None:
+    """Write a COCO dataset atomically; equal datasets give equal bytes. OutputError where that fails."""
+    write_file(Path(path), json_bytes(dict(coco)))
+
+
+def _kept(source: Mapping[str, Any], keys: Sequence[str]) -> dict[str, Any]:
+    return {k: source[k] for k in keys if k in source}

@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a COCO file must hold before anything is computed from it: every problem is found and named with its place."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ...engine.errors import DataError
+from ..atomic_files import is_number
+
+CLIP_PX = 2.0
+"""A box may stick out of its image by this many pixels, as rounding makes it; it is clipped."""
+
+MOST_PIXELS = 2**28
+"""An image that claims more is damaged, or made to take all memory."""
+
+SHOWN = 10
+
+Entries = list[dict[str, Any]]
+
+
+def check(path: Path, data: Any) -> tuple[Entries, Entries, Entries]:
+    """Images, annotations and categories of a parsed COCO file, boxes clipped to their images.
+
+    Boxes of crowd annotations are not looked at, as nothing uses them.
+
+    Raises
+    ------
+    DataError
+        Naming the first ten problems and how many there are.
+    """
+    if not isinstance(data, Mapping):
+        raise DataError(
+            f"'{path}' is not a COCO file: it holds a JSON {_kind(data)} where an object with 'images', "
+            "'annotations' and 'categories' is needed."
+        )
+    for key in ("images", "annotations", "categories"):
+        if key not in data:
+            raise DataError(f"'{path}' is not a COCO file: the key '{key}' is missing.")
+        if not isinstance(data[key], list) or not all(isinstance(entry, Mapping) for entry in data[key]):
+            raise DataError(f"'{path}' is not a COCO file: '{key}' must be a list of objects.")
+    problems: list[str] = []
+    images = [dict(entry) for entry in data["images"]]
+    annotations = [dict(entry) for entry in data["annotations"]]
+    categories = [dict(entry) for entry in data["categories"]]
+    for kind, entries in (("image", images), ("annotation", annotations), ("category", categories)):
+        _check_ids(kind, entries, problems)
+    _check_images(images, problems)
+    _check_categories(categories, problems)
+    sizes = {i["id"]: (i["width"], i["height"]) for i in images if _is_id(i.get("id")) and _has_size(i)}
+    known_images = {i["id"] for i in images if _is_id(i.get("id"))}
+    known_categories = {c["id"] for c in categories if _is_id(c.get("id"))}
+    for annotation in annotations:
+        _check_annotation(annotation, known_images, known_categories, sizes, problems)
+    fail(path, problems)
+    return images, annotations, categories
+
+
+def are_categories(entries: Any) -> bool:
+    """Whether something is a list of COCO categories, with ids and names of their own."""
+    if not isinstance(entries, list) or not all(isinstance(e, dict) and _is_id(e.get("id")) for e in entries):
+        return False
+    names = [e.get("name") for e in entries]
+    named = all(isinstance(name, str) and name for name in names)
+    return named and len(set(names)) == len({e["id"] for e in entries}) == len(entries)
+
+
+def fail(path: Path, problems: list[str]) -> None:
+    """Raise DataError about ``problems``, whole sentences without their end, where there are any."""
+    if not problems:
+        return
+    if len(problems) == 1:
+        raise DataError(f"'{path}': {problems[0]}.")
+    head = f"'{path}' has {len(problems)} problems" + (f", the first {SHOWN}" if len(problems) > SHOWN else "")
+    raise DataError("\n".join([head + ":", *(f"  {p}." for p in problems[:SHOWN])]))
+
+
+def _check_ids(kind: str, entries: Entries, problems: list[str]) -> None:
+    counts: Counter[int] = Counter()
+    for index, entry in enumerate(entries):
+        if not _is_id(entry.get("id")):
+            problems.append(f"{kind} number {index + 1} needs a whole number as its 'id'; it has {entry.get('id')!r}")
+        else:
+            counts[entry["id"]] += 1
+    problems.extend(f"{kind} id {i} is used {n} times; ids must be unique" for i, n in counts.items() if n > 1)
+    problems.extend(
+        f"{kind} {entry.get('id')} has a 'twinset' that is no object; remove it"
+        for entry in entries
+        if not isinstance(entry.get("twinset") or {}, Mapping)
+    )
+
+
+def _check_images(images: Entries, problems: list[str]) -> None:
+    for image in images:
+        if not isinstance(image.get("file_name") or "", str):
+            problems.append(f"image {image.get('id')} has a 'file_name' that is no text; correct it")
+        if not _has_size(image):
+            problems.append(
+                f"image {image.get('id')} ('{image.get('file_name', '')}') has no usable width and height; "
+                "give both in pixels"
+            )
+
+
+def _check_categories(categories: Entries, problems: list[str]) -> None:
+    names: Counter[str] = Counter()
+    for category in categories:
+        name = category.get("name")
+        if not isinstance(name, str) or not name:
+            problems.append(f"category {category.get('id')} has no name")
+        else:
+            names[name] += 1
+    problems.extend(f"category name '{n}' is used {c} times; names must be unique" for n, c in names.items() if c > 1)
+
+
+def _check_annotation(
+    annotation: dict[str, Any],
+    images: set[int],
+    categories: set[int],
+    sizes: Mapping[int, tuple[float, float]],
+    problems: list[str],
+) -> None:
+    image_id, category_id = annotation.get("image_id"), annotation.get("category_id")
+    place = f"annotation {annotation.get('id')} (image {image_id})"
+    if not _is_id(image_id) or image_id not in images:
+        problems.append(f"{place} belongs to an image that is not in 'images'; remove it or add the image")
+    if not _is_id(category_id) or category_id not in categories:
+        problems.append(
+            f"{place} has the category {category_id!r}, which is not in 'categories'; remove it or add the category"
+        )
+    if annotation.get("iscrowd"):
+        return
+    box = annotation.get("bbox")
+    if not isinstance(box, list | tuple) or len(box) != 4 or not all(_is_number(v) for v in box):
+        problems.append(f"{place} needs a 'bbox' of four numbers [x, y, width, height]; it has {box!r}")
+        return
+    if not all(map(is_number, box)):
+        problems.append(f"{place} has the box {box}, which is not finite; correct or remove it")
+        return
+    if box[2] <= 0 or box[3] <= 0:
+        problems.append(f"{place} has the box {box}, whose width or height is not positive; correct or remove it")
+        return
+    if isinstance(image_id, int) and image_id in sizes:
+        _clip(annotation, place, sizes[image_id], problems)
+
+
+def _clip(annotation: dict[str, Any], place: str, size: tuple[float, float], problems: list[str]) -> None:
+    x, y, w, h = annotation["bbox"]
+    width, height = size
+    out = max(-x, -y, x + w - width, y + h - height)
+    if out <= 0:
+        return
+    left, top, right, bottom = max(x, 0), max(y, 0), min(x + w, width), min(y + h, height)
+    if out > CLIP_PX or right <= left or bottom <= top:
+        problems.append(
+            f"{place} has the box {annotation['bbox']}, which reaches {out:g} px out of its image of "
+            f"{width:g} by {height:g} px; correct it, remove it, or check that the image's size is right"
+        )
+        return
+    annotation["bbox"] = [left, top, right - left, bottom - top]
+
+
+def _has_size(image: Mapping[str, Any]) -> bool:
+    width, height = image.get("width"), image.get("height")
+    if not (is_number(width) and is_number(height)):
+        return False
+    return width > 0 and height > 0 and width * height <= MOST_PIXELS  # type: ignore[operator, no-any-return]
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_id(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63
+
+
+def _kind(value: Any) -> str:
+    return {list: "list", str: "string", type(None): "null", bool: "boolean"}.get(type(value), "number")

@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Builds a COCO file frame by frame: outlines wait on the disk, so that memory holds little more than numbers."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import tempfile
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, overload
+
+from ...engine.errors import OutputError
+from ..atomic_files import Pending, dump, json_bytes, make_folder, output_error, plain
+from .coco import Labelled, annotate
+from .rows import Rows
+
+
+class Images(Sequence[dict[str, Any]]):
+    """COCO images, kept as columns: ``rows`` holds their own keys, ``extras`` what ``twinset`` says of each."""
+
+    def __init__(self) -> None:
+        self.rows = Rows()
+        self.extras = Rows()
+
+    def append(self, image: Mapping[str, Any]) -> None:
+        """Add an image."""
+        self.rows.append({key: value for key, value in image.items() if key != "twinset"})
+        self.extras.append(image.get("twinset") or {})
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @overload
+    def __getitem__(self, index: int) -> dict[str, Any]: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[dict[str, Any]]: ...
+
+    def __getitem__(self, index: int | slice) -> dict[str, Any] | list[dict[str, Any]]:
+        if isinstance(index, slice):
+            return [self[number] for number in range(*index.indices(len(self)))]
+        extra = self.extras[index]
+        return {**self.rows[index], **({"twinset": extra} if extra else {})}
+
+
+class Annotations:
+    """The annotations of a dataset while they are gathered; use as a context manager.
+
+    Parameters
+    ----------
+    path : Path
+        The COCO file to write; what waits lies beside it until then.
+    categories : sequence of mappings
+        With ``id`` and ``name``; kept as they are.
+    info : mapping
+        The info block; ``year``, ``version`` and ``description`` by custom.
+    polygons, min_area
+        As in :func:`.coco.annotate`.
+
+    Attributes
+    ----------
+    images : Images
+        COCO images so far; their ids are 1, 2, ...
+    counts : dict of int to int
+        Annotations by category id.
+    rows : Rows
+        One row per annotation.
+    completed : list of str
+        Columns of rows that :meth:`complete` added. Unlike all others they are as they came, not rounded.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        categories: Sequence[Mapping[str, Any]],
+        info: Mapping[str, Any],
+        polygons: bool = False,
+        min_area: int = 1,
+    ) -> None:
+        self.path = path
+        self.categories = [dict(c) for c in categories]
+        self.images = Images()
+        self.counts = {c["id"]: 0 for c in categories}
+        self.rows = Rows()
+        self.info = dict(info)
+        self._options: dict[str, Any] = {"polygons": polygons, "min_area": min_area}
+        self._names = {c["id"]: c["name"] for c in categories}
+        self.completed: list[str] = []
+        make_folder(path.parent)
+        try:
+            self._spool = tempfile.TemporaryFile(dir=path.parent)  # noqa: SIM115 - closed by __exit__
+        except OSError as error:
+            raise output_error(error, path.parent) from error
+
+    def __enter__(self) -> Annotations:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        # Closing writes what is left, which a full disk does not take; it was to be thrown away.
+        with contextlib.suppress(OSError):
+            self._spool.close()
+
+    def add(self, frame: Labelled) -> None:
+        """Take one image with its annotations; ids go on from the last ones."""
+        image, annotations = annotate(frame, len(self.images) + 1, len(self.rows) + 1, self.categories, **self._options)
+        self.images.append(image)
+        lines = []
+        for annotation in annotations:
+            category = annotation["category_id"]
+            self.counts[category] += 1
+            self.rows.append(
+                {
+                    **annotation.get("twinset", {}),
+                    "frame": image.get("twinset", {}).get("frame"),
+                    "image_id": image["id"],
+                    "id": annotation["id"],
+                    "class": self._names[category],
+                    "area": annotation["area"],
+                    "bbox": annotation["bbox"],
+                }
+            )
+            lines.append(json_bytes(annotation))
+        try:
+            self._spool.write(b"".join(lines))
+        except OSError as error:
+            raise output_error(error, self.path.parent) from error
+
+    def complete(self, name: str, values: Sequence[Any]) -> None:
+        """Add a column to all rows, and to what is known of each annotation."""
+        self.rows.add(name, values)
+        self.completed.append(name)
+
+    def annotations(self, images: Collection[int] | None = None) -> Iterator[dict[str, Any]]:
+        """Annotations in the order of their ids, completed; all of them, or those of some images, by id."""
+        columns = {name: self.rows.column(name) for name in self.completed}
+        owners = self.rows.column("image_id") if images is not None else []
+        for number, line in enumerate(self._lines()):
+            if images is not None and owners[number] not in images:
+                continue
+            annotation = json.loads(line)
+            # What was read is plain already, as only what was added here may not be.
+            added = {name: plain(values[number]) for name, values in columns.items()}
+            annotation.setdefault("twinset", {}).update(added)
+            yield annotation
+
+    def write(self) -> None:
+        """Write the COCO file, whole or not at all; equal datasets give equal bytes."""
+        lines = map(dump, self.annotations()) if self.completed else self._lines()
+        self._write(self.path, self.images, lines)
+
+    def write_part(self, path: Path, images: Collection[int]) -> None:
+        """Write some of the images, by id, with their annotations; ids and categories are those of the whole."""
+        chosen = (image for image in self.images if image["id"] in images)
+        self._write(path, chosen, map(dump, self.annotations(images)))
+
+    def _write(self, path: Path, images: Iterable[Mapping[str, Any]], lines: Iterable[bytes]) -> None:
+        categories, info = json_bytes(self.categories).rstrip(b"\n"), json_bytes(self.info).rstrip(b"\n")
+        with Pending() as pending:
+            temp = pending.reserve(path)
+            try:
+                with open(temp, "wb") as file:
+                    file.write(b'{"annotations":[')
+                    file.writelines(_joined(lines))
+                    file.write(b'],"categories":' + categories + b',"images":[')
+                    file.writelines(_joined(map(json_bytes, images)))
+                    file.write(b'],"info":' + info + b',"licenses":[]}\n')
+            except OSError as error:
+                raise output_error(error, path.parent) from error
+            pending.flush(temp)
+            pending.commit()
+
+    def _lines(self) -> Iterator[bytes]:
+        try:
+            self._spool.seek(0)
+        except OSError as error:
+            raise output_error(error, self.path.parent) from error
+        for line in self._spool:
+            if not line.endswith(b"\n"):
+                raise OutputError(f"A temporary file in '{self.path.parent}' was cut short. Free some space there.")
+            yield line
+
+
+def _joined(lines: Iterable[bytes]) -> Iterator[bytes]:
+    comma = b""
+    for line in lines:
+        yield comma + line.rstrip(b"\n")
+        comma = b","

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where the files of a dataset lie, be it rendered, a COCO file with a folder of images, or a YOLO folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import attrs
+
+from ...engine.errors import DataError
+from . import blenderproc_output
+from .coco import CocoFile, read_coco
+from .in_memory import Gathered
+from .yolo import read_yolo
+
+INSTANCES = Path("annotations") / "instances.json"
+"""Where the COCO file of a rendered dataset lies."""
+
+_NO_IMAGES = ("depth", "masks", "labels")
+"""Folders of other maps, whose files may be called as the images are."""
+
+_TRIED = 50
+"""So many images are looked for in each folder that may be theirs."""
+
+
+def read_dataset(path: Path) -> CocoFile:
+    """The annotations of a COCO file, or of the folder of a rendered dataset, of YOLO or of BlenderProc's output.
+
+    Raises
+    ------
+    DataError
+        Where there is no such dataset, or it is broken.
+    """
+    if not path.is_dir():
+        return (
+            blenderproc_output.read_coco_of_blenderproc(path)
+            if path.name == blenderproc_output.COCO
+            else read_coco(path)
+        )
+    if (path / INSTANCES).is_file():
+        return read_coco(path / INSTANCES)
+    written = blenderproc_output.coco_of(path)
+    if written is not None:
+        return blenderproc_output.read_coco_of_blenderproc(written)
+    if blenderproc_output.has_frames(path):
+        return blenderproc_output.read_frames(path)
+    if (path / "labels").is_dir() or any(path.glob("*.y*ml")) or (path / "classes.txt").is_file():
+        return read_yolo(path)
+    raise DataError(
+        f"{path} holds no {INSTANCES}, no YOLO labels and no HDF5 files of BlenderProc. Name a COCO file, "
+        "or finish a dataset of Twinset's with "
+        f"`twinset finish {path}`."
+    )
+
+
+def image_folder(coco: CocoFile | Gathered) -> Path | None:
+    """The folder that the image names of a dataset start from; None where it is not found.
+
+    Beside the annotations and one folder above them, the folder is taken that holds most of the images that are
+    looked for.
+    """
+    names = [image["file_name"] for image in coco.images if image.get("file_name")]
+    names = names[:: max(1, len(names) // _TRIED)]
+    best, found = None, 0
+    for folder in _candidates(coco.path):
+        count = sum((folder / name).is_file() for name in names)
+        if count > found:
+            best, found = folder, count
+    return best
+
+
+def images_of(coco: CocoFile, given: Path | None = None, option: str = "--images", otherwise: str = "") -> Path:
+    """The folder that image names of a dataset start from, ``given`` or looked for.
+
+    Parameters
+    ----------
+    option : str
+        What names the folder on the command line.
+    otherwise : str
+        What else can be done, for the sentence: ``measure without pixels``.
+
+    Raises
+    ------
+    DataError
+        Where there is no such folder.
+    """
+    folder = given or image_folder(coco)
+    if folder is None or not folder.is_dir():
+        where = f"The folder '{folder}' does not exist" if folder else f"The images of '{coco.path}' are not found"
+        raise DataError(f"{where}. Name their folder with {option}{f', or {otherwise}' if otherwise else ''}.")
+    return folder
+
+
+@attrs.frozen(eq=False)
+class Pictures:
+    """A dataset whose images can be opened: ``coco``, and the folder ``images`` that image names start from."""
+
+    coco: CocoFile
+    images: Path
+
+
+def open_pictures(path: Path, given: Path | None = None, option: str = "--images", otherwise: str = "") -> Pictures:
+    """Read a dataset and find its images; see :func:`read_dataset` and :func:`images_of`."""
+    coco = read_dataset(path)
+    return Pictures(coco, images_of(coco, given, option, otherwise))
+
+
+def _candidates(path: Path) -> Iterator[Path]:
+    for folder in (path,) if path.is_dir() else (path.parent, path.parent.parent):
+        yield folder
+        yield from _folders(folder)
+        yield from _folders(folder / "images")
+
+
+def _folders(folder: Path) -> list[Path]:
+    try:
+        found = (p for p in folder.iterdir() if p.is_dir() and p.name not in _NO_IMAGES)
+        return sorted(found, key=lambda p: (p.name != "images", p.name))
+    except OSError:
+        return []

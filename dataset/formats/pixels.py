@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Pixels of any dataset's files: pictures as RGB, depth maps as metres."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from pathlib import Path
+
+import numpy as np
+
+from ...engine.errors import DataError
+from . import blenderproc_output
+from .coco_check import MOST_PIXELS
+
+DEPTH_SUFFIXES = (".png", ".exr", blenderproc_output.SUFFIX)
+
+
+def read_picture(path: Path) -> np.ndarray:
+    """The picture (H, W, 3) uint8 RGB of a file, as it is stored: annotations know nothing of a turned camera.
+
+    Raises
+    ------
+    DataError
+        Where the file is missing or no picture.
+    """
+    import cv2
+
+    if path.suffix.lower() == blenderproc_output.SUFFIX:
+        return blenderproc_output.read_colors(path)
+    image = _decoded(path, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    return np.ascontiguousarray(image[..., ::-1])
+
+
+def read_depth(path: Path) -> np.ndarray:
+    """The depth map (H, W) float32 of a file in metres, NaN where there is none.
+
+    A 16-bit PNG in millimetres, 0 for nothing, an EXR with one channel in metres, or BlenderProc's HDF5 file.
+
+    Raises
+    ------
+    DataError
+        Where the file is missing or no depth map.
+    """
+    import cv2
+
+    if path.suffix.lower() == ".exr":
+        return _read_exr(path)
+    if path.suffix.lower() == blenderproc_output.SUFFIX:
+        return blenderproc_output.read_frame_depth(path)
+    stored = _decoded(path, cv2.IMREAD_UNCHANGED)
+    if stored.ndim != 2 or stored.dtype != np.uint16:
+        raise DataError(f"'{path}' is not a depth map: a PNG of one channel with 16 bits is needed, in millimetres.")
+    return np.where(stored > 0, stored.astype(np.float32) / 1000.0, np.float32(np.nan))
+
+
+def claimed_pixels(data: bytes) -> int:
+    """How many pixels a picture says it has, before memory is taken for them; 0 where that is not known."""
+    try:
+        from PIL import Image
+    except ImportError:  # Blender's own Python has no Pillow
+        return 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        try:
+            with Image.open(io.BytesIO(data)) as image:
+                return image.width * image.height
+        except Image.DecompressionBombError:
+            return MOST_PIXELS + 1
+        except Exception:  # Pillow's errors share no base; OpenCV says what is wrong
+            return 0
+
+
+def _read_exr(path: Path) -> np.ndarray:
+    try:
+        import OpenEXR
+    except ImportError as error:
+        raise DataError(f"'{path}' needs the package OpenEXR to be read. Install it.") from error
+    try:
+        with OpenEXR.File(str(path)) as file:
+            channels = file.channels()
+            depth = np.asarray(channels.get("Z", next(iter(channels.values()))).pixels, dtype=np.float32)
+    except (RuntimeError, OSError, StopIteration) as error:
+        raise DataError(f"The depth map '{path}' cannot be read ({error}).") from error
+    if depth.ndim != 2:
+        raise DataError(f"'{path}' is not a depth map: it has no single channel of depth.")
+    return np.where(np.isfinite(depth), depth, np.float32(np.nan))
+
+
+def _decoded(path: Path, flags: int) -> np.ndarray:
+    import cv2
+
+    try:
+        data = path.read_bytes()
+        if claimed_pixels(data) > MOST_PIXELS:
+            raise DataError(f"The image '{path}' claims more than {MOST_PIXELS:,} pixels. Make it smaller.")
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    except FileNotFoundError:
+        raise DataError(f"The image '{path}' does not exist.") from None
+    except (OSError, ValueError, cv2.error) as error:
+        raise DataError(f"The image '{path}' cannot be read ({str(error).strip() or 'damaged'}).") from None
+    if pixels is None:
+        raise DataError(f"The image '{path}' is no picture that can be read; it may be damaged.")
+    return pixels

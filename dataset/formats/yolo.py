@@ -1,0 +1,246 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""YOLO label files: one text file per image, one line per box in image units, class names in data.yaml."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from ...engine.errors import DataError
+from ..atomic_files import write_file
+from .coco import CocoFile
+from .coco_check import check, fail
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
+_OWN_LABEL = re.compile(r"^\d{6,}\.txt$")
+
+
+def write_yolo(
+    out: Path,
+    images: Sequence[Mapping[str, Any]],
+    annotations: Iterable[Mapping[str, Any]],
+    categories: Sequence[Mapping[str, Any]],
+    parts: Mapping[str, Collection[int]] | None = None,
+) -> Path:
+    """Write ``labels/*.txt`` and ``data.yaml`` of a COCO dataset beside its images.
+
+    Class numbers are 0, 1, ... in the order of the categories. Images without boxes get an empty file, which trainers
+    take as background. Label files of frames that are no longer there are removed. Image ids by part of the dataset,
+    ``train``, ``val`` and ``test``, give a list of images for each, which ``data.yaml`` names.
+
+    Returns
+    -------
+    Path
+        ``data.yaml``.
+    """
+    out = Path(out)
+    labels = out / "labels"
+    number = {c["id"]: i for i, c in enumerate(categories)}
+    lines: dict[int, list[str]] = {i["id"]: [] for i in images}
+    sizes = {i["id"]: (i["width"], i["height"]) for i in images}
+    for annotation in annotations:
+        width, height = sizes[annotation["image_id"]]
+        x, y, w, h = annotation["bbox"]
+        values = ((x + w / 2) / width, (y + h / 2) / height, w / width, h / height)
+        text = " ".join(f"{v:.8f}" for v in values)
+        lines[annotation["image_id"]].append(f"{number[annotation['category_id']]} {text}\n")
+    written = set()
+    for image in images:
+        name = PurePosixPath(image["file_name"]).with_suffix(".txt")
+        write_file(labels / name, "".join(lines[image["id"]]).encode())
+        written.add(str(name))
+    for path in labels.rglob("*.txt"):
+        if _OWN_LABEL.match(path.name) and path.relative_to(labels).as_posix() not in written:
+            with contextlib.suppress(OSError):
+                path.unlink()
+    # JSON strings are YAML strings, whatever a class is called.
+    names = "".join(f"  {i}: {json.dumps(c['name'], ensure_ascii=False)}\n" for i, c in enumerate(categories))
+    lists = {"train": "images", "val": "images"}
+    for part, chosen in (parts or {}).items():
+        listed = "".join(f"./images/{image['file_name']}\n" for image in images if image["id"] in chosen)
+        write_file(out / f"{part}.txt", listed.encode())
+        lists[part] = f"{part}.txt"
+    if parts and "val" not in parts:  # trainers want one; the test images must not choose the model
+        lists["val"] = lists["train"]
+    paths = "".join(f"{part}: {where}\n" for part, where in lists.items())
+    yaml = f"path: .\n{paths}nc: {len(number)}\nnames:\n{names}"
+    write_file(out / "data.yaml", yaml.encode())
+    return out / "data.yaml"
+
+
+def read_yolo(folder: str | Path) -> CocoFile:
+    """Read a YOLO dataset as if it were COCO.
+
+    Class names come from ``data.yaml`` (or another ``.yaml`` with ``names``), ``classes.txt`` or ``obj.names``. Each
+    image of ``images/`` (or of the folder itself), at any depth, has its labels at the same place under ``labels/`` or
+    beside it. Boxes and polygons (their extent is taken) are understood.
+
+    Raises
+    ------
+    DataError
+        Where the folder, names, images or labels are missing or broken; labels with file and line.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise DataError(f"The YOLO folder '{folder}' does not exist. Check the path.")
+    names = _read_names(folder)
+    root = folder / "images" if (folder / "images").is_dir() else folder
+    pictures = sorted(p for p in root.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES)
+    if not pictures:
+        raise DataError(f"The YOLO folder '{folder}' holds no images; they are looked for in '{root}'.")
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    problems: list[str] = []
+    found = False
+    for image_id, picture in enumerate(pictures, start=1):
+        width, height = _image_size(picture)
+        relative = picture.relative_to(root)
+        images.append({"id": image_id, "file_name": relative.as_posix(), "width": width, "height": height})
+        beside = picture.with_suffix(".txt")
+        label = folder / "labels" / relative.with_suffix(".txt")
+        label = label if label.is_file() or not beside.is_file() else beside
+        if not label.is_file():
+            continue
+        found = True
+        for class_number, bbox in _read_label(label, width, height, len(names), problems):
+            annotations.append(
+                {
+                    "id": len(annotations) + 1,
+                    "image_id": image_id,
+                    "category_id": class_number + 1,
+                    "bbox": bbox,
+                    "area": bbox[2] * bbox[3],
+                    "iscrowd": 0,
+                }
+            )
+    if not found:
+        raise DataError(f"The YOLO folder '{folder}' holds no label file for its {len(pictures)} images.")
+    fail(folder, problems)
+    categories = [{"id": i, "name": name} for i, name in enumerate(names, start=1)]
+    return CocoFile(folder, *check(folder, {"images": images, "annotations": annotations, "categories": categories}))
+
+
+def _read_label(
+    path: Path, width: int, height: int, classes: int, problems: list[str]
+) -> list[tuple[int, list[float]]]:
+    out = []
+    for index, line in enumerate(_read_text(path).splitlines(), start=1):
+        fields = line.split()
+        if not fields:
+            continue
+        try:
+            class_number, values = int(fields[0]), [float(v) for v in fields[1:]]
+        except ValueError:
+            class_number, values = -1, []
+        polygon = len(values) >= 6 and len(values) % 2 == 0
+        if not (len(values) in (4, 5) or polygon) or not all(math.isfinite(v) for v in values):
+            problems.append(
+                f"{path.name}, line {index}: '{line.strip()}' is no label; a class number and four numbers are needed"
+            )
+            continue
+        if not 0 <= class_number < classes:
+            problems.append(f"{path.name}, line {index}: class {class_number} has no name; there are {classes} names")
+            continue
+        if polygon:
+            x0, y0, x1, y1 = min(values[::2]), min(values[1::2]), max(values[::2]), max(values[1::2])
+        else:
+            x, y, w, h = values[:4]
+            x0, y0, x1, y1 = x - w / 2, y - h / 2, x + w / 2, y + h / 2
+        # Rounded to a thousandth of a pixel, so that whole pixels come back as they went out.
+        box = [x0 * width, y0 * height, (x1 - x0) * width, (y1 - y0) * height]
+        out.append((class_number, [round(v, 3) for v in box]))
+    return out
+
+
+def _read_names(folder: Path) -> list[str]:
+    files = sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")], key=lambda p: (p.name != "data.yaml", p.name))
+    for path in files:
+        names = _yaml_names(_read_text(path))
+        if names:
+            return names
+    for name in ("classes.txt", "obj.names", "labels/classes.txt"):
+        if (folder / name).is_file():
+            names = [line.strip() for line in _read_text(folder / name).splitlines() if line.strip()]
+            if names:
+                return names
+    raise DataError(
+        f"The YOLO folder '{folder}' does not say what its classes are called. Add a data.yaml with 'names', "
+        "or a classes.txt with one name per line."
+    )
+
+
+def _yaml_names(text: str) -> list[str]:
+    """The ``names`` of a data.yaml: a list or a mapping from numbers, in block or flow style."""
+    match = re.search(r"^names\s*:[ \t]*(.*)$", text, re.MULTILINE)
+    if match is None:
+        return []
+    inline = re.sub(r"\s+#.*$", "", match[1]).strip()
+    rest = text[match.end() :]
+    if inline.startswith(("[", "{")):
+        return _flow_items(inline[0] + match[1].split(inline[0], 1)[1] + rest)
+    names = []
+    for line in rest.splitlines():
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        entry = re.match(r"^\s*(?:-\s+|\d+\s*:\s*)(.+)$", line)
+        if entry is None:
+            break
+        names.append(_scalar(entry[1]))
+    return names
+
+
+def _flow_items(text: str) -> list[str]:
+    """The values of a flow list or mapping, which may go over several lines; ends at its closing bracket."""
+    text = re.sub(r"(?m)(^|\s)#.*$", "", text)
+    quoted_or_plain = r"""("(?:[^"\\]|\\.)*"|'(?:[^']|'')*'|[^,\]}\s][^,\]}\n]*)"""
+    token = re.compile(rf"\s*(?:\d+\s*:\s*)?{quoted_or_plain}\s*(.?)")
+    items = []
+    position = 1
+    while match := token.match(text, position):
+        items.append(_scalar(match[1]))
+        if match[2] != ",":
+            break
+        position = match.end()
+    return items
+
+
+def _scalar(text: str) -> str:
+    text = text.strip()
+    if text.startswith('"'):
+        with contextlib.suppress(ValueError):
+            return str(json.loads(text[: text.rindex('"') + 1]))
+    if text.startswith("'"):
+        return text[1 : text.rindex("'")].replace("''", "'")
+    return re.sub(r"\s+#.*$", "", text).strip()
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"'{path}' cannot be read ({error}).") from error
+
+
+def _image_size(path: Path) -> tuple[int, int]:
+    """Width and height in pixels; from the header alone where Pillow is there."""
+    try:
+        from PIL import Image
+    except ImportError:
+        Image = None  # type: ignore[assignment]  # noqa: N806
+    try:
+        if Image is not None:
+            with Image.open(path) as image:
+                return image.size
+        import cv2
+
+        pixels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        if pixels is not None:
+            return pixels.shape[1], pixels.shape[0]
+    except OSError:
+        pass
+    raise DataError(f"The image '{path}' cannot be read. Remove it or save it again.")

@@ -1,0 +1,311 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""All that is made from the records of a dataset: COCO and YOLO annotations, metadata table, contact sheet."""
+
+from __future__ import annotations
+
+import datetime
+import logging
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from ... import __version__
+from ...engine.errors import DataError
+from ...engine.plugin.contract import naming
+from ..atomic_files import write_file
+from ..formats.coco import Labelled
+from ..formats.coco_writer import Annotations
+from ..formats.in_memory import Gathered
+from ..formats.metadata_table import write_table
+from ..formats.rle_masks import MaskError
+from ..formats.rows import Rows
+from ..formats.yolo import write_yolo
+from ..report.contact_sheet import contact_sheet, picks
+from ..store.frames import ACCEPTED, FILTERED, GIVEN_UP, FrameStore, encode_image
+
+log = logging.getLogger(__name__)
+
+Complete = Callable[[Rows], Mapping[str, Sequence[Any]]]
+Summarise = Callable[[Rows], Mapping[str, Any]]
+
+PARTS = ("train", "val", "test")
+
+_INSTANCE_KEYS = ("main", "visible_share", "truncated_share", "amodal_bbox", "shape")
+
+
+@attrs.frozen
+class Summary:
+    """What was written. ``classes`` counts annotations, ``parts`` images; ``notes`` are sentences for the user;
+    ``gathered`` is what reports want to know of the annotations."""
+
+    out: Path
+    images: int
+    annotations: int
+    classes: Mapping[str, int]
+    given_up: int
+    left_out: tuple[int, ...]
+    coco: Path
+    table: Path | None = None
+    labels: Path | None = None
+    contact_sheet: Path | None = None
+    notes: tuple[str, ...] = ()
+    metrics: Mapping[str, Any] = attrs.field(factory=dict)
+    parts: Mapping[str, int] = attrs.field(factory=dict)
+    gathered: Gathered | None = attrs.field(default=None, repr=False)
+
+
+def finish(
+    out: str | Path,
+    *,
+    categories: Sequence[Mapping[str, Any]],
+    info: Mapping[str, Any] | None = None,
+    polygons: bool = False,
+    yolo: bool = False,
+    complete: Iterable[Complete] = (),
+    summarise: Iterable[Summarise] = (),
+    watch: Callable[[Mapping[str, Any]], None] = lambda record: None,
+    min_area: int = 1,
+    instances_only: bool = False,
+) -> Summary:
+    """Rebuild a dataset's annotations from its records.
+
+    Records are taken in the order of their frames; the same records give the same bytes, so shards are merged by
+    copying their files together and finishing again.
+
+    Parameters
+    ----------
+    out : path
+        The output folder.
+    categories : sequence of mappings
+        COCO categories, with the ids and names that annotations get.
+    info : mapping, optional
+        Entries of the COCO info block, beside or instead of ``description``, ``version`` and ``year``.
+    polygons, yolo : bool
+        As in the recipe's output section.
+    complete : iterable of callables
+        The ``complete`` methods of metrics. Each takes the rows, a sequence of one dict per annotation (frame,
+        image_id, id, class, shape, area, bbox, amodal_bbox, visible_share, truncated_share and all bbox columns), and
+        gives columns of the same length, which join the rows.
+    summarise : iterable of callables
+        The ``summarise`` methods of metrics. Each takes the completed rows and gives facts about the whole dataset as
+        JSON values.
+    watch : callable
+        Told every record that is not damaged.
+    min_area : int
+        Masks of fewer pixels get no annotation.
+    instances_only : bool
+        Write ``annotations/instances.json`` and nothing else.
+
+    Raises
+    ------
+    DataError
+        Where there are no records.
+    OutputError
+        Where something cannot be written.
+    """
+    store = FrameStore(Path(out))
+    frames = store.frames()
+    if not frames:
+        raise DataError(f"'{store.out}' holds no records of frames (frames/*.json). Render into that folder first.")
+    path = store.out / "annotations" / "instances.json"
+    given_up, left_out = 0, []
+    with Annotations(
+        path, categories=categories, info={**_info(), **(info or {})}, polygons=polygons, min_area=min_area
+    ) as coco:
+        for frame in frames:
+            try:
+                record = store.read(frame)
+                shown = _labelled(store, record) if record["verdict"] == ACCEPTED else None
+                watch(record)
+            except DataError as error:
+                log.warning("%s", error)
+                left_out.append(frame)
+                continue
+            if record["verdict"] == GIVEN_UP:
+                given_up += 1
+            elif record["verdict"] == FILTERED:
+                continue
+            elif shown is None or not store.intact(record):
+                left_out.append(frame)
+            else:
+                try:
+                    coco.add(shown)
+                except MaskError as error:
+                    log.warning("%s", store.damaged(frame, str(error)))
+                    left_out.append(frame)
+        _complete(coco, complete)
+        coco.write()
+        summary = Summary(
+            out=store.out,
+            images=len(coco.images),
+            annotations=len(coco.rows),
+            classes={c["name"]: coco.counts[c["id"]] for c in coco.categories},
+            given_up=given_up,
+            left_out=tuple(left_out),
+            coco=path,
+            notes=tuple(_notes(left_out)),
+            metrics=_summarise(coco.rows, summarise),
+        )
+        if instances_only:
+            return summary
+        table, note = write_table(path.parent, _Flat(coco))
+        parts = _write_parts(path.parent, coco)
+        return attrs.evolve(
+            summary,
+            table=table,
+            parts={part: len(images) for part, images in parts.items()},
+            labels=write_yolo(store.out, coco.images, coco.annotations(), coco.categories, parts) if yolo else None,
+            contact_sheet=_write_contact_sheet(store, coco),
+            notes=(*summary.notes, note) if note else summary.notes,
+            gathered=Gathered(coco),
+        )
+
+
+def _write_parts(folder: Path, coco: Annotations) -> dict[str, frozenset[int]]:
+    """Write a COCO file for each part that images belong to; their ids by part, in the order of a recipe's keys."""
+    named = coco.images.extras.column("part")
+    parts = {}
+    for part in PARTS:
+        path = folder / f"instances_{part}.json"
+        images = frozenset(id for id, of in enumerate(named, 1) if of == part)  # ids are 1, 2, ...
+        if images:
+            coco.write_part(path, images)
+            parts[part] = images
+        else:
+            path.unlink(missing_ok=True)
+    return parts
+
+
+def _write_contact_sheet(store: FrameStore, coco: Annotations) -> Path | None:
+    """Draw ``contact_sheet.jpg`` of a dataset in its output folder; None for a dataset without images."""
+    chosen = [coco.images[i] for i in picks(len(coco.images))]
+    shown = {
+        "images": chosen,
+        "annotations": list(coco.annotations({image["id"] for image in chosen})),
+        "categories": coco.categories,
+    }
+    sheet = contact_sheet(
+        shown,
+        lambda image: store.read_image(store.read(image["twinset"]["frame"])),
+        images=len(coco.images),
+        counts=coco.counts,
+    )
+    if sheet is None:
+        return None
+    path = store.out / "contact_sheet.jpg"
+    write_file(path, encode_image(sheet, "jpg", 90))
+    return path
+
+
+def _notes(left_out: Sequence[int]) -> list[str]:
+    if not left_out:
+        return []
+    shown = ", ".join(map(str, left_out[:10])) + (", ..." if len(left_out) > 10 else "")
+    return [
+        f"{len(left_out)} frames are left out because their files are missing or changed: {shown}. Render them again."
+    ]
+
+
+def _labelled(store: FrameStore, record: Mapping[str, Any]) -> Labelled:
+    frame = record["frame"]
+    try:
+        draws = record.get("draws", {})
+        named = {key: draws[key] for key in ("room", "part") if key in draws}
+        extra = {"frame": frame, **named, **record.get("columns", {})}
+        annotations = [
+            {
+                "class": instance["class"],
+                "segmentation": instance["segmentation"],
+                "twinset": {
+                    "instance": instance["id"],
+                    **{k: instance[k] for k in _INSTANCE_KEYS if k in instance},
+                    **instance.get("columns", {}),
+                },
+            }
+            for instance in record["instances"]
+            if instance["annotated"] and instance.get("area", 1) > 0
+        ]
+        image = {**{k: record["image"][k] for k in ("file_name", "width", "height")}, "twinset": extra}
+    except (KeyError, TypeError, AttributeError) as error:
+        raise store.damaged(frame, f"{error!r} is missing or of the wrong type") from error
+    return Labelled(image, annotations)
+
+
+def _complete(coco: Annotations, complete: Iterable[Complete]) -> None:
+    """Add the columns that need the whole dataset to rows and annotations."""
+    for function in complete if coco.rows else ():
+        for name, values in _asked(function, coco.rows).items():
+            if len(values) != len(coco.rows):
+                raise DataError(
+                    f"The metric column '{name}' has {len(values)} values for {len(coco.rows)} annotations. "
+                    "Its metric's 'complete' must give one per row."
+                )
+            coco.complete(name, values)
+
+
+def _summarise(rows: Rows, summarise: Iterable[Summarise]) -> dict[str, Any]:
+    return {key: value for function in summarise if rows for key, value in _asked(function, rows).items()}
+
+
+def _asked(function: Callable[[Rows], Mapping[str, Any]], rows: Rows) -> Mapping[str, Any]:
+    with naming(getattr(function, "__self__", function)):
+        return function(rows)
+
+
+class _Flat(Mapping[str, Sequence[Any]]):
+    """Columns of the table: keys first, boxes in columns of their own, columns of the image under ``image_``.
+
+    Each is put together when it is asked for: all of them at once would take several times the memory.
+    """
+
+    def __init__(self, coco: Annotations) -> None:
+        rows, images = coco.rows, coco.images
+        names = set(rows.names())
+        made: dict[str, Callable[[], Sequence[Any]]] = {}
+        for name in ("frame", "image_id", "id", "class", "shape"):
+            if name in names:
+                made[name] = partial(rows.column, name)
+        if names:
+            made["file_name"] = partial(_of_images, rows, images.rows, "file_name")
+        for name in sorted(names - set(made)):
+            if name in ("bbox", "amodal_bbox"):
+                made |= {f"{name}_{axis}": partial(_part, rows, name, k) for k, axis in enumerate("xywh")}
+            else:
+                made[name] = partial(rows.column, name)
+        for name in sorted(set(images.extras.names()) - {"frame"}) if names else ():
+            made[f"image_{name}"] = partial(_of_images, rows, images.extras, name)
+        self._made = made
+
+    def __getitem__(self, name: str) -> Sequence[Any]:
+        return self._made[name]()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._made)
+
+    def __len__(self) -> int:
+        return len(self._made)
+
+
+def _of_images(rows: Rows, images: Rows, name: str) -> list[Any]:
+    values = images.column(name)
+    return [values[i - 1] for i in rows.column("image_id")]  # ids are 1, 2, ...
+
+
+def _part(rows: Rows, name: str, axis: int) -> list[Any]:
+    return [value[axis] if value else None for value in rows.column(name)]
+
+
+def _info() -> dict[str, Any]:
+    return {"description": "Synthetic images made with Twinset", "version": __version__, "year": _year()}
+
+
+def _year() -> int:
+    """This year, or that of SOURCE_DATE_EPOCH, by which builds are reproduced in another year."""
+    epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
+    if epoch.isdigit():
+        return datetime.datetime.fromtimestamp(int(epoch), datetime.UTC).year
+    return datetime.datetime.now(datetime.UTC).year

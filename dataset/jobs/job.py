@@ -1,0 +1,392 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A job: a recipe in, a dataset on disk out, frame by frame, resumable, as a generator of progress events."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from ... import __version__
+from ...engine.block import Block
+from ...engine.errors import DataError, OutputError, StageError, TwinsetError
+from ...engine.events import Event, Finished, FrameDone, ShareDone, Started, Stepped
+from ...engine.goals import Boxes
+from ...engine.recipe.reading import load_recipe
+from ...engine.recipe.settings import Recipe
+from ...engine.sampling.gates import OpenGates
+from ...engine.sampling.rooms import by_room, left_out, sampler_of
+from ...engine.sampling.sampler import Frame, Sampler
+from ...engine.stage import Stage
+from ..analysis.goal_progress import GoalTally, read_aims
+from ..analysis.real_boxes import read_real, real_boxes
+from ..atomic_files import json_bytes, read_object
+from ..formats.coco_check import are_categories
+from ..formats.in_memory import Gathered
+from ..report.of_rendered import wants_report, write_report
+from ..store.disk_space import short_of_space
+from ..store.frames import ACCEPTED, GIVEN_UP, FrameStore, seal
+from ..store.funnel import ENOUGH, Gated, Tally, too_strict
+from ..store.heartbeats import Pulse, forget_workers
+from ..store.job_folder import GATE, STAGE, JobFolder, recipe_path
+from ..store.record import add_to_block, categories, make_record
+from .finish import finish
+
+log = logging.getLogger(__name__)
+
+HOPELESS = 5
+"""So many frames given up, with none accepted, end the job: more would not help. A shorter job ends with its last."""
+
+VERIFIED = ("camera", "columns", "goals", "image", "instances", "bystanders", "draws")
+"""What a frame that is rendered again must have in common with its record, beside the bytes of its files."""
+
+OpenStage = Callable[[Recipe], Stage]
+
+
+class Job:
+    """Renders the frames of a recipe into a folder.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    out : Path
+        Output folder. What is there of the same recipe is kept, so a job that was stopped goes on.
+    open_stage : callable
+        Opens the recipe's scene, ``twinset.blender.stage.open_stage`` for one; called only when a frame is missing.
+    """
+
+    def __init__(self, recipe: Recipe, out: Path, open_stage: OpenStage) -> None:
+        self.recipe = recipe
+        self.out = Path(out).resolve()
+        self._open_stage = open_stage
+        self._store = FrameStore(self.out)
+        self._folder = JobFolder(recipe, self._store)
+        self._sampler: Sampler | None = None
+
+    def run(self, frames: range | None = None) -> Iterator[Event]:
+        """Render what is missing, then write annotations; a share of the frames leaves these to :meth:`finish`.
+
+        Parameters
+        ----------
+        frames : range, optional
+            Frames to render; default is all of the recipe. Earlier frames of their first block are rendered too where
+            they are missing, because later frames of a block depend on them.
+
+        Raises
+        ------
+        TwinsetError
+            Whatever the user can put right; frames accepted so far are kept.
+        """
+        real = real_boxes(self.recipe)
+        is_new = not self.out.exists()
+        wanted, missing = self.claim(frames)
+        notes: list[str] = []
+        if missing:
+            earlier = sorted(missing - set(wanted if frames is None else frames))
+            if earlier:
+                notes.append(
+                    f"Frames {earlier[0]} to {earlier[-1]} are rendered too: later frames of a block of "
+                    f"{self.recipe.render.block} depend on them."
+                )
+            try:
+                if self._sampler is None:
+                    yield from self._open(real)
+                yield from self._prepare(min(missing, key=by_room(self.recipe)))
+            except TwinsetError:
+                if is_new and not self._store.frames():
+                    shutil.rmtree(self.out, ignore_errors=True)
+                raise
+            sampler = self._sampler
+            assert sampler is not None
+            notes += [] if len(wanted) < self.recipe.images else left_out(self.recipe)
+            notes += dict.fromkeys(note for target in sampler.targets for note in target.notes())
+            notes += dict.fromkeys(note for facts in sampler.gates.report() for note in facts.get("notes", ()))
+            self._write_facts(sampler)
+        yield Started(len(wanted), len(wanted) - len(missing), tuple(notes))
+        with Pulse(self.out, wanted) as pulse:
+            for event in self._frames(wanted, missing):
+                if isinstance(event, FrameDone) and not event.resumed:
+                    pulse.beat()
+                yield event
+        if len(wanted) < self.recipe.images:
+            # Workers of a farm would all write the same annotations again and again, each time longer.
+            yield ShareDone(self.out, wanted.start, wanted.stop - 1)
+            return
+        yield from self._finish()
+
+    def claim(self, frames: range | None = None) -> tuple[range, set[int]]:
+        """Make the folder this job's: what :meth:`run` has to render for ``frames``, and which of it is missing."""
+        asked = range(self.recipe.images) if frames is None else frames
+        wanted = range(asked.start - asked.start % self.recipe.render.block, asked.stop)
+        self._store.prepare()
+        self._folder.claim()
+        missing = set(self._store.missing(wanted))
+        warning = short_of_space(self._store, self.recipe.output, len(missing)) if missing else ""
+        if warning:
+            log.warning("%s", warning)
+        return wanted, missing
+
+    def finish(self) -> Finished:
+        """Rebuild annotations and previews from the records. Works on any folder that records were copied into."""
+        *_, finished = self._finish()
+        assert isinstance(finished, Finished)
+        return finished
+
+    def _finish(self) -> Iterator[Event]:
+        yield Stepped("Writing annotations")
+        finished, gathered = self._annotate()
+        if wants_report(self.recipe, self._store):
+            yield Stepped("Comparing with the real dataset")
+            finished = attrs.evolve(finished, report=write_report(self.recipe, self.out, gathered))
+        yield finished
+
+    def _annotate(self) -> tuple[Finished, Gathered | None]:
+        recipe = self.recipe
+        metrics = [use.plugin for use in recipe.plugins["metric"]]
+        tally, goals = Tally(), GoalTally()
+
+        def watch(record: Mapping[str, Any]) -> None:
+            tally.add(record)
+            goals.add(record)
+
+        summary = finish(
+            self.out,
+            categories=self._categories(),
+            info={"description": "Rendered by Twinset", "version": __version__},
+            polygons=recipe.output.polygons,
+            yolo=recipe.output.yolo,
+            complete=[m.complete for m in metrics if hasattr(m, "complete")],
+            summarise=[m.summarise for m in metrics if hasattr(m, "summarise")],
+            watch=watch,
+        )
+        for note in summary.notes:
+            log.warning("%s", note)
+        funnel = tally.funnel(self._folder.gate().get("report", ()))
+        funnel = attrs.evolve(funnel, goals=goals.facts(recipe))
+        absent = sorted(set(range(recipe.images)) - set(self._store.frames()) | set(summary.left_out))
+        if not absent:
+            forget_workers(self.out)
+        facts = {
+            "images": summary.images,
+            "annotations": summary.annotations,
+            "classes": summary.classes,
+            **({"parts": summary.parts} if summary.parts else {}),
+            "funnel": attrs.asdict(funnel),
+            "metrics": summary.metrics,
+        }
+        self._store.write_text("summary.json", json_bytes(facts).decode())
+        sheet = summary.contact_sheet
+        finished = Finished(self.out, summary.images, summary.annotations, funnel, sheet, absent=tuple(absent))
+        return finished, summary.gathered
+
+    def replay(self, frame: int) -> Path:
+        """Render one recorded frame again, by its accepted attempt alone.
+
+        Returns
+        -------
+        Path
+            The new image, ``replay/000123.jpg`` in the output folder.
+        """
+        result = self._again(frame)
+        target = FrameStore(self.out / "replay")
+        target.prepare()
+        image = self._write(target, result)
+        assert image is not None
+        return image
+
+    def verify(self, frame: int) -> str:
+        """Render a recorded frame again and compare it with what is there.
+
+        Returns
+        -------
+        str
+            What differs; "" where picture, maps, camera, instances and labels are the same to the last bit.
+        """
+        there = self._store.read(frame)
+        try:
+            result = self._again(frame)
+        except StageError as error:
+            return str(error)
+        with tempfile.TemporaryDirectory(dir=self.out, prefix=".verify-") as folder:
+            store = FrameStore(Path(folder))
+            self._write(store, result)
+            again = store.read(frame)
+        hashes = {kind: entry["sha256"] for kind, entry in there["files"].items()}
+        changed = [kind for kind, entry in again["files"].items() if hashes.get(kind) != entry["sha256"]]
+        changed += [key for key in VERIFIED if there.get(key) != again.get(key)]
+        return f"Frame {frame} came out differently: {', '.join(changed)}." if changed else ""
+
+    def checksums(self) -> Iterator[tuple[int, int, int, str]]:
+        """Read every file of every frame: how many are done, of how many, the frame, and what it is.
+
+        The last is ``accepted``, ``given up``, ``filtered``, or ``damaged`` where a file is not what was written.
+        """
+        frames = self._store.frames()
+        for done, frame in enumerate(frames, 1):
+            try:
+                record = self._store.read(frame)
+                state = record["verdict"] if self._store.intact(record) else "damaged"
+            except DataError:
+                state = "damaged"
+            yield done, len(frames), frame, state
+
+    def _again(self, frame: int) -> Frame:
+        """A recorded frame, sampled again by its accepted attempt alone; StageError where that is now rejected."""
+        record = self._store.read(frame)
+        if record["verdict"] == GIVEN_UP:
+            raise StageError(f"Frame {frame} was given up after {record['attempts']} attempts; there is no image.")
+        start = frame - frame % self.recipe.render.block
+        absent = self._store.missing(range(start, frame), verify=False)
+        if absent:
+            raise OutputError(f"Frame {frame} depends on frame {absent[0]} of its block, which has no record.")
+        block = Block()
+        for earlier in range(start, frame):
+            add_to_block(block, self._store.read(earlier))
+        if self._sampler is None:
+            for _ in self._open(real_boxes(self.recipe)):
+                pass
+        assert self._sampler is not None
+        attempt = record["attempts"] - 1
+        result = self._sampler.frame(frame, block, attempts=range(attempt, attempt + 1))
+        if result.shot is None:
+            raise StageError(
+                f"Frame {frame} came out differently: its accepted attempt is now rejected ({result.rejected[0]}). "
+                "Scene, models or program have changed since it was rendered."
+            )
+        return result
+
+    def _open(self, real: Mapping[str, Boxes]) -> Iterator[Event]:
+        """Open the scene and let the gates learn."""
+        # Models and features that will not do are told before Blender has opened anything.
+        gates = OpenGates(self.recipe)
+        known = self._folder.known_gates(gates)
+        aims = read_aims(self.recipe)
+        if not self.recipe.rooms:
+            yield Stepped("Opening the scene")
+        stage = self._open_stage(self.recipe)
+        if not self.recipe.rooms:
+            yield Stepped("Surveying the scene")
+        sampler = sampler_of(self.recipe, stage, real, gates, aims=aims)
+        yield from self._teach(sampler, known)
+        self._sampler = sampler
+
+    def _prepare(self, frame: int) -> Iterator[Event]:
+        """Enter the room of a frame."""
+        assert self._sampler is not None
+        has_entered = False
+        for step in self._sampler.prepare(frame):
+            has_entered = True
+            yield Stepped(step)
+        if has_entered:
+            self._write_facts(self._sampler)
+
+    def _frames(self, wanted: range, missing: set[int]) -> Iterator[Event]:
+        block = Block()
+        gated = Gated()
+        accepted = rejected = 0
+        is_share = len(wanted) < self.recipe.images
+        hopeless = HOPELESS if is_share else min(HOPELESS, self.recipe.images)
+        frames = sorted(wanted, key=by_room(self.recipe)) if self.recipe.rooms else wanted
+        for done, frame in enumerate(frames, 1):
+            if frame % self.recipe.render.block == 0:
+                block = Block()
+            image: Path | None = None
+            if frame in missing:
+                yield from self._prepare(frame)
+                assert self._sampler is not None
+                result = self._sampler.frame(frame, block)
+                image = self._write(self._store, result)
+            record = self._store.read(frame)
+            add_to_block(block, record)
+            gated.add(record)
+            rejected += len(record["rejected"])
+            accepted += record["verdict"] != GIVEN_UP
+            if frame not in missing and record["verdict"] == ACCEPTED:
+                image = self._store.image_path(record)
+            yield FrameDone(frame, done, len(wanted), image, record["attempts"], resumed=frame not in missing)
+            if gated.judged >= ENOUGH and self._sampler and gated.passed < self._sampler.gates.floor * gated.judged:
+                raise too_strict(gated, self._sampler.gates.report(), self.out)
+            # A share of a job may be unlucky where the job is not.
+            if done == hopeless and not accepted and not (is_share and self._store.images()):
+                if self._sampler and 2 * gated.judged > rejected:
+                    raise too_strict(gated, self._sampler.gates.report(), self.out)
+                raise _hopeless(record, done)
+
+    def _teach(self, sampler: Sampler, known: list[list[dict[str, Any]]] | None) -> Iterator[Event]:
+        """Let the gates learn, or tell them what they have learned earlier: the same, on whichever machine it was."""
+        gates = sampler.gates
+        if not any(map(len, gates)):
+            return
+        if known is not None:
+            for one, learned in zip(gates, known, strict=True):
+                one.teach(learned)
+            return
+        total = gates.warm_up
+        for done in sampler.warm_up():
+            if done == 1 or done * 10 // total != (done - 1) * 10 // total:
+                yield Stepped(f"Warming up the gate: {done} of {total} frames")
+        # As the file has it, rounded, so that whoever reads it goes by the very same numbers.
+        learned = json.loads(json_bytes([one.learned for one in gates]))
+        for one, rounded in zip(gates, learned, strict=True):
+            one.teach(rounded)
+        facts = {"fingerprint": [one.fingerprint for one in gates], "learned": learned, "report": gates.report()}
+        self._store.write_text(GATE, seal(json_bytes(facts)).decode())
+
+    def _write(self, store: FrameStore, result: Frame) -> Path | None:
+        # Here and now: with a Python thread at work beside its renders, Blender 4.5 has crashed within 2,000 frames.
+        output = self.recipe.output
+        shot = result.shot
+        return store.write(
+            result.index,
+            make_record(result, self.recipe),
+            None if shot is None else shot.image,
+            format=output.format,
+            quality=output.quality,
+            ids=shot.labels.ids if shot is not None and output.masks else None,
+            depth=shot.labels.depth if shot is not None else None,
+            depth_format=output.depth,
+        )
+
+    def _write_facts(self, sampler: Sampler) -> None:
+        """Keep what readers want to know of stage and target, and :meth:`finish` on machines without the real file."""
+        self._folder.claim_links(getattr(sampler.stage, "links", ()), getattr(sampler.stage, "name", ""))
+        facts = sampler.facts()
+        if self.recipe.rooms:
+            # Others may have opened other rooms.
+            facts = {**next(iter(facts.values())), "rooms": {**self._known_rooms(), **facts}}
+        facts |= {"gates": sampler.gates.report()} if sampler.gates.report() else {}
+        facts["categories"] = categories(self.recipe, read_real(self.recipe))
+        self._store.write_text(STAGE, json_bytes(facts).decode())
+
+    def _known_rooms(self) -> dict[str, Any]:
+        known = read_object(self.out / STAGE).get("rooms")
+        return known if isinstance(known, dict) else {}
+
+    def _categories(self) -> list[dict[str, Any]]:
+        known: list[dict[str, Any]] = read_object(self.out / STAGE).get("categories") or []
+        return known if are_categories(known) else categories(self.recipe, read_real(self.recipe))
+
+
+def open_job(out: Path, open_stage: OpenStage) -> Job:
+    """The job that an output folder belongs to, from the recipe kept in it."""
+    path = recipe_path(out)
+    # Annotations are rebuilt on machines that have the records but not the models.
+    return Job(load_recipe(path, files_too=False), out, open_stage)
+
+
+def _hopeless(record: Mapping[str, Any], frames: int) -> StageError:
+    reasons = ", ".join(f"{reason} ({n})" for reason, n in Counter(record["rejected"]).most_common(4))
+    goal = record["goals"]
+    aim = f" with a goal of {goal['area']:.2%} of the image for a {goal['class_name']}" if goal else ""
+    return StageError(
+        f"None of the first {frames} frames could be made. Frame {record['frame']}{aim} failed {record['attempts']} "
+        f"attempts: {reasons}. Loosen the plugin named there, or raise 'max_attempts' in [render], and render into "
+        "another output folder."
+    )

@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a recipe would bring, told from probes alone: single samples in detail, and the histogram of many."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import attrs
+import numpy as np
+
+from ...alignment.distances.histograms import (
+    BINS,
+    bhattacharyya_floor,
+    bhattacharyya_of,
+    histogram,
+)
+from ...engine.block import Block
+from ...engine.events import Stepped
+from ...engine.recipe.settings import Recipe
+from ...engine.rng import stream
+from ...engine.sampling.rooms import sampler_of
+from ...engine.sampling.sampler import Frame, Sampler, Survey
+from ...engine.stage import Instance, Stage
+from ..analysis.real_boxes import read_real, real_boxes
+from ..store.record import add_to_block, make_record
+from .job import OpenStage
+
+COLUMNS = ("sqrt_area", "center_x", "center_y")
+"""What is compared with the real boxes: all that probes show of a box and that lives in [0, 1]."""
+
+
+class Preview:
+    """The frames of a recipe as they would be, one after the other, while the recipe changes.
+
+    A sample is the frame that a render would give, but for verdicts that need the picture: it comes from the same
+    loop, with the same draws, and with the earlier frames of its block.
+
+    Parameters
+    ----------
+    open_stage : callable
+        Opens a recipe's scene; called again only where the new recipe has another scene, other classes or another
+        image size.
+    proceed : callable, optional
+        Called before each attempt; what it raises ends the sampling at hand.
+    """
+
+    def __init__(self, open_stage: OpenStage, proceed: Callable[[], None] = lambda: None) -> None:
+        self._open_stage = open_stage
+        self._proceed = proceed
+        self._stage: Stage | None = None
+        self._opened = ""
+        self._text = ""
+        self._recipe: Recipe | None = None
+        self._sampler: Sampler | None = None
+        self._surveys: list[Survey] = []
+        self._records: dict[int, dict[str, Any]] = {}
+
+    @property
+    def stage(self) -> Stage:
+        """The stage in use."""
+        assert self._stage is not None, "change() comes first"
+        return self._stage
+
+    def change(self, recipe: Recipe, *, reopen: bool = False) -> Iterator[Stepped]:
+        """Use this recipe from now on; what takes time is announced.
+
+        Parameters
+        ----------
+        recipe : Recipe
+        reopen : bool
+            Open the scene again even where the recipe says nothing new of it, because its file has changed.
+
+        Raises
+        ------
+        TwinsetError
+            Where the recipe's scene or target will not do. The next call starts afresh.
+        """
+        opened, text = _scene_key(recipe), repr(recipe)
+        if reopen or self._stage is None or opened != self._opened:
+            self._forget()
+            self._stage, self._surveys = None, []
+            yield Stepped("Opening the scene")
+            self._stage, self._opened = self._open_stage(recipe), opened
+        if self._sampler is None or text != self._text:
+            self._forget()
+            yield Stepped("Surveying the scene")
+            self._sampler = sampler_of(recipe, self._stage, real_boxes(recipe), surveys=self._surveys)
+            self._recipe, self._text = recipe, text
+
+    def notes(self) -> tuple[str, ...]:
+        """Sentences of the target, such as which real boxes this scene cannot show."""
+        targets = () if self._sampler is None else self._sampler.targets
+        return tuple(dict.fromkeys(note for target in targets for note in target.notes()))
+
+    def record(self, index: int) -> dict[str, Any]:
+        """The record that a probe gives of a frame: no columns of metrics, amodal masks only after :meth:`detail`.
+
+        ``tried`` holds for each rejected attempt its ``reason``, the ``instances`` that it had placed, and the
+        ``camera`` where it had come to one.
+        """
+        if index not in self._records:
+            self._records[index] = self._probe(index)
+        return self._records[index]
+
+    def detail(self, index: int) -> dict[str, Any]:
+        """The record of a frame with amodal boxes and visible shares, its instances standing on the stage."""
+        record = self.record(index)
+        if record["image"] is None or "detail" in record:
+            return record
+        attempt = record["attempts"] - 1
+        frame = self._frame(index, attempts=range(attempt, attempt + 1), render=False)
+        assert frame.shot is not None and self._recipe is not None
+        shot = attrs.evolve(frame.shot, amodal=self.stage.amodal())
+        fuller = make_record(attrs.evolve(frame, shot=shot), self._recipe)
+        record["instances"], record["detail"] = fuller["instances"], True
+        return record
+
+    def picture(self, index: int) -> Frame:
+        """A frame rendered in full."""
+        return self._frame(index, render=True)
+
+    def gap(self, indices: Sequence[int]) -> dict[str, Any]:
+        """How near the boxes of these frames, all sampled before, come to the real ones.
+
+        Returns
+        -------
+        dict
+            ``frames``, ``given_up``: counts; ``rejected``: reason to number of attempts; ``classes``: class name to
+            ``n_real``, ``n_synth`` and ``columns``, which maps each of :data:`COLUMNS` to the shares ``real`` (20,)
+            and ``synth`` (20,) over [0, 1], their Bhattacharyya ``distance`` and its ``floor``, the mean distance of
+            two resamples of the real boxes of these sizes. What has no boxes is None.
+        """
+        assert self._recipe is not None
+        records = [self._records[i] for i in indices]
+        coco = read_real(self._recipe)
+        known = coco.classes() if coco is not None else {}
+        classes: dict[str, Any] = {}
+        for settings in self._recipe.classes:
+            name = settings.name
+            real = None
+            if coco is not None and known.get(name):
+                boxes = coco.boxes(name)
+                real = np.column_stack([np.sqrt(boxes.area), boxes.center])
+            classes[name] = _gap_of(name, real, _boxes_of(records, name))
+        return {
+            "frames": len(records),
+            "given_up": sum(r["image"] is None for r in records),
+            "rejected": dict(Counter(t["reason"] for r in records for t in r["tried"]).most_common()),
+            "classes": classes,
+        }
+
+    def _forget(self) -> None:
+        self._sampler, self._recipe, self._text = None, None, ""
+        self._records = {}
+
+    def _probe(self, index: int) -> dict[str, Any]:
+        assert self._recipe is not None
+        tried: list[dict[str, Any]] = []
+        for attempt in range(self._recipe.render.max_attempts):
+            self._proceed()
+            frame = self._frame(index, attempts=range(attempt, attempt + 1), render=False)
+            if frame.shot is not None:
+                break
+            tried.append({"reason": frame.rejected[0], "instances": [_standing(i) for i in self.stage.instances]})
+        whole = attrs.evolve(frame, rejected=tuple(t["reason"] for t in tried))
+        return {"image": None, **make_record(whole, self._recipe), "tried": tried}
+
+    def _frame(self, index: int, **how: Any) -> Frame:
+        """The frame, with all that its block shows before it."""
+        assert self._sampler is not None and self._recipe is not None, "change() comes first"
+        block = Block()
+        for earlier in range(index - index % self._recipe.render.block, index):
+            add_to_block(block, self.record(earlier))
+        return self._sampler.frame(index, block, **how)
+
+
+def _standing(instance: Instance) -> dict[str, Any]:
+    return {"class": instance.asset.class_name, "shape": instance.asset.name, "matrix": instance.matrix.ravel()}
+
+
+def _scene_key(recipe: Recipe) -> str:
+    """All of a recipe that the opened stage depends on."""
+    # A scene is lit by default only where no appearance plugin does it; how strongly they do makes no difference.
+    uses = recipe.plugins.get("appearance", ())
+    lit = sorted((u.id, getattr(u.plugin, "extra_range", (0, 0))[0] > 0) for u in uses)
+    render = attrs.evolve(recipe.render, max_attempts=1, block=1)
+    parts = (recipe.scene, recipe.models, recipe.rooms, recipe.classes, recipe.distractors, recipe.folder)
+    return repr((parts, render, recipe.output.width, recipe.output.height, lit))
+
+
+def _boxes_of(records: Sequence[Mapping[str, Any]], name: str) -> np.ndarray:
+    """(N, 3): square root of the relative area, centre x and y of all annotated boxes of a class."""
+    out = []
+    for record in records:
+        if record["image"] is None:
+            continue
+        width, height = record["image"]["width"], record["image"]["height"]
+        for row in record["instances"]:
+            if row["annotated"] and row["class"] == name:
+                x, y, w, h = row["bbox"]
+                out.append(((w * h / (width * height)) ** 0.5, (x + w / 2) / width, (y + h / 2) / height))
+    return np.array(out).reshape(-1, 3)
+
+
+def _gap_of(name: str, real: np.ndarray | None, synth: np.ndarray) -> dict[str, Any]:
+    columns: dict[str, Any] = {}
+    for k, column in enumerate(COLUMNS):
+        p = None if real is None else histogram(real[:, k])
+        q = histogram(synth[:, k]) if len(synth) else None
+        distance = floor = None
+        if real is not None and p is not None and q is not None:
+            distance = bhattacharyya_of(p, q)
+            floor = bhattacharyya_floor(real[:, k], len(real), len(synth), rng=stream(0, "gap", name, column))
+        columns[column] = {"real": p, "synth": q, "distance": distance, "floor": floor}
+    return {"n_real": 0 if real is None else len(real), "n_synth": len(synth), "bins": BINS, "columns": columns}

@@ -1,0 +1,312 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A new dataset out of another one, some images or annotations left out; unchanged files are shared, not copied."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+import attrs
+import numpy as np
+
+from ...engine.errors import DataError
+from ...engine.recipe.settings import Recipe
+from ..analysis.measure import measure
+from ..atomic_files import json_bytes, leads_out, new_folder, share_file, write_file
+from ..formats import rle_masks
+from ..formats.coco import CocoFile, read_coco, read_json, write_coco
+from ..formats.dataset_folder import INSTANCES
+from ..formats.metadata_table import has_parquet, write_columns
+from ..formats.pixels import read_picture
+from ..formats.yolo import write_yolo
+from ..store.frames import ACCEPTED, FILTERED, FrameStore, encode_image, seal
+from ..store.job_folder import RECIPE, STAGE
+from .job import open_job
+
+HISTORY = "curation.json"
+"""What was done to a dataset since it was rendered or photographed, step by step."""
+
+QUALITY = 95
+"""Of JPEG files that are written again because a box in them is painted."""
+
+Progress = Callable[[int, int], None]
+
+
+@attrs.frozen(eq=False)
+class Changes:
+    """What is to be different, by ids of images and annotations.
+
+    ``without`` images; ``unlabelled`` annotations, taken out and, where ``black``, their boxes painted; ``columns`` by
+    annotation join what is known of each.
+    """
+
+    without: frozenset[int] = frozenset()
+    unlabelled: frozenset[int] = frozenset()
+    black: bool = False
+    columns: Mapping[int, Mapping[str, Any]] = attrs.field(factory=dict)
+
+
+@attrs.define
+class Written:
+    """What a new dataset holds, and how many of its files are ``shared`` with the old one, copied, or new."""
+
+    out: Path
+    images: int = 0
+    annotations: int = 0
+    shared: int = 0
+    copied: int = 0
+    painted: int = 0
+    missing: int = 0
+
+
+def write_subset(
+    coco: CocoFile,
+    images: Path,
+    out: Path,
+    changes: Changes,
+    step: Mapping[str, Any],
+    *,
+    progress: Progress = lambda done, total: None,
+) -> Written:
+    """Write a dataset without some images and annotations of another one, which is only read.
+
+    A rendered folder gives a rendered folder: records, masks and depth come along, and all commands work on it. Any
+    other dataset gives ``images/``, ``annotations/instances.json`` with all that its file says of what is kept, and
+    ``annotations/metadata.parquet``; a YOLO folder gives labels, too.
+
+    Parameters
+    ----------
+    coco : CocoFile
+        The dataset, as :func:`.folders.read_dataset` gives it.
+    images : Path
+        Folder that image names start from.
+    out : Path
+        The new folder, which appears whole or not at all.
+    changes : Changes
+    step : mapping
+        What is done, as JSON values; it is added to the history of the dataset, in ``curation.json``.
+    progress : callable
+        Told how many images are done of how many.
+
+    Raises
+    ------
+    DataError
+        Where nothing would be left, a name leads out of the folder of images, or an image to be painted is missing.
+    OutputError
+        Where ``out`` exists, or cannot be written.
+    """
+    left = [i for i in coco.images if i["id"] not in changes.without]
+    kept = {i["id"] for i in left}
+    boxes = [a for a in coco.annotations if a["image_id"] in kept and a["id"] not in changes.unlabelled]
+    if not any(not a.get("iscrowd") for a in boxes):
+        raise DataError("No box would be left, so nothing is written. Choose another threshold.")
+    root = _root(coco)
+    with new_folder(out) as folder:
+        written = Written(Path(out), len(left), len(boxes))
+        history = _history(root)
+        write_file(folder / HISTORY, json_bytes({"steps": [*history, {**step, **_source(coco)}]}))
+        if is_rendered(coco):
+            _write_rendered(coco, root, folder, changes, written, progress)
+        else:
+            _write_plain(coco, images, folder, changes, boxes, written, progress)
+    return written
+
+
+def is_rendered(coco: CocoFile) -> bool:
+    """Whether annotations are those of a rendered folder with its records."""
+    root = _root(coco)
+    return coco.path == root / INSTANCES and (root / RECIPE).is_file() and bool(FrameStore(root).frames())
+
+
+def frames_of(coco: CocoFile) -> dict[int, int]:
+    """The frame of each image of a rendered dataset, by the image's id. DataError where its file does not say."""
+    return {image["id"]: _number(image, "frame", coco) for image in coco.images}
+
+
+def _number(entry: Mapping[str, Any], key: str, coco: CocoFile) -> int:
+    facts = entry.get("twinset")
+    number = facts.get(key) if isinstance(facts, Mapping) else None
+    if not isinstance(number, int) or isinstance(number, bool):
+        raise DataError(
+            f"'{coco.path}' does not say which {key} of the records image or annotation {entry['id']} is. "
+            f"`twinset finish {_root(coco)}` writes it anew."
+        )
+    return number
+
+
+def _root(coco: CocoFile) -> Path:
+    if coco.path.is_dir():
+        return coco.path
+    above = coco.path.parent
+    return above.parent if above.name == INSTANCES.parent.name else above
+
+
+def _history(root: Path) -> list[Any]:
+    path = root / HISTORY
+    if not path.is_file():
+        return []
+    try:
+        return list(json.loads(path.read_bytes())["steps"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise DataError(f"'{path}' is damaged ({error!r}). Repair it, or take it away.") from error
+
+
+def _source(coco: CocoFile) -> dict[str, Any]:
+    """Which dataset was changed: its name, and the hash of its annotations."""
+    if coco.path.is_file():
+        data = coco.path.read_bytes()
+    else:
+        data = json_bytes([coco.images, coco.annotations, coco.categories])
+    return {"source": {"name": _root(coco).resolve().name, "annotations_sha256": hashlib.sha256(data).hexdigest()}}
+
+
+def _write_rendered(
+    coco: CocoFile, root: Path, out: Path, changes: Changes, written: Written, progress: Progress
+) -> None:
+    store, new = FrameStore(root), FrameStore(out)
+    frame_of = frames_of(coco)
+    image_of = {frame: id for id, frame in frame_of.items()}
+    boxes: dict[int, dict[int, dict[str, Any]]] = {}
+    for a in coco.annotations:
+        boxes.setdefault(frame_of[a["image_id"]], {})[_number(a, "instance", coco)] = a
+    for name in (RECIPE, STAGE):
+        if (root / name).is_file():
+            _share(root / name, out / name, written)
+    frames = store.frames()
+    for done, frame in enumerate(frames, 1):
+        record = store.read(frame)
+        image_id = image_of.get(frame)
+        if image_id is None and record["verdict"] == ACCEPTED:
+            continue  # its files were missing or changed when annotations were written
+        if image_id is None or not _change_record(record, image_id, boxes.get(frame, {}), changes):
+            _share(store.record_path(frame), new.record_path(frame), written)
+        else:
+            write_file(
+                new.record_path(frame), _with_picture(record, store, out, boxes.get(frame, {}), changes, written)
+            )
+        for entry in record["files"].values():
+            if not (out / entry["path"]).exists():
+                _share(root / entry["path"], out / entry["path"], written)
+        progress(done, len(frames))
+    open_job(out, _no_stage).finish()
+
+
+def _change_record(
+    record: dict[str, Any], image_id: int, boxes: Mapping[int, Mapping[str, Any]], changes: Changes
+) -> bool:
+    """Change the record of a frame; whether anything of it is other than before."""
+    if image_id in changes.without:
+        record["verdict"], record["files"] = FILTERED, {}
+        return True
+    changed = False
+    for instance in record["instances"]:
+        id = boxes[instance["id"]]["id"] if instance["id"] in boxes else -1
+        if id in changes.columns:
+            instance["columns"] = {**instance.get("columns", {}), **changes.columns[id]}
+            changed = True
+        if id in changes.unlabelled:
+            instance["annotated"], instance["reason"] = False, FILTERED
+            changed = True
+    return changed
+
+
+def _with_picture(
+    record: dict[str, Any],
+    store: FrameStore,
+    out: Path,
+    boxes: Mapping[int, Mapping[str, Any]],
+    changes: Changes,
+    written: Written,
+) -> bytes:
+    """The bytes of a changed record, its picture painted where that is asked for."""
+    entry = record["files"].get("image")
+    if changes.black and entry and any(a["id"] in changes.unlabelled for a in boxes.values()):
+        data = _painted(store.out / entry["path"], list(boxes.values()), changes, written)
+        write_file(out / entry["path"], data)
+        record["files"]["image"] = {"path": entry["path"], "sha256": hashlib.sha256(data).hexdigest()}
+    return seal(json_bytes(record))
+
+
+def _write_plain(
+    coco: CocoFile,
+    images: Path,
+    out: Path,
+    changes: Changes,
+    boxes: list[dict[str, Any]],
+    written: Written,
+    progress: Progress,
+) -> None:
+    left = [i for i in coco.images if i["id"] not in changes.without]
+    of_image: dict[int, list[dict[str, Any]]] = {}
+    for a in coco.annotations:
+        of_image.setdefault(a["image_id"], []).append(a)
+    for done, image in enumerate(left, 1):
+        name = _inside(str(image.get("file_name", "")), coco)
+        own = of_image.get(image["id"], [])
+        if changes.black and any(a["id"] in changes.unlabelled for a in own):
+            write_file(out / "images" / name, _painted(images / name, own, changes, written))
+        elif not (images / name).is_file():
+            written.missing += 1
+        elif not (out / "images" / name).exists():  # two entries may name one file
+            _share(images / name, out / "images" / name, written)
+        progress(done, len(left))
+    # What the file says beyond what is checked, such as licences, is kept as it is.
+    raw = dict(read_json(coco.path)) if coco.path.is_file() else {"categories": coco.categories}
+    plain = coco.path.is_file()
+    keep_images, keep_boxes = {i["id"] for i in left}, {a["id"] for a in boxes}
+    raw["images"] = [i for i in (raw["images"] if plain else coco.images) if i["id"] in keep_images]
+    kept = [a for a in (raw["annotations"] if plain else coco.annotations) if a["id"] in keep_boxes]
+    raw["annotations"] = [_with_columns(a, changes.columns.get(a["id"])) for a in kept]
+    path = out / INSTANCES
+    write_coco(path, raw)
+    table = path.parent / ("metadata.parquet" if has_parquet() else "metadata.csv")
+    write_columns(table, measure(read_coco(path), None).columns)
+    if not plain:
+        write_yolo(out, raw["images"], raw["annotations"], raw["categories"])
+
+
+def _with_columns(annotation: Mapping[str, Any], columns: Mapping[str, Any] | None) -> dict[str, Any]:
+    if not columns:
+        return dict(annotation)
+    return {**annotation, "twinset": {**(annotation.get("twinset") or {}), **columns}}
+
+
+def _inside(name: str, coco: CocoFile) -> str:
+    if leads_out(name):
+        raise DataError(
+            f"'{coco.path}' names the image '{name}', which does not lie in its folder of images, so it cannot get a "
+            "place in a new one. Name images by paths inside that folder."
+        )
+    return name
+
+
+def _share(source: Path, to: Path, written: Written) -> None:
+    if share_file(source, to):
+        written.shared += 1
+    else:
+        written.copied += 1
+
+
+def _painted(path: Path, boxes: list[Any], changes: Changes, written: Written) -> bytes:
+    """The bytes of a picture whose unlabelled boxes are black, but for the masks of what keeps its label in them."""
+    picture = read_picture(path)
+    height, width = picture.shape[:2]
+    black = np.zeros((height, width), dtype=bool)
+    for a in boxes:
+        if a["id"] in changes.unlabelled:
+            x, y, w, h = a["bbox"]
+            black[max(math.floor(y), 0) : math.ceil(y + h), max(math.floor(x), 0) : math.ceil(x + w)] = True
+    for a in boxes:
+        if a["id"] not in changes.unlabelled and a.get("segmentation"):
+            black &= ~rle_masks.decode(a["segmentation"], height, width)
+    picture[black] = 0
+    written.painted += 1
+    return encode_image(picture, path.suffix.lower().lstrip("."), QUALITY)
+
+
+def _no_stage(recipe: Recipe) -> NoReturn:
+    raise AssertionError("annotations are made from records alone")

@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a report says of a class, before any of it is written down: judgements, directions, shapes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import attrs
+import numpy as np
+
+from ...alignment.columns.table import Table, measured_table
+from ...alignment.distances.comparison import compare_measured
+from ...alignment.distances.verdict import Statement, Verdict, verdict
+from ...alignment.features.curation import GroupScore, group_scores
+from ...engine.rng import stream
+from .column_labels import known, order
+from .material import Columns, Progress
+
+_OF_PLACES = ("class", "image_id", "image_width", "image_height", "bbox_area", "aspect", "center_x", "center_y", "main")
+
+OFF, FITTING, UNKNOWN = "off", "fitting", "unknown"
+
+
+@attrs.frozen(eq=False)
+class ClassFacts:
+    """A class: its comparison, as ``compare`` gives it, tables of its boxes, and what is to be said of its columns.
+
+    ``statements`` are those of all boxes, by column; ``of_main`` those of main instances that are off.
+    """
+
+    name: str
+    compared: Mapping[str, Any]
+    real: Table
+    synth: Table
+    statements: Mapping[str, Statement]
+    of_main: tuple[Statement, ...]
+
+    def columns(self) -> list[str]:
+        """Compared columns that have a label, in the order in which they are shown."""
+        return sorted((name for name in self.compared["columns"] if known(name)), key=order)
+
+    def verdict(self, column: str) -> str:
+        """``OFF`` where a column differs by more than chance makes, ``FITTING`` where not, ``UNKNOWN`` if untold.
+
+        Two columns that say the same have one statement.
+        """
+        said = self.statements.get("sqrt_area" if column == "area" else column)
+        if said is None or math.isnan(said.upper_floor):
+            return UNKNOWN
+        return OFF if said.off else FITTING
+
+
+def class_facts(
+    names: Sequence[str],
+    real: Columns,
+    synth: Columns,
+    seed: int = 0,
+    progress: Progress = lambda done, total: None,
+) -> tuple[list[ClassFacts], Verdict, dict[str, Any]]:
+    """Compare classes of two datasets.
+
+    The numbers are those of :func:`...alignment.comparison.compare_measured`, and the third of what is returned is its
+    report.
+    """
+    classes: dict[str, Any] = {}
+    for i, name in enumerate(names):
+        progress(i, len(names))
+        classes |= compare_measured(real, synth, name, seed)["classes"]
+    report = {"classes": classes, "only_real": [], "only_synth": []}
+    said = verdict(report)
+    facts = []
+    for name in names:
+        own = [s for s in (*said.off, *said.fitting, *said.unknown) if s.class_name == name]
+        facts.append(
+            ClassFacts(
+                name,
+                classes[name],
+                _places(real, name),
+                _places(synth, name),
+                {s.column: s for s in own if not s.main},
+                tuple(s for s in own if s.main and s.off),
+            )
+        )
+    return facts, said, report
+
+
+def _places(columns: Columns, name: str) -> Table:
+    """The boxes of a class without all else that is known of them, which comparing has made numbers of."""
+    return measured_table({key: columns[key] for key in _OF_PLACES if key in columns}, name)
+
+
+@attrs.frozen(eq=False)
+class Shape:
+    """One asset of a class: how often it is there, how much of it is seen, how large, and how real it looks.
+
+    ``best`` has ``id``, ``image_id`` and ``bbox`` of the annotation that shows it best; ``score`` says how typical of
+    real boxes its boxes are, None where features were not looked at.
+    """
+
+    name: str
+    count: int
+    visible: float
+    area: float
+    best: Mapping[str, Any]
+    score: GroupScore | None = None
+
+
+def shapes(columns: Columns, class_name: str, scores: Mapping[int, float] | None = None, seed: int = 0) -> list[Shape]:
+    """The shapes of a class, by the column ``shape``; worst score first, else most frequent first.
+
+    Parameters
+    ----------
+    columns : mapping
+        As :func:`.material.measured` gives them.
+    class_name : str
+    scores : mapping, optional
+        Annotation id to the score of its box.
+    seed : int
+        Of the intervals of the scores.
+    """
+    names = columns.get("shape")
+    if names is None:
+        return []
+    of_class = (str(owner) == class_name for owner in columns["class"])
+    grouped: dict[str, list[int]] = {}
+    for i, (own, shape) in enumerate(zip(of_class, names, strict=True)):
+        if own and isinstance(shape, str) and shape:
+            grouped.setdefault(shape, []).append(i)
+    scored = _scored(columns, grouped, scores or {}, stream(seed, "shapes", class_name))
+    boxes = np.column_stack([np.asarray(columns[f"bbox_{axis}"], dtype=float) for axis in "xywh"])
+    pixels = np.asarray(columns["image_width"], dtype=float) * np.asarray(columns["image_height"], dtype=float)
+    areas, seen = boxes[:, 2] * boxes[:, 3] / pixels, _shares(columns.get("visible_share"), len(boxes))
+    ids, images = columns["id"], columns["image_id"]
+    found = []
+    for name, group in grouped.items():
+        own_areas, own_seen = areas[group].tolist(), seen[group].tolist()
+        # Whole and neither tiny nor so close that the picture is all of it.
+        best = max(range(len(group)), key=lambda k: (round(_or(own_seen[k], 0.5), 1), -abs(own_areas[k] - 0.12)))
+        i = group[best]
+        shown = {"id": int(ids[i]), "image_id": int(images[i]), "bbox": boxes[i].tolist()}
+        found.append(Shape(name, len(group), _median(own_seen), _median(own_areas), shown, scored.get(name)))
+    return sorted(found, key=lambda s: (s.score.mean if s.score else 2.0, -s.count, s.name))
+
+
+def _scored(
+    columns: Columns, grouped: Mapping[str, Sequence[int]], scores: Mapping[int, float], rng: np.random.Generator
+) -> dict[str, GroupScore]:
+    if not scores:
+        return {}
+    ids, owners = columns["id"], columns["image_id"]
+    boxes = [(name, i) for name, group in grouped.items() for i in group if ids[i] in scores]
+    values = np.array([scores[ids[i]] for _, i in boxes])
+    images = np.array([owners[i] for _, i in boxes])
+    return {g.name: g for g in group_scores(values, [name for name, _ in boxes], rng, images=images)} if boxes else {}
+
+
+def _shares(values: Sequence[Any] | np.ndarray | None, count: int) -> np.ndarray:
+    """Visible shares (count,), NaN where they are not known."""
+    if values is None:
+        return np.full(count, math.nan)
+    return np.array([float(v) if isinstance(v, int | float) else math.nan for v in values])
+
+
+def _median(values: Sequence[float]) -> float:
+    known = [v for v in values if math.isfinite(v)]
+    return float(np.median(known)) if known else math.nan
+
+
+def _or(value: float, other: float) -> float:
+    return value if math.isfinite(value) else other

@@ -1,0 +1,283 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What became of the attempts: counted by reason, and, where a gate judged them, by shape, camera, size and draws."""
+
+from __future__ import annotations
+
+import array
+import logging
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path, PurePath
+from typing import Any
+
+import attrs
+import numpy as np
+
+from ...engine.errors import StageError
+from ...engine.events import Funnel
+from ...engine.sampling.attempt import AFTER_RENDER
+from ...engine.sampling.gates import elevation
+from .frames import ACCEPTED, FILTERED, GIVEN_UP
+
+log = logging.getLogger(__name__)
+
+ENOUGH = 200
+"""Judged attempts before a job is ended for want of acceptance."""
+
+SIZES = (0.0, 0.01, 0.03, 0.1, 0.3)
+"""Where bins of relative box area begin."""
+
+STEEPNESS = 15
+"""Degrees of camera elevation in a bin."""
+
+Judged = dict[str, Any]
+"""An attempt that a gate judged: ``accepted``, ``stage``, ``score``, ``boxes``, ``elevation``, ``appearance``, ..."""
+
+
+class Tally:
+    """Counts what became of the attempts, record by record."""
+
+    def __init__(self) -> None:
+        self._rejected: Counter[str] = Counter()
+        self._accepted = self._given_up = 0
+        self._boxes: Counter[str] = Counter()
+        self._gated = Gated()
+        self._breakdown = _Breakdown()
+
+    def add(self, record: Mapping[str, Any]) -> None:
+        """Count the attempts of one record."""
+        self._rejected.update(record["rejected"])
+        self._accepted += record["verdict"] == ACCEPTED
+        self._given_up += record["verdict"] == GIVEN_UP
+        if record["verdict"] == FILTERED:
+            self._rejected[AFTER_RENDER + FILTERED] += 1
+        layout = record.get("goals", {}).get("boxes", ()) if record["verdict"] == ACCEPTED else ()
+        if layout:
+            shown = [row["goal"] for row in record["instances"] if row["bbox"]]
+            asked, met = len(layout), sum(goal is not None for goal in shown)
+            none = sum(row["annotated"] and row["goal"] is None for row in record["instances"])
+            self._boxes.update(asked=asked, shown=met, left_out=asked - met, no_goal=none)
+        for one in self._gated.add(record):
+            self._breakdown.add(one)
+
+    def funnel(self, gates: Iterable[Mapping[str, Any]] = ()) -> Funnel:
+        """The funnel of what was counted; ``gates`` are the reports of the job's gates."""
+        late = sum(n for reason, n in self._rejected.items() if reason.startswith(AFTER_RENDER))
+        tried = self._rejected.total() + self._accepted
+        rejected = dict(sorted(self._rejected.items()))
+        gate, boxes = self._facts(list(gates)), dict(self._boxes)
+        return Funnel(tried, rejected, self._accepted, self._given_up, late, gate, boxes=boxes)
+
+    def _facts(self, gates: list[Mapping[str, Any]]) -> dict[str, Any]:
+        gated = self._gated
+        if not gated.judged:
+            return {}
+        by = {name: rows for name, rows in self._breakdown.rows().items() if len(rows) > 1}
+        miss = gated.nearest_miss
+        return {
+            "judged": gated.judged,
+            "accepted": gated.passed,
+            "refused_as_drafts": gated.drafts,
+            "gates": gates,
+            "nearest_miss": miss and {k: miss[k] for k in ("frame", "attempt", "stage", "score")},
+            "by": by,
+            "off": _off(by, gated.passed / gated.judged),
+        }
+
+
+class Gated:
+    """Attempts that gates judged: how many, how many of them passed, and the nearest miss among the others.
+
+    Attributes
+    ----------
+    judged, passed, drafts : int
+        ``drafts`` were refused before their render.
+    nearest_miss : Judged or None
+        The refused attempt with the highest score; those of full renders before drafts.
+    """
+
+    def __init__(self) -> None:
+        self.judged = self.passed = self.drafts = 0
+        self.nearest_miss: Judged | None = None
+
+    def add(self, record: Mapping[str, Any]) -> list[Judged]:
+        """Count the judged attempts of a record; returns them."""
+        found = list(judged_in(record))
+        for one in found:
+            self.judged += 1
+            self.passed += one["accepted"]
+            self.drafts += one["stage"] == "draft"
+            if one["accepted"] or one["score"] is None:
+                continue
+            if self.nearest_miss is None or _nearness(one) > _nearness(self.nearest_miss):
+                self.nearest_miss = one
+        return found
+
+
+def _nearness(missed: Judged) -> tuple[bool, float]:
+    return missed["stage"] == "render", missed["score"]
+
+
+def judged_in(record: Mapping[str, Any]) -> Iterator[Judged]:
+    """The attempts of a record that a gate judged, in order."""
+    draws = record.get("draws", {})
+    common = {"frame": record["frame"], "camera": draws.get("camera", ""), "variant": draws.get("variant", "")}
+    for refused in record.get("refused", ()):
+        yield {**refused, **common, "accepted": False}
+    if "gate" in record and record["gate"]["score"] is not None:
+        pixels = record["image"]["width"] * record["image"]["height"]
+        yield {
+            **common,
+            "accepted": True,
+            "attempt": record["attempts"] - 1,
+            "stage": "render",
+            "score": record["gate"]["score"],
+            "boxes": [
+                [i["class"], i["shape"], i["columns"].get(SCORE), i["bbox"][2] * i["bbox"][3] / pixels]
+                for i in record["instances"]
+                if i["bbox"]
+            ],
+            "elevation": elevation(np.reshape(record["camera"]["matrix"], (4, 4))),
+            "appearance": draws.get("appearance", ()),
+        }
+
+
+SCORE = "feature_score"
+"""The column whose means are shown."""
+
+
+def too_strict(gated: Gated, gates: list[dict[str, Any]], out: Path) -> StageError:
+    """What to say where hardly anything passes: how many did, the nearest miss, and what would help."""
+    miss = gated.nearest_miss
+    text = f"{gated.passed} of {gated.judged} judged attempts passed the gate"
+    limit = min((g["threshold"] for g in gates if "threshold" in g), default=None)
+    if miss is None or limit is None:
+        return StageError(f"{text}. Loosen its filter, and render into another output folder.")
+    shapes = ", ".join(
+        dict.fromkeys(f"{name} '{shape}'" for name, shape, score, _ in miss["boxes"] if score is not None)
+    )
+    remedy = (
+        f"Lower 'threshold' to {miss['score']:.3g} or less"
+        if miss["score"] >= 0
+        else "A score under 0 is farther from the real boxes than any of them is, so no threshold helps: bring shapes, "
+        "light and camera nearer to the real pictures"
+    )
+    return StageError(
+        f"{text}: the nearest miss, attempt {miss['attempt']} at frame {miss['frame']} with {shapes}, scored "
+        f"{miss['score']:.3g} as a {miss['stage']} where {limit:.3g} is asked. {remedy}, and render into another "
+        f"output folder. What is made so far is kept in {out}."
+    )
+
+
+def _off(by: Mapping[str, list[dict[str, Any]]], share: float) -> list[dict[str, Any]]:
+    """Groups that pass less often than attempts at large, by more than chance explains, the worst first."""
+    from scipy import stats
+
+    found = []
+    for kind, rows in by.items():
+        for row in rows:
+            chance = float(stats.binom.cdf(row["accepted"], row["judged"], share))
+            if chance < 0.05 / len(rows):  # a group among many may be unlucky [Bonferroni]
+                found.append((row["accepted"] / row["judged"], chance, kind, {"what": kind, **row}))
+    return [row for *_, row in sorted(found, key=lambda f: f[:3])]
+
+
+@attrs.define
+class _Group:
+    """Attempts, or boxes of them, that have something in common."""
+
+    judged: int = 0
+    accepted: int = 0
+    scored: int = 0
+    total: float = 0.0
+
+    def add(self, accepted: bool, score: float | None) -> None:
+        self.judged += 1
+        self.accepted += accepted
+        if score is not None:
+            self.scored += 1
+            self.total += score
+
+    def row(self, value: str) -> dict[str, Any]:
+        mean = self.total / self.scored if self.scored else None
+        return {"value": value, "judged": self.judged, "accepted": self.accepted, "score": mean}
+
+
+class _Breakdown:
+    """Acceptance and mean score of the attempts that have something in common, by what that is.
+
+    Of the attempts themselves only drawn numbers are kept, whose thirds are not known before the end.
+    """
+
+    def __init__(self) -> None:
+        self._groups: dict[str, dict[Any, _Group]] = {}
+        self._numbers = {name: (array.array("d"), array.array("b"), array.array("d")) for name in NUMBERS}
+
+    def add(self, judged: Judged) -> None:
+        accepted, score = judged["accepted"], judged["score"]
+        for _, shape, own, area in judged["boxes"]:
+            if own is not None:
+                self._group("shape", shape).add(accepted, own)
+                self._group("size", int(np.searchsorted(SIZES, area, side="right")) - 1).add(accepted, own)
+        self._group("camera", judged["camera"]).add(accepted, score)
+        self._group("elevation", int(judged["elevation"] // STEEPNESS)).add(accepted, score)
+        if judged["variant"]:
+            self._group("variant", judged["variant"]).add(accepted, score)
+        for name, value in dict(_drawn(judged)).items():
+            if name in self._numbers:
+                values, passed, scores = self._numbers[name]
+                values.append(value)
+                passed.append(accepted)
+                scores.append(math.nan if score is None else score)
+            else:
+                self._group(name, value).add(accepted, score)
+
+    def rows(self) -> dict[str, list[dict[str, Any]]]:
+        """By what they have in common, a row for each group."""
+        out = {kind: _rows(kind, groups) for kind, groups in self._groups.items()}
+        for name, (values, accepted, scores) in self._numbers.items():
+            if len(np.unique(values)) <= 2:
+                continue
+            cuts = np.quantile(values, [1 / 3, 2 / 3])
+            groups: dict[Any, _Group] = {}
+            for third, a, s in zip(np.searchsorted(cuts, values, side="right").tolist(), accepted, scores, strict=True):
+                groups.setdefault(third, _Group()).add(bool(a), None if math.isnan(s) else s)
+            out[name] = _rows(name, groups, cuts)
+        return out
+
+    def _group(self, kind: str, value: Any) -> _Group:
+        return self._groups.setdefault(kind, {}).setdefault(value, _Group())
+
+
+def _rows(kind: str, groups: Mapping[Any, _Group], cuts: np.ndarray | None = None) -> list[dict[str, Any]]:
+    rows = [group.row(_label(kind, value, cuts)) for value, group in sorted(groups.items(), key=lambda item: item[0])]
+    # Names have no order of their own: what is off comes first.
+    in_order = kind in ("size", "elevation") or cuts is not None
+    return rows if in_order else sorted(rows, key=lambda r: (r["accepted"] / r["judged"], r["value"]))
+
+
+NUMBERS = {"strength": "set_world", "factor": "scale_lights"}
+"""Drawn numbers that acceptance is shown by, and the call that they belong to."""
+
+_NAMES = {"hdri": "set_world", "image": "set_background"}
+
+
+def _drawn(judged: Judged) -> Iterator[tuple[str, Any]]:
+    for call in judged["appearance"]:
+        for name, method in (NUMBERS | _NAMES).items():
+            if call["call"] == method and call.get(name) is not None:
+                yield name, PurePath(call[name]).name if name in _NAMES else call[name]
+
+
+def _label(kind: str, value: Any, cuts: np.ndarray | None) -> str:
+    if kind == "size":
+        low, high = (f"{share:.0%}" for share in (*SIZES, 1.0)[value : value + 2])
+        return f"{low} to {high} of the image"
+    if kind == "elevation":
+        return f"{value * STEEPNESS} to {(value + 1) * STEEPNESS} degrees down"
+    if cuts is not None:
+        ends = (None, *(f"{c:.3g}" for c in cuts), None)
+        low, high = ends[value], ends[value + 1]
+        return f"under {high}" if low is None else f"{low} or more" if high is None else f"{low} to {high}"
+    return str(value)

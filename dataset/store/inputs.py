@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The files that a dataset was made from: their hashes, and the licences that models state themselves."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import os
+import struct
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+from ...engine.errors import OutputError
+from ...engine.plugin.params import describe
+from ...engine.recipe.settings import (
+    ClassSettings,
+    DistractorSettings,
+    Recipe,
+    SceneSettings,
+)
+from ...engine.recipe.variants import rooms_of, variants_of
+from ..formats.blenderproc_sources import (
+    find_materials,
+    find_objects,
+    find_scene,
+    pictures_of,
+)
+
+FILE = "inputs.json"
+
+_GLB = b"glTF"
+_STATED = ("copyright", "license", "author", "source", "title")
+_MOST_JSON = 64 * 2**20
+
+
+def read_inputs(recipe: Recipe) -> dict[str, dict[str, Any]]:
+    """All files that a recipe names, by their place: relative to the recipe where they lie below it, else by name.
+
+    Those of a dataset that lies elsewhere have their place in it. Each has ``bytes``, ``sha256`` and ``used`` (the keys
+    of the recipe that name it), and what a glTF model says of its origin under ``stated``. Files that glTF models refer
+    to count too; for what a .blend links, see :func:`read_links`. Several files of one place have the sum of their
+    bytes and the hash of their hashes.
+    """
+    files: dict[str, dict[Path, None]] = {}
+    keys: dict[str, dict[str, None]] = {}
+    named = [(one.dataset, getattr(one, "materials", "")) for one in _of_datasets(recipe)]
+    roots = [recipe.path(folder) for folders in named for folder in folders if folder]
+    for key, file in named_files(recipe):
+        place = _place(recipe.folder, file, roots)
+        files.setdefault(place, {})[file] = None
+        keys.setdefault(place, {})[key] = None
+    found: dict[str, dict[str, Any]] = {}
+    for place, group in sorted(files.items()):
+        found[place] = {**_facts(group), "used": list(keys[place])}
+        stated = next(filter(None, map(_stated, group)), None)
+        if stated:
+            found[place]["stated"] = stated
+    return found
+
+
+def read_links(recipe: Recipe, files: Iterable[Path], owner: str) -> dict[str, dict[str, Any]]:
+    """As :func:`read_inputs`, of files that scenes and models link, less those that the recipe names itself.
+
+    ``linked_by`` is the ``owner`` alone. A file that is missing has no bytes and the hash "".
+    """
+    named = {path.resolve() for _, path in named_files(recipe)}
+    by_place: dict[str, list[Path]] = {}
+    for file in files:
+        if file.resolve() not in named:
+            by_place.setdefault(_place(recipe.folder, file), []).append(file)
+    return {place: {**_facts(group), "linked_by": [owner]} for place, group in sorted(by_place.items())}
+
+
+def linked(there: Mapping[str, Any], owner: str = "") -> dict[str, Any]:
+    """Of the files in a folder's inputs those that scenes or models link, those of one owner or of any."""
+
+    def owners(facts: Any) -> list[str]:
+        found = facts.get("linked_by") if isinstance(facts, Mapping) else None
+        whole = isinstance(found, list) and all(isinstance(one, str) for one in found)
+        return [one for one in found or () if one == _told(one)] if whole else []
+
+    return {
+        name: {"bytes": facts.get("bytes"), "sha256": facts.get("sha256"), "linked_by": owners(facts)}
+        for name, facts in there.items()
+        if name == _told(name) and (owner in owners(facts) if owner else owners(facts))
+    }
+
+
+def with_links(there: Mapping[str, Any], links: Mapping[str, Any]) -> dict[str, Any]:
+    """The inputs of a folder and what was found to be linked, perhaps by another owner than before."""
+    known = linked(there)
+    both = dict(there)
+    for name, facts in links.items():
+        if name in known or name not in there:
+            owners = known[name]["linked_by"] if name in known else []
+            both[name] = {**facts, "linked_by": sorted({*owners, *facts["linked_by"]})}
+    return dict(sorted(both.items()))
+
+
+def check_unchanged(there: Mapping[str, Any], now: Mapping[str, Any], out: Path) -> None:
+    """OutputError where a file is another than the one that the frames in a folder were made from."""
+    gone = [name for name in there if name not in now or (now[name]["sha256"] == "" != there[name].get("sha256"))]
+    changed = [name for name in there if name not in gone and there[name].get("sha256") != now[name]["sha256"]]
+    for names, what in (
+        (changed, "has changed since frames were rendered into"),
+        (gone, "is missing, but was used for"),
+    ):
+        if names:
+            more = f" (and {len(names) - 1} more)" if len(names) > 1 else ""
+            raise OutputError(
+                f"The file '{names[0]}'{more} {what} '{out}'. Put the old file back, or choose another output folder."
+            )
+
+
+def named_files(recipe: Recipe) -> Iterator[tuple[str, Path]]:
+    """Every key of the recipe that names files, with each of its files and those that glTF models refer to."""
+    parts: list[tuple[str, Any]] = [("real", recipe.real)] if recipe.real else []
+    for room in rooms_of(recipe):
+        key = "room" if recipe.rooms else "scene"
+        parts += [(key, room.scene), *((f"{key}.models", one) for one in room.models)]
+    parts += [("class", one) for one in recipe.classes]
+    parts += [("distractor", one) for one in recipe.distractors]
+    parts += [("goal", one) for one in recipe.goals]
+    for one in variants_of(recipe):
+        parts += [(f"{kind}.{use.id}", use.plugin) for kind, uses in one.plugins.items() for use in uses]
+    for key, part in parts:
+        for p in describe(type(part)):
+            value = getattr(part, p.name)
+            if not p.path or not value:
+                continue
+            for pattern in [value] if isinstance(value, str) else value:
+                for path in recipe.files(pattern):
+                    # The real photographs are looked at by commands, not by the job; plugins' folders are their own.
+                    if path.is_file():
+                        yield from ((f"{key}.{p.name}", f) for f in (path, *_referred(path)) if _is_file(f))
+    for source in _of_datasets(recipe):
+        if isinstance(source, SceneSettings):
+            key = "room" if recipe.rooms else "scene"
+            files = find_scene(source, recipe.folder).files if source.blenderproc else ()
+            yield from ((f"{key}.dataset", f) for f in files)
+            found = find_materials(source, recipe.folder).values() if source.materials else ()
+            yield from ((f"{key}.materials", f) for folders in found for one in folders for f in pictures_of(one))
+        else:
+            key = "distractor" if isinstance(source, DistractorSettings) else "class"
+            yield from ((f"{key}.dataset", f) for o in find_objects(source, recipe.folder) for f in o.files())
+
+
+def _of_datasets(recipe: Recipe) -> list[SceneSettings | ClassSettings]:
+    """The parts of a recipe that take from datasets which BlenderProc loads."""
+    parts: list[SceneSettings | ClassSettings] = [
+        *(r.scene for r in rooms_of(recipe)),
+        *recipe.classes,
+        *recipe.distractors,
+    ]
+    return [one for one in parts if one.blenderproc or getattr(one, "materials", "")]
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # such as a name that is too long
+        return False
+
+
+def _place(folder: Path, file: Path, roots: Iterable[Path] = ()) -> str:
+    for start, prefix in ((folder.resolve(), ""), *((root, f"{root.name}/") for root in roots)):
+        for path in (file, file.resolve()):
+            if path.is_relative_to(start):
+                return _told(prefix + path.relative_to(start).as_posix())
+    return _told(file.name)
+
+
+def _told(name: str) -> str:
+    """A name of a file in characters that can be written, whatever its bytes are."""
+    return name.encode("utf-8", "replace").decode()
+
+
+def _facts(files: Iterable[Path]) -> dict[str, Any]:
+    hashes = [_hash(file) if file.is_file() else ("", 0) for file in files]
+    digests = sorted({digest for digest, _ in hashes})
+    both = digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
+    return {"bytes": sum(size for _, size in hashes), "sha256": both}
+
+
+def _hash(path: Path) -> tuple[str, int]:
+    stat = path.stat()
+    return _hash_once(path, stat.st_ino, stat.st_size, stat.st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=100_000)
+def _hash_once(path: Path, *_: int) -> tuple[str, int]:
+    """The hash of a file, which workers ask for at every share, computed anew where it looks otherwise than before."""
+    with open(path, "rb") as file:
+        digest = hashlib.file_digest(file, "sha256")
+        return digest.hexdigest(), os.fstat(file.fileno()).st_size
+
+
+def _referred(path: Path) -> list[Path]:
+    """The files beside a .gltf model that it refers to, in its order."""
+    if path.suffix.lower() != ".gltf":
+        return []
+    content = _gltf(path)
+    entries = [e for key in ("buffers", "images") for e in content.get(key) or () if isinstance(e, dict)]
+    uris = [e["uri"] for e in entries if isinstance(e.get("uri"), str) and not e["uri"].startswith("data:")]
+    return [path.parent / unquote(uri) for uri in uris]
+
+
+def _stated(path: Path) -> dict[str, str]:
+    """What a glTF model says of its origin."""
+    if path.suffix.lower() not in (".gltf", ".glb"):
+        return {}
+    asset = _gltf(path).get("asset")
+    if not isinstance(asset, dict):
+        return {}
+    extras = asset.get("extras")
+    said = {**(extras if isinstance(extras, dict) else {}), **asset}
+    return {key: said[key] for key in _STATED if isinstance(said.get(key), str)}
+
+
+def _gltf(path: Path) -> dict[str, Any]:
+    """The JSON of a glTF model; empty where it has none that can be read, which loading it tells better."""
+    try:
+        with open(path, "rb") as file:
+            if path.suffix.lower() == ".glb":
+                magic, _, _, length, _ = struct.unpack("<4sIIII", file.read(20))
+                text = file.read(length) if magic == _GLB and length <= _MOST_JSON else b"{}"
+            else:
+                text = file.read(_MOST_JSON)
+        content = json.loads(text)
+    except (OSError, ValueError, struct.error, RecursionError):
+        return {}
+    return content if isinstance(content, dict) else {}

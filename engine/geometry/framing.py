@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Solves camera poses that put an instance's box where a goal wants it: many candidates at once, numpy only.
+
+A candidate fixes azimuth, height and focal length; its distance and its aim are solved by fixed-point iteration on the
+projected points of the instance, which are almost linear in both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import attrs
+import numpy as np
+
+from ..stage import CameraPose
+
+Wanted = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+"""From a box's present width over height (C,), in image units, to the wanted size (C, 2) and centre (C, 2)."""
+
+EPS = 1e-3
+"""Depth in metres below which a point counts as beside the camera; its projection is far outside, so it only pushes
+the camera back."""
+
+
+@attrs.frozen(eq=False)
+class Candidates:
+    """Camera candidates, C of them. Angles in radians, lengths in metres, ``lens`` in millimetres.
+
+    ``azimuth`` is the direction from the instance to the camera; ``z`` the camera's world height.
+    """
+
+    azimuth: np.ndarray
+    z: np.ndarray
+    lens: np.ndarray
+    roll: np.ndarray
+
+    def take(self, index: np.ndarray) -> Candidates:
+        return Candidates(*(getattr(self, f.name)[index] for f in attrs.fields(Candidates)))
+
+
+@attrs.frozen(eq=False)
+class Solution:
+    """What :func:`solve` found: ``position`` (C, 3), ``rotation`` (C, 3, 3) camera to world, ``lens`` (C,), ``box``
+    (C, 4) the unclipped box [x0, y0, x1, y1] in image units, ``error`` (C,) its largest relative error."""
+
+    position: np.ndarray
+    rotation: np.ndarray
+    lens: np.ndarray
+    box: np.ndarray
+    error: np.ndarray
+
+    @property
+    def pitch(self) -> np.ndarray:
+        """Elevation of the viewing direction in radians, negative when looking down."""
+        return np.arcsin(np.clip(-self.rotation[:, 2, 2], -1, 1))
+
+    def pose(self, i: int, resolution: tuple[int, int], near: float) -> CameraPose:
+        matrix = np.eye(4)
+        matrix[:3, :3] = self.rotation[i]
+        matrix[:3, 3] = self.position[i]
+        return CameraPose(matrix, float(self.lens[i]), *resolution, near=near)
+
+
+def unclipped_goal(area: float, center: np.ndarray, ratio: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The box that, clipped to the image, has the given area and centre.
+
+    Parameters
+    ----------
+    area : float
+        Relative area of the clipped box, in (0, 1].
+    center : (2,) float
+        Centre of the clipped box in image units.
+    ratio : (C,) float
+        Width over height, in image units, of the object's whole box.
+
+    Returns
+    -------
+    size (C, 2), center (C, 2)
+        Of the whole box in image units. Where the whole box fits around the centre it is the goal itself; where it is
+        too wide (or high) it touches the nearer border on that axis, and the rest of the object lies outside.
+    """
+    center = np.asarray(center, dtype=float)
+    width, height = np.sqrt(area * ratio), np.sqrt(area / ratio)
+    room = np.minimum(2 * np.minimum(center, 1 - center), 1.0)
+    too_wide, too_high = width > room[0], height > room[1]
+    clipped_w = np.where(too_wide, room[0], np.where(too_high, np.minimum(area / room[1], room[0]), width))
+    clipped_h = np.where(too_high & ~too_wide, room[1], np.where(too_wide, np.minimum(area / room[0], room[1]), height))
+    # The whole box keeps its ratio and is at least as large as its clipped part on both axes.
+    size_h = np.maximum(clipped_h, clipped_w / ratio)
+    size_w = size_h * ratio
+    shift_x = np.where(center[0] <= 0.5, -1.0, 1.0) * (size_w - clipped_w) / 2
+    shift_y = np.where(center[1] <= 0.5, -1.0, 1.0) * (size_h - clipped_h) / 2
+    return np.stack([size_w, size_h], -1), np.stack([center[0] + shift_x, center[1] + shift_y], -1)
+
+
+def solve(
+    points: np.ndarray,
+    wanted: Wanted,
+    candidates: Candidates,
+    resolution: tuple[int, int],
+    *,
+    sensor_width: float = 36.0,
+    iterations: int = 14,
+) -> Solution:
+    """Distance and aim so that the whole box of ``points`` is as wanted.
+
+    Parameters
+    ----------
+    points : (P, 3) float
+        Surface points of the instance in world coordinates.
+    wanted : callable
+        What the box should be; see :data:`Wanted` and :func:`unclipped_goal`.
+    candidates : Candidates
+        What is fixed.
+    resolution : (width, height)
+        In pixels.
+
+    Returns
+    -------
+    Solution
+        ``error`` tells which candidates have reached the goal; one that cannot (the camera's height alone is already
+        too far away, say) keeps a large error.
+    """
+    width, height = resolution
+    focal = candidates.lens / sensor_width
+    aspect = height / width
+    middle = (points.min(0) + points.max(0)) / 2
+    radius = max(float(np.linalg.norm(np.ptp(points, axis=0))) / 2, 1e-6)
+    rise = candidates.z - middle[2]
+    first_size = wanted(np.full(len(focal), 0.5))[0].max(1)
+    reach = np.maximum(2 * radius * focal / first_size, radius * 1.2)
+    span = np.sqrt(np.maximum(reach**2 - rise**2, (0.05 * radius) ** 2))
+    position = _position(middle, candidates, span)
+    to_middle = middle - position
+    yaw = np.arctan2(to_middle[:, 1], to_middle[:, 0])
+    pitch = np.arctan2(to_middle[:, 2], np.hypot(to_middle[:, 0], to_middle[:, 1]))
+    scale = np.stack([focal, focal / aspect], -1)
+    cos_roll, sin_roll = np.cos(candidates.roll), np.sin(candidates.roll)
+    for step in range(iterations + 1):
+        rotation = look(yaw, pitch, candidates.roll)
+        box = project_box(points, position, rotation, scale)
+        size = box[:, 2:] - box[:, :2]
+        now = (box[:, 2:] + box[:, :2]) / 2
+        goal_size, goal_center = wanted(size[:, 0] / size[:, 1])
+        ratio = goal_size[:, 1] / size[:, 1]
+        error = np.maximum(np.abs(ratio**2 - 1), 2 * np.abs(goal_center - now).max(1))
+        if step == iterations:
+            break
+        distance = np.hypot(span, rise) / np.clip(ratio, 0.3, 3.0)
+        span = np.sqrt(np.maximum(distance**2 - rise**2, (0.02 * radius) ** 2))
+        position = _position(middle, candidates, span)
+        turn = np.arctan((now - 0.5) / scale) - np.arctan((goal_center - 0.5) / scale)
+        turn = np.clip(turn, -0.6, 0.6)
+        yaw = yaw - (turn[:, 0] * cos_roll + turn[:, 1] * sin_roll) / np.maximum(np.cos(pitch), 0.2)
+        pitch = np.clip(pitch - (turn[:, 1] * cos_roll - turn[:, 0] * sin_roll), -1.5, 1.5)
+    return Solution(position, rotation, candidates.lens, box, error)
+
+
+def look(yaw: np.ndarray, pitch: np.ndarray, roll: np.ndarray) -> np.ndarray:
+    """Camera-to-world rotations (C, 3, 3) of cameras that look along (yaw, pitch), z up, rolled about their axis."""
+    forward = np.stack([np.cos(pitch) * np.cos(yaw), np.cos(pitch) * np.sin(yaw), np.sin(pitch)], -1)
+    right = np.stack([np.sin(yaw), -np.cos(yaw), np.zeros_like(yaw)], -1)
+    up = np.cross(right, forward)
+    c, s = np.cos(roll)[:, None], np.sin(roll)[:, None]
+    return np.stack([c * right + s * up, c * up - s * right, -forward], -1)
+
+
+def project_box(points: np.ndarray, position: np.ndarray, rotation: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """Unclipped boxes (C, 4) [x0, y0, x1, y1] in image units of points (P, 3) for C cameras.
+
+    ``scale`` (C, 2) is the focal length in image widths and heights.
+    """
+    local = np.einsum("cpi,cij->cpj", points[None] - position[:, None], rotation)
+    depth = np.maximum(-local[..., 2], EPS)
+    x = 0.5 + scale[:, :1] * local[..., 0] / depth
+    y = 0.5 - scale[:, 1:] * local[..., 1] / depth
+    return np.stack([x.min(1), y.min(1), x.max(1), y.max(1)], -1)
+
+
+def clip_box(box: np.ndarray) -> np.ndarray:
+    """Boxes (..., 4) clipped to the image, in image units; an empty one has no size."""
+    low = np.clip(box[..., :2], 0, 1)
+    return np.concatenate([low, np.maximum(np.clip(box[..., 2:], 0, 1), low)], -1)
+
+
+def box_area(box: np.ndarray) -> np.ndarray:
+    """Areas (...) of boxes (..., 4) [x0, y0, x1, y1]."""
+    return (box[..., 2] - box[..., 0]) * (box[..., 3] - box[..., 1])
+
+
+def whole_aspects(box: np.ndarray, resolution: tuple[int, int]) -> np.ndarray:
+    """Width over height in pixels (M,) of those of the boxes (N, 4), clipped or not, that no border cuts."""
+    whole = box[(box[:, :2] > 0).all(1) & (box[:, 2:] < 1).all(1)]
+    size = (whole[:, 2:] - whole[:, :2]) * resolution
+    return np.asarray(size[:, 0] / size[:, 1])
+
+
+def near_clip(clearance: float) -> float:
+    """Clip distance in metres of a camera that keeps ``clearance`` metres free: nothing can stand before it."""
+    return min(0.01, clearance / 2 or 0.001)
+
+
+def _position(middle: np.ndarray, candidates: Candidates, span: np.ndarray) -> np.ndarray:
+    return np.stack(
+        [
+            middle[0] + span * np.cos(candidates.azimuth),
+            middle[1] + span * np.sin(candidates.azimuth),
+            candidates.z,
+        ],
+        -1,
+    )

@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Cameras around an instance from which its box is as wanted: solved, free, in sight, and refined by probes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import attrs
+import numpy as np
+
+from ..goals import Goal
+from ..plugin.contract import Rejected
+from ..rng import log_uniform
+from ..stage import CameraPose, Instance, Stage
+from . import framing, line_of_sight
+from .reachability import Reached
+
+
+@attrs.frozen(eq=False)
+class View:
+    """One usable candidate for one instance, and its unclipped box [x0, y0, x1, y1] in image units."""
+
+    main: Instance
+    candidate: framing.Candidates
+    pose: CameraPose
+    box: np.ndarray
+    order: int
+
+
+@attrs.frozen
+class Viewpoints:
+    """What a camera may do; the parameters of camera ``framed`` have the same names."""
+
+    lens: tuple[float, float]
+    height: tuple[float, float]
+    above: tuple[str, ...]
+    pitch: tuple[float, float]
+    roll: tuple[float, float]
+    clearance: float
+    seen: float
+    tolerance: float
+    candidates: int
+    corrections: int
+
+    @classmethod
+    def of(cls, plugin: Any) -> Viewpoints:
+        """From the parameters of a camera plugin."""
+        values = {f.name: getattr(plugin, f.name) for f in attrs.fields(cls)}
+        return cls(**values | {"above": tuple(plugin.above)})
+
+    @property
+    def _near(self) -> float:
+        return framing.near_clip(self.clearance)
+
+    def reach(self, stage: Stage, instance: Instance, areas: np.ndarray, rng: np.random.Generator) -> Reached:
+        """Which relative areas (N,) an instance's box can have in the middle of the image from somewhere in this
+        scene, and the aspect ratios of those boxes that are whole."""
+        few = attrs.evolve(self, candidates=min(self.candidates, 32))
+        views = [few.find(stage, instance, float(a), (0.5, 0.5), rng) for a in areas]
+        boxes = np.array([view.box for found in views for view in found]).reshape(-1, 4)
+        return Reached(np.array([bool(found) for found in views]), framing.whole_aspects(boxes, stage.resolution))
+
+    def find(
+        self, stage: Stage, main: Instance, area: float, center: tuple[float, float], rng: np.random.Generator
+    ) -> list[View]:
+        """Usable views of an instance whose box has this area and centre."""
+        n = self.candidates
+        points = main.outline
+        middle = (points.min(0) + points.max(0)) / 2
+        # Shuffled, since among equals the first one is taken.
+        azimuth = rng.permutation((np.arange(n) + rng.uniform(0, 1, n)) * (2 * math.pi / n))
+        z = self._ground(stage, points, azimuth) + rng.uniform(*self.height, n)
+        lens = log_uniform(rng, self.lens, n)
+        roll = np.radians(rng.uniform(*self.roll, n))
+        candidates = framing.Candidates(azimuth, z, lens, roll).take(np.flatnonzero(np.isfinite(z)))
+        if not len(candidates.z):
+            return []
+        wanted = _wanted(area, center)
+        found = framing.solve(points, wanted, candidates, stage.resolution)
+        candidates = self._fit_lens(stage, middle, found, candidates)
+        if not len(candidates.z):
+            return []
+        found = framing.solve(points, wanted, candidates, stage.resolution)
+        good = np.flatnonzero(self._usable(stage, main, found))
+        return [
+            View(
+                main, candidates.take(np.array([i])), found.pose(int(i), stage.resolution, self._near), found.box[i], k
+            )
+            for k, i in enumerate(good)
+        ]
+
+    def _ground(self, stage: Stage, points: np.ndarray, azimuth: np.ndarray) -> np.ndarray:
+        """Ground heights (C,) beside the instance, in the direction of each candidate."""
+        low, high = points.min(0), points.max(0)
+        away = np.linalg.norm((high - low)[:2]) / 2 + 0.5
+        start = np.empty((len(azimuth), 3))
+        start[:, 0] = (low[0] + high[0]) / 2 + away * np.cos(azimuth)
+        start[:, 1] = (low[1] + high[1]) / 2 + away * np.sin(azimuth)
+        start[:, 2] = high[2] + 0.1
+        return line_of_sight.ground_below(stage, start)
+
+    def _fit_lens(
+        self, stage: Stage, middle: np.ndarray, found: framing.Solution, candidates: framing.Candidates
+    ) -> framing.Candidates:
+        """Shorten the lens of candidates behind a wall, so that they come to stand before it; drop the hopeless."""
+        ways = found.position - middle
+        needed = np.linalg.norm(ways, axis=1)
+        free = (
+            line_of_sight.free_path(stage, middle, middle + ways * (1 + self.clearance / needed)[:, None])
+            - self.clearance
+        )
+        factor = np.minimum(1.0, np.maximum(free, 0.0) / needed * 0.98)
+        lens = candidates.lens * np.where(factor < 0.98, factor, 1.0)
+        keep = np.flatnonzero(lens >= self.lens[0])
+        return attrs.evolve(candidates, lens=lens).take(keep)
+
+    def _usable(self, stage: Stage, main: Instance, found: framing.Solution) -> np.ndarray:
+        pitch = np.degrees(found.pitch)
+        ok = (found.error < 0.1) & (pitch >= self.pitch[0]) & (pitch <= self.pitch[1])
+        index = np.flatnonzero(ok)
+        if len(index):
+            height = found.position[index, 2] - line_of_sight.ground_below(stage, found.position[index])
+            ok[index] &= (height >= self.height[0] - 0.05) & (height <= self.height[1] + 0.05)
+            ok[index] &= line_of_sight.over_surfaces(stage, found.position[index], self.above)
+        index = np.flatnonzero(ok)
+        if len(index):
+            position = found.position[index]
+            ok[index] &= line_of_sight.free_and_seen(stage, position, main, clearance=self.clearance, seen=self.seen)
+        return ok
+
+    def _solve(self, stage: Stage, view: View, area: float, center: tuple[float, float]) -> framing.Solution:
+        return framing.solve(view.main.outline, _wanted(area, center), view.candidate, stage.resolution, iterations=20)
+
+    def refine(self, stage: Stage, view: View, goal: Goal) -> tuple[CameraPose | None, str]:
+        """Probe, compare the visible box with the goal, correct the solver's goal by the difference, again."""
+        size = np.array(stage.resolution)
+        area, center = goal.area, np.array(goal.center)
+        best: tuple[float, CameraPose | None] = (np.inf, None)
+        reason = "camera: main instance hidden"
+        for k in range(self.corrections):
+            found = self._solve(stage, view, area, (center[0], center[1]))
+            pose = found.pose(0, stage.resolution, self._near)
+            stage.pose_camera(pose)
+            box = stage.probe(1.0, _region(view.main, pose)).bbox(view.main.id)
+            if box is None:
+                break
+            seen_area = box[2] * box[3] / size.prod()
+            off = (np.array(box[:2]) + np.array(box[2:]) / 2) / size - goal.center
+            error = abs(seen_area / goal.area - 1)
+            reason = "camera: box off its goal"
+            if np.abs(off).max() <= max(0.02, 1.0 / size[1]) and error < best[0]:
+                # Corrections move the camera: what the first solution kept free of may be near by now.
+                if self._usable(stage, view.main, found)[0]:
+                    best = error, pose
+                else:
+                    reason = "camera: no free viewpoint reaches the goal"
+            if best[0] <= self.tolerance * 0.9:
+                break
+            area = float(np.clip(area * np.clip(goal.area / seen_area, 0.5, 2.0), 1e-7, 1.0))
+            # Boxes of a few pixels move in whole ones: another place between two pixels may round to the goal.
+            between = (np.array([0.37, 0.71]) * k % 1 - 0.5) / size
+            center = np.clip(center - off + between, 0.005, 0.995)
+        if best[1] is None or best[0] > goal.slack(int(size.prod()), self.tolerance):
+            return None, reason
+        stage.pose_camera(best[1])
+        return best[1], ""
+
+
+def own_goal(names: Iterable[str], area: tuple[float, float], rng: np.random.Generator) -> Goal:
+    """A goal near the middle of the image for one of these classes, where no target draws any."""
+    known = sorted(set(names) - {""})
+    if not known:
+        raise Rejected("camera: nothing to look at")
+    size = float(log_uniform(rng, area, 1)[0])
+    return Goal(str(rng.choice(known)), size, tuple(rng.uniform(0.35, 0.65, 2)))
+
+
+def _wanted(area: float, center: tuple[float, float]) -> framing.Wanted:
+    return lambda ratio: framing.unclipped_goal(area, np.asarray(center), ratio)
+
+
+def _region(main: Instance, pose: CameraPose) -> tuple[int, int, int, int]:
+    """Where in the image the instance can be, in pixels."""
+    pixels, depth = pose.project(main.points)
+    if (depth <= pose.near).any():
+        return 0, 0, pose.width, pose.height
+    low, high = pixels.min(0) - 4, pixels.max(0) + 4
+    x0, x1 = np.clip([low[0], high[0]], 0, pose.width).astype(int)
+    y0, y1 = np.clip([low[1], high[1]], 0, pose.height).astype(int)
+    return int(x0), int(y0), int(x1), int(y1)

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Finds out how wide for their height things of a class can look before the cameras that a recipe allows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..geometry.framing import whole_aspects
+from ..geometry.support import Site
+from ..goals import Goal
+from ..rng import log_uniform
+from ..stage import Stage
+from .asset_options import draw_options
+from .cameras import Limits, draw_cameras
+from .fit import MISSED, Wanted, fit
+from .room import Sights
+from .terrain import camera_terrain
+
+
+def draw_aspects(
+    stage: Stage,
+    sites: Sequence[Site],
+    class_name: str,
+    areas: np.ndarray,
+    limits: Limits,
+    sights: Sights,
+    rng: np.random.Generator,
+    *,
+    options: int = 96,
+    cameras: int = 16,
+) -> np.ndarray:
+    """Width over height in pixels (N,) of random boxes of a class that no border of the image cuts.
+
+    Things, chosen and turned and scaled as their placements do, are put before random cameras where their boxes have
+    random areas and places in the image. What hides them is left out of account.
+
+    Parameters
+    ----------
+    stage : Stage
+    sites : sequence of Site
+        Where things may stand; one of them serves the class.
+    areas : (A,) float
+        Relative areas that boxes of the class can have; those between the least and the largest are drawn.
+    limits, sights
+        What the cameras may.
+    options, cameras : int
+        How many things are put before how many cameras.
+    """
+    goals = []
+    for area in log_uniform(rng, (float(areas.min()), float(areas.max())), options):
+        margin = min(float(np.sqrt(area)) / 2, 0.5)
+        goals.append(Goal(class_name, float(area), tuple(rng.uniform(margin, 1 - margin, 2))))
+    things = [option for goal in goals for option in draw_options(stage, sites, goal, 1, rng)]
+    eye = float(np.median([t.level for t in things])) + sum(limits.height) / 2
+    terrain = camera_terrain(stage, eye, sights.clearance, sights.above)
+    if not len(terrain.levels):
+        return np.empty(0)
+    owner = np.arange(len(things))
+    before = draw_cameras(limits, terrain, goals, things, owner, cameras, stage.resolution, rng)
+    found = fit(things, Wanted.of(goals, stage.resolution), before, stage.resolution)
+    # In a small room nothing is far away.
+    length = float(np.linalg.norm(np.subtract(*stage.bounds)[:2]))
+    return whole_aspects(found.box[(found.cost < MISSED) & (found.distance <= length)], stage.resolution)

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The nearest that a camera alone comes to a layout, where nothing may be moved."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..geometry.framing import box_area, clip_box, project_box
+from ..geometry.viewpoints import View, Viewpoints
+from ..goals import Goal
+from ..plugin.contract import Rejected
+from ..stage import CameraPose, Stage
+from .matching import match
+
+_PAIRS = 6
+"""Instances that are tried for the main goal."""
+_SPECK = 2e-4
+"""Relative area of a box that is left out of account."""
+
+
+def look_at_layout(
+    stage: Stage, goals: Sequence[Goal], viewpoints: Viewpoints, probes: int, rng: np.random.Generator
+) -> CameraPose:
+    """Solve the camera for the main goal, once for each instance that may be it; of all views found, the one in which
+    the boxes of all instances are most nearly the layout's.
+
+    Raises
+    ------
+    Rejected
+        Where no camera hits the main goal.
+    """
+    main = goals[0]
+    mains = [i for i in stage.instances if i.asset.class_name == main.class_name]
+    if not mains:
+        raise Rejected(f"camera: no {main.class_name} on the stage")
+    views = [v for m in mains[:_PAIRS] for v in viewpoints.find(stage, m, main.area, main.center, rng)]
+    if not views:
+        raise Rejected("camera: no free viewpoint reaches the goal")
+    cost = np.array([_cost(stage, view, goals) for view in views])
+    reason = ""
+    for k in np.argsort(cost, kind="stable")[:probes]:
+        pose, reason = viewpoints.refine(stage, views[k], main)
+        if pose is not None:
+            return pose
+    raise Rejected(reason)
+
+
+def _cost(stage: Stage, view: View, goals: Sequence[Goal]) -> float:
+    """How far the boxes in view are from the layout; each as it projects, what hides it left to the probe."""
+    pose = view.pose
+    scale = np.array([[pose.focal / pose.width, pose.focal / pose.height]])
+    names, boxes = [], []
+    for instance in stage.instances:
+        outline = instance.outline
+        if not instance.asset.class_name or (pose.project(outline)[1] <= pose.near).all():
+            continue
+        box = clip_box(project_box(outline, pose.position[None], pose.matrix[None, :3, :3], scale)[0])
+        if box_area(box) > _SPECK:
+            names.append(instance.asset.class_name)
+            boxes.append(box)
+    return match(names, np.array(boxes).reshape(-1, 4), goals)[1]

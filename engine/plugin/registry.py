@@ -1,0 +1,274 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where plugins are found: the built-in ones, those of installed packages, and folders that someone named."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import pkgutil
+import sys
+import types
+import zlib
+from collections.abc import Iterator, Sequence
+from importlib import metadata
+from pathlib import Path
+
+import attrs
+
+from ..errors import PluginError
+from .contract import CONTRACT, KINDS, PROTOCOLS
+from .params import coerce, describe, unknown
+
+GROUP = "twinset.plugins"
+"""Entry-point group of installed packages: ``my_id = "my_package.my_module"`` or ``"my_package.my_module:MyClass"``."""
+
+RESERVED = ("plugin", "weight")
+"""Keys of a recipe's plugin tables that no parameter may be called."""
+
+log = logging.getLogger(__name__)
+
+
+@attrs.frozen
+class Broken:
+    """A plugin that cannot be used: ``kind`` is "" where that is not known. ``reason`` is a whole sentence."""
+
+    kind: str
+    id: str
+    source: str
+    reason: str
+
+
+class Registry:
+    """All plugins in sight. One that fails to import is set aside and reported when asked for; it breaks no other.
+
+    Parameters
+    ----------
+    folders : sequence of pathlib.Path
+        Folders with plugin files, one per plugin, written like the built-in ones
+        (``from ...engine.plugin import plugin``). Names that begin with ``_`` are helpers of theirs.
+    entry_points : bool
+        Whether plugins of installed packages count.
+    """
+
+    def __init__(self, folders: Sequence[Path] = (), *, entry_points: bool = True) -> None:
+        self._found: dict[tuple[str, str], type] = {}
+        self._broken: list[Broken] = []
+        self._builtin: set[tuple[str, str]] = set()
+        for kind in KINDS:
+            self._add_builtin(kind)
+        self._builtin = set(self._found)
+        if entry_points:
+            self._add_entry_points()
+        for folder in folders:
+            self.add_folder(folder)
+
+    def find(self, kind: str, id: str) -> type:
+        """The plugin class of this kind and id.
+
+        Raises
+        ------
+        PluginError
+            Unknown kind or id, with the known ones; or a plugin that could not be loaded, with the reason.
+        """
+        if kind not in KINDS:
+            raise PluginError(unknown("There is no kind of plugin", kind, KINDS))
+        if (kind, id) in self._found:
+            return self._found[kind, id]
+        for broken in self._broken:
+            if broken.id == id and broken.kind in ("", kind):
+                raise PluginError(
+                    f"The {kind} plugin '{id}' ({broken.source}) cannot be used: {broken.reason} "
+                    "Repair it or take it out of the recipe."
+                )
+        raise PluginError(unknown(f"There is no {kind} plugin", id, self.ids(kind)))
+
+    def ids(self, kind: str, *, builtin: bool = False) -> list[str]:
+        """Known ids of a kind, sorted."""
+        return sorted(i for k, i in self._found if k == kind and (not builtin or (k, i) in self._builtin))
+
+    def catalogue(self, *, builtin: bool = False) -> list[type]:
+        """All plugin classes by kind, in the order of :data:`..plugin.KINDS`, then by id."""
+        return [self._found[kind, id] for kind in KINDS for id in self.ids(kind, builtin=builtin)]
+
+    def search(self, id: str) -> list[type]:
+        """The plugin classes of an id of any kind, or of ``kind/id``; PluginError where there is none to be used."""
+        kind, slash, name = id.rpartition("/")
+        if slash:
+            return [self.find(kind, name)]
+        found = [self.find(k, name) for k in KINDS if name in self.ids(k)]
+        for broken in self._broken:
+            if broken.id == name and not found:
+                raise PluginError(f"The plugin '{name}' ({broken.source}) cannot be used: {broken.reason}")
+        if not found:
+            raise PluginError(unknown("There is no plugin", name, sorted({i for k in KINDS for i in self.ids(k)})))
+        return found
+
+    @property
+    def broken(self) -> list[Broken]:
+        """Plugins that cannot be used."""
+        return list(self._broken)
+
+    def is_builtin(self, cls: type) -> bool:
+        """Whether a plugin class came with Twinset."""
+        return (cls.plugin_kind, cls.plugin_id) in self._builtin  # type: ignore[attr-defined]
+
+    def add_folder(self, folder: Path) -> None:
+        """Take in the plugin files of a folder; a missing folder raises PluginError."""
+        folder = Path(folder).resolve()
+        if not folder.is_dir():
+            raise PluginError(f"The plugin folder {folder} does not exist. Create it or correct the path.")
+        package = _folder_package(folder)
+        for path in sorted(folder.glob("*.py")):
+            if not path.stem.startswith("_"):
+                self._add_module("", path.stem, f"{package}.{path.stem}", str(path))
+
+    def _add_builtin(self, kind: str) -> None:
+        name = f"{_root()}.plugins.{kind}s"
+        package = importlib.import_module(name)
+        for module in pkgutil.iter_modules(package.__path__):
+            if not module.name.startswith("_"):
+                self._add_module(kind, module.name, f"{name}.{module.name}", f"{name}.{module.name}")
+
+    def _add_entry_points(self) -> None:
+        for entry in sorted(metadata.entry_points(group=GROUP), key=lambda e: (e.name, e.value)):
+            module, _, attribute = entry.value.partition(":")
+            self._add_module("", entry.name, module, entry.value, attribute)
+
+    def _add_module(self, kind: str, id: str, module: str, source: str, attribute: str = "") -> None:
+        try:
+            classes = classes_of_module(module, attribute)
+        except (Exception, SystemExit) as error:  # whatever a third party's module does on import
+            self._set_aside(Broken(kind, id, source, f"its import failed with {type(error).__name__}: {error}."))
+            return
+        if not classes:
+            self._set_aside(Broken(kind, id, source, "it declares no class with @plugin(kind)."))
+        for cls in classes:
+            self._add(cls, kind, id, source)
+
+    def _add(self, cls: type, kind: str, id: str, source: str) -> None:
+        reason = check_declaration(cls)
+        own_kind, own_id = getattr(cls, "plugin_kind", kind), getattr(cls, "plugin_id", id)
+        key = (own_kind, own_id)
+        if not reason and kind and own_kind != kind:
+            reason = f"it lies in the folder of kind '{kind}' but declares itself a {own_kind}."
+        if not reason and self._found.get(key, cls) is not cls:
+            reason = f"another {own_kind} plugin is already called '{own_id}' ({self._found[key].__module__})."
+        if reason:
+            self._set_aside(Broken(own_kind, own_id, source, reason))
+        else:
+            self._found[key] = cls
+
+    def _set_aside(self, broken: Broken) -> None:
+        log.info("plugin '%s' (%s) is set aside: %s", broken.id, broken.source, broken.reason)
+        self._broken.append(broken)
+
+
+def check_declaration(cls: type) -> str:
+    """What is wrong with the declaration of a plugin class, as one sentence; "" where nothing is."""
+    kind = getattr(cls, "plugin_kind", None)
+    if not isinstance(cls, type) or kind not in KINDS:
+        return "it is no class declared with @plugin(kind)."
+    contract = cls.plugin_contract  # type: ignore[attr-defined]
+    if contract != CONTRACT:
+        older = "Twinset" if contract > CONTRACT else "the plugin"
+        return f"it is made for contract {contract} and this Twinset has contract {CONTRACT}; update {older}."
+    for method in methods(kind):
+        if not callable(getattr(cls, method, None)):
+            return f"a {kind} plugin needs the method '{method}'."
+    if not (cls.__doc__ or "").strip():
+        return "it has no docstring, whose first line describes it."
+    return _check_params(cls)
+
+
+def methods(kind: str) -> list[str]:
+    """Names of the methods that plugins of a kind must have."""
+    return [n for n, m in vars(PROTOCOLS[kind]).items() if isinstance(m, types.FunctionType) and not n.startswith("_")]
+
+
+def summary(cls: type) -> str:
+    """The one-line description of a plugin: the first paragraph of its docstring."""
+    return " ".join((cls.__doc__ or "").strip().split("\n\n")[0].split())
+
+
+def _check_params(cls: type) -> str:
+    try:
+        params = describe(cls)
+    except Exception as error:  # type hints are the plugin's own code
+        return f"its parameters cannot be read: {error}."
+    undeclared = {f.name for f in attrs.fields(cls)} - {p.name for p in params}
+    if undeclared:
+        return f"its fields {', '.join(sorted(undeclared))} are not declared with param(...)."
+    for p in params:
+        if p.name in RESERVED:
+            return f"a parameter cannot be called '{p.name}'."
+        if not p.doc.strip():
+            return f"its parameter '{p.name}' has no doc."
+        try:
+            if not p.required:
+                coerce(p, p.default)
+        except (TypeError, ValueError) as error:
+            return f"the default of its parameter '{p.name}' must be {p.expected()} ({error})."
+    return ""
+
+
+def _plugins_of(module: types.ModuleType) -> Iterator[type]:
+    """Classes declared as plugins in this very module, not those that it imports or derives from."""
+    for value in vars(module).values():
+        if isinstance(value, type) and "plugin_kind" in vars(value) and value.__module__ == module.__name__:
+            yield value
+
+
+def classes_of_file(path: Path) -> list[type]:
+    """The plugin classes that a file declares, sound or not; whatever its import raises comes through."""
+    package = _folder_package(path.parent.resolve())
+    return list(_plugins_of(importlib.import_module(f"{package}.{path.stem}")))
+
+
+def classes_of_module(name: str, attribute: str = "") -> list[type]:
+    """The plugin classes of an installed module, or the one called ``attribute``; what is raised comes through."""
+    module = importlib.import_module(name)
+    return [getattr(module, attribute)] if attribute else list(_plugins_of(module))
+
+
+def _folder_package(folder: Path) -> str:
+    """A package whose modules are the files of ``folder``, beside the built-in kinds.
+
+    That place gives its files the same relative imports as built-in ones, which work wherever Twinset itself lies: in
+    site-packages or in Blender's extension folder.
+    """
+    name = f"{_root()}.plugins._folder_{zlib.crc32(str(folder).encode()):08x}"
+    if name not in sys.modules:
+        package = types.ModuleType(name)
+        package.__path__ = [str(folder)]
+        sys.modules[name] = package
+    importlib.invalidate_caches()
+    return name
+
+
+def _root() -> str:
+    return __name__.rsplit(".", 3)[0]
+
+
+_default: list[Registry] = []
+
+
+def default() -> Registry:
+    """The registry without folders of its own, made on first use; plugins are looked for once per process."""
+    if not _default:
+        _default.append(Registry())
+    return _default[0]
+
+
+def find(kind: str, id: str) -> type:
+    """:meth:`Registry.find` of the default registry."""
+    return default().find(kind, id)
+
+
+def catalogue() -> list[type]:
+    """:meth:`Registry.catalogue` of the default registry."""
+    return default().catalogue()
+
+
+def add_folder(folder: Path) -> None:
+    """:meth:`Registry.add_folder` of the default registry."""
+    default().add_folder(folder)

@@ -1,0 +1,272 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What single values cannot tell of a recipe: contradictions between its tables, and files that are not there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..plugin.params import describe, unknown
+from .settings import (
+    BLENDERPROC_OBJECTS,
+    BLENDERPROC_SCENES,
+    VARIABLE,
+    ClassSettings,
+    GoalSettings,
+    ModelSettings,
+    PluginUse,
+    SceneSettings,
+    absolute,
+    matches,
+)
+from .toml_lines import Place
+
+Report = Callable[[Place, str, str], None]
+
+SOLVED = ("bbox_area", "aspect", "center_x", "center_y")
+"""Columns that a target and a camera solve."""
+
+SOURCES = ("models", "collection", "objects", "builtin", "blenderproc")
+"""Keys of a class that say where its assets come from."""
+
+
+def check_recipe(data: Mapping[str, Any], parts: Mapping[str, Any], report: Report) -> None:
+    """Report what does not fit together.
+
+    Parameters
+    ----------
+    data : mapping
+        The plain values.
+    parts : mapping
+        What was built of them: the tables, ``class``, ``distractor``, ``models`` (lists with None where an entry has
+        problems of its own), ``rooms`` likewise, ``plugins``, and ``changed``, the plugins that variants and rooms
+        change, each with its place.
+    report : callable
+        Takes table, key and sentence.
+    """
+    _check_rooms(data, parts, report)
+    _check_classes(data, parts, report)
+    for key in ("class", "distractor"):
+        for index, entry in enumerate(parts[key]):
+            if entry is not None:
+                _check_entry(entry, (key, index), report)
+    _check_split(data, parts, report)
+    for index, goal in enumerate(parts["goal"]):
+        if goal is not None:
+            _check_goal(goal, ("goal", index), parts, report)
+    if "target" in data and "real" not in data:
+        text = 'A target learns from real boxes. Add [real] with annotations = "instances.json", or drop the target.'
+        report(("target",), "", text)
+    for use, place, twice in _placed(data, parts["plugins"]):
+        if twice and use.kind == "metric":
+            report(place, "plugin", f"The metric '{use.id}' is listed twice. Keep one of them.")
+
+
+def check_files(data: Mapping[str, Any], parts: Mapping[str, Any], report: Report, folder: Path) -> None:
+    """Report files that are not there; relative paths start at ``folder``. The rest as for :func:`check_recipe`."""
+    real = parts["real"]
+    for place, scene, models in _scenes(parts):
+        if scene.file:
+            _check_file(scene.file, folder, place, "file", report)
+        for key in ("dataset", "materials"):
+            if getattr(scene, key):
+                _check_folder(getattr(scene, key), folder, place, key, report)
+        for index, model in enumerate(models):
+            if model is not None:
+                _check_file(model.path, folder, (*place, "models", index), "path", report)
+    for key in ("class", "distractor"):
+        for index, entry in enumerate(parts[key]):
+            if entry is not None and entry.dataset:
+                _check_folder(entry.dataset, folder, (key, index), "dataset", report)
+            for pattern in entry.models if entry is not None else ():
+                if not any(path.is_file() for path in matches(folder, pattern)):
+                    text = f"No file matches '{pattern}' (looked for {absolute(folder, pattern)}). {_remedy(pattern)}"
+                    report((key, index), "models", text)
+    for index, goal in enumerate(parts["goal"]):
+        if goal is not None and goal.real and not matches(folder, goal.real):
+            report(("goal", index), "real", f"There is nothing at {absolute(folder, goal.real)}. {_remedy(goal.real)}")
+    if real is not None:
+        _check_file(real.annotations, folder, ("real",), "annotations", report)
+        if real.images:
+            _check_folder(real.images, folder, ("real",), "images", report)
+    for use, place, _ in _placed(data, parts["plugins"]):
+        _check_plugin_paths(use, place, report)
+    for place, use in parts["changed"]:
+        _check_plugin_paths(use, place, report)
+
+
+def _scenes(parts: Mapping[str, Any]) -> Iterator[tuple[Place, SceneSettings, Sequence[ModelSettings | None]]]:
+    """Where the pictures are taken: place, settings and models of the scene, or of each room."""
+    if not parts["rooms"] and parts["scene"] is not None:
+        yield ("scene",), parts["scene"], parts["models"]
+    for index, room in enumerate(parts["rooms"]):
+        if room is not None:
+            yield ("room", index), room, room.models
+
+
+def _check_rooms(data: Mapping[str, Any], parts: Mapping[str, Any], report: Report) -> None:
+    if parts["rooms"] and "scene" in data:
+        report(("scene",), "", "A recipe has one [scene] or several [[room]] tables. Make the scene one of the rooms.")
+    for place, scene, models in _scenes(parts):
+        _check_scene(place if place[0] in data else (), scene, bool(models), report)
+    seen: set[str] = set()
+    for index, room in enumerate(parts["rooms"]):
+        if room is None:
+            continue
+        if room.name and room.name in seen:
+            report(("room", index), "name", f"There is already a room '{room.name}'. Give this one another name.")
+        seen.add(room.name)
+
+
+def _check_scene(place: Place, scene: SceneSettings, has_models: bool, report: Report) -> None:
+    models = "[[room.models]]" if "room" in place else "[[scene.models]]"
+    rooms = [key for key in ("file", "builtin", "blenderproc") if getattr(scene, key)]
+    if len(rooms) > 1:
+        report(place, rooms[-1], "A scene has a file, an embedded room or one of a dataset. Keep one of them.")
+    if not (rooms or has_models):
+        text = (
+            f'The recipe has no room. Give file = "room.blend", builtin = "hall", {models} tables, or '
+            "blenderproc with a dataset."
+        )
+        report(place, "", text)
+    _check_dataset(scene, place, report)
+    if bool(scene.materials) != bool(scene.materials_on):
+        text = 'Give materials, a folder, and materials_on, such as ["Floor*: wood*"]: one says nothing alone.'
+        report(place, "materials" if scene.materials else "materials_on", text)
+    for entry in scene.materials_on:
+        if not all(part.strip() for part in (entry.rpartition(":")[0], entry.rpartition(":")[2])):
+            report(place, "materials_on", f"'{entry}' must name objects and their textures, such as 'Floor*: wood*'.")
+    if scene.file and not scene.file.lower().endswith(".blend"):
+        report(place, "file", f"'{scene.file}' is no .blend file. Give other model files as {models} tables.")
+    if scene.scale != 1.0 and not scene.file:
+        text = f"It scales a .blend file, and there is none. Take it out; {models} have a scale of their own."
+        report(place, "scale", text)
+
+
+def _check_split(data: Mapping[str, Any], parts: Mapping[str, Any], report: Report) -> None:
+    """Whether the assets can be kept apart at all."""
+    if parts["split"] is None or not parts["split"].shares:
+        return
+    for index, use in enumerate(parts["plugins"]["placement"]):
+        if use.id == "jitter":
+            text = "It repeats what recorded frames showed, so it cannot keep to the parts of [split]. Take one out."
+            report(("placement", index), "plugin", text)
+    if len(parts["rooms"]) < 2:
+        return
+    for key in ("class", "distractor") if parts["split"].distractors else ("class",):
+        for index, entry in enumerate(parts[key]):
+            own = next((name for name in ("collection", "objects") if entry and getattr(entry, name)), "")
+            if own:
+                text = "It differs from room to room, so [split] cannot keep its shapes apart. Give models instead."
+                report((key, index), own, text)
+
+
+def _check_classes(data: Mapping[str, Any], parts: Mapping[str, Any], report: Report) -> None:
+    if not parts["class"]:
+        text = "The recipe has no class. Add a [[class]] table with a name and models, collection, objects or builtin."
+        report((), "", text)
+    rows = data.get("class")
+    seen: set[str] = set()
+    for index, row in enumerate(rows if isinstance(rows, list) else []):
+        name = row.get("name") if isinstance(row, Mapping) else None
+        if not isinstance(name, str):
+            continue
+        if not name.strip():
+            report(("class", index), "name", "A class needs a name that is not empty.")
+        elif name in seen:
+            text = f"There is already a class '{name}'. Put all sources of a class into one [[class]] table."
+            report(("class", index), "name", text)
+        seen.add(name)
+
+
+def _check_goal(goal: GoalSettings, place: Place, parts: Mapping[str, Any], report: Report) -> None:
+    names = [entry.name for entry in parts["class"] if entry is not None]
+    if goal.class_name and goal.class_name not in names:
+        report(place, "class_name", unknown("The recipe has no class", goal.class_name, names))
+    if goal.quantiles and goal.real:
+        report(place, "quantiles", "A goal has real values or quantiles, not both. Take one of them out.")
+    elif goal.quantiles and list(goal.quantiles) != sorted(goal.quantiles):
+        text = f"The 'quantiles' of goal '{goal.column}' must be five rising numbers. Got {goal.quantiles} instead."
+        report(place, "quantiles", text)
+    elif not goal.quantiles and not goal.real and parts["real"] is None:
+        report(place, "", f"Goal '{goal.column}' has no values to follow. Give real or quantiles, or a table [real].")
+    for use in parts["plugins"].get("target", ()):
+        if goal.column in SOLVED and goal.class_name in ("", *(getattr(use.plugin, "classes", None) or names)):
+            text = f"The target '{use.id}' aims at boxes already. Take the goal '{goal.column}' out, or the target."
+            report(place, "column", text)
+    twice = [other for other in parts["goal"][: int(place[-1])] if other is not None]
+    if any((o.column, o.class_name) == (goal.column, goal.class_name) for o in twice):
+        report(place, "column", f"There is already a goal '{goal.column}' of the same boxes. Keep one of them.")
+
+
+def _check_entry(entry: ClassSettings, place: Place, report: Report) -> None:
+    owner = f"{str(place[0]).capitalize()} '{entry.name}'"
+    if not any(getattr(entry, key) for key in SOURCES):
+        report(place, "", f"{owner} has no source. Give models, collection, objects, builtin or blenderproc.")
+    _check_dataset(entry, place, report)
+    if entry.select and not entry.blenderproc:
+        report(place, "select", "It selects from a dataset, and there is none. Give blenderproc and dataset.")
+    if entry.height is not None and entry.longest is not None:
+        report(place, "longest", f"{owner} has both height and longest. Keep the one that says more.")
+
+
+def _check_dataset(entry: ClassSettings | SceneSettings, place: Place, report: Report) -> None:
+    if entry.blenderproc and not entry.dataset:
+        report(place, "dataset", f"The loader '{entry.blenderproc}' needs the folder of its dataset.")
+    if entry.dataset and not entry.blenderproc:
+        known = BLENDERPROC_SCENES if isinstance(entry, SceneSettings) else BLENDERPROC_OBJECTS
+        text = f"A dataset needs its loader of BlenderProc. Give blenderproc, one of {', '.join(known)}."
+        report(place, "blenderproc", text)
+
+
+def _placed(
+    data: Mapping[str, Any], plugins: Mapping[str, tuple[PluginUse, ...]]
+) -> Iterator[tuple[PluginUse, Place, bool]]:
+    """All plugins of the recipe, each with its place and whether the same one stands before it."""
+    for kind, uses in plugins.items():
+        seen: set[str] = set()
+        for use in uses:
+            yield use, _place_of(data, kind, use.id, twice=use.id in seen), use.id in seen
+            seen.add(use.id)
+
+
+def _check_plugin_paths(use: PluginUse, place: Place, report: Report) -> None:
+    for p in describe(type(use.plugin)):
+        value = getattr(use.plugin, p.name)
+        if not p.path or not value:
+            continue
+        for path in [value] if isinstance(value, str) else value:
+            if not matches(Path(), path):
+                report(place, p.name, f"No file or folder matches {path}. {_remedy(str(path))}")
+
+
+def _place_of(data: Mapping[str, Any], kind: str, id: str, *, twice: bool) -> Place:
+    """Where a plugin stands in the recipe: its first use, or the second one; () where it is a default."""
+    tables = data.get(kind)
+    if isinstance(tables, Mapping):
+        return (kind,)
+    indices = [i for i, table in enumerate(tables or []) if isinstance(table, Mapping) and table.get("plugin") == id]
+    return (kind, indices[-1 if twice else 0]) if indices else ()
+
+
+def _check_file(text: str, folder: Path, place: Place, key: str, report: Report) -> None:
+    path = absolute(folder, text)
+    if not path.is_file():
+        what = "is a folder" if path.is_dir() else "does not exist"
+        report(place, key, f"The file {path} {what}. {_remedy(text)}")
+
+
+def _check_folder(text: str, folder: Path, place: Place, key: str, report: Report) -> None:
+    path = absolute(folder, text)
+    if not path.is_dir():
+        report(place, key, f"There is no folder {path}. {_remedy(text)}")
+
+
+def _remedy(text: str) -> str:
+    """What to do about a path that leads nowhere."""
+    unset = [name for name in VARIABLE.findall(text) if name not in os.environ]
+    if unset:
+        return f"The environment variable {unset[0]} is not set: export {unset[0]}=/path/to/it."
+    return "Correct the path; relative ones start at the recipe's folder."

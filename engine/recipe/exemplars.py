@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Frames that others are to resemble: what was drawn for them, as ``twinset augment`` writes it and plugins read it."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+import numpy as np
+
+from ..errors import DataError
+from ..goals import Goals
+from ..stage import CameraPose, Instance, Stage
+from .settings import Recipe
+from .variants import variants_of
+
+FORMAT = 1
+"""Version of the file."""
+
+
+@attrs.frozen(eq=False)
+class Placed:
+    """One instance of a frame: the name of its asset, its class ("" for a distractor) and its matrix (4, 4)."""
+
+    shape: str
+    class_name: str
+    matrix: np.ndarray
+
+
+@attrs.frozen(eq=False)
+class Source:
+    """What was drawn for a frame.
+
+    Attributes
+    ----------
+    frame : int
+        Its index in the dataset that it is from.
+    instances : tuple of Placed
+        The main one, which the camera looks at, first.
+    matrix : (4, 4) float
+        Camera to world.
+    lens, sensor_width, near : float
+        As in :class:`.stage.CameraPose`.
+    appearance : tuple of mappings
+        As :class:`.draws.DrawRecorder` notes them.
+    """
+
+    frame: int
+    instances: tuple[Placed, ...]
+    matrix: np.ndarray
+    lens: float
+    sensor_width: float
+    near: float
+    appearance: tuple[Mapping[str, Any], ...]
+
+    def pose(self, matrix: np.ndarray, lens: float, resolution: tuple[int, int]) -> CameraPose:
+        """This camera, elsewhere and with another lens."""
+        return CameraPose(matrix, lens, *resolution, sensor_width=self.sensor_width, near=self.near)
+
+
+def source_of(path: str, goals: Goals) -> Source:
+    """The frame that a new one resembles: each in turn by the frame's index, the same for all plugins.
+
+    Raises
+    ------
+    DataError
+        Where the file is missing or damaged.
+    """
+    sources = _known(path).sources
+    return sources[goals.frame % len(sources)]
+
+
+def brings_light(recipe: Recipe) -> bool:
+    """Whether the recipe itself lights every frame: by a world, by at least one lamp, or as the frames it resembles."""
+    return all(
+        any(
+            u.id == "world"
+            or (u.id == "lights" and u.plugin.extra_range[0] > 0)
+            or (u.id == "jitter" and _known(u.plugin.frames).lit)
+            for u in variant.plugins.get("appearance", ())
+        )
+        for variant in variants_of(recipe)
+    )
+
+
+@attrs.frozen(eq=False)
+class _Sources:
+    """What a file holds; ``lit`` says that the recipe of its frames brought all light itself."""
+
+    sources: tuple[Source, ...]
+    lit: bool
+
+
+def _known(path: str) -> _Sources:
+    return _read(path, Path(path).stat().st_mtime_ns if Path(path).is_file() else 0)
+
+
+@functools.lru_cache(maxsize=8)
+def _read(path: str, changed: int) -> _Sources:
+    try:
+        data = json.loads(Path(path).read_bytes())
+        if data["format"] != FORMAT:
+            raise DataError(f"'{path}' has format {data['format']}; this version reads {FORMAT}. Make it again.")
+        sources = tuple(_source(entry) for entry in data["frames"])
+        lit = bool(data["lit"])
+    except FileNotFoundError:
+        raise DataError(f"The file '{path}' does not exist. Make it with `twinset augment`.") from None
+    except OSError as error:
+        raise DataError(f"The file '{path}' cannot be read ({error.strerror}).") from error
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
+        raise DataError(
+            f"'{path}' does not hold frames, or is damaged. Make it again with `twinset augment`."
+        ) from error
+    if not sources:
+        raise DataError(f"'{path}' holds no frame. Make it again with `twinset augment`.")
+    return _Sources(sources, lit)
+
+
+def _source(entry: Mapping[str, Any]) -> Source:
+    camera = entry["camera"]
+    return Source(
+        int(entry["frame"]),
+        tuple(Placed(str(i["shape"]), str(i["class"]), _matrix(i["matrix"])) for i in entry["instances"]),
+        _matrix(camera["matrix"]),
+        float(camera["lens"]),
+        float(camera["sensor_width"]),
+        float(camera["near"]),
+        tuple(dict(call) for call in entry["appearance"]),
+    )
+
+
+def _matrix(values: Any) -> np.ndarray:
+    return np.array(values, dtype=float).reshape(4, 4)
+
+
+def main_instance(stage: Stage, source: Source) -> Instance | None:
+    """The instance that stands for the source's main one: of its shape, nearest to its place; None without any."""
+    if not source.instances:
+        return None
+    main = source.instances[0]
+    same = [i for i in stage.instances if i.asset.name == main.shape]
+    return min(same, key=lambda i: float(np.linalg.norm(i.matrix[:3, 3] - main.matrix[:3, 3])), default=None)
+
+
+def shrinking(tries: int) -> np.ndarray:
+    """How far (tries,) each try goes: from 1 down to 0, the recorded place itself, near which there was room before."""
+    return np.linspace(1.0, 0.0, tries) if tries > 1 else np.ones(tries)
+
+
+def in_ball(rng: np.random.Generator, dimensions: int) -> np.ndarray:
+    """A point (dimensions,) of the unit ball, uniform by volume."""
+    away = rng.standard_normal(dimensions)
+    return away / max(float(np.linalg.norm(away)), 1e-12) * rng.random() ** (1 / dimensions)

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reference pages of built-in plugins, written from their declarations and docstrings so that they cannot drift."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterator, Mapping
+
+from ..plugin.contract import KINDS
+from ..plugin.params import describe
+from ..plugin.registry import Registry, default, summary
+from .reference_page import KIND_NOTES, parameter_table
+
+INDEX = "README.md"
+"""The page that lists the others."""
+
+CAPTIONS = "pictures.json"
+"""The file beside the pages that says which plugins have a picture, and what it shows."""
+
+_WRITTEN = "<!-- Written by `twinset plugins reference docs/plugins/reference`. Change the plugin, not this page. -->\n"
+
+_INTRO = f"""# Built-in plugins
+
+{_WRITTEN}
+Each page says what a plugin does, shows it, and lists its parameters. How to write your own is in
+[the tutorial](../tutorial.md), the rest of a recipe in [recipe.md](../../recipe.md).
+"""
+
+_FLAGS = {
+    "first": "It runs before other placements, which place around what it puts on the stage.",
+    "by_frame": "It goes by the frame's goals, too.",
+    "early": "It judges the probe, too, before the render is paid for.",
+    "from_labels": "It needs no picture, so it measures probes as well.",
+}
+
+_EXAMPLES = {
+    "appearance/around": 'frames = "best.frames.json"',
+    "appearance/background": 'image_folder = "backgrounds"',
+    "appearance/world": 'hdri_folder = "skies"',
+    "camera/around": 'frames = "best.frames.json"',
+    "filter/feature_score": 'features = "chair.features"',
+    "placement/around": 'frames = "best.frames.json"\nsurfaces = ["Floor*"]',
+    "placement/on_surface": 'surfaces = ["Floor*"]\ncount = [2, 5]',
+}
+"""What is written for those that need more than their name."""
+
+
+def plugin_pages(captions: Mapping[str, str], registry: Registry | None = None) -> dict[str, str]:
+    """The pages as Markdown by file name; built-in plugins only, for they are the same on every machine.
+
+    Parameters
+    ----------
+    captions : mapping
+        By :func:`page_name` what the picture beside the page shows; pages of others have no picture.
+    """
+    registry = registry or default()
+    found = {kind: [registry.find(kind, id) for id in registry.ids(kind, builtin=True)] for kind in KINDS}
+    pages = {f"{page_name(cls)}.md": "\n".join(_page(cls, captions)) for classes in found.values() for cls in classes}
+    return {INDEX: "\n".join(_index(found)), **pages}
+
+
+def page_name(cls: type) -> str:
+    """The name of a plugin's page and picture, without their endings."""
+    return f"{cls.plugin_kind}_{cls.plugin_id}"  # type: ignore[attr-defined]
+
+
+def example(cls: type) -> str:
+    """The table of a recipe that uses a built-in plugin."""
+    kind, id = cls.plugin_kind, cls.plugin_id  # type: ignore[attr-defined]
+    title = "[target]" if kind == "target" else f"[[{kind}]]"
+    return "\n".join(filter(None, [title, f'plugin = "{id}"', _EXAMPLES.get(f"{kind}/{id}", "")]))
+
+
+def _index(found: Mapping[str, list[type]]) -> Iterator[str]:
+    yield _INTRO
+    for kind, classes in found.items():
+        yield f"## {kind.capitalize()}\n\n{KIND_NOTES[kind]}\n"
+        for cls in classes:
+            yield f"- [`{cls.plugin_id}`]({page_name(cls)}.md): {_markdown(summary(cls))}"  # type: ignore[attr-defined]
+        yield ""
+
+
+def _page(cls: type, captions: Mapping[str, str]) -> Iterator[str]:
+    name = page_name(cls)
+    yield f"# {cls.plugin_kind} `{cls.plugin_id}`\n\n{_WRITTEN}"  # type: ignore[attr-defined]
+    yield f"{_markdown(inspect.getdoc(cls) or '')}\n"
+    flags = [text for flag, text in _FLAGS.items() if getattr(cls, flag, False) is True]
+    if flags:
+        yield " ".join(flags) + "\n"
+    if name in captions:
+        yield f"![{captions[name]}]({name}.jpg)\n\n*{captions[name]}*\n"
+    yield f"```toml\n{example(cls)}\n```\n"
+    yield from parameter_table(describe(cls))
+    yield f"[All built-in plugins]({INDEX})\n"
+
+
+def _markdown(text: str) -> str:
+    """A docstring's text as Markdown: code in single backticks, roles by their last name."""
+    text = re.sub(r":\w+:`~?[.\w]*?(\w+)`", r"`\1`", text)
+    return text.replace("``", "`")

@@ -1,0 +1,304 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Recipes: read from TOML with all problems reported at once, and written back with every default."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import attrs
+
+from ..errors import PluginError, RecipeError
+from ..plugin.contract import KINDS
+from ..plugin.params import Problem, describe, parse, shorten, unknown
+from ..plugin.registry import Registry, default
+from ..plugin.trusted_folders import is_trusted, refusal
+from .consistency import check_files, check_recipe
+from .json_schema import json_schema
+from .settings import (
+    LISTS,
+    TABLES,
+    VARIABLE,
+    JobSettings,
+    ModelSettings,
+    PluginUse,
+    RealSettings,
+    Recipe,
+    SceneSettings,
+    absolute,
+    anchored,
+    with_paths,
+)
+from .toml_lines import Place, Places
+from .variants import camera_weight, read_rooms, read_variants
+from .writing import dump_recipe
+
+__all__ = ["KNOWN", "default_ids", "dump_recipe", "json_schema", "load_recipe", "loads_recipe"]
+
+KNOWN = (*(p.name for p in describe(JobSettings)), *TABLES, *LISTS, *KINDS, "room", "variant")
+
+T = TypeVar("T")
+
+
+def load_recipe(
+    path: Path | str,
+    overrides: Mapping[str, Any] | None = None,
+    *,
+    files_too: bool = True,
+    folder: Path | None = None,
+) -> Recipe:
+    """Read a recipe.
+
+    Parameters
+    ----------
+    path : path
+        The TOML file; relative paths in it start at its folder.
+    overrides : mapping, optional
+        Values that win over the file's, by dotted key: ``{"images": 10, "render.samples": 4}``.
+    files_too : bool
+        Whether the files that the recipe names must be there; not so where nothing is to be rendered.
+    folder : path, optional
+        Where relative paths start, instead of the file's folder.
+
+    Raises
+    ------
+    RecipeError
+        With all problems, each with its place; with one alone where it names a folder of plugins that the user has not
+        allowed, see :mod:`.trusted`.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise RecipeError([f"{path}: there is no such file. Check the path of the recipe."]) from None
+    except UnicodeDecodeError as error:
+        raise RecipeError([f"{path}: not UTF-8 text (byte {error.start}). Save the recipe as UTF-8."]) from None
+    except OSError as error:
+        raise RecipeError([f"{path}: cannot be read: {error.strerror}. Name a recipe file."]) from None
+    start = path.resolve().parent if folder is None else Path(folder)
+    return loads_recipe(text, start, str(path), overrides, files_too=files_too)
+
+
+def loads_recipe(
+    text: str, folder: Path, name: str, overrides: Mapping[str, Any] | None = None, *, files_too: bool = True
+) -> Recipe:
+    """Read a recipe from a text; ``folder`` is where its relative paths start, ``name`` stands in messages."""
+    try:
+        data = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:  # numbers of too many digits, and brackets without end, as well
+        raise RecipeError([_syntax(name, str(error), text)]) from None
+    reader = _Reader(data, Places(text), Path(folder).resolve(), name, dict(overrides or {}))
+    return attrs.evolve(reader.read(files_too), variables=tuple(dict.fromkeys(VARIABLE.findall(text))))
+
+
+def default_ids(kind: str, registry: Registry, *, has_target: bool) -> list[str]:
+    """What a recipe gets that says nothing of a kind."""
+    if kind == "metric":
+        return registry.ids("metric", builtin=True)
+    if kind == "camera":
+        return ["framed" if has_target else "orbit"]
+    return {"placement": ["keep"], "filter": ["min_pixels"]}.get(kind, [])
+
+
+class _Reader:
+    """Takes the plain values apart, table by table, and collects what is wrong with them."""
+
+    def __init__(
+        self, data: dict[str, Any], places: Places, folder: Path, name: str, overrides: dict[str, Any]
+    ) -> None:
+        self.data = data
+        self.places = places
+        self.folder = folder
+        self.name = name
+        self.overridden: set[Place] = set()
+        self.problems: list[tuple[int, str]] = []
+        for key, value in overrides.items():
+            self._override(key, value)
+        self.registry = default()
+
+    def read(self, files_too: bool) -> Recipe:
+        for key in self.data:
+            if key not in KNOWN:
+                self.report((), key, unknown("A recipe has no table or key", key, KNOWN))
+        job = self._build(JobSettings, (), {k: self.data[k] for k in self._job_keys() if k in self.data}, "the recipe")
+        if job is not None and job.plugin_folders:
+            self.registry = self._with_folders(job.plugin_folders)
+        scene = self.data.get("scene")
+        scene_models = self._models(("scene",), scene if isinstance(scene, Mapping) else {}, "scene")
+        tables = {key: self._table(key) for key in TABLES}
+        lists = {key: self._list(key) for key in LISTS}
+        plugins = self._plugins()
+        rows = self._rows(("variant",), self.data.get("variant", []))
+        variants, changed = read_variants(rows, plugins, self.folder, self.report)
+        rows = self._rows(("room",), self.data.get("room", []))
+        models = [self._models(place, values, f"room {number}") for number, (place, values) in enumerate(rows, 1)]
+        rooms, altered = read_rooms(rows, models, plugins, variants, self.folder, self.report)
+        parts = {"job": job, "models": scene_models, "plugins": plugins, "changed": changed + altered, "rooms": rooms}
+        parts |= tables | lists
+        check_recipe(self.data, parts, self.report)
+        if files_too:
+            check_files(self.data, parts, self.report, self.folder)
+        if self.problems or job is None:
+            raise RecipeError([text for _, text in sorted(self.problems, key=lambda p: p[0])])
+        return Recipe(
+            classes=tuple(lists["class"]),
+            scene=tables["scene"] if not rooms else SceneSettings(),
+            folder=self.folder,
+            seed=job.seed,
+            images=job.images,
+            real=tables["real"],
+            plugin_folders=tuple(job.plugin_folders),
+            models=tuple(scene_models),
+            distractors=tuple(lists["distractor"]),
+            goals=tuple(lists["goal"]),
+            render=tables["render"],
+            output=tables["output"],
+            split=tables["split"],
+            rooms=tuple(room for room in rooms if room is not None),
+            plugins=plugins,
+            variants=tuple(variants),
+        )
+
+    def report(self, table: Place, key: str, text: str) -> None:
+        """Note a problem of ``key`` in ``table``, or of the table where key is ""."""
+        place = (*table, key) if key else table
+        names = ".".join(part for part in table if isinstance(part, str))
+        shown = "" if not names else f"[[{names}]]" if any(isinstance(part, int) for part in table) else f"[{names}]"
+        where = " ".join(part for part in (shown, key) if part)
+        line = self.places.line(place)
+        suffix = " (overridden)" if place in self.overridden else f" (line {line})" if line else ""
+        self.problems.append((line or 0, f"{self.name}{': ' if where else ''}{where}{suffix}: {text}"))
+
+    def _override(self, dotted: str, value: Any) -> None:
+        *tables, key = dotted.split(".")
+        target = self.data
+        for table in tables:
+            target = target.setdefault(table, {})
+            if not isinstance(target, dict):
+                self.report((), "", f"'{dotted}' cannot be overridden: '{table}' is no single table.")
+                return
+        target[key] = value
+        self.overridden.add((*tables, key))
+
+    def _job_keys(self) -> list[str]:
+        return [p.name for p in describe(JobSettings)]
+
+    def _with_folders(self, folders: Sequence[str]) -> Registry:
+        registry = Registry()
+        paths = [absolute(self.folder, folder) for folder in folders]
+        for path in paths:
+            if path.is_dir() and not is_trusted(path):
+                self.problems.clear()  # without these plugins, nearly all of the recipe may look wrong
+                self.report((), "plugin_folders", refusal(path))
+                raise RecipeError([text for _, text in self.problems])
+        for path in paths:
+            try:
+                registry.add_folder(path)
+            except PluginError as error:
+                self.report((), "plugin_folders", str(error))
+        return registry
+
+    def _build(self, cls: type[T], table: Place, values: Mapping[str, Any], owner: str) -> T | None:
+        instance, problems = parse(cls, values, owner)
+        self._report_all(table, problems)
+        return instance
+
+    def _report_all(self, table: Place, problems: Sequence[Problem]) -> None:
+        for problem in problems:
+            self.report(table, problem.key, problem.text)
+
+    def _table(self, key: str) -> Any:
+        cls = TABLES[key]
+        if key not in self.data:
+            # [real] is the one table that means something by its absence.
+            return None if cls is RealSettings else cls()
+        values = self.data[key]
+        if not isinstance(values, Mapping):
+            self.report((), key, f"'{key}' must be a table, written [{key}]. Got {shorten(values)} instead.")
+            return None
+        if key == "scene":
+            values = {k: v for k, v in values.items() if k != "models"}
+        return self._build(cls, (key,), values, f"table [{key}]")
+
+    def _rows(self, table: Place, values: Any) -> list[tuple[Place, Mapping[str, Any]]]:
+        """The tables of an array of tables, each with its place."""
+        if not isinstance(values, list) or not all(isinstance(v, Mapping) for v in values):
+            name = ".".join(str(part) for part in table)
+            text = f"'{name}' must be one or more tables, each written [[{name}]]. Got {shorten(values)} instead."
+            self.report(table[:-1], str(table[-1]), text)
+            return []
+        return [((*table, index), value) for index, value in enumerate(values)]
+
+    def _list(self, key: str) -> list[Any]:
+        """One entry per table, None where it has problems."""
+        rows = self._rows((key,), self.data.get(key, []))
+        out: list[Any] = []
+        for place, values in rows:
+            label = values.get("column" if key == "goal" else "name")
+            owner = f"{key} '{label}'" if isinstance(label, str) and label else f"{key} {place[-1] + 1}"  # type: ignore[operator]
+            out.append(self._build(LISTS[key], place, values, owner))
+        return out
+
+    def _models(self, table: Place, values: Mapping[str, Any], owner: str) -> list[Any]:
+        """The models of a room; None where one has problems."""
+        rows = self._rows((*table, "models"), values.get("models", []))
+        return [
+            self._build(ModelSettings, place, values, f"{owner} model {n}") for n, (place, values) in enumerate(rows, 1)
+        ]
+
+    def _plugins(self) -> dict[str, tuple[PluginUse, ...]]:
+        out: dict[str, tuple[PluginUse, ...]] = {}
+        has_target = "target" in self.data
+        for kind in KINDS:
+            rows = self._target_rows() if kind == "target" else self._rows((kind,), self.data.get(kind, []))
+            if kind not in self.data or (self.data[kind] == [] and kind in ("placement", "camera")):
+                defaults = default_ids(kind, self.registry, has_target=has_target)
+                rows = [((), {"plugin": id}) for id in defaults]
+            uses = [self._use(kind, place, values) for place, values in rows]
+            out[kind] = tuple(use for use in uses if use is not None)
+        return out
+
+    def _target_rows(self) -> list[tuple[Place, Mapping[str, Any]]]:
+        values = self.data.get("target")
+        if values is None:
+            return []
+        if not isinstance(values, Mapping):
+            self.report((), "target", "'target' must be one table, written [target].")
+            return []
+        return [(("target",), values)]
+
+    def _use(self, kind: str, place: Place, values: Mapping[str, Any]) -> PluginUse | None:
+        id = values.get("plugin")
+        if not isinstance(id, str):
+            known = ", ".join(self.registry.ids(kind)) or "none"
+            self.report(place, "plugin", f'A {kind} needs plugin = "id". Known ones: {known}.')
+            return None
+        weight, problem = camera_weight(values.get("weight", 1.0), id) if kind == "camera" else (1.0, "")
+        if problem:
+            self.report(place, "weight", problem)
+            return None
+        try:
+            cls = self.registry.find(kind, id)
+        except PluginError as error:
+            self.report(place, "plugin" if place else "", str(error))
+            return None
+        own = ("plugin", "weight") if kind == "camera" else ("plugin",)
+        rest = {k: v for k, v in values.items() if k not in own}
+        instance = self._build(cls, place, rest, f"{kind} '{id}'")
+        if instance is None:
+            return None
+        return PluginUse(kind, id, with_paths(instance, lambda text: anchored(self.folder, text)), weight)
+
+
+def _syntax(name: str, message: str, text: str) -> str:
+    """A syntax error of tomllib as one sentence with line and column."""
+    match = re.search(r"^(.*) \(at (?:line (\d+), column (\d+)|end of document)\)$", message, re.DOTALL)
+    if not match:
+        return f"{name}: not valid TOML: {message}."
+    what, line, column = match.groups()
+    if line is None:
+        line, column = str(text.count("\n") + 1), str(len(text.rsplit("\n", 1)[-1]) + 1)
+    return f"{name} (line {line}, column {column}): not valid TOML: {what[:1].lower()}{what[1:]}."

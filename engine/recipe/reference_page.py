@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The reference page of recipes, written from the declarations so that it cannot drift from them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..plugin.contract import KINDS
+from ..plugin.params import Param, describe, plain_value
+from ..plugin.registry import Registry, default, summary
+from .settings import LISTS, TABLES, JobSettings, ModelSettings, Room, Variant
+from .writing import toml_value
+
+_INTRO = """# Recipe reference
+
+<!-- Written by `twinset schema --markdown > docs/recipe.md`. Change the declarations in the code, not this page. -->
+
+A recipe is one TOML file that says all about a job. Relative paths start at its folder; paths may be glob patterns
+where several files are asked for. Lengths are in metres, angles in degrees, areas and centres in shares of the image.
+A range is written `[low, high]`. Unknown tables and keys are refused; all problems are reported at once, with
+their lines.
+`twinset schema` prints the same as a JSON schema, which editors understand.
+
+The smallest recipe:
+
+```toml
+[scene]
+builtin = "hall"
+
+[[class]]
+name = "chair"
+builtin = "chair"
+
+[[placement]]
+plugin = "on_surface"
+surfaces = ["Floor"]
+```
+"""
+
+_VARIANT_NOTES = """
+Variants share the frames by `weight`. Each says what it changes, as `kind.plugin.parameter`; all else is as above.
+`enabled = false` takes a plugin out. Where a recipe has a plugin twice, its number among its kind, from 1, stands for
+its id. Kinds: placement, appearance, camera, target and filter. `twinset tune` writes variants; so can you:
+
+```toml
+[[variant]]
+name = "near"
+weight = 2
+camera.orbit.distance = [1.0, 2.0]
+
+[[variant]]
+name = "far and crowded"
+camera.orbit.distance = [4.0, 8.0]
+placement.1.count = [5, 9]
+target.bbox_area_gmm.enabled = false
+```
+"""
+
+_ROOM_NOTES = """
+Models of a room are `[[room.models]]`, with the keys of `[[scene.models]]`. A block of frames is in one room, so that
+each process opens rooms one after the other: lower `block` in `[render]` where few frames are to have many rooms. What
+else differs from room to room is written as in a variant, and reach is surveyed in each:
+
+```toml
+[[room]]
+name = "hall"
+builtin = "hall"
+weight = 2
+placement.on_surface.surfaces = ["Floor"]
+
+[[room]]
+name = "bedroom"
+file = "bedroom.blend"
+placement.on_surface.surfaces = ["Floor", "BedCover"]
+```
+"""
+
+_SPLIT_NOTES = """
+Each frame belongs to one part and shows assets of that part alone. Of each class, assets are drawn by the seed, at
+least one for each part; copies of one shape, turned or scaled, stay together. `annotations/` gets a file per part
+beside the whole, such as `instances_train.json`, with the same categories and ids, and `data.yaml` names them:
+
+```toml
+[split]
+val = 0.1
+test = 0.1
+```
+"""
+
+KIND_NOTES = {
+    "placement": "Puts instances on the stage; several run in order. Default: `keep`.",
+    "appearance": "Varies lights, world, materials and background; several run in order. Default: none.",
+    "camera": "Poses the camera; several share the frames by `weight`. Default: `framed` with a target, else `orbit`.",
+    "target": "Learns from the real boxes what frames should show. One at most; it needs `[real]`.",
+    "metric": "Measures metadata. Default: all built-in ones; `metric = []` for none.",
+    "filter": "Accepts or rejects a shot. Default: `min_pixels`; `filter = []` for none.",
+}
+
+
+def recipe_reference(registry: Registry | None = None) -> str:
+    """The page as Markdown; built-in plugins only, for it is the same on every machine."""
+    return "\n".join(_lines(registry or default()))
+
+
+def _lines(registry: Registry) -> Iterator[str]:
+    yield _INTRO
+    yield "## Above the first table\n"
+    yield from parameter_table(describe(JobSettings))
+    for key, cls in TABLES.items():
+        yield f"## [{key}]\n\n{summary(cls)}\n"
+        yield from parameter_table(describe(cls))
+        if key == "split":
+            yield _SPLIT_NOTES.strip() + "\n"
+        if key == "scene":
+            yield f"## [[scene.models]]\n\n{summary(ModelSettings)}\n"
+            yield from parameter_table(describe(ModelSettings))
+    for key, cls in LISTS.items():
+        yield f"## [[{key}]]\n\n{summary(cls)}\n"
+        yield from parameter_table(describe(cls))
+    for kind in KINDS:
+        title = "[target]" if kind == "target" else f"[[{kind}]]"
+        yield f'## {title}\n\n{KIND_NOTES[kind]} Each table names its plugin: `plugin = "id"`.\n'
+        for id in registry.ids(kind, builtin=True):
+            cls = registry.find(kind, id)
+            yield f"### {kind} `{id}`\n\n{summary(cls)}\n"
+            yield from parameter_table(describe(cls))
+    yield f"## [[room]]\n\n{summary(Room)}\n"
+    yield from parameter_table(describe(Room))
+    yield _ROOM_NOTES.strip() + "\n"
+    yield f"## [[variant]]\n\n{summary(Variant)}\n"
+    yield from parameter_table(describe(Variant))
+    yield _VARIANT_NOTES.strip() + "\n"
+
+
+def parameter_table(params: list[Param]) -> Iterator[str]:
+    """The lines of a Markdown table of parameters."""
+    if not params:
+        yield "No parameters.\n"
+        return
+    yield "| key | value | default | meaning |\n| --- | --- | --- | --- |"
+    for p in params:
+        meaning = _cell(p.doc) + (f" ({p.unit})" if p.unit else "")
+        yield f"| `{p.name}` | {_cell(p.expected())} | {_default(p)} | {meaning} |"
+    yield ""
+
+
+def _default(p: Param) -> str:
+    if p.required:
+        return "required"
+    return "" if p.default is None else f"`{_cell(toml_value(plain_value(p.default)))}`"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")

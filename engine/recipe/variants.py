@@ -1,0 +1,319 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Variants and rooms of a recipe: shares of its frames for which some parameters of plugins have other values."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from ..plugin.params import Param, describe, parse, plain, plain_value, shorten, unknown
+from .settings import (
+    ModelSettings,
+    PluginUse,
+    Recipe,
+    Room,
+    SceneSettings,
+    Variant,
+    anchored,
+    with_paths,
+)
+from .toml_lines import Place
+
+CHANGEABLE = ("placement", "appearance", "camera", "target", "filter")
+"""Kinds of plugins that variants may change; metrics are not among them, for a column means the same in all frames."""
+
+ENABLED = "enabled"
+"""The key that takes a plugin out of a variant, or leaves it in."""
+
+Plugins = Mapping[str, tuple[PluginUse, ...]]
+
+
+class UnknownUseError(ValueError):
+    """A key of a variant that means no plugin of the recipe, or several; its text is whole sentences."""
+
+
+def rooms_of(recipe: Recipe) -> tuple[Recipe, ...]:
+    """The recipe in each of its rooms, with its ``scene`` and none of ``rooms``; the recipe itself without rooms."""
+    return tuple(_in_room(recipe, room) for room in recipe.rooms) or (recipe,)
+
+
+def _in_room(recipe: Recipe, room: Room) -> Recipe:
+    scene = SceneSettings(**{p.name: getattr(room, p.name) for p in describe(SceneSettings)})
+    plugins = change_plugins(recipe.plugins, room.changes, recipe.folder).plugins
+    return attrs.evolve(recipe, scene=scene, models=room.models, plugins=plugins, rooms=())
+
+
+def variants_of(recipe: Recipe) -> tuple[Recipe, ...]:
+    """The recipe of each variant in each room, none of them with variants or rooms of its own."""
+    return tuple(
+        with_changes(room, variant.changes) if variant else room
+        for room in rooms_of(recipe)
+        for variant in recipe.variants or (None,)
+    )
+
+
+def with_changes(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
+    """The recipe with other values of plugin parameters, and without variants.
+
+    Parameters
+    ----------
+    changes : mapping
+        Plain values by dotted key, ``camera.orbit.distance``; see :func:`split`.
+
+    Raises
+    ------
+    ValueError
+        With one sentence, where a change is not possible.
+    """
+    changed = change_plugins(recipe.plugins, changes, recipe.folder)
+    if changed.problems:
+        raise ValueError(changed.problems[0][1])
+    return attrs.evolve(recipe, plugins=changed.plugins, variants=())
+
+
+def split(key: str) -> tuple[str, str, str]:
+    """Kind, plugin and parameter of a dotted key: ``camera.orbit.distance``, ``placement.2.count``."""
+    kind, _, rest = key.partition(".")
+    which, _, name = rest.rpartition(".")
+    if not (kind and which and name):
+        raise UnknownUseError(f"'{key}' must be kind.plugin.parameter, such as camera.orbit.distance.")
+    return kind, which, name
+
+
+def find_use(plugins: Plugins, kind: str, which: str) -> int:
+    """Index of the plugin that ``which`` means among those of a kind: its id, or its number in the recipe from 1.
+
+    Raises
+    ------
+    UnknownUseError
+        Where there is none, or several have that id.
+    """
+    if kind not in CHANGEABLE:
+        raise UnknownUseError(unknown("Variants cannot change the kind", kind, CHANGEABLE))
+    uses = plugins.get(kind, ())
+    found = [i for i, use in enumerate(uses) if use.id == which]
+    if len(found) > 1:
+        numbers = " or ".join(f"{kind}.{i + 1}" for i in found)
+        raise UnknownUseError(
+            f"The recipe has {len(found)} times {kind} '{which}'. Say which by its number: {numbers}."
+        )
+    if found:
+        return found[0]
+    if which.isascii() and which.isdigit() and 1 <= int(which) <= len(uses):
+        return int(which) - 1
+    raise UnknownUseError(unknown(f"The recipe has no {kind}", which, [u.id for u in uses]))
+
+
+def parameter(plugins: Plugins, key: str) -> Param:
+    """The declaration of the parameter that a dotted key means; that of ``enabled`` and of a camera's ``weight`` too.
+
+    Raises
+    ------
+    UnknownUseError
+        Where the recipe has no such plugin, or the plugin no such parameter.
+    """
+    kind, which, name = split(key)
+    use = plugins[kind][find_use(plugins, kind, which)]
+    known = {p.name: p for p in (*describe(type(use.plugin)), *own_keys(kind))}
+    if name not in known:
+        raise UnknownUseError(unknown(f"{kind.capitalize()} '{use.id}' has no parameter", name, known))
+    return known[name]
+
+
+@attrs.frozen
+class Changed:
+    """Plugins with other values of their parameters.
+
+    Attributes
+    ----------
+    plugins : dict
+        Those that are not enabled are left out.
+    changes : dict
+        The changes as they were understood, paths made absolute.
+    uses : dict of (kind, plugin) to PluginUse
+        The plugins that differ, by what their keys begin with.
+    problems : list of (str, str)
+        Key and sentence.
+    """
+
+    plugins: dict[str, tuple[PluginUse, ...]]
+    changes: dict[str, Any]
+    uses: dict[tuple[str, str], PluginUse]
+    problems: list[tuple[str, str]]
+
+
+def change_plugins(plugins: Plugins, changes: Mapping[str, Any], folder: Path) -> Changed:
+    """Change parameters of plugins; ``folder`` is where relative paths start."""
+    problems: list[tuple[str, str]] = []
+    grouped: dict[tuple[str, int], dict[str, tuple[str, Any]]] = {}
+    for key, value in changes.items():
+        try:
+            parameter(plugins, key)
+        except UnknownUseError as error:
+            problems.append((key, str(error)))
+            continue
+        kind, which, name = split(key)
+        values = grouped.setdefault((kind, find_use(plugins, kind, which)), {})
+        if name in values:
+            problems.append((key, f"'{key}' means the same parameter as '{values[name][0]}'. Keep one of them."))
+        values[name] = (key, value)
+    out: dict[str, list[PluginUse | None]] = {kind: list(uses) for kind, uses in plugins.items()}
+    understood: dict[str, Any] = {}
+    differ: dict[tuple[str, str], PluginUse] = {}
+    for (kind, index), values in grouped.items():
+        use, own = _change(plugins[kind][index], values, folder, problems)
+        understood |= own
+        first_key = next(iter(values.values()))[0]
+        differ[kind, split(first_key)[1]] = use
+        off = ENABLED in values and values[ENABLED][1] is False
+        out[kind][index] = None if off else use
+        if off and kind == "camera" and not any(out[kind]):
+            problems.append((values[ENABLED][0], "A variant needs a camera. Leave one of them enabled."))
+    left = {kind: tuple(use for use in uses if use is not None) for kind, uses in out.items()}
+    return Changed(left, {key: understood[key] for key in changes if key in understood}, differ, problems)
+
+
+def _change(
+    use: PluginUse, values: Mapping[str, tuple[str, Any]], folder: Path, problems: list[tuple[str, str]]
+) -> tuple[PluginUse, dict[str, Any]]:
+    """One plugin with other values, and these as they were understood."""
+    owner = f"{use.kind} '{use.id}'"
+    understood: dict[str, Any] = {}
+    own = {p.name for p in own_keys(use.kind)}
+    for name, (key, value) in values.items():
+        if name == ENABLED:
+            if not isinstance(value, bool):
+                text = f"'{ENABLED}' of {owner} must be true or false. Got {shorten(value)} instead."
+                problems.append((key, text))
+            understood[key] = value
+        elif name in own:
+            weight, problem = camera_weight(value, use.id)
+            if problem:
+                problems.append((key, problem))
+            use = attrs.evolve(use, weight=weight)
+            understood[key] = weight
+    rest = {name: value for name, (_, value) in values.items() if name not in own}
+    if not rest:
+        return use, understood
+    instance, found = parse(type(use.plugin), plain(use.plugin) | rest, owner)
+    if instance is None:
+        first = next(iter(values.values()))[0]
+        problems += [(values[p.key][0] if p.key in values else first, p.text) for p in found]
+        return use, understood
+    instance = with_paths(instance, lambda text: anchored(folder, text))
+    understood |= {values[name][0]: plain_value(getattr(instance, name)) for name in rest}
+    return attrs.evolve(use, plugin=instance), understood
+
+
+def camera_weight(value: Any, id: str) -> tuple[float, str]:
+    """The share of a camera, and a sentence where it can be none."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+        return 1.0, f"The 'weight' of camera '{id}' must be a float in (0, inf). Got {shorten(value)} instead."
+    return float(value), ""
+
+
+def read_variants(
+    rows: Sequence[tuple[Place, Mapping[str, Any]]],
+    plugins: Plugins,
+    folder: Path,
+    report: Callable[[Place, str, str], None],
+) -> tuple[list[Variant], list[tuple[Place, PluginUse]]]:
+    """The variants of a recipe, and each plugin that one of them changes, with its place.
+
+    Parameters
+    ----------
+    rows : sequence of (place, mapping)
+        The tables, each with its place.
+    report : callable
+        Takes table, key and sentence.
+    """
+    out: list[Variant] = []
+    uses: list[tuple[Place, PluginUse]] = []
+    for number, (place, values) in enumerate(rows, 1):
+        variant, problems = parse(Variant, _own(values), f"variant {number}")
+        for problem in problems:
+            report(place, problem.key, problem.text)
+        changed = _read_changes(place, values, plugins, folder, report)
+        uses += [((*place, *key), use) for key, use in changed.uses.items()]
+        if variant is not None:
+            out.append(attrs.evolve(variant, changes=changed.changes))
+    return out, uses
+
+
+def read_rooms(
+    rows: Sequence[tuple[Place, Mapping[str, Any]]],
+    models: Sequence[Sequence[ModelSettings | None]],
+    plugins: Plugins,
+    variants: Sequence[Variant],
+    folder: Path,
+    report: Callable[[Place, str, str], None],
+) -> tuple[list[Room | None], list[tuple[Place, PluginUse]]]:
+    """The rooms of a recipe, None where one has problems, and each plugin that one changes, with its place.
+
+    Parameters
+    ----------
+    rows, report
+        As for :func:`read_variants`.
+    models : sequence of sequences
+        The models of each room.
+    variants : sequence of Variant
+        What they change must be there in each room.
+    """
+    out: list[Room | None] = []
+    uses: list[tuple[Place, PluginUse]] = []
+    for number, ((place, values), own) in enumerate(zip(rows, models, strict=True), 1):
+        room, problems = parse(Room, {k: v for k, v in _own(values).items() if k != "models"}, f"room {number}")
+        for problem in problems:
+            report(place, problem.key, problem.text)
+        changed = _read_changes(place, values, plugins, folder, report)
+        uses += [((*place, *key), use) for key, use in changed.uses.items()]
+        for variant in variants:
+            for _, text in change_plugins(changed.plugins, variant.changes, folder).problems:
+                report(place, "", f"A variant cannot be had in this room: {text}")
+        known = tuple(model for model in own if model is not None)
+        out.append(None if room is None else attrs.evolve(room, models=known, changes=changed.changes))
+    return out, uses
+
+
+def _own(values: Mapping[str, Any]) -> dict[str, Any]:
+    """What a variant or room says of itself, beside its changes."""
+    return {k: v for k, v in values.items() if not isinstance(v, Mapping)}
+
+
+def _read_changes(
+    place: Place,
+    values: Mapping[str, Any],
+    plugins: Plugins,
+    folder: Path,
+    report: Callable[[Place, str, str], None],
+) -> Changed:
+    """The changes that a variant or room makes; problems are reported."""
+    nested = {k: v for k, v in values.items() if isinstance(v, Mapping)}
+    for kind in [k for k in nested if k not in CHANGEABLE]:
+        report(place, kind, unknown(f"{str(place[0]).capitalize()}s cannot change the kind", kind, CHANGEABLE))
+        del nested[kind]
+    changed = change_plugins(plugins, dict(_flat(nested)), folder)
+    for key, text in changed.problems:
+        *table, last = key.split(".")
+        report((*place, *table), last, text)
+    return changed
+
+
+def _flat(values: Mapping[str, Any], *above: str) -> Iterator[tuple[str, Any]]:
+    """The values of nested tables by dotted key, three levels deep: a table below is a value."""
+    for key, value in values.items():
+        if isinstance(value, Mapping) and len(above) < 2:
+            yield from _flat(value, *above, key)
+        else:
+            yield ".".join((*above, key)), value
+
+
+def own_keys(kind: str) -> tuple[Param, ...]:
+    """What variants may say of a plugin besides its parameters."""
+    enabled = Param(ENABLED, bool, True, "Whether frames of the variant have the plugin at all")
+    weight = Param("weight", float, 1.0, "Share of the frames among cameras", min=0.0, min_exclusive=True)
+    return (enabled, weight) if kind == "camera" else (enabled,)

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Recipes written as TOML, every default spelt out, so that reading them back gives the same recipe."""
+
+from __future__ import annotations
+
+import glob
+import json
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ..plugin.params import plain
+from .settings import (
+    TABLES,
+    JobSettings,
+    PluginUse,
+    Recipe,
+    Room,
+    Variant,
+    anchored,
+    with_paths,
+)
+from .variants import parameter, split
+
+T = TypeVar("T")
+
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
+
+
+def dump_recipe(recipe: Recipe, header: Sequence[str] = (), *, anchor: bool = False) -> str:
+    """The resolved recipe as TOML; ``loads_recipe(dump_recipe(r), r.folder, name) == r``.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        What to write.
+    header : sequence of str
+        Lines for the comment at the top.
+    anchor : bool
+        Write absolute paths, so that the text may lie, and be moved, anywhere on this machine.
+    """
+    job = JobSettings(recipe.seed, recipe.images, list(recipe.plugin_folders))
+
+    def moved(text: str) -> str:
+        return Path(anchored(recipe.folder, text)).as_posix() if anchor else text
+
+    def values(instance: Any) -> dict[str, Any]:
+        return plain(with_paths(instance, moved))
+
+    lines = [f"# {line}".rstrip() for line in header]
+    lines += _pairs(values(job))
+    # An empty stack is not the same as none: none means the defaults.
+    lines += [f"{kind} = []" for kind, uses in recipe.plugins.items() if kind != "target" and not uses]
+    for key in TABLES:
+        settings = getattr(recipe, key)
+        if settings is not None and not (key == "scene" and recipe.rooms):
+            lines += _section(f"[{key}]", values(settings))
+        if key == "scene":
+            for model in recipe.models:
+                lines += _section("[[scene.models]]", values(model))
+    for room in recipe.rooms:
+        lines += [*_section("[[room]]", values(room)), *_changes(recipe, room, anchor)]
+        for model in room.models:
+            lines += _section("[[room.models]]", values(model))
+    for entry in recipe.classes:
+        lines += _section("[[class]]", values(entry))
+    for distractor in recipe.distractors:
+        lines += _section("[[distractor]]", values(distractor))
+    for goal in recipe.goals:
+        lines += _section("[[goal]]", values(goal))
+    for kind, uses in recipe.plugins.items():
+        for use in uses:
+            title = "[target]" if kind == "target" else f"[[{kind}]]"
+            lines += _section(title, _plugin_values(use, None if anchor else recipe.folder))
+    return "\n".join(lines) + "\n" + dump_variants(recipe, anchor=anchor)
+
+
+def dump_variants(recipe: Recipe, *, anchor: bool = False) -> str:
+    """The variants of a recipe alone, as TOML that may follow the rest of it."""
+    lines: list[str] = []
+    for variant in recipe.variants:
+        lines += [*_section("[[variant]]", plain(variant)), *_changes(recipe, variant, anchor)]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def relative(path: str, folder: Path) -> str:
+    """An absolute path or pattern as seen from ``folder``, with forward slashes; as it is on another drive."""
+    is_pattern = glob.has_magic(path) and not os.path.exists(path)
+    start = glob.escape(str(folder)) if is_pattern else str(folder)
+    try:
+        return Path(os.path.relpath(path, start)).as_posix()
+    except ValueError:
+        return Path(path).as_posix()
+
+
+def toml_value(value: Any) -> str:
+    """A plain value as TOML."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return repr(value)
+    if isinstance(value, str):
+        # JSON's escapes are TOML's, but for DEL, which only TOML forbids.
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{_key(k)} = {toml_value(v)}" for k, v in value.items()) + " }" if value else "{}"
+    return "[" + ", ".join(toml_value(v) for v in value) + "]"
+
+
+def _plugin_values(use: PluginUse, folder: Path | None) -> dict[str, Any]:
+    # Plugins hold absolute paths; a recipe is more use to others with relative ones.
+    own = plain(use.plugin if folder is None else with_paths(use.plugin, lambda text: relative(text, folder)))
+    weight = {"weight": use.weight} if use.kind == "camera" else {}
+    return {"plugin": use.id, **weight, **own}
+
+
+def _changes(recipe: Recipe, variant: Variant | Room, anchor: bool) -> list[str]:
+    lines = []
+    for key, value in sorted(variant.changes.items()):
+        if parameter(recipe.plugins, key).path and value and not anchor:
+            value = (
+                relative(value, recipe.folder)
+                if isinstance(value, str)
+                else [relative(v, recipe.folder) for v in value]
+            )
+        lines.append(f"{'.'.join(_key(part) for part in split(key))} = {toml_value(value)}")
+    return lines
+
+
+def _section(title: str, values: Mapping[str, Any]) -> list[str]:
+    return ["", title, *_pairs(values)]
+
+
+def _pairs(values: Mapping[str, Any]) -> list[str]:
+    return [f"{_key(key)} = {toml_value(value)}" for key, value in values.items()]
+
+
+def _key(text: str) -> str:
+    return text if _BARE_KEY.fullmatch(text) else toml_value(text)

@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command that compares the metadata of two datasets, without Blender: compare."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import attrs
+import typer
+from rich.table import Table
+
+from ....alignment.distances.bootstrap import DISTANCES
+from ....dataset.report.column_labels import number
+from ....engine.errors import DataError
+from ...console.output import JsonOption, Output, output_of
+from .fit import PlotsOption, plotted
+from .measure import measured, measuring_bar, problems_shown
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ....alignment.distances.verdict import Verdict
+
+DatasetArgument = typer.Argument(help="COCO file, folder of a dataset, or a table of `measure`.", show_default=False)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command of this module."""
+    app.command()(compare)
+
+
+def compare(
+    context: typer.Context,
+    real: Annotated[Path, DatasetArgument],
+    synth: Annotated[Path, DatasetArgument],
+    class_name: Annotated[str, typer.Option("--class", metavar="NAME", help="One category; default is all.")] = "",
+    pixels: Annotated[bool, typer.Option("--pixels", help="Open the images of datasets that are no tables.")] = False,
+    images: Annotated[
+        Path | None,
+        typer.Option("--images", "--real-images", help="Folder of the real images; looked for near them."),
+    ] = None,
+    synth_images: Annotated[
+        Path | None, typer.Option(help="Folder of the synthetic images; looked for near them.", show_default=False)
+    ] = None,
+    workers: Annotated[int, typer.Option(min=0, help="Processes for --pixels; 0 takes one per processor.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the resamples.")] = 0,
+    plots: PlotsOption = Path(),
+    json: JsonOption = False,
+) -> None:
+    """Compare two datasets: each metadata column's distances with interval and floors, plots, a verdict in words."""
+    from ....alignment.distances.comparison import compare_measured
+    from ....alignment.distances.verdict import verdict
+    from ....dataset.formats.metadata_table import SUFFIXES
+    from ....dataset.report.plots import plot_comparison
+
+    output = output_of(context)
+    read = partial(read_side, output, pixels=pixels or bool(images or synth_images), workers=workers)
+    (first, problems), (second, more) = read(real, images, "--images"), read(synth, synth_images, "--synth-images")
+    for columns, path in ((first, real), (second, synth)):
+        check_class(columns, class_name, path)
+    with measuring_bar(output, "Comparing columns") as told:
+        report = compare_measured(first, second, class_name or None, seed, told)
+    written = {}
+    with output.err.status("Plotting"):
+        for name, found in report["classes"].items():
+            draw = partial(plot_comparison, found["columns"], title=f"{name}: {real.name} and {synth.name}")
+            if found["columns"]:
+                written[name] = plotted(plots, "compare", name, draw)
+    if class_name:
+        report |= {"only_real": [], "only_synth": []}
+    said = verdict(report)
+    shown: list[Any] = []
+    for name, found in report["classes"].items():
+        shown += _comparison(f"{name}: {found['n_real']} real, {found['n_synth']} synthetic boxes", found)
+        if found["main"]:
+            title = f"{name}: the {found['main']['n_synth']} boxes of main instances"
+            shown += _comparison(title, found["main"])
+        if name in written:
+            shown += [f"Plot: {written[name]}"]
+    shown.append(
+        "Floor: how far two samples of these sizes from the real dataset lie apart by chance, boxes drawn one by one; "
+        "by image: whole images drawn. Chance reaches: 95 % of random exchanges of images between the two stay below."
+    )
+    shown += problems_shown([*problems, *more])
+    shown += ["", *said.sentences]
+    if said.off and not any(path.suffix.lower() in SUFFIXES for path in (real, synth)):
+        shown.append(f"What in a recipe would move them: twinset report {real} {synth} -o report.html")
+    values = {**report, "verdict": _verdict_values(said), "plots": written, "problems": [*problems, *more]}
+    output.result(values, *shown)
+
+
+def read_side(
+    output: Output, path: Path, images: Path | None, option: str, *, pixels: bool, workers: int
+) -> tuple[Mapping[str, Sequence[Any] | np.ndarray], Sequence[str]]:
+    """The measured columns of a table or dataset, and a sentence for each file that could not be measured.
+
+    ``option`` is what names the folder of its images on the command line.
+    """
+    from ....dataset.formats.metadata_table import SUFFIXES, read_columns
+
+    if path.suffix.lower() in SUFFIXES:
+        with output.err.status("Reading"):
+            return read_columns(path), ()
+    with measuring_bar(output, f"Measuring {path.name}") as told:
+        found = measured(path, images, pixels=pixels, workers=workers, told=told, option=option)
+    return found.columns, found.problems
+
+
+def check_class(columns: Mapping[str, Sequence[Any] | np.ndarray], class_name: str, path: Path) -> None:
+    """DataError where a class is asked for that a dataset has no box of, naming the nearest one."""
+    from ....alignment.columns.table import measured_classes
+
+    classes = measured_classes(columns)
+    if not class_name or class_name in classes:
+        return
+    close = difflib.get_close_matches(class_name.lower(), [c.lower() for c in classes], n=1)
+    hint = next((f" Did you mean '{c}'?" for c in classes if close and c.lower() == close[0]), "")
+    raise DataError(f"'{path}' has no box of class '{class_name}'.{hint} Its classes: {', '.join(classes) or 'none'}.")
+
+
+def _verdict_values(said: Verdict) -> dict[str, Any]:
+    """The verdict for JSON, which statements of columns that fit are left out of: their numbers stand above."""
+    return {"off": [attrs.asdict(s) for s in said.off], "sentences": said.sentences}
+
+
+def _comparison(title: str, found: Mapping[str, Any]) -> list[Any]:
+    """A table of distances, each with interval and floors, and what is to be said of single columns."""
+    table = Table(
+        "column", "distance", "value", "95 %", "floor", "by image", "chance reaches", title=title, title_justify="left"
+    )
+    for name, column in found["columns"].items():
+        for key, label in zip(DISTANCES, ("Bhattacharyya", "KS", "Wasserstein"), strict=True):
+            if key != DISTANCES[0] and "categories" in column:
+                continue  # names have no order
+            table.add_row(name if key == DISTANCES[0] else "", label, *_distance(column, key))
+    remarks: dict[str, list[str]] = {}
+    for name, column in found["columns"].items():
+        if column["remark"]:
+            remarks.setdefault(column["remark"], []).append(name)
+    said = [f"  {', '.join(names)}: {remark}" for remark, names in remarks.items()]
+    return [table, *said, *(f"  {remark}" for remark in found.get("remarks", ()))]
+
+
+def _distance(column: Mapping[str, Any], key: str) -> list[str]:
+    """A distance, its interval and its floors; without a floor there is no distance to show."""
+    floor, by_image = column["floor" if key == "bhattacharyya" else f"{key}_floor"], column[f"{key}_image_floor"]
+    if math.isnan(floor):
+        return ["-"] * 5
+    floors = ["-" if math.isnan(value) else number(value) for value in (floor, by_image, column[f"{key}_upper_floor"])]
+    if not math.isfinite(column[key]):
+        return ["no common bin", "", *floors]
+    low, high = column[f"{key}_interval"]
+    return [number(column[key]), f"{number(low)} to {number(high)}", *floors]

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The part of evaluate that looks at pictures: how IoU falls with the distance to the synthetic features."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import attrs
+from rich.table import Table
+
+from ....engine.errors import DataError
+from ...console.output import Output
+from ...console.progress import progress_bar
+from .fit import plotted
+from .measure import LEFT_OUT, problems_shown
+from .quality import opened
+
+
+@attrs.frozen
+class Options:
+    """What the command line says of it."""
+
+    classes: Sequence[str]
+    model: Path | None
+    most: int
+    smallest: float
+    threads: int
+    seed: int
+    plots: Path
+
+
+def nearness_of(
+    output: Output,
+    real: tuple[Path, Path | None],
+    synth: tuple[Path, Path | None],
+    predictions: Sequence[Mapping[str, Any]],
+    options: Options,
+) -> dict[str, dict[str, Any]]:
+    """By class: ``nearness``, ``plot`` and what was left out; or ``refused``, why nothing can be said of a class.
+
+    Raises
+    ------
+    DataError
+        Where a dataset, its images or a class is missing, or the two share no class.
+    """
+    from ....alignment.features.extractor import Extractor
+
+    first = opened(*real, "--images", "leave --synth out")
+    second = opened(*synth, "--synth-images", "leave --synth out")
+    for name in options.classes:
+        first.coco.category(name), second.coco.category(name)
+    in_real, in_synth = first.coco.classes(), second.coco.classes()
+    names = [n for n in options.classes or in_real if in_real[n] and in_synth.get(n)]
+    if not names:
+        raise DataError("The real and the synthetic dataset share no class with boxes that is asked for.")
+    extractor = Extractor(options.model, threads=options.threads)
+    out = {}
+    with progress_bar(output, hidden=output.json) as bar:
+        task = bar.add_task("Features", total=None)
+
+        def told(what: str, done: int, total: int) -> None:
+            bar.update(task, description=what, completed=done, total=total)
+
+        for name in names:
+            try:
+                out[name] = _of_class(name, first, second, predictions, extractor, options, told)
+            except DataError as error:
+                out[name] = {"refused": str(error)}
+    return out
+
+
+def _of_class(
+    name: str,
+    real: Any,
+    synth: Any,
+    predictions: Sequence[Mapping[str, Any]],
+    extractor: Any,
+    options: Options,
+    told: Any,
+) -> dict[str, Any]:
+    from ....alignment.evaluation.feature_nearness import best_overlaps, nearness
+    from ....dataset.analysis.feature_distances import distances_to_synthetic
+    from ....dataset.report.plots import plot_nearness
+    from ....engine.rng import stream
+
+    rng = stream(options.seed, "nearness", name)
+    settings = {"most": options.most, "smallest": options.smallest, "told": told}
+    found = distances_to_synthetic(real, synth, name, extractor, rng, **settings)
+    by_id = {a["id"]: a for a in real.coco.annotations}
+    overlaps = best_overlaps([by_id[i] for i in found.annotations.tolist()], predictions)
+    near = nearness(found.values, overlaps, found.images, rng)
+    title = f"{name}: how well real boxes are found, by their nearness to the synthetic ones"
+    plot = plotted(options.plots, "nearness", name, partial(plot_nearness, near, title=title))
+    return {"nearness": near, "plot": plot, "small": found.small, "problems": found.problems}
+
+
+def nearness_shown(found: Mapping[str, Mapping[str, Any]]) -> list[Any]:
+    """A table of bins for each class, and its rank correlation in a sentence."""
+    shown: list[Any] = []
+    for name, of in found.items():
+        if "refused" in of:
+            shown.append(f"{name}: no feature distances. {of['refused']}")
+            continue
+        near = of["nearness"]
+        title = f"{name}: IoU of the best prediction, by distance to the synthetic features"
+        table = Table(
+            "distance", "boxes", "images", "mean IoU", "95 %", "IoU of 0.5", title=title, title_justify="left"
+        )
+        for part in near.bins:
+            spread = f"{part.mean_low:.2f} to {part.mean_high:.2f}"
+            cells = (
+                f"{part.low:.3g} to {part.high:.3g}",
+                str(part.boxes),
+                str(part.images),
+                f"{part.mean:.2f}",
+                spread,
+            )
+            table.add_row(*cells, f"{part.found:.0%}")
+        shown += [table, _correlated(near.correlation)]
+        if of["small"]:
+            shown.append(f"{of['small']} real boxes are too small for features.")
+        shown += [f"Plot: {of['plot']}", *problems_shown(of["problems"], LEFT_OUT)]
+    return shown
+
+
+def _correlated(found: Any) -> str:
+    if found.rho != found.rho:
+        return f"Rank correlation: {found.remark}"
+    interval = f" (95 %: {found.low:.2f} to {found.high:.2f})" if found.low == found.low else ""
+    told = "near ones are found better" if found.high < 0 else "far ones are found better" if found.low > 0 else ""
+    said = told or "which may be chance"
+    return f"Rank correlation of IoU with distance: {found.rho:.2f}{interval}: {said}. {found.remark}".rstrip()

@@ -1,0 +1,305 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command that ranks synthetic datasets without training a detector, and without Blender: quality."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import attrs
+import numpy as np
+import typer
+from rich.table import Table
+
+from ....alignment.distances.quality import COLUMNS
+from ....engine.errors import DataError
+from ...console.output import JsonOption, Output, output_of
+from ...console.progress import progress_bar
+from .compare import DatasetArgument, read_side
+from .fit import PlotsOption, plotted
+from .measure import LEFT_OUT, problems_shown
+
+if TYPE_CHECKING:
+    from ....alignment.distances.quality import Part, Ranking, Span
+    from ....alignment.evaluation.correlation import Correlation
+    from ....dataset.formats.dataset_folder import Pictures
+
+    Columns = Mapping[str, Sequence[Any] | np.ndarray]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command of this module."""
+    app.command()(quality)
+
+
+def quality(
+    context: typer.Context,
+    real: Annotated[Path, DatasetArgument],
+    synth: Annotated[list[Path], typer.Argument(help="Datasets, or tables of `measure`.", show_default=False)],
+    class_name: Annotated[
+        list[str] | None,
+        typer.Option("--class", metavar="NAME", help="Category; repeat for more. Default is all that all have."),
+    ] = None,
+    column: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--column", "--columns", metavar="NAME", help=f"Metadata; repeat for more. Default: {', '.join(COLUMNS)}."
+        ),
+    ] = None,
+    features: Annotated[bool, typer.Option(help="Take feature distances; else metadata alone.")] = True,
+    model: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="ONNX", help="Vision model; repeat for more. Default is the packaged one."),
+    ] = None,
+    images: Annotated[
+        Path | None,
+        typer.Option("--images", "--real-images", help="Folder of the real images; looked for near them."),
+    ] = None,
+    synth_images: Annotated[
+        list[Path] | None,
+        typer.Option(help="Folder of the images of each dataset, in their order; looked for near them."),
+    ] = None,
+    scores: Annotated[
+        list[str] | None,
+        typer.Option("--map", metavar="DATASET=MAP", help="A detector's mAP after training on it; repeat for more."),
+    ] = None,
+    most: Annotated[int, typer.Option(min=20, help="Boxes per dataset and class that features are taken of.")] = 2000,
+    margin: Annotated[float, typer.Option(min=0.0, max=10.0, help="Context around a box, share of its side.")] = 0.1,
+    smallest: Annotated[float, typer.Option(min=1.0, help="Boxes with a shorter side, in pixels, have none.")] = 16,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of the model.")] = 1,
+    workers: Annotated[int, typer.Option(min=0, help="Processes that measure pixels; 0: one per processor.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the resamples.")] = 0,
+    plots: PlotsOption = Path(),
+    json: JsonOption = False,
+) -> None:
+    """Rank synthetic datasets by one composite distance to the real one: metadata and features, with intervals."""
+    from ....alignment.distances.quality import quality as rank
+    from ....alignment.evaluation.correlation import few_points
+    from ....dataset.report.plots import plot_quality
+
+    output = output_of(context)
+    paths = dict(zip(_names(synth), synth, strict=True))
+    given = _scores(scores or (), paths)
+    if synth_images and len(synth_images) != len(synth):
+        raise DataError(f"There are {len(synth)} datasets, but {len(synth_images)} folders of --synth-images.")
+    named: list[Path | None] = [*synth_images] if synth_images else [None for _ in synth]
+    folders = dict(zip(paths, named, strict=True))
+    wanted = tuple(column or COLUMNS)
+    own = _columns(output, real, images, "--images", wanted, workers)
+    others = {n: _columns(output, p, folders[n], "--synth-images", wanted, workers) for n, p in paths.items()}
+    classes = _classes({str(real): own, **others}, class_name or ())
+    found = _Components({}, {n: {} for n in paths}, {}, [])
+    for name in classes:
+        found.add_columns(name, own, others, wanted, len(classes) > 1)
+    problems: list[str] = []
+    with progress_bar(output, hidden=output.json) as bar:
+        task = bar.add_task("Features", total=None)
+        models: list[Path | None] = [*model] if model else []
+
+        def told(what: str, done: int, total: int) -> None:
+            bar.update(task, description=what, completed=done, total=total)
+
+        if features:
+            pictures = _pictures(real, images, paths, folders)
+            for name in classes:
+                options = {"margin": margin, "smallest": smallest, "most": most, "told": told}
+
+                problems += found.add_features(
+                    name, pictures, models or [None], threads, seed, len(classes) > 1, options
+                )
+        if not found.real:
+            raise DataError(f"No component is left to rank by. {' '.join(found.left_out)}")
+        resampling = partial(told, "Resampling")
+        ranking = rank(found.real, found.synth, found.spans, seed=seed, progress=resampling)
+    ranked, title = ranking.datasets, f"{', '.join(classes)}: distance to {real.name}"
+    correlation = None
+    if given:
+        correlation = few_points(np.array([ranked[n].value for n in given]), np.array(list(given.values())))
+    plot = plotted(plots, "quality", "_".join(classes), partial(plot_quality, ranking, title=title))
+    values = {
+        "real": real,
+        "classes": classes,
+        "datasets": ranked,
+        "floor": ranking.floor,
+        "upper_floor": ranking.upper_floor,
+        "left_out": found.left_out,
+        "correlation": correlation,
+        "plot": plot,
+        "problems": problems,
+    }
+    output.result(values, *_shown(ranking, given, correlation, found.left_out, title), f"Plot: {plot}")
+    if not output.json and problems:
+        output.result({}, *problems_shown(problems, LEFT_OUT))
+
+
+def _names(paths: Sequence[Path]) -> list[str]:
+    """Short names of datasets: that of the folder or file, the whole path where two are the same."""
+    short = [path.name for path in paths]
+    names = [str(path) if short.count(name) > 1 else name for path, name in zip(paths, short, strict=True)]
+    if len(set(names)) < len(names):
+        raise DataError("A dataset is named twice. Name each once.")
+    return names
+
+
+def _scores(given: Sequence[str], paths: Mapping[str, Path]) -> dict[str, float]:
+    out = {}
+    for text in given:
+        name, _, number = text.rpartition("=")
+        name = next((n for n, path in paths.items() if name in (n, str(path), path.stem)), "")
+        try:
+            value = float(number)
+        except ValueError:
+            value = -1.0
+        if not name or not 0 <= value <= 1:
+            raise DataError(
+                f"'--map {text}' must be DATASET=MAP with one of {', '.join(paths)} and a number in [0, 1]."
+            )
+        out[name] = value
+    return out
+
+
+def _columns(
+    output: Output, path: Path, images: Path | None, option: str, wanted: Sequence[str], workers: int
+) -> Columns:
+    """Measured columns; pixels are only looked at where a column is wanted that annotations do not say."""
+    from ....dataset.formats.dataset_folder import image_folder, read_dataset
+    from ....dataset.formats.metadata_table import SUFFIXES
+
+    found, _ = read_side(output, path, None, option, pixels=False, workers=workers)
+    derived = {"sqrt_area", "area", "log_aspect", "boxes_per_image", "shape", *found}
+    if path.suffix.lower() in SUFFIXES or derived.issuperset(wanted):
+        return found
+    if images is None and image_folder(read_dataset(path)) is None:
+        return found
+    return read_side(output, path, images, option, pixels=True, workers=workers)[0]
+
+
+def _classes(datasets: Mapping[str, Columns], asked: Sequence[str]) -> list[str]:
+    from ....alignment.columns.table import measured_classes
+    from .compare import check_class
+
+    for name, columns in datasets.items():
+        for wanted in asked:
+            check_class(columns, wanted, Path(name))
+    known = [measured_classes(columns) for columns in datasets.values()]
+    classes = [c for c in known[0] if all(c in others for others in known) and (not asked or c in asked)]
+    if not classes:
+        listed = "; ".join(f"'{n}': {', '.join(k) or 'none'}" for n, k in zip(datasets, known, strict=True))
+        raise DataError(f"The datasets share no class with boxes. They have: {listed}.")
+    return classes
+
+
+def _pictures(
+    real: Path, images: Path | None, paths: Mapping[str, Path], folders: Mapping[str, Path | None]
+) -> tuple[Pictures, dict[str, Pictures]]:
+    own = opened(real, images, "--images", "take --no-features")
+    return own, {
+        name: opened(path, folders[name], "--synth-images", "take --no-features") for name, path in paths.items()
+    }
+
+
+def opened(path: Path, folder: Path | None, option: str, otherwise: str) -> Pictures:
+    """A dataset with the folder of its images; DataError says what to do else where there is none."""
+    from ....dataset.formats.dataset_folder import open_pictures
+    from ....dataset.formats.metadata_table import SUFFIXES
+
+    if path.suffix.lower() in SUFFIXES:
+        raise DataError(f"'{path}' is a table, which has no pictures. Name a dataset, or {otherwise}.")
+    return open_pictures(path, folder, option, otherwise)
+
+
+@attrs.define
+class _Components:
+    """What the composite is made of, gathered class by class."""
+
+    real: dict[str, Part]
+    synth: dict[str, dict[str, Part]]
+    spans: dict[str, Span]
+    left_out: list[str]
+
+    def add_columns(
+        self, class_name: str, real: Columns, others: Mapping[str, Columns], wanted: Sequence[str], several: bool
+    ) -> None:
+        from ....alignment.columns.table import measured_table
+        from ....alignment.distances.quality import column_parts
+
+        head = f"{class_name}: " if several else ""
+        table = measured_table(real, class_name, "The real set")
+        tables = {n: measured_table(columns, class_name, f"'{n}'") for n, columns in others.items()}
+        own, parts, spans, left_out = column_parts(table, tables, wanted)
+        self.real |= {head + k: v for k, v in own.items()}
+        for name, of in parts.items():
+            self.synth[name] |= {head + k: v for k, v in of.items()}
+        self.spans |= {head + k: v for k, v in spans.items()}
+        self.left_out += [head + text for text in left_out]
+
+    def add_features(
+        self,
+        class_name: str,
+        pictures: tuple[Pictures, Mapping[str, Pictures]],
+        models: Sequence[Path | None],
+        threads: int,
+        seed: int,
+        several: bool,
+        options: Mapping[str, Any],
+    ) -> list[str]:
+        """Add feature distances by each model; where there are too few boxes, that is said instead."""
+        from ....alignment.distances.quality import FEATURES
+        from ....alignment.features.extractor import Extractor
+        from ....dataset.analysis.feature_distances import feature_parts
+        from ....engine.rng import stream
+
+        head = f"{class_name}: " if several else ""
+        problems: list[str] = []
+        for model in models:
+            extractor = Extractor(model, threads=threads)
+            name = head + (FEATURES if len(models) == 1 else f"{FEATURES} {extractor.path.stem}")
+            try:
+                own, others, found = feature_parts(
+                    pictures[0], pictures[1], class_name, extractor, stream(seed, "thin", class_name), **options
+                )
+            except DataError as error:
+                self.left_out.append(f"{name} left out: {error}")
+                continue
+            problems += found
+            self.real[name] = own
+            for dataset, part in others.items():
+                self.synth[dataset][name] = part
+        return problems
+
+
+def _shown(
+    ranking: Ranking,
+    given: Mapping[str, float],
+    correlation: Correlation | None,
+    left_out: Sequence[str],
+    title: str,
+) -> list[Any]:
+    ranked = ranking.datasets
+    components = list(next(iter(ranked.values())).components)
+    heads = ("rank", "dataset", "composite", "95 %", *components, *(["mAP"] if given else []))
+    table = Table(*heads, title=title, title_justify="left")
+    ranks = [q.rank for q in ranked.values()]
+    for name, found in sorted(ranked.items(), key=lambda item: (item[1].rank, item[1].value)):
+        cells = [f"{c.distance:.3g} - {c.floor:.2g}: {c.ratio:.2f}" for c in found.components.values()]
+        score = [f"{given[name]:.3f}" if name in given else "-"] if given else []
+        rank = f"{found.rank}{'=' if ranks.count(found.rank) > 1 else ''}"
+        table.add_row(rank, name, f"{found.value:.2f}", f"{found.low:.2f} to {found.high:.2f}", *cells, *score)
+    lines = [
+        "Composite: geometric mean of the components, 1 where none lies farther than real samples do; random halves of "
+        f"the real set show {ranking.floor:.2f}, up to {ranking.upper_floor:.2f} in 95 % of splits.",
+        "Component: distance - floor (what real samples of this size show): 1 + the rest, in units of what lies "
+        "between halves of the real set. =: cannot be told apart at 95 %.",
+        *left_out,
+    ]
+    if correlation is None:
+        return [table, *lines]
+    if math.isnan(correlation.rho):
+        return [table, *lines, correlation.remark]
+    known = not math.isnan(correlation.low)
+    interval = f" (95 %: {correlation.low:.2f} to {correlation.high:.2f})" if known else ""
+    text = f"Rank correlation of the composite with mAP: {correlation.rho:.2f}{interval}. {correlation.remark}"
+    return [table, *lines, text.rstrip()]

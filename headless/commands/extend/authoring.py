@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Commands for authors of plugins: new-plugin, check-plugin."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from ....engine.errors import PluginError
+from ...console.output import JsonOption, output_of
+
+FAILED = 1
+"""Exit code where a plugin does not pass."""
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    app.command("new-plugin")(new_plugin)
+    app.command("check-plugin")(check_plugin)
+
+
+def new_plugin(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="What it is to be called, such as 'glare'.", show_default=False)],
+    kind: Annotated[
+        str, typer.Option("--kind", "-k", help="placement, appearance, camera, target, metric or filter.")
+    ] = "metric",
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="The folder to make; default is twinset-NAME here.")
+    ] = None,
+    license: Annotated[str, typer.Option("--license", help="GPL-3.0-or-later or MIT.")] = "GPL-3.0-or-later",
+    json: JsonOption = False,
+) -> None:
+    """Write a package with a working plugin of your own."""
+    from .scaffold import write_package
+
+    id, folder = write_package(name, kind, output, license)
+    files = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+    output_of(context).result(
+        {"kind": kind, "id": id, "folder": folder.resolve(), "files": files},
+        f"The {kind} plugin '{id}' is in {folder}/src/twinset_{id}/{id}.py. Change it, then:",
+        f"    twinset check-plugin {folder}",
+        f"    pip install -e {folder}",
+    )
+
+
+def check_plugin(
+    context: typer.Context,
+    plugin: Annotated[
+        str,
+        typer.Argument(
+            help="A file, a folder of files, the folder of a package, module:Class, an id, or kind/id.",
+            show_default=False,
+        ),
+    ],
+    values: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="A parameter, as in a recipe; may be given several times."),
+    ] = None,
+    seconds: Annotated[
+        float, typer.Option("--seconds", min=0.001, help="What a frame of the tiny stage may take.")
+    ] = 10.0,
+    json: JsonOption = False,
+) -> None:
+    """Hold a plugin to the contract of all plugins, without Blender; exit code 1 where it fails."""
+    from ....testing.conformance.candidates import find_classes
+    from ....testing.conformance.checks import CHECKS, Subject
+    from ....testing.conformance.checks import Check as Kit
+
+    given = dict(_assignment(text) for text in values or ())
+    shown: list[Table | str] = []
+    listed: list[dict[str, Any]] = []
+    failed = 0
+    for cls in find_classes(plugin):
+        subject = Subject(cls, given, seconds)
+        found = [Kit(subject, name).finding() for name in CHECKS]
+        table = Table("check", "result", "what it holds", title=subject.name, title_justify="left")
+        for finding in found:
+            promise = " ".join((CHECKS[finding.check].__doc__ or "").replace("``", "").split())
+            state = "passed" if finding.passed else f"not run: {finding.skipped}" if finding.skipped else "FAILED"
+            table.add_row(finding.check, f"{state}: {finding.problem}" if finding.problem else state, promise)
+        bad = sum(bool(f.problem) for f in found)
+        failed += bad > 0
+        words = f"{sum(f.passed for f in found)} of {len(found)} checks passed" + (f", {bad} failed." if bad else ".")
+        shown += [table, f"{subject.name[:1].upper()}{subject.name[1:]}: {words}"]
+        checks: list[dict[str, Any]] = [
+            {"check": f.check, "passed": f.passed, "problem": f.problem, "skipped": f.skipped} for f in found
+        ]
+        listed.append({"plugin": subject.name, "passed": all(f.passed for f in found), "checks": checks})
+    output_of(context).result({"passed": not failed, "plugins": listed}, *shown)
+    if failed:
+        raise typer.Exit(FAILED)
+
+
+def _assignment(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not equals or not name.strip():
+        raise PluginError(f"'{text}' after --set must be NAME=VALUE, such as count=3.")
+    try:
+        return name.strip(), tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return name.strip(), value  # a string without its quotes, which shells take away

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Commands that tell what a recipe may hold: plugins, schema."""
+
+from __future__ import annotations
+
+import inspect
+import json as jsonlib
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from ....dataset.atomic_files import write_file
+from ....engine.plugin.params import Param, describe, plain_value
+from ....engine.plugin.registry import Registry, summary
+from ....engine.recipe.plugin_pages import CAPTIONS, plugin_pages
+from ....engine.recipe.reading import json_schema
+from ....engine.recipe.reference_page import recipe_reference
+from ....engine.recipe.writing import toml_value
+from ...console.output import JsonOption, output_of
+
+FolderOption = Annotated[
+    list[Path], typer.Option("--folder", help="A folder with plugins of your own; may be given several times.")
+]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    group = typer.Typer(invoke_without_command=True, help="List all plugins, or show one.", rich_markup_mode=None)
+    group.callback()(plugins)
+    group.command()(show)
+    group.command()(reference)
+    app.add_typer(group, name="plugins")
+    app.command()(schema)
+
+
+def plugins(context: typer.Context, folder: FolderOption = [], json: JsonOption = False) -> None:  # noqa: B006
+    """List all plugins, or show one."""
+    registry = Registry(folder)
+    context.obj = output_of(context)
+    context.meta["registry"] = registry
+    if context.invoked_subcommand:
+        return
+    table = Table("kind", "id", "what it does", "from")
+    for cls in registry.catalogue():
+        source = "Twinset" if registry.is_builtin(cls) else cls.__module__
+        table.add_row(cls.plugin_kind, cls.plugin_id, summary(cls), source)  # type: ignore[attr-defined]
+    output = output_of(context)
+    for broken in registry.broken:
+        output.say(f"The plugin '{broken.id}' ({broken.source}) cannot be used: {broken.reason}")
+    listed = [_facts(registry, cls) for cls in registry.catalogue()]
+    output.result({"plugins": listed, "broken": registry.broken}, table)
+
+
+def show(
+    context: typer.Context,
+    id: Annotated[str, typer.Argument(help="A plugin's id, or kind/id where kinds share it.", show_default=False)],
+    json: JsonOption = False,
+) -> None:
+    """Show a plugin with its parameters."""
+    registry: Registry = context.meta["registry"]
+    found = registry.search(id)
+    shown: list[Any] = []
+    for cls in found:
+        shown += [f"{cls.plugin_kind}/{cls.plugin_id}", inspect.getdoc(cls) or "", _table(describe(cls))]  # type: ignore[attr-defined]
+    output_of(context).result({"plugins": [_facts(registry, cls) for cls in found]}, *shown)
+
+
+def reference(
+    context: typer.Context,
+    folder: Annotated[Path, typer.Argument(help="Where the pages go, such as docs/plugins/reference.")],
+    json: JsonOption = False,
+) -> None:
+    """Write the reference pages of built-in plugins, with the pictures that lie in the folder."""
+    captions = folder / CAPTIONS
+    pages = plugin_pages(jsonlib.loads(captions.read_bytes()) if captions.is_file() else {})
+    for name, text in pages.items():
+        write_file(folder / name, text.encode())
+    stale = sorted(path for path in folder.glob("*.md") if path.name not in pages)
+    for path in stale:
+        path.unlink()
+    result = {"folder": folder, "pages": sorted(pages), "removed": [path.name for path in stale]}
+    output_of(context).result(result, f"{len(pages)} pages in {folder}")
+
+
+def schema(
+    context: typer.Context,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="A reference page instead, as in docs/recipe.md.")
+    ] = False,
+    json: JsonOption = False,
+) -> None:
+    """Print the JSON schema of recipes."""
+    if markdown:
+        typer.echo(recipe_reference(), nl=False)
+    else:
+        typer.echo(jsonlib.dumps(json_schema(), indent=None if output_of(context).json else 2, ensure_ascii=False))
+
+
+def _table(params: list[Param]) -> Table | str:
+    if not params:
+        return "It has no parameters."
+    table = Table("parameter", "value", "default", "meaning")
+    for p in params:
+        fallback = "required" if p.required else "" if p.default is None else toml_value(plain_value(p.default))
+        table.add_row(p.name, p.expected(), fallback, p.doc + (f" ({p.unit})" if p.unit else ""))
+    return table
+
+
+def _facts(registry: Registry, cls: type) -> dict[str, Any]:
+    return {
+        "kind": cls.plugin_kind,  # type: ignore[attr-defined]
+        "id": cls.plugin_id,  # type: ignore[attr-defined]
+        "summary": summary(cls),
+        "builtin": registry.is_builtin(cls),
+        "module": cls.__module__,
+        "parameters": [_parameter(p) for p in describe(cls)],
+    }
+
+
+def _parameter(p: Param) -> dict[str, Any]:
+    facts: dict[str, Any] = {"name": p.name, "value": p.expected(), "doc": p.doc, "required": p.required}
+    if not p.required:
+        facts["default"] = p.default
+    return facts | {key: v for key in ("min", "max", "unit", "choices") if (v := getattr(p, key)) not in (None, "", ())}

@@ -1,0 +1,269 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Guesses from names: which things of a scene show a class, and what things stand on."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
+
+import attrs
+import numpy as np
+
+from ....engine.recipe.writing import toml_value
+
+HEIGHT: dict[str, tuple[float, float]] = {
+    "backpack": (0.4, 0.55),
+    "bag": (0.25, 0.5),
+    "bed": (0.5, 1.1),
+    "bench": (0.45, 0.9),
+    "bottle": (0.18, 0.33),
+    "chair": (0.75, 1.05),
+    "couch": (0.7, 0.95),
+    "cup": (0.08, 0.13),
+    "dining table": (0.7, 0.78),
+    "handbag": (0.2, 0.4),
+    "person": (1.5, 1.9),
+    "potted plant": (0.25, 1.0),
+    "refrigerator": (1.4, 1.9),
+    "stool": (0.45, 0.75),
+    "suitcase": (0.5, 0.78),
+    "table": (0.7, 0.78),
+    "toilet": (0.7, 0.85),
+    "vase": (0.15, 0.45),
+    "wine glass": (0.15, 0.24),
+}
+"""Usual heights in metres, by class."""
+
+LONGEST: dict[str, tuple[float, float]] = {
+    "book": (0.17, 0.3),
+    "bowl": (0.12, 0.28),
+    "cell phone": (0.13, 0.17),
+    "clock": (0.15, 0.4),
+    "keyboard": (0.28, 0.46),
+    "laptop": (0.3, 0.4),
+    "mouse": (0.09, 0.13),
+    "remote": (0.14, 0.22),
+    "scissors": (0.13, 0.22),
+    "tv": (0.6, 1.4),
+}
+"""Usual lengths of the longest side in metres, for classes whose height says little."""
+
+FURNITURE: dict[str, tuple[float, float]] = {
+    "bookcase": (1.5, 2.2),
+    "desk": (0.7, 0.78),
+    "door": (1.95, 2.15),
+    "nightstand": (0.45, 0.65),
+    "wardrobe": (1.7, 2.3),
+}
+"""Usual heights in metres of what is no class of COCO but tells a room's scale."""
+
+MOST_OFF = 1.8
+"""Factor between a room's things and usual sizes that may be the artist's taste; beyond it, the room has a scale."""
+
+Boxes = Mapping[str, tuple[np.ndarray, np.ndarray]]
+
+GROUND = ("floor", "ground", "carpet", "rug", "terrain", "grass", "street", "road", "pavement", "parquet")
+RAISED = (
+    *("table", "desk", "bed", "mattress", "shelf", "shelves", "counter", "countertop", "sofa", "couch", "bench"),
+    *("cabinet", "dresser", "nightstand", "sideboard", "worktop", "platform", "stage", "stairs", "step"),
+)
+
+LEAST_GROUND, LEAST_RAISED = 1.0, 0.1
+"""Square metres that face up, at least, of what is stood on."""
+
+TRIM = 0.25
+"""Surfaces under this share of the largest of their name, such as skirting boards, are not stood on."""
+
+SYNONYMS = {"couch": ("sofa",), "tv": ("television",), "potted plant": ("plant",), "dining table": ("table",)}
+
+
+@attrs.frozen
+class Proportion:
+    """A factor that brings a room to real size, and the reason."""
+
+    scale: float
+    told: str
+
+
+@attrs.frozen
+class Source:
+    """Where a class's assets come from: lines for the recipe, the objects or collection it takes, and a description."""
+
+    toml: tuple[str, ...]
+    objects: tuple[str, ...]
+    told: str
+    collection: str = ""
+
+
+def words(name: str) -> list[str]:
+    """Lower-case words of a name: ``OfficeChair_02.001`` gives office, chair; plural endings are cut."""
+    parts = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_a-zA-Z]+", name)
+    return [_singular(part.lower()) for part in parts]
+
+
+def likeness(class_name: str, name: str) -> float:
+    """How much a name speaks of a class, in [0, 1]; under 0.6 it does not."""
+    own = words(name)
+    if not own:
+        return 0.0
+    best = 0.0
+    for wanted in ([*words(class_name)], *(words(s) for s in SYNONYMS.get(class_name, ()))):
+        if own == wanted:
+            best = 1.0
+        elif own[-len(wanted) :] == wanted:
+            best = max(best, 0.95)  # an office chair is a chair
+        elif all(word in own for word in wanted):
+            best = max(best, 0.7)  # but a chair cushion hardly is
+        elif "".join(wanted) == "".join(own):
+            best = 1.0
+        elif any(word.endswith("".join(wanted)) and len("".join(wanted)) > 3 for word in own):
+            best = max(best, 0.65)
+    return best
+
+
+def class_source(class_name: str, collections: Mapping[str, int], objects: Sequence[str]) -> Source | None:
+    """The collection, or else the objects, whose names speak of a class; None where none do.
+
+    Parameters
+    ----------
+    class_name : str
+    collections : mapping
+        Collection name to number of objects.
+    objects : sequence of str
+        Names of top-level objects.
+    """
+    named = [(likeness(class_name, name), name) for name, count in collections.items() if count]
+    score, collection = max(named, default=(0.0, ""), key=lambda item: (item[0], item[1]))
+    if score >= 0.6:
+        return Source((f"collection = {toml_value(collection)}",), (), f"the collection '{collection}'", collection)
+    scores = {name: likeness(class_name, name) for name in objects}
+    best = max(scores.values(), default=0.0)
+    # Where a thing is called just that, others that only mention it are something else.
+    found = [name for name, score in scores.items() if score >= max(0.6, best - 0.1)]
+    if not found:
+        return None
+    patterns = _patterns(found, objects)
+    shown = ", ".join(found[:4]) + (", ..." if len(found) > 4 else "")
+    return Source((f"objects = {toml_value(patterns)}",), tuple(found), f"the objects {shown}")
+
+
+def loose_parts(name: str, boxes: Boxes, others: Collection[str] = ()) -> list[str]:
+    """Top-level objects that belong to another by name and touch it: ``BedCover`` is a part of ``Bed``.
+
+    Parameters
+    ----------
+    name : str
+    boxes : mapping
+        Top-level object to (low (3,), high (3,)) in metres.
+    others : collection of str
+        Names of classes, beside the kinds known here; a ``BedPillow`` is a pillow where there is such a class.
+    """
+    if name not in boxes:
+        return []
+    own, (low, high) = words(name), boxes[name]
+    kinds = {words(kind)[-1] for kind in (*HEIGHT, *LONGEST, *FURNITURE, *others)} - {own[-1] if own else ""}
+    reach = 0.25 * float(np.linalg.norm(high - low))
+    out = []
+    for other, (its_low, its_high) in boxes.items():
+        parts = words(other)
+        is_longer = len(parts) > len(own) > 0 and parts[: len(own)] == own
+        gap = np.maximum(np.maximum(its_low - high, low - its_high), 0.0).max()
+        if is_longer and parts[-1] not in kinds and gap <= reach:
+            out.append(other)
+    return sorted(out)
+
+
+def proportion(boxes: Boxes) -> Proportion | None:
+    """The factor that brings things whose kind their names tell to usual sizes; None where they have them.
+
+    It is one over the median of how much larger than usual they are, of each kind and then of all kinds, to two
+    digits.
+
+    Parameters
+    ----------
+    boxes : mapping
+        Top-level object to (low (3,), high (3,)) in metres.
+    """
+    usual = {
+        **{k: ("high", v) for k, v in {**HEIGHT, **FURNITURE}.items()},
+        **{k: ("long", v) for k, v in LONGEST.items()},
+    }
+    sizes: dict[str, list[float]] = {}
+    for name in boxes:
+        score, kind = max((likeness(kind, name), kind) for kind in usual)
+        if score < 0.95:
+            continue
+        group = [boxes[part] for part in (name, *loose_parts(name, boxes))]
+        size = np.max([high for _, high in group], axis=0) - np.min([low for low, _ in group], axis=0)
+        sizes.setdefault(kind, []).append(float(size[2] if usual[kind][0] == "high" else size.max()))
+    middle = {kind: float(np.median(found)) for kind, found in sizes.items()}
+    ratios = {kind: size / float(np.mean(usual[kind][1])) for kind, size in middle.items() if size > 0}
+    if not ratios:
+        return None
+    ratio = float(np.exp(np.median(np.log(list(ratios.values())))))
+    if 1 / MOST_OFF <= ratio <= MOST_OFF:
+        return None
+    kind = min(ratios, key=lambda k: (round(abs(np.log(ratios[k] / ratio)), 6), k))
+    how, (least, most) = usual[kind]
+    told = f"{_plural(kind)} here are {middle[kind]:.3g} m {how}, usually {least:g} to {most:g} m"
+    return Proportion(float(f"{1 / ratio:.2g}"), told)
+
+
+def base_name(name: str) -> str:
+    """A name without Blender's number of copies: ``Chair.001`` is a ``Chair``."""
+    return re.sub(r"\.\d{3,}$", "", name)
+
+
+def _patterns(chosen: Sequence[str], objects: Sequence[str]) -> list[str]:
+    """Name patterns that match the chosen objects, with their copies to come, and none of the others."""
+    out = set()
+    for name in chosen:
+        wide = f"{exact(base_name(name))}*"
+        is_safe = all(other in chosen for other in objects if fnmatchcase(other, wide))
+        out.add(wide if is_safe else exact(name))
+    return sorted(out)
+
+
+def likely_surfaces(surfaces: Iterable[tuple[str, float, float, float]], taken: Collection[str]) -> list[str]:
+    """Name patterns of what things may stand on: by name, else the largest that faces up.
+
+    Parameters
+    ----------
+    surfaces : iterable
+        (object name, up-facing area in m², its lowest and highest z), largest first.
+    taken : collection of str
+        Objects that are assets themselves.
+    """
+    free = [(name, area) for name, area, *_ in surfaces if name not in taken]
+    ground = _named(free, GROUND, LEAST_GROUND)
+    raised = _named(free, RAISED, LEAST_RAISED)
+    chosen = ground + raised
+    if not ground:
+        chosen += [name for name, area in free if area >= LEAST_GROUND and name not in raised][:1]
+    return list(dict.fromkeys(exact(name) for name in chosen))
+
+
+def _named(surfaces: Sequence[tuple[str, float]], keys: Sequence[str], least: float) -> list[str]:
+    """Names that hold one of the keys, without trims and edges: much smaller ones of the same key."""
+    found = []
+    for key in keys:
+        matching = [(name, area) for name, area in surfaces if area >= least and key in words(name)]
+        largest = max((area for _, area in matching), default=0.0)
+        found += [name for name, area in matching if area >= TRIM * largest]
+    return found
+
+
+def exact(name: str) -> str:
+    """The pattern that matches this name and no other."""
+    return re.sub(r"([*?\[])", r"[\1]", name)
+
+
+def _plural(word: str) -> str:
+    return f"{word}{'es' if word.endswith(('s', 'ch')) else 's'}"
+
+
+def _singular(word: str) -> str:
+    if len(word) > 3 and word.endswith("s") and not word.endswith("ss"):
+        return word[:-1]
+    return word

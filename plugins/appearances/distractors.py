@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Objects that float around the annotated ones, as domain randomisation has them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...engine.errors import StageError
+from ...engine.plugin import Range, param, plugin
+from ...engine.stage import Asset, Stage, draw_asset
+
+
+@plugin("appearance")
+class Distractors:
+    """Let unannotated objects float around the annotated ones, turned at random, free of everything else."""
+
+    count_range: tuple[int, int] = param((1, 5), min=0, max=1000, doc="Fewest and most distractors in a frame")
+    distance_range: Range = param(
+        (0.3, 2.0), min=0.0, unit="m", doc="Distance of a distractor's centre from the centre of an annotated instance"
+    )
+    size_range: Range = param(
+        (0.5, 1.5), min=0.0, min_exclusive=True, doc="Factor on the distractor's real size; drawn log-uniformly"
+    )
+    gap: float = param(0.02, min=0.0, unit="m", doc="Free distance kept to other instances")
+    tries: int = param(20, min=1, max=1000, doc="Places tried for one distractor before it is left out")
+
+    def __attrs_post_init__(self) -> None:
+        if self.count_range[0] > self.count_range[1]:
+            raise ValueError(f"count_range must be [fewest, most]. Got {list(self.count_range)} instead.")
+
+    def vary(self, stage: Stage, rng: np.random.Generator) -> None:
+        """Put this frame's distractors on the stage. Those that find no free place are left out."""
+        assets = stage.assets.get("", ())
+        if not assets:
+            raise StageError("Appearance 'distractors' finds no distractor. Add a [[distractor]] table to the recipe.")
+        annotated = [i for i in stage.instances if i.asset.class_name]
+        bounds = np.asarray(stage.bounds, dtype=float)
+        for _ in range(int(rng.integers(self.count_range[0], self.count_range[1], endpoint=True))):
+            asset = draw_asset(assets, rng)
+            scale = rng.uniform(*asset.scale_range) * np.exp(rng.uniform(*np.log(self.size_range)))
+            for _ in range(self.tries):
+                if annotated:
+                    points = annotated[int(rng.integers(len(annotated)))].points
+                    middle = (points.min(0) + points.max(0)) / 2
+                    center = middle + rng.uniform(*self.distance_range) * _direction(rng)
+                else:
+                    center = rng.uniform(*bounds)
+                matrix = _matrix(asset, _rotation(rng), scale, center)
+                points = asset.points @ matrix[:3, :3].T + matrix[:3, 3]
+                inside = (points >= bounds[0]).all() and (points <= bounds[1]).all()
+                if inside and not stage.collides(asset, matrix, gap=self.gap):
+                    stage.place(asset, matrix)
+                    break
+
+
+def _direction(rng: np.random.Generator) -> np.ndarray:
+    vector = rng.standard_normal(3)
+    return vector / np.linalg.norm(vector)
+
+
+def _rotation(rng: np.random.Generator) -> np.ndarray:
+    """Uniform over all rotations: a normalised Gaussian quaternion [Shoemake, Graphics Gems III, 1992]."""
+    w, x, y, z = (q := rng.standard_normal(4)) / np.linalg.norm(q)
+    return np.array(
+        [
+            [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
+            [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
+            [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
+        ]
+    )
+
+
+def _matrix(asset: Asset, rotation: np.ndarray, scale: float, center: np.ndarray) -> np.ndarray:
+    """Turned and scaled about the middle of its bounding box, which lands on ``center``."""
+    vertices = asset.mesh.vertices
+    middle = (vertices.min(0) + vertices.max(0)) / 2
+    matrix = np.eye(4)
+    matrix[:3, :3] = rotation * scale
+    matrix[:3, 3] = center - matrix[:3, :3] @ middle
+    return matrix

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Frames one instance so closely that it fills most of the image."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ...engine.geometry import framing, line_of_sight
+from ...engine.goals import Goals
+from ...engine.plugin import Range, Rejected, param, plugin
+from ...engine.rng import log_uniform
+from ...engine.stage import CameraPose, Instance, Stage
+
+
+@plugin("camera")
+class CloseUp:
+    """Frame one instance so closely that it fills most of the image, and may be cut by its border.
+
+    Close-ups cure detectors that see several objects in one [Zhang2023, §4]. The camera keeps free of every surface,
+    has a clear line to the instance, and clips so near that 5 cm in front of it is still seen.
+    """
+
+    classes: list[str] = param([], means="class", doc="Classes to look at; all when empty")
+    fill: Range = param(
+        (0.6, 1.6), min=0.05, soft_max=3.0, doc="Longer side of the projected box relative to the image height"
+    )
+    shift: Range = param((0.0, 0.25), min=0.0, max=0.5, doc="How far the box's centre may lie from the image's")
+    lens: Range = param((24.0, 50.0), min=1.0, soft_max=200.0, unit="mm", doc="Focal lengths for a sensor 36 mm wide")
+    elevation: Range = param(
+        (-5.0, 55.0), min=-89.0, max=89.0, unit="deg", doc="Direction from the instance to the camera, above horizontal"
+    )
+    roll: Range = param((-5.0, 5.0), min=-180.0, max=180.0, unit="deg", doc="Rotation about the viewing direction")
+    clearance: float = param(0.05, min=0.0, unit="m", doc="Free distance kept between the camera and any surface")
+    seen: float = param(0.7, min=0.0, max=1.0, doc="Least share of the instance with a clear line to the camera")
+    candidates: int = param(48, min=1, max=4096, doc="Cameras solved per attempt")
+
+    def pose(self, stage: Stage, goals: Goals, rng: np.random.Generator) -> CameraPose:
+        annotated = [i for i in stage.instances if i.asset.class_name]
+        chosen = [i for i in annotated if not self.classes or i.asset.class_name in self.classes]
+        if not chosen:
+            raise Rejected("camera: nothing to look at")
+        main = chosen[rng.integers(len(chosen))]
+        points = main.outline
+        wanted = self._wanted(stage.resolution, rng)
+        found = framing.solve(points, wanted, self._candidates(points, rng), stage.resolution)
+        usable = self._usable(stage, main, found) & self._filled(found.box, stage.resolution)
+        for i in np.flatnonzero(usable):
+            pose = found.pose(int(i), stage.resolution, framing.near_clip(self.clearance))
+            stage.pose_camera(pose)
+            if (stage.probe(0.25).ids == main.id).any():
+                return pose
+        raise Rejected("camera: no free viewpoint for a close-up")
+
+    def _wanted(self, resolution: tuple[int, int], rng: np.random.Generator) -> framing.Wanted:
+        width, height = resolution
+        fill = rng.uniform(*self.fill)
+        angle, away = rng.uniform(0, 2 * math.pi), rng.uniform(*self.shift)
+        center = np.array([0.5 + away * math.cos(angle), 0.5 + away * math.sin(angle)])
+
+        def wanted(ratio: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            longer = np.maximum(ratio * width / height, 1.0)
+            size_h = fill / longer
+            return np.stack([size_h * ratio, size_h], -1), np.tile(center, (len(ratio), 1))
+
+        return wanted
+
+    def _candidates(self, points: np.ndarray, rng: np.random.Generator) -> framing.Candidates:
+        n = self.candidates
+        azimuth = rng.permutation((np.arange(n) + rng.uniform(0, 1, n)) * (2 * math.pi / n))
+        lens = log_uniform(rng, self.lens, n)
+        elevation = np.radians(rng.uniform(*self.elevation, n))
+        longest = np.ptp(points, axis=0).max()
+        # Sensor 36 mm wide and, at the usual 4:3, 27 mm high: good enough to turn an elevation into a height.
+        distance = longest * lens / 27.0 / np.mean(self.fill)
+        z = (points[:, 2].min() + points[:, 2].max()) / 2 + distance * np.sin(elevation)
+        return framing.Candidates(azimuth, z, lens, np.radians(rng.uniform(*self.roll, n)))
+
+    def _filled(self, box: np.ndarray, resolution: tuple[int, int]) -> np.ndarray:
+        """Which boxes (C, 4) are as large as wanted, but for what their outlines lack of the whole instance."""
+        width, height = resolution
+        longer = np.maximum((box[:, 2] - box[:, 0]) * width / height, box[:, 3] - box[:, 1])
+        return (longer >= 0.99 * self.fill[0]) & (longer <= 1.01 * self.fill[1])
+
+    def _usable(self, stage: Stage, main: Instance, found: framing.Solution) -> np.ndarray:
+        ok = found.error < 0.25
+        index = np.flatnonzero(ok)
+        if len(index):
+            position, clearance = found.position[index], max(self.clearance, 1e-3)
+            ok[index] &= line_of_sight.free_and_seen(stage, position, main, clearance=clearance, seen=self.seen)
+        return ok

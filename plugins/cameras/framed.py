@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Solves the camera so that the main instance's visible box hits the goal that the target drew."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ...engine.geometry import framing
+from ...engine.geometry.reachability import Reached
+from ...engine.geometry.support import Site
+from ...engine.geometry.viewpoints import View, Viewpoints, own_goal
+from ...engine.goals import Goals
+from ...engine.plugin import Range, Rejected, param, plugin
+from ...engine.stage import CameraPose, Instance, Stage
+
+
+@plugin("camera")
+class Framed:
+    """Solve the camera so that the main instance's visible box has the goal's area and centre.
+
+    Many candidates (azimuth, height, focal length) are solved at once on the instance's projected points. Those that
+    stand free, at a plausible height and with a clear line to the instance are ranked by how well the boxes of the
+    other instances fill what the block still lacks. The best are probed, and what the probe shows of occlusion and
+    silhouette is fed back until the visible box is within the tolerance. Without a target, goals are drawn from
+    ``area``.
+    """
+
+    lens: Range = param((24.0, 50.0), min=1.0, soft_max=200.0, unit="mm", doc="Focal lengths for a sensor 36 mm wide")
+    height: Range = param((0.3, 1.8), soft_max=5.0, unit="m", doc="Camera height above the ground below it")
+    above: list[str] = param(
+        [], means="object", doc="Name patterns of the objects that the camera stays above; default is anywhere"
+    )
+    pitch: Range = param((-60.0, 20.0), min=-90.0, max=90.0, unit="deg", doc="Viewing direction, negative is down")
+    roll: Range = param((-2.0, 2.0), min=-180.0, max=180.0, unit="deg", doc="Rotation about the viewing direction")
+    clearance: float = param(0.2, min=0.0, unit="m", doc="Free distance kept between the camera and any surface")
+    seen: float = param(0.6, min=0.0, max=1.0, doc="Least share of the main instance with a clear line to the camera")
+    tolerance: float = param(0.05, min=0.001, max=1.0, doc="Largest relative error of the visible box's area")
+    candidates: int = param(64, min=1, max=4096, doc="Cameras solved per instance and attempt")
+    probes: int = param(4, min=1, max=100, doc="Candidates that are probed before the attempt is given up")
+    corrections: int = param(10, min=1, max=100, doc="Probes of one candidate, each correcting the last one's error")
+    area: Range = param((0.01, 0.4), min=0.0, max=1.0, min_exclusive=True, doc="Goal areas where there is no target")
+
+    def pose(self, stage: Stage, goals: Goals, rng: np.random.Generator) -> CameraPose:
+        goal = goals.main or own_goal((i.asset.class_name for i in stage.instances), self.area, rng)
+        mains = [i for i in stage.instances if i.asset.class_name == goal.class_name]
+        if not mains:
+            raise Rejected(f"camera: no {goal.class_name} on the stage")
+        viewpoints = self._viewpoints
+        views = [v for main in mains[:4] for v in viewpoints.find(stage, main, goal.area, goal.center, rng)]
+        if not views:
+            raise Rejected("camera: no free viewpoint reaches the goal")
+        ranked = sorted(views, key=lambda v: (-self._value(stage, v, goals), v.order))
+        reason = ""
+        for view in ranked[: self.probes]:
+            pose, reason = viewpoints.refine(stage, view, goal)
+            if pose is not None:
+                return pose
+        raise Rejected(reason)
+
+    def reach(
+        self, stage: Stage, instance: Instance, areas: np.ndarray, sites: Sequence[Site], rng: np.random.Generator
+    ) -> Reached:
+        """What boxes of an instance it can show from somewhere in this scene: see :class:`.reach.Reached`."""
+        return self._viewpoints.reach(stage, instance, areas, rng)
+
+    @property
+    def _viewpoints(self) -> Viewpoints:
+        return Viewpoints.of(self)
+
+    def _value(self, stage: Stage, view: View, goals: Goals) -> float:
+        """How much the other instances' boxes help the block; each box as it projects, occlusion left to the probe."""
+        others = [i for i in stage.instances if i.id != view.main.id and i.asset.class_name]
+        if not others or not goals.open_area:
+            return 0.0
+        pose = view.pose
+        scale = np.array([[pose.focal / pose.width, pose.focal / pose.height]])
+        boxes = [
+            framing.project_box(other.outline, pose.position[None], pose.matrix[None, :3, :3], scale)[0]
+            for other in others
+        ]
+        areas = framing.box_area(framing.clip_box(np.array(boxes)))
+        return float(goals.gain(np.sqrt(areas[areas > 0])).sum())

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The cameras of chosen frames, moved a little."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...engine.geometry import line_of_sight
+from ...engine.geometry.support import rotation_about
+from ...engine.goals import Goals
+from ...engine.plugin import Rejected, param, plugin
+from ...engine.recipe.exemplars import in_ball, main_instance, shrinking, source_of
+from ...engine.stage import CameraPose, Stage
+
+
+@plugin("camera")
+class Jitter:
+    """Look as the cameras of frames that `twinset augment` chose did, moved and turned at random.
+
+    The camera goes where the main instance has gone, so that it keeps its place in the picture. It keeps free of every
+    surface and has a clear line to the main instance; each try is nearer to the recorded camera.
+    """
+
+    frames: str = param(path=True, doc="File of the frames, as `twinset augment` writes it")
+    distance: float = param(0.15, min=0.0, soft_max=1.0, unit="m", doc="Farthest that the camera is moved")
+    turn: float = param(3.0, min=0.0, max=90.0, unit="deg", doc="Farthest that it is turned about any axis")
+    zoom: float = param(0.1, min=0.0, soft_max=1.0, doc="Largest share by which its focal length changes")
+    clearance: float = param(0.05, min=0.0, unit="m", doc="Free distance kept between the camera and any surface")
+    seen: float = param(0.3, min=0.0, max=1.0, doc="Least share of the main instance with a clear line to the camera")
+    tries: int = param(20, min=1, max=10_000, doc="Cameras tried, each nearer to the recorded one")
+
+    def pose(self, stage: Stage, goals: Goals, rng: np.random.Generator) -> CameraPose:
+        source = source_of(self.frames, goals)
+        main = main_instance(stage, source)
+        if main is None:
+            raise Rejected("camera: no main instance on the stage")
+        moved = main.matrix[:3, 3] - source.instances[0].matrix[:3, 3]
+        for reach in shrinking(self.tries):
+            axis = rng.standard_normal(3)
+            angle = np.radians(reach * self.turn * rng.uniform(-1, 1))
+            matrix = source.matrix.copy()
+            matrix[:3, :3] = source.matrix[:3, :3] @ rotation_about(axis / np.linalg.norm(axis), float(angle))
+            matrix[:3, 3] += moved + reach * self.distance * in_ball(rng, 3)
+            lens = source.lens * (1 + self.zoom) ** (reach * rng.uniform(-1, 1))
+            position = matrix[None, :3, 3]
+            if not line_of_sight.free_and_seen(stage, position, main, clearance=self.clearance, seen=self.seen)[0]:
+                continue
+            pose = source.pose(matrix, lens, stage.resolution)
+            stage.pose_camera(pose)
+            if (stage.probe(0.25).ids == main.id).any():
+                return pose
+        raise Rejected("camera: no free viewpoint near the recorded one")

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Looks through the cameras that the artist has set up."""
+
+from __future__ import annotations
+
+import attrs
+import numpy as np
+
+from ...engine.goals import Goals
+from ...engine.plugin import Range, Rejected, param, plugin
+from ...engine.stage import CameraPose, Stage
+
+
+@plugin("camera")
+class Keep:
+    """Look through one of the scene's own perspective cameras, moved a little if wanted.
+
+    Their place, lens and clipping are kept; lens shift and depth of field are left out.
+    """
+
+    jitter: float = param(0.0, min=0.0, unit="m", doc="Largest random offset of the camera along each axis")
+    zoom: Range = param((1.0, 1.0), min=0.0, min_exclusive=True, doc="Factors on the focal length")
+
+    def pose(self, stage: Stage, goals: Goals, rng: np.random.Generator) -> CameraPose:
+        cameras = stage.existing_cameras()
+        if not cameras:
+            raise Rejected("camera: the scene has no perspective camera of its own")
+        camera = cameras[rng.integers(len(cameras))]
+        matrix = camera.matrix.copy()
+        away = rng.uniform(-self.jitter, self.jitter, 3)
+        length = float(np.linalg.norm(away))
+        if length > 0 and stage.cast(matrix[None, :3, 3], away[None] / length).distance[0] <= length + camera.near:
+            raise Rejected("camera: moved into something")
+        matrix[:3, 3] += away
+        return attrs.evolve(camera, matrix=matrix, lens=camera.lens * rng.uniform(*self.zoom))

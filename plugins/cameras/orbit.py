@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A random camera around a random instance: the usual baseline, aimed at no goal."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ...engine.geometry import framing, line_of_sight
+from ...engine.goals import Goals
+from ...engine.plugin import Range, Rejected, param, plugin
+from ...engine.rng import log_uniform
+from ...engine.stage import CameraPose, Stage
+
+
+@plugin("camera")
+class Orbit:
+    """Look at a random instance from a random direction and distance, with no regard to goals."""
+
+    distance: Range = param((1.0, 8.0), min=0.0, min_exclusive=True, unit="m", doc="Distance to the instance's centre")
+    elevation: Range = param(
+        (5.0, 50.0), min=-89.0, max=89.0, unit="deg", doc="Direction from the instance to the camera, above horizontal"
+    )
+    above: list[str] = param(
+        [], means="object", doc="Name patterns of the objects that the camera stays above; default is anywhere"
+    )
+    off_axis: float = param(
+        0.35, min=0.0, max=1.0, doc="How far from the image's centre it may appear, as a share of the image"
+    )
+    lens: Range = param((24.0, 50.0), min=1.0, soft_max=200.0, unit="mm", doc="Focal lengths for a sensor 36 mm wide")
+    roll: Range = param((0.0, 0.0), min=-180.0, max=180.0, unit="deg", doc="Rotation about the viewing direction")
+    clearance: float = param(0.1, min=0.0, unit="m", doc="Free distance kept between the camera and any surface")
+    seen: float = param(0.3, min=0.0, max=1.0, doc="Least share of the instance with a clear line to the camera")
+    tries: int = param(32, min=1, max=10_000, doc="Cameras drawn per attempt")
+
+    def pose(self, stage: Stage, goals: Goals, rng: np.random.Generator) -> CameraPose:
+        annotated = [i for i in stage.instances if i.asset.class_name]
+        if not annotated:
+            raise Rejected("camera: nothing to look at")
+        main = annotated[rng.integers(len(annotated))]
+        n, (width, height) = self.tries, stage.resolution
+        azimuth, elevation = rng.uniform(0, 2 * math.pi, n), np.radians(rng.uniform(*self.elevation, n))
+        distance = rng.uniform(*self.distance, n)
+        outward = np.stack(
+            [np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth), np.sin(elevation)], -1
+        )
+        points = main.points
+        position = (points.min(0) + points.max(0)) / 2 + outward * distance[:, None]
+        lens = log_uniform(rng, self.lens, n)
+        focal = lens / 36.0
+        aside = rng.uniform(-self.off_axis, self.off_axis, (n, 2))
+        yaw = azimuth + math.pi + np.arctan(aside[:, 0] / focal)
+        pitch = -elevation + np.arctan(aside[:, 1] * height / width / focal)
+        rotation = framing.look(yaw, pitch, np.radians(rng.uniform(*self.roll, n)))
+        free = np.isfinite(line_of_sight.ground_below(stage, position))
+        free[free] &= line_of_sight.over_surfaces(stage, position[free], self.above)
+        free[free] &= line_of_sight.free_and_seen(stage, position[free], main, clearance=self.clearance, seen=self.seen)
+        good = np.flatnonzero(free)
+        if not len(good):
+            raise Rejected("camera: no free viewpoint")
+        i = good[0]
+        matrix = np.eye(4)
+        matrix[:3, :3], matrix[:3, 3] = rotation[i], position[i]
+        return CameraPose(matrix, float(lens[i]), width, height)

@@ -1,0 +1,262 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Only what looks like the real boxes to a vision model, judged by a cheap draft first where that is wanted."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+import numpy as np
+
+from ...alignment.features.curation import POOLS, elbow
+from ...alignment.features.density import Density, load_density
+from ...alignment.features.draft_calibration import DraftRule, fit_draft_rule, rate
+from ...alignment.features.extractor import Extractor
+from ...engine.errors import DataError
+from ...engine.plugin import Draft, Verdict, param, plugin
+from ...engine.stage import Shot
+
+COLUMN = "feature_score"
+TOO_LOW = "feature score too low"
+TOO_NEAR = "near-duplicate of an accepted frame"
+
+Rows = Sequence[Mapping[str, Any]]
+
+
+@plugin("filter")
+class FeatureScore:
+    """Judge how typical boxes are of real ones by the features of a vision model [Zhang2023, §5]."""
+
+    features: str = param(path=True, doc="Real features, as `twinset fit-features` writes them")
+    model: str = param("", path=True, doc="The ONNX model that they were made with; default is the packaged one")
+    threshold: float = param(
+        0.1, min=0.0, max=1.0, doc="Score that must be reached: 0.1 is reached by nine in ten new real boxes"
+    )
+    threshold_by: str = param(
+        "real", choices=("real", "elbow"), doc="Go by 'threshold', or by the elbow of the scores of a warm-up instead"
+    )
+    level: str = param(
+        "image", choices=("image", "box"), doc="Judge images by the mean score of their boxes, or each box by itself"
+    )
+    action: str = param(
+        "reject",
+        choices=("reject", "drop annotation", "black box"),
+        doc="What becomes of what is below: the frame is rejected, the box loses its annotation, or is painted black, "
+        "too. A frame without boxes left is rejected",
+    )
+    classes: list[str] = param(
+        [], means="class", doc="Classes that are judged; default is the one that the features are of"
+    )
+    min_size: int = param(16, min=1, unit="px", doc="Boxes with a shorter side pass unjudged")
+    draft: bool = param(False, doc="Judge a cheap draft first, calibrated by a warm-up; pays where many are rejected")
+    draft_scale: float = param(
+        1.0, min=0.05, max=1.0, doc="Size of a draft, share of the image's; models see less in a small one"
+    )
+    draft_samples: int = param(1, min=1, max=65536, doc="Samples per pixel of a draft; it is denoised")
+    draft_error: float = param(
+        0.05, min=0.001, max=0.5, doc="Share of frames that would pass that drafts may cost at most"
+    )
+    warm_up: int = param(
+        48, min=10, max=10_000, doc="Frames rendered first, for drafts or the elbow; they are not part of the dataset"
+    )
+    near_duplicates: float = param(
+        0.0,
+        min=0.0,
+        max=1.0,
+        doc="Reject a frame all of whose boxes lie nearer to those of an accepted one of its block than this share of "
+        "the usual distance between nearest real boxes; 0 for no such test",
+    )
+    floor: float = param(
+        0.01, min=0.0, max=1.0, doc="The job ends where, after 200 judged attempts, fewer than this share passed"
+    )
+    threads: int = param(1, min=1, max=256, doc="Threads of the model")
+
+    def __attrs_post_init__(self) -> None:
+        if self.level == "image" and self.action != "reject":
+            raise ValueError(f"'{self.action}' is about boxes; write level = \"box\" with it.")
+
+    def open(self) -> FeatureGate:
+        """Read features and model and try them. DataError where they do not fit."""
+        density = load_density(self.features)
+        extractor = Extractor(self.model or None, threads=self.threads)
+        density.check_model(extractor.sha256, extractor.path)
+        width, height = extractor.size
+        length = extractor.extract(np.zeros((1, height, width, 3), np.uint8)).shape[1]
+        if length != len(density.mean):
+            raise DataError(
+                f"The model '{extractor.path}' gives {length} features, and '{self.features}' holds "
+                f"{len(density.mean)}. Fit them again."
+            )
+        digest = hashlib.sha256(Path(self.features).read_bytes() + extractor.sha256.encode()).hexdigest()
+        return FeatureGate(self, density, extractor, digest)
+
+    def judge(self, shot: Shot, rows: Rows) -> Verdict:
+        """The verdict on one shot; opens all files for it."""
+        return self.open().judge(shot, rows)
+
+
+@attrs.frozen(eq=False)
+class Look:
+    """``ids`` (m,) of the boxes that are judged and their ``features`` (m, d)."""
+
+    ids: tuple[int, ...]
+    features: np.ndarray
+
+
+@attrs.frozen(eq=False)
+class FeatureGate:
+    """The filter at work, see :class:`...engine.plugin.Gate`."""
+
+    settings: FeatureScore
+    density: Density
+    extractor: Extractor
+    fingerprint: str
+    threshold: float = attrs.field()
+    rule: DraftRule | None = None
+    warmed: int = 0
+
+    @threshold.default
+    def _threshold(self) -> float:
+        return self.settings.threshold
+
+    @property
+    def warm_up(self) -> int:
+        return self.settings.warm_up if self.settings.draft or self.settings.threshold_by == "elbow" else 0
+
+    @property
+    def draft(self) -> Draft | None:
+        """None, too, once a warm-up has shown that drafts tell nothing."""
+        useless = self.rule is not None and (not self.rule.caught or self.rule.threshold == -math.inf)
+        if not self.settings.draft or useless:
+            return None
+        return Draft(self.settings.draft_scale, self.settings.draft_samples)
+
+    @property
+    def floor(self) -> float:
+        return self.settings.floor
+
+    @property
+    def classes(self) -> list[str]:
+        """The classes that are judged; none named means all."""
+        return self.settings.classes or [c for c in [self.density.origin.get("class", "")] if c]
+
+    def measure(self, picture: np.ndarray, rows: Rows, size: tuple[int, int]) -> Look:
+        chosen = [
+            row
+            for row in rows
+            if row["bbox"] and min(row["bbox"][2:]) >= self.settings.min_size
+            if not self.classes or row["class"] in self.classes
+        ]
+        x, y = picture.shape[1] / size[0], picture.shape[0] / size[1]
+        boxes = [(b[0] * x, b[1] * y, b[2] * x, b[3] * y) for b in (row["bbox"] for row in chosen)]
+        margin = float(self.density.origin.get("margin", 0.1))
+        features = self.extractor.extract_boxes(picture, boxes, margin) if boxes else np.empty((0, 0))
+        return Look(tuple(row["id"] for row in chosen), features.astype(float))
+
+    def learn(self, samples: Sequence[tuple[Look | None, Look]]) -> dict[str, Any]:
+        samples = [(draft, full) for draft, full in samples if full.ids]
+        scores = [self.density.graded(full.features) for _, full in samples]
+        threshold = self.settings.threshold
+        if self.settings.threshold_by == "elbow" and samples:
+            by_image = self.settings.level == "image"
+            threshold = elbow(np.array([s.mean() for s in scores]) if by_image else np.concatenate(scores))
+        learned: dict[str, Any] = {"frames": len(samples), "threshold": threshold}
+        if self.settings.draft:
+            pairs = [(draft.features, full.features) for draft, full in samples if draft is not None]
+            passes = [self._pooled(s) >= threshold for s in scores]
+            rule = fit_draft_rule(pairs, passes, self.density.graded, self._pooled, self.settings.draft_error)
+            never = rule.threshold == -math.inf
+            learned["draft"] = {
+                **attrs.asdict(rule),
+                "shift": rule.shift.tolist(),
+                "threshold": None if never else rule.threshold,
+            }
+        return learned
+
+    def taught(self, learned: Mapping[str, Any]) -> FeatureGate:
+        rule = None
+        if "draft" in learned:
+            facts = dict(learned["draft"])
+            facts["shift"] = np.array(facts["shift"])
+            facts["threshold"] = -math.inf if facts["threshold"] is None else facts["threshold"]
+            rule = DraftRule(**facts)
+        return attrs.evolve(self, threshold=float(learned["threshold"]), rule=rule, warmed=int(learned["frames"]))
+
+    def judge_draft(self, picture: np.ndarray, rows: Rows, size: tuple[int, int]) -> Verdict:
+        look = self.measure(picture, rows, size)
+        rest = self.settings.action != "reject" and len(look.ids) < len(rows)
+        if self.rule is None or not look.ids or rest:
+            return Verdict(True)
+        scores = self.density.graded(look.features + self.rule.shift)
+        score = self._pooled(scores)
+        return Verdict(score >= self.rule.threshold, TOO_LOW, columns=_columns(look, scores), score=score)
+
+    def judge(self, shot: Shot, rows: Rows, seen: Sequence[Any] = ()) -> Verdict:
+        look = self.measure(shot.image, rows, (shot.image.shape[1], shot.image.shape[0]))
+        if not look.ids:
+            return Verdict(True, columns={COLUMN: {}})
+        scores = self.density.graded(look.features)
+        score, columns = self._pooled(scores), _columns(look, scores)
+        if self.settings.action == "reject" and score < self.threshold:
+            return Verdict(False, TOO_LOW, columns=columns, score=score)
+        # Rounded as records are, so that a frame read back counts like one just made.
+        traits = self.density.coordinates(look.features).round(4)
+        if self._is_near(traits, seen):
+            return Verdict(False, TOO_NEAR, columns=columns, score=score)
+        bad = frozenset(id for id, s in zip(look.ids, scores, strict=True) if s < self.threshold)
+        if self.settings.action == "reject" or not bad:
+            return Verdict(True, columns=columns, score=score, traits=self._kept(traits))
+        painted = bad if self.settings.action == "black box" else frozenset()
+        return Verdict(True, TOO_LOW, bad, painted, columns, score, self._kept(traits))
+
+    def report(self) -> dict[str, Any]:
+        shown = {
+            "class": self.classes,
+            "model": self.extractor.path.name,
+            "threshold": self.threshold,
+            "threshold_by": self.settings.threshold_by,
+            "level": self.settings.level,
+            "action": self.settings.action,
+            "real": len(self.density.calibration),
+            "notes": self.density.notes(self.threshold) if 0 < self.threshold < 1 else [],
+        }
+        if self.rule is not None:
+            wrong, low, high = self.rule.false_refusals()
+            shown["draft"] = {
+                "used": self.draft is not None,
+                "warm_up": self.warmed,
+                "would_pass": self.rule.passed,
+                "false_rejects": self.rule.wrongly,
+                "false_reject_rate": None if math.isnan(wrong) else wrong,
+                "interval": [low, high],
+                "allowed": self.settings.draft_error,
+                "would_fail": self.rule.failed,
+                "caught": self.rule.caught,
+                "caught_interval": list(rate(self.rule.caught, self.rule.failed)[1:]),
+            }
+        return shown
+
+    def _pooled(self, scores: np.ndarray) -> float:
+        """One number per frame: a frame is rejected where it lies under the threshold."""
+        how = "mean" if self.settings.level == "image" else "min" if self.settings.action == "reject" else "max"
+        return float(POOLS[how](scores))
+
+    def _kept(self, traits: np.ndarray) -> list[list[float]] | None:
+        return traits.tolist() if self.settings.near_duplicates else None
+
+    def _is_near(self, traits: np.ndarray, seen: Sequence[Any]) -> bool:
+        if not self.settings.near_duplicates:
+            return False
+        reach = self.settings.near_duplicates * self.density.spacing()
+        for earlier in seen:
+            if earlier and (np.linalg.norm(traits[:, None] - np.array(earlier)[None], axis=2).min(1) < reach).all():
+                return True
+        return False
+
+
+def _columns(look: Look, scores: np.ndarray) -> dict[str, dict[int, float]]:
+    return {COLUMN: dict(zip(look.ids, map(float, scores), strict=True))}

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""No annotation for specks, or no frame that shows one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ...alignment.columns.id_map import extents
+from ...engine.plugin import Verdict, param, plugin
+from ...engine.stage import Shot
+
+
+@plugin("filter")
+class MinPixels:
+    """Leave instances with too few visible pixels unannotated, or reject their frame [Zhang2023, §4]."""
+
+    pixels: int = param(50, min=1, soft_max=1000, unit="px²", doc="Fewest visible pixels of an annotated instance")
+    min_visible_share: float = param(
+        0.0, min=0.0, max=1.0, doc="Smallest visible share of an annotated instance, parts beyond the border included"
+    )
+    action: str = param(
+        "drop annotation",
+        choices=("drop annotation", "reject frame"),
+        doc="What becomes of an instance below: it stays in the picture unannotated, or the frame is rejected",
+    )
+
+    early = True
+    """Ids are enough for it, so the engine asks it before it pays for the render, too."""
+
+    def judge(self, shot: Shot, rows: Sequence[Mapping[str, Any]]) -> Verdict:
+        """An instance without any visible pixel is not in the picture, so it never rejects a frame."""
+        counts, _ = extents(shot.labels.ids, [instance.id for instance in shot.instances])
+        dropped: dict[int, str] = {}
+        for instance, count in zip(shot.instances, counts.tolist(), strict=True):
+            reason = self._complaint(shot, instance.id, count)
+            if not reason:
+                continue
+            if self.action == "reject frame" and count:
+                return Verdict(False, reason)
+            dropped[instance.id] = reason
+        # The first reason stands for all where several differ: a verdict has one.
+        return Verdict(True, next(iter(dropped.values()), ""), frozenset(dropped))
+
+    def _complaint(self, shot: Shot, id: int, count: int) -> str:
+        if count < self.pixels:
+            return f"instance under {self.pixels} pixels"
+        alone = shot.amodal.get(id)
+        if alone is not None and count < self.min_visible_share * alone.pixels:
+            return f"instance less than {self.min_visible_share:g} visible"
+        return ""

@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How far each instance melts into its surroundings, by the definition of [Zhang2023, §2]."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...alignment.columns.background_similarity import background_similarity
+from ...alignment.columns.id_map import crop, extents
+from ...engine.plugin import Columns, plugin
+from ...engine.stage import Shot
+
+
+@plugin("metric")
+class BackgroundSimilarity:
+    """Compare the colours along each instance's outline with those of the background next to it.
+
+    Column per instance: ``background_similarity``, the cosine of two vectors: RGB of the object's boundary pixels,
+    concatenated, and RGB of the background pixels next to them in the same order; boundary and neighbours come from a
+    3x3 dilation of the visible mask. 1 = melts into its surroundings; NaN where it fills the image.
+    """
+
+    def measure(self, shot: Shot) -> Columns:
+        """See the class."""
+        ids = shot.labels.ids
+        wanted = [instance.id for instance in shot.instances]
+        counts, boxes = extents(ids, wanted)
+        values = np.full(len(wanted), np.nan)
+        for i, id in enumerate(wanted):
+            if counts[i]:
+                window = crop(boxes[i], ids.shape, margin=2)
+                values[i] = background_similarity(shot.image[window], ids[window] == id)
+        return Columns(bbox={"background_similarity": values})

@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which asset each instance was made from."""
+
+from __future__ import annotations
+
+from ...alignment.columns.id_map import extents
+from ...engine.plugin import Columns, plugin
+from ...engine.stage import Shot
+
+
+@plugin("metric")
+class Shape:
+    """Note the unique name of each instance's asset.
+
+    Column per instance: ``shape``.
+    """
+
+    from_labels = True
+
+    def measure(self, shot: Shot) -> Columns:
+        """See the class."""
+        counts, _ = extents(shot.labels.ids, [instance.id for instance in shot.instances])
+        names = [i.asset.name if seen else None for i, seen in zip(shot.instances, counts, strict=True)]
+        return Columns(bbox={"shape": names})

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Stand things where they stood in chosen frames, moved a little."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+import numpy as np
+
+from ...engine.errors import StageError
+from ...engine.geometry.support import (
+    LIFT,
+    Ground,
+    Support,
+    body_of,
+    ground_of,
+    resting_place,
+    rotation_about,
+    surface_near,
+)
+from ...engine.goals import Goals
+from ...engine.plugin import Rejected, param, plugin
+from ...engine.plugin.params import unknown
+from ...engine.recipe.exemplars import Placed, in_ball, shrinking, source_of
+from ...engine.stage import Asset, Stage
+
+
+@plugin("placement")
+class Jitter:
+    """Stand things where they stood in frames that `twinset augment` chose, moved and turned at random.
+
+    Contact, support and free room are asked for as on_surface does; each try is nearer to the recorded place. Things
+    that stood on none of the surfaces, such as floating distractors, keep their height.
+    """
+
+    frames: str = param(path=True, doc="File of the frames, as `twinset augment` writes it")
+    surfaces: list[str] = param(means="object", doc="Name patterns of the objects to stand on, such as 'Floor*'")
+    mask: str = param("", doc="Vertex group or material that bounds the zone; default is the whole surfaces")
+    classes: list[str] = param([], means="class", doc="Classes to place; default is all that the frames show")
+    distance: float = param(0.2, min=0.0, soft_max=2.0, unit="m", doc="Farthest that a thing is moved")
+    turn: float = param(20.0, min=0.0, max=180.0, unit="deg", doc="Farthest that it is turned about the vertical axis")
+    max_slope: float = param(15.0, min=0.0, max=89.0, unit="deg", doc="Steepest face that is placed on")
+    overhang: float = param(0.1, min=0.0, max=1.0, doc="Share of the base that may have no support beneath")
+    step: float = param(0.02, min=0.0, soft_max=0.1, unit="m", doc="Largest gap under a point that counts as support")
+    gap: float = param(0.02, min=0.0, soft_max=1.0, unit="m", doc="Least distance to other instances")
+    tries: int = param(20, min=1, max=10_000, doc="Places tried for each instance, each nearer to the recorded one")
+
+    def __attrs_post_init__(self) -> None:
+        if not self.surfaces:
+            raise ValueError("'surfaces' must name at least one object.")
+
+    def place(self, stage: Stage, goals: Goals, rng: np.random.Generator) -> None:
+        """Place the instances of this frame's source, the main one first.
+
+        Raises
+        ------
+        Rejected
+            The main instance found no place. Others are left out silently.
+        StageError
+            A frame shows an asset that the recipe has not.
+        """
+        source = source_of(self.frames, goals)
+        known = {asset.name: asset for assets in stage.assets.values() for asset in assets}
+        ground = ground_of(stage, self.surfaces, self.mask, self.max_slope, "placement 'jitter'")
+        for number, placed in enumerate(source.instances):
+            if self.classes and placed.class_name not in self.classes:
+                continue
+            asset = self._asset(placed, known)
+            failures: Counter[str] = Counter()
+            if not self._place_one(stage, asset, placed, ground, rng, failures) and number == 0:
+                raise Rejected(f"placement: {failures.most_common(1)[0][0]}")
+
+    def _asset(self, placed: Placed, known: Mapping[str, Asset]) -> Asset:
+        if placed.shape not in known:
+            raise StageError(
+                unknown(
+                    f"'{self.frames}' was made of other assets: the recipe has no asset", placed.shape, sorted(known)
+                )
+            )
+        return known[placed.shape]
+
+    def _place_one(
+        self,
+        stage: Stage,
+        asset: Asset,
+        placed: Placed,
+        ground: Ground,
+        rng: np.random.Generator,
+        failures: Counter[str],
+    ) -> bool:
+        support = Support(self.max_slope, self.overhang, self.step, 0.0)
+        scale = float(np.cbrt(np.linalg.det(placed.matrix[:3, :3])))
+        recorded = placed.matrix[:3, :3] / scale
+        tilted = bool(recorded[2, 2] < 1 - 1e-6)
+        stood = self._bottom(asset, placed.matrix)
+        stands = surface_near(ground, stood, self.step + 0.01 + (0.1 if tilted else 0.0)) is not None
+        slack = self.distance * np.tan(np.radians(self.max_slope)) + self.step + 0.01
+        for reach in shrinking(self.tries):
+            shift = reach * self.distance * in_ball(rng, 2)
+            angle = np.radians(reach * self.turn * rng.uniform(-1, 1))
+            turn = rotation_about((0.0, 0.0, 1.0), float(angle)) @ recorded
+            matrix = np.eye(4)
+            matrix[:3, :3] = scale * turn
+            matrix[:3, 3] = placed.matrix[:3, 3] + (*shift, 0.0)
+            if stands:
+                found = surface_near(ground, np.array([*matrix[:2, 3], stood[2]]), slack)
+                if found is None:
+                    failures["off the surface"] += 1
+                    continue
+                body = body_of(asset, scale, turn, np.eye(3), tilted=tilted)
+                height = resting_place(body, asset, ground, found[0], found[1], support, tilted=tilted)
+                if isinstance(height, str):
+                    failures[height] += 1
+                    continue
+                matrix[2, 3] = height - body.vertices[:, 2].min() + LIFT
+            other = stage.collides(asset, matrix, gap=self.gap)
+            if other:
+                failures["no room"] += 1
+                continue
+            stage.place(asset, matrix)
+            return True
+        return False
+
+    @staticmethod
+    def _bottom(asset: Asset, matrix: np.ndarray) -> np.ndarray:
+        """Where a thing stands (3,): under its origin, as high as its lowest point."""
+        lowest = (asset.mesh.vertices @ matrix[2, :3]).min() + matrix[2, 3]
+        return np.array([*matrix[:2, 3], lowest])

@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Stand things on surfaces: exact contact, support under the base, nothing intersected."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+
+import numpy as np
+
+from ...engine.errors import StageError
+from ...engine.geometry.contact import lowest_above
+from ...engine.geometry.support import Ground, Site, Support, ground_of
+from ...engine.goals import Goals
+from ...engine.plugin import Range, Rejected, param, plugin
+from ...engine.stage import Asset, Stage, draw_asset
+
+log = logging.getLogger(__name__)
+
+_SOLID = 1.0
+"""A face that looks down and has its own surface within so many metres above is the underside of a solid."""
+_BATCH = 4096
+
+
+class NoPlace(Rejected):
+    """Nowhere to put an instance. ``reason`` is the commonest cause; ``details`` counts all of them."""
+
+    def __init__(self, details: Counter[str]) -> None:
+        self.details = dict(details)
+        super().__init__(f"placement: {details.most_common(1)[0][0]}" if details else "placement: no room")
+
+
+@plugin("placement")
+class OnSurface:
+    """Stand instances on surfaces: by real contact, supported, turned about the vertical, intersecting nothing.
+
+    Points are drawn on the evaluated triangles, each by its area, on faces that are not too steep. The asset is lowered
+    onto the point until it first touches. It is refused where too much of its base hangs free, its centre of gravity
+    has no support around it, it intersects anything of the scene, or comes too near another instance [Zhang2023, §4].
+    """
+
+    surfaces: list[str] = param(means="object", doc="Name patterns of the objects to place on, such as 'Floor*'")
+    classes: list[str] = param([], means="class", doc="Classes to place; default is all annotated ones")
+    distractors: bool = param(
+        False, doc="Place distractors: alone where no classes are named, else besides these classes"
+    )
+    mask: str = param(
+        "", means="zone", doc="Vertex group or material that bounds the zone; default is the whole surfaces"
+    )
+    count: tuple[int, int] = param((1, 3), min=0, soft_max=20, doc="Fewest and most instances per frame")
+    others: tuple[int, int] | None = param(
+        None, min=0, soft_max=20, doc="The same for frames whose main class is not placed here; default is count"
+    )
+    max_slope: float = param(15.0, min=0.0, max=89.0, unit="deg", doc="Steepest face that is placed on")
+    overhang: float = param(0.1, min=0.0, max=1.0, doc="Share of the base that may have no support beneath")
+    step: float = param(0.02, min=0.0, soft_max=0.1, unit="m", doc="Largest gap under a point that counts as support")
+    gap: float = param(0.02, min=0.0, soft_max=1.0, unit="m", doc="Least distance to other instances")
+    border: float = param(0.0, min=0.0, soft_max=1.0, unit="m", doc="Least distance of the base to the surface's edge")
+    align: bool = param(False, doc="Stand along the surface's normal instead of upright")
+    yaw: Range = param((0.0, 360.0), min=-360.0, max=360.0, unit="deg", doc="Turn about the vertical axis")
+    tilt: Range = param(
+        (0.0, 0.0),
+        min=0.0,
+        max=180.0,
+        unit="deg",
+        doc="Lean in a random direction; where tilted, balance is not asked for",
+    )
+    cluster: float = param(
+        0.0, min=0.0, soft_max=5.0, unit="m", doc="Further instances come this near to the first; 0 is anywhere"
+    )
+    tries: int = param(50, min=1, max=10_000, doc="Places tried for each instance")
+
+    def __attrs_post_init__(self) -> None:
+        for name in ("count", "others"):
+            span = getattr(self, name)
+            if span is not None and span[0] > span[1]:
+                raise ValueError(f"'{name}' must not have its fewest above its most. Got {list(span)} instead.")
+        if not self.surfaces:
+            raise ValueError("'surfaces' must name at least one object.")
+
+    def place(self, stage: Stage, goals: Goals, rng: np.random.Generator) -> None:
+        """Place this frame's instances, the main one first.
+
+        Raises
+        ------
+        Rejected
+            The main instance, or in a frame without a goal the first one, found no place. Others are left out silently.
+        StageError
+            No assets, or no surface that anything could stand on.
+        """
+        classes = self._classes(stage)
+        main = goals.main.class_name if goals.main else None
+        low, high = self.count if main is None or main in classes or self.others is None else self.others
+        number = int(rng.integers(low, high + 1))
+        if main in classes:
+            number = max(number, 1)
+        if number == 0:
+            return
+        site = self.site(stage)
+        around: np.ndarray | None = None
+        for k in range(number):
+            needed = k == 0 and (main is None or main in classes)
+            name = main if k == 0 and main in classes else classes[int(rng.integers(len(classes)))]
+            asset = draw_asset(stage.assets[str(name)], rng)
+            failures: Counter[str] = Counter()
+            spot = self._place_one(stage, asset, site, around, rng, failures)
+            if spot is None:
+                causes = ", ".join(f"{n} {cause}" for cause, n in failures.most_common())
+                log.debug("No place for %s: %s.", asset.name, causes or "no room")
+                if needed:
+                    raise NoPlace(_by_kind(failures))
+            elif around is None:
+                around = spot
+
+    def site(self, stage: Stage) -> Site:
+        """Where its things may stand, for cameras that find the places themselves. Raises StageError as place does."""
+        classes = self._classes(stage)
+        share = (self.count[0] + self.count[1]) / 2 / len(classes)
+        ground = ground_of(stage, self.surfaces, self.mask, self.max_slope, "placement 'on_surface'")
+        support = Support(self.max_slope, self.overhang, self.step, self.border)
+        named = tuple(name for name in classes if name)
+        return Site(ground, support, named, share, self.gap, self.align, self.yaw, self.tilt)
+
+    def _classes(self, stage: Stage) -> list[str]:
+        known = [name for name, assets in stage.assets.items() if name and assets]
+        for name in self.classes:
+            if name not in known:
+                raise StageError(
+                    f"Placement 'on_surface' is to place '{name}', but no asset has that class. "
+                    f"Classes with assets: {', '.join(known) or 'none'}."
+                )
+        chosen = list(self.classes) if self.classes or self.distractors else known
+        if self.distractors and stage.assets.get(""):
+            chosen.append("")
+        if not chosen:
+            what = "distractors" if self.distractors else "assets"
+            raise StageError(f"Placement 'on_surface' finds no {what} to place. Add some to the recipe.")
+        return chosen
+
+    def _points(
+        self, stage: Stage, ground: Ground, around: np.ndarray | None, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Up to ``tries`` points (N, 3), uniform by area, and the upward normal at each."""
+        low, high = stage.bounds
+        points, normals, found = [], [], 0
+        near = around is not None and self.cluster > 0
+        for _ in range(8):
+            n = _BATCH if near else 2 * self.tries
+            face = np.minimum(np.searchsorted(ground.weights, rng.random(n), side="right"), len(ground.weights) - 1)
+            u, v = rng.random((2, n))
+            root = np.sqrt(u)  # uniform on a triangle [Osada et al., "Shape distributions", 2002]
+            weights = np.stack([1 - root, root * (1 - v), root * v], axis=1)
+            point = np.einsum("nk,nkd->nd", weights, ground.corners[face])
+            keep = ((point >= low - 1e-6) & (point <= high + 1e-6)).all(1)  # strays far off are no place
+            if near:
+                keep &= np.linalg.norm(point - around, axis=1) <= self.cluster
+            point, face = point[keep], face[keep]
+            keep = ~self._undersides(ground, point, face)
+            points.append(point[keep])
+            normals.append(ground.normals[face[keep]])
+            found += int(keep.sum())
+            if found >= self.tries:
+                break
+        normal = np.concatenate(normals)[: self.tries]
+        return np.concatenate(points)[: self.tries], normal * np.where(normal[:, 2:] < 0, -1.0, 1.0)
+
+    @staticmethod
+    def _undersides(ground: Ground, points: np.ndarray, faces: np.ndarray) -> np.ndarray:
+        out = np.zeros(len(points), dtype=bool)
+        down = ground.normals[faces, 2] < 0
+        for owner in np.unique(ground.owner[faces[down]]):
+            mine = np.flatnonzero(down & (ground.owner[faces] == owner))
+            z = points[mine, 2]
+            above = lowest_above(points[mine, :2], z + 1e-4, ground.corners[ground.owner == owner])
+            out[mine] = above - z < _SOLID
+        return out
+
+    def _place_one(
+        self,
+        stage: Stage,
+        asset: Asset,
+        site: Site,
+        around: np.ndarray | None,
+        rng: np.random.Generator,
+        failures: Counter[str],
+    ) -> np.ndarray | None:
+        scale = rng.uniform(*asset.scale_range)
+        points, normals = self._points(stage, site.ground, around, rng)
+        turns, tilted = site.turns(rng, self.tries)
+        for point, normal, turn, leans in zip(points, normals, turns, tilted, strict=False):
+            matrix = site.stand(stage, asset, scale, turn, point, normal, tilted=bool(leans))
+            if isinstance(matrix, str):
+                failures[matrix] += 1
+                continue
+            stage.place(asset, matrix)
+            return point
+        return None
+
+
+def _by_kind(failures: Counter[str]) -> Counter[str]:
+    kinds: Counter[str] = Counter()
+    for cause, n in failures.items():
+        kinds[cause.split(" '")[0]] += n
+    return kinds

@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Draw the boxes of whole images: how many, how large, where and of what shape, as real images have them together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+import numpy as np
+
+from ...alignment.distances.histograms import BINS, histogram, lacking
+from ...alignment.mixtures.balance import Balance, Layouts
+from ...alignment.mixtures.box_density import (
+    COLUMNS,
+    BoxArrays,
+    as_arrays,
+    fit_layout,
+    likeness,
+)
+from ...alignment.mixtures.herding import LayoutModel
+from ...alignment.mixtures.reachable_boxes import (
+    SUPPORT,
+    RealClass,
+    class_names,
+    real_class,
+)
+from ...engine.block import Block
+from ...engine.goals import SIDES, Boxes, Goal, Goals, Reach
+from ...engine.plugin import param, plugin
+from ...engine.rng import stream
+
+_ID = "target.layout_gmm"
+
+CYCLE = 512
+"""Layouts that are in balance together. After so many the next ones begin anew, so that late frames cost no more."""
+
+FEW = 100
+"""Of fewer real boxes than this, the user is told what was done about it."""
+
+MOST_IMAGES = 4000
+"""Of more real images than this, so many are learned from, evenly spread over the file."""
+
+
+@attrs.frozen(eq=False)
+class FittedLayoutGmm:
+    """The fitted target: layouts by frame index, each chosen by what the block still lacks."""
+
+    classes: tuple[RealClass, ...]
+    model: LayoutModel
+    seed: int
+    tries: int = 0
+    # What the planned layouts of a cycle sum up to before each of them; see _planned.
+    _states: dict[int, list[np.ndarray]] = attrs.field(factory=dict, init=False, repr=False)
+
+    def draw(self, frame: int, block: Block, again: int = 0) -> Goals:
+        """The goals of one frame: those that bring what the block has shown nearest to the real images.
+
+        Parameters
+        ----------
+        frame : int
+            Index of the draw, >= 0.
+        block : Block
+        again : int
+            How many layouts of this frame could not be made; each has other draws.
+        """
+        if frame < 0:
+            raise ValueError(f"frame must be >= 0, got {frame}")
+        # Frames before the block's are taken to have shown what was planned: blocks do not wait for each other.
+        planned = self._planned(max(frame - block.images, frame - frame % CYCLE))
+        layout = self.model.draw(planned + self.model.balance.total(self._shown(block)), self._rng(frame, again))
+        boxes = layout.boxes
+        goals = [
+            Goal(
+                self.classes[kind].name,
+                float(boxes.area[i]),
+                (float(boxes.center[i, 0]), float(boxes.center[i, 1])),
+                int(layout.component[i]),
+                float(boxes.aspect[i]),
+                tuple(side for side, cut in zip(SIDES, boxes.cut[i], strict=True) if cut),
+            )
+            for i, kind in enumerate(layout.kind)
+        ]
+        goals.sort(key=lambda goal: -goal.area)
+        return Goals(goals[0], frame, self._gaps(goals[0].class_name, block), tuple(goals))
+
+    def notes(self) -> list[str]:
+        """Sentences for the user: what few boxes mean, and what the scene cannot show."""
+        out = []
+        few = [f"{len(c.boxes)} of '{c.name}'" for c in self.classes if len(c.boxes) < FEW]
+        if few:
+            out.append(
+                f"The target learns from few real boxes ({', '.join(few)}): what goes with what is mostly taken to be "
+                "chance, and correlations are shrunk."
+            )
+        for c in self.classes:
+            out += [note for note in (c.area_note(), c.aspect_note(self.model.image_aspect)) if note]
+        return out
+
+    def report(self) -> dict[str, Any]:
+        """The fit of each class as JSON values, and what real images hold."""
+        counts = self.model.counts
+        total = sum(len(c.boxes) for c in self.classes)
+        classes = {}
+        for k, (c, mixture) in enumerate(zip(self.classes, self.model.mixtures, strict=True)):
+            number, images = np.unique(counts[:, k], return_counts=True)
+            shaped = c.shaped(self.model.image_aspect)
+            classes[c.name] = {
+                **mixture.report(),
+                "share_of_boxes": len(c.boxes) / total,
+                "images_by_boxes": {str(n): int(i) for n, i in zip(number, images, strict=True)},
+                "reach": c.reach.facts(),
+                "interval": [float(a) for a in self.model.areas[k]],
+                "reachable_share": float(c.reachable.mean()),
+                "unreachable_areas": sorted(float(a) for a in c.boxes.area[~c.reachable]),
+                "shaped_share": float(shaped.mean()),
+                "unreachable_aspects": sorted(float(a) for a in c.boxes.aspect[~shaped]),
+            }
+        alike = dict(zip(COLUMNS, map(float, self.model.alike), strict=True))
+        return {"target": "layout_gmm", "images": len(counts), "alike_in_an_image": alike, "classes": classes}
+
+    def _rng(self, frame: int, again: int) -> np.random.Generator:
+        return stream(self.seed, _ID, frame, again)
+
+    def _planned(self, frame: int) -> np.ndarray:
+        """The sum of the planned layouts of a frame's cycle that come before it."""
+        cycle = frame // CYCLE
+        if cycle not in self._states:
+            self._states.clear()
+            self._states[cycle] = [np.zeros(self.model.balance.size)]
+        states = self._states[cycle]
+        while len(states) <= frame % CYCLE:
+            rng = self._rng(cycle * CYCLE + len(states) - 1, 0)
+            states.append(states[-1] + self.model.vector(self.model.draw(states[-1], rng)))
+        return states[frame % CYCLE]
+
+    def _shown(self, block: Block) -> Layouts:
+        found = [block.boxes(c.name) for c in self.classes]
+        kind = np.repeat(np.arange(len(found)), [len(boxes) for boxes in found])
+        return together([as_arrays(boxes, self.model.image_aspect) for boxes in found], kind, found, block.images)
+
+    def _gaps(self, name: str, block: Block) -> tuple[tuple[float, float], ...]:
+        """Where a block has shown fewer boxes of a class than there are real ones, for cameras that aim at one box."""
+        real = next(c for c in self.classes if c.name == name)
+        weights = lacking(histogram(np.sqrt(real.boxes.area[real.reachable])), np.sqrt(block.boxes(name).area))
+        return tuple(((i + 0.5) / BINS, float(w)) for i, w in enumerate(weights))
+
+
+def together(arrays: list[BoxArrays], kind: np.ndarray, boxes: list[Boxes], number: int = 0) -> Layouts:
+    """The boxes of all classes as images; ``number`` of them, or as many as there are names of images."""
+    image = np.concatenate([b.image for b in boxes])
+    if not number:
+        names, image = np.unique(image, return_inverse=True)
+        number = len(names)
+    order = np.argsort(image, kind="stable")
+    joined = {f.name: np.concatenate([getattr(a, f.name) for a in arrays])[order] for f in attrs.fields(BoxArrays)}
+    return Layouts(BoxArrays(**joined), kind[order], image[order], number)
+
+
+@plugin("target")
+class LayoutGmm:
+    """Match whole images: how many boxes of each class, their areas, places and shapes, cuts and overlaps together.
+
+    Boxes of a class are drawn from a Gaussian mixture of area, centre and aspect ratio, given how many boxes are in the
+    image; how many of each class is drawn from real images. Of many draws, those are taken that bring what the frames
+    have shown so far nearest to the real images, so that a goal that was missed is made up for by later ones.
+    Areas that the scene cannot show are left out, and of whole boxes aspect ratios that it cannot.
+    """
+
+    classes: list[str] = param([], means="class", doc="Classes of the layouts; empty means all with real boxes")
+    components: int = param(0, min=0, max=50, doc="Number of components of each class; 0 takes those of least BIC")
+    most: int = param(0, min=0, max=1000, doc="Most boxes of an image; real images of more are left out. 0 for any")
+    min_real: int = param(1, min=1, doc="Fewest real boxes of a class that are enough to learn from")
+    tries: int = param(2, min=1, doc="Failed attempts at a frame after which it gets another layout")
+
+    def fit(
+        self,
+        real: Mapping[str, Boxes],
+        reach: Mapping[str, Reach],
+        seed: int,
+        image_aspect: float = 4 / 3,
+    ) -> FittedLayoutGmm:
+        """Learn from real boxes.
+
+        Parameters
+        ----------
+        real : mapping of class name to Boxes
+            The real boxes; equal ``image`` means the same image, across classes too.
+        reach : mapping of class name to Reach
+            What boxes the scene can show; classes left out are taken to reach everything.
+        seed : int
+            Seed of the draws. The mixtures themselves do not depend on it.
+        image_aspect : float
+            Width over height of the images to come.
+
+        Raises
+        ------
+        DataError
+            When a class has no real box, or fewer than ``min_real``.
+        UnreachableError
+            When no real box of a class has an area in reach.
+        """
+        names = class_names(self.classes, real)
+        found = self._chosen({name: real[name] for name in names if name in real})
+        classes = tuple(self._class(name, found.get(name), reach.get(name)) for name in names)
+        arrays = [as_arrays(c.boxes, image_aspect) for c in classes]
+        kind = np.repeat(np.arange(len(classes)), [len(a) for a in arrays])
+        images = together(arrays, kind, [c.boxes for c in classes])
+        counts = images.counts(len(classes))
+        total = counts.sum(1)[images.owner]
+        areas = np.array([c.reach.area for c in classes], dtype=float)
+        aspects = np.array([c.reach.aspect for c in classes], dtype=float)
+        kept = (images.boxes.area >= areas[images.kind, 0]) & (images.boxes.area <= areas[images.kind, 1])
+        mixtures = []
+        for k in range(len(classes)):
+            mine = np.flatnonzero((images.kind == k) & kept)
+            boxes = images.boxes.take(mine)
+            mixtures.append(fit_layout(boxes, total[mine], image_aspect, components=self.components))
+            areas[k] = np.clip(areas[k], boxes.area.min() / SUPPORT, min(1.0, boxes.area.max() * SUPPORT))
+        balance = Balance(images, len(classes), image_aspect, kept, [c.reach.aspect for c in classes])
+        alike = likeness(mixtures, images.boxes, images.kind, images.owner, image_aspect)
+        model = LayoutModel(mixtures, counts, areas, aspects, balance, image_aspect, alike)
+        return FittedLayoutGmm(classes, model, seed, self.tries)
+
+    def _chosen(self, real: Mapping[str, Boxes]) -> dict[str, Boxes]:
+        """The boxes of images that hold no more of them than asked for; of very many images, of some."""
+        if not real:
+            return {}
+        images, number = np.unique(np.concatenate([b.image for b in real.values()]), return_counts=True)
+        images = images[number <= self.most] if self.most else images
+        if len(images) > MOST_IMAGES:
+            images = images[np.arange(MOST_IMAGES) * len(images) // MOST_IMAGES]
+        return {name: boxes.take(np.flatnonzero(np.isin(boxes.image, images))) for name, boxes in real.items()}
+
+    def _class(self, name: str, boxes: Boxes | None, reach: Reach | None) -> RealClass:
+        remedy = "name other classes in target 'layout_gmm' or add annotations"
+        where = f" in images of at most {self.most}" if self.most else ""
+        return real_class(name, boxes, reach, self.min_real, remedy=remedy, where=where)

@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether plugins return what their kind is to return: types, shapes, ranges."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from ...engine.goals import Goals
+from ...engine.plugin.contract import Columns, Verdict
+from ...engine.plugin.params import shorten
+from ...engine.sampling.evaluation import check_value
+from ...engine.stage import CameraPose
+from .situations import Situation, real_boxes
+
+
+def complaint(kind: str, at: Situation, answers: Mapping[str, Any]) -> str:
+    """What is wrong with what a plugin returned, as one sentence; "" where nothing is."""
+    try:
+        return _KINDS[kind](at, answers)
+    except Exception as error:  # whatever a plugin may return
+        return f"what it returned cannot be read ({type(error).__name__}: {error})."
+
+
+def _placement(at: Situation, answers: Mapping[str, Any]) -> str:
+    if answers["place"] is not None:
+        return f"place() must return nothing. Got {shorten(answers['place'])} instead."
+    for instance in at.stage.instances:
+        if not _is_matrix(instance.matrix) or abs(np.linalg.det(instance.matrix[:3, :3])) < 1e-12:
+            return f"it placed '{instance.asset.name}' with a matrix that is no finite, invertible (4, 4) matrix."
+    return ""
+
+
+def _appearance(at: Situation, answers: Mapping[str, Any]) -> str:
+    if answers["vary"] is not None:
+        return f"vary() must return nothing. Got {shorten(answers['vary'])} instead."
+    for method, arguments in at.stage.calls:
+        for name, value in arguments.items():
+            numbers = value if isinstance(value, tuple) else (value,)
+            length = {"color": 3, "tint": 3, "position": 3}.get(name, 1)
+            if len(numbers) != length or any(isinstance(v, float) and not math.isfinite(v) for v in numbers):
+                return f"it called {method} with {name} = {shorten(value)}; that takes {length} finite numbers."
+            if name in ("color", "tint", "strength", "factor", "power", "radius") and min(numbers) < 0:
+                return f"it called {method} with {name} = {shorten(value)}, which is negative."
+    return ""
+
+
+def _camera(at: Situation, answers: Mapping[str, Any]) -> str:
+    return next((p for name in ("pose", "arrange") if name in answers and (p := _pose(at, name, answers[name]))), "")
+
+
+def _pose(at: Situation, name: str, pose: Any) -> str:
+    if not isinstance(pose, CameraPose):
+        return f"{name}() must return a CameraPose. Got {shorten(pose)} instead."
+    if not _is_matrix(pose.matrix):
+        return "the matrix of its pose must be a finite (4, 4) array."
+    turn = pose.matrix[:3, :3]
+    if not np.allclose(turn @ turn.T, np.eye(3), atol=1e-6) or np.linalg.det(turn) < 0:
+        return "the matrix of its pose must be rotation and translation only, without scale or mirror."
+    if (pose.width, pose.height) != at.stage.resolution:
+        return (
+            f"its pose must have the stage's resolution {at.stage.resolution}. Got {pose.width, pose.height} instead."
+        )
+    if not (math.isfinite(pose.lens) and pose.lens > 0 and pose.sensor_width > 0 and 0 < pose.near < pose.far):
+        return "the lens, sensor width and clipping distances of its pose must be above 0, and near before far."
+    return ""
+
+
+def _target(at: Situation, answers: Mapping[str, Any]) -> str:
+    goals, real = answers["draw"], real_boxes()
+    if not isinstance(goals, Goals):
+        return f"draw() must return Goals. Got {shorten(goals)} instead."
+    main = goals.main
+    if main is not None:
+        if main.class_name not in real:
+            return f"it aims at the class {main.class_name!r}, which has no real boxes."
+        if not 0 < main.area <= 1 or len(main.center) != 2 or not all(0 <= c <= 1 for c in main.center):
+            return f"the goal {main} must have an area in (0, 1] and a centre in [0, 1], both relative to the image."
+    for pair in goals.open_area:
+        if len(pair) != 2 or not all(math.isfinite(v) for v in pair) or pair[1] < 0:
+            return f"open_area of its goals must hold pairs (square root of area, weight >= 0). Got {shorten(pair)}."
+    if not isinstance(answers["notes"], list) or not all(isinstance(n, str) for n in answers["notes"]):
+        return f"notes() must return a list of sentences. Got {shorten(answers['notes'])} instead."
+    return _json("report", answers["report"])
+
+
+def _metric(at: Situation, answers: Mapping[str, Any]) -> str:
+    assert at.shot is not None
+    for name in ("measure", "measure of a probe"):
+        if name in answers and (problem := _columns(answers[name], len(at.shot.instances))):
+            return problem
+    measured = answers["measure"]
+    if "measure of a probe" in answers:
+        probe = answers["measure of a probe"]
+        if measured.image.keys() != probe.image.keys() or measured.bbox.keys() != probe.bbox.keys():
+            return "it says from_labels = True, and measures other columns where the picture is empty, as in probes."
+    rows = len(at.given["rows"])
+    completed = answers.get("complete", {})
+    if not isinstance(completed, Mapping) or any(len(v) != rows for v in completed.values()):
+        return f"complete() must return a dict of columns with one value for each of {rows} rows."
+    summary = answers.get("summarise", {})
+    return "" if isinstance(summary, Mapping) else "summarise() must return a dict."
+
+
+def _columns(columns: Any, number: int) -> str:
+    if not isinstance(columns, Columns):
+        return f"measure() must return Columns. Got {shorten(columns)} instead."
+    for name, value in columns.image.items():
+        if _is_list(value):
+            return f"its image column '{name}' must be one value. Got {shorten(value)} instead."
+    for name, values in columns.bbox.items():
+        if not _is_list(values) or len(values) != number:
+            got = f"{len(values)} values" if _is_list(values) else shorten(values)
+            return f"its column '{name}' must have one value for each of {number} instances. Got {got} instead."
+    for name, values in (*((n, [v]) for n, v in columns.image.items()), *columns.bbox.items()):
+        if not isinstance(name, str) or not name.isidentifier():
+            return f"its column {name!r} must be called by letters, digits and underscores alone."
+        try:
+            for value in values:
+                check_value(name, value)
+        except ValueError as error:
+            return f"its column {error}."
+    return ""
+
+
+def _filter(at: Situation, answers: Mapping[str, Any]) -> str:
+    assert at.shot is not None
+    ids = {i.id for i in at.shot.instances}
+    for name in ("judge", "judge of a probe", "judge_draft"):
+        verdict = answers.get(name, Verdict(True))
+        if not isinstance(verdict, Verdict) or not isinstance(verdict.accepted, bool | np.bool_):
+            return f"{name.split()[0]}() must return a Verdict. Got {shorten(verdict)} instead."
+        if not verdict.accepted and not verdict.reason:
+            return "it rejected a shot without a reason, by which the funnel counts."
+        if not ids >= verdict.unannotated | verdict.painted:
+            return f"its verdict names instances {set(verdict.unannotated | verdict.painted)}; there are {ids}."
+        if not verdict.painted <= verdict.unannotated:
+            return "what its verdict paints must be unannotated, too."
+        for column, values in verdict.columns.items():
+            if not isinstance(values, Mapping) or not ids >= set(values):
+                return f"the column '{column}' of its verdict must be values by instance id."
+        if problem := _json("traits of its verdict", verdict.traits):
+            return problem
+    return _json("report", answers.get("report"))
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list | tuple) or (isinstance(value, np.ndarray) and value.ndim > 0)
+
+
+def _json(what: str, value: Any) -> str:
+    try:
+        json.dumps(value)
+    except (TypeError, ValueError) as error:
+        return f"its {what} must be JSON values ({error})."
+    return ""
+
+
+def _is_matrix(matrix: Any) -> bool:
+    return isinstance(matrix, np.ndarray) and matrix.shape == (4, 4) and bool(np.isfinite(matrix).all())
+
+
+_KINDS: dict[str, Callable[[Situation, Mapping[str, Any]], str]] = {
+    "placement": _placement,
+    "appearance": _appearance,
+    "camera": _camera,
+    "target": _target,
+    "metric": _metric,
+    "filter": _filter,
+}

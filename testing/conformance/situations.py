@@ -1,0 +1,239 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a plugin of each kind is called with on the tiny stage, frame by frame."""
+
+from __future__ import annotations
+
+import copy
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import attrs
+import numpy as np
+
+from ...engine.block import Block
+from ...engine.geometry.framing import look
+from ...engine.goals import Boxes, Goal, Goals, Reach
+from ...engine.rng import stream
+from ...engine.sampling.evaluation import basic_row, main_of
+from ...engine.stage import CameraPose, Instance, Shot
+from ...plugins.metrics.bbox import BBox
+from ...plugins.metrics.depth import Depth
+from ...plugins.placements.on_surface import OnSurface
+from ..fixtures.scene import scene
+from ..fixtures.stage import BruteStage
+from .digest import digest
+
+SEED = 7
+RESOLUTION = (96, 72)
+FRAMES = (0, 1, 2)
+REACH = {"chair": Reach((1e-3, 0.9), (0.8, 1.25)), "bag": Reach((1e-3, 0.9))}
+
+
+@attrs.frozen(eq=False)
+class Situation:
+    """One call of a plugin.
+
+    Attributes
+    ----------
+    stage : BruteStage
+        The stage, as the plugin finds it.
+    given : mapping
+        What it is given by name, none of which it may change.
+    call : callable
+        Calls the plugin; returns what its methods gave, by their names.
+    shot : Shot, optional
+        What metrics and filters see.
+    """
+
+    stage: BruteStage
+    given: Mapping[str, Any]
+    call: Callable[[], dict[str, Any]]
+    shot: Shot | None = None
+
+
+def tiny_stage() -> BruteStage:
+    """The stage that plugins are checked on: :func:`..scene.scene`, furnished, its images 96 x 72 pixels."""
+    return scene(RESOLUTION, furnished=True)
+
+
+def goals_of(frame: int) -> Goals:
+    """Goals for a layout of a chair and a bag, a bag alone and nothing in particular, in turns."""
+    mains = (Goal("chair", 0.06, (0.45, 0.6)), Goal("bag", 0.03, (0.6, 0.55)), None)
+    layout = (Goal("chair", 0.06, (0.45, 0.6), aspect=0.8), Goal("bag", 0.02, (0.9, 0.7), aspect=0.9, cut=("right",)))
+    gaps = ((0.15, 0.2), (0.35, 0.5)) if frame % 3 else ()
+    return Goals(main=mains[frame % 3], frame=frame, open_area=gaps, boxes=() if frame % 3 else layout)
+
+
+def real_boxes() -> dict[str, Boxes]:
+    """Forty boxes of chairs and thirty of bags, lognormal in area."""
+    out = {}
+    for name, number, middle in (("chair", 40, 0.05), ("bag", 30, 0.02)):
+        rng = stream(SEED, name)
+        area = np.clip(middle * np.exp(rng.normal(0, 0.6, number)), 2e-3, 0.6)
+        aspect = np.exp(rng.normal(0, 0.2, number))
+        out[name] = Boxes(area, rng.uniform(0.3, 0.7, (number, 2)), aspect, np.arange(number) // 2)
+    return out
+
+
+def situation(plugin: Any, frame: int, stage: BruteStage, memory: dict[str, Any]) -> Situation:
+    """The stage made ready for a frame, and the call to be made.
+
+    Parameters
+    ----------
+    plugin : plugin instance
+    frame : int
+    stage : BruteStage
+        Cleared.
+    memory : dict
+        What lasts over the frames of one job: a target is fitted once. Empty at first.
+    """
+    return _KINDS[plugin.plugin_kind](plugin, frame, stage, memory)
+
+
+def furnish(stage: BruteStage, frame: int) -> None:
+    """Put instances on the stage and pose a camera: side by side; one hiding another, a third out of view; a close-up
+    that the border cuts."""
+    stool, crate, block = stage.assets["chair"][0], stage.assets["bag"][0], stage.assets[""][0]
+    spots = (
+        ((stool, -0.35, 0.0), (crate, 0.35, 0.1), (block, 0.0, -0.3)),
+        ((stool, 0.0, 0.0), (crate, 0.0, 0.6), (stool, 0.0, -2.6)),
+        ((crate, -0.25, 0.0), (stool, 0.25, 0.0)),
+    )[frame % 3]
+    for asset, x, y in spots:
+        matrix = np.eye(4)
+        matrix[:3, 3] = (x, y, 0.0)
+        stage.place(asset, matrix)
+    away = (1.6, 1.8, 0.7)[frame % 3]
+    matrix = np.eye(4)
+    matrix[:3, :3] = look(np.array([np.pi / 2]), np.array([-0.3]), np.array([0.0]))[0]
+    matrix[:3, 3] = (0.0, -away, 0.2 + 0.3 * away)
+    stage.pose_camera(CameraPose(matrix, 28.0, *stage.resolution))
+
+
+def rows_of(shot: Shot, goals: Goals) -> list[dict[str, Any]]:
+    """One row per instance, with the columns of the metrics ``bbox`` and ``depth``."""
+    main = main_of(shot.instances, shot.labels, goals)
+    rows = [basic_row(i, shot.labels, main) for i in shot.instances]
+    for metric in (BBox(), Depth()):
+        for name, values in metric.measure(shot).bbox.items():
+            for row, value in zip(rows, values, strict=True):
+                if name not in row:
+                    row["columns"][name] = value
+    return rows
+
+
+def placed(instances: tuple[Instance, ...]) -> list[tuple[int, str, np.ndarray]]:
+    """What tells instances apart, and where they are."""
+    return [(i.id, i.asset.name, i.matrix) for i in instances]
+
+
+@functools.cache
+def _shot(frame: int) -> Shot:
+    """What the stage shows of a frame; to be copied, for a plugin may change what it is given."""
+    stage = tiny_stage()
+    furnish(stage, frame)
+    return stage.shoot()
+
+
+def _placement(plugin: Any, frame: int, stage: BruteStage, memory: dict[str, Any]) -> Situation:
+    goals, rng = goals_of(frame), stream(SEED, frame, "check")
+
+    def call() -> dict[str, Any]:
+        return {"place": plugin.place(stage, goals, rng)}
+
+    return Situation(stage, {"goals": goals}, call)
+
+
+def _appearance(plugin: Any, frame: int, stage: BruteStage, memory: dict[str, Any]) -> Situation:
+    furnish(stage, frame)
+    goals, rng = goals_of(frame), stream(SEED, frame, "check")
+    extra = (goals,) if getattr(plugin, "by_frame", False) else ()
+
+    def call() -> dict[str, Any]:
+        return {"vary": plugin.vary(stage, rng, *extra)}
+
+    return Situation(stage, {"goals": goals, "instances": stage.instances}, call)
+
+
+def _camera(plugin: Any, frame: int, stage: BruteStage, memory: dict[str, Any]) -> Situation:
+    furnish(stage, frame)
+    goals, rng = goals_of(frame), stream(SEED, frame, "check")
+
+    def call() -> dict[str, Any]:
+        out = {"pose": plugin.pose(stage, goals, rng)}
+        if hasattr(plugin, "arrange"):
+            floor = OnSurface(["Floor"])  # type: ignore[call-arg]  # its fields are arguments by @plugin
+            out["arrange"] = plugin.arrange(stage, goals, [floor.site(stage)], rng)
+        return out
+
+    return Situation(stage, {"goals": goals, "instances": stage.instances}, call)
+
+
+def _target(plugin: Any, frame: int, stage: BruteStage, memory: dict[str, Any]) -> Situation:
+    real, reach, block = real_boxes(), dict(REACH), Block()
+    for name in real:
+        block.add([(name, (100.0, 80.0, 60.0, 90.0)), (name, (300.0, 200.0, 240.0, 200.0))], (640, 480))
+
+    def call() -> dict[str, Any]:
+        if "fitted" not in memory:
+            memory["fitted"] = plugin.fit(real, reach, SEED, 4 / 3)
+        fitted = memory["fitted"]
+        return {"draw": fitted.draw(frame, block), "notes": fitted.notes(), "report": fitted.report()}
+
+    return Situation(stage, {"real": real, "reach": reach, "block": vars(block)}, call)
+
+
+def _metric(plugin: Any, frame: int, stage: BruteStage, memory: dict[str, Any]) -> Situation:
+    shot = copy.deepcopy(_shot(frame))
+    rows = [{k: v for k, v in r.items() if k != "columns"} | r["columns"] for r in rows_of(shot, goals_of(frame))]
+    number = len(rows)
+
+    def call() -> dict[str, Any]:
+        out = {"measure": plugin.measure(shot)}
+        if getattr(plugin, "from_labels", False):
+            out["measure of a probe"] = plugin.measure(attrs.evolve(shot, image=np.empty((0, 0, 3), np.uint8)))
+        for name in ("complete", "summarise"):
+            if hasattr(plugin, name):
+                found = {n: v for n, v in out["measure"].bbox.items() if len(v) == number}
+                table = [row | {n: v[k] for n, v in found.items()} for k, row in enumerate(rows[:number])]
+                kept = copy.deepcopy(table)
+                out[name] = getattr(plugin, name)(table)
+                if digest(table) != digest(kept):
+                    rows.append({"changed by": name})
+        return out
+
+    return Situation(stage, {"shot": shot, "rows": rows}, call, shot)
+
+
+def _filter(plugin: Any, frame: int, stage: BruteStage, memory: dict[str, Any]) -> Situation:
+    if hasattr(plugin, "open"):
+        furnish(stage, frame)  # for drafts
+    shot = copy.deepcopy(_shot(frame))
+    rows = rows_of(shot, goals_of(frame))
+    probed = Shot(np.empty((0, 0, 3), np.uint8), shot.labels, shot.instances, {}, shot.camera)
+
+    def call() -> dict[str, Any]:
+        if not hasattr(plugin, "open"):
+            early = {"judge of a probe": plugin.judge(probed, rows)} if getattr(plugin, "early", False) else {}
+            return early | {"judge": plugin.judge(shot, rows)}
+        if "gate" not in memory:
+            memory["gate"] = plugin.open()
+        gate, left = memory["gate"], [row for row in rows if row["bbox"]]
+        out = {"judge": gate.judge(shot, left), "fingerprint": gate.fingerprint, "report": gate.report()}
+        if gate.draft is not None:
+            picture = stage.draft(scale=gate.draft.scale, samples=gate.draft.samples)
+            out["judge_draft"] = gate.judge_draft(picture, left, stage.resolution)
+        return out
+
+    return Situation(stage, {"shot": shot, "rows": rows}, call, shot)
+
+
+_KINDS: dict[str, Callable[[Any, int, BruteStage, dict[str, Any]], Situation]] = {
+    "placement": _placement,
+    "appearance": _appearance,
+    "camera": _camera,
+    "target": _target,
+    "metric": _metric,
+    "filter": _filter,
+}

@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run inside Blender's window by test_window.py: an artist's whole way from a room and chairs to a dataset.
+
+Steps are a generator that a timer drives; what it yields are seconds for the window to live.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import bpy
+import numpy as np
+
+NAME = "bl_ext.user_default.twinset"
+OUT, DATA = Path(os.environ["TWINSET_WINDOW_OUT"]), Path(os.environ["TWINSET_DATA"])
+PERIOD = 0.05
+facts: dict[str, Any] = {}
+ticks: list[float] = []
+ops = bpy.ops.twinset
+
+
+def part(name: str) -> Any:
+    return importlib.import_module(f"{NAME}.{name}")
+
+
+def tick() -> float:
+    ticks.append(time.perf_counter())
+    return PERIOD
+
+
+def note_ticks(name: str, since: float) -> None:
+    """How long the window's timer, due every 50 ms, was kept waiting."""
+    late = np.diff([t for t in ticks if t >= since])
+    if len(late):
+        keys = ("median", "p95", "p99", "max")
+        facts[f"{name} tick ms"] = dict(
+            zip(keys, (1000 * np.quantile(late, [0.5, 0.95, 0.99, 1.0])).round().tolist(), strict=True)
+        )
+
+
+def view() -> Any:
+    """The 3D view as context, as if the pointer were in it."""
+    window = bpy.context.window_manager.windows[0]
+    area = next(a for a in window.screen.areas if a.type == "VIEW_3D")
+    region = next(r for r in area.regions if r.type == "WINDOW")
+    return bpy.context.temp_override(window=window, area=area, region=region)
+
+
+def press(operator: Any, **arguments: Any) -> Any:
+    with view():
+        return operator("INVOKE_DEFAULT", **arguments)
+
+
+def wait(until: Callable[[], Any], seconds: float = 300.0) -> Iterator[float]:
+    end = time.monotonic() + seconds
+    session = part("addon.processes.session").session
+    while not until():
+        assert not session.problems, session.problems
+        assert time.monotonic() < end, "nothing happened"
+        yield 0.02
+
+
+def shot(name: str) -> Iterator[float]:
+    yield 1.0
+    subprocess.run(["import", "-window", "root", str(OUT / f"{name}.png")], check=False)
+
+
+def counts() -> dict[str, int]:
+    blocks = {name: getattr(bpy.data, name) for name in dir(bpy.data)}
+    return {k: len(v) for k, v in blocks.items() if isinstance(v, bpy.types.bpy_prop_collection)}
+
+
+def places() -> dict[str, Any]:
+    scene = bpy.context.scene
+    out = {o.name: (np.array(o.matrix_world).tolist(), o.hide_get(), o.hide_render) for o in scene.objects}
+    render = scene.render
+    camera = scene.camera and scene.camera.name
+    return out | {"": (camera, render.resolution_x, render.resolution_y, scene.world and scene.world.name, counts())}
+
+
+def preview() -> Any:
+    return bpy.context.scene.twinset_preview
+
+
+def the_way() -> Iterator[float]:
+    archive = os.environ["TWINSET_ARCHIVE"]
+    bpy.ops.extensions.package_install_files(repo="user_default", filepath=archive, enable_on_install=True)
+    recipe = part("addon.settings.recipe")
+    session, render_job = part("addon.processes.session"), part("addon.processes.render_job")
+    bpy.ops.wm.open_mainfile(filepath=str(DATA / "blend/megatank58_room.blend"))
+    yield 1.0
+    while len(bpy.context.window_manager.windows) > 1:
+        with bpy.context.temp_override(window=bpy.context.window_manager.windows[-1]):
+            bpy.ops.wm.window_close()
+        yield 0.2
+    bpy.app.timers.register(tick, persistent=True)
+    bpy.ops.wm.save_as_mainfile(filepath=str(OUT / "bedroom.blend"))
+    scene = bpy.context.scene
+    with view():
+        for n, name in enumerate(("aws/ChairA", "aws/ChairD", "kenney/chairCushion")):
+            bpy.ops.import_scene.gltf(filepath=str(DATA / f"models3d/{name}.glb"))
+            for o in bpy.context.selected_objects:
+                o.location.x += 8 + 1.5 * n
+            assert ops.mark_class(name="chair") == {"FINISHED"}
+        for o in bpy.context.selected_objects:
+            o.select_set(False)
+        scene.objects["Floor"].select_set(True)
+        assert ops.mark_surface() == {"FINISHED"}
+    settings = scene.twinset
+    settings.real.annotations = str(DATA / "annotations/cartucho_map_A45.json")
+    settings.scene.scale = 0.4  # the room was drawn 2.5 times life size
+    chair = settings.classes[0]
+    chair.use_height, chair.height_min, chair.height_max = True, 0.8, 1.0
+    settings.cameras[0].framed.above.add().value = "Floor"
+    settings.job.images, settings.render.use_samples, settings.render.samples = 10, True, 4
+    settings.output.width, settings.output.height = 320, 240
+    with view() as _:
+        area = bpy.context.area
+        area.spaces.active.show_region_ui = True
+        yield 1.0
+        next(r for r in area.regions if r.type == "UI").active_panel_category = "Twinset"
+    bpy.ops.wm.save_mainfile()
+    # What scripts do is no step of its own.
+    bpy.ops.ed.undo_push(message="Set up")
+    yield from shot("addon_start")
+    before = places()
+
+    began, clock = time.monotonic(), time.perf_counter()
+    press(ops.preview_sample)
+    yield from wait(lambda: preview().is_shown)
+    facts["first preview s"] = round(time.monotonic() - began, 1)
+    note_ticks("first preview", clock)
+    nexts = []
+    for number in (1, 2, 3):
+        began = time.monotonic()
+        press(ops.preview_sample, step=1)
+        yield from wait(lambda number=number: preview().frame == number)
+        nexts.append(round(time.monotonic() - began, 2))
+    facts["next preview s"] = nexts
+    yield from shot("addon_sample")
+    with view():
+        for _ in range(4):
+            bpy.ops.ed.undo()
+    yield from wait(lambda: places() == before, 20)  # four times undo is how it was
+    with view():
+        for _ in range(4):
+            bpy.ops.ed.redo()
+    yield 0.5
+    assert preview().frame == 3 and len(preview().collection.objects) >= 2
+    press(ops.restore_scene)
+    yield from wait(lambda: places() == before, 20)
+    with view():
+        bpy.ops.ed.undo()
+    yield 0.5
+    assert preview().is_shown and all(o.instance_collection for o in preview().collection.objects if o.type == "EMPTY")
+
+    began, clock = time.monotonic(), time.perf_counter()
+    press(ops.preview_gap)
+    known = session.session
+    yield from wait(lambda: known.gap and known.gap["done"] == known.gap["total"])
+    facts["preview 50 s"] = round(time.monotonic() - began, 1)
+    note_ticks("preview 50", clock)
+    yield from shot("addon_prediction")
+    bpy.context.scene.twinset.placements[0].on_surface.count_max = 2
+    began = time.monotonic()
+    yield from wait(lambda: known.gap["done"] < known.gap["total"])
+    facts["first answer after a change s"] = round(time.monotonic() - began, 1)
+    yield from wait(lambda: known.gap["done"] == known.gap["total"])
+    press(ops.render_here)
+    yield from wait(lambda: any(i.get("twinset_shown") for i in bpy.data.images))
+    yield from shot("addon_picture")
+    with bpy.context.temp_override(window=bpy.context.window_manager.windows[-1]):
+        bpy.ops.wm.window_close()
+    part("addon.widgets.pictures").forget_picture()
+    press(ops.restore_scene)
+    press(ops.stop_preview)
+    yield from wait(lambda: places() == before, 20)
+
+    clock, began = time.perf_counter(), time.monotonic()
+    scene = bpy.context.scene
+    scene.twinset.output_folder = str(OUT / "dataset")
+    press(ops.render_dataset)
+    yield from wait(lambda: render_job.current().done >= 4)
+    note_ticks("render", clock)
+    yield from shot("addon_render")
+    os.kill(render_job.current().process.pid, signal.SIGKILL)
+    yield from wait(lambda: not render_job.is_running())
+    assert "killed" in render_job.current().problems[0]
+    yield from shot("addon_killed")
+    press(ops.resume_render)
+    yield from wait(lambda: not render_job.is_running())
+    assert render_job.current().state == "finished", render_job.current().problems
+    facts["ten images, killed and resumed s"] = round(time.monotonic() - began, 1)
+    yield from shot("addon_finished")
+    assert len(list((OUT / "dataset/images").iterdir())) == 10
+    assert places() == before
+    recipe.export_recipe(scene, OUT / "recipe.toml")
+
+
+def drive() -> None:
+    steps = the_way()
+
+    def step() -> float | None:
+        try:
+            return next(steps)
+        except StopIteration:
+            facts["passed"] = True
+        except BaseException:
+            facts["failed"] = traceback.format_exc()
+        (OUT / "facts.json").write_text(json.dumps(facts, indent=1))
+        sys.stdout.flush()
+        bpy.ops.wm.quit_blender()
+        return None
+
+    bpy.app.timers.register(step, first_interval=1.5, persistent=True)
+
+
+drive()

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""YOLO files: out and in again, the ways in which others write them, and every problem with its place."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from twinset.dataset.formats.yolo import read_yolo, write_yolo
+from twinset.engine.errors import DataError
+
+COCO = {
+    "images": [
+        {"id": 1, "file_name": "000000.png", "width": 64, "height": 48},
+        {"id": 2, "file_name": "000003.png", "width": 31, "height": 57},
+    ],
+    "annotations": [
+        {"id": 1, "image_id": 1, "category_id": 62, "bbox": [0, 0, 64, 48]},
+        {"id": 2, "image_id": 1, "category_id": 5, "bbox": [3, 7, 11, 13]},
+        {"id": 3, "image_id": 1, "category_id": 62, "bbox": [63, 47, 1, 1]},
+    ],
+    "categories": [{"id": 5, "name": "dining: table"}, {"id": 62, "name": 'chair "big"'}],
+}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "images").mkdir()
+    for image in COCO["images"]:
+        picture(tmp_path / "images" / image["file_name"], image["width"], image["height"])
+    return tmp_path
+
+
+def picture(path, width, height):
+    cv2.imwrite(str(path), np.zeros((height, width, 3), np.uint8))
+
+
+def test_round_trip(folder):
+    yaml = write_yolo(folder, COCO["images"], COCO["annotations"], COCO["categories"])
+    assert yaml.name == "data.yaml"
+    assert (folder / "labels/000003.txt").read_text() == ""  # background
+    # By hand: (3 + 11/2)/64, (7 + 13/2)/48, 11/64, 13/48.
+    assert (folder / "labels/000000.txt").read_text().splitlines()[1] == "0 0.13281250 0.28125000 0.17187500 0.27083333"
+    back = read_yolo(folder)
+    assert back.classes() == {"dining: table": 1, 'chair "big"': 2}
+    assert [a["bbox"] for a in back.annotations] == [a["bbox"] for a in COCO["annotations"]]
+    assert [(i["width"], i["height"]) for i in back.images] == [(64, 48), (31, 57)]
+    assert len(back.boxes('chair "big"')) == 2
+
+
+def test_data_yaml_is_yaml(folder):
+    yaml = pytest.importorskip("yaml")
+    data = yaml.safe_load(write_yolo(folder, COCO["images"], COCO["annotations"], COCO["categories"]).read_text())
+    assert data["names"] == {0: "dining: table", 1: 'chair "big"'} and data["nc"] == 2
+
+
+def test_stale_labels_go_and_foreign_ones_stay(folder):
+    (folder / "labels").mkdir()
+    (folder / "labels/000009.txt").write_text("0 0.5 0.5 1 1")
+    (folder / "labels/notes.txt").write_text("mine")
+    write_yolo(folder, COCO["images"], COCO["annotations"], COCO["categories"])
+    assert sorted(p.name for p in (folder / "labels").iterdir()) == ["000000.txt", "000003.txt", "notes.txt"]
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("data.yaml", "names: [dog, 'a, cat']\nnc: 2\n"),
+        ("data.yaml", "names: ['dog',\n  'a, cat']  # two\n"),
+        ("data.yaml", "path: x\nnames:\n  - dog\n  - a, cat  # no dog\nnc: 2\n"),
+        ("data.yaml", 'names:\n  0: dog\n  1: "a, cat"\ntrain: images\n'),
+        ("data.yaml", "names: [\n  dog,  # one\n  'a, cat',\n]\nnc: 2\n"),
+        ("my.yaml", "names: {0: dog, 1: 'a, cat'}\n"),
+        ("classes.txt", "dog\na, cat\n"),
+    ],
+)
+def test_names_in_every_usual_way(folder, file, text):
+    (folder / file).write_text(text)
+    (folder / "labels").mkdir()
+    (folder / "labels/000000.txt").write_text("1 0.5 0.5 0.25 0.25\n")
+    assert read_yolo(folder).classes() == {"dog": 0, "a, cat": 1}
+
+
+def test_splits_labels_beside_images_polygons_and_confidences(tmp_path):
+    (tmp_path / "images/train").mkdir(parents=True)
+    (tmp_path / "labels/train").mkdir(parents=True)
+    picture(tmp_path / "images/train/a.jpg", 100, 50)
+    picture(tmp_path / "images/b.jpg", 100, 50)
+    (tmp_path / "classes.txt").write_text("chair\n")
+    (tmp_path / "labels/train/a.txt").write_text("0 0.1 0.2 0.4 0.2 0.3 0.8\n\n0 0.5 0.5 0.5 0.5 0.93\n")
+    (tmp_path / "images/b.txt").write_text("0 0.5 0.5 1.0 1.0\n")
+    coco = read_yolo(tmp_path)
+    assert [i["file_name"] for i in coco.images] == ["b.jpg", "train/a.jpg"]
+    assert [a["bbox"] for a in coco.annotations] == [[0, 0, 100, 50], [10, 10, 30, 30], [25, 12.5, 50, 25]]
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("0 0.5 0.5", "000000.txt, line 2: '0 0.5 0.5' is no label"),
+        ("chair 0.5 0.5 0.1 0.1", "is no label"),
+        ("0 nan 0.5 0.1 0.1", "is no label"),
+        ("7 0.5 0.5 0.1 0.1", "line 2: class 7 has no name; there are 2 names"),
+        ("0 0.5 0.5 0.1 0", "not positive"),
+        ("0 0.9 0.5 0.6 0.1", "out of its image"),
+    ],
+)
+def test_problems_have_a_place(folder, line, words):
+    write_yolo(folder, COCO["images"], COCO["annotations"], COCO["categories"])
+    (folder / "labels/000000.txt").write_text(f"0 0.5 0.5 0.1 0.1\n{line}\n")
+    with pytest.raises(DataError) as caught:
+        read_yolo(folder)
+    assert words in str(caught.value)
+
+
+def test_what_is_missing_is_named(folder):
+    with pytest.raises(DataError, match="does not exist"):
+        read_yolo(folder / "none")
+    with pytest.raises(DataError, match=r"Add a data.yaml with 'names'"):
+        read_yolo(folder)
+    (folder / "classes.txt").write_text("chair\n")
+    with pytest.raises(DataError, match="no label file for its 2 images"):
+        read_yolo(folder)
+    (folder / "images/000000.png").write_bytes(b"no picture")
+    with pytest.raises(DataError, match=r"000000\.png' cannot be read"):
+        read_yolo(folder)
+    for path in (folder / "images").iterdir():
+        path.unlink()
+    with pytest.raises(DataError, match="holds no images"):
+        read_yolo(folder)

@@ -1,0 +1,407 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reading recipes with all problems at once, writing them back, their schema and their reference page."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from twinset.engine.errors import RecipeError
+from twinset.engine.plugin import KINDS
+from twinset.engine.plugin.params import Param, describe
+from twinset.engine.plugin.registry import catalogue, find
+from twinset.engine.recipe.reading import (
+    dump_recipe,
+    json_schema,
+    load_recipe,
+    loads_recipe,
+)
+from twinset.engine.recipe.reference_page import recipe_reference
+from twinset.engine.recipe.settings import (
+    ClassSettings,
+    OutputSettings,
+    Range,
+    Recipe,
+    RenderSettings,
+)
+from twinset.engine.recipe.toml_lines import Places
+from twinset.engine.recipe.writing import toml_value
+
+SMALL = """
+[scene]
+builtin = "hall"
+
+[[class]]
+name = "chair"
+builtin = "chair"
+"""
+
+
+def problems_of(text: str, folder: Path, overrides: dict[str, Any] | None = None) -> list[str]:
+    with pytest.raises(RecipeError) as caught:
+        loads_recipe(text, folder, "r.toml", overrides)
+    return caught.value.problems
+
+
+def read(text: str, folder: Path, overrides: dict[str, Any] | None = None) -> Recipe:
+    return loads_recipe(text, folder, "r.toml", overrides)
+
+
+def ids(recipe: Recipe, kind: str) -> list[str]:
+    return [use.id for use in recipe.plugins[kind]]
+
+
+# Reading
+
+
+def test_a_small_recipe_gets_the_defaults(tmp_path: Path) -> None:
+    recipe = read(SMALL, tmp_path)
+    assert (recipe.seed, recipe.images, recipe.real) == (0, 100, None)
+    assert recipe.render == RenderSettings() and recipe.output == OutputSettings()
+    assert ids(recipe, "placement") == ["keep"]
+    assert ids(recipe, "camera") == ["orbit"]
+    assert ids(recipe, "filter") == ["min_pixels"]
+    assert ids(recipe, "metric") == sorted(c.plugin_id for c in catalogue() if c.plugin_kind == "metric")
+    assert recipe.plugins["target"] == recipe.plugins["appearance"] == ()
+
+
+def test_a_target_brings_the_framed_camera(tmp_path: Path) -> None:
+    (tmp_path / "real.json").write_text("{}")
+    text = SMALL + '[real]\nannotations = "real.json"\n[target]\nplugin = "bbox_area_gmm"\n'
+    assert ids(read(text, tmp_path), "camera") == ["framed"]
+
+
+def test_empty_stacks_mean_none_where_that_makes_sense(tmp_path: Path) -> None:
+    recipe = read("metric = []\nfilter = []\ncamera = []\nplacement = []\n" + SMALL, tmp_path)
+    assert recipe.plugins["metric"] == recipe.plugins["filter"] == ()
+    assert ids(recipe, "camera") == ["orbit"] and ids(recipe, "placement") == ["keep"]
+    assert read(dump_recipe(recipe), tmp_path) == recipe
+
+
+def test_seed_zero_is_a_seed(tmp_path: Path) -> None:
+    assert read("seed = 0\n" + SMALL, tmp_path).seed == 0
+    assert read("seed = 5\n" + SMALL, tmp_path, {"seed": 0}).seed == 0
+
+
+def test_overrides_win_and_are_checked(tmp_path: Path) -> None:
+    recipe = read("images = 5\n" + SMALL, tmp_path, {"images": 7, "render.samples": 3})
+    assert (recipe.images, recipe.render.samples) == (7, 3)
+    assert problems_of(SMALL, tmp_path, {"render.samples": 0}) == [
+        "r.toml: [render] samples (overridden): The 'samples' parameter of table [render] must be an int in "
+        "[1, 65536]. Got 0 instead."
+    ]
+
+
+def test_cameras_share_frames_by_weight(tmp_path: Path) -> None:
+    text = SMALL + '[[camera]]\nplugin = "orbit"\n[[camera]]\nplugin = "close_up"\nweight = 0.25\n'
+    assert [use.weight for use in read(text, tmp_path).plugins["camera"]] == [1.0, 0.25]
+
+
+def test_all_problems_are_reported_at_once_with_their_lines(tmp_path: Path) -> None:
+    text = """seed = -1
+imagess = 3
+[real]
+annotations = "no.json"
+images = "nowhere"
+[scene]
+file = "x.blend"
+
+[[scene.models]]
+path = "a.glb"
+scale = 0
+[[class]]
+name = "chair"
+models = [
+  "no/*.glb", # ]
+]
+[[class]]
+name = "chair"
+heigth = 1
+[[class]]
+height = [1.0, 0.5]
+[[distractor]]
+name = "box"
+[[camera]]
+plugin = "framd"
+[[camera]]
+plugin = "framed"
+weight = 0
+[target]
+[render]
+samples = "many"
+[[filter]]
+plugin = "min_pixels"
+colour = "red"
+"""
+    found = problems_of(text, tmp_path)
+    expected = [
+        ("seed (line 1)", "int in [0, inf). Got -1"),
+        ("imagess (line 2)", "no table or key 'imagess'. Did you mean 'images'? Known ones: seed, images, "),
+        ("[real] annotations (line 4)", "no.json does not exist"),
+        ("[real] images (line 5)", "There is no folder"),
+        ("[scene] file (line 7)", "x.blend does not exist"),
+        ("[[scene.models]] path (line 10)", None),
+        ("[[scene.models]] scale (line 11)", "scene model 1 must be a float in (0, inf). Got 0"),
+        ("[[class]] models (line 14)", "No file matches 'no/*.glb'"),
+        ("[[class]] name (line 18)", "already a class 'chair'"),
+        ("[[class]] heigth (line 19)", "Did you mean 'height'? Known ones: name, models, "),
+        ("[[class]] name (line 20)", "Class 3 needs the parameter 'name'"),
+        ("[[class]] height (line 21)", "a pair [low, high] of floats"),
+        ("[[distractor]] (line 22)", "Distractor 'box' has no source"),
+        ("[[camera]] plugin (line 25)", "Did you mean 'framed'?"),
+        ("[[camera]] weight (line 28)", "float in (0, inf)"),
+        ("[target] plugin (line 29)", "Known ones: bbox_area_gmm"),
+        ("[render] samples (line 31)", "Got 'many'"),
+        ("[[filter]] colour (line 34)", "Filter 'min_pixels' has no parameter 'colour'"),
+    ]
+    # A model whose scale is wrong is not looked for.
+    expected = [(place, text) for place, text in expected if text]
+    assert [p.split(": ")[0] + ": " + p.split(": ")[1] for p in found] == [f"r.toml: {place}" for place, _ in expected]
+    for problem, (_, part) in zip(found, expected, strict=True):
+        assert part in problem
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("", "The recipe has no class."),
+        ("", "The recipe has no room."),
+        ('[scene]\n[[class]]\nname="a"\nbuiltin="chair"', "[scene] (line 1): The recipe has no room."),
+        (SMALL + '[target]\nplugin = "bbox_area_gmm"', "[target] (line 8): A target learns from real boxes."),
+        (SMALL.replace('builtin = "chair"', ""), "Class 'chair' has no source."),
+        (SMALL.replace('name = "chair"', 'name = " "'), "needs a name that is not empty"),
+        (SMALL + "height = [1, 1]\nlongest = [1, 1]", "both height and longest"),
+        (SMALL.replace("[scene]", '[scene]\nfile = "room.blend"'), "Keep one of them"),
+        (SMALL.replace('builtin = "hall"', 'file = "room.glb"'), "is no .blend file"),
+        ("class = 3\n" + SMALL.split("[[class]]")[0], "'class' must be one or more tables"),
+        ("scene = 3\n[[class]]\nname='a'\nbuiltin='chair'", "'scene' must be a table, written [scene]."),
+        (SMALL + "[[target]]\nplugin = 'x'", "'target' must be one table"),
+        (SMALL + "[[metric]]\nplugin = 'bbox'\n[[metric]]\nplugin = 'bbox'", "[[metric]] plugin (line 11): The metric"),
+        (SMALL + "[[metric]]\nplugin = 'bbox'\nweight = 2", "has no parameter 'weight'"),
+        (
+            SMALL + "[[appearance]]\nplugin='world'\nhdri_folder='no'",
+            "hdri_folder (line 10): No file or folder",
+        ),
+        ("plugin_folders = ['no']\n" + SMALL, "plugin_folders (line 1): The plugin folder"),
+    ],
+)
+def test_what_does_not_fit_together_is_told(tmp_path: Path, text: str, part: str) -> None:
+    assert any(part in problem for problem in problems_of(text, tmp_path)), problems_of(text, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("seed = 1\nimages = = 2", "line 2, column 10"),
+        ("[scene\n", "line 1, column 7"),
+        ('a = """x\ny', "line 2, column 2"),
+    ],
+)
+def test_syntax_errors_have_line_and_column(tmp_path: Path, text: str, place: str) -> None:
+    (problem,) = problems_of(text, tmp_path)
+    assert problem.startswith(f"r.toml ({place}): not valid TOML: ")
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / "latin.toml").write_bytes(b"name = '\xe9'")
+    for path, part in [("none.toml", "no such file"), (".", "cannot be read"), ("latin.toml", "not UTF-8")]:
+        with pytest.raises(RecipeError, match=part):
+            load_recipe(tmp_path / path)
+
+
+def test_files_need_not_be_there_where_nothing_is_rendered(tmp_path: Path) -> None:
+    text = SMALL + 'models = ["no/*.glb"]\n'
+    assert len(problems_of(text, tmp_path)) == 1
+    assert loads_recipe(text, tmp_path, "r.toml", files_too=False).classes[0].models == ["no/*.glb"]
+
+
+def test_folder_plugins_and_files_start_at_the_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TWINSET_PLUGINS", str(tmp_path / "own"))
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "nothing.py").write_text(
+        "from ...engine.plugin import plugin\n"
+        '@plugin("appearance")\nclass Nothing:\n    """Vary nothing."""\n'
+        "    def vary(self, stage, rng):\n        pass\n"
+    )
+    (tmp_path / "m [1]").mkdir()
+    for name in ("b.glb", "a.glb", "c.obj"):
+        (tmp_path / "m [1]" / name).touch()
+    (tmp_path / "sky").mkdir()
+    text = 'plugin_folders = ["own"]\n' + SMALL.replace('builtin = "chair"', 'models = ["m [1]/*.glb", "m [1]/c.obj"]')
+    text += '[[appearance]]\nplugin = "nothing"\n[[appearance]]\nplugin = "world"\nhdri_folder = "sky"\n'
+    folder = tmp_path / "m [1]"
+    (folder / "r.toml").write_text(text.replace("m [1]/", "").replace('"own"', '"../own"').replace('"sky"', '"../sky"'))
+    recipe = load_recipe(folder / "r.toml")
+    assert [p.name for p in recipe.files("*.glb")] == ["a.glb", "b.glb"]
+    assert ids(recipe, "appearance") == ["nothing", "world"]
+    # Plugins know no recipe: what they get is absolute.
+    assert recipe.plugins["appearance"][1].plugin.hdri_folder == str(tmp_path / "sky")
+    text = dump_recipe(recipe, header=["Made by a test."])
+    assert str(tmp_path) not in text
+    moved = tmp_path / "out" / "deep"
+    text = dump_recipe(recipe, header=["Made by a test."], anchor=True)
+    assert text.startswith("# Made by a test.\n")
+    again = loads_recipe(text, moved, "r.toml")
+    assert again.files(again.classes[0].models[0]) == recipe.files("*.glb")
+    assert again.plugins == recipe.plugins
+
+
+# Line numbers
+
+NAMES = st.text("ab_-1", min_size=1, max_size=4) | st.text(
+    st.characters(codec="utf-8", exclude_categories=["C"]), max_size=4
+)
+SCALARS = st.one_of(st.integers(), st.booleans(), st.text(max_size=8), st.floats(allow_nan=False, allow_infinity=False))
+VALUES = SCALARS | st.lists(SCALARS, max_size=3)
+
+
+@given(st.dictionaries(NAMES, st.lists(st.dictionaries(NAMES, VALUES, max_size=3), min_size=1, max_size=3), max_size=3))
+@settings(max_examples=60, deadline=None)
+def test_places_of_generated_texts(tables: dict[str, list[dict[str, Any]]]) -> None:
+    lines, expected = ["# comment [x]"], {}
+    for table, rows in tables.items():
+        for index, row in enumerate(rows):
+            lines.append(f"  [[ {toml_value(table)} ]] # [[y]]")
+            expected[(table, index)] = len(lines)
+            for key, value in row.items():
+                expected[(table, index, key)] = len(lines) + 1
+                shown = toml_value(value)
+                lines += (
+                    f"{toml_value(key)} = {shown}"
+                    if not isinstance(value, list)
+                    else f"{toml_value(key)} = [ # [\n" + "".join(f"{toml_value(v)},\n" for v in value) + "]"
+                ).split("\n")
+    text = "\n".join(lines)
+    assert tomllib.loads(text) == tables
+    places = Places(text)
+    escaped = any("\\" in toml_value(part) for place in expected for part in place if isinstance(part, str))
+    for place, line in expected.items():
+        if not escaped:  # keys with escapes are found by their table
+            assert places.line(place) == line
+
+
+def test_places_fall_back_to_what_is_around() -> None:
+    places = Places("a.b = 1\n[c]\nd = '''\n[x]\n'''\n[[e.f]]\ng = {h = 1}\n")
+    assert places.line(("a", "b")) == 1 and places.line(("c", "d", "z")) == 3
+    assert places.line(("e", "f", 0, "g", "h")) == 7 and places.line(("e",)) == 6
+    assert places.line(("x",)) is None
+
+
+# Writing
+
+
+def value_of(p: Param) -> st.SearchStrategy[Any]:
+    """Values that a parameter of settings may have."""
+    if p.path:
+        return st.just("" if p.type is str else [])
+    if p.choices:
+        return st.sampled_from(p.choices)
+    low, high = (p.min if p.min is not None else -1e6), (p.max if p.max is not None else 1e6)
+    number = st.floats(low, high, exclude_min=p.min_exclusive)
+    if p.type is int:
+        return st.integers(int(low), int(high))
+    if p.type in (Range, Range | None):
+        pair = st.tuples(number, number).map(lambda v: tuple(sorted(v)))
+        return pair if p.type == Range else pair | st.none()
+    if p.type == int | None:
+        return st.integers(int(low), int(high)) | st.none()
+    return {bool: st.booleans(), str: st.text(max_size=10), float: number}.get(p.type, st.just(p.default))
+
+
+def settings_of(cls: type, **fixed: Any) -> st.SearchStrategy[Any]:
+    values = {p.name: value_of(p) for p in describe(cls)} | {k: st.just(v) for k, v in fixed.items()}
+    return st.builds(cls, **values)
+
+
+@given(
+    settings_of(RenderSettings),
+    settings_of(OutputSettings),
+    settings_of(ClassSettings, builtin="chair", blenderproc="bop", dataset=".", longest=None),
+    st.integers(0, 2**63 - 1),
+    st.floats(1e-6, 1e6),
+)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_what_is_written_reads_back_the_same(
+    tmp_path: Path, render: RenderSettings, output: OutputSettings, entry: ClassSettings, seed: int, weight: float
+) -> None:
+    base = read(SMALL + f'[[camera]]\nplugin = "close_up"\nweight = {weight!r}\n', tmp_path)
+    if not entry.name.strip():
+        return
+    recipe = Recipe(
+        classes=(entry,),
+        scene=base.scene,
+        folder=base.folder,
+        seed=seed,
+        render=render,
+        output=output,
+        plugins=base.plugins,
+    )
+    text = dump_recipe(recipe)
+    assert read(text, tmp_path) == recipe
+    assert dump_recipe(read(text, tmp_path)) == text
+
+
+@pytest.mark.parametrize("cls", catalogue(), ids=lambda c: f"{c.plugin_kind}-{c.plugin_id}")
+def test_every_plugin_survives_toml(cls: type, tmp_path: Path) -> None:
+    (tmp_path / "real.json").write_text("{}")
+    extra = {
+        "on_surface": 'surfaces = ["Floor"]',
+        "background": 'image_folder = "."',
+        "feature_score": 'features = "."',
+        "jitter": 'frames = "."',
+        "placement.jitter": 'frames = "."\nsurfaces = ["Floor"]',
+    }
+    title = "[target]" if cls.plugin_kind == "target" else f"[[{cls.plugin_kind}]]"
+    text = SMALL + f'[real]\nannotations = "real.json"\n{title}\nplugin = "{cls.plugin_id}"\n'
+    text += extra.get(f"{cls.plugin_kind}.{cls.plugin_id}") or extra.get(cls.plugin_id, "")
+    recipe = read(text, tmp_path)
+    assert ids(recipe, cls.plugin_kind) == [cls.plugin_id]
+    assert read(dump_recipe(recipe), tmp_path) == recipe
+
+
+# Schema and reference
+
+
+def test_the_schema_takes_what_is_written_and_refuses_typos(tmp_path: Path) -> None:
+    schema = json_schema()
+    jsonschema.Draft202012Validator.check_schema(schema)
+    validator = jsonschema.Draft202012Validator(schema)
+    (tmp_path / "real.json").write_text("{}")
+    text = SMALL + '[real]\nannotations = "real.json"\n[target]\nplugin = "bbox_area_gmm"\n'
+    text += '[[placement]]\nplugin = "on_surface"\nsurfaces = ["Floor"]\n[[camera]]\nplugin = "close_up"\nweight = 2\n'
+    for source in (SMALL, text):
+        data = tomllib.loads(dump_recipe(read(source, tmp_path)))
+        validator.validate(data)
+        for table, key, value in [("render", "samples", 0), ("render", "sample", 1), ("output", "format", "gif")]:
+            assert not validator.is_valid(data | {table: data[table] | {key: value}})
+        assert not validator.is_valid(data | {"classes": []})
+        assert not validator.is_valid(data | {"camera": [{"plugin": "framd"}]})
+        assert not validator.is_valid(data | {"camera": [{"plugin": "orbit", "weight": 0}]})
+        assert not validator.is_valid(data | {"seed": -1})
+    json.dumps(schema)
+
+
+def test_the_schema_knows_every_plugin() -> None:
+    schema = json_schema()
+    for kind in KINDS:
+        part = schema["properties"][kind]
+        options = (part if kind == "target" else part["items"])["oneOf"]
+        for option in options:
+            cls = find(kind, option["properties"]["plugin"]["const"])
+            assert {p.name for p in describe(cls)} <= set(option["properties"])
+
+
+def test_the_reference_page_is_the_declarations(root: Path) -> None:
+    page = (root / "docs" / "recipe.md").read_text(encoding="utf-8")
+    assert page == recipe_reference(), "regenerate it: twinset schema --markdown > docs/recipe.md"
+
+
+def test_the_recipe_of_the_reference_page_loads(tmp_path: Path) -> None:
+    block = recipe_reference().split("```toml\n")[1].split("```")[0]
+    assert read(block, tmp_path).classes[0].name == "chair"

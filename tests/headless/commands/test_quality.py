@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The composite distance against closed forms and against what it must rank, and the command."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from twinset.alignment.columns.table import Table
+from twinset.alignment.distances.comparison import column_range
+from twinset.alignment.distances.quality import Part, Span, column_parts, quality
+from twinset.engine.errors import DataError
+from twinset.headless.cli import app
+from twinset.testing.fixtures.pictures import striped_dataset as dataset
+from typer.testing import CliRunner
+
+
+def table(seed, n=200, mean=0.3, spread=0.1, per_image=2, **more):
+    rng = np.random.default_rng(seed)
+    columns = {"sqrt_area": rng.normal(mean, spread, n).clip(0.01, 1), "center_y": rng.normal(0.6, 0.1, n).clip(0, 1)}
+    labels = {"shape": rng.choice(["a", "b"], n)}
+    return Table({**columns, **more}, np.zeros(n, bool), np.arange(n) // per_image, frozenset(), labels)
+
+
+def ranked(real, others, **options):
+    own, parts, spans, left_out = column_parts(real, others)
+    return quality(own, parts, spans, **options), left_out
+
+
+def test_distance_of_gaussians_is_the_closed_form():
+    """-ln of the overlap of two normal densities: (m1-m2)²/(4(s1²+s2²)) + ln((s1²+s2²)/(2 s1 s2))/2 [Kailath 1967]."""
+    (m1, s1), (m2, s2) = (0.4, 0.08), (0.55, 0.12)
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(m1, s1, 40_000), rng.normal(m2, s2, 40_000)
+    truth = (m1 - m2) ** 2 / (4 * (s1**2 + s2**2)) + 0.5 * math.log((s1**2 + s2**2) / (2 * s1 * s2))
+    ids = np.arange(40_000)
+    found = quality({"x": Part(a, ids)}, {"b": {"x": Part(b, ids)}}, {"x": Span(0, 1, 50)}, rounds=8)
+    assert found.datasets["b"].components["x"].distance == pytest.approx(truth, rel=0.05)
+
+
+def test_datasets_are_ranked_by_how_far_they_are():
+    real = table(0, 120)
+    others = {"far": table(1, 400, mean=0.6), "near": table(2, 400, mean=0.34), "same": table(3, 400)}
+    found, left_out = ranked(real, others)
+    assert left_out == ["background_similarity is left out: the real set, 'far', 'near', 'same' have none."]
+    values = {name: q.value for name, q in found.datasets.items()}
+    assert values["same"] < values["near"] < values["far"] and found.datasets["far"].rank == 3
+    assert values["same"] < found.upper_floor and 1 <= found.floor < found.upper_floor
+    for one in found.datasets.values():
+        assert one.low <= one.value <= one.high
+        ratios = [c.ratio for c in one.components.values()]
+        assert one.value == pytest.approx(math.exp(np.mean(np.log(ratios))))
+        assert all(c.ratio == pytest.approx(1 + max(0, c.distance - c.floor) / c.unit) for c in one.components.values())
+
+
+def test_samples_of_one_source_share_a_rank_whatever_their_size():
+    """Of 20 pairs of a small and a large sample of the real source, the 95 % rule may tell one or two apart."""
+    told, ratios = 0, []
+    for seed in range(20):
+        real = table(100 * seed, 120)
+        found, _ = ranked(real, {"small": table(100 * seed + 1, 40), "large": table(100 * seed + 2, 1000)}, rounds=120)
+        told += len({q.rank for q in found.datasets.values()}) > 1
+        ratios.append([found.datasets[n].value for n in ("small", "large")])
+    assert told <= 4
+    # The floor takes off what small samples show: neither size is the nearer one on average.
+    small, large = np.log(ratios).mean(0)
+    assert abs(small - large) < 0.15 and max(small, large) < 0.3
+
+
+def test_floor_of_halves_is_unbiased():
+    """What the unit promises for a sample of m beside n is what new samples of these sizes show."""
+    shown, promised = [], []
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        a, b = rng.beta(2, 5, 80), rng.beta(2, 5, 240)
+        parts = {"x": Part(b, np.arange(240))}
+        found = quality({"x": Part(a, np.arange(80))}, {"b": parts}, {"x": Span(0, 1)}, rounds=40)
+        shown.append(found.datasets["b"].components["x"].distance)
+        promised.append(found.datasets["b"].components["x"].floor)
+    assert np.mean(shown) == pytest.approx(np.mean(promised), rel=0.15)
+
+
+def test_feature_distances_are_means_over_that_of_real_ones():
+    rng = np.random.default_rng(0)
+    own, other = rng.gamma(9, 1, 300), rng.gamma(9, 1.5, 500)
+    found = quality(
+        {"features": Part(own, np.arange(300))}, {"b": {"features": Part(other, np.arange(500) // 5)}}, {}
+    ).datasets["b"]
+    part = found.components["features"]
+    assert part.distance == pytest.approx(other.mean()) and part.unit == pytest.approx(own.mean(), rel=0.02)
+    assert found.value == pytest.approx(other.mean() / own.mean(), rel=0.03)
+    # Its interval is that of a mean of 100 groups of five, to which the real side adds nothing.
+    sd = other.reshape(100, 5).mean(1).std() / 10 / own.mean()
+    assert found.high - found.low == pytest.approx(2 * 1.96 * sd, rel=0.25)
+
+
+def test_no_common_bin_is_far_but_finite():
+    real, far = table(0, mean=0.2, spread=0.03), table(1, mean=0.9, spread=0.03)
+    found, _ = ranked(real, {"far": far})
+    distance = found.datasets["far"].components["sqrt_area"].distance
+    assert distance == pytest.approx(math.log(math.sqrt(200 * 200)))
+
+
+def test_degenerate_sets_get_a_statement():
+    real = table(0)
+    _, left_out = ranked(table(0, sqrt_area=np.full(200, 0.3)), {"b": table(1)})
+    assert any("all real values are the same" in text for text in left_out)
+    one, _ = ranked(real, {"one": table(1, n=1), "equal": table(2, sqrt_area=np.full(200, 0.3))})
+    assert all(math.isfinite(q.value) for q in one.datasets.values())
+    for few in (table(0, n=1), table(0, n=2)):
+        with pytest.raises(DataError, match=r"no component|too few images"):
+            ranked(few, {"b": table(1)})
+    with pytest.raises(DataError, match="no component"):
+        quality({}, {"b": {}}, {})
+
+
+def test_a_million_boxes_take_seconds():
+    found, _ = ranked(table(0, 1_000_000, per_image=10), {"b": table(1, 1_000_000, per_image=10)}, rounds=40)
+    assert found.datasets["b"].low < found.upper_floor and found.datasets["b"].components["center_y"].distance < 1e-5
+
+
+def test_range_of_several_samples():
+    samples = [np.linspace(0, 1, 101), np.linspace(5, 6, 101), np.full(3, 2.0)]
+    assert column_range("depth", *samples) == pytest.approx((0.01, 5.99))
+
+
+def run(*args, code=0):
+    done = CliRunner().invoke(app, ["quality", *map(str, args)])
+    assert done.exit_code == code, done.output
+    return done.stdout if code == 0 else done.stderr.replace("\n", " ")
+
+
+def test_command_ranks_pictures_and_boxes(tmp_path):
+    real = dataset(tmp_path / "real", 6, 30, 16)
+    twin, other = dataset(tmp_path / "twin", 6, 30, 20), dataset(tmp_path / "other", 14, 50, 20)
+    args = (real, twin, other, "--plots", tmp_path, "--column", "sqrt_area", "--column", "center_y")
+    scored = ("--map", f"{twin}=0.4", "--map", f"{other}=0.1")
+    values = json.loads(run(*args, *scored, "--json"))
+    near, far = (values["datasets"][str(path)] for path in (twin, other))
+    assert near["value"] < values["upper_floor"] < far["value"] and (near["rank"], far["rank"]) == (1, 2)
+    assert near["components"]["features"]["ratio"] + 0.05 < far["components"]["features"]["ratio"]
+    assert values["correlation"]["rho"] == -1 and "say little" in values["correlation"]["remark"]
+    assert Path(values["plot"]).read_bytes().startswith(b"\x89PNG")
+    bare = json.loads(run(*args, "--no-features", "--json"))
+    assert list(bare["datasets"][str(twin)]["components"]) == ["sqrt_area", "center_y"]
+    table = tmp_path / "real.csv"
+    CliRunner().invoke(app, ["measure", str(real), "-o", str(table), "--no-pixels"])
+    assert "is a table" in run(table, twin, code=2)
+    assert run(table, twin, "--no-features", "--plots", tmp_path)
+    assert "must be DATASET=MAP" in run(*args, "--map", "nothing=0.3", code=2)
+    assert "Did you mean 'disc'" in run(*args, "--class", "disk", code=2)
+    few = dataset(tmp_path / "few", 6, 30, 5)
+    assert "features left out: 5 real samples are too few" in run(few, twin, "--plots", tmp_path)

@@ -1,0 +1,241 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Rendering in several processes with real Blender: the same bytes as one process gives, whoever is killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from twinset.dataset.atomic_files import process_runs
+from twinset.engine.recipe.reading import load_recipe
+from twinset.headless.workers.memory import group_limit, resident
+from twinset.headless.workers.supervisor import devices, shares
+from twinset.headless.workers.worker import _Limit
+from worker_jobs import RECIPE, differences
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    (tmp_path / "r.toml").write_text(RECIPE)
+    return tmp_path / "r.toml"
+
+
+def command(recipe: Path, out: Path, *more: object) -> list[str]:
+    return [sys.executable, "-m", "twinset.headless", "--json", "render", *map(str, (recipe, "-o", out, *more))]
+
+
+def test_killed_workers_are_replaced_and_a_killed_supervisor_leaves_no_orphans(recipe: Path, tmp_path: Path) -> None:
+    pytest.importorskip("bpy")
+    alone, together = tmp_path / "alone", tmp_path / "together"
+    subprocess.run(command(recipe, alone), check=True, capture_output=True)
+
+    with (tmp_path / "log").open("w") as log:
+        process = subprocess.Popen(
+            command(recipe, together, "--workers", 2), stdout=subprocess.PIPE, stderr=log, text=True
+        )
+    workers: set[int] = set()
+    frames = []
+    assert process.stdout is not None
+    for line in process.stdout:
+        said = json.loads(line)
+        workers |= {int(p.stem.rsplit("-", 1)[1]) for p in (together / "workers").glob("*-*.json")}
+        if said["event"] != "frame_done":
+            continue
+        frames.append(said["frame"])
+        assert said["done"] == len(frames) and said["total"] == 9
+        if len(frames) == 1:
+            os.kill(next(pid for pid in workers if process_runs(pid)), signal.SIGKILL)
+        if len(frames) == 5:
+            process.kill()
+    assert process.wait(30) == -signal.SIGKILL and "ended by SIGKILL" in (tmp_path / "log").read_text()
+    assert len(set(frames)) == len(frames)
+    ends = time.monotonic() + 20
+    while any(map(process_runs, workers)) and time.monotonic() < ends:
+        time.sleep(0.1)
+    assert not any(map(process_runs, workers))
+
+    done = subprocess.run(command(recipe, together, "--workers", 2, "--threads", 1), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[-1])["images"] == 9
+    assert differences(alone, together) == []
+    # Nothing is left to do: no worker starts, and the same files come out.
+    done = subprocess.run(command(recipe, together, "--workers", 2), capture_output=True, text=True)
+    events = [json.loads(line)["event"] for line in done.stdout.splitlines()]
+    assert done.returncode == 0 and "frame_done" not in events and differences(alone, together) == []
+
+
+def test_bad_input_of_a_worker_ends_the_job_with_its_sentence(recipe: Path, tmp_path: Path) -> None:
+    pytest.importorskip("bpy")
+    recipe.write_text(RECIPE.replace('"Floor"', '"Nowhere"'))
+    done = subprocess.run(command(recipe, tmp_path / "out", "--workers", 2), capture_output=True, text=True)
+    assert done.returncode == 2 and "Nowhere" in done.stderr and "Traceback" not in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_share_ends_without_annotations_and_ctrl_c_ends_all(recipe: Path, tmp_path: Path) -> None:
+    pytest.importorskip("bpy")
+    out = tmp_path / "out"
+    process = subprocess.Popen(
+        command(recipe, out, "--workers", 2, "--block", "1-2"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if json.loads(line)["event"] == "frame_done":
+            process.send_signal(signal.SIGINT)
+            break
+    last = json.loads(process.stdout.read().splitlines()[-1])
+    assert process.wait(30) == 130 and last["event"] == "stopped"
+    assert last["written"] == len(list((out / "images").glob("*.jpg"))) >= 1
+    done = subprocess.run(
+        command(
+            recipe,
+            out,
+            "--workers",
+            2,
+            "--block",
+            "1-2",
+        ),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0 and json.loads(done.stdout.splitlines()[-1])["event"] == "share_done"
+    assert not (out / "annotations").exists()
+
+
+def test_blocks_that_lack_frames_are_handed_out_whole() -> None:
+    assert shares({4, 5, 9}, range(0, 11), 3) == [range(3, 6), range(9, 11)]
+    assert shares(set(), range(0, 11), 3) == []
+
+
+def test_each_worker_has_a_gpu_in_turns(recipe: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = load_recipe(recipe)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-a, 3")
+    assert devices(3, loaded) == [{}, {}, {}]
+    recipe.write_text(RECIPE.replace('device = "cpu"', ""))
+    loaded = load_recipe(recipe)
+    assert [d["CUDA_VISIBLE_DEVICES"] for d in devices(3, loaded)] == ["GPU-a", "3", "GPU-a"]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    assert devices(2, loaded) == [{}, {}]
+
+
+def test_a_worker_that_has_grown_makes_room(caplog: pytest.LogCaptureFixture) -> None:
+    is_too_large = _Limit(resident() + 50 * 2**20)
+    assert not is_too_large()
+    held = bytearray(os.urandom(1)) * (100 * 2**20)
+    assert is_too_large() and len(held) > 0
+    assert _Limit(1.0, is_strict=True)() and not caplog.text
+    of_no_use = _Limit(1.0)
+    assert not of_no_use() and not of_no_use() and "One frame alone" in caplog.text
+
+
+def test_memory_is_what_the_groups_around_a_process_leave_it(tmp_path: Path) -> None:
+    groups = tmp_path / "cgroup"
+    groups.write_text("0::/job/step\n")
+    for name, limit in (("job", 3 * 2**30), ("job/step", "max")):
+        (tmp_path / "fs" / name).mkdir(parents=True)
+        (tmp_path / "fs" / name / "memory.max").write_text(f"{limit}\n")
+    assert group_limit(groups, tmp_path / "fs") == 3 * 2**30
+    (tmp_path / "fs/job/memory.max").write_text("max\n")
+    assert group_limit(groups, tmp_path / "fs") is None
+    # The older kind, whose controllers have trees of their own.
+    groups.write_text("5:cpu,cpuacct:/\n4:memory:/job\n0::/\n")
+    (tmp_path / "fs/memory/job").mkdir(parents=True)
+    (tmp_path / "fs/memory/memory.limit_in_bytes").write_text("9223372036854771712\n")
+    (tmp_path / "fs/memory/job/memory.limit_in_bytes").write_text("1000\n")
+    assert group_limit(groups, tmp_path / "fs") == 1000
+
+
+TRAP = """
+import os
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+
+from ...engine.plugin import plugin
+
+
+@plugin("placement")
+class Trap:
+    \"\"\"Does harm at frames for which there is a file, named by frame and harm; "once" makes it go with that.\"\"\"
+
+    def place(self, stage, goals, rng):
+        for path in Path({folder!r}).glob(f"{{goals.frame}}-*"):
+            if path.name.endswith("-once"):
+                path.unlink()
+            harm = path.name.split("-")[1]
+            if harm == "kill":
+                os.kill(os.getpid(), signal.SIGKILL)
+            elif harm == "exhaust":
+                np.ones(2**55)
+            elif harm == "grow":
+                held = []
+                while len(held) < 60:
+                    held.append(os.urandom(1) * 2**25)
+                    time.sleep(0.03)
+                raise RuntimeError("it grew to no end")
+"""
+
+
+@pytest.fixture
+def trap(recipe: Path, tmp_path: Path) -> Path:
+    """A folder for files that set off harm in frames of the recipe."""
+    armed = tmp_path / "armed"
+    armed.mkdir()
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/trap.py").write_text(TRAP.format(folder=str(armed)))
+    recipe.write_text(
+        'plugin_folders = ["mine"]\n' + RECIPE.replace("[[camera]]", '[[placement]]\nplugin = "trap"\n[[camera]]')
+    )
+    return armed
+
+
+def test_a_frame_that_kills_every_worker_leaves_out_its_block_alone(recipe: Path, trap: Path, tmp_path: Path) -> None:
+    pytest.importorskip("bpy")
+    (trap / "4-kill").touch()
+    out = tmp_path / "out"
+    done = subprocess.run(command(recipe, out, "--workers", 2), capture_output=True, text=True)
+    assert done.returncode == 2 and "would run as plugins" in done.stderr and not out.exists()
+    allowed = ("--workers", 2, "--plugins", tmp_path / "mine")
+    done = subprocess.run(command(recipe, out, *allowed), capture_output=True, text=True)
+    assert done.returncode == 75, done.stderr
+    finished, failed = map(json.loads, done.stdout.splitlines()[-2:])
+    assert finished["absent"] == [4, 5] and finished["images"] == 7
+    said = "Workers ended again and again at frames 3 to 5, which are left out. The last at frame 4:"
+    assert said in failed["error"][0] and "start fewer workers" in failed["error"][0]
+    (trap / "4-kill").unlink()
+    done = subprocess.run(command(recipe, out, *allowed), capture_output=True, text=True)
+    assert done.returncode == 0 and json.loads(done.stdout.splitlines()[-1])["images"] == 9
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="this system does not tell a process's memory")
+def test_workers_that_outgrow_their_bound_change_nothing(recipe: Path, trap: Path, tmp_path: Path) -> None:
+    pytest.importorskip("bpy")
+    alone, out = tmp_path / "alone", tmp_path / "out"
+    allowed = ("--plugins", tmp_path / "mine")
+    subprocess.run(command(recipe, alone, *allowed), check=True, capture_output=True)
+    for name in ("4-grow", "7-exhaust-once", "8-kill-once"):
+        (trap / name).touch()
+    bounded = command(recipe, out, "--workers", 2, "--worker-memory", 1.0, *allowed)
+    done = subprocess.run(bounded, capture_output=True, text=True)
+    assert done.returncode == 75 and "Traceback" not in done.stderr, done.stderr
+    finished, failed = map(json.loads, done.stdout.splitlines()[-2:])
+    assert finished["absent"] == [4, 5] and [p.name for p in trap.iterdir()] == ["4-grow"]
+    said = " ".join(done.stderr.split())
+    assert "A worker is replaced at frame 4. It took 1." in said and "Memory ran out" in said and "SIGKILL" in said
+    (sentence,) = failed["error"]
+    assert "frames 3 to 5, which are left out. The last at frame 4: It took 1." in sentence
+    assert "more than the 1.00 GiB that a worker may take" in sentence and "--worker-memory" in sentence
+    (trap / "4-grow").rename(trap / "4-grow-once")
+    assert subprocess.run(bounded, capture_output=True).returncode == 0
+    assert differences(alone, out) == [] and not list(trap.iterdir())
