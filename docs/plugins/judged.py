@@ -56,7 +56,7 @@ def _short(value: Any) -> str:
     return f"{value:.3g}" if isinstance(value, float | np.floating) else str(value)
 
 
-@picture("metric_bbox", "Some of its columns beside each box: shares of the image, in image units.")
+@picture("metric/bbox", "Some of its columns beside each box: shares of the image, in image units.")
 def bbox() -> list[Panel]:
     metric, names = plugin("metric", "bbox"), ("bbox_area", "aspect", "truncated_share")
     pair = functools.partial(row, "chair_windsor", "bag_trolley", apart=2.0)
@@ -67,7 +67,7 @@ def bbox() -> list[Panel]:
     ]
 
 
-@picture("metric_depth", "One depth in metres for each instance: the median under its visible mask.")
+@picture("metric/depth", "One depth in metres for each instance: the median under its visible mask.")
 def depth() -> list[Panel]:
     shot = shoot(row(*THINGS), ROW)
     return [
@@ -76,7 +76,7 @@ def depth() -> list[Panel]:
     ]
 
 
-@picture("metric_occlusion", "A bag alone, and half behind a chair: a·d² falls, the depth stays.")
+@picture("metric/occlusion", "A bag alone, and half behind a chair: a·d² falls, the depth stays.")
 def occlusion() -> list[Panel]:
     panels, metric = [], plugin("metric", "occlusion")
     for title, with_chair in (("nothing in front", False), ("half hidden", True)):
@@ -97,7 +97,7 @@ def occlusion() -> list[Panel]:
 
 
 @picture(
-    "metric_background_similarity",
+    "metric/background_similarity",
     "Colours on both sides of the outline; 1: it melts into its surroundings.",
 )
 def background_similarity() -> list[Panel]:
@@ -121,7 +121,7 @@ def background_similarity() -> list[Panel]:
     return panels
 
 
-@picture("metric_image_quality", "The same picture as it is, blurred, and dark: what the columns of the image say.")
+@picture("metric/image_quality", "The same picture as it is, blurred, and dark: what the columns of the image say.")
 def image_quality() -> list[Panel]:
     import attrs
 
@@ -139,13 +139,13 @@ def image_quality() -> list[Panel]:
     return panels
 
 
-@picture("metric_shape", "The unique name of the asset that each thing was made from.")
+@picture("metric/shape", "The unique name of the asset that each thing was made from.")
 def shape() -> list[Panel]:
     shot = shoot(row(*THINGS), ROW)
     return [("column shape", labelled(shot, lambda i: i.asset.name))]
 
 
-@picture("filter_min_pixels", "Red: fewer than 200 visible pixels, so not annotated, or the frame is rejected.")
+@picture("filter/min_pixels", "Red: fewer than 200 visible pixels, so not annotated, or the frame is rejected.")
 def min_pixels() -> list[Panel]:
     shot = shoot(row(*THINGS, "bag_handbag"), view((-8.0, -0.8, 2.2), lens=55.0))
     rows = [basic_row(i, shot.labels, 0) for i in shot.instances]
@@ -162,7 +162,7 @@ def min_pixels() -> list[Panel]:
 
 
 @picture(
-    "filter_feature_score",
+    "filter/feature_score",
     "Scores by the features of 40 chairs in daylight, the share of those less typical; 0.7 is asked for.",
 )
 def feature_score() -> list[Panel]:
@@ -222,7 +222,7 @@ def _as_real(count: int) -> Any:
     return path
 
 
-@picture("target_bbox_area_gmm", "Real boxes, the mixture fitted to them, and the areas that 200 frames are to show.")
+@picture("target/bbox_area_gmm", "Real boxes, the mixture fitted to them, and the areas that 200 frames are to show.")
 def bbox_area_gmm() -> list[Panel]:
     real = {"chair": read_coco(REAL).boxes("chair")}
     fitted = plugin("target", "bbox_area_gmm").fit(real, {}, 0, WIDTH / HEIGHT)
@@ -239,7 +239,7 @@ def bbox_area_gmm() -> list[Panel]:
     return [("areas", drawn(figure)), ("12 goals: areas and places", _frames([[g] for g in goals[:12]], 1.6))]
 
 
-@picture("target_layout_gmm", "Boxes of whole real images, and of images to come: each small frame is one image.")
+@picture("target/layout_gmm", "Boxes of whole real images, and of images to come: each small frame is one image.")
 def layout_gmm() -> list[Panel]:
     names = ("chair", "dining table")
     coco = read_coco(REAL)

@@ -55,7 +55,7 @@ def _told(calls: Sequence[dict[str, Any]]) -> str:
     return ", ".join(told)
 
 
-@picture("appearance_lights", "The same things under three draws: all lamps dimmed or tinted, one lamp added.")
+@picture("appearance/lights", "The same things under three draws: all lamps dimmed or tinted, one lamp added.")
 def lights() -> list[Panel]:
     varying = plugin(
         "appearance", "lights", factor_range=(0.15, 2.0), temperature_range=(2500.0, 12000.0), extra_range=(1, 1)
@@ -76,13 +76,13 @@ def skies() -> list[str]:
     return out
 
 
-@picture("appearance_world", "The same things in the open under three skies, each turned at random.")
+@picture("appearance/world", "The same things in the open under three skies, each turned at random.")
 def world() -> list[Panel]:
     varying = plugin("appearance", "world", hdri_files=skies())
     return varied(varying, (0, 1, 4), lambda: placed(stage_of(OUTDOORS)))
 
 
-@picture("appearance_background", "Pictures behind the scene, seen only where there is no geometry.")
+@picture("appearance/background", "Pictures behind the scene, seen only where there is no geometry.")
 def background() -> list[Panel]:
     files = []
     across, down = np.meshgrid(np.linspace(0, 1, 320), np.linspace(0, 1, 240))
@@ -106,7 +106,7 @@ def _in_the_open() -> Stage:
     return stage
 
 
-@picture("appearance_distractors", "Without, and two draws with things that float about and are not annotated.")
+@picture("appearance/distractors", "Without, and two draws with things that float about and are not annotated.")
 def distractors() -> list[Panel]:
     varying = plugin("appearance", "distractors", count_range=(4, 7))
     panels = [("without", labelled(shoot(placed(stage_of()))))]
@@ -117,7 +117,7 @@ def distractors() -> list[Panel]:
     return panels
 
 
-@picture("appearance_jitter", "A frame that was chosen, and two that are lit like it, each light a little different.")
+@picture("appearance/jitter", "A frame that was chosen, and two that are lit like it, each light a little different.")
 def appearance_jitter() -> list[Panel]:
     lamp = {"call": "add_light", "position": [-16.5, -3.2, 2.2], "power": 220.0, "color": [1, 0.5, 0.2], "radius": 0.1}
     dim = {"call": "scale_lights", "factor": 0.25, "tint": [0.6, 0.8, 1.0]}

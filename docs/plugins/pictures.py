@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Makes the pictures of the reference pages: ``python docs/plugins/pictures.py [NAME...]``, such as camera_orbit.
+"""Makes the pictures of the reference pages: ``python docs/plugins/pictures.py [NAME...]``, such as camera/orbit.
 
 All of them are of the embedded hall, so that nothing else is needed.
 """
@@ -163,7 +163,7 @@ def posed(camera: Any, stage: Stage, goals: Goals, seed: int) -> Shot:
     raise SystemExit(f"{camera} finds no pose")
 
 
-@picture("placement_on_surface", "Things anywhere, turned anyhow, as naive generators have them; stood by on_surface.")
+@picture("placement/on_surface", "Things anywhere, turned anyhow, as naive generators have them; stood by on_surface.")
 def on_surface() -> list[Panel]:
     stage, draw = stage_of(), rng(5)
     assets = stage.assets["chair"]
@@ -181,7 +181,7 @@ def on_surface() -> list[Panel]:
     return [("anywhere", naive), ("on_surface: Dais", stood), ("on_surface: CounterTop*", tops.image)]
 
 
-@picture("placement_keep", "The hall as the artist left it; what stands in it is kept, and annotated.")
+@picture("placement/keep", "The hall as the artist left it; what stands in it is kept, and annotated.")
 def keep() -> list[Panel]:
     more = '[[class]]\nname = "plant"\nobjects = ["Plant*"]\n[[class]]\nname = "bench"\nobjects = ["Bench*"]\n'
     stage = stage_of(more=more)
@@ -217,7 +217,7 @@ def scratch() -> Path:
     return Path(tempfile.mkdtemp(prefix="twinset-pictures-"))
 
 
-@picture("placement_jitter", "A frame that was chosen, and two in which its things stand a little elsewhere.")
+@picture("placement/jitter", "A frame that was chosen, and two in which its things stand a little elsewhere.")
 def placement_jitter() -> list[Panel]:
     path, source = recorded()
     panels = [("chosen frame", labelled(source))]
@@ -229,7 +229,7 @@ def placement_jitter() -> list[Panel]:
     return panels
 
 
-@picture("camera_jitter", "A frame that was chosen, and two cameras near its own.")
+@picture("camera/jitter", "A frame that was chosen, and two cameras near its own.")
 def camera_jitter() -> list[Panel]:
     path, source = recorded()
     panels = [("chosen frame", labelled(source))]
@@ -240,13 +240,13 @@ def camera_jitter() -> list[Panel]:
     return panels
 
 
-@picture("camera_orbit", "Random directions, distances and focal lengths, with no regard to goals.")
+@picture("camera/orbit", "Random directions, distances and focal lengths, with no regard to goals.")
 def orbit() -> list[Panel]:
     camera = plugin("camera", "orbit", distance=(1.5, 6.0), above=["Floor"])
     return [(f"draw {seed}", labelled(posed(camera, placed(stage_of()), Goals(), seed))) for seed in (1, 2, 3)]
 
 
-@picture("camera_close_up", "One thing fills most of the image, and may be cut by its border.")
+@picture("camera/close_up", "One thing fills most of the image, and may be cut by its border.")
 def close_up() -> list[Panel]:
     fills = ((0.7, 0.8), (1.1, 1.2), (1.5, 1.6))
     made = [plugin("camera", "close_up", fill=fill) for fill in fills]
@@ -256,7 +256,7 @@ def close_up() -> list[Panel]:
     ]
 
 
-@picture("camera_keep", "A camera that came with the scene, as it was left, and moved and zoomed a little.")
+@picture("camera/keep", "A camera that came with the scene, as it was left, and moved and zoomed a little.")
 def camera_keep() -> list[Panel]:
     import bpy
     from mathutils import Matrix
@@ -288,7 +288,7 @@ def with_goals(picture: np.ndarray, boxes: Sequence[Goal]) -> np.ndarray:
     return picture
 
 
-@picture("camera_framed", "White: a square of the goal's area at its place. The camera is solved so that the box fits.")
+@picture("camera/framed", "White: a square of the goal's area at its place. The camera is solved so that the box fits.")
 def framed() -> list[Panel]:
     panels = []
     for seed, (area, center) in enumerate(((0.02, (0.3, 0.6)), (0.1, (0.6, 0.55)), (0.3, (0.5, 0.5))), 1):
@@ -300,7 +300,7 @@ def framed() -> list[Panel]:
     return panels
 
 
-@picture("camera_layout", "White: the boxes that a frame is to show; camera and things are solved for all of them.")
+@picture("camera/layout", "White: the boxes that a frame is to show; camera and things are solved for all of them.")
 def layout() -> list[Panel]:
 
     wanted = (

@@ -13,7 +13,7 @@ from ..plugin.registry import Registry, default, summary
 from .reference_page import KIND_NOTES, parameter_table
 
 INDEX = "README.md"
-"""The page that lists the others."""
+"""The page that lists the others, which lie in a folder per kind."""
 
 CAPTIONS = "pictures.json"
 """The file beside the pages that says which plugins have a picture, and what it shows."""
@@ -24,7 +24,7 @@ _INTRO = f"""# Built-in plugins
 
 {_WRITTEN}
 Each page says what a plugin does, shows it, and lists its parameters. How to write your own is in
-[the tutorial](../tutorial.md), the rest of a recipe in [recipe.md](../../recipe.md).
+[the tutorial](../tutorial.md), the rest of a recipe in [the recipe reference](../../recipes/reference.md).
 """
 
 _FLAGS = {
@@ -35,19 +35,19 @@ _FLAGS = {
 }
 
 _EXAMPLES = {
-    "appearance/around": 'frames = "best.frames.json"',
+    "appearance/jitter": 'frames = "best.frames.json"',
     "appearance/background": 'image_folder = "backgrounds"',
     "appearance/world": 'hdri_folder = "skies"',
-    "camera/around": 'frames = "best.frames.json"',
+    "camera/jitter": 'frames = "best.frames.json"',
     "filter/feature_score": 'features = "chair.features"',
-    "placement/around": 'frames = "best.frames.json"\nsurfaces = ["Floor*"]',
+    "placement/jitter": 'frames = "best.frames.json"\nsurfaces = ["Floor*"]',
     "placement/on_surface": 'surfaces = ["Floor*"]\ncount = [2, 5]',
 }
 """What is written for those that need more than their name."""
 
 
 def plugin_pages(captions: Mapping[str, str], registry: Registry | None = None) -> dict[str, str]:
-    """The pages as Markdown by file name; built-in plugins only, for they are the same on every machine.
+    """The pages as Markdown by path; built-in plugins only, for they are the same on every machine.
 
     Parameters
     ----------
@@ -61,8 +61,8 @@ def plugin_pages(captions: Mapping[str, str], registry: Registry | None = None) 
 
 
 def page_name(cls: type) -> str:
-    """The name of a plugin's page and picture, without their endings."""
-    return f"{cls.plugin_kind}_{cls.plugin_id}"  # type: ignore[attr-defined]
+    """Path of a plugin's page and picture, without their endings, such as camera/orbit."""
+    return f"{cls.plugin_kind}/{cls.plugin_id}"  # type: ignore[attr-defined]
 
 
 def example(cls: type) -> str:
@@ -89,10 +89,10 @@ def _page(cls: type, captions: Mapping[str, str]) -> Iterator[str]:
     if flags:
         yield " ".join(flags) + "\n"
     if name in captions:
-        yield f"![{captions[name]}]({name}.jpg)\n\n*{captions[name]}*\n"
+        yield f"![{captions[name]}]({cls.plugin_id}.jpg)\n\n*{captions[name]}*\n"
     yield f"```toml\n{example(cls)}\n```\n"
     yield from parameter_table(describe(cls))
-    yield f"[All built-in plugins]({INDEX})\n"
+    yield f"[All built-in plugins](../{INDEX})\n"
 
 
 def _markdown(text: str) -> str:

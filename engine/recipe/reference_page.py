@@ -13,7 +13,7 @@ from .writing import toml_value
 
 _INTRO = """# Recipe reference
 
-<!-- Written by `twinset schema --markdown > docs/recipe.md`. Change the declarations in the code, not this page. -->
+<!-- Written by `twinset schema --markdown > docs/recipes/reference.md`. Change the declarations in the code, not this page. -->
 
 A recipe is one TOML file that says all about a job. Relative paths start at its folder; paths may be glob patterns
 where several files are asked for. Lengths are in metres, angles in degrees, areas and centres in shares of the image.

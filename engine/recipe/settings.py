@@ -173,7 +173,7 @@ class GoalSettings:
 
 
 QUALITIES: dict[str, tuple[int, float]] = {"detector": (16, 0.01), "picture": (128, 0.02)}
-"""Most samples per pixel, and the noise at which a pixel needs no more, by name; docs/results.md has the figures."""
+"""Most samples per pixel, and the noise at which a pixel needs no more, by name; docs/results has the figures."""
 
 
 @attrs.frozen

@@ -193,7 +193,7 @@ def test_cameras_hit_the_areas_of_real_boxes(script, tmp_path):
 
 
 def test_the_script_of_the_docs_runs(root, tmp_path):
-    text = (root / "docs" / "blenderproc.md").read_text(encoding="utf-8")
+    text = (root / "docs" / "recipes" / "blenderproc.md").read_text(encoding="utf-8")
     (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     script = tmp_path / "script.py"
     # Quicker, but otherwise as it stands.

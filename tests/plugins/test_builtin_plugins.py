@@ -84,10 +84,14 @@ def test_the_reference_pages_are_those_of_the_code(root: Path) -> None:
     captions = json.loads((folder / CAPTIONS).read_bytes())
     pages = plugin_pages(captions, Registry(entry_points=False))
     told = "regenerate them: twinset plugins reference docs/plugins/reference"
-    assert {path.name: path.read_text(encoding="utf-8") for path in folder.glob("*.md")} == pages, told
+    assert {
+        path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8") for path in folder.rglob("*.md")
+    } == pages, told
     names = {page_name(cls) for cls in Registry(entry_points=False).catalogue()}
     assert names == set(captions), "make their pictures: python docs/plugins/pictures.py NAME"
-    pictures = {path.stem: path.stat().st_size for path in folder.glob("*.jpg")}
+    pictures = {
+        path.relative_to(folder).with_suffix("").as_posix(): path.stat().st_size for path in folder.rglob("*.jpg")
+    }
     assert set(pictures) == names and max(pictures.values()) <= 60_000 and sum(pictures.values()) <= 1_500_000
 
 

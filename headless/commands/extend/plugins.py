@@ -77,17 +77,21 @@ def reference(
     pages = plugin_pages(jsonlib.loads(captions.read_bytes()) if captions.is_file() else {})
     for name, text in pages.items():
         write_file(folder / name, text.encode())
-    stale = sorted(path for path in folder.glob("*.md") if path.name not in pages)
+    stale = sorted(path for path in folder.rglob("*.md") if path.relative_to(folder).as_posix() not in pages)
     for path in stale:
         path.unlink()
-    result = {"folder": folder, "pages": sorted(pages), "removed": [path.name for path in stale]}
+    result = {
+        "folder": folder,
+        "pages": sorted(pages),
+        "removed": [path.relative_to(folder).as_posix() for path in stale],
+    }
     output_of(context).result(result, f"{len(pages)} pages in {folder}")
 
 
 def schema(
     context: typer.Context,
     markdown: Annotated[
-        bool, typer.Option("--markdown", help="A reference page instead, as in docs/recipe.md.")
+        bool, typer.Option("--markdown", help="A reference page instead, as in docs/recipes/reference.md.")
     ] = False,
     json: JsonOption = False,
 ) -> None:

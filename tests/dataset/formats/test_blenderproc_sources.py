@@ -156,7 +156,7 @@ def test_recipes_keep_their_datasets(published):
 
 
 def test_recipes_of_the_docs_are_recipes(root, tmp_path):
-    text = (root / "docs" / "blenderproc.md").read_text(encoding="utf-8")
+    text = (root / "docs" / "recipes" / "blenderproc.md").read_text(encoding="utf-8")
     blocks = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
     assert len(blocks) == 4
     for block in blocks:

@@ -398,8 +398,8 @@ def test_the_schema_knows_every_plugin() -> None:
 
 
 def test_the_reference_page_is_the_declarations(root: Path) -> None:
-    page = (root / "docs" / "recipe.md").read_text(encoding="utf-8")
-    assert page == recipe_reference(), "regenerate it: twinset schema --markdown > docs/recipe.md"
+    page = (root / "docs" / "recipes" / "reference.md").read_text(encoding="utf-8")
+    assert page == recipe_reference(), "regenerate it: twinset schema --markdown > docs/recipes/reference.md"
 
 
 def test_the_recipe_of_the_reference_page_loads(tmp_path: Path) -> None:
