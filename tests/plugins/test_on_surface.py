@@ -21,7 +21,7 @@ from twinset.engine.plugin.params import build
 from twinset.engine.stage import Mesh
 from twinset.plugins.placements.on_surface import OnSurface
 from twinset.testing import BruteStage, asset, box, heightfield, join, legged, plane
-from twinset.testing.fixtures import scene
+from twinset.testing.fixtures.scene import scene
 from twinset.testing.fixtures.brute_force import (
     surface_distance,
     triangles_meet,

@@ -24,7 +24,7 @@ from twinset.engine.stage import Stage
 from twinset.headless.cli import app
 from twinset.testing import check_plugin
 from twinset.testing.conformance.checks import CHECKS
-from twinset.testing.fixtures import scene
+from twinset.testing.fixtures.scene import scene
 from typer.testing import CliRunner
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -8,7 +8,7 @@ import pytest
 from twinset.engine.errors import StageError
 from twinset.engine.stage import CameraPose
 from twinset.testing import BruteStage, asset, box, plane
-from twinset.testing.fixtures import scene
+from twinset.testing.fixtures.scene import scene
 
 DOWN = np.array([[1.0, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 2], [0, 0, 0, 1]])  # looks along -z from z = 2
 

@@ -30,7 +30,7 @@ from twinset.engine.errors import DataError, OutputError
 from twinset.engine.plugin import Verdict
 from twinset.engine.recipe.reading import loads_recipe
 from twinset.engine.sampling.evaluation import why_not
-from twinset.testing.fixtures import scene
+from twinset.testing.fixtures.scene import scene
 
 RECIPE = """
 seed = 4

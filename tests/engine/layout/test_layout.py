@@ -20,7 +20,7 @@ from twinset.engine.plugin import Rejected
 from twinset.engine.stage import CameraPose
 from twinset.plugins.cameras.layout import Layout
 from twinset.plugins.placements.on_surface import OnSurface
-from twinset.testing.fixtures import scene
+from twinset.testing.fixtures.scene import scene
 from twinset.testing.fixtures.brute_force import (
     surface_distance,
     triangles_meet,

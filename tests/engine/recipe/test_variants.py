@@ -23,7 +23,7 @@ from twinset.engine.recipe.settings import Recipe, Variant
 from twinset.engine.recipe.variants import variants_of, with_changes
 from twinset.engine.sampling.sampler import Sampler
 from twinset.engine.sampling.schedule import Schedule, Share, Turn
-from twinset.testing.fixtures import scene
+from twinset.testing.fixtures.scene import scene
 
 BASE = """
 seed = 3

@@ -16,7 +16,7 @@ from twinset.engine.recipe.reading import loads_recipe
 from twinset.engine.recipe.settings import Recipe
 from twinset.engine.sampling.recorded_draws import DrawRecorder, named
 from twinset.engine.sampling.sampler import Sampler
-from twinset.testing.fixtures import scene
+from twinset.testing.fixtures.scene import scene
 
 RECIPE = """
 seed = 4

@@ -31,7 +31,7 @@ from twinset.engine.sampling.rooms import Rooms, RoomSampler, sampler_of
 from twinset.engine.sampling.sampler import Sampler
 from twinset.engine.stage import Stage
 from twinset.headless.cli import app
-from twinset.testing.fixtures import scene
+from twinset.testing.fixtures.scene import scene
 from typer.testing import CliRunner
 
 ROOMS = """

@@ -22,7 +22,7 @@ from twinset.engine.sampling.sampler import Sampler
 from twinset.engine.sampling.schedule import Place, Plan
 from twinset.engine.sampling.splits import Parts, divide, kin
 from twinset.engine.stage import Asset, Mesh, draw_asset
-from twinset.testing.fixtures import scene
+from twinset.testing.fixtures.scene import scene
 
 BASE = """
 [scene]

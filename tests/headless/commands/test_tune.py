@@ -25,7 +25,7 @@ from twinset.engine.recipe.settings import Recipe
 from twinset.headless.cli import app
 from twinset.headless.commands.generate import tune as command
 from twinset.testing import BruteStage, asset, box, plane
-from twinset.testing.fixtures import scene
+from twinset.testing.fixtures.scene import scene
 from typer.testing import CliRunner, Result
 
 RECIPE = """# kept as it is
