@@ -23,12 +23,12 @@ from twinset.plugins.appearances.jitter import Jitter as Light
 from twinset.plugins.cameras.jitter import Jitter as Camera
 from twinset.plugins.placements.jitter import Jitter as Placement
 from twinset.testing import BruteStage, asset, box, plane
-from twinset.testing.fixtures.scene import scene
 from twinset.testing.fixtures.brute_force import (
     surface_distance,
     triangles_meet,
     vertical_clearance,
 )
+from twinset.testing.fixtures.scene import scene
 
 RECIPE = """
 seed = 5

@@ -21,12 +21,12 @@ from twinset.engine.plugin.params import build
 from twinset.engine.stage import Mesh
 from twinset.plugins.placements.on_surface import OnSurface
 from twinset.testing import BruteStage, asset, box, heightfield, join, legged, plane
-from twinset.testing.fixtures.scene import scene
 from twinset.testing.fixtures.brute_force import (
     surface_distance,
     triangles_meet,
     vertical_clearance,
 )
+from twinset.testing.fixtures.scene import scene
 
 STOOL = asset("stool", "chair", legged(0.4, 0.45))
 CRATE = asset("crate", "bag", box((0.3, 0.2, 0.25)))

@@ -14,8 +14,8 @@ from twinset.plugins.cameras.framed import Framed
 from twinset.plugins.cameras.layout import Layout
 from twinset.plugins.placements.keep import Keep
 from twinset.plugins.placements.on_surface import OnSurface
-from twinset.testing.fixtures.scene import scene
 from twinset.testing.fixtures.meshes import asset, box, legged, plane
+from twinset.testing.fixtures.scene import scene
 from twinset.testing.fixtures.stage import BruteStage
 
 SIZE = (160, 120)

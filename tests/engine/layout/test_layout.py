@@ -20,13 +20,13 @@ from twinset.engine.plugin import Rejected
 from twinset.engine.stage import CameraPose
 from twinset.plugins.cameras.layout import Layout
 from twinset.plugins.placements.on_surface import OnSurface
-from twinset.testing.fixtures.scene import scene
 from twinset.testing.fixtures.brute_force import (
     surface_distance,
     triangles_meet,
     vertical_clearance,
 )
 from twinset.testing.fixtures.meshes import asset, box, join, legged, plane
+from twinset.testing.fixtures.scene import scene
 from twinset.testing.fixtures.stage import BruteStage
 
 FEW = {"candidates": 24, "options": 6, "views": 3, "probes": 2}
