@@ -29,7 +29,7 @@ from ..engine.stage import (
 )
 from .files.linked_files import linked_files
 from .geometry.bvh_space import Space
-from .render.amodal import Region, as_seen, is_whole, meets_image, projected_box
+from .render.amodal import Region, amodal_from_visible, is_unoccluded, overlaps_image, projected_box
 from .render.render import Renderer
 from .scene import lighting
 from .scene.asset_file import write_asset
@@ -235,11 +235,11 @@ class BlenderStage:
         if self._camera is None:
             raise RuntimeError("pose_camera() comes before amodal()")
         boxes = {i.id: projected_box(i, self._camera) for i in self._instances if i.asset.class_name}
-        met = {id: box for id, box in boxes.items() if box is not None and meets_image(box, *self.resolution)}
+        met = {id: box for id, box in boxes.items() if box is not None and overlaps_image(box, *self.resolution)}
         labels = self.probe(1.0)
-        whole = {i.id for i in self._instances if i.id in met and is_whole(i, met[i.id], self._camera, labels)}
-        found = self._renderer.alone(self._shown, {id: box for id, box in met.items() if id not in whole})
-        return {id: as_seen(labels.ids == id) if id in whole else found[id] for id in met}
+        whole = {i.id for i in self._instances if i.id in met and is_unoccluded(i, met[i.id], self._camera, labels)}
+        found = self._renderer.amodal_masks(self._shown, {id: box for id, box in met.items() if id not in whole})
+        return {id: amodal_from_visible(labels.ids == id) if id in whole else found[id] for id in met}
 
     def export_asset(self, name: str, path: Path) -> str:
         """Write an asset to a .blend file of its own, in the asset's frame; returns the name of its collection."""

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from ...engine.errors import StageError
-from ..process.silence import quiet
+from ..process.stdout import silenced_stdout
 from . import bop_toolkit
 
 TRIED = "2.8"
@@ -75,7 +75,7 @@ def blenderproc() -> Iterator[Any]:
 def call(what: str, action: Callable[[], Any]) -> Any:
     """What a loader of BlenderProc returns; whatever it raises is a RuntimeError of one line that names ``what``."""
     try:
-        with quiet(errors=True):
+        with silenced_stdout(stderr=True):
             return action()
     except Exception as error:  # its loaders raise anything, Exception itself included
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
@@ -87,7 +87,7 @@ def _imported() -> Any:
     if "blenderproc" not in _kept:
         _check_version()
         try:
-            with quiet(errors=True):
+            with silenced_stdout(stderr=True):
                 _import()
         except ModuleNotFoundError as error:
             raise StageError(f"BlenderProc needs the package '{error.name}'. Run: {_INSTALL}") from error

@@ -13,7 +13,7 @@ import bpy
 
 from ...engine.errors import StageError
 from ..geometry.evaluated import SOLID_TYPES, show_object_as_rendered, view_layer
-from ..process.silence import quiet
+from ..process.stdout import silenced_stdout
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +81,7 @@ def gather(load: Callable[[], None], name: str, source: str, remedy: str) -> bpy
     objects, collections, scenes = set(bpy.data.objects), set(bpy.data.collections), set(bpy.data.scenes)
     frames = (scene.frame_start, scene.frame_end, scene.render.fps, scene.render.fps_base)
     try:
-        with quiet(errors=True), _hushed():
+        with silenced_stdout(stderr=True), _hushed():
             load()
     except (RuntimeError, OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, ImportError) as error:
         # Importers are Python themselves, so a broken file may show as any of these.

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Pictures, labels and lone instances, rendered."""
+"""Renders pictures, labels and amodal masks."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which instances must be rendered alone to know their whole extent, where, and which of them can share a render."""
+"""Finds the instances whose amodal mask needs a render of its own, and groups those that can share a render."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ Region = tuple[int, int, int, int]
 """(x0, y0, x1, y1) in whole pixels, the last ones excluded."""
 
 _MARGIN = 2
-_RENDER = 40_000
-"""A render of its own takes as long as so many pixels more."""
+_RENDER_COST = 40_000
+"""Fixed cost of one more render, as a number of pixels that take the same time."""
 
 
 def projected_box(instance: Instance, camera: CameraPose) -> Box | None:
-    """Box of all that lies in front of the camera; None where nothing does.
+    """Box of all vertices in front of the camera; None if there are none.
 
-    Where a part lies behind the camera the box has no finite end on that side, so it covers everything there.
+    If a part lies behind the camera, the box has no finite end on that side, so it covers everything there.
     """
     corners = instance.asset.mesh.vertices @ instance.matrix[:3, :3].T + instance.matrix[:3, 3]
     pixels, depth = camera.project(corners)
@@ -37,18 +37,18 @@ def projected_box(instance: Instance, camera: CameraPose) -> Box | None:
     return float(low[0]), float(low[1]), float(high[0]), float(high[1])
 
 
-def meets_image(box: Box, width: int, height: int) -> bool:
-    """Whether any of a box lies in the image."""
+def overlaps_image(box: Box, width: int, height: int) -> bool:
+    """Whether any part of a box lies inside the image."""
     return box[2] > 0 and box[3] > 0 and box[0] < width and box[1] < height
 
 
-def reaches_beyond(box: Box, width: int, height: int) -> bool:
-    """Whether any of a box lies outside the image."""
+def extends_beyond_image(box: Box, width: int, height: int) -> bool:
+    """Whether any part of a box lies outside the image."""
     return box[0] < 0 or box[1] < 0 or box[2] > width or box[3] > height
 
 
 def region_around(box: Box, width: int, height: int) -> Region:
-    """The pixels of an image of this size that a box covers, and a few around it."""
+    """The pixels of an image of this size that a box covers, with a margin of 2 pixels."""
     return (
         int(np.clip(np.floor(box[0]) - _MARGIN, 0, width - 1)),
         int(np.clip(np.floor(box[1]) - _MARGIN, 0, height - 1)),
@@ -57,11 +57,11 @@ def region_around(box: Box, width: int, height: int) -> Region:
     )
 
 
-def is_whole(instance: Instance, box: Box, camera: CameraPose, labels: Labels) -> bool:
-    """Whether nothing can hide any of an instance, so that its visible mask is all of it.
+def is_unoccluded(instance: Instance, box: Box, camera: CameraPose, labels: Labels) -> bool:
+    """Whether an instance is certainly neither occluded nor truncated, so that its visible mask is its amodal mask.
 
-    Behind whatever else is seen within its projected box, no ray may pass through the bounding box of the instance: the
-    box in the asset's own frame, which what stands on a floor has none of below that floor.
+    At every pixel of its projected box that shows something else, the ray must leave the instance's bounding box in
+    front of what is seen. The box is that of the asset's own frame, which ends at the floor under the asset.
 
     Parameters
     ----------
@@ -71,64 +71,64 @@ def is_whole(instance: Instance, box: Box, camera: CameraPose, labels: Labels) -
         The camera, and ids and depth of the whole image seen through it.
     """
     height, width = labels.ids.shape
-    if reaches_beyond(box, width, height):
+    if extends_beyond_image(box, width, height):
         return False
     x0, y0, x1, y1 = region_around(box, width, height)
     ids, depth = labels.ids[y0:y1, x0:x1], labels.depth[y0:y1, x0:x1]
     rows, columns = np.nonzero(ids != instance.id)
-    # Most that are hidden are so by much: few rays tell.
-    for some in (slice(None, None, 37), slice(None)):
-        v, u = rows[some], columns[some]
-        leaves = _leaves(instance, camera, u + x0 + 0.5, v + y0 + 0.5)
-        if (leaves > depth[v, u]).any():
+    # Most occluded instances are occluded by much, so a few rays show it.
+    for subset in (slice(None, None, 37), slice(None)):
+        v, u = rows[subset], columns[subset]
+        exits = _exit_depth(instance, camera, u + x0 + 0.5, v + y0 + 0.5)
+        if (exits > depth[v, u]).any():
             return False
     return True
 
 
-def _leaves(instance: Instance, camera: CameraPose, u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    """Planar depth (N,) at which rays through pixels leave an instance's bounding box; -inf where they miss it."""
+def _exit_depth(instance: Instance, camera: CameraPose, u: np.ndarray, v: np.ndarray) -> np.ndarray:
+    """Planar depth (N,) at which rays through pixels leave an instance's bounding box; -inf if they miss it."""
     low, high = instance.asset.bounds
     inverse = np.linalg.inv(instance.matrix)
     origin = inverse[:3, :3] @ camera.position + inverse[:3, 3]
     axes = inverse[:3, :3] @ camera.matrix[:3, :3]
     corners = np.stack(np.meshgrid(*zip(low, high, strict=True)), -1).reshape(-1, 3) @ instance.matrix[:3, :3].T
     farthest = float(camera.project(corners + instance.matrix[:3, 3])[1].max())
-    # A fiftieth of a pixel: labels are of rays that near the centres. What stands on a floor begins where it ends.
+    # A fiftieth of a pixel: label rays are that close to pixel centres. No slack below: assets begin at the floor.
     slack = (0.02 * max(farthest, 0.0) / camera.focal + 1e-5) / np.linalg.norm(instance.matrix[:3, :3], axis=0)
     low, high = low - slack * (1, 1, -1), high + slack
-    enters, leaves = np.full(len(u), -np.inf), np.full(len(u), np.inf)
+    entry, exit = np.full(len(u), -np.inf), np.full(len(u), np.inf)
     right, up = (u - camera.width / 2) / camera.focal, (camera.height / 2 - v) / camera.focal
     for axis in range(3):
         along = axes[axis, 0] * right + axes[axis, 1] * up - axes[axis, 2]
         along[along == 0] = 1e-300
         a, b = (low[axis] - origin[axis]) / along, (high[axis] - origin[axis]) / along
-        np.maximum(enters, np.minimum(a, b), out=enters)
-        np.minimum(leaves, np.maximum(a, b), out=leaves)
-    leaves[leaves < np.maximum(enters, 0.0)] = -np.inf
-    return leaves
+        np.maximum(entry, np.minimum(a, b), out=entry)
+        np.minimum(exit, np.maximum(a, b), out=exit)
+    exit[exit < np.maximum(entry, 0.0)] = -np.inf
+    return exit
 
 
-def as_seen(mask: np.ndarray) -> Amodal:
-    """What an instance is alone of which nothing is hidden or cut off."""
-    found = extent(mask)
-    return Amodal(mask, found or (0, 0, 0, 0), int(np.count_nonzero(mask)))
+def amodal_from_visible(mask: np.ndarray) -> Amodal:
+    """The amodal mask and box of an instance that is neither occluded nor truncated: its visible mask."""
+    return Amodal(mask, extent(mask) or (0, 0, 0, 0), int(np.count_nonzero(mask)))
 
 
-def groups(regions: Mapping[int, Region]) -> list[list[int]]:
-    """Ids in groups whose regions do not meet, each worth a render of the pixels from its first to its last.
+def group_regions(regions: Mapping[int, Region]) -> list[list[int]]:
+    """Ids in groups of non-overlapping regions; each group takes one render of the union of its regions.
 
-    Large ones come first; each joins the group that it makes larger by the fewest pixels, or begins one.
+    Largest regions first; each joins the group that it enlarges by the fewest pixels, or starts a new one if that is
+    cheaper.
     """
     out: list[list[int]] = []
-    for id, region in sorted(regions.items(), key=lambda entry: (-_pixels(entry[1]), entry[0])):
+    for id, region in sorted(regions.items(), key=lambda item: (-_pixels(item[1]), item[0])):
         costs = []
         for group in out:
             members = [regions[other] for other in group]
             before = _pixels(union(members))
-            free = not any(_meet(region, other) for other in members)
-            costs.append(_pixels(union([*members, region])) - before if free else np.inf)
+            is_free = not any(_overlap(region, other) for other in members)
+            costs.append(_pixels(union([*members, region])) - before if is_free else np.inf)
         best = int(np.argmin(costs)) if costs else -1
-        if costs and costs[best] <= _pixels(region) + _RENDER:
+        if costs and costs[best] <= _pixels(region) + _RENDER_COST:
             out[best].append(id)
         else:
             out.append([id])
@@ -136,7 +136,7 @@ def groups(regions: Mapping[int, Region]) -> list[list[int]]:
 
 
 def union(regions: Iterable[Region]) -> Region:
-    """The smallest region that holds all of these."""
+    """The smallest region that contains all of these."""
     x0, y0, x1, y1 = zip(*regions, strict=True)
     return min(x0), min(y0), max(x1), max(y1)
 
@@ -145,5 +145,5 @@ def _pixels(region: Region) -> int:
     return (region[2] - region[0]) * (region[3] - region[1])
 
 
-def _meet(a: Region, b: Region) -> bool:
+def _overlap(a: Region, b: Region) -> bool:
     return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]

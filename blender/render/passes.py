@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reads what Blender has rendered: ids and depth from a multilayer EXR, pictures from a plain file."""
+"""Reads rendered files: ids and depth from a multilayer EXR, pictures from a PNG."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ...engine.errors import StageError
 from ...engine.stage import Labels
 
 _INDEX = ("IndexOB.X", "Object Index.X")
-"""Names of the channel without that of the layer."""
+"""Channel names without the layer name."""
 
 _DEPTH = ("Depth.Z", "Depth.V", "Depth.X")
 
@@ -54,7 +54,7 @@ def _read_channels(path: Path) -> dict[str, np.ndarray]:
 
 
 def _read_channels_with_blender(path: Path) -> dict[str, np.ndarray]:
-    """The same by OpenImageIO, which comes with Blender itself but, as a wheel, not with pip."""
+    """The same with OpenImageIO, which Blender brings along, unlike OpenEXR."""
     import OpenImageIO  # type: ignore[import-not-found]
 
     channels = {}
@@ -73,7 +73,7 @@ def _read_channels_with_blender(path: Path) -> dict[str, np.ndarray]:
 
 def _channel(channels: dict[str, np.ndarray], names: tuple[str, ...], path: Path) -> np.ndarray:
     for name, pixels in channels.items():
-        # A layer may be called anything, and there is a pass "Denoising Depth".
+        # Layers can have any name, and there is also a "Denoising Depth" pass.
         if ".".join(name.rsplit(".", 2)[-2:]) in names:
             return pixels
     raise StageError(f"Blender rendered no {names[0]} pass at {path}, only {', '.join(channels)}.")

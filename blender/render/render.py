@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Renders pictures, labels and lone instances, each from a scene of its own that shares the artist's objects.
+"""Renders pictures, labels and amodal masks, each from its own scene that shares the user's objects.
 
-Three scenes keep three jobs apart, so that none has to switch settings to and fro: the artist's own scene gives the
-picture; a copy without world gives ids and depth at exact pixel centres, one sample, no bounces; a third holds the
-instances only and shows them apart for their amodal masks. Blender keeps Cycles' data of the last scene rendered alone,
-so a picture behind labels starts anew. That is well so: kept data depend on the frames before, and noise with them.
+Three scenes avoid switching settings: the user's scene gives the picture; a copy without a world gives ids and depth at
+exact pixel centres with one sample and no bounces; a third contains only the instances and shows them one group at a
+time for their amodal masks. Blender keeps Cycles' data of the last rendered scene only, so a picture after labels is
+synced from scratch. That is intended: kept data, and the noise with them, would depend on earlier frames.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from ...engine.errors import TryAgainError
 from ...engine.recipe.settings import OutputSettings, RenderSettings
 from ...engine.stage import Amodal, CameraPose, Labels, extent
 from ..process.scratch import remove_scratch, scratch_folder
-from ..process.silence import quiet
-from .amodal import Box, Region, groups, reaches_beyond, region_around, union
+from ..process.stdout import silenced_stdout
+from .amodal import Box, Region, extends_beyond_image, group_regions, region_around, union
 from .devices import choose_device
-from .opaque import all_opaque, plain_material
+from .opaque_materials import all_opaque, black_material
 from .passes import read_labels, read_picture
-from .render_settings import only_layer, set_samples, set_up_labels, set_up_picture
+from .render_settings import set_samples, set_up_labels, set_up_picture, use_only_render_layer
 
 
 class Renderer:
-    """Renders what stands on the stage.
+    """Renders the scene with its instances.
 
     Parameters
     ----------
     scene : bpy.types.Scene
-        The artist's scene; its look is kept, its size, camera and output are ours.
+        The user's scene; its look is kept, its resolution, camera and output settings are replaced.
     holder : bpy.types.Collection
         Collection, not yet linked anywhere, whose children are the instances.
     render, output : settings of the recipe
@@ -59,33 +59,33 @@ class Renderer:
         scene.collection.objects.link(self._camera)
         scene.camera = self._camera
         scene.collection.children.link(holder)
-        # Markers would put the artist's own cameras in place of ours when a render starts.
+        # Timeline markers would replace our camera by the user's when a render starts.
         scene.timeline_markers.clear()
-        only_layer(scene)
+        use_only_render_layer(scene)
 
         self._labels = scene.copy()
         self._labels.name = "Twinset labels"
-        self._alone = bpy.data.scenes.new("Twinset alone")
-        self._alone.collection.children.link(holder)
-        self._alone.collection.objects.link(self._camera)
-        # Where nothing can be seen through, ids and depth are the same without shading, which is most of their cost.
+        self._amodal = bpy.data.scenes.new("Twinset amodal")
+        self._amodal.collection.children.link(holder)
+        self._amodal.collection.objects.link(self._camera)
+        # If all materials are opaque, ids and depth are the same without shading, which is most of their cost.
         used = [m for m in bpy.data.materials if m.users]
-        override = plain_material() if all_opaque(used, bpy.data.objects) else None
-        for label_scene in (self._labels, self._alone):
+        override = black_material() if all_opaque(used, bpy.data.objects) else None
+        for label_scene in (self._labels, self._amodal):
             label_scene.camera = self._camera
             set_up_labels(label_scene, override)
-        # Operators bring the layer at hand up to date, which need not be the artist's whole scene once more.
+        # Operators update the current view layer: an empty one saves updating the user's scene once more.
         self._idle = bpy.data.scenes.new("Twinset idle")
         self._denoises = set_up_picture(scene, render)
-        # From the start: a background fits itself to this size before the first picture is rendered.
+        # From the start: a background picture is fitted to this size before the first render.
         scene.render.resolution_x, scene.render.resolution_y = self.size
-        self.device = choose_device(render.device, (scene, self._labels, self._alone))
+        self.device = choose_device(render.device, (scene, self._labels, self._amodal))
         if threads:
-            for each in (scene, self._labels, self._alone):
+            for each in (scene, self._labels, self._amodal):
                 each.render.threads_mode, each.render.threads = "FIXED", threads
 
     def pose(self, pose: CameraPose) -> None:
-        """Look through this camera from now on."""
+        """Set the render camera."""
         from mathutils import Matrix
 
         self._camera.matrix_world = Matrix(pose.matrix.tolist())
@@ -110,46 +110,46 @@ class Renderer:
             whole.depth[y0:y1, x0:x1] = labels.depth
         return whole
 
-    def alone(self, shown: Mapping[int, bpy.types.Collection], boxes: Mapping[int, Box]) -> dict[int, Amodal]:
-        """Instances seen alone, several in one render where they do not meet.
+    def amodal_masks(self, shown: Mapping[int, bpy.types.Collection], boxes: Mapping[int, Box]) -> dict[int, Amodal]:
+        """Amodal masks of instances; those that do not overlap share a render.
 
         Parameters
         ----------
         shown : mapping
-            By id, which is the pass index of its parts: every shown instance's child of the holder.
+            By id, which is the pass index of its objects: the collection of every shown instance.
         boxes : mapping
-            By id, of those wanted: the projected box (x0, y0, x1, y1) in pixels, unclipped. What lies further than one
-            image size outside is left out.
+            By id, of the requested instances: the projected box (x0, y0, x1, y1) in pixels, unclipped. Parts more than
+            one image size outside the image are left out.
         """
         found: dict[int, Amodal] = {}
         lens = self._camera.data.lens
         try:
             for beyond in (False, True):
-                wanted = {id: box for id, box in boxes.items() if reaches_beyond(box, *self.size) == beyond}
-                found |= self._alone_on(shown, wanted, self.size if beyond else (0, 0))
+                wanted = {id: box for id, box in boxes.items() if extends_beyond_image(box, *self.size) == beyond}
+                found |= self._amodal_masks(shown, wanted, self.size if beyond else (0, 0))
         finally:
             self._camera.data.lens = lens
             _show_only(shown, shown)
         return {id: found[id] for id in boxes}
 
-    def _alone_on(
+    def _amodal_masks(
         self, shown: Mapping[int, bpy.types.Collection], boxes: Mapping[int, Box], margin: tuple[int, int]
     ) -> dict[int, Amodal]:
-        """The same on a canvas that is larger than the image by ``margin`` on each side."""
+        """Amodal masks from renders that are larger than the image by ``margin`` pixels on each side."""
         (width, height), (left, top) = self.size, margin
         canvas = width + 2 * left, height + 2 * top
         self._camera.data.lens *= width / canvas[0]
         moved = {id: (x0 + left, y0 + top, x1 + left, y1 + top) for id, (x0, y0, x1, y1) in boxes.items()}
         regions = {id: region_around(box, *canvas) for id, box in moved.items()}
         found = {}
-        for group in groups(regions):
+        for group in group_regions(regions):
             _show_only(shown, group)
             together = union(regions[id] for id in group)
-            ids = self._render_region(self._alone, canvas, together).ids
+            ids = self._render_region(self._amodal, canvas, together).ids
             for id in group:
                 x0, y0, x1, y1 = regions[id]
                 mask = ids[y0 - together[1] : y1 - together[1], x0 - together[0] : x1 - together[0]] == id
-                found[id] = _on_image(mask, (x0 - left, y0 - top), self.size)
+                found[id] = _crop_to_image(mask, (x0 - left, y0 - top), self.size)
         return found
 
     def picture(self, seed: int) -> np.ndarray:
@@ -161,7 +161,7 @@ class Renderer:
         return read_picture(path)
 
     def draft(self, seed: int, scale: float, samples: int) -> np.ndarray:
-        """A picture at ``scale`` of the full size with few samples, denoised where that is possible."""
+        """A picture at ``scale`` of the full size with few samples, denoised if possible."""
         r, cycles = self._scene.render, self._scene.cycles
         width, height = self.size
         usual = cycles.samples, cycles.use_denoising
@@ -176,13 +176,13 @@ class Renderer:
             cycles.use_denoising = usual[1]
 
     def _render_region(self, scene: bpy.types.Scene, size: tuple[int, int], region: Region | None = None) -> Labels:
-        """Ids and depth of the region's pixels alone, of an image of ``size``."""
+        """Ids and depth of a region of an image of ``size``, or of the whole image."""
         r = scene.render
         width, height = r.resolution_x, r.resolution_y = size
         r.use_border = r.use_crop_to_border = region is not None
         if region is not None:
             x0, y0, x1, y1 = region
-            # Blender cuts the border down to whole pixels; a quarter more keeps float error from losing one.
+            # Blender rounds the border down to whole pixels; a quarter more keeps float error from losing one.
             r.border_min_x, r.border_max_x = (x0 + 0.25) / width, (x1 + 0.25) / width
             r.border_min_y, r.border_max_y = (height - y1 + 0.25) / height, (height - y0 + 0.25) / height
         path = self._scratch / "labels.exr"
@@ -197,11 +197,11 @@ class Renderer:
         path.unlink(missing_ok=True)
         problem = "it gave no reason"
         try:
-            with quiet(), bpy.context.temp_override(scene=self._idle, view_layer=self._idle.view_layers[0]):
+            with silenced_stdout(), bpy.context.temp_override(scene=self._idle, view_layer=self._idle.view_layers[0]):
                 bpy.ops.render.render(scene=scene.name, write_still=True)
         except RuntimeError as error:
             problem = " ".join(str(error).removeprefix("Error: ").split()).rstrip(".")
-            path.unlink(missing_ok=True)  # a device that is lost leaves half a picture
+            path.unlink(missing_ok=True)  # a lost device leaves half a picture
         if not path.is_file():
             r = scene.render
             raise TryAgainError(
@@ -215,16 +215,16 @@ def _empty_labels(width: int, height: int) -> Labels:
 
 
 def _show_only(shown: Mapping[int, bpy.types.Collection], wanted: Collection[int]) -> None:
-    """Let the camera see these instances alone."""
+    """Make only these instances visible to the camera."""
     for id, collection in shown.items():
         for part in collection.objects:
-            # Even the same value makes Blender look at the object again.
+            # Setting even the same value makes Blender update the object.
             if part.visible_camera != (id in wanted):
                 part.visible_camera = id in wanted
 
 
-def _on_image(mask: np.ndarray, corner: tuple[int, int], size: tuple[int, int]) -> Amodal:
-    """A mask whose first pixel is pixel ``corner`` of an image of ``size``, which it may leave."""
+def _crop_to_image(mask: np.ndarray, corner: tuple[int, int], size: tuple[int, int]) -> Amodal:
+    """The amodal mask in an image of ``size``, from a mask whose first pixel is at ``corner``; it may exceed it."""
     width, height = size
     inside = np.zeros((height, width), bool)
     found = extent(mask)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How scenes are set up for pictures and for labels, whatever the artist has left there."""
+"""Render settings of the scenes for pictures and for labels, whatever the file has set."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ log = logging.getLogger(__name__)
 
 
 def set_up_picture(scene: bpy.types.Scene, render: RenderSettings) -> bool:
-    """Set the picture's engine and quality; returns whether this Blender can denoise."""
+    """Set engine and quality of the picture; returns whether this Blender can denoise."""
     r = scene.render
     modern = bpy.app.version >= (5, 0)
     r.engine = "CYCLES" if render.engine == "cycles" else ("BLENDER_EEVEE" if modern else "BLENDER_EEVEE_NEXT")
     r.use_persistent_data = True
-    _plain_frame(scene)
+    _set_plain_output(scene)
     _file_format(r, "PNG", "IMAGE")
     r.image_settings.color_mode = "RGB"
     r.image_settings.color_depth = "8"
     r.image_settings.compression = 0
     r.film_transparent = False
-    # Dither would add noise that is in no real photo's favour and makes equal renders compress worse.
+    # Dither would add noise that real photos do not have, and makes files larger.
     r.dither_intensity = 0.0
     set_samples(scene, render.most_samples)
     denoises = _can_denoise(scene)
@@ -33,7 +33,7 @@ def set_up_picture(scene: bpy.types.Scene, render: RenderSettings) -> bool:
     scene.cycles.use_adaptive_sampling = True
     scene.cycles.adaptive_threshold = render.noise_threshold
     scene.cycles.adaptive_min_samples = 0
-    _only_passes(view_layer(scene), "use_pass_combined")
+    _use_only_passes(view_layer(scene), "use_pass_combined")
     view_layer(scene).cycles.use_denoising = True
     if render.bounces is not None:
         scene.cycles.max_bounces = render.bounces
@@ -41,52 +41,52 @@ def set_up_picture(scene: bpy.types.Scene, render: RenderSettings) -> bool:
 
 
 def set_samples(scene: bpy.types.Scene, samples: int) -> None:
-    """Samples per pixel of whichever engine renders the scene."""
+    """Set the samples per pixel, for Cycles and EEVEE alike."""
     scene.cycles.samples = samples
     if hasattr(scene.eevee, "taa_render_samples"):
         scene.eevee.taa_render_samples = samples
 
 
 def _can_denoise(scene: bpy.types.Scene) -> bool:
-    """Choose OpenImageDenoise; some builds of Blender come without it."""
+    """Select OpenImageDenoise; False if this build of Blender has none."""
     try:
         scene.cycles.denoiser = "OPENIMAGEDENOISE"
     except TypeError:
-        log.warning("This Blender was built without OpenImageDenoise, so pictures keep their noise; raise 'samples'.")
+        log.warning("This Blender was built without OpenImageDenoise: pictures are not denoised. Increase 'samples'.")
         return False
-    # Cleaning the guide passes first would take twice as long and gains nothing at these sizes.
+    # Denoising the guide passes first would take twice as long and gains nothing at these resolutions.
     scene.cycles.denoising_prefilter = "FAST"
     return True
 
 
 def set_up_labels(scene: bpy.types.Scene, override: bpy.types.Material | None) -> None:
-    """Set a scene up for ids and depth at pixel centres, with one material in place of all others where given."""
+    """Set a scene up for ids and depth at pixel centres; ``override`` replaces all materials."""
     r = scene.render
     r.engine = "CYCLES"
     r.use_persistent_data = True
-    _plain_frame(scene)
+    _set_plain_output(scene)
     _file_format(r, "OPEN_EXR_MULTILAYER", "MULTI_LAYER_IMAGE")
-    # Half floats could not hold ids above 2048.
+    # Half floats are exact only up to 2048.
     r.image_settings.color_depth = "32"
     r.image_settings.exr_codec = "NONE"
     scene.world = None
     r.use_freestyle = False
-    layer = only_layer(scene)
-    _only_passes(layer, "use_pass_object_index", "use_pass_z")
+    layer = use_only_render_layer(scene)
+    _use_only_passes(layer, "use_pass_object_index", "use_pass_z")
     layer.material_override = override
     cycles = scene.cycles
     cycles.samples = 1
     cycles.max_bounces = 0
     cycles.use_denoising = False
     cycles.use_adaptive_sampling = False
-    # A box of nearly no width puts the only sample at the pixel's centre: labels do not depend on noise.
+    # A box filter of almost no width puts the single sample at the pixel centre: labels do not depend on noise.
     cycles.pixel_filter_type = "BOX"
     cycles.filter_width = 0.01
     cycles.seed = 0
 
 
-def _plain_frame(scene: bpy.types.Scene) -> None:
-    """Nothing between camera and file that would move pixels away from their labels."""
+def _set_plain_output(scene: bpy.types.Scene) -> None:
+    """Turn off everything between camera and file that would make the picture differ from its labels."""
     r = scene.render
     r.resolution_percentage = 100
     r.pixel_aspect_x = r.pixel_aspect_y = 1.0
@@ -99,7 +99,7 @@ def _plain_frame(scene: bpy.types.Scene) -> None:
     r.use_stamp = False
     r.use_simplify = False
     r.threads_mode = "AUTO"
-    # Samples are the recipe's, and a picture must not depend on how fast the machine is.
+    # Samples come from the recipe, and a picture must not depend on the speed of the machine.
     cycles = scene.cycles
     cycles.use_layer_samples = "IGNORE"
     cycles.use_sample_subset = False
@@ -108,16 +108,16 @@ def _plain_frame(scene: bpy.types.Scene) -> None:
     cycles.use_animated_seed = False
 
 
-def only_layer(scene: bpy.types.Scene) -> bpy.types.ViewLayer:
-    """Render the stage's layer alone: others would cost time, and may be what Blender writes to the file."""
+def use_only_render_layer(scene: bpy.types.Scene) -> bpy.types.ViewLayer:
+    """Render one view layer only: others would take time, and Blender might write one of them to the file."""
     used = view_layer(scene)
     for layer in scene.view_layers:
         layer.use = layer == used
     return used
 
 
-def _only_passes(layer: bpy.types.ViewLayer, *wanted: str) -> None:
-    """Others would cost time, and some bear names that end like those of ours."""
+def _use_only_passes(layer: bpy.types.ViewLayer, *wanted: str) -> None:
+    """Disable all other passes: they take time, and some have channel names that end like these."""
     for owner in (layer, layer.cycles):
         for name in (each.identifier for each in owner.bl_rna.properties):
             if name.startswith("use_pass_") or name in ("denoising_store_passes", "pass_debug_sample_count"):

@@ -25,7 +25,7 @@ from ..geometry.surfaces import (
     static_meshes,
     surface,
 )
-from ..process.silence import quiet
+from ..process.stdout import silenced_stdout
 from .resize import resize_scene
 
 __all__ = [
@@ -62,7 +62,7 @@ def open_scene(recipe: Recipe) -> bpy.types.Scene:
         _open_file(recipe.path(recipe.scene.file))
         report_missing_libraries()
     else:
-        with quiet():
+        with silenced_stdout():
             # Unlike the factory settings, this leaves preferences and enabled extensions alone.
             bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True, load_ui=False)
     scene = _choose_scene("" if recipe.scene.blenderproc else recipe.scene.scene, recipe.scene.file)
@@ -234,7 +234,7 @@ def _open_file(path: Path) -> None:
         raise StageError(f"[scene] file: {path} does not exist.")
     problem = ""
     try:
-        with quiet():
+        with silenced_stdout():
             bpy.ops.wm.open_mainfile(filepath=str(path), load_ui=False, use_scripts=False)
     except RuntimeError as error:
         # Missing linked files are reported as errors too, though the file itself is open by then.

@@ -8,8 +8,8 @@ import pytest
 
 bpy = pytest.importorskip("bpy")
 
-from twinset.blender.render.amodal import groups, is_whole, projected_box, union  # noqa: E402
-from twinset.blender.render.opaque import all_opaque, is_opaque  # noqa: E402
+from twinset.blender.render.amodal import group_regions, is_unoccluded, projected_box, union  # noqa: E402
+from twinset.blender.render.opaque_materials import all_opaque, is_opaque  # noqa: E402
 from twinset.blender.stage import open_stage  # noqa: E402
 from twinset.engine.recipe.reading import loads_recipe  # noqa: E402
 from twinset.engine.stage import CameraPose  # noqa: E402
@@ -73,12 +73,12 @@ def test_every_extent_is_that_of_a_render_with_nothing_else_on_the_stage(stage):
         for instance in placed:
             if instance.id not in found:
                 continue
-            free = is_whole(instance, boxes[instance.id], camera, labels)
+            free = is_unoccluded(instance, boxes[instance.id], camera, labels)
             whole, rendered = whole + free, rendered + (not free)
             stage.clear()
             again = stage.place(instance.asset, instance.matrix)
             stage.pose_camera(camera)
-            alone = stage._renderer.alone(stage._shown, {again.id: boxes[instance.id]})[again.id]
+            alone = stage._renderer.amodal_masks(stage._shown, {again.id: boxes[instance.id]})[again.id]
             np.testing.assert_array_equal(found[instance.id].mask, alone.mask)
             assert (found[instance.id].bbox, found[instance.id].pixels) == (alone.bbox, alone.pixels)
             assert not (~found[instance.id].mask & (labels.ids == instance.id)).any()
@@ -95,7 +95,11 @@ def test_what_stands_free_is_whole_and_what_is_hidden_or_cut_is_not(stage):
     camera = look(0.0, -1.0, 1.2, 0.1, 0.0)
     stage.pose_camera(camera)
     labels = stage.probe(1.0)
-    assert [is_whole(i, projected_box(i, camera), camera, labels) for i in (free, behind, cut)] == [True, False, False]
+    assert [is_unoccluded(i, projected_box(i, camera), camera, labels) for i in (free, behind, cut)] == [
+        True,
+        False,
+        False,
+    ]
 
 
 def test_groups_hold_every_region_once_and_none_that_meet():
@@ -104,7 +108,7 @@ def test_groups_hold_every_region_once_and_none_that_meet():
         low = rng.integers(0, 500, (n, 2))
         high = low + rng.integers(1, 200, (n, 2))
         regions = {k: (*low[k].tolist(), *high[k].tolist()) for k in range(n)}
-        made = groups(regions)
+        made = group_regions(regions)
         assert sorted(id for group in made for id in group) == list(range(n))
         for group in made:
             covered = np.zeros((700, 700), int)
@@ -118,7 +122,7 @@ def test_groups_hold_every_region_once_and_none_that_meet():
 
 def test_regions_far_apart_in_a_large_image_are_not_rendered_as_one():
     regions = {1: (0, 0, 10, 10), 2: (20, 0, 30, 10), 3: (3990, 2990, 4000, 3000)}
-    assert sorted(map(sorted, groups(regions))) == [[1, 2], [3]]
+    assert sorted(map(sorted, group_regions(regions))) == [[1, 2], [3]]
 
 
 def material(build):

@@ -22,12 +22,12 @@ if importlib.util.find_spec("blenderproc") is None:
 
 from twinset.blender.blenderproc.adapter import blenderproc  # noqa: E402
 from twinset.blender.blenderproc.materials import SIDE  # noqa: E402
-from twinset.blender.process.silence import quiet  # noqa: E402
+from twinset.blender.process.stdout import silenced_stdout  # noqa: E402
 from twinset.blender.scene.scene import open_scene  # noqa: E402
 from twinset.blender.stage import open_stage  # noqa: E402
 from twinset.dataset.analysis.measure import measure  # noqa: E402
 from twinset.dataset.formats.dataset_folder import image_folder, read_dataset  # noqa: E402
-from twinset.dataset.formats.pixels import read_picture  # noqa: E402
+from twinset.dataset.formats.pixels import read_image  # noqa: E402
 from twinset.engine.errors import StageError  # noqa: E402
 from twinset.engine.recipe.settings import (  # noqa: E402
     ClassSettings,
@@ -343,7 +343,7 @@ def test_what_its_own_writers_write_is_read(tmp_path):
         "instance_segmaps": list(ids),
         "instance_attribute_maps": [said, said],
     }
-    with blenderproc() as bproc, quiet():
+    with blenderproc() as bproc, silenced_stdout():
         bproc.writer.write_hdf5(str(tmp_path / "hdf5"), data)
         for form in ("rle", "rle", "polygon"):
             folder = tmp_path / form / "coco_data"
@@ -353,7 +353,7 @@ def test_what_its_own_writers_write_is_read(tmp_path):
     boxes = [[10, 5, 20, 10], [3, 2, 6, 26]]
     assert [a["bbox"] for a in frames.annotations] == boxes and frames.classes() == {"Chair": 2}
     assert [a["twinset"]["depth"] for a in frames.annotations] == [2.5, 2.5]
-    assert np.array_equal(read_picture(tmp_path / "hdf5" / "1.hdf5"), colors[1])
+    assert np.array_equal(read_image(tmp_path / "hdf5" / "1.hdf5"), colors[1])
     appended = read_dataset(tmp_path / "rle")
     assert [a["bbox"] for a in appended.annotations] == boxes * 2 and appended.classes() == {"Chair": 4}
     outlined = read_dataset(tmp_path / "polygon")

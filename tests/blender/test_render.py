@@ -91,14 +91,14 @@ def test_an_instance_alone_is_whole_behind_others_and_beyond_the_border(stage):
     shown = dict(enumerate(squares, 1))
     corners = np.array([[0.317 - 0.9, 0.011 + 0.9, -4.0], [0.317 + 0.9, 0.011 - 0.9, -4.0]])
     box = tuple(pose.project(corners)[0].ravel())
-    amodal = renderer.alone(shown, {2: box})[2]
+    amodal = renderer.amodal_masks(shown, {2: box})[2]
     np.testing.assert_array_equal(amodal.mask, expected_mask(pose, *SQUARES[2]))
     assert amodal.pixels == amodal.mask.sum()
 
     corners = np.array([[-1.613 - 0.5, 0.207 + 0.5, -3.0], [-1.613 + 0.5, 0.207 - 0.5, -3.0]])
     low, high = pose.project(corners)[0]
     assert low[0] < 0
-    both = renderer.alone(shown, {3: (*low, *high), 2: box})
+    both = renderer.amodal_masks(shown, {3: (*low, *high), 2: box})
     np.testing.assert_array_equal(both[2].mask, amodal.mask)
     amodal = both[3]
     np.testing.assert_array_equal(amodal.mask, expected_mask(pose, *SQUARES[3]))
@@ -114,7 +114,7 @@ def test_pictures_are_the_same_bytes_every_time_whatever_was_rendered_between(st
     bpy.context.scene.collection.objects.link(light)
     first = renderer.picture(7)
     renderer.labels(0.5)
-    renderer.alone({1: near}, {1: (20.0, 20.0, 60.0, 60.0)})
+    renderer.amodal_masks({1: near}, {1: (20.0, 20.0, 60.0, 60.0)})
     renderer.picture(8)
     np.testing.assert_array_equal(renderer.picture(7), first)
     assert first.shape == (HEIGHT, WIDTH, 3) and first.dtype == np.uint8

@@ -65,11 +65,11 @@ def _blender() -> tuple[dict[str, Any], list[str]]:
         return {"blender": "missing"}, [text]
     reserve_stdout()
     try:
-        from ....blender.process.silence import quiet
-        from ....blender.render.versions import facts
+        from ....blender.process.stdout import silenced_stdout
+        from ....blender.render.blender_info import blender_info
 
-        with quiet():
-            found = facts()
+        with silenced_stdout():
+            found = blender_info()
     except Exception as error:  # whatever a broken build of Blender raises, the doctor says it
         return {"blender": "broken"}, [f"Blender does not start: {type(error).__name__}: {error}. Install bpy again."]
     line = tuple(int(part) for part in found["version"].split()[0].split(".")[:2])

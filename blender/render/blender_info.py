@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Facts about the Blender at hand: its version and the devices that Cycles can use."""
+"""The version of Blender in this process and the devices that Cycles can use."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import bpy
 from .devices import choose_device
 
 
-def facts() -> dict[str, Any]:
+def blender_info() -> dict[str, Any]:
     """``version`` of Blender, ``backend`` of Cycles and ``devices`` by name, as rendering would choose them."""
     device = choose_device("auto", ())
     return {"version": bpy.app.version_string, "backend": device.backend or "CPU", "devices": list(device.names)}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tells materials that hide all behind them, for which ids and depth need no shading, and what stands in for them."""
+"""Detects opaque materials, which need no shading for ids and depth, and makes the material that replaces them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import bpy
 
-_CLOSURES = frozenset(
+_OPAQUE_SHADERS = frozenset(
     f"ShaderNode{name}"
     for name in (
         "AddShader",
@@ -24,19 +24,19 @@ _CLOSURES = frozenset(
         "SubsurfaceScattering",
     )
 )
-"""Shaders whose surface a camera ray ends on, whatever their inputs."""
+"""Shader nodes at whose surface a camera ray ends, whatever their inputs."""
 
 
 def all_opaque(materials: Iterable[bpy.types.Material], objects: Iterable[bpy.types.Object]) -> bool:
-    """Whether a ray from the camera ends on the first surface it meets, which lies where its mesh lies.
+    """Whether every camera ray ends at the first surface it hits, and that surface is not displaced from its mesh.
 
-    Anything unknown counts as not opaque: alpha, displacement, volumes, holdouts, shader nodes of other kinds.
+    Anything else counts as not opaque: alpha, displacement, volumes, holdouts, unknown shader nodes.
     """
-    return not any(map(_is_special, objects)) and all(map(is_opaque, materials))
+    return not any(map(_needs_shading, objects)) and all(map(is_opaque, materials))
 
 
 def is_opaque(material: bpy.types.Material) -> bool:
-    """Whether a surface of this material hides all that is behind it, everywhere and in every frame."""
+    """Whether a surface of this material is opaque everywhere and in every frame."""
     tree = material.node_tree
     if tree is None or (bpy.app.version < (5, 0) and not material.use_nodes):
         return True
@@ -48,12 +48,12 @@ def is_opaque(material: bpy.types.Material) -> bool:
         displaced = "Displacement" in linked and material.displacement_method != "BUMP"
         if "Surface" not in linked or "Volume" in linked or displaced:
             return False
-    return bool(outputs) and _closes(tree)
+    return bool(outputs) and _is_opaque_tree(tree)
 
 
-def plain_material() -> bpy.types.Material:
-    """A black surface that gives no light: the cheapest thing a ray can end on."""
-    material = bpy.data.materials.new("Twinset plain")
+def black_material() -> bpy.types.Material:
+    """A material of black emission: the cheapest surface for a ray to end on."""
+    material = bpy.data.materials.new("Twinset black")
     if bpy.app.version < (5, 0):
         material.use_nodes = True
     tree = material.node_tree
@@ -64,23 +64,25 @@ def plain_material() -> bpy.types.Material:
     return material
 
 
-def _is_special(o: bpy.types.Object) -> bool:
-    # Lamps always say that they catch shadows.
+def _needs_shading(o: bpy.types.Object) -> bool:
+    # ``is_shadow_catcher`` is always True for lights.
     return o.type == "VOLUME" or (o.type != "LIGHT" and (o.is_holdout or o.is_shadow_catcher))
 
 
-def _closes(tree: bpy.types.NodeTree) -> bool:
-    """Whether none of a tree's shaders, linked or not, can let a ray through."""
+def _is_opaque_tree(tree: bpy.types.NodeTree) -> bool:
+    """Whether none of a node tree's shaders, linked or not, is transparent."""
     for node in tree.nodes:
         if not any(socket.type == "SHADER" for socket in node.outputs):
             continue
         if node.bl_idname == "ShaderNodeGroup":
-            if node.node_tree is not None and not (node.node_tree.animation_data is None and _closes(node.node_tree)):
+            if node.node_tree is not None and not (
+                node.node_tree.animation_data is None and _is_opaque_tree(node.node_tree)
+            ):
                 return False
         elif node.bl_idname == "ShaderNodeBsdfPrincipled":
             alpha = node.inputs["Alpha"]
             if alpha.is_linked or alpha.default_value < 1.0:
                 return False
-        elif node.bl_idname not in _CLOSURES and node.bl_idname not in ("NodeGroupInput", "NodeReroute"):
+        elif node.bl_idname not in _OPAQUE_SHADERS and node.bl_idname not in ("NodeGroupInput", "NodeReroute"):
             return False
     return True
