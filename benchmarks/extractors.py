@@ -23,9 +23,9 @@ import numpy as np
 from twinset.alignment.features.crops import MARGIN, crop_boxes
 from twinset.alignment.features.density import METHODS, fit_density
 from twinset.alignment.features.extractor import Extractor
-from twinset.dataset.analysis.features import SMALLEST
+from twinset.dataset.analysis.features import MIN_BOX_SIDE
 from twinset.dataset.formats.coco import CocoFile, read_coco
-from twinset.dataset.formats.pixels import read_picture
+from twinset.dataset.formats.pixels import read_image
 from twinset.engine.rng import stream
 
 BOOTSTRAPS = 1000
@@ -37,7 +37,7 @@ def cut(coco: CocoFile, folder: Path, name: str, size: tuple[int, int], smallest
     """The boxes of a class whose shorter side has at least ``smallest`` pixels."""
     photos = {i["id"]: i["file_name"] for i in coco.images}
     chosen = [a for a in coco.annotations_of(name) if min(a["bbox"][2:]) >= smallest]
-    crops = [crop_boxes(read_picture(folder / photos[a["image_id"]]), [a["bbox"]], size, MARGIN)[0] for a in chosen]
+    crops = [crop_boxes(read_image(folder / photos[a["image_id"]]), [a["bbox"]], size, MARGIN)[0] for a in chosen]
     owners = [a["image_id"] if apartment else -1 for a in chosen]
     return np.array(crops).reshape(-1, size[1], size[0], 3), np.array(owners, dtype=int)
 
@@ -63,13 +63,13 @@ def sets(data: Path, size: tuple[int, int]) -> tuple[Crops, dict[str, Crops]]:
     """The reference, and all that it is held against."""
     home = read_coco(data / "annotations/cartucho_map_A45.json"), data / "images/cartucho_A"
     coco = read_coco(data / "annotations/coco_permissive.json"), data / "images/coco_permissive"
-    real = cut(*home, "chair", size, SMALLEST, True)
-    others = {"COCO: chair": cut(*coco, "chair", size, SMALLEST, False)}
+    real = cut(*home, "chair", size, MIN_BOX_SIDE, True)
+    others = {"COCO: chair": cut(*coco, "chair", size, MIN_BOX_SIDE, False)}
     others["COCO: chair, 64 px or more"] = cut(*coco, "chair", size, 64, False)
     for name in ("bottle", "dining table", "suitcase", "handbag"):
-        others[f"COCO: {name}"] = cut(*coco, name, size, SMALLEST, False)
+        others[f"COCO: {name}"] = cut(*coco, name, size, MIN_BOX_SIDE, False)
     for name in ("dining table", "couch", "cabinetry", "potted plant"):
-        others[f"the apartment's: {name}"] = cut(*home, name, size, SMALLEST, True)
+        others[f"the apartment's: {name}"] = cut(*home, name, size, MIN_BOX_SIDE, True)
     for name, spoil in SPOILT.items():
         rng = stream(0, name)
         others[f"the same chairs, {name}"] = np.array([spoil(p, rng) for p in real[0]]), real[1]

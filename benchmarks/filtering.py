@@ -24,7 +24,7 @@ from twinset.alignment.features.extractor import Extractor
 from twinset.dataset.analysis.feature_scores import BoxScores, score_boxes
 from twinset.dataset.formats.coco import CocoFile
 from twinset.dataset.formats.dataset_folder import images_of, read_dataset
-from twinset.dataset.formats.pixels import read_picture
+from twinset.dataset.formats.pixels import read_image
 from twinset.engine.rng import stream
 
 BOOTSTRAPS = 1000
@@ -64,7 +64,7 @@ def sheet(parts: list[tuple[CocoFile, BoxScores]], path: Path) -> None:
             coco, scores = parts[n]
             box = next(a["bbox"] for a in coco.annotations if a["id"] == scores.annotation[k])
             image = next(i for i in coco.images if i["id"] == scores.image[k])
-            tiles.append(crop_boxes(read_picture(images_of(coco) / image["file_name"]), [box], (SIDE, SIDE), 0.1)[0])
+            tiles.append(crop_boxes(read_image(images_of(coco) / image["file_name"]), [box], (SIDE, SIDE), 0.1)[0])
         rows.append(np.hstack(tiles))
     picture = np.vstack([rows[0], np.full((6, rows[0].shape[1], 3), 255, np.uint8), rows[1]])
     cv2.imwrite(str(path), picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])

@@ -262,7 +262,7 @@ def main() -> None:
                 arguments.data / "images" / FOLDERS[where],
                 name,
                 extractor,
-                smallest=16 if where == "apartment" else 4,
+                min_side=16 if where == "apartment" else 4,
             )
             for where in SETS
         }

@@ -28,7 +28,7 @@ from twinset.dataset.store.frames import (
     FrameStore,
     encode_image,
     frame_name,
-    seal,
+    append_checksum,
 )
 
 COMMANDS = {"status": ["status"], "finish": ["finish"], "verify": ["verify", "--sample", "0"]}
@@ -71,7 +71,7 @@ def copy(source: Path, made: Path, count: int) -> None:
         record["image"] = {**record["image"], "file_name": name}
         for path, data in (
             (made / "images" / name, picture),
-            (made / "frames" / f"{frame_name(frame)}.json", seal(json_bytes(record))),
+            (made / "frames" / f"{frame_name(frame)}.json", append_checksum(json_bytes(record))),
         ):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)

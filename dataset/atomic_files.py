@@ -32,13 +32,13 @@ STALE_AFTER = 3600.0
 """Seconds after which a temporary file that another machine left is taken for abandoned."""
 
 _TEMP = re.compile(r"^\.twinset-(?P<host>[A-Za-z0-9]+)-(?P<pid>\d+)-.*\.tmp$")
-_PASSING = {errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EAGAIN, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENOLCK}
-_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG}
-_FORBIDDEN = {errno.EROFS, errno.EACCES, errno.EPERM}
-_IN_THE_WAY = {errno.ENOTDIR, errno.EEXIST, errno.EISDIR}
+_TRANSIENT = {errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EAGAIN, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENOLCK}
+_DISK_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG}
+_NO_PERMISSION = {errno.EROFS, errno.EACCES, errno.EPERM}
+_PATH_TAKEN = {errno.ENOTDIR, errno.EEXIST, errno.EISDIR}
 
 
-class Pending:
+class PendingFiles:
     """Files that are to appear together, in the order in which they were added.
 
     Use as a context manager. Nothing appears before :meth:`commit`; whatever goes wrong, no temporary file is left.
@@ -48,7 +48,7 @@ class Pending:
     def __init__(self) -> None:
         self._moves: list[tuple[Path, Path]] = []
 
-    def __enter__(self) -> Pending:
+    def __enter__(self) -> PendingFiles:
         return self
 
     def __exit__(
@@ -103,16 +103,16 @@ class Pending:
         self._moves.clear()
 
 
-def write_file(path: Path, data: bytes) -> None:
+def write_atomic(path: Path, data: bytes) -> None:
     """Write one file whole or not at all; makes its folder. OutputError where that fails."""
     make_folder(path.parent)
-    with Pending() as pending:
+    with PendingFiles() as pending:
         pending.add(path, data)
         pending.commit()
 
 
 @contextlib.contextmanager
-def new_folder(path: Path) -> Iterator[Path]:
+def atomic_folder(path: Path) -> Iterator[Path]:
     """A folder that appears whole or not at all: fill the one that is given; at the end it is moved to ``path``.
 
     Raises
@@ -139,7 +139,7 @@ def new_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(temp, ignore_errors=True)
 
 
-def share_file(source: Path, to: Path) -> bool:
+def link_or_copy(source: Path, to: Path) -> bool:
     """Make ``to`` the same file as ``source`` by a hard link; a copy where the file system has none or is another.
 
     Returns
@@ -199,16 +199,16 @@ def remove_stale(folder: Path) -> int:
 
 def output_error(error: OSError, folder: Path) -> OutputError:
     """One sentence about a failed write: the folder and the remedy."""
-    if error.errno in _FULL:
+    if error.errno in _DISK_FULL:
         return TryAgainError(f"The disk of '{folder}' is full. Free some space there or choose another output folder.")
-    if error.errno in _PASSING:
+    if error.errno in _TRANSIENT:
         return TryAgainError(f"The disk of '{folder}' failed ({error.strerror}). Run the same command again.")
-    if error.errno in _FORBIDDEN:
+    if error.errno in _NO_PERMISSION:
         return OutputError(
             f"The folder '{folder}' cannot be written to ({error.strerror}). "
             "Change its permissions or choose another output folder."
         )
-    if error.errno in _IN_THE_WAY:
+    if error.errno in _PATH_TAKEN:
         return OutputError(
             f"The folder '{folder}' cannot be made because a file is in its way. "
             "Remove that file or choose another output folder."
@@ -220,27 +220,27 @@ def output_error(error: OSError, folder: Path) -> OutputError:
 
 def json_bytes(value: Any) -> bytes:
     """``value`` as UTF-8 JSON: sorted keys, floats of nine significant digits, so equal input gives equal bytes."""
-    return dump(plain(value))
+    return dump_json(to_builtin_types(value))
 
 
-def dump(value: Any) -> bytes:
-    """Like :func:`json_bytes`, of values that went through :func:`plain` before."""
+def dump_json(value: Any) -> bytes:
+    """Like :func:`json_bytes`, of values that went through :func:`to_builtin_types` before."""
     text = json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return text.encode() + b"\n"
 
 
-def plain(value: Any) -> Any:
+def to_builtin_types(value: Any) -> Any:
     """``value`` in JSON types: numpy scalars and arrays converted, floats rounded, NaN and infinities None."""
     if isinstance(value, dict):
-        return {str(k): plain(v) for k, v in value.items()}
+        return {str(k): to_builtin_types(v) for k, v in value.items()}
     if isinstance(value, np.ndarray):
-        return plain(value.tolist())
+        return to_builtin_types(value.tolist())
     if isinstance(value, list | tuple):
-        return [plain(v) for v in value]
+        return [to_builtin_types(v) for v in value]
     if isinstance(value, set | frozenset):
-        return sorted(plain(v) for v in value)
+        return sorted(to_builtin_types(v) for v in value)
     if isinstance(value, np.generic):
-        return plain(value.item())
+        return to_builtin_types(value.item())
     if isinstance(value, float):
         # Adding 0.0 turns -0.0 into 0.0.
         return float(f"{value:.{SIGNIFICANT_DIGITS}g}") + 0.0 if math.isfinite(value) else None
@@ -249,7 +249,7 @@ def plain(value: Any) -> Any:
     return value
 
 
-def read_object(path: Path) -> dict[str, Any]:
+def read_json_object(path: Path) -> dict[str, Any]:
     """The JSON object that a file holds; empty where there is none, or the file is damaged or holds something else."""
     try:
         found = json.loads(path.read_bytes()) if path.is_file() else {}
@@ -263,7 +263,7 @@ def is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
-def leads_out(name: str) -> bool:
+def escapes_folder(name: str) -> bool:
     """Whether a relative name that comes from a file leads out of the folder that it is relative to, or names none."""
     path = PurePosixPath(name.replace("\\", "/"))
     return not path.parts or path.is_absolute() or bool(PurePath(name).anchor) or ".." in path.parts
@@ -282,7 +282,7 @@ def _is_stale(path: Path, now: float) -> bool:
     if match is None:
         return False
     if match["host"] == _host() and os.name != "nt":
-        return not _runs_elsewhere(int(match["pid"]))  # one that runs may take as long as it likes
+        return not _is_other_process(int(match["pid"]))  # one that runs may take as long as it likes
     return now - path.stat().st_mtime > STALE_AFTER
 
 
@@ -290,12 +290,12 @@ def _host() -> str:
     return re.sub(r"[^A-Za-z0-9]", "", socket.gethostname()) or "local"
 
 
-def _runs_elsewhere(pid: int) -> bool:
+def _is_other_process(pid: int) -> bool:
     """Whether another living process of this machine has this id."""
-    return pid != os.getpid() and process_runs(pid)
+    return pid != os.getpid() and is_process_running(pid)
 
 
-def process_runs(pid: int) -> bool:
+def is_process_running(pid: int) -> bool:
     """Whether a process of this machine has this id; taken for granted where that cannot be found out."""
     if os.name == "nt":  # signal 0 would end the process there
         return True

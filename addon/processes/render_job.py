@@ -13,7 +13,7 @@ from typing import Any
 import attrs
 import bpy
 
-from ...dataset.atomic_files import json_bytes, make_folder, write_file
+from ...dataset.atomic_files import json_bytes, make_folder, write_atomic
 from ...dataset.store.frames import FrameStore
 from ...engine.errors import DataError, OutputError, TwinsetError
 from ..settings.recipe import blend_folder, recipe_text
@@ -136,8 +136,8 @@ def start(context: bpy.types.Context, out: Path) -> Job:
     text = recipe_text(scene, start_of_paths, blend=blend)
     make_folder(folder)
     save_copy(context, blend)
-    write_file(folder / "recipe.toml", text.encode())
-    write_file(folder / "job.json", json_bytes({"folder": str(start_of_paths), "images": scene.twinset.job.images}))
+    write_atomic(folder / "recipe.toml", text.encode())
+    write_atomic(folder / "job.json", json_bytes({"folder": str(start_of_paths), "images": scene.twinset.job.images}))
     return _run(out)
 
 
@@ -145,7 +145,7 @@ def resume(out: Path, images: int | None = None) -> Job:
     """Go on with a folder's render, with the scene as it was then; ``images`` changes how many there are to be."""
     facts = json.loads((out / FOLDER / "job.json").read_text(encoding="utf-8"))
     if images is not None and images != facts["images"]:
-        write_file(out / FOLDER / "job.json", json_bytes({**facts, "images": images}))
+        write_atomic(out / FOLDER / "job.json", json_bytes({**facts, "images": images}))
     return _run(out)
 
 

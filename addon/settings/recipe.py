@@ -68,9 +68,9 @@ def recipe_text(scene: bpy.types.Scene, folder: Path, *, blend: Path | None = No
 
 def export_recipe(scene: bpy.types.Scene, path: Path) -> None:
     """Write the recipe into a file that the headless command takes; RecipeError, or OutputError where it cannot be."""
-    from ...dataset.atomic_files import write_file
+    from ...dataset.atomic_files import write_atomic
 
-    write_file(path, recipe_text(scene, path.parent).encode())
+    write_atomic(path, recipe_text(scene, path.parent).encode())
 
 
 def import_recipe(scene: bpy.types.Scene, path: Path) -> None:

@@ -13,7 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from ...dataset.atomic_files import process_runs
+from ...dataset.atomic_files import is_process_running
 
 try:
     import fcntl
@@ -117,4 +117,9 @@ def _is_abandoned(path: Path) -> bool:
     number = path.name.split("-")[1]
     facts = path.lstat()
     own = not hasattr(os, "getuid") or facts.st_uid == os.getuid()
-    return own and number.isdigit() and not process_runs(int(number)) and time.time() - facts.st_mtime > ABANDONED_AFTER
+    return (
+        own
+        and number.isdigit()
+        and not is_process_running(int(number))
+        and time.time() - facts.st_mtime > ABANDONED_AFTER
+    )

@@ -20,7 +20,7 @@ from ...engine.sampling.recorded_draws import named
 from ..atomic_files import json_bytes
 from ..store.frames import FrameStore
 
-_FILES = ("hdri", "image")
+_FILE_ARGUMENTS = ("hdri", "image")
 """Arguments of recorded calls that are files."""
 
 
@@ -35,7 +35,7 @@ class Jitter:
 
 
 @attrs.frozen(eq=False)
-class Augmented:
+class AugmentedRecipe:
     """A recipe, the bytes of the file of frames that it needs, which frames these are, and sentences for the user."""
 
     recipe: Recipe
@@ -53,7 +53,7 @@ def augment(
     *,
     jitter: Jitter = Jitter(),
     anchor: bool = False,
-) -> Augmented:
+) -> AugmentedRecipe:
     """A recipe whose frames resemble recorded ones: what was drawn for these, moved at random.
 
     Parameters
@@ -87,7 +87,7 @@ def augment(
     for frame in ranked:
         if len(entries) == count:
             break
-        entry = _entry(store.read(frame), recipe)
+        entry = _exemplar(store.read(frame), recipe)
         if entry is not None:
             entries.append(entry)
     if not entries:
@@ -104,15 +104,15 @@ def augment(
     files = _known_files(recipe)
     for entry in entries:
         entry["appearance"] = [
-            {k: _moved(v, recipe, files, anchor) if k in _FILES and v else v for k, v in call.items()}
+            {k: _new_path(v, recipe, files, anchor) if k in _FILE_ARGUMENTS and v else v for k, v in call.items()}
             for call in entry["appearance"] or ()
         ]
     made = attrs.evolve(recipe, plugins=_plugins(recipe, frames_path, jitter, lit=lit), variants=())
     data = json_bytes({"format": FORMAT, "lit": brings_light(recipe), "frames": entries})
-    return Augmented(made, data, tuple(entry["frame"] for entry in entries), tuple(notes))
+    return AugmentedRecipe(made, data, tuple(entry["frame"] for entry in entries), tuple(notes))
 
 
-def _entry(record: Mapping[str, Any], recipe: Recipe) -> dict[str, Any] | None:
+def _exemplar(record: Mapping[str, Any], recipe: Recipe) -> dict[str, Any] | None:
     """What was drawn for a frame; None where its main instance is excluded now, or it shows none."""
     shown = [i for i in record["instances"] if i["area"] > 0]
     main = next((i for i in shown if i["main"]), max(shown, key=lambda i: i["area"], default=None))
@@ -138,10 +138,12 @@ def _plugins(recipe: Recipe, frames: Path, jitter: Jitter, *, lit: bool) -> dict
     plugins["target"] = ()
     plugins["placement"] = tuple(_placements(recipe, str(frames), jitter))
     # The camera sees all of its own moves at once: a part of what things may do is as much.
-    moves = {"distance": round(0.75 * jitter.distance, 6), "turn": round(0.15 * jitter.turn, 6)}
+    moves = {"distance": round(0.75 * jitter.distance, 6), "rotation": round(0.15 * jitter.turn, 6)}
     plugins["camera"] = (_use("camera", frames=str(frames), **moves),)
     if lit:
-        light = _use("appearance", frames=str(frames), distance=jitter.distance, turn=jitter.turn, power=jitter.power)
+        light = _use(
+            "appearance", frames=str(frames), distance=jitter.distance, rotation=jitter.turn, power=jitter.power
+        )
         plugins["appearance"] = (light,)
     return plugins
 
@@ -163,7 +165,7 @@ def _placements(recipe: Recipe, frames: str, jitter: Jitter) -> Iterator[PluginU
         raise DataError("The recipe has no placement with 'surfaces', so nothing says what things are to stand on.")
     surfaces = list(dict.fromkeys(name for plugin in standing for name in plugin.surfaces))
     masks = {getattr(plugin, "mask", "") for plugin in standing}
-    rules = ("max_slope", "overhang", "step")
+    rules = ("max_slope", "max_overhang", "max_support_gap")
     own = {name: max(getattr(p, name) for p in standing) for name in rules if all(hasattr(p, name) for p in standing)}
     yield _use(
         "placement",
@@ -172,7 +174,7 @@ def _placements(recipe: Recipe, frames: str, jitter: Jitter) -> Iterator[PluginU
         mask=masks.pop() if len(masks) == 1 else "",
         classes=[*left, ""] if kept else [],
         distance=jitter.distance,
-        turn=jitter.turn,
+        rotation=jitter.turn,
         gap=min(getattr(plugin, "gap", 0.0) for plugin in standing),
         **own,
     )
@@ -194,7 +196,7 @@ def _known_files(recipe: Recipe) -> list[Path]:
     return found
 
 
-def _moved(name: str, recipe: Recipe, files: Sequence[Path], anchor: bool) -> str:
+def _new_path(name: str, recipe: Recipe, files: Sequence[Path], anchor: bool) -> str:
     """A recorded file as the new recipe names it."""
     path = absolute(recipe.folder, name)
     if not path.is_file():

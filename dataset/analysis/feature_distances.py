@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import attrs
 import numpy as np
@@ -13,27 +13,25 @@ from ...alignment.features.crops import MARGIN
 from ...alignment.features.density import fit_density, left_out_distances
 from ...alignment.features.extractor import Extractor
 from ..formats.coco import CocoFile
-from ..formats.dataset_folder import Pictures
-from .features import SMALLEST, BoxFeatures, box_features
+from ..formats.dataset_folder import ImageDataset
+from ..progress import StepProgress
+from .features import MIN_BOX_SIDE, BoxFeatures, box_features
 
-MOST = 2000
+MAX_BOXES = 2000
 """Boxes of a class in one dataset beyond which features of a part of the images stand for all."""
-
-Told = Callable[[str, int, int], None]
-"""Told what is going on, and how much of it is done of how much."""
 
 
 def feature_parts(
-    real: Pictures,
-    others: Mapping[str, Pictures],
+    real: ImageDataset,
+    others: Mapping[str, ImageDataset],
     class_name: str,
     extractor: Extractor,
     rng: np.random.Generator,
     *,
     margin: float = MARGIN,
-    smallest: float = SMALLEST,
-    most: int = MOST,
-    told: Told = lambda what, done, total: None,
+    min_side: float = MIN_BOX_SIDE,
+    max_boxes: int = MAX_BOXES,
+    progress: StepProgress = lambda what, done, total: None,
 ) -> tuple[Part, dict[str, Part], list[str]]:
     """How far boxes lie from real ones in features: mean distance to the nearest five, as :func:`..fit_density` has it.
 
@@ -51,7 +49,7 @@ def feature_parts(
         Where there are too few real boxes, or a dataset has none that is large enough.
     """
 
-    settings = _Settings(class_name, extractor, margin, smallest, most, told)
+    settings = _Settings(class_name, extractor, margin, min_side, max_boxes, progress)
     own = _features("the real set", real, settings, rng)
     density = fit_density(own.features, own.image)
     found = {name: _features(name, of, settings, rng) for name, of in others.items()}
@@ -64,7 +62,7 @@ def feature_parts(
 
 
 @attrs.frozen
-class Distances:
+class SyntheticDistances:
     """How far real boxes lie from synthetic ones: ``values`` (n,), the ids (n,) of ``images`` and ``annotations`` that
     they are of, how many real boxes were too ``small``, and a sentence for each image of no use in ``problems``."""
 
@@ -76,17 +74,17 @@ class Distances:
 
 
 def distances_to_synthetic(
-    real: Pictures,
-    synth: Pictures,
+    real: ImageDataset,
+    synth: ImageDataset,
     class_name: str,
     extractor: Extractor,
     rng: np.random.Generator,
     *,
     margin: float = MARGIN,
-    smallest: float = SMALLEST,
-    most: int = MOST,
-    told: Told = lambda what, done, total: None,
-) -> Distances:
+    min_side: float = MIN_BOX_SIDE,
+    max_boxes: int = MAX_BOXES,
+    progress: StepProgress = lambda what, done, total: None,
+) -> SyntheticDistances:
     """Mean distance of each real box to its nearest five synthetic ones in features.
 
     Raises
@@ -94,11 +92,11 @@ def distances_to_synthetic(
     DataError
         Where there are too few synthetic boxes, or no real one that is large enough.
     """
-    settings = _Settings(class_name, extractor, margin, smallest, most, told)
+    settings = _Settings(class_name, extractor, margin, min_side, max_boxes, progress)
     others = _features("the synthetic set", synth, settings, rng)
     density = fit_density(others.features, others.image)
     own = _features("the real set", real, settings, rng)
-    return Distances(
+    return SyntheticDistances(
         density.distance(own.features), own.image, own.annotation, own.small, (*own.problems, *others.problems)
     )
 
@@ -108,31 +106,31 @@ class _Settings:
     class_name: str
     extractor: Extractor
     margin: float
-    smallest: float
-    most: int
-    told: Told
+    min_side: float
+    max_boxes: int
+    progress: StepProgress
 
 
-def _features(what: str, of: Pictures, settings: _Settings, rng: np.random.Generator) -> BoxFeatures:
+def _features(what: str, of: ImageDataset, settings: _Settings, rng: np.random.Generator) -> BoxFeatures:
     return box_features(
-        thinned(of.coco, settings.class_name, settings.most, rng),
+        subsample_images(of.coco, settings.class_name, settings.max_boxes, rng),
         of.images,
         settings.class_name,
         settings.extractor,
         margin=settings.margin,
-        smallest=settings.smallest,
-        progress=lambda done, total: settings.told(f"Features of {what}", done, total),
+        min_side=settings.min_side,
+        progress=lambda done, total: settings.progress(f"Features of {what}", done, total),
     )
 
 
-def thinned(coco: CocoFile, class_name: str, most: int, rng: np.random.Generator) -> CocoFile:
-    """A dataset with so many of its images, chosen at random, as hold about ``most`` boxes of a class."""
+def subsample_images(coco: CocoFile, class_name: str, max_boxes: int, rng: np.random.Generator) -> CocoFile:
+    """A dataset with so many of its images, chosen at random, as hold about ``max_boxes`` boxes of a class."""
     owners = np.array([a["image_id"] for a in coco.annotations_of(class_name)])
-    if len(owners) <= most:
+    if len(owners) <= max_boxes:
         return coco
     ids, counts = np.unique(owners, return_counts=True)
     order = rng.permutation(len(ids))
-    count = int(np.searchsorted(np.cumsum(counts[order]), most)) + 1
+    count = int(np.searchsorted(np.cumsum(counts[order]), max_boxes)) + 1
     kept = set(ids[order[:count]].tolist())
     return attrs.evolve(
         coco,

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,8 @@ from ...alignment.features.extractor import Extractor
 from ...engine.errors import DataError
 from ...engine.plugin.params import unknown
 from ..formats.coco import CocoFile
-from .features import SMALLEST, BoxFeatures, box_features
-
-Progress = Callable[[int, int], None]
+from ..progress import Progress
+from .features import MIN_BOX_SIDE, BoxFeatures, box_features
 
 
 @attrs.frozen(eq=False)
@@ -75,7 +74,7 @@ def learn_class(
     method: str = "knn",
     neighbours: int = 5,
     margin: float = MARGIN,
-    smallest: float = SMALLEST,
+    min_side: float = MIN_BOX_SIDE,
 ) -> tuple[Density, BoxFeatures]:
     """Fit a density of the real boxes of a class, and say what it is of; see :func:`box_features`, :func:`fit_density`.
 
@@ -84,13 +83,13 @@ def learn_class(
     DataError
         Where the class, its images, or enough boxes are missing.
     """
-    found = box_features(coco, images, class_name, extractor, margin=margin, smallest=smallest)
+    found = box_features(coco, images, class_name, extractor, margin=margin, min_side=min_side)
     origin = {
         "model": extractor.sha256,
         "model_name": extractor.path.name,
         "class": class_name,
         "margin": margin,
-        "smallest": smallest,
+        "smallest": min_side,
     }
     return fit_density(found.features, found.image, method=method, neighbours=neighbours, origin=origin), found
 
@@ -125,7 +124,7 @@ def score_boxes(
     for density in densities.values():
         density.check_model(extractor.sha256, extractor.path)
     sides = {name: np.array([min(a["bbox"][2:]) for a in coco.annotations_of(name)]) for name in densities}
-    large = {name: density for name, density in densities.items() if (sides[name] >= _smallest(density)).any()}
+    large = {name: density for name, density in densities.items() if (sides[name] >= _min_side(density)).any()}
     small = sum(len(sides[name]) for name in densities if name not in large) if large else 0
     # Without any box to look at, looking says why.
     for name, density in (large or densities).items():
@@ -136,7 +135,7 @@ def score_boxes(
             name,
             extractor,
             margin=float(origin.get("margin", MARGIN)),
-            smallest=_smallest(density),
+            min_side=_min_side(density),
             progress=progress,
         )
         rows = [row[i] for i in found.annotation.tolist()]
@@ -157,8 +156,8 @@ def score_boxes(
     )
 
 
-def _smallest(density: Density) -> float:
-    return float(density.origin.get("smallest", SMALLEST))
+def _min_side(density: Density) -> float:
+    return float(density.origin.get("smallest", MIN_BOX_SIDE))
 
 
 def group_names(coco: CocoFile, scores: BoxScores, column: str = "") -> tuple[str, np.ndarray]:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,10 @@ from ...alignment.features.crops import MARGIN
 from ...alignment.features.extractor import Extractor
 from ...engine.errors import DataError
 from ..formats.coco import CocoFile
-from ..formats.pixels import read_picture
+from ..formats.pixels import read_image
+from ..progress import Progress
 
-SMALLEST = 16
+MIN_BOX_SIDE = 16
 """Pixels: of smaller boxes, features tell little more than that they were enlarged."""
 
 
@@ -40,9 +41,9 @@ def box_features(
     extractor: Extractor,
     *,
     margin: float = MARGIN,
-    smallest: float = SMALLEST,
-    longest: float = math.inf,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    min_side: float = MIN_BOX_SIDE,
+    max_side: float = math.inf,
+    progress: Progress = lambda done, total: None,
 ) -> BoxFeatures:
     """Features of every box of one class or several, crowds left out, image by image.
 
@@ -56,9 +57,9 @@ def box_features(
     extractor : Extractor
     margin : float
         Context around each box, see :func:`..alignment.crops.crop_boxes`.
-    smallest : float
+    min_side : float
         Boxes with a shorter side, in pixels, are left out.
-    longest : float
+    max_side : float
         Images with a longer side, in pixels, are first reduced to it: features hear how far a box was enlarged, so what
         depends on that only compares between images of one size.
     progress : callable
@@ -74,9 +75,9 @@ def box_features(
     names = [class_name] if isinstance(class_name, str) else list(class_name)
     boxes: dict[int, list[dict[str, Any]]] = {}
     chosen = [annotation for name in names for annotation in coco.annotations_of(name)]
-    scale = {image["id"]: reduction(image, longest) for image in coco.images}
+    scale = {image["id"]: reduction(image, max_side) for image in coco.images}
     for annotation in chosen:
-        if min(annotation["bbox"][2:]) * scale[annotation["image_id"]] >= smallest:
+        if min(annotation["bbox"][2:]) * scale[annotation["image_id"]] >= min_side:
             boxes.setdefault(annotation["image_id"], []).append(annotation)
     if not boxes:
         if not chosen:
@@ -84,14 +85,14 @@ def box_features(
         listed = ", ".join(f"'{name}'" for name in names)
         raise DataError(
             f"'{coco.path}' has {len(chosen)} boxes of {listed}, each with a side under "
-            f"{smallest:g} pixels, which is too little to look at. Take larger pictures, or lower --smallest."
+            f"{min_side:g} pixels, which is too little to look at. Take larger pictures, or lower --smallest."
         )
     seen = [image for image in coco.images if image["id"] in boxes]
     vectors, owners, ids, problems = [], [], [], []
     for done, image in enumerate(seen, 1):
         path = images / str(image.get("file_name", ""))
         try:
-            picture = read_picture(path)
+            picture = read_image(path)
         except DataError as error:
             problems.append(str(error))
             continue
@@ -118,6 +119,6 @@ def box_features(
     return BoxFeatures(np.concatenate(vectors), np.array(owners), np.array(ids), small, tuple(problems))
 
 
-def reduction(image: Mapping[str, Any], longest: float) -> float:
+def reduction(image: Mapping[str, Any], max_side: float) -> float:
     """By which factor the sides of an image (a COCO entry) are multiplied so that none is longer; at most 1."""
-    return min(1.0, longest / max(image["width"], image["height"]))
+    return min(1.0, max_side / max(image["width"], image["height"]))

@@ -17,12 +17,12 @@ from ...engine.recipe.settings import GoalSettings, Recipe
 from ...engine.rng import stream
 from ...engine.sampling.column_goals import IMAGE, Aims
 from ..store.frames import ACCEPTED
-from .real_boxes import Measured, real_columns
+from .real_boxes import MetadataColumns, real_columns
 
-NEAR = 0.05
+AREA_TOLERANCE = 0.05
 """Largest relative error of a box's area that counts as near its goal."""
 
-_STEPS = 256  # values that stand for quantiles
+_QUANTILE_STEPS = 256  # values that stand for quantiles
 
 
 def read_aims(recipe: Recipe) -> Aims:
@@ -33,7 +33,9 @@ def read_aims(recipe: Recipe) -> Aims:
 def wanted_values(recipe: Recipe, goal: GoalSettings) -> np.ndarray:
     """The finite values (N,) that a goal is to follow."""
     if goal.quantiles:
-        return np.interp((np.arange(_STEPS) + 0.5) / _STEPS, np.linspace(0, 1, len(goal.quantiles)), goal.quantiles)
+        return np.interp(
+            (np.arange(_QUANTILE_STEPS) + 0.5) / _QUANTILE_STEPS, np.linspace(0, 1, len(goal.quantiles)), goal.quantiles
+        )
     assert recipe.real is not None or goal.real, "checked with the recipe"
     path = recipe.path(goal.real or recipe.real.annotations)  # type: ignore[union-attr]
     measured = real_columns(path)
@@ -43,14 +45,14 @@ def wanted_values(recipe: Recipe, goal: GoalSettings) -> np.ndarray:
             f"{', '.join(sorted(measured))}. Measure the real pictures (twinset measure), infer what only renderers "
             "know (twinset infer), and name that table as 'real'; or give 'quantiles'."
         )
-    values = _of_class(measured, goal)
+    values = _class_values(measured, goal)
     if not len(values):
         of = f" for the class '{goal.class_name}'" if goal.class_name else ""
         raise DataError(f"'{path}' has no value of '{goal.column}'{of}. Name another class, or give 'quantiles'.")
     return values
 
 
-def _of_class(measured: Measured, goal: GoalSettings) -> np.ndarray:
+def _class_values(measured: MetadataColumns, goal: GoalSettings) -> np.ndarray:
     values = np.array([np.nan if v is None else v for v in measured[goal.column]], dtype=float)
     if goal.class_name:
         values = values[np.array([str(name) for name in measured["class"]]) == goal.class_name]
@@ -96,7 +98,7 @@ class GoalTally:
             if row["annotated"] and row.get("goal") is not None:
                 self._shown[row["class"]] += 1
                 area = row["bbox"][2] * row["bbox"][3] / pixels
-                self._near += abs(area / boxes[row["goal"]]["area"] - 1) <= NEAR
+                self._near += abs(area / boxes[row["goal"]]["area"] - 1) <= AREA_TOLERANCE
 
     def facts(self, recipe: Recipe) -> list[dict[str, Any]]:
         """How near each goal came: way, attempts compared per frame, distance, and the floor that chance makes."""
@@ -129,7 +131,7 @@ class GoalTally:
         return out
 
 
-def told(goals: Iterable[Mapping[str, Any]]) -> list[str]:
+def goal_sentences(goals: Iterable[Mapping[str, Any]]) -> list[str]:
     """A sentence for each goal."""
     out = []
     for goal in goals:
@@ -137,7 +139,11 @@ def told(goals: Iterable[Mapping[str, Any]]) -> list[str]:
             shown = ", ".join(
                 f"{goal['shown'].get(name, 0)} of {n} {name}" for name, n in goal.get("asked", {}).items()
             )
-            near = f": {shown} are there, {goal['near']:.0%} of them within {NEAR:.0%} of their area" if shown else ""
+            near = (
+                f": {shown} are there, {goal['near']:.0%} of them within {AREA_TOLERANCE:.0%} of their area"
+                if shown
+                else ""
+            )
             out.append(f"Boxes by {goal['way']}{near}.")
             continue
         of = f" of '{goal['class']}'" if goal["class"] else ""

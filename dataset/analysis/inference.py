@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,9 @@ from ...alignment.features.extractor import Extractor
 from ...alignment.features.inference import FOLDS, TREES, Head, Prediction, Score, geometry
 from ...engine.errors import DataError
 from ...engine.plugin.params import unknown
-from ..formats.dataset_folder import Pictures
-from .features import SMALLEST, box_features, reduction
+from ..formats.dataset_folder import ImageDataset
+from ..progress import StepProgress
+from .features import MIN_BOX_SIDE, box_features, reduction
 from .measure import measure
 
 COLUMNS = ("depth", "a_d2", "visible_share", "background_similarity", "shape")
@@ -25,9 +26,6 @@ COLUMNS = ("depth", "a_d2", "visible_share", "background_similarity", "shape")
 
 Models = Mapping[str, Sequence[Extractor | None]]
 """By name, the extractors whose features are taken together; None stands for the box's own size and place."""
-
-Told = Callable[[str, int, int], None]
-"""Told what is going on, and how much of it is done of how much."""
 
 
 @attrs.define(eq=False)
@@ -92,22 +90,22 @@ class Outcome:
 
 
 @attrs.frozen(eq=False)
-class Inferred:
+class InferenceResult:
     """``outcomes`` by class and column, the ``table`` of real boxes with all that is inferred, a row each, how many
-    real and rendered boxes were too ``small``, sentences about images of no use in ``problems``, and in ``longest`` the
+    real and rendered boxes were too ``small``, a sentence per unusable image in ``problems``, and in ``max_side`` the
     side to which larger images of one dataset were ``reduced``."""
 
     outcomes: tuple[Outcome, ...]
     table: dict[str, list[Any]]
     small: int
     problems: tuple[str, ...]
-    longest: float = math.inf
+    max_side: float = math.inf
     reduced: Path | None = None
 
 
 def infer(
-    synth: Pictures,
-    real: Pictures | None,
+    synth: ImageDataset,
+    real: ImageDataset | None,
     models: Models,
     *,
     columns: Sequence[str] = (),
@@ -117,20 +115,20 @@ def infer(
     folds: int = FOLDS,
     trees: int = TREES,
     margin: float = MARGIN,
-    smallest: float = SMALLEST,
+    min_side: float = MIN_BOX_SIDE,
     threads: int = 1,
     seed: int = 0,
-    told: Told = lambda what, done, total: None,
-) -> Inferred:
+    progress: StepProgress = lambda what, done, total: None,
+) -> InferenceResult:
     """Learn metadata columns from rendered boxes, class by class, and predict them for real ones.
 
     The larger images of the two datasets are reduced to the size of the other's, see :func:`.features.box_features`.
 
     Parameters
     ----------
-    synth : Pictures
+    synth : ImageDataset
         A dataset whose annotations hold the columns, or whose masks and depth maps they can be measured from.
-    real : Pictures, optional
+    real : ImageDataset, optional
         Left out, heads are only scored.
     models : mapping
         Tried in their order until one predicts a column well enough.
@@ -144,7 +142,7 @@ def infer(
         Try every model, and take the best.
     folds, trees, seed, threads
         See :class:`..alignment.inference.Head`.
-    margin, smallest
+    margin, min_side
         See :func:`.features.box_features`.
 
     Raises
@@ -153,10 +151,10 @@ def infer(
         Where a column or class is not there, or images cannot be used.
     """
     names = _classes(synth, real, classes)
-    known = _known(synth, columns)
+    known = _known_columns(synth, columns)
     sizes = [_side(source) for source in (synth, real) if source is not None]
-    longest = min(sizes) if real is not None and min(sizes) < max(sizes) else math.inf
-    rendered = _Boxes(synth, names, margin, smallest, longest, told)
+    max_side = min(sizes) if real is not None and min(sizes) < max(sizes) else math.inf
+    rendered = _Boxes(synth, names, margin, min_side, max_side, progress)
     heads: dict[tuple[str, str], Head] = {}
     outcomes = [Outcome(name, column) for name in names for column in known]
     for model, parts in models.items():
@@ -166,7 +164,7 @@ def infer(
         features = rendered.features(parts)
         usable = np.isfinite(features).all(1)
         for done, outcome in enumerate(todo):
-            told(f"Learning by {model}", done, len(todo))
+            progress(f"Learning by {model}", done, len(todo))
             rows = np.flatnonzero(usable & (rendered.owner_class == outcome.class_name))
             values = [known[outcome.column].get(rendered.ids[row]) for row in rows]
             head = Head(folds=folds, trees=trees, seed=seed, threads=threads)
@@ -181,12 +179,12 @@ def infer(
             if head.score_.passes(threshold) and head.score_.value > best:
                 outcome.model, heads[outcome.class_name, outcome.column] = model, head
     if real is None:
-        return Inferred(tuple(outcomes), {}, rendered.small, tuple(rendered.problems))
-    boxes = _Boxes(real, names, margin, smallest, longest, told)
+        return InferenceResult(tuple(outcomes), {}, rendered.small, tuple(rendered.problems))
+    boxes = _Boxes(real, names, margin, min_side, max_side, progress)
     table = _predict(boxes, outcomes, heads, models)
     problems = tuple(dict.fromkeys(rendered.problems + boxes.problems))
-    larger = None if math.isinf(longest) else max((synth, real), key=_side).coco.path
-    return Inferred(tuple(outcomes), table, rendered.small + boxes.small, problems, longest, larger)
+    larger = None if math.isinf(max_side) else max((synth, real), key=_side).coco.path
+    return InferenceResult(tuple(outcomes), table, rendered.small + boxes.small, problems, max_side, larger)
 
 
 def _predict(boxes: _Boxes, outcomes: Sequence[Outcome], heads: Mapping[tuple[str, str], Head], models: Models) -> Any:
@@ -230,7 +228,7 @@ def _cells(outcome: Outcome, head: Head, found: Prediction) -> dict[str, list[An
     return cells
 
 
-def _classes(synth: Pictures, real: Pictures | None, asked: Sequence[str]) -> list[str]:
+def _classes(synth: ImageDataset, real: ImageDataset | None, asked: Sequence[str]) -> list[str]:
     """The classes to learn, all of which both datasets have boxes of."""
     sources = [synth] if real is None else [synth, real]
     counts = [source.coco.classes() for source in sources]
@@ -248,12 +246,12 @@ def _classes(synth: Pictures, real: Pictures | None, asked: Sequence[str]) -> li
     return list(dict.fromkeys(shared))
 
 
-def _side(source: Pictures) -> float:
+def _side(source: ImageDataset) -> float:
     """The longer side of most images in pixels."""
     return float(np.median([max(image["width"], image["height"]) for image in source.coco.images]))
 
 
-def _known(synth: Pictures, asked: Sequence[str]) -> dict[str, dict[int, Any]]:
+def _known_columns(synth: ImageDataset, asked: Sequence[str]) -> dict[str, dict[int, Any]]:
     """Columns of the rendered boxes by annotation id; measured in their images only where annotations lack them."""
     columns = measure(synth.coco, None).columns
     if not asked or any(name not in columns for name in asked):
@@ -274,10 +272,16 @@ class _Boxes:
     """The boxes of some classes, and their features, each extracted when first asked for."""
 
     def __init__(
-        self, source: Pictures, classes: Sequence[str], margin: float, smallest: float, longest: float, told: Told
+        self,
+        source: ImageDataset,
+        classes: Sequence[str],
+        margin: float,
+        min_side: float,
+        max_side: float,
+        progress: StepProgress,
     ) -> None:
-        self.source, self.told = source, told
-        self.margin, self.smallest, self.longest = margin, smallest, longest
+        self.source, self.progress = source, progress
+        self.margin, self.min_side, self.max_side = margin, min_side, max_side
         self.classes, self.problems = classes, list[str]()
         owned = [(name, a) for name in classes for a in source.coco.annotations_of(name)]
         self.annotations = [a for _, a in owned]
@@ -285,8 +289,8 @@ class _Boxes:
         self.ids = [a["id"] for a in self.annotations]
         self.images = np.array([a["image_id"] for a in self.annotations])
         self.image_of = {image["id"]: image for image in source.coco.images}
-        scale = {id: reduction(image, longest) for id, image in self.image_of.items()}
-        large = [min(a["bbox"][2:]) * scale[a["image_id"]] >= smallest for a in self.annotations]
+        scale = {id: reduction(image, max_side) for id, image in self.image_of.items()}
+        large = [min(a["bbox"][2:]) * scale[a["image_id"]] >= min_side for a in self.annotations]
         self.large, self.small = np.array(large, bool), len(large) - sum(large)
         self._parts: dict[str, np.ndarray] = {}
 
@@ -319,7 +323,7 @@ class _Boxes:
 
     def _extracted(self, extractor: Extractor) -> np.ndarray:
         def progress(done: int, total: int) -> None:
-            self.told(f"Looking at {self.source.coco.path.name} by {extractor.path.stem}", done, total)
+            self.progress(f"Looking at {self.source.coco.path.name} by {extractor.path.stem}", done, total)
 
         source = self.source
         found = box_features(
@@ -328,8 +332,8 @@ class _Boxes:
             self.classes,
             extractor,
             margin=self.margin,
-            smallest=self.smallest,
-            longest=self.longest,
+            min_side=self.min_side,
+            max_side=self.max_side,
             progress=progress,
         )
         self.problems += [problem for problem in found.problems if problem not in self.problems]

@@ -22,9 +22,8 @@ from ...engine.errors import DataError
 from ..atomic_files import is_number
 from ..formats import rle_masks
 from ..formats.coco import CocoFile
-from ..formats.pixels import DEPTH_SUFFIXES, read_depth, read_picture
-
-Progress = Callable[[int, int], None]
+from ..formats.pixels import DEPTH_SUFFIXES, read_depth, read_image
+from ..progress import Progress
 
 _CHUNK = 16
 _PER_WORKER = 8
@@ -65,7 +64,7 @@ class _Task:
 
 
 @attrs.frozen(eq=False)
-class _Found:
+class _ImageResult:
     first: int
     of_image: dict[str, float]
     of_boxes: Columns
@@ -110,7 +109,7 @@ def measure(
         raise DataError(f"'{coco.path}' has no box (crowds do not count), so there is nothing to measure.")
     annotations = [annotation for image in seen for annotation in grouped[image["id"]]]
     counts = np.array([len(grouped[image["id"]]) for image in seen])
-    columns = _known(coco, seen, annotations, counts)
+    columns = _annotation_columns(coco, seen, annotations, counts)
     problems: list[str] = []
     if images is not None:
         if all(is_number(v) for v in columns.get("depth", [None])):
@@ -119,14 +118,14 @@ def measure(
         measured, problems = _collect(tasks, len(annotations), workers, progress)
         columns |= measured
     return Measurement(
-        {name: values for name, values in columns.items() if _says_anything(values)},
+        {name: values for name, values in columns.items() if _has_values(values)},
         len(annotations),
         len(seen),
         tuple(problems),
     )
 
 
-def _known(
+def _annotation_columns(
     coco: CocoFile, images: list[dict[str, Any]], annotations: list[dict[str, Any]], counts: np.ndarray
 ) -> dict[str, Sequence[Any] | np.ndarray]:
     """All columns that the annotations hold."""
@@ -145,7 +144,7 @@ def _known(
         "area": [float(a["area"]) if is_number(a.get("area")) else None for a in annotations],
         **box_columns(bboxes, sizes[:, 0], sizes[:, 1]),
     }
-    extras = [_extra(a) for a in annotations]
+    extras = [_twinset_values(a) for a in annotations]
     for name in sorted({key for extra in extras for key in extra}.difference(columns)):
         columns[name] = [extra.get(name) for extra in extras]
     of_images = [_mapping(i.get("twinset")) for i in images]
@@ -155,7 +154,7 @@ def _known(
     return columns
 
 
-def _extra(annotation: Mapping[str, Any]) -> dict[str, Any]:
+def _twinset_values(annotation: Mapping[str, Any]) -> dict[str, Any]:
     extra = dict(_mapping(annotation.get("twinset")))
     extra.pop("bbox", None)  # its numbers have columns of their own
     box = extra.pop("amodal_bbox", None)
@@ -198,7 +197,7 @@ def _collect(
     problems: list[str] = []
     unread = 0
     progress(0, len(tasks))
-    with _mapped(tasks, workers) as results:
+    with _map_tasks(tasks, workers) as results:
         for done, (task, found) in enumerate(zip(tasks, results, strict=True), start=1):
             part = slice(found.first, found.first + len(task.bboxes))
             for name, value in [*((f"image_{k}", v) for k, v in found.of_image.items()), *found.of_boxes.items()]:
@@ -215,14 +214,14 @@ def _collect(
 
 
 @contextmanager
-def _mapped(tasks: list[_Task], workers: int) -> Iterator[Iterator[_Found]]:
+def _map_tasks(tasks: list[_Task], workers: int) -> Iterator[Iterator[_ImageResult]]:
     """The results of all tasks, in their order, from as many processes as are worth their start."""
     workers = min(workers or _processors(), math.ceil(len(tasks) / _PER_WORKER))
     # A process started from inside Blender does not know the name under which Blender installed this package.
     if workers <= 1 or __name__.startswith("bl_ext."):
         yield map(_measure_one, tasks)
         return
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_quiet)
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_init_worker)
     chunk = max(1, min(_CHUNK, len(tasks) // (workers * 4)))
     try:
         yield pool.map(_measure_one, tasks, chunksize=chunk)
@@ -234,7 +233,7 @@ def _mapped(tasks: list[_Task], workers: int) -> Iterator[Iterator[_Found]]:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _quiet() -> None:
+def _init_worker() -> None:
     """Make a process leave Ctrl-C to the one that started it, and OpenCV use the one processor it is there for."""
     import cv2
 
@@ -248,12 +247,12 @@ def _processors() -> int:
     return os.cpu_count() or 1
 
 
-def _measure_one(task: _Task) -> _Found:
+def _measure_one(task: _Task) -> _ImageResult:
     problems: list[str] = []
-    picture = _read(task.picture, read_picture, task.size, problems) if task.picture else None
+    picture = _read_pixels(task.picture, read_image, task.size, problems) if task.picture else None
     if task.picture is None:
         problems.append("An image has no 'file_name'.")
-    depth = _read(task.depth, read_depth, task.size, problems) if task.depth else None
+    depth = _read_pixels(task.depth, read_depth, task.size, problems) if task.depth else None
     of_image: dict[str, float] = {}
     of_boxes: Columns = {}
     if picture is not None:
@@ -263,10 +262,10 @@ def _measure_one(task: _Task) -> _Found:
         if any(outline is not None for outline in outlines):
             extents = [(0, 0, 0, 0) if outline is None else rle_masks.extent(outline) for outline in outlines]
             of_boxes |= mask_columns(outlines, extents, picture, depth)
-    return _Found(task.first, of_image, of_boxes, problems, picture is None)
+    return _ImageResult(task.first, of_image, of_boxes, problems, picture is None)
 
 
-def _read(
+def _read_pixels(
     path: Path, read: Callable[[Path], np.ndarray], size: tuple[int, int], problems: list[str]
 ) -> np.ndarray | None:
     """The pixels of a file; None, and a sentence in ``problems``, where they are of no use."""
@@ -293,7 +292,7 @@ def _mask(segmentation: Any, size: tuple[int, int]) -> np.ndarray | None:
     return mask if mask.shape == (size[1], size[0]) and mask.any() else None
 
 
-def _says_anything(values: Sequence[Any] | np.ndarray) -> bool:
+def _has_values(values: Sequence[Any] | np.ndarray) -> bool:
     if isinstance(values, np.ndarray):
         return bool((~np.isnan(values)).any())
     return any(value is not None for value in values)

@@ -17,7 +17,7 @@ from ..formats.dataset_folder import read_dataset
 from ..formats.metadata_table import SUFFIXES, read_columns
 from .measure import measure
 
-Measured = Mapping[str, Sequence[Any] | np.ndarray]
+MetadataColumns = Mapping[str, Sequence[Any] | np.ndarray]
 """Columns of boxes by name."""
 
 
@@ -38,6 +38,6 @@ def real_boxes(recipe: Recipe) -> dict[str, Boxes]:
     return {name: coco.boxes(name) for name in names}
 
 
-def real_columns(path: Path) -> Measured:
+def real_columns(path: Path) -> MetadataColumns:
     """What a real dataset says of its boxes: a COCO file, a folder, or a table of ``measure`` or ``infer``."""
     return read_columns(path) if path.suffix.lower() in SUFFIXES else measure(read_dataset(path), None).columns

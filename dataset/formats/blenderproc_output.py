@@ -18,7 +18,7 @@ import numpy as np
 from ...engine.errors import DataError
 from . import rle_masks
 from .coco import CocoFile, read_json
-from .coco_check import check
+from .coco_check import check_coco
 
 COCO = "coco_annotations.json"
 """How BlenderProc calls its COCO files."""
@@ -28,13 +28,13 @@ CATEGORIES = "categories.csv"
 """Beside HDF5 files: ``id`` and ``name`` of categories, as in the tables that BlenderProc's LabelIdMapping reads."""
 
 _COPY = re.compile(r"\.\d{3,}$")
-_VOID = 1e9
+_NO_HIT = 1e9
 """Metres from which on a depth means that nothing was hit."""
 
-_MOST_VALUES = 2**32
+_MAX_BYTES = 2**32
 
 
-def coco_of(folder: Path) -> Path | None:
+def find_coco(folder: Path) -> Path | None:
     """The COCO file that BlenderProc wrote into a folder; None where there is none."""
     return next((p for p in (folder / COCO, folder / "coco_data" / COCO) if p.is_file()), None)
 
@@ -44,7 +44,7 @@ def has_frames(folder: Path) -> bool:
     return any(folder.glob(f"*{SUFFIX}"))
 
 
-def read_coco_of_blenderproc(path: Path) -> CocoFile:
+def read_blenderproc_coco(path: Path) -> CocoFile:
     """Read a COCO file of BlenderProc's.
 
     Its categories are called after the first object that was seen of each, ``Chair.001`` or a bare number: endings of
@@ -59,8 +59,8 @@ def read_coco_of_blenderproc(path: Path) -> CocoFile:
     data = read_json(path)
     if isinstance(data, dict) and isinstance(data.get("categories"), list):
         _merge_copies(data)
-    images, annotations, categories = check(path, data)
-    _measure_again(images, annotations)
+    images, annotations, categories = check_coco(path, data)
+    _remeasure(images, annotations)
     about = {key: data[key] for key in ("info", "licenses") if data.get(key)}
     return CocoFile(path, images, annotations, categories, about)
 
@@ -78,10 +78,10 @@ def read_frames(folder: Path) -> CocoFile:
     DataError
         h5py is not installed, a file is broken or lacks what is needed, or all instances are background.
     """
-    names = _table(folder / CATEGORIES)
+    names = _read_category_names(folder / CATEGORIES)
     images: list[dict[str, Any]] = []
-    found: list[_Thing] = []
-    for number, path in enumerate(sorted(folder.glob(f"*{SUFFIX}"), key=_in_order), start=1):
+    found: list[_Instance] = []
+    for number, path in enumerate(sorted(folder.glob(f"*{SUFFIX}"), key=_frame_order), start=1):
         size, things = _read_frame(path, number)
         images.append({"id": number, "file_name": path.name, "width": size[1], "height": size[0]})
         found += things
@@ -104,26 +104,26 @@ def read_frames(folder: Path) -> CocoFile:
         "categories": categories,
     }
     _merge_copies(data)
-    return CocoFile(folder, *check(folder, data))
+    return CocoFile(folder, *check_coco(folder, data))
 
 
 def read_colors(path: Path) -> np.ndarray:
     """The picture (H, W, 3) uint8 RGB of an HDF5 file; DataError where there is none."""
-    with _opened(path) as file:
+    with _open_hdf5(path) as file:
         colors = _array(file, "colors", path)
     if colors.ndim != 3 or colors.shape[2] not in (3, 4) or colors.dtype != np.uint8:
-        raise DataError(_not_a_frame(path, "colors", colors))
+        raise DataError(_wrong_shape(path, "colors", colors))
     return np.ascontiguousarray(colors[..., :3])
 
 
 def read_frame_depth(path: Path) -> np.ndarray:
     """The depth map (H, W) float32 of an HDF5 file in metres, NaN where nothing was hit; DataError without one."""
-    with _opened(path) as file:
+    with _open_hdf5(path) as file:
         return _depth(file, path)
 
 
 @attrs.frozen
-class _Thing:
+class _Instance:
     """An instance in a frame."""
 
     image: int
@@ -146,8 +146,8 @@ class _Thing:
         }
 
 
-def _read_frame(path: Path, number: int) -> tuple[tuple[int, int], list[_Thing]]:
-    with _opened(path) as file:
+def _read_frame(path: Path, number: int) -> tuple[tuple[int, int], list[_Instance]]:
+    with _open_hdf5(path) as file:
         if "instance_segmaps" not in file:
             raise DataError(
                 f"'{path}' has no instance_segmaps. Render with bproc.renderer.enable_segmentation_output("
@@ -155,16 +155,16 @@ def _read_frame(path: Path, number: int) -> tuple[tuple[int, int], list[_Thing]]
             )
         ids = _array(file, "instance_segmaps", path)
         if ids.ndim != 2 or ids.dtype.kind not in "iu":
-            raise DataError(_not_a_frame(path, "instance_segmaps", ids))
+            raise DataError(_wrong_shape(path, "instance_segmaps", ids))
         attributes = _attributes(file, path)
         classes = next((k for k in ("category_id_segmaps", "class_segmaps") if k in file), "")
         class_map = _array(file, classes, path) if classes else None
         depth = _depth(file, path) if "depth" in file else None
     for key, other in ((classes, class_map), ("depth", depth)):
         if other is not None and other.shape != ids.shape:
-            raise DataError(_not_a_frame(path, key, other))
+            raise DataError(_wrong_shape(path, key, other))
     things = []
-    for id, region in rle_masks.scan(ids).items():
+    for id, region in rle_masks.scan_ids(ids).items():
         mask = ids == id if class_map is not None or depth is not None else None
         own = attributes.get(id, {})
         category = own.get("category_id")
@@ -179,7 +179,7 @@ def _read_frame(path: Path, number: int) -> tuple[tuple[int, int], list[_Thing]]
         under = depth[mask] if depth is not None else np.zeros(0)
         under = under[np.isfinite(under)]
         name = _COPY.sub("", str(own.get("name", "")))
-        things.append(_Thing(number, int(category), name, region, float(np.median(under)) if len(under) else None))
+        things.append(_Instance(number, int(category), name, region, float(np.median(under)) if len(under) else None))
     return (int(ids.shape[0]), int(ids.shape[1])), things
 
 
@@ -197,12 +197,12 @@ def _attributes(file: Any, path: Path) -> dict[int, dict[str, Any]]:
 def _depth(file: Any, path: Path) -> np.ndarray:
     depth = _array(file, "depth", path)
     if depth.ndim != 2 or depth.dtype.kind != "f":
-        raise DataError(_not_a_frame(path, "depth", depth))
-    return np.where(np.isfinite(depth) & (depth < _VOID), depth, np.nan).astype(np.float32)
+        raise DataError(_wrong_shape(path, "depth", depth))
+    return np.where(np.isfinite(depth) & (depth < _NO_HIT), depth, np.nan).astype(np.float32)
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Any]:
+def _open_hdf5(path: Path) -> Iterator[Any]:
     try:
         import h5py
     except ImportError as error:
@@ -226,15 +226,15 @@ def _array(file: Any, key: str, path: Path) -> np.ndarray:
     found = file[key] if isinstance(file.get(key, getlink=True), h5py.HardLink) else None
     if not isinstance(found, h5py.Dataset) or found.external or found.is_virtual or found.size is None:
         raise DataError(f"'{key}' in '{path}' is no plain array, or lies in another file. Write it anew.")
-    if found.dtype.kind not in "iufbS" or found.size * found.dtype.itemsize > _MOST_VALUES:
-        raise DataError(_not_a_frame(path, key, found))
+    if found.dtype.kind not in "iufbS" or found.size * found.dtype.itemsize > _MAX_BYTES:
+        raise DataError(_wrong_shape(path, key, found))
     try:
         return np.asarray(found[()])
     except OSError as error:
         raise DataError(f"'{key}' in '{path}' cannot be read; the file may be damaged. Write it again.") from error
 
 
-def _not_a_frame(path: Path, key: str, found: Any) -> str:
+def _wrong_shape(path: Path, key: str, found: Any) -> str:
     text = f"'{key}' in '{path}' has the shape {tuple(found.shape)} and type {found.dtype}, which is none of one frame."
     is_stereo = len(found.shape) > 2 and found.shape[0] == 2
     return text + (" Write stereo frames as single ones: only the left images, for example." if is_stereo else "")
@@ -262,7 +262,7 @@ def _merge_copies(data: dict[str, Any]) -> None:
             annotation["category_id"] = same[annotation["category_id"]]
 
 
-def _measure_again(images: Sequence[Mapping[str, Any]], annotations: Sequence[dict[str, Any]]) -> None:
+def _remeasure(images: Sequence[Mapping[str, Any]], annotations: Sequence[dict[str, Any]]) -> None:
     """Boxes and areas of those annotations whose masks are run lengths of the image's size."""
     sizes = {image["id"]: [image["height"], image["width"]] for image in images}
     outlined = [
@@ -279,7 +279,7 @@ def _measure_again(images: Sequence[Mapping[str, Any]], annotations: Sequence[di
             annotation |= {"segmentation": rle, "area": int(area), "bbox": bbox.tolist()}
 
 
-def _table(path: Path) -> dict[int, str]:
+def _read_category_names(path: Path) -> dict[int, str]:
     if not path.is_file():
         return {}
     try:
@@ -291,6 +291,6 @@ def _table(path: Path) -> dict[int, str]:
         ) from error
 
 
-def _in_order(path: Path) -> tuple[int, int, str]:
+def _frame_order(path: Path) -> tuple[int, int, str]:
     """Frames by their numbers, others after them by name."""
     return (0, int(path.stem), "") if path.stem.isdecimal() else (1, 0, path.name)

@@ -16,12 +16,12 @@ from ...engine.plugin.params import unknown
 from ...engine.recipe.settings import ClassSettings, SceneSettings, absolute
 from .coco import read_json
 
-MOST_OBJECTS = 1000
+MAX_OBJECTS = 1000
 """More assets than this are most likely a mistake: a dataset of tens of thousands without a selection."""
 
-_SHOWN = 20
+_MAX_LISTED = 20
 _COLOR = r"_(diff|diffuse|col|albedo)_"
-_HEADER = 2**16
+_HEADER_BYTES = 2**16
 
 
 @attrs.frozen
@@ -79,16 +79,16 @@ def find_objects(settings: ClassSettings, folder: Path) -> list[SourceObject]:
     if not settings.select:
         chosen = listed
     else:
-        chosen = [o for o in listed if any(_is_called(o, pattern) for pattern in settings.select)]
+        chosen = [o for o in listed if any(_has_name(o, pattern) for pattern in settings.select)]
         for pattern in settings.select:
-            if not any(_is_called(o, pattern) for o in chosen):
+            if not any(_has_name(o, pattern) for o in chosen):
                 known = list(dict.fromkeys(label for o in listed for label in o.labels))
-                known = sorted(known, key=lambda text: ("/" in text, text))[:_SHOWN]
+                known = sorted(known, key=lambda text: ("/" in text, text))[:_MAX_LISTED]
                 raise StageError(unknown(f"select: the dataset {root} has nothing called", pattern, known))
-    if len(chosen) > MOST_OBJECTS:
-        labels = sorted({o.labels[-1] for o in listed})[:_SHOWN]
+    if len(chosen) > MAX_OBJECTS:
+        labels = sorted({o.labels[-1] for o in listed})[:_MAX_LISTED]
         raise StageError(
-            f"The dataset {root} offers {len(chosen)} objects, more than {MOST_OBJECTS}. Choose some with select, "
+            f"The dataset {root} offers {len(chosen)} objects, more than {MAX_OBJECTS}. Choose some with select, "
             f"such as {', '.join(labels)}."
         )
     return chosen
@@ -101,7 +101,7 @@ def find_scene(settings: SceneSettings, folder: Path) -> SourceScene:
 
 
 def find_materials(settings: SceneSettings, folder: Path) -> dict[str, list[Path]]:
-    """The folders of textures that each pattern of ``materials_on`` chooses from, by the pattern of the objects.
+    """The texture folders that each entry of ``material_assignments`` allows, by its pattern of object names.
 
     Raises
     ------
@@ -114,12 +114,12 @@ def find_materials(settings: SceneSettings, folder: Path) -> dict[str, list[Path
     if not there:
         raise StageError(f"[scene] materials: {root} holds no textures: NAME/NAME_diff_2k.jpg and others beside it.")
     found: dict[str, list[Path]] = {}
-    for entry in settings.materials_on:
+    for entry in settings.material_assignments:
         objects, pattern = (part.strip() for part in entry.rpartition(":")[::2])
         found[objects] = [path for name, path in there.items() if fnmatchcase(name, pattern)]
         if not found[objects]:
-            text = f"[scene] materials_on: {root} has no texture called"
-            raise StageError(unknown(text, pattern, sorted(there)[:_SHOWN]))
+            text = f"[scene] material_assignments: {root} has no texture called"
+            raise StageError(unknown(text, pattern, sorted(there)[:_MAX_LISTED]))
     return found
 
 
@@ -133,13 +133,13 @@ def model_files(path: Path) -> list[Path]:
     """A model with the files that it refers to, of those that are there: materials and textures of .obj and .ply."""
     found = [path]
     if path.suffix.lower() == ".obj":
-        for material in _named_in(path, r"^mtllib\s+(.+?)\s*$"):
+        for material in _referenced_files(path, r"^mtllib\s+(.+?)\s*$"):
             found += [
                 material,
-                *_named_in(material, r"^\s*(?:map_\w+|bump|disp|refl|norm)\s+(?:-\S+\s+\S+\s+)*(.+?)\s*$"),
+                *_referenced_files(material, r"^\s*(?:map_\w+|bump|disp|refl|norm)\s+(?:-\S+\s+\S+\s+)*(.+?)\s*$"),
             ]
     elif path.suffix.lower() == ".ply":
-        found += _named_in(path, r"^comment TextureFile\s+(.+?)\s*$", most=_HEADER)
+        found += _referenced_files(path, r"^comment TextureFile\s+(.+?)\s*$", max_bytes=_HEADER_BYTES)
     return [f for f in dict.fromkeys(found) if f.is_file()]
 
 
@@ -149,7 +149,7 @@ def check_models(paths: Iterable[Path]) -> None:
         if path.suffix.lower() != ".ply":
             continue
         with open(path, "rb") as file:
-            header = file.read(_HEADER).partition(b"end_header")[0].decode("latin-1")
+            header = file.read(_HEADER_BYTES).partition(b"end_header")[0].decode("latin-1")
         for line in re.findall(r"^\s*element\b.*$", header, re.MULTILINE):
             words = line.split()
             if len(words) != 3 or not re.fullmatch("[0-9]{1,9}", words[2]):
@@ -163,15 +163,15 @@ def _root(dataset: str, loader: str, folder: Path) -> Path:
     return root
 
 
-def _is_called(found: SourceObject, pattern: str) -> bool:
+def _has_name(found: SourceObject, pattern: str) -> bool:
     return any(fnmatchcase(text, pattern) for text in (found.name, *found.labels))
 
 
-def _named_in(path: Path, line: str, most: int = -1) -> list[Path]:
+def _referenced_files(path: Path, line: str, max_bytes: int = -1) -> list[Path]:
     """Files that lines of a text file name, seen from its folder."""
     try:
         with open(path, encoding="latin-1") as file:
-            names = re.findall(line, file.read(most), re.MULTILINE)
+            names = re.findall(line, file.read(max_bytes), re.MULTILINE)
     except OSError:
         return []
     return [path.parent / name.replace("\\", "/") for name in dict.fromkeys(names)]
@@ -190,7 +190,7 @@ def _read(path: Path, kind: type, what: str) -> Any:
     return content
 
 
-def _inside(root: Path, name: str) -> Path:
+def _resolve_inside(root: Path, name: str) -> Path:
     """A path that a file of strangers names below ``root``."""
     path = (root / name).resolve()
     if not path.is_relative_to(root.resolve()):
@@ -244,7 +244,7 @@ def _pix3d_objects(root: Path) -> list[SourceObject]:
     for entry in entries:
         if not isinstance(entry, dict) or not isinstance(entry.get("model"), str):
             raise StageError(f"{listing} is not what it should be: an entry names no model.")
-        file = _inside(root, entry["model"])
+        file = _resolve_inside(root, entry["model"])
         if file.is_file():
             parts = Path(entry["model"]).with_suffix("").parts
             name = "_".join(parts[1:] if parts[0] == "model" else parts)
@@ -257,7 +257,7 @@ def _front3d_scene(root: Path, name: str) -> SourceScene:
     for part in (houses, models, textures):
         if not part.is_dir():
             raise StageError(f"{root} has no folder {part.name}. Put the three of 3D-FRONT side by side into it.")
-    file = _one_of(root, name, {p.stem: p for p in houses.glob("*.json")})
+    file = _choose_scene(root, name, {p.stem: p for p in houses.glob("*.json")})
     content = _read(file, dict, "a house of 3D-FRONT")
     files = [file]
     try:
@@ -269,20 +269,20 @@ def _front3d_scene(root: Path, name: str) -> SourceScene:
     except (KeyError, TypeError, AttributeError, IndexError) as error:
         raise StageError(f"{file} is not what it should be, a house of 3D-FRONT: {error!r}.") from error
     for code in dict.fromkeys(hashes):
-        pictures = sorted(p for p in _inside(textures, code).glob("*") if p.is_file())
+        pictures = sorted(p for p in _resolve_inside(textures, code).glob("*") if p.is_file())
         if len(pictures) != 1:
             # The loader would fetch it from the Internet and write it into the dataset.
             raise StageError(f"{textures / code} does not hold the one texture that {file.name} uses. Complete it.")
         files += pictures
     for jid in dict.fromkeys(furniture):
-        model = _inside(models, jid) / "raw_model.obj"
+        model = _resolve_inside(models, jid) / "raw_model.obj"
         if model.is_file():
             files += [*model_files(model), *(p for p in [model.with_name("texture.png")] if p.is_file())]
     return SourceScene(file.stem, {"house": file, "models": models, "textures": textures}, tuple(dict.fromkeys(files)))
 
 
 def _replica_scene(root: Path, name: str) -> SourceScene:
-    folder = _one_of(
+    folder = _choose_scene(
         root,
         name,
         {p.parent.name: p.parent for p in root.glob("*/mesh.ply")}
@@ -296,7 +296,7 @@ def _replica_scene(root: Path, name: str) -> SourceScene:
 
 def _matterport_scene(root: Path, name: str) -> SourceScene:
     houses = {p.parts[len(root.parts)] if p.parent != root else p.stem: p for p in root.glob("**/*.obj")}
-    file = _one_of(root, name, houses)
+    file = _choose_scene(root, name, houses)
     return SourceScene(name or next(iter(houses)), {"file": file}, tuple(model_files(file)))
 
 
@@ -304,7 +304,7 @@ def _bop_scene(root: Path, name: str) -> SourceScene:
     models, base = _bop_models(root)
     scenes = {f"{p.parents[1].name}/{p.parent.name}": p.parent for p in base.glob("*/*/scene_gt.json")}
     short = [key for key in scenes if name and key.partition("/")[2].lstrip("0") == name.lstrip("0")]
-    folder = _one_of(root, short[0] if len(short) == 1 else name, scenes)
+    folder = _choose_scene(root, short[0] if len(short) == 1 else name, scenes)
     poses, cameras = folder / "scene_gt.json", folder / "scene_camera.json"
     content = _read(poses, dict, "the poses of a scene of BOP")
     _read(cameras, dict, "the cameras of a scene of BOP")
@@ -324,18 +324,18 @@ def _bop_scene(root: Path, name: str) -> SourceScene:
     return SourceScene(key, {"models": models, "base": base, "folder": folder}, tuple(dict.fromkeys(files)))
 
 
-def _one_of(root: Path, name: str, known: Mapping[str, Path]) -> Path:
+def _choose_scene(root: Path, name: str, known: Mapping[str, Path]) -> Path:
     """The scene of that name, or the only one."""
     if name in known:
         return known[name]
     if not name and len(known) == 1:
         return next(iter(known.values()))
-    shown = sorted(known)[:_SHOWN]
+    shown = sorted(known)[:_MAX_LISTED]
     if name:
         raise StageError(unknown(f"[scene] scene: the dataset {root} has no scene", name, shown))
     if not known:
         raise StageError(f"[scene] dataset: {root} holds no scene of that kind. Check the folder and the loader.")
-    more = f" and {len(known) - _SHOWN} more" if len(known) > _SHOWN else ""
+    more = f" and {len(known) - _MAX_LISTED} more" if len(known) > _MAX_LISTED else ""
     raise StageError(f"The dataset {root} has several scenes. Give [scene] scene, one of {', '.join(shown)}{more}.")
 
 

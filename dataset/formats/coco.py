@@ -16,9 +16,9 @@ import numpy as np
 
 from ...engine.errors import DataError
 from ...engine.goals import Boxes
-from ..atomic_files import json_bytes, write_file
+from ..atomic_files import json_bytes, write_atomic
 from . import rle_masks
-from .coco_check import check
+from .coco_check import check_coco
 
 _HALF = re.compile(r"\\u[dD][89a-fA-F]")
 """An escape of half a character beyond the first 65,536, which are written as two."""
@@ -100,7 +100,7 @@ def read_coco(path: str | Path) -> CocoFile:
     """
     path = Path(path)
     data = read_json(path)
-    return CocoFile(path, *check(path, data), {key: data[key] for key in ("info", "licenses") if data.get(key)})
+    return CocoFile(path, *check_coco(path, data), {key: data[key] for key in ("info", "licenses") if data.get(key)})
 
 
 def read_json(path: Path) -> Any:
@@ -138,8 +138,8 @@ def read_json(path: Path) -> Any:
 
 
 @attrs.frozen(eq=False)
-class Labelled:
-    """One image with its annotations, for :func:`annotate`.
+class LabelledImage:
+    """One image with its annotations, for :func:`coco_entries`.
 
     Attributes
     ----------
@@ -153,8 +153,8 @@ class Labelled:
     annotations: Sequence[Mapping[str, Any]]
 
 
-def annotate(
-    frame: Labelled,
+def coco_entries(
+    frame: LabelledImage,
     image_id: int,
     first_id: int,
     categories: Sequence[Mapping[str, Any]],
@@ -168,7 +168,7 @@ def annotate(
 
     Parameters
     ----------
-    frame : Labelled
+    frame : LabelledImage
     image_id, first_id : int
         Ids of the image and of its first annotation.
     categories : sequence of mappings
@@ -201,16 +201,16 @@ def annotate(
                 "area": int(area),
                 "segmentation": rle if outline is None else outline,
                 "iscrowd": 0,
-                **_kept(annotation, ("twinset",)),
+                **_selected_keys(annotation, ("twinset",)),
             }
         )
-    return {"id": image_id, **_kept(frame.image, ("file_name", "width", "height", "twinset"))}, annotations
+    return {"id": image_id, **_selected_keys(frame.image, ("file_name", "width", "height", "twinset"))}, annotations
 
 
 def write_coco(path: str | Path, coco: Mapping[str, Any]) -> None:
     """Write a COCO dataset atomically; equal datasets give equal bytes. OutputError where that fails."""
-    write_file(Path(path), json_bytes(dict(coco)))
+    write_atomic(Path(path), json_bytes(dict(coco)))
 
 
-def _kept(source: Mapping[str, Any], keys: Sequence[str]) -> dict[str, Any]:
+def _selected_keys(source: Mapping[str, Any], keys: Sequence[str]) -> dict[str, Any]:
     return {k: source[k] for k in keys if k in source}

@@ -14,15 +14,15 @@ from ..atomic_files import is_number
 CLIP_PX = 2.0
 """A box may stick out of its image by this many pixels, as rounding makes it; it is clipped."""
 
-MOST_PIXELS = 2**28
+MAX_PIXELS = 2**28
 """An image that claims more is damaged, or made to take all memory."""
 
-SHOWN = 10
+MAX_LISTED = 10
 
 Entries = list[dict[str, Any]]
 
 
-def check(path: Path, data: Any) -> tuple[Entries, Entries, Entries]:
+def check_coco(path: Path, data: Any) -> tuple[Entries, Entries, Entries]:
     """Images, annotations and categories of a parsed COCO file, boxes clipped to their images.
 
     Boxes of crowd annotations are not looked at, as nothing uses them.
@@ -34,7 +34,7 @@ def check(path: Path, data: Any) -> tuple[Entries, Entries, Entries]:
     """
     if not isinstance(data, Mapping):
         raise DataError(
-            f"'{path}' is not a COCO file: it holds a JSON {_kind(data)} where an object with 'images', "
+            f"'{path}' is not a COCO file: it holds a JSON {_json_type(data)} where an object with 'images', "
             "'annotations' and 'categories' is needed."
         )
     for key in ("images", "annotations", "categories"):
@@ -55,7 +55,7 @@ def check(path: Path, data: Any) -> tuple[Entries, Entries, Entries]:
     known_categories = {c["id"] for c in categories if _is_id(c.get("id"))}
     for annotation in annotations:
         _check_annotation(annotation, known_images, known_categories, sizes, problems)
-    fail(path, problems)
+    raise_problems(path, problems)
     return images, annotations, categories
 
 
@@ -68,14 +68,16 @@ def are_categories(entries: Any) -> bool:
     return named and len(set(names)) == len({e["id"] for e in entries}) == len(entries)
 
 
-def fail(path: Path, problems: list[str]) -> None:
+def raise_problems(path: Path, problems: list[str]) -> None:
     """Raise DataError about ``problems``, whole sentences without their end, where there are any."""
     if not problems:
         return
     if len(problems) == 1:
         raise DataError(f"'{path}': {problems[0]}.")
-    head = f"'{path}' has {len(problems)} problems" + (f", the first {SHOWN}" if len(problems) > SHOWN else "")
-    raise DataError("\n".join([head + ":", *(f"  {p}." for p in problems[:SHOWN])]))
+    head = f"'{path}' has {len(problems)} problems" + (
+        f", the first {MAX_LISTED}" if len(problems) > MAX_LISTED else ""
+    )
+    raise DataError("\n".join([head + ":", *(f"  {p}." for p in problems[:MAX_LISTED])]))
 
 
 def _check_ids(kind: str, entries: Entries, problems: list[str]) -> None:
@@ -166,7 +168,7 @@ def _has_size(image: Mapping[str, Any]) -> bool:
     width, height = image.get("width"), image.get("height")
     if not (is_number(width) and is_number(height)):
         return False
-    return width > 0 and height > 0 and width * height <= MOST_PIXELS  # type: ignore[operator, no-any-return]
+    return width > 0 and height > 0 and width * height <= MAX_PIXELS  # type: ignore[operator, no-any-return]
 
 
 def _is_number(value: Any) -> bool:
@@ -177,5 +179,5 @@ def _is_id(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63
 
 
-def _kind(value: Any) -> str:
+def _json_type(value: Any) -> str:
     return {list: "list", str: "string", type(None): "null", bool: "boolean"}.get(type(value), "number")

@@ -10,7 +10,7 @@ from typing import Any
 from ...engine.errors import DataError
 from ..atomic_files import is_number
 from .coco import CocoFile, read_json
-from .coco_check import fail
+from .coco_check import raise_problems
 
 
 def read_predictions(path: Path, real: CocoFile) -> list[dict[str, Any]]:
@@ -42,7 +42,7 @@ def read_predictions(path: Path, real: CocoFile) -> list[dict[str, Any]]:
         problem = _problem(entry, images, categories)
         if problem:
             problems.append(f"prediction number {number} {problem}")
-    fail(path, problems)
+    raise_problems(path, problems)
     return [dict(entry) for entry in data]
 
 

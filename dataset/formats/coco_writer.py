@@ -12,17 +12,17 @@ from types import TracebackType
 from typing import Any, overload
 
 from ...engine.errors import OutputError
-from ..atomic_files import Pending, dump, json_bytes, make_folder, output_error, plain
-from .coco import Labelled, annotate
-from .rows import Rows
+from ..atomic_files import PendingFiles, dump_json, json_bytes, make_folder, output_error, to_builtin_types
+from .coco import LabelledImage, coco_entries
+from .metadata_rows import MetadataRows
 
 
 class Images(Sequence[dict[str, Any]]):
     """COCO images, kept as columns: ``rows`` holds their own keys, ``extras`` what ``twinset`` says of each."""
 
     def __init__(self) -> None:
-        self.rows = Rows()
-        self.extras = Rows()
+        self.rows = MetadataRows()
+        self.extras = MetadataRows()
 
     def append(self, image: Mapping[str, Any]) -> None:
         """Add an image."""
@@ -44,8 +44,8 @@ class Images(Sequence[dict[str, Any]]):
         return {**self.rows[index], **({"twinset": extra} if extra else {})}
 
 
-class Annotations:
-    """The annotations of a dataset while they are gathered; use as a context manager.
+class CocoBuilder:
+    """Collects the annotations of a dataset frame by frame and writes them; use as a context manager.
 
     Parameters
     ----------
@@ -56,15 +56,15 @@ class Annotations:
     info : mapping
         The info block; ``year``, ``version`` and ``description`` by custom.
     polygons, min_area
-        As in :func:`.coco.annotate`.
+        As in :func:`.coco.coco_entries`.
 
     Attributes
     ----------
     images : Images
         COCO images so far; their ids are 1, 2, ...
     counts : dict of int to int
-        Annotations by category id.
-    rows : Rows
+        CocoBuilder by category id.
+    rows : MetadataRows
         One row per annotation.
     completed : list of str
         Columns of rows that :meth:`complete` added. Unlike all others they are as they came, not rounded.
@@ -83,7 +83,7 @@ class Annotations:
         self.categories = [dict(c) for c in categories]
         self.images = Images()
         self.counts = {c["id"]: 0 for c in categories}
-        self.rows = Rows()
+        self.rows = MetadataRows()
         self.info = dict(info)
         self._options: dict[str, Any] = {"polygons": polygons, "min_area": min_area}
         self._names = {c["id"]: c["name"] for c in categories}
@@ -94,7 +94,7 @@ class Annotations:
         except OSError as error:
             raise output_error(error, path.parent) from error
 
-    def __enter__(self) -> Annotations:
+    def __enter__(self) -> CocoBuilder:
         return self
 
     def __exit__(
@@ -104,9 +104,11 @@ class Annotations:
         with contextlib.suppress(OSError):
             self._spool.close()
 
-    def add(self, frame: Labelled) -> None:
+    def add(self, frame: LabelledImage) -> None:
         """Take one image with its annotations; ids go on from the last ones."""
-        image, annotations = annotate(frame, len(self.images) + 1, len(self.rows) + 1, self.categories, **self._options)
+        image, annotations = coco_entries(
+            frame, len(self.images) + 1, len(self.rows) + 1, self.categories, **self._options
+        )
         self.images.append(image)
         lines = []
         for annotation in annotations:
@@ -135,7 +137,7 @@ class Annotations:
         self.completed.append(name)
 
     def annotations(self, images: Collection[int] | None = None) -> Iterator[dict[str, Any]]:
-        """Annotations in the order of their ids, completed; all of them, or those of some images, by id."""
+        """CocoBuilder in the order of their ids, completed; all of them, or those of some images, by id."""
         columns = {name: self.rows.column(name) for name in self.completed}
         owners = self.rows.column("image_id") if images is not None else []
         for number, line in enumerate(self._lines()):
@@ -143,23 +145,23 @@ class Annotations:
                 continue
             annotation = json.loads(line)
             # What was read is plain already, as only what was added here may not be.
-            added = {name: plain(values[number]) for name, values in columns.items()}
+            added = {name: to_builtin_types(values[number]) for name, values in columns.items()}
             annotation.setdefault("twinset", {}).update(added)
             yield annotation
 
     def write(self) -> None:
         """Write the COCO file, whole or not at all; equal datasets give equal bytes."""
-        lines = map(dump, self.annotations()) if self.completed else self._lines()
+        lines = map(dump_json, self.annotations()) if self.completed else self._lines()
         self._write(self.path, self.images, lines)
 
     def write_part(self, path: Path, images: Collection[int]) -> None:
         """Write some of the images, by id, with their annotations; ids and categories are those of the whole."""
         chosen = (image for image in self.images if image["id"] in images)
-        self._write(path, chosen, map(dump, self.annotations(images)))
+        self._write(path, chosen, map(dump_json, self.annotations(images)))
 
     def _write(self, path: Path, images: Iterable[Mapping[str, Any]], lines: Iterable[bytes]) -> None:
         categories, info = json_bytes(self.categories).rstrip(b"\n"), json_bytes(self.info).rstrip(b"\n")
-        with Pending() as pending:
+        with PendingFiles() as pending:
             temp = pending.reserve(path)
             try:
                 with open(temp, "wb") as file:

@@ -11,16 +11,16 @@ import attrs
 from ...engine.errors import DataError
 from . import blenderproc_output
 from .coco import CocoFile, read_coco
-from .in_memory import Gathered
+from .coco_in_memory import CocoInMemory
 from .yolo import read_yolo
 
 INSTANCES = Path("annotations") / "instances.json"
 """Where the COCO file of a rendered dataset lies."""
 
-_NO_IMAGES = ("depth", "masks", "labels")
+_OTHER_MAPS = ("depth", "masks", "labels")
 """Folders of other maps, whose files may be called as the images are."""
 
-_TRIED = 50
+_SAMPLED_IMAGES = 50
 """So many images are looked for in each folder that may be theirs."""
 
 
@@ -34,15 +34,13 @@ def read_dataset(path: Path) -> CocoFile:
     """
     if not path.is_dir():
         return (
-            blenderproc_output.read_coco_of_blenderproc(path)
-            if path.name == blenderproc_output.COCO
-            else read_coco(path)
+            blenderproc_output.read_blenderproc_coco(path) if path.name == blenderproc_output.COCO else read_coco(path)
         )
     if (path / INSTANCES).is_file():
         return read_coco(path / INSTANCES)
-    written = blenderproc_output.coco_of(path)
+    written = blenderproc_output.find_coco(path)
     if written is not None:
-        return blenderproc_output.read_coco_of_blenderproc(written)
+        return blenderproc_output.read_blenderproc_coco(written)
     if blenderproc_output.has_frames(path):
         return blenderproc_output.read_frames(path)
     if (path / "labels").is_dir() or any(path.glob("*.y*ml")) or (path / "classes.txt").is_file():
@@ -54,14 +52,14 @@ def read_dataset(path: Path) -> CocoFile:
     )
 
 
-def image_folder(coco: CocoFile | Gathered) -> Path | None:
+def image_folder(coco: CocoFile | CocoInMemory) -> Path | None:
     """The folder that the image names of a dataset start from; None where it is not found.
 
     Beside the annotations and one folder above them, the folder is taken that holds most of the images that are
     looked for.
     """
     names = [image["file_name"] for image in coco.images if image.get("file_name")]
-    names = names[:: max(1, len(names) // _TRIED)]
+    names = names[:: max(1, len(names) // _SAMPLED_IMAGES)]
     best, found = None, 0
     for folder in _candidates(coco.path):
         count = sum((folder / name).is_file() for name in names)
@@ -93,17 +91,17 @@ def images_of(coco: CocoFile, given: Path | None = None, option: str = "--images
 
 
 @attrs.frozen(eq=False)
-class Pictures:
+class ImageDataset:
     """A dataset whose images can be opened: ``coco``, and the folder ``images`` that image names start from."""
 
     coco: CocoFile
     images: Path
 
 
-def open_pictures(path: Path, given: Path | None = None, option: str = "--images", otherwise: str = "") -> Pictures:
+def open_dataset(path: Path, given: Path | None = None, option: str = "--images", otherwise: str = "") -> ImageDataset:
     """Read a dataset and find its images; see :func:`read_dataset` and :func:`images_of`."""
     coco = read_dataset(path)
-    return Pictures(coco, images_of(coco, given, option, otherwise))
+    return ImageDataset(coco, images_of(coco, given, option, otherwise))
 
 
 def _candidates(path: Path) -> Iterator[Path]:
@@ -115,7 +113,7 @@ def _candidates(path: Path) -> Iterator[Path]:
 
 def _folders(folder: Path) -> list[Path]:
     try:
-        found = (p for p in folder.iterdir() if p.is_dir() and p.name not in _NO_IMAGES)
+        found = (p for p in folder.iterdir() if p.is_dir() and p.name not in _OTHER_MAPS)
         return sorted(found, key=lambda p: (p.name != "images", p.name))
     except OSError:
         return []

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ...engine.errors import DataError, OutputError
-from ..atomic_files import Pending, make_folder, output_error, plain, write_file
+from ..atomic_files import PendingFiles, make_folder, output_error, to_builtin_types, write_atomic
 
 SUFFIXES = (".parquet", ".csv")
 """Endings of the names of tables that can be written."""
@@ -76,7 +76,7 @@ def write_columns(path: Path, columns: Mapping[str, Sequence[Any] | np.ndarray])
         writer = csv.writer(buffer, lineterminator="\n")
         writer.writerow(cells)
         writer.writerows(zip(*cells.values(), strict=True))
-        write_file(path, buffer.getvalue().encode())
+        write_atomic(path, buffer.getvalue().encode())
         return
     import pyarrow
     import pyarrow.parquet
@@ -84,7 +84,7 @@ def write_columns(path: Path, columns: Mapping[str, Sequence[Any] | np.ndarray])
     # One column after the other, and straight into the file: the cells of them all would be several times larger.
     table = pyarrow.table({name: _array(pyarrow, _cells(values)) for name, values in columns.items()})
     make_folder(path.parent)
-    with Pending() as pending:
+    with PendingFiles() as pending:
         temp = pending.reserve(path)
         try:
             pyarrow.parquet.write_table(table, temp, compression="snappy")
@@ -164,4 +164,4 @@ def _array(pyarrow: Any, cells: list[Any]) -> Any:
 
 def _cells(values: Sequence[Any] | np.ndarray) -> list[Any]:
     rows = values.tolist() if isinstance(values, np.ndarray) else values
-    return [json.dumps(v, sort_keys=True) if isinstance(v, list | dict) else v for v in map(plain, rows)]
+    return [json.dumps(v, sort_keys=True) if isinstance(v, list | dict) else v for v in map(to_builtin_types, rows)]

@@ -11,12 +11,12 @@ import numpy as np
 
 from ...engine.errors import DataError
 from . import blenderproc_output
-from .coco_check import MOST_PIXELS
+from .coco_check import MAX_PIXELS
 
 DEPTH_SUFFIXES = (".png", ".exr", blenderproc_output.SUFFIX)
 
 
-def read_picture(path: Path) -> np.ndarray:
+def read_image(path: Path) -> np.ndarray:
     """The picture (H, W, 3) uint8 RGB of a file, as it is stored: annotations know nothing of a turned camera.
 
     Raises
@@ -28,7 +28,7 @@ def read_picture(path: Path) -> np.ndarray:
 
     if path.suffix.lower() == blenderproc_output.SUFFIX:
         return blenderproc_output.read_colors(path)
-    image = _decoded(path, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    image = _decode(path, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     return np.ascontiguousarray(image[..., ::-1])
 
 
@@ -48,13 +48,13 @@ def read_depth(path: Path) -> np.ndarray:
         return _read_exr(path)
     if path.suffix.lower() == blenderproc_output.SUFFIX:
         return blenderproc_output.read_frame_depth(path)
-    stored = _decoded(path, cv2.IMREAD_UNCHANGED)
+    stored = _decode(path, cv2.IMREAD_UNCHANGED)
     if stored.ndim != 2 or stored.dtype != np.uint16:
         raise DataError(f"'{path}' is not a depth map: a PNG of one channel with 16 bits is needed, in millimetres.")
     return np.where(stored > 0, stored.astype(np.float32) / 1000.0, np.float32(np.nan))
 
 
-def claimed_pixels(data: bytes) -> int:
+def declared_pixels(data: bytes) -> int:
     """How many pixels a picture says it has, before memory is taken for them; 0 where that is not known."""
     try:
         from PIL import Image
@@ -66,7 +66,7 @@ def claimed_pixels(data: bytes) -> int:
             with Image.open(io.BytesIO(data)) as image:
                 return image.width * image.height
         except Image.DecompressionBombError:
-            return MOST_PIXELS + 1
+            return MAX_PIXELS + 1
         except Exception:  # Pillow's errors share no base; OpenCV says what is wrong
             return 0
 
@@ -87,13 +87,13 @@ def _read_exr(path: Path) -> np.ndarray:
     return np.where(np.isfinite(depth), depth, np.float32(np.nan))
 
 
-def _decoded(path: Path, flags: int) -> np.ndarray:
+def _decode(path: Path, flags: int) -> np.ndarray:
     import cv2
 
     try:
         data = path.read_bytes()
-        if claimed_pixels(data) > MOST_PIXELS:
-            raise DataError(f"The image '{path}' claims more than {MOST_PIXELS:,} pixels. Make it smaller.")
+        if declared_pixels(data) > MAX_PIXELS:
+            raise DataError(f"The image '{path}' claims more than {MAX_PIXELS:,} pixels. Make it smaller.")
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except FileNotFoundError:
         raise DataError(f"The image '{path}' does not exist.") from None

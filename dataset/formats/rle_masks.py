@@ -33,7 +33,7 @@ class Region:
     rle: Rle
 
 
-def scan(ids: np.ndarray) -> dict[int, Region]:
+def scan_ids(ids: np.ndarray) -> dict[int, Region]:
     """Everything COCO wants to know of every id, from one pass over the map.
 
     Parameters
@@ -81,7 +81,7 @@ def scan(ids: np.ndarray) -> dict[int, Region]:
         int(value[first]): Region(
             int(areas[i]),
             (int(x0[i]), int(y0[i]), int(x1[i] - x0[i] + 1), int(y1[i] - y0[i] + 1)),
-            _text(rles[i]),
+            _with_text_counts(rles[i]),
         )
         for i, first in enumerate(firsts)
     }
@@ -91,7 +91,7 @@ def encode(mask: np.ndarray) -> Rle:
     """A mask (H, W) of any type, true where not zero, as compressed RLE."""
     from pycocotools import mask as coco_mask
 
-    return _text(coco_mask.encode(np.asfortranarray(np.asarray(mask) != 0, dtype=np.uint8)))
+    return _with_text_counts(coco_mask.encode(np.asfortranarray(np.asarray(mask) != 0, dtype=np.uint8)))
 
 
 def decode(segmentation: Any, height: int, width: int) -> np.ndarray:
@@ -115,8 +115,8 @@ def as_rle(segmentation: Any, height: int, width: int) -> Rle:
         counts = segmentation.get("counts")
         if isinstance(counts, list):
             _check_runs(counts, segmentation.get("size"), height, width)
-            return _text(coco_mask.frPyObjects({"size": [height, width], "counts": counts}, height, width))
-        _check_runs(_runs(counts), segmentation.get("size"), height, width)
+            return _with_text_counts(coco_mask.frPyObjects({"size": [height, width], "counts": counts}, height, width))
+        _check_runs(_decode_counts(counts), segmentation.get("size"), height, width)
         return {"size": [height, width], "counts": counts}
     parts = segmentation if isinstance(segmentation, list | tuple) else []
     polygons = [list(part) for part in parts if isinstance(part, list | tuple)]
@@ -127,10 +127,10 @@ def as_rle(segmentation: Any, height: int, width: int) -> Rle:
     # Points far outside would be walked to pixel by pixel.
     reach = np.array([width, height])
     near = [np.clip(np.reshape(p, (-1, 2)), -reach, 2 * reach).ravel().tolist() for p in polygons]
-    return _text(coco_mask.merge(coco_mask.frPyObjects(near, height, width)))
+    return _with_text_counts(coco_mask.merge(coco_mask.frPyObjects(near, height, width)))
 
 
-def _runs(counts: Any) -> Sequence[int] | np.ndarray:
+def _decode_counts(counts: Any) -> Sequence[int] | np.ndarray:
     """The run lengths of a compressed text: five bits to a character, from the third on differences to the one before
     the last (pycocotools, maskApi.c). MaskError where it is none."""
     try:
@@ -235,7 +235,7 @@ def _iou(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.count_nonzero(a & b) / max(np.count_nonzero(a | b), 1))
 
 
-def _text(rle: Mapping[str, Any]) -> Rle:
+def _with_text_counts(rle: Mapping[str, Any]) -> Rle:
     """pycocotools gives bytes, which JSON cannot hold."""
     counts = rle["counts"]
     return {

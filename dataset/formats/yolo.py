@@ -12,9 +12,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ...engine.errors import DataError
-from ..atomic_files import write_file
+from ..atomic_files import write_atomic
 from .coco import CocoFile
-from .coco_check import check, fail
+from .coco_check import check_coco, raise_problems
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 _OWN_LABEL = re.compile(r"^\d{6,}\.txt$")
@@ -52,7 +52,7 @@ def write_yolo(
     written = set()
     for image in images:
         name = PurePosixPath(image["file_name"]).with_suffix(".txt")
-        write_file(labels / name, "".join(lines[image["id"]]).encode())
+        write_atomic(labels / name, "".join(lines[image["id"]]).encode())
         written.add(str(name))
     for path in labels.rglob("*.txt"):
         if _OWN_LABEL.match(path.name) and path.relative_to(labels).as_posix() not in written:
@@ -63,13 +63,13 @@ def write_yolo(
     lists = {"train": "images", "val": "images"}
     for part, chosen in (parts or {}).items():
         listed = "".join(f"./images/{image['file_name']}\n" for image in images if image["id"] in chosen)
-        write_file(out / f"{part}.txt", listed.encode())
+        write_atomic(out / f"{part}.txt", listed.encode())
         lists[part] = f"{part}.txt"
     if parts and "val" not in parts:  # trainers want one; the test images must not choose the model
         lists["val"] = lists["train"]
     paths = "".join(f"{part}: {where}\n" for part, where in lists.items())
     yaml = f"path: .\n{paths}nc: {len(number)}\nnames:\n{names}"
-    write_file(out / "data.yaml", yaml.encode())
+    write_atomic(out / "data.yaml", yaml.encode())
     return out / "data.yaml"
 
 
@@ -120,9 +120,11 @@ def read_yolo(folder: str | Path) -> CocoFile:
             )
     if not found:
         raise DataError(f"The YOLO folder '{folder}' holds no label file for its {len(pictures)} images.")
-    fail(folder, problems)
+    raise_problems(folder, problems)
     categories = [{"id": i, "name": name} for i, name in enumerate(names, start=1)]
-    return CocoFile(folder, *check(folder, {"images": images, "annotations": annotations, "categories": categories}))
+    return CocoFile(
+        folder, *check_coco(folder, {"images": images, "annotations": annotations, "categories": categories})
+    )
 
 
 def _read_label(

@@ -25,22 +25,22 @@ from ...engine.recipe.variants import with_changes
 from ...engine.recipe.writing import dump_recipe
 from ...engine.sampling.sampler import Frame, Sampler, Survey
 from ...engine.stage import Shot, Stage
-from ..atomic_files import is_number, json_bytes, plain, write_file
+from ..atomic_files import is_number, json_bytes, to_builtin_types, write_atomic
 from ..store.inputs import named_files
 from .job import OpenStage
 
 AMODAL = frozenset({"visible_share", "occluded_share", "truncated_share", "truncated"})
 """Columns that need each instance seen alone, which takes longer."""
 
-HOPELESS = 3
+MAX_FAILURES = 3
 """So many frames given up, with none accepted, end the probing of a configuration."""
 
 _BUILT_IN = ("bbox", "depth", "occlusion")
-_LEFT_OUT = frozenset({"bbox", "shape"})
+_NOT_COLLECTED = frozenset({"bbox", "shape"})
 
 
 @attrs.frozen(eq=False)
-class Probed:
+class ProbeResult:
     """What probes of one configuration gave.
 
     Attributes
@@ -105,12 +105,12 @@ class Prober:
     ) -> None:
         self.recipe = scaled(recipe, scale)
         self._scale = scale
-        self.found: dict[int, Probed] = {}
+        self.found: dict[int, ProbeResult] = {}
         self._open_stage = open_stage
         self._real = real
         self._amodal = amodal or recipe.output.min_visible_share > 0
         self._memory = memory
-        self._known = _read(memory)
+        self._known = _read_memory(memory)
         self._stage: Stage | None = None
         self._surveys: list[Survey] = []
         self._metrics = _metrics(recipe)
@@ -123,44 +123,44 @@ class Prober:
         total = frames * len(configurations)
         for number, changes in enumerate(configurations):
             wanted = range(number * frames, (number + 1) * frames)
-            recipe = _bare(with_changes(self.recipe, changes))
+            recipe = _probe_recipe(with_changes(self.recipe, changes))
             key = self._key(recipe, wanted)
             known = self._known.get(key)
             if known is not None:
-                self.found[number] = Probed(**known)
+                self.found[number] = ProbeResult(**known)
                 yield Step(wanted.stop, total, number, "known already")
                 continue
             yield from self._probe(recipe, wanted, total, number)
             # Rounded as the file has it, so that a run that was stopped comes to the same as one that was not.
-            self._known[key] = plain(attrs.asdict(self.found[number]))
-            self.found[number] = Probed(**self._known[key])
+            self._known[key] = to_builtin_types(attrs.asdict(self.found[number]))
+            self.found[number] = ProbeResult(**self._known[key])
             if self._memory is not None:
-                write_file(self._memory, json_bytes(self._known))
+                write_atomic(self._memory, json_bytes(self._known))
 
     def fresh(self, recipe: Recipe, class_name: str, wanted: int, *, images: bool = False) -> Iterator[Step]:
         """Probe frames of a recipe, variants and all, until ``wanted`` boxes of a class are there; see ``found[-1]``.
 
         With ``images``, until so many frames show the class. Ends after four times as many frames, too.
         """
-        collected = _Collected(self._metrics)
-        sampler = Sampler(_bare(scaled(recipe, self._scale)), self._opened(), self._real, surveys=self._surveys)
+        collected = _ProbeCollector(self._metrics)
+        sampler = Sampler(_probe_recipe(scaled(recipe, self._scale)), self._opened(), self._real, surveys=self._surveys)
         block = Block()
         for index in range(4 * wanted):
-            if index % recipe.render.block == 0:
+            if index % recipe.render.block_size == 0:
                 block = Block()
             self._one(sampler, index, block, collected)
             seen = zip(collected.columns.get("class", ()), collected.columns.get("image_id", ()), strict=True)
             shown_in = [image for name, image in seen if name == class_name]
             count = len(set(shown_in)) if images else len(shown_in)
             yield Step(min(count, wanted), wanted, -1)
-            if count >= wanted or (index + 1 == 4 * HOPELESS and not collected.accepted):
+            if count >= wanted or (index + 1 == 4 * MAX_FAILURES and not collected.accepted):
                 break
         self.found[-1] = collected.done()
 
     def _probe(self, recipe: Recipe, wanted: range, total: int, number: int) -> Iterator[Step]:
         if self._stage is None:
             yield Step(wanted.start, total, number, "Opening the scene")
-        collected = _Collected(self._metrics)
+        collected = _ProbeCollector(self._metrics)
         stage = self._opened()
         try:
             sampler = Sampler(recipe, stage, self._real, surveys=self._surveys)
@@ -171,15 +171,15 @@ class Prober:
             return
         block = Block()
         for done, index in enumerate(wanted, 1):
-            if index % recipe.render.block == 0:
+            if index % recipe.render.block_size == 0:
                 block = Block()
             self._one(sampler, index, block, collected)
             yield Step(wanted.start + done, total, number)
-            if done == HOPELESS and not collected.accepted:
+            if done == MAX_FAILURES and not collected.accepted:
                 break
         self.found[number] = collected.done()
 
-    def _one(self, sampler: Sampler, index: int, block: Block, collected: _Collected) -> None:
+    def _one(self, sampler: Sampler, index: int, block: Block, collected: _ProbeCollector) -> None:
         frame = sampler.frame(index, block, render=False)
         amodal = sampler.stage.amodal() if self._amodal and frame.shot is not None else None
         least = self.recipe.output.min_visible_share
@@ -202,7 +202,7 @@ class Prober:
         return hashlib.sha256(text.encode()).hexdigest()
 
 
-class _Collected:
+class _ProbeCollector:
     """Boxes as they come in, frame by frame."""
 
     def __init__(self, metrics: Sequence[Any]) -> None:
@@ -230,7 +230,7 @@ class _Collected:
             hidden = alone is not None and alone.visible_share(row["area"]) < least
             if not row["annotated"] or hidden:
                 continue
-            values = {name: _number(v[number]) for name, v in measured.items() if name not in _LEFT_OUT}
+            values = {name: _number(v[number]) for name, v in measured.items() if name not in _NOT_COLLECTED}
             values |= {"class": row["class"], "image_id": frame.index, "image_width": width, "image_height": height}
             count = len(self.columns.get("class", ()))
             for name in values.keys() | self.columns.keys():
@@ -238,11 +238,11 @@ class _Collected:
             out.append(row)
         return out
 
-    def done(self) -> Probed:
+    def done(self) -> ProbeResult:
         reasons = ", ".join(f"{reason} ({n})" for reason, n in self._rejected.most_common(2))
         problem = "" if self.columns else reasons or "nothing to annotate in view"
         seconds = time.perf_counter() - self._start
-        return Probed(self.columns, self.frames, self.accepted, seconds, problem)
+        return ProbeResult(self.columns, self.frames, self.accepted, seconds, problem)
 
 
 def scaled(recipe: Recipe, scale: float) -> Recipe:
@@ -274,7 +274,7 @@ def _metrics(recipe: Recipe) -> list[Any]:
     return [*(cls() for cls in built_in if cls not in there), *own]
 
 
-def _bare(recipe: Recipe) -> Recipe:
+def _probe_recipe(recipe: Recipe) -> Recipe:
     """The recipe as probes need it: no metrics, and no filters that wait for the picture."""
     kept: tuple[PluginUse, ...] = tuple(
         use for use in recipe.plugins.get("filter", ()) if getattr(use.plugin, "early", False)
@@ -289,12 +289,12 @@ def _number(value: Any) -> float | None:
     return number if np.isfinite(number) else None
 
 
-def _read(path: Path | None) -> dict[str, dict[str, Any]]:
+def _read_memory(path: Path | None) -> dict[str, dict[str, Any]]:
     if path is None or not path.exists():
         return {}
     try:
         known = json.loads(path.read_bytes())
-        if not isinstance(known, dict) or not all(map(_is_whole, known.values())):
+        if not isinstance(known, dict) or not all(map(_is_result, known.values())):
             raise ValueError("not what it should be")
     except (OSError, ValueError, TypeError, RecursionError) as error:
         raise DataError(
@@ -303,9 +303,9 @@ def _read(path: Path | None) -> dict[str, dict[str, Any]]:
     return known
 
 
-def _is_whole(probed: Any) -> bool:
+def _is_result(probed: Any) -> bool:
     """Whether a JSON value is what probes gave."""
-    if not isinstance(probed, dict) or set(probed) != {a.name for a in attrs.fields(Probed)}:
+    if not isinstance(probed, dict) or set(probed) != {a.name for a in attrs.fields(ProbeResult)}:
         return False
     columns = probed["columns"]
     if not isinstance(columns, dict) or not all(isinstance(values, list) for values in columns.values()):

@@ -16,21 +16,21 @@ import attrs
 from ... import __version__
 from ...engine.errors import DataError
 from ...engine.plugin.contract import naming
-from ..atomic_files import write_file
-from ..formats.coco import Labelled
-from ..formats.coco_writer import Annotations
-from ..formats.in_memory import Gathered
+from ..atomic_files import write_atomic
+from ..formats.coco import LabelledImage
+from ..formats.coco_in_memory import CocoInMemory
+from ..formats.coco_writer import CocoBuilder
+from ..formats.metadata_rows import MetadataRows
 from ..formats.metadata_table import write_table
 from ..formats.rle_masks import MaskError
-from ..formats.rows import Rows
 from ..formats.yolo import write_yolo
 from ..report.contact_sheet import contact_sheet, picks
 from ..store.frames import ACCEPTED, FILTERED, GIVEN_UP, FrameStore, encode_image
 
 log = logging.getLogger(__name__)
 
-Complete = Callable[[Rows], Mapping[str, Sequence[Any]]]
-Summarise = Callable[[Rows], Mapping[str, Any]]
+Complete = Callable[[MetadataRows], Mapping[str, Sequence[Any]]]
+Summarise = Callable[[MetadataRows], Mapping[str, Any]]
 
 PARTS = ("train", "val", "test")
 
@@ -40,7 +40,7 @@ _INSTANCE_KEYS = ("main", "visible_share", "truncated_share", "amodal_bbox", "sh
 @attrs.frozen
 class Summary:
     """What was written. ``classes`` counts annotations, ``parts`` images; ``notes`` are sentences for the user;
-    ``gathered`` is what reports want to know of the annotations."""
+    ``in_memory`` holds the annotations for a report, which need not read them back."""
 
     out: Path
     images: int
@@ -55,7 +55,7 @@ class Summary:
     notes: tuple[str, ...] = ()
     metrics: Mapping[str, Any] = attrs.field(factory=dict)
     parts: Mapping[str, int] = attrs.field(factory=dict)
-    gathered: Gathered | None = attrs.field(default=None, repr=False)
+    in_memory: CocoInMemory | None = attrs.field(default=None, repr=False)
 
 
 def finish(
@@ -113,7 +113,7 @@ def finish(
         raise DataError(f"'{store.out}' holds no records of frames (frames/*.json). Render into that folder first.")
     path = store.out / "annotations" / "instances.json"
     given_up, left_out = 0, []
-    with Annotations(
+    with CocoBuilder(
         path, categories=categories, info={**_info(), **(info or {})}, polygons=polygons, min_area=min_area
     ) as coco:
         for frame in frames:
@@ -152,7 +152,7 @@ def finish(
         )
         if instances_only:
             return summary
-        table, note = write_table(path.parent, _Flat(coco))
+        table, note = write_table(path.parent, _TableColumns(coco))
         parts = _write_parts(path.parent, coco)
         return attrs.evolve(
             summary,
@@ -161,11 +161,11 @@ def finish(
             labels=write_yolo(store.out, coco.images, coco.annotations(), coco.categories, parts) if yolo else None,
             contact_sheet=_write_contact_sheet(store, coco),
             notes=(*summary.notes, note) if note else summary.notes,
-            gathered=Gathered(coco),
+            in_memory=CocoInMemory(coco),
         )
 
 
-def _write_parts(folder: Path, coco: Annotations) -> dict[str, frozenset[int]]:
+def _write_parts(folder: Path, coco: CocoBuilder) -> dict[str, frozenset[int]]:
     """Write a COCO file for each part that images belong to; their ids by part, in the order of a recipe's keys."""
     named = coco.images.extras.column("part")
     parts = {}
@@ -180,7 +180,7 @@ def _write_parts(folder: Path, coco: Annotations) -> dict[str, frozenset[int]]:
     return parts
 
 
-def _write_contact_sheet(store: FrameStore, coco: Annotations) -> Path | None:
+def _write_contact_sheet(store: FrameStore, coco: CocoBuilder) -> Path | None:
     """Draw ``contact_sheet.jpg`` of a dataset in its output folder; None for a dataset without images."""
     chosen = [coco.images[i] for i in picks(len(coco.images))]
     shown = {
@@ -197,7 +197,7 @@ def _write_contact_sheet(store: FrameStore, coco: Annotations) -> Path | None:
     if sheet is None:
         return None
     path = store.out / "contact_sheet.jpg"
-    write_file(path, encode_image(sheet, "jpg", 90))
+    write_atomic(path, encode_image(sheet, "jpg", 90))
     return path
 
 
@@ -210,7 +210,7 @@ def _notes(left_out: Sequence[int]) -> list[str]:
     ]
 
 
-def _labelled(store: FrameStore, record: Mapping[str, Any]) -> Labelled:
+def _labelled(store: FrameStore, record: Mapping[str, Any]) -> LabelledImage:
     frame = record["frame"]
     try:
         draws = record.get("draws", {})
@@ -232,13 +232,13 @@ def _labelled(store: FrameStore, record: Mapping[str, Any]) -> Labelled:
         image = {**{k: record["image"][k] for k in ("file_name", "width", "height")}, "twinset": extra}
     except (KeyError, TypeError, AttributeError) as error:
         raise store.damaged(frame, f"{error!r} is missing or of the wrong type") from error
-    return Labelled(image, annotations)
+    return LabelledImage(image, annotations)
 
 
-def _complete(coco: Annotations, complete: Iterable[Complete]) -> None:
+def _complete(coco: CocoBuilder, complete: Iterable[Complete]) -> None:
     """Add the columns that need the whole dataset to rows and annotations."""
     for function in complete if coco.rows else ():
-        for name, values in _asked(function, coco.rows).items():
+        for name, values in _call_metric(function, coco.rows).items():
             if len(values) != len(coco.rows):
                 raise DataError(
                     f"The metric column '{name}' has {len(values)} values for {len(coco.rows)} annotations. "
@@ -247,22 +247,22 @@ def _complete(coco: Annotations, complete: Iterable[Complete]) -> None:
             coco.complete(name, values)
 
 
-def _summarise(rows: Rows, summarise: Iterable[Summarise]) -> dict[str, Any]:
-    return {key: value for function in summarise if rows for key, value in _asked(function, rows).items()}
+def _summarise(rows: MetadataRows, summarise: Iterable[Summarise]) -> dict[str, Any]:
+    return {key: value for function in summarise if rows for key, value in _call_metric(function, rows).items()}
 
 
-def _asked(function: Callable[[Rows], Mapping[str, Any]], rows: Rows) -> Mapping[str, Any]:
+def _call_metric(function: Callable[[MetadataRows], Mapping[str, Any]], rows: MetadataRows) -> Mapping[str, Any]:
     with naming(getattr(function, "__self__", function)):
         return function(rows)
 
 
-class _Flat(Mapping[str, Sequence[Any]]):
+class _TableColumns(Mapping[str, Sequence[Any]]):
     """Columns of the table: keys first, boxes in columns of their own, columns of the image under ``image_``.
 
     Each is put together when it is asked for: all of them at once would take several times the memory.
     """
 
-    def __init__(self, coco: Annotations) -> None:
+    def __init__(self, coco: CocoBuilder) -> None:
         rows, images = coco.rows, coco.images
         names = set(rows.names())
         made: dict[str, Callable[[], Sequence[Any]]] = {}
@@ -290,12 +290,12 @@ class _Flat(Mapping[str, Sequence[Any]]):
         return len(self._made)
 
 
-def _of_images(rows: Rows, images: Rows, name: str) -> list[Any]:
+def _of_images(rows: MetadataRows, images: MetadataRows, name: str) -> list[Any]:
     values = images.column(name)
     return [values[i - 1] for i in rows.column("image_id")]  # ids are 1, 2, ...
 
 
-def _part(rows: Rows, name: str, axis: int) -> list[Any]:
+def _part(rows: MetadataRows, name: str, axis: int) -> list[Any]:
     return [value[axis] if value else None for value in rows.column(name)]
 
 

@@ -27,21 +27,21 @@ from ...engine.sampling.sampler import Frame, Sampler
 from ...engine.stage import Stage
 from ..analysis.goal_progress import GoalTally, read_aims
 from ..analysis.real_boxes import read_real, real_boxes
-from ..atomic_files import json_bytes, read_object
+from ..atomic_files import json_bytes, read_json_object
 from ..formats.coco_check import are_categories
-from ..formats.in_memory import Gathered
-from ..report.of_rendered import wants_report, write_report
-from ..store.disk_space import short_of_space
-from ..store.frames import ACCEPTED, GIVEN_UP, FrameStore, seal
-from ..store.funnel import ENOUGH, Gated, Tally, too_strict
-from ..store.heartbeats import Pulse, forget_workers
+from ..formats.coco_in_memory import CocoInMemory
+from ..report.job_report import wants_report, write_job_report
+from ..store.disk_space import disk_space_warning
+from ..store.frames import ACCEPTED, GIVEN_UP, FrameStore, append_checksum
+from ..store.funnel import MIN_JUDGED, AttemptTally, GateTally, gate_error
+from ..store.heartbeats import Heartbeat, remove_heartbeats
 from ..store.job_folder import GATE, STAGE, JobFolder, recipe_path
 from ..store.record import add_to_block, categories, make_record
 from .finish import finish
 
 log = logging.getLogger(__name__)
 
-HOPELESS = 5
+MAX_FAILURES = 5
 """So many frames given up, with none accepted, end the job: more would not help. A shorter job ends with its last."""
 
 VERIFIED = ("camera", "columns", "goals", "image", "instances", "bystanders", "draws")
@@ -93,7 +93,7 @@ class Job:
             if earlier:
                 notes.append(
                     f"Frames {earlier[0]} to {earlier[-1]} are rendered too: later frames of a block of "
-                    f"{self.recipe.render.block} depend on them."
+                    f"{self.recipe.render.block_size} depend on them."
                 )
             try:
                 if self._sampler is None:
@@ -110,7 +110,7 @@ class Job:
             notes += dict.fromkeys(note for facts in sampler.gates.report() for note in facts.get("notes", ()))
             self._write_facts(sampler)
         yield Started(len(wanted), len(wanted) - len(missing), tuple(notes))
-        with Pulse(self.out, wanted) as pulse:
+        with Heartbeat(self.out, wanted) as pulse:
             for event in self._frames(wanted, missing):
                 if isinstance(event, FrameDone) and not event.resumed:
                     pulse.beat()
@@ -124,11 +124,11 @@ class Job:
     def claim(self, frames: range | None = None) -> tuple[range, set[int]]:
         """Make the folder this job's: what :meth:`run` has to render for ``frames``, and which of it is missing."""
         asked = range(self.recipe.images) if frames is None else frames
-        wanted = range(asked.start - asked.start % self.recipe.render.block, asked.stop)
+        wanted = range(asked.start - asked.start % self.recipe.render.block_size, asked.stop)
         self._store.prepare()
         self._folder.claim()
         missing = set(self._store.missing(wanted))
-        warning = short_of_space(self._store, self.recipe.output, len(missing)) if missing else ""
+        warning = disk_space_warning(self._store, self.recipe.output, len(missing)) if missing else ""
         if warning:
             log.warning("%s", warning)
         return wanted, missing
@@ -141,16 +141,16 @@ class Job:
 
     def _finish(self) -> Iterator[Event]:
         yield Stepped("Writing annotations")
-        finished, gathered = self._annotate()
+        finished, in_memory = self._annotate()
         if wants_report(self.recipe, self._store):
             yield Stepped("Comparing with the real dataset")
-            finished = attrs.evolve(finished, report=write_report(self.recipe, self.out, gathered))
+            finished = attrs.evolve(finished, report=write_job_report(self.recipe, self.out, in_memory))
         yield finished
 
-    def _annotate(self) -> tuple[Finished, Gathered | None]:
+    def _annotate(self) -> tuple[Finished, CocoInMemory | None]:
         recipe = self.recipe
         metrics = [use.plugin for use in recipe.plugins["metric"]]
-        tally, goals = Tally(), GoalTally()
+        tally, goals = AttemptTally(), GoalTally()
 
         def watch(record: Mapping[str, Any]) -> None:
             tally.add(record)
@@ -172,7 +172,7 @@ class Job:
         funnel = attrs.evolve(funnel, goals=goals.facts(recipe))
         absent = sorted(set(range(recipe.images)) - set(self._store.frames()) | set(summary.left_out))
         if not absent:
-            forget_workers(self.out)
+            remove_heartbeats(self.out)
         facts = {
             "images": summary.images,
             "annotations": summary.annotations,
@@ -184,7 +184,7 @@ class Job:
         self._store.write_text("summary.json", json_bytes(facts).decode())
         sheet = summary.contact_sheet
         finished = Finished(self.out, summary.images, summary.annotations, funnel, sheet, absent=tuple(absent))
-        return finished, summary.gathered
+        return finished, summary.in_memory
 
     def replay(self, frame: int) -> Path:
         """Render one recorded frame again, by its accepted attempt alone.
@@ -242,7 +242,7 @@ class Job:
         record = self._store.read(frame)
         if record["verdict"] == GIVEN_UP:
             raise StageError(f"Frame {frame} was given up after {record['attempts']} attempts; there is no image.")
-        start = frame - frame % self.recipe.render.block
+        start = frame - frame % self.recipe.render.block_size
         absent = self._store.missing(range(start, frame), verify=False)
         if absent:
             raise OutputError(f"Frame {frame} depends on frame {absent[0]} of its block, which has no record.")
@@ -289,13 +289,13 @@ class Job:
 
     def _frames(self, wanted: range, missing: set[int]) -> Iterator[Event]:
         block = Block()
-        gated = Gated()
+        gated = GateTally()
         accepted = rejected = 0
         is_share = len(wanted) < self.recipe.images
-        hopeless = HOPELESS if is_share else min(HOPELESS, self.recipe.images)
+        hopeless = MAX_FAILURES if is_share else min(MAX_FAILURES, self.recipe.images)
         frames = sorted(wanted, key=by_room(self.recipe)) if self.recipe.rooms else wanted
         for done, frame in enumerate(frames, 1):
-            if frame % self.recipe.render.block == 0:
+            if frame % self.recipe.render.block_size == 0:
                 block = Block()
             image: Path | None = None
             if frame in missing:
@@ -311,13 +311,13 @@ class Job:
             if frame not in missing and record["verdict"] == ACCEPTED:
                 image = self._store.image_path(record)
             yield FrameDone(frame, done, len(wanted), image, record["attempts"], resumed=frame not in missing)
-            if gated.judged >= ENOUGH and self._sampler and gated.passed < self._sampler.gates.floor * gated.judged:
-                raise too_strict(gated, self._sampler.gates.report(), self.out)
+            if gated.judged >= MIN_JUDGED and self._sampler and gated.passed < self._sampler.gates.floor * gated.judged:
+                raise gate_error(gated, self._sampler.gates.report(), self.out)
             # A share of a job may be unlucky where the job is not.
             if done == hopeless and not accepted and not (is_share and self._store.images()):
                 if self._sampler and 2 * gated.judged > rejected:
-                    raise too_strict(gated, self._sampler.gates.report(), self.out)
-                raise _hopeless(record, done)
+                    raise gate_error(gated, self._sampler.gates.report(), self.out)
+                raise _no_frame_error(record, done)
 
     def _teach(self, sampler: Sampler, known: list[list[dict[str, Any]]] | None) -> Iterator[Event]:
         """Let the gates learn, or tell them what they have learned earlier: the same, on whichever machine it was."""
@@ -337,7 +337,7 @@ class Job:
         for one, rounded in zip(gates, learned, strict=True):
             one.teach(rounded)
         facts = {"fingerprint": [one.fingerprint for one in gates], "learned": learned, "report": gates.report()}
-        self._store.write_text(GATE, seal(json_bytes(facts)).decode())
+        self._store.write_text(GATE, append_checksum(json_bytes(facts)).decode())
 
     def _write(self, store: FrameStore, result: Frame) -> Path | None:
         # Here and now: with a Python thread at work beside its renders, Blender 4.5 has crashed within 2,000 frames.
@@ -366,11 +366,11 @@ class Job:
         self._store.write_text(STAGE, json_bytes(facts).decode())
 
     def _known_rooms(self) -> dict[str, Any]:
-        known = read_object(self.out / STAGE).get("rooms")
+        known = read_json_object(self.out / STAGE).get("rooms")
         return known if isinstance(known, dict) else {}
 
     def _categories(self) -> list[dict[str, Any]]:
-        known: list[dict[str, Any]] = read_object(self.out / STAGE).get("categories") or []
+        known: list[dict[str, Any]] = read_json_object(self.out / STAGE).get("categories") or []
         return known if are_categories(known) else categories(self.recipe, read_real(self.recipe))
 
 
@@ -381,7 +381,7 @@ def open_job(out: Path, open_stage: OpenStage) -> Job:
     return Job(load_recipe(path, files_too=False), out, open_stage)
 
 
-def _hopeless(record: Mapping[str, Any], frames: int) -> StageError:
+def _no_frame_error(record: Mapping[str, Any], frames: int) -> StageError:
     reasons = ", ".join(f"{reason} ({n})" for reason, n in Counter(record["rejected"]).most_common(4))
     goal = record["goals"]
     aim = f" with a goal of {goal['area']:.2%} of the image for a {goal['class_name']}" if goal else ""

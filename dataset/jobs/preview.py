@@ -163,7 +163,7 @@ class Preview:
             frame = self._frame(index, attempts=range(attempt, attempt + 1), render=False)
             if frame.shot is not None:
                 break
-            tried.append({"reason": frame.rejected[0], "instances": [_standing(i) for i in self.stage.instances]})
+            tried.append({"reason": frame.rejected[0], "instances": [_placed(i) for i in self.stage.instances]})
         whole = attrs.evolve(frame, rejected=tuple(t["reason"] for t in tried))
         return {"image": None, **make_record(whole, self._recipe), "tried": tried}
 
@@ -171,12 +171,12 @@ class Preview:
         """The frame, with all that its block shows before it."""
         assert self._sampler is not None and self._recipe is not None, "change() comes first"
         block = Block()
-        for earlier in range(index - index % self._recipe.render.block, index):
+        for earlier in range(index - index % self._recipe.render.block_size, index):
             add_to_block(block, self.record(earlier))
         return self._sampler.frame(index, block, **how)
 
 
-def _standing(instance: Instance) -> dict[str, Any]:
+def _placed(instance: Instance) -> dict[str, Any]:
     return {"class": instance.asset.class_name, "shape": instance.asset.name, "matrix": instance.matrix.ravel()}
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -16,14 +16,15 @@ import numpy as np
 from ...engine.errors import DataError
 from ...engine.recipe.settings import Recipe
 from ..analysis.measure import measure
-from ..atomic_files import json_bytes, leads_out, new_folder, share_file, write_file
+from ..atomic_files import atomic_folder, escapes_folder, json_bytes, link_or_copy, write_atomic
 from ..formats import rle_masks
 from ..formats.coco import CocoFile, read_coco, read_json, write_coco
 from ..formats.dataset_folder import INSTANCES
 from ..formats.metadata_table import has_parquet, write_columns
-from ..formats.pixels import read_picture
+from ..formats.pixels import read_image
 from ..formats.yolo import write_yolo
-from ..store.frames import ACCEPTED, FILTERED, FrameStore, encode_image, seal
+from ..progress import Progress
+from ..store.frames import ACCEPTED, FILTERED, FrameStore, append_checksum, encode_image
 from ..store.job_folder import RECIPE, STAGE
 from .job import open_job
 
@@ -33,11 +34,9 @@ HISTORY = "curation.json"
 QUALITY = 95
 """Of JPEG files that are written again because a box in them is painted."""
 
-Progress = Callable[[int, int], None]
-
 
 @attrs.frozen(eq=False)
-class Changes:
+class SubsetChanges:
     """What is to be different, by ids of images and annotations.
 
     ``without`` images; ``unlabelled`` annotations, taken out and, where ``black``, their boxes painted; ``columns`` by
@@ -51,7 +50,7 @@ class Changes:
 
 
 @attrs.define
-class Written:
+class SubsetSummary:
     """What a new dataset holds, and how many of its files are ``shared`` with the old one, copied, or new."""
 
     out: Path
@@ -67,11 +66,11 @@ def write_subset(
     coco: CocoFile,
     images: Path,
     out: Path,
-    changes: Changes,
+    changes: SubsetChanges,
     step: Mapping[str, Any],
     *,
     progress: Progress = lambda done, total: None,
-) -> Written:
+) -> SubsetSummary:
     """Write a dataset without some images and annotations of another one, which is only read.
 
     A rendered folder gives a rendered folder: records, masks and depth come along, and all commands work on it. Any
@@ -86,7 +85,7 @@ def write_subset(
         Folder that image names start from.
     out : Path
         The new folder, which appears whole or not at all.
-    changes : Changes
+    changes : SubsetChanges
     step : mapping
         What is done, as JSON values; it is added to the history of the dataset, in ``curation.json``.
     progress : callable
@@ -105,14 +104,14 @@ def write_subset(
     if not any(not a.get("iscrowd") for a in boxes):
         raise DataError("No box would be left, so nothing is written. Choose another threshold.")
     root = _root(coco)
-    with new_folder(out) as folder:
-        written = Written(Path(out), len(left), len(boxes))
+    with atomic_folder(out) as folder:
+        written = SubsetSummary(Path(out), len(left), len(boxes))
         history = _history(root)
-        write_file(folder / HISTORY, json_bytes({"steps": [*history, {**step, **_source(coco)}]}))
+        write_atomic(folder / HISTORY, json_bytes({"steps": [*history, {**step, **_source(coco)}]}))
         if is_rendered(coco):
             _write_rendered(coco, root, folder, changes, written, progress)
         else:
-            _write_plain(coco, images, folder, changes, boxes, written, progress)
+            _write_coco_folder(coco, images, folder, changes, boxes, written, progress)
     return written
 
 
@@ -165,7 +164,7 @@ def _source(coco: CocoFile) -> dict[str, Any]:
 
 
 def _write_rendered(
-    coco: CocoFile, root: Path, out: Path, changes: Changes, written: Written, progress: Progress
+    coco: CocoFile, root: Path, out: Path, changes: SubsetChanges, written: SubsetSummary, progress: Progress
 ) -> None:
     store, new = FrameStore(root), FrameStore(out)
     frame_of = frames_of(coco)
@@ -175,7 +174,7 @@ def _write_rendered(
         boxes.setdefault(frame_of[a["image_id"]], {})[_number(a, "instance", coco)] = a
     for name in (RECIPE, STAGE):
         if (root / name).is_file():
-            _share(root / name, out / name, written)
+            _link(root / name, out / name, written)
     frames = store.frames()
     for done, frame in enumerate(frames, 1):
         record = store.read(frame)
@@ -183,20 +182,20 @@ def _write_rendered(
         if image_id is None and record["verdict"] == ACCEPTED:
             continue  # its files were missing or changed when annotations were written
         if image_id is None or not _change_record(record, image_id, boxes.get(frame, {}), changes):
-            _share(store.record_path(frame), new.record_path(frame), written)
+            _link(store.record_path(frame), new.record_path(frame), written)
         else:
-            write_file(
+            write_atomic(
                 new.record_path(frame), _with_picture(record, store, out, boxes.get(frame, {}), changes, written)
             )
         for entry in record["files"].values():
             if not (out / entry["path"]).exists():
-                _share(root / entry["path"], out / entry["path"], written)
+                _link(root / entry["path"], out / entry["path"], written)
         progress(done, len(frames))
     open_job(out, _no_stage).finish()
 
 
 def _change_record(
-    record: dict[str, Any], image_id: int, boxes: Mapping[int, Mapping[str, Any]], changes: Changes
+    record: dict[str, Any], image_id: int, boxes: Mapping[int, Mapping[str, Any]], changes: SubsetChanges
 ) -> bool:
     """Change the record of a frame; whether anything of it is other than before."""
     if image_id in changes.without:
@@ -219,25 +218,25 @@ def _with_picture(
     store: FrameStore,
     out: Path,
     boxes: Mapping[int, Mapping[str, Any]],
-    changes: Changes,
-    written: Written,
+    changes: SubsetChanges,
+    written: SubsetSummary,
 ) -> bytes:
     """The bytes of a changed record, its picture painted where that is asked for."""
     entry = record["files"].get("image")
     if changes.black and entry and any(a["id"] in changes.unlabelled for a in boxes.values()):
-        data = _painted(store.out / entry["path"], list(boxes.values()), changes, written)
-        write_file(out / entry["path"], data)
+        data = _blacken(store.out / entry["path"], list(boxes.values()), changes, written)
+        write_atomic(out / entry["path"], data)
         record["files"]["image"] = {"path": entry["path"], "sha256": hashlib.sha256(data).hexdigest()}
-    return seal(json_bytes(record))
+    return append_checksum(json_bytes(record))
 
 
-def _write_plain(
+def _write_coco_folder(
     coco: CocoFile,
     images: Path,
     out: Path,
-    changes: Changes,
+    changes: SubsetChanges,
     boxes: list[dict[str, Any]],
-    written: Written,
+    written: SubsetSummary,
     progress: Progress,
 ) -> None:
     left = [i for i in coco.images if i["id"] not in changes.without]
@@ -245,14 +244,14 @@ def _write_plain(
     for a in coco.annotations:
         of_image.setdefault(a["image_id"], []).append(a)
     for done, image in enumerate(left, 1):
-        name = _inside(str(image.get("file_name", "")), coco)
+        name = _checked_name(str(image.get("file_name", "")), coco)
         own = of_image.get(image["id"], [])
         if changes.black and any(a["id"] in changes.unlabelled for a in own):
-            write_file(out / "images" / name, _painted(images / name, own, changes, written))
+            write_atomic(out / "images" / name, _blacken(images / name, own, changes, written))
         elif not (images / name).is_file():
             written.missing += 1
         elif not (out / "images" / name).exists():  # two entries may name one file
-            _share(images / name, out / "images" / name, written)
+            _link(images / name, out / "images" / name, written)
         progress(done, len(left))
     # What the file says beyond what is checked, such as licences, is kept as it is.
     raw = dict(read_json(coco.path)) if coco.path.is_file() else {"categories": coco.categories}
@@ -275,8 +274,8 @@ def _with_columns(annotation: Mapping[str, Any], columns: Mapping[str, Any] | No
     return {**annotation, "twinset": {**(annotation.get("twinset") or {}), **columns}}
 
 
-def _inside(name: str, coco: CocoFile) -> str:
-    if leads_out(name):
+def _checked_name(name: str, coco: CocoFile) -> str:
+    if escapes_folder(name):
         raise DataError(
             f"'{coco.path}' names the image '{name}', which does not lie in its folder of images, so it cannot get a "
             "place in a new one. Name images by paths inside that folder."
@@ -284,16 +283,16 @@ def _inside(name: str, coco: CocoFile) -> str:
     return name
 
 
-def _share(source: Path, to: Path, written: Written) -> None:
-    if share_file(source, to):
+def _link(source: Path, to: Path, written: SubsetSummary) -> None:
+    if link_or_copy(source, to):
         written.shared += 1
     else:
         written.copied += 1
 
 
-def _painted(path: Path, boxes: list[Any], changes: Changes, written: Written) -> bytes:
+def _blacken(path: Path, boxes: list[Any], changes: SubsetChanges, written: SubsetSummary) -> bytes:
     """The bytes of a picture whose unlabelled boxes are black, but for the masks of what keeps its label in them."""
-    picture = read_picture(path)
+    picture = read_image(path)
     height, width = picture.shape[:2]
     black = np.zeros((height, width), dtype=bool)
     for a in boxes:

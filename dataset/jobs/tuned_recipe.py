@@ -21,20 +21,20 @@ from ...engine.errors import DataError, RecipeError
 from ...engine.recipe.reading import loads_recipe
 from ...engine.recipe.settings import Recipe, Variant
 from ...engine.recipe.writing import dump_recipe, dump_variants
-from ..analysis.real_boxes import Measured
-from .configuration_probes import Probed
+from ..analysis.real_boxes import MetadataColumns
+from .configuration_probes import ProbeResult
 
 ALIASES = {"bbox_area": "sqrt_area", "area": "sqrt_area", "aspect": "log_aspect", "d": "depth"}
 """Other names of columns: areas are compared by their square root, aspect ratios by their logarithm."""
 
-PICTURES = frozenset({"background_similarity", *PIXEL_STATISTICS, *(f"image_{name}" for name in PIXEL_STATISTICS)})
+PIXEL_COLUMNS = frozenset({"background_similarity", *PIXEL_STATISTICS, *(f"image_{name}" for name in PIXEL_STATISTICS)})
 """Columns that need the picture, which probes do not have."""
 
 
 def column_name(name: str) -> str:
     """The column that a name means; DataError where probes cannot tell it."""
     name = ALIASES.get(name, name)
-    if name in PICTURES:
+    if name in PIXEL_COLUMNS:
         raise DataError(
             f"'{name}' needs the picture, and probes have none. What they tell: bbox_area, aspect, center_x, center_y, "
             "boxes_per_image, depth, a, a_d2, a_d2_m2, visible_share, occluded_share, truncated_share, touches_border."
@@ -42,7 +42,7 @@ def column_name(name: str) -> str:
     return name
 
 
-def class_of(recipe: Recipe, real: Measured, asked: str) -> str:
+def class_of(recipe: Recipe, real: MetadataColumns, asked: str) -> str:
     """The class that is tuned; DataError where none is named and several come into question."""
     own = [entry.name for entry in recipe.classes]
     both = [name for name in measured_classes(real) if name in own]
@@ -85,7 +85,7 @@ def sample_of(table: Table, column: str, images: int | None = None) -> Sample:
     return Sample(values, image, max(count, images or 0))
 
 
-def probed_sample(probed: Probed, class_name: str, column: str) -> Sample:
+def probed_sample(probed: ProbeResult, class_name: str, column: str) -> Sample:
     """The values of a column that probes gave; without any where the class or the column did not show."""
     nothing = Sample(np.empty(0), np.empty(0, int), probed.frames)
     if class_name not in probed.columns.get("class", ()):

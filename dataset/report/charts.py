@@ -16,7 +16,7 @@ from .markup import short, tag
 
 WIDTH, HEIGHT = 320, 150
 _LEFT, _RIGHT, _TOP, _BOTTOM = 6.0, 314.0, 12.0, 124.0
-_REACH = 4.0
+_GAUGE_END = 4.0
 """So many times what chance reaches is shown by a gauge; what lies beyond ends in an arrow."""
 
 
@@ -99,11 +99,11 @@ def yes_share(found: Mapping[str, Any], side: str) -> float:
 def gauge(value: float, interval: Sequence[float], chance: float) -> Element:
     """Where a distance and its interval lie beside the end of chance, which is the upright line."""
     width, height = 130.0, 18.0
-    x = _scale(0.0, _REACH, 3.0, width - 9.0)
+    x = _scale(0.0, _GAUGE_END, 3.0, width - 9.0)
     ratio = value / chance if chance > 0 else math.inf
-    low, high = (min(v / chance if chance > 0 else math.inf, _REACH) for v in interval)
+    low, high = (min(v / chance if chance > 0 else math.inf, _GAUGE_END) for v in interval)
     dot = tag("circle", cx=x(ratio), cy=height / 2, r=4.0, class_="dot")
-    if ratio > _REACH:
+    if ratio > _GAUGE_END:
         dot = tag("path", d=f"M{short(width - 9)} 4l8 5l-8 5Z", class_="dot")
     said = f"{ratio:.1f} times what chance reaches" if math.isfinite(ratio) else "no common bin"
     return svg(
@@ -111,7 +111,7 @@ def gauge(value: float, interval: Sequence[float], chance: float) -> Element:
         height,
         said,
         tag("path", d=f"M3 9H{short(width - 9)}", class_="grid"),
-        tag("path", d=f"M{short(x(min(low, _REACH)))} 9H{short(x(high))}", class_="reach"),
+        tag("path", d=f"M{short(x(min(low, _GAUGE_END)))} 9H{short(x(high))}", class_="reach"),
         tag("path", d=f"M{short(x(1.0))} 1V17", class_="floor"),
         dot,
         class_="gauge",

@@ -15,16 +15,27 @@ from ...alignment.distances.comparison import compare_measured
 from ...alignment.distances.verdict import Statement, Verdict, verdict
 from ...alignment.features.curation import GroupScore, group_scores
 from ...engine.rng import stream
+from ..progress import Progress
 from .column_labels import known, order
-from .material import Columns, Progress
+from .report_dataset import Columns
 
-_OF_PLACES = ("class", "image_id", "image_width", "image_height", "bbox_area", "aspect", "center_x", "center_y", "main")
+_BOX_COLUMNS = (
+    "class",
+    "image_id",
+    "image_width",
+    "image_height",
+    "bbox_area",
+    "aspect",
+    "center_x",
+    "center_y",
+    "main",
+)
 
-OFF, FITTING, UNKNOWN = "off", "fitting", "unknown"
+DIFFERENT, CONSISTENT, UNKNOWN = "off", "fitting", "unknown"
 
 
 @attrs.frozen(eq=False)
-class ClassFacts:
+class ClassSummary:
     """A class: its comparison, as ``compare`` gives it, tables of its boxes, and what is to be said of its columns.
 
     ``statements`` are those of all boxes, by column; ``of_main`` those of main instances that are off.
@@ -42,23 +53,23 @@ class ClassFacts:
         return sorted((name for name in self.compared["columns"] if known(name)), key=order)
 
     def verdict(self, column: str) -> str:
-        """``OFF`` where a column differs by more than chance makes, ``FITTING`` where not, ``UNKNOWN`` if untold.
+        """``DIFFERENT`` if a column differs significantly, ``CONSISTENT`` if not, ``UNKNOWN`` without enough data.
 
-        Two columns that say the same have one statement.
+        ``area`` shares the statement of ``sqrt_area``.
         """
         said = self.statements.get("sqrt_area" if column == "area" else column)
         if said is None or math.isnan(said.upper_floor):
             return UNKNOWN
-        return OFF if said.off else FITTING
+        return DIFFERENT if said.off else CONSISTENT
 
 
-def class_facts(
+def summarize_classes(
     names: Sequence[str],
     real: Columns,
     synth: Columns,
     seed: int = 0,
     progress: Progress = lambda done, total: None,
-) -> tuple[list[ClassFacts], Verdict, dict[str, Any]]:
+) -> tuple[list[ClassSummary], Verdict, dict[str, Any]]:
     """Compare classes of two datasets.
 
     The numbers are those of :func:`...alignment.comparison.compare_measured`, and the third of what is returned is its
@@ -74,11 +85,11 @@ def class_facts(
     for name in names:
         own = [s for s in (*said.off, *said.fitting, *said.unknown) if s.class_name == name]
         facts.append(
-            ClassFacts(
+            ClassSummary(
                 name,
                 classes[name],
-                _places(real, name),
-                _places(synth, name),
+                _box_table(real, name),
+                _box_table(synth, name),
                 {s.column: s for s in own if not s.main},
                 tuple(s for s in own if s.main and s.off),
             )
@@ -86,9 +97,9 @@ def class_facts(
     return facts, said, report
 
 
-def _places(columns: Columns, name: str) -> Table:
+def _box_table(columns: Columns, name: str) -> Table:
     """The boxes of a class without all else that is known of them, which comparing has made numbers of."""
-    return measured_table({key: columns[key] for key in _OF_PLACES if key in columns}, name)
+    return measured_table({key: columns[key] for key in _BOX_COLUMNS if key in columns}, name)
 
 
 @attrs.frozen(eq=False)
@@ -113,7 +124,7 @@ def shapes(columns: Columns, class_name: str, scores: Mapping[int, float] | None
     Parameters
     ----------
     columns : mapping
-        As :func:`.material.measured` gives them.
+        As :func:`.material.report_columns` gives them.
     class_name : str
     scores : mapping, optional
         Annotation id to the score of its box.
@@ -128,7 +139,7 @@ def shapes(columns: Columns, class_name: str, scores: Mapping[int, float] | None
     for i, (own, shape) in enumerate(zip(of_class, names, strict=True)):
         if own and isinstance(shape, str) and shape:
             grouped.setdefault(shape, []).append(i)
-    scored = _scored(columns, grouped, scores or {}, stream(seed, "shapes", class_name))
+    scored = _shape_scores(columns, grouped, scores or {}, stream(seed, "shapes", class_name))
     boxes = np.column_stack([np.asarray(columns[f"bbox_{axis}"], dtype=float) for axis in "xywh"])
     pixels = np.asarray(columns["image_width"], dtype=float) * np.asarray(columns["image_height"], dtype=float)
     areas, seen = boxes[:, 2] * boxes[:, 3] / pixels, _shares(columns.get("visible_share"), len(boxes))
@@ -144,7 +155,7 @@ def shapes(columns: Columns, class_name: str, scores: Mapping[int, float] | None
     return sorted(found, key=lambda s: (s.score.mean if s.score else 2.0, -s.count, s.name))
 
 
-def _scored(
+def _shape_scores(
     columns: Columns, grouped: Mapping[str, Sequence[int]], scores: Mapping[int, float], rng: np.random.Generator
 ) -> dict[str, GroupScore]:
     if not scores:

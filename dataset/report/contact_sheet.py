@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..formats import rle_masks
-from .material import spread
+from .report_dataset import spread
 
 MAX_IMAGES = 24
 TILE_WIDTH = 400

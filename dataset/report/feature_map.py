@@ -13,10 +13,11 @@ from ...alignment.features.crops import crop_boxes
 from ...alignment.features.density import Density, fit_density
 from ...alignment.features.extractor import Extractor
 from ...engine.errors import DataError
-from ..analysis.features import SMALLEST
-from .material import Material, spread
+from ..analysis.features import MIN_BOX_SIDE
+from ..progress import Progress
+from .report_dataset import ReportDataset, spread
 
-SHOWN = 6
+EXAMPLES = 6
 """Examples of each kind."""
 THUMBNAIL = (104, 104)
 RARE = 0.05
@@ -76,19 +77,19 @@ class FeatureMap:
 
 
 def feature_map(
-    real: Material,
-    synth: Material,
+    real: ReportDataset,
+    synth: ReportDataset,
     class_name: str,
     extractor: Extractor,
     *,
     limit: int = 300,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = lambda done, total: None,
 ) -> FeatureMap:
     """Look at the boxes of a class on both sides.
 
     Parameters
     ----------
-    real, synth : Material
+    real, synth : ReportDataset
     class_name : str
     extractor : Extractor
     limit : int
@@ -101,7 +102,7 @@ def feature_map(
     DataError
         Where either side has too few boxes with pictures.
     """
-    wanted = [_wanted(material, class_name, limit) for material in (real, synth)]
+    wanted = [_sample_boxes(material, class_name, limit) for material in (real, synth)]
     total, done = sum(map(len, wanted)), 0
 
     def told(count: int) -> None:
@@ -109,9 +110,11 @@ def feature_map(
         done += count
         progress(done, total)
 
-    a, b = (_look(m, boxes, extractor, told) for m, boxes in zip((real, synth), wanted, strict=True))
+    a, b = (_extract(m, boxes, extractor, told) for m, boxes in zip((real, synth), wanted, strict=True))
     if not len(b.ids):
-        raise DataError(f"'{synth.name}' has no picture with a box of '{class_name}' of at least {SMALLEST} pixels.")
+        raise DataError(
+            f"'{synth.name}' has no picture with a box of '{class_name}' of at least {MIN_BOX_SIDE} pixels."
+        )
     density = fit_density(a.features, a.image)
     at_a, at_b, explained = _project(density, a.features, b.features)
     near_b, _ = _nearest(density, b.features, a.features)
@@ -130,22 +133,22 @@ def feature_map(
         synth=at_b,
         explained=explained,
         strange=float(np.mean(scores <= RARE)),
-        odd=examples(order[::-1][:SHOWN], b, at_b, a, near_b),
-        typical=examples(order[:SHOWN], b, at_b, a, near_b),
-        uncovered=examples(np.argsort(-gap, kind="stable")[:SHOWN], a, at_a, b, near_a),
+        odd=examples(order[::-1][:EXAMPLES], b, at_b, a, near_b),
+        typical=examples(order[:EXAMPLES], b, at_b, a, near_b),
+        uncovered=examples(np.argsort(-gap, kind="stable")[:EXAMPLES], a, at_a, b, near_a),
         scores={int(i): float(s) for i, s in zip(b.ids, scores, strict=True)},
         model=extractor.path.name,
         notes=tuple(density.notes()),
     )
 
 
-def _wanted(material: Material, class_name: str, limit: int) -> list[Mapping[str, Any]]:
-    large = [a for a in material.coco.annotations_of(class_name) if min(a["bbox"][2:]) >= SMALLEST]
+def _sample_boxes(material: ReportDataset, class_name: str, limit: int) -> list[Mapping[str, Any]]:
+    large = [a for a in material.coco.annotations_of(class_name) if min(a["bbox"][2:]) >= MIN_BOX_SIDE]
     return [large[i] for i in spread(len(large), limit)]
 
 
-def _look(
-    material: Material, wanted: list[Mapping[str, Any]], extractor: Extractor, told: Callable[[int], None]
+def _extract(
+    material: ReportDataset, wanted: list[Mapping[str, Any]], extractor: Extractor, told: Callable[[int], None]
 ) -> Boxes:
     by_image: dict[int, list[Mapping[str, Any]]] = {}
     for annotation in wanted:

@@ -18,18 +18,18 @@ from .column_labels import DASH, quantity
 from .contact_sheet import COLORS
 from .feature_map import THUMBNAIL, Example, FeatureMap
 from .markup import Node, data_uri, tag
-from .material import Columns, Material, spread
+from .report_dataset import Columns, ReportDataset, spread
 from .sections import share, statement, table
 
 SAMPLES = 8
 """Pictures of each dataset."""
 _WIDTH, _QUALITY = 420, 78
-_OF_SAMPLES = ("image_id", "class", "bbox_x", "bbox_y", "bbox_w", "bbox_h", "visible_share")
-_SHAPES = 24
+_SAMPLE_COLUMNS = ("image_id", "class", "bbox_x", "bbox_y", "bbox_w", "bbox_h", "visible_share")
+_MAX_THUMBNAILS = 24
 """Shapes of a class that have a picture; the others stand in the table without."""
 
 
-def samples(sides: tuple[Material, Material], columns: Sequence[Columns], classes: Sequence[str]) -> Element:
+def samples(sides: tuple[ReportDataset, ReportDataset], columns: Sequence[Columns], classes: Sequence[str]) -> Element:
     """Pictures of both datasets with the boxes of some classes; ``columns`` are what is known of their boxes."""
     colors = {name: "rgb({},{},{})".format(*COLORS[i % len(COLORS)]) for i, name in enumerate(classes)}
     key = [tag("li", tag("span", class_="swatch", style=f"background:{color}"), name) for name, color in colors.items()]
@@ -39,8 +39,8 @@ def samples(sides: tuple[Material, Material], columns: Sequence[Columns], classe
     return tag("section", *parts, id="pictures")
 
 
-def _grid(material: Material, columns: Columns, colors: Mapping[str, str]) -> list[Node]:
-    known = {name: columns[name] for name in _OF_SAMPLES if name in columns}
+def _grid(material: ReportDataset, columns: Columns, colors: Mapping[str, str]) -> list[Node]:
+    known = {name: columns[name] for name in _SAMPLE_COLUMNS if name in columns}
     owners, names = known["image_id"], known["class"]
     seen = list(dict.fromkeys(owner for owner, name in zip(owners, names, strict=True) if name in colors))
     wanted = {seen[i] for i in spread(len(seen), SAMPLES)}
@@ -105,17 +105,17 @@ def photo(picture: np.ndarray, width: int) -> str:
     return data_uri(encode_image(picture, "jpg", _QUALITY))
 
 
-def shape_table(material: Material, shapes: Sequence[Shape]) -> list[Node]:
+def shape_table(material: ReportDataset, shapes: Sequence[Shape]) -> list[Node]:
     """The shapes of a class, with a picture of each."""
     if not shapes:
         return []
-    wanted = {s.best["image_id"] for s in shapes[:_SHAPES]}
+    wanted = {s.best["image_id"] for s in shapes[:_MAX_THUMBNAILS]}
     images = {image["id"]: image for image in material.coco.images if image["id"] in wanted}
     total, most = sum(s.count for s in shapes), max(s.count for s in shapes)
     scored = any(s.score for s in shapes)
     rows = []
     for i, s in enumerate(shapes):
-        picture = material.picture(images[s.best["image_id"]]) if i < _SHAPES else None
+        picture = material.picture(images[s.best["image_id"]]) if i < _MAX_THUMBNAILS else None
         thumbnail: Node = None
         if picture is not None:
             (crop,) = crop_boxes(picture, [s.best["bbox"]], THUMBNAIL)

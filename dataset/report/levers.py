@@ -50,12 +50,15 @@ _SIZE = _levers(
     "camera/orbit distance -",
     "camera/orbit lens +",
     "camera/keep zoom +",
-    "placement/on_surface cluster -",
-    "placement/on_surface others",
+    "placement/on_surface cluster_radius -",
+    "placement/on_surface count_without_main",
     "filter/min_pixels pixels +",
 )
 _PLACE = _levers(
-    "target/bbox_area_gmm center", "camera/orbit off_axis", "camera/close_up shift", "placement/on_surface others"
+    "target/bbox_area_gmm match_center",
+    "camera/orbit off_axis",
+    "camera/close_up shift",
+    "placement/on_surface count_without_main",
 )
 _LIGHT = _levers("appearance/world strength_range +", "appearance/lights factor_range +")
 _DETAIL = _levers(
@@ -75,30 +78,30 @@ LEVERS: dict[str, tuple[Lever, ...]] = {
     ),
     "boxes_per_image": _levers(
         "placement/on_surface count +",
-        "placement/on_surface cluster -",
+        "placement/on_surface cluster_radius -",
         "camera/framed lens -",
         "filter/min_pixels pixels -",
     ),
     "depth": _levers("camera/framed lens +", "camera/orbit distance +", "camera/close_up fill -"),
     "touches_border": _levers(
         "placement/on_surface count +",
-        "placement/on_surface cluster +",
+        "placement/on_surface cluster_radius +",
         "camera/close_up fill +",
         "camera/orbit off_axis +",
-        "target/bbox_area_gmm center",
+        "target/bbox_area_gmm match_center",
     ),
     "visible_share": _levers(
         "placement/on_surface count -",
         "placement/on_surface gap +",
         "appearance/distractors count_range -",
-        "camera/framed seen +",
+        "camera/framed min_visible_share +",
         "filter/min_pixels min_visible_share +",
     ),
     "occluded_share": _levers(
         "placement/on_surface count +",
         "placement/on_surface gap -",
         "appearance/distractors count_range +",
-        "camera/framed seen -",
+        "camera/framed min_visible_share -",
     ),
     "truncated_share": _levers("camera/close_up fill +", "camera/orbit off_axis +"),
     "background_similarity": _levers(

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from importlib import resources
 from pathlib import Path
@@ -14,20 +14,18 @@ import attrs
 from ...alignment.distances.verdict import Verdict
 from ...alignment.features.extractor import Extractor
 from ...engine.errors import DataError
-from ..formats.in_memory import Gathered
-from .class_summary import class_facts, shapes
+from ..formats.coco_in_memory import CocoInMemory
+from ..progress import Progress, StepProgress
+from .class_summary import shapes, summarize_classes
 from .feature_map import FeatureMap, feature_map
 from .gallery import feature_section, samples, shape_table
 from .markup import Node, document, tag
-from .material import Columns, Material, Progress, chosen_classes, gather, measured
 from .provenance import funnel, provenance
-from .sections import contents, headline, of_class, statement, verdict
+from .report_dataset import Columns, ReportDataset, chosen_classes, read_report_dataset, report_columns
+from .sections import class_section, contents, headline, statement, verdict
 
-MOST_CLASSES = 8
+MAX_CLASSES = 8
 """Classes that are told of, those with most real boxes first."""
-
-Step = Callable[[str, int, int], None]
-"""Told what is being done, and how much of it of how much."""
 
 
 @attrs.frozen
@@ -53,8 +51,8 @@ def make_report(
     seed: int = 0,
     workers: int = 0,
     synth_name: str = "",
-    synth_gathered: Gathered | None = None,
-    step: Step = lambda what, done, total: None,
+    synth_coco: CocoInMemory | None = None,
+    progress: StepProgress = lambda what, done, total: None,
 ) -> Report:
     """Write a page about two datasets; the same datasets give the same bytes.
 
@@ -63,7 +61,7 @@ def make_report(
     real, synth : Path
         COCO files, YOLO folders or rendered folders.
     class_name : str, optional
-        One class; left out, the classes with boxes on both sides, at most ``MOST_CLASSES``.
+        One class; left out, the classes with boxes on both sides, at most ``MAX_CLASSES``.
     real_images, synth_images : Path, optional
         Where pictures lie that are not near their annotations.
     extractor : Extractor, optional
@@ -78,38 +76,43 @@ def make_report(
         Processes that measure pixels; 0 takes one per processor.
     synth_name : str
         What the synthetic dataset is called instead of by its file's or folder's name.
-    synth_gathered : Gathered, optional
+    synth_coco : CocoInMemory, optional
         Its annotations, where they are known without reading them.
-    step : callable
-        Told of progress. What it raises ends the report.
+    progress : callable
+        See :mod:`..progress`.
 
     Raises
     ------
     DataError
         Where a dataset is missing or broken, or the two share no class.
     """
-    step("Reading annotations", 0, 2)
-    first, second = gather(real, real_images), gather(synth, synth_images, synth_name, gathered=synth_gathered)
+    progress("Reading annotations", 0, 2)
+    first, second = (
+        read_report_dataset(real, real_images),
+        read_report_dataset(synth, synth_images, synth_name, coco=synth_coco),
+    )
     names = chosen_classes(first, second, class_name)
     notes = []
-    if len(names) > MOST_CLASSES:
-        rest = ", ".join(names[MOST_CLASSES:])
-        notes.append(f"The {MOST_CLASSES} classes with most real boxes are shown. Choose others by --class: {rest}.")
-        names = names[:MOST_CLASSES]
+    if len(names) > MAX_CLASSES:
+        rest = ", ".join(names[MAX_CLASSES:])
+        notes.append(f"The {MAX_CLASSES} classes with most real boxes are shown. Choose others by --class: {rest}.")
+        names = names[:MAX_CLASSES]
     # One side's pictures alone have nothing to be compared with.
     limit = pictures if first.images and second.images else 0
     columns = [
-        measured(side, limit, workers=workers, progress=partial(step, f"Measuring {side.name}"))
+        report_columns(side, limit, workers=workers, progress=partial(progress, f"Measuring {side.name}"))
         for side in (first, second)
     ]
-    facts, said, compared = class_facts(names, columns[0], columns[1], seed, partial(step, "Comparing"))
+    facts, said, compared = summarize_classes(names, columns[0], columns[1], seed, partial(progress, "Comparing"))
     sections = []
     for i, one in enumerate(facts, 1):
-        told = partial(step, f"Looking at boxes of {one.name}")
+        box_progress = partial(progress, f"Looking at boxes of {one.name}")
         sections.append(
-            of_class(one, i, *_looked_at(first, second, columns[1], one.name, extractor, boxes, seed, told))
+            class_section(
+                one, i, *_pixel_parts(first, second, columns[1], one.name, extractor, boxes, seed, box_progress)
+            )
         )
-    step("Writing the page", 0, 1)
+    progress("Writing the page", 0, 1)
     parts = [verdict(facts, said, second.recipe, notes), *sections, samples((first, second), columns, names)]
     parts += [part for part in (funnel(second), provenance(first, second)) if part is not None]
     html = document(
@@ -122,9 +125,9 @@ def make_report(
     return Report(html, said, compared, tuple(notes))
 
 
-def _looked_at(
-    real: Material,
-    synth: Material,
+def _pixel_parts(
+    real: ReportDataset,
+    synth: ReportDataset,
     columns: Columns,
     name: str,
     extractor: Extractor | None,

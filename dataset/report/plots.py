@@ -15,7 +15,7 @@ from .column_labels import label
 REAL, SYNTH, BASELINE, INK = "#b8bfc9", "#d1495b", "#5b7db1", "#2b2f36"
 PARTS = ("#2e7d9a", "#e08e45", "#6a994e", "#8e6bbf", "#c05780", "#7f7f4c", "#4f6d7a", "#a65628")
 
-_MOST_NAMES = 12
+_MAX_NAMES = 12
 """So many names fit under a histogram."""
 
 _DISTANCES = (
@@ -185,19 +185,19 @@ def _draw_column(axis: Any, name: str, column: Mapping[str, Any], baseline: Mapp
         _name_bins(axis, column["categories"], column)
     axis.yaxis.set_major_formatter(lambda v, _: f"{100 * v:g} %")
     axis.set_ylim(bottom=0)
-    text = axis.text(0.0, 1.02, _facts(column), transform=axis.transAxes, fontsize=7.5, color=INK, va="bottom")
+    text = axis.text(0.0, 1.02, _distance_lines(column), transform=axis.transAxes, fontsize=7.5, color=INK, va="bottom")
     text.set_in_layout(False)  # a long line must not squeeze the axes
 
 
 def _name_bins(axis: Any, names: Sequence[str], column: Mapping[str, Any]) -> None:
     """Names under their bins; of more than fit, those of the largest shares."""
     weight = np.maximum(column["real"], column["synth"])
-    chosen = np.sort(np.argsort(-weight, kind="stable")[:_MOST_NAMES])
+    chosen = np.sort(np.argsort(-weight, kind="stable")[:_MAX_NAMES])
     axis.set_xlim(-0.5, len(names) - 0.5)
     axis.set_xticks(chosen, [_literal(names[k]) for k in chosen], rotation=40, ha="right", fontsize=7)
 
 
-def _facts(column: Mapping[str, Any]) -> str:
+def _distance_lines(column: Mapping[str, Any]) -> str:
     """A line for each distance, with interval, floor and where chance ends; no distance where there is no floor."""
     lines = []
     for key, floor, name in _DISTANCES[:1] if "categories" in column else _DISTANCES:

@@ -12,11 +12,11 @@ from xml.etree.ElementTree import Element
 from ... import __version__
 from ...engine.recipe.settings import Recipe
 from ...engine.recipe.variants import rooms_of
-from ..analysis.goal_progress import told
+from ..analysis.goal_progress import goal_sentences
 from . import charts
 from .column_labels import DASH
 from .markup import Node, tag
-from .material import Material
+from .report_dataset import ReportDataset
 from .sections import table
 
 log = logging.getLogger(__name__)
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 METHOD = "https://doi.org/10.3929/ethz-b-000632743"
 
 
-def funnel(material: Material) -> Element | None:
+def funnel(material: ReportDataset) -> Element | None:
     """What became of the attempts of a rendered dataset; None for any other, and where its summary is damaged."""
     counts = material.summary.get("funnel")
     if not isinstance(counts, Mapping) or not counts.get("tried"):
@@ -56,7 +56,7 @@ def _funnel(counts: Mapping[str, Any]) -> Element:
         tag("h2", "Attempts"),
         tag("p", " ".join(said)),
         table("What became of the attempts", ("Step", "Attempts", "Share"), rows, numbers=(1,)),
-        *(tag("p", text) for text in told(counts.get("goals") or ())),
+        *(tag("p", text) for text in goal_sentences(counts.get("goals") or ())),
         *_gate(counts.get("gate")),
         id="attempts",
     )
@@ -80,7 +80,7 @@ def _gate(found: Any) -> list[Node]:
     return parts
 
 
-def provenance(real: Material, synth: Material) -> Element:
+def provenance(real: ReportDataset, synth: ReportDataset) -> Element:
     """Where both datasets come from, as far as their files say."""
     return tag(
         "section",
@@ -92,7 +92,7 @@ def provenance(real: Material, synth: Material) -> Element:
     )
 
 
-def _origin(word: str, material: Material) -> list[Node]:
+def _origin(word: str, material: ReportDataset) -> list[Node]:
     about = material.coco.about
     info = about.get("info") if isinstance(about.get("info"), Mapping) else {}
     rows: list[tuple[str, Node | list[Node]]] = []
@@ -120,7 +120,7 @@ def _origin(word: str, material: Material) -> list[Node]:
     return [tag("h3", f"{word}: {material.name}"), shown, folded]
 
 
-def _licences(material: Material) -> list[tuple[str, str]]:
+def _licences(material: ReportDataset) -> list[tuple[str, str]]:
     listed = material.coco.about.get("licenses")
     if not isinstance(listed, list):
         return []
@@ -133,7 +133,7 @@ def _licences(material: Material) -> list[tuple[str, str]]:
     return [("Licences", "; ".join(filter(None, names)))] if any(names) else []
 
 
-def _sources(material: Material) -> list[tuple[str, str]]:
+def _sources(material: ReportDataset) -> list[tuple[str, str]]:
     """Files that the recipe names, without their folders."""
     recipe = material.recipe
     assert recipe is not None

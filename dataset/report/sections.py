@@ -15,31 +15,31 @@ from ...alignment.distances.comparison import QUANTILES
 from ...alignment.distances.verdict import Statement, Verdict
 from ...engine.recipe.settings import Recipe
 from . import charts
-from .class_summary import FITTING, OFF, UNKNOWN, ClassFacts
+from .class_summary import CONSISTENT, DIFFERENT, UNKNOWN, ClassSummary
 from .column_labels import DASH, label, number, quantity
 from .levers import Advice, advice
 from .markup import Node, tag
-from .material import Material, spread
+from .report_dataset import ReportDataset, spread
 
-DOTS = 800
+MAX_DOTS = 800
 """Dots of each side in a chart."""
-_ADVICE = 3
-_NAMES = {"bhattacharyya": "Bhattacharyya", "ks": "Kolmogorov-Smirnov", "wasserstein": "Wasserstein"}
-_VERDICTS = {OFF: "off", FITTING: "within chance", UNKNOWN: "not known"}
-_HELPING = 2
+_MAX_ADVICE = 3
+_DISTANCE_NAMES = {"bhattacharyya": "Bhattacharyya", "ks": "Kolmogorov-Smirnov", "wasserstein": "Wasserstein"}
+_VERDICTS = {DIFFERENT: "off", CONSISTENT: "within chance", UNKNOWN: "not known"}
+_UNHELPFUL_RANK = 2
 """From this rank on, aligning a column did not help detectors."""
 
-FLOOR = (
+FLOOR_NOTE = (
     "Even two samples of the same photos are never quite alike. The floor of a distance is how far apart two samples "
     "of the real dataset lie on average, as large as these two. Chance reaches as far as the two datasets would lie "
     f"apart in {LEVEL:.0%} of cases, were their images dealt out between them at random: what lies beyond is off."
 )
 
 
-def headline(real: Material, synth: Material) -> Element:
+def headline(real: ReportDataset, synth: ReportDataset) -> Element:
     """Names and sizes of the two datasets, and what the colours mean."""
 
-    def side(kind: str, word: str, material: Material) -> Element:
+    def side(kind: str, word: str, material: ReportDataset) -> Element:
         boxes = sum(material.coco.classes().values())
         return tag(
             "div",
@@ -65,30 +65,30 @@ def contents(sections: Iterable[Element]) -> Element:
     return tag("nav", tag("ul", *links), aria_label="Contents")
 
 
-def verdict(classes: Sequence[ClassFacts], said: Verdict, recipe: Recipe | None, notes: Sequence[str]) -> Element:
+def verdict(classes: Sequence[ClassSummary], said: Verdict, recipe: Recipe | None, notes: Sequence[str]) -> Element:
     """The whole in words: what is off, which way, and what in the recipe would move it."""
     return tag(
         "section",
         tag("h2", "Verdict"),
         tag("p", said.sentences[0].rstrip(":").removesuffix(".") + ".", class_="lead"),
-        tag("p", FLOOR, class_="aside"),
-        *(_of_class(facts, recipe) for facts in classes),
+        tag("p", FLOOR_NOTE, class_="aside"),
+        *(_class_verdict(facts, recipe) for facts in classes),
         *(tag("p", note, class_="note") for note in notes),
         id="verdict",
     )
 
 
-def _of_class(facts: ClassFacts, recipe: Recipe | None) -> Element:
+def _class_verdict(facts: ClassSummary, recipe: Recipe | None) -> Element:
     off = [s for s in facts.statements.values() if s.off]
     parts: list[Node] = [
         tag("h3", facts.name, " ", tag("small", f"{facts.compared['n_real']} real, {len(facts.synth)} synthetic boxes"))
     ]
     # Main boxes are spoken of where only they are off.
     main = [s for s in facts.of_main if s.column not in {other.column for other in off}]
-    first = [s for s in (*off, *main) if s.rank < _HELPING]
-    rest = [s for s in off if s.rank >= _HELPING]
+    first = [s for s in (*off, *main) if s.rank < _UNHELPFUL_RANK]
+    rest = [s for s in off if s.rank >= _UNHELPFUL_RANK]
     if first:
-        parts.append(_listed(first, recipe))
+        parts.append(_statement_list(first, recipe))
     elif not rest:
         parts.append(tag("p", "Nothing is off." if facts.statements else "Nothing can be compared."))
     else:
@@ -96,24 +96,24 @@ def _of_class(facts: ClassFacts, recipe: Recipe | None) -> Element:
     if rest:
         words = f"Pixel statistics that are off: {len(rest)}"
         why = "Aligning these did not help detectors in the experiments of the method; a look at the pictures may do."
-        parts.append(tag("details", tag("summary", words), tag("p", why, class_="rest"), _listed(rest, recipe)))
-    for kind, words in ((FITTING, "Within chance"), (UNKNOWN, "Not known")):
+        parts.append(tag("details", tag("summary", words), tag("p", why, class_="rest"), _statement_list(rest, recipe)))
+    for kind, words in ((CONSISTENT, "Within chance"), (UNKNOWN, "Not known")):
         names = [label(c).heading.lower() for c in facts.columns() if facts.verdict(c) == kind]
         if names:
             parts.append(tag("p", tag("b", f"{words}: "), ", ".join(names), ".", class_="rest"))
     return tag("article", *parts, class_="card")
 
 
-def _listed(statements: Sequence[Statement], recipe: Recipe | None) -> Element:
+def _statement_list(statements: Sequence[Statement], recipe: Recipe | None) -> Element:
     """Statements, with advice below the first of those that share it."""
     items = []
     told: list[list[Advice]] = []
     for s in statements:
         direction = {"larger": 1, "smaller": -1}.get(s.direction, 0)
-        found = advice(s.column, s.class_name, direction, recipe)[:_ADVICE]
+        found = advice(s.column, s.class_name, direction, recipe)[:_MAX_ADVICE]
         line = None
         if found and found not in told:
-            line = tag("div", "To move it: ", *_advised(found), ".", class_="advice")
+            line = tag("div", "To move it: ", *_advice_nodes(found), ".", class_="advice")
             told.append(found)
         items.append(tag("li", *_sentence(s), line))
     return tag("ul", *items, class_="findings")
@@ -131,7 +131,7 @@ def _sentence(statement: Statement) -> list[Node]:
     return [tag("strong", head[:1].upper() + head[1:]), f": {rest}.", muted]
 
 
-def _advised(found: Sequence[Advice]) -> list[Node]:
+def _advice_nodes(found: Sequence[Advice]) -> list[Node]:
     parts: list[Node] = []
     for one in found:
         new = one.words == "add"
@@ -142,7 +142,7 @@ def _advised(found: Sequence[Advice]) -> list[Node]:
     return parts
 
 
-def of_class(facts: ClassFacts, place: int, *more: Node) -> Element:
+def class_section(facts: ClassSummary, place: int, *more: Node) -> Element:
     """Everything measured of a class; ``more`` follows the charts of its boxes."""
     count = f"{facts.compared['n_real']} real and {len(facts.synth)} synthetic boxes"
     shown = facts.columns()
@@ -179,7 +179,7 @@ def table(caption: str, head: Sequence[str], rows: Iterable[Sequence[Any]], *, n
     return tag("table", tag("caption", caption), tag("thead", tag("tr", *heads)), tag("tbody", *body))
 
 
-def _summary_table(facts: ClassFacts, columns: Sequence[str]) -> Element:
+def _summary_table(facts: ClassSummary, columns: Sequence[str]) -> Element:
     rows = []
     for name in columns:
         found = facts.compared["columns"][name]
@@ -224,7 +224,7 @@ def distance(value: float) -> str:
     return number(value) if math.isfinite(value) else "no common bin"
 
 
-def _figures(facts: ClassFacts, columns: Sequence[str]) -> list[Node]:
+def _figures(facts: ClassSummary, columns: Sequence[str]) -> list[Node]:
     """Charts of boxes, and those of whole images folded away."""
     figures: dict[bool, list[Element]] = {True: [], False: []}
     for name in columns:
@@ -236,7 +236,7 @@ def _figures(facts: ClassFacts, columns: Sequence[str]) -> list[Node]:
     return parts
 
 
-def _figure(facts: ClassFacts, name: str) -> Element:
+def _figure(facts: ClassSummary, name: str) -> Element:
     known_as, found = label(name), facts.compared["columns"][name]
     key = DISTANCES[0]
     (low, high), value = found[f"{key}_interval"], found[key]
@@ -255,7 +255,7 @@ def _figure(facts: ClassFacts, name: str) -> Element:
     )
 
 
-def _positions(facts: ClassFacts) -> Element:
+def _positions(facts: ClassSummary) -> Element:
     sides = [(t.columns["center_x"], t.columns["center_y"]) for t in (facts.real, facts.synth)]
     peak = max(float(charts.centre_shares(*side).max()) for side in sides) or 1.0
     figures = [
@@ -269,7 +269,7 @@ def _positions(facts: ClassFacts) -> Element:
     ]
     dots = []
     for t in (facts.real, facts.synth):
-        chosen = spread(len(t), DOTS)
+        chosen = spread(len(t), MAX_DOTS)
         dots.append((t.columns["area"][chosen], t.columns["center_y"][chosen]))
     figures.append(
         tag(
@@ -282,7 +282,7 @@ def _positions(facts: ClassFacts) -> Element:
     return tag("div", *figures, class_="charts")
 
 
-def _all_distances(facts: ClassFacts) -> Element:
+def _all_distances(facts: ClassSummary) -> Element:
     """Every distance as ``twinset compare`` prints it, main boxes too."""
     parts: list[Node] = [tag("summary", "All distances, with both floors")]
     parts.append(_full_table(f"{facts.name}: all boxes", facts.compared["columns"]))
@@ -305,7 +305,7 @@ def _full_table(caption: str, columns: Mapping[str, Mapping[str, Any]]) -> Eleme
             rows.append(
                 [
                     name,
-                    _NAMES[key],
+                    _DISTANCE_NAMES[key],
                     distance(found[key]) if shown else DASH,
                     f"{number(low)} to {number(high)}" if finite else DASH,
                     *(DASH if math.isnan(f) else number(f) for f in floors),

@@ -17,15 +17,15 @@ import numpy as np
 
 from ...engine.errors import DataError, OutputError, TryAgainError
 from ..atomic_files import (
-    Pending,
+    PendingFiles,
+    escapes_folder,
     json_bytes,
-    leads_out,
     make_folder,
     output_error,
     remove_stale,
-    write_file,
+    write_atomic,
 )
-from ..formats.pixels import read_picture
+from ..formats.pixels import read_image
 from .record_check import wrong_place
 
 GIVEN_UP = "given up"
@@ -37,7 +37,7 @@ Both still count for the later frames of their block, which were drawn in their 
 
 MIN_FREE_BYTES = 64 * 2**20
 MAX_MILLIMETRES = 65535
-_PART = re.compile(r"^\d{6,}$")
+_SUBFOLDER = re.compile(r"^\d{6,}$")
 _IMAGE = re.compile(r"^(\d{6,})\.(?:jpg|png)$")
 _RECORD = re.compile(r"^(\d{6,})\.json$")
 FOLDER_SIZE = 10_000
@@ -88,9 +88,9 @@ class FrameStore:
         for folder in (self.out, self.records, self.out / _FOLDERS["image"]):
             make_folder(folder)
         for folder in (self.out, self.records, self.out / "annotations", *map(self.out.joinpath, _FOLDERS.values())):
-            for each in (folder, *_parts(folder)):
+            for each in (folder, *_subfolders(folder)):
                 remove_stale(each)
-        with Pending() as pending:  # never committed: only shows that files can be written
+        with PendingFiles() as pending:  # never committed: only shows that files can be written
             pending.add(self.records / "probe", b"\0" * 4096)
         free = shutil.disk_usage(self.out).free
         if free < min_free:
@@ -141,7 +141,7 @@ class FrameStore:
             Where anything cannot be written; no file of this call is then left unfinished.
         """
         files: dict[str, dict[str, str]] = {}
-        with Pending() as pending:
+        with PendingFiles() as pending:
             if image is not None:
                 self._add(pending, files, frame, "image", format, encode_image(image, format, quality))
             if ids is not None:
@@ -157,7 +157,7 @@ class FrameStore:
                 files["depth"] = self._entry(path, temp.read_bytes())
             path = self.record_path(frame)
             make_folder(path.parent)
-            pending.add(path, seal(json_bytes({**record, "frame": frame, "files": files})))
+            pending.add(path, append_checksum(json_bytes({**record, "frame": frame, "files": files})))
             pending.commit()
         self._remove_leftovers(frame, files)
         return self.out / files["image"]["path"] if "image" in files else None
@@ -206,7 +206,7 @@ class FrameStore:
             raise self.damaged(frame, f"it is not JSON ({error})") from error
         if not isinstance(record, dict):
             raise self.damaged(frame, "it is not a JSON object")
-        if not unseal(data, record):
+        if not remove_checksum(data, record):
             raise self.damaged(frame, "it is not what was written")
         files = record.get("files")
         named = isinstance(files, dict) and all(
@@ -220,20 +220,20 @@ class FrameStore:
         image = record.get("image")
         names = [e["path"] for e in record["files"].values()]
         names += [image["file_name"]] if isinstance(image, dict) and "file_name" in image else []
-        outside = [name for name in names if not isinstance(name, str) or leads_out(name)]
+        outside = [name for name in names if not isinstance(name, str) or escapes_folder(name)]
         if outside:
             raise self.damaged(frame, f"{outside[0]!r} is no file of the folder")
         return record
 
     def frames(self) -> list[int]:
         """The frames that have a record, in order, whether or not their files are intact."""
-        names = (name for folder in (self.records, *_parts(self.records)) for name in _names(folder))
+        names = (name for folder in (self.records, *_subfolders(self.records)) for name in _file_names(folder))
         return sorted(int(match[1]) for match in map(_RECORD.match, names) if match)
 
     def images(self) -> set[int]:
         """The frames that have an image, told by names alone."""
         folder = self.out / _FOLDERS["image"]
-        names = (name for each in (folder, *_parts(folder)) for name in _names(each))
+        names = (name for each in (folder, *_subfolders(folder)) for name in _file_names(each))
         return {int(match[1]) for match in map(_IMAGE.match, names) if match}
 
     def missing(self, frames: Iterable[int], *, verify: bool = True) -> list[int]:
@@ -244,7 +244,7 @@ class FrameStore:
         """The image (H, W, 3) uint8 RGB of a record."""
         path = self.out / record["files"]["image"]["path"]
         try:
-            return read_picture(path)
+            return read_image(path)
         except DataError as error:
             raise DataError(f"{error} Delete it and render frame {record['frame']} again.") from error
 
@@ -256,7 +256,7 @@ class FrameStore:
     def write_text(self, relative: str, text: str) -> Path:
         """Write a text file of the dataset atomically."""
         path = self.out / relative
-        write_file(path, text.encode())
+        write_atomic(path, text.encode())
         return path
 
     def _path(self, frame: int, kind: str, extension: str) -> Path:
@@ -266,7 +266,13 @@ class FrameStore:
         return {"path": path.relative_to(self.out).as_posix(), "sha256": hashlib.sha256(data).hexdigest()}
 
     def _add(
-        self, pending: Pending, files: dict[str, dict[str, str]], frame: int, kind: str, extension: str, data: bytes
+        self,
+        pending: PendingFiles,
+        files: dict[str, dict[str, str]],
+        frame: int,
+        kind: str,
+        extension: str,
+        data: bytes,
     ) -> None:
         path = self._path(frame, kind, extension)
         make_folder(path.parent)
@@ -288,7 +294,7 @@ class FrameStore:
         return DataError(f"The record '{path}' is damaged: {why}. Delete the file and render that frame again.")
 
 
-def _names(folder: Path) -> list[str]:
+def _file_names(folder: Path) -> list[str]:
     """Names of what lies in a folder; none where it is missing."""
     try:
         return os.listdir(folder)
@@ -296,18 +302,18 @@ def _names(folder: Path) -> list[str]:
         return []
 
 
-def _parts(folder: Path) -> list[Path]:
+def _subfolders(folder: Path) -> list[Path]:
     """The folders that hold the later frames of a large dataset, in order."""
-    return [folder / name for name in sorted(_names(folder)) if _PART.match(name)]
+    return [folder / name for name in sorted(_file_names(folder)) if _SUBFOLDER.match(name)]
 
 
-def seal(record: bytes) -> bytes:
+def append_checksum(record: bytes) -> bytes:
     """The bytes of a record, a JSON object, with their own SHA-256 as its last entry."""
     body = record.rstrip()[:-1]
     return body + f',"sha256":"{hashlib.sha256(body).hexdigest()}"}}\n'.encode()
 
 
-def unseal(data: bytes, record: dict[str, Any]) -> bool:
+def remove_checksum(data: bytes, record: dict[str, Any]) -> bool:
     """Whether a record is as it was sealed; takes the seal off. One that was never sealed passes."""
     said = record.pop("sha256", None)
     if said is None:
@@ -325,8 +331,8 @@ def encode_image(image: np.ndarray, format: str, quality: int) -> bytes:
 
     bgr = np.ascontiguousarray(np.asarray(image, dtype=np.uint8)[..., ::-1])
     if format in ("jpg", "jpeg"):
-        return _encoded(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, int(quality)])
-    return _encoded(f".{format}", bgr, [cv2.IMWRITE_PNG_COMPRESSION, 6] if format == "png" else [])
+        return _encode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, int(quality)])
+    return _encode(f".{format}", bgr, [cv2.IMWRITE_PNG_COMPRESSION, 6] if format == "png" else [])
 
 
 def encode_ids(ids: np.ndarray) -> bytes:
@@ -334,16 +340,16 @@ def encode_ids(ids: np.ndarray) -> bytes:
     ids = np.asarray(ids)
     if ids.min(initial=0) < 0 or ids.max(initial=0) > 65535:
         raise OutputError(f"An id map holds the id {ids.max()}; a 16-bit PNG holds 0 to 65535. Set masks = false.")
-    return _encoded(".png", ids.astype(np.uint16), [])
+    return _encode(".png", ids.astype(np.uint16), [])
 
 
 def encode_depth(depth: np.ndarray) -> bytes:
     """Planar metres (H, W) as the bytes of a 16-bit PNG in millimetres: 0 = nothing, farther than 65.535 m = 65535."""
     millimetres = np.where(np.isfinite(depth), np.asarray(depth, dtype=np.float64) * 1000.0, 0.0)
-    return _encoded(".png", np.clip(np.rint(millimetres), 0, MAX_MILLIMETRES).astype(np.uint16), [])
+    return _encode(".png", np.clip(np.rint(millimetres), 0, MAX_MILLIMETRES).astype(np.uint16), [])
 
 
-def _encoded(extension: str, pixels: np.ndarray, options: list[int]) -> bytes:
+def _encode(extension: str, pixels: np.ndarray, options: list[int]) -> bytes:
     import cv2
 
     ok, data = cv2.imencode(extension, pixels, options)

@@ -22,27 +22,27 @@ from .frames import ACCEPTED, FILTERED, GIVEN_UP
 
 log = logging.getLogger(__name__)
 
-ENOUGH = 200
-"""Judged attempts before a job is ended for want of acceptance."""
+MIN_JUDGED = 200
+"""JudgedAttempt attempts before a job is ended for want of acceptance."""
 
-SIZES = (0.0, 0.01, 0.03, 0.1, 0.3)
+AREA_BINS = (0.0, 0.01, 0.03, 0.1, 0.3)
 """Where bins of relative box area begin."""
 
-STEEPNESS = 15
+ELEVATION_STEP = 15
 """Degrees of camera elevation in a bin."""
 
-Judged = dict[str, Any]
+JudgedAttempt = dict[str, Any]
 """An attempt that a gate judged: ``accepted``, ``stage``, ``score``, ``boxes``, ``elevation``, ``appearance``, ..."""
 
 
-class Tally:
+class AttemptTally:
     """Counts what became of the attempts, record by record."""
 
     def __init__(self) -> None:
         self._rejected: Counter[str] = Counter()
         self._accepted = self._given_up = 0
         self._boxes: Counter[str] = Counter()
-        self._gated = Gated()
+        self._gated = GateTally()
         self._breakdown = _Breakdown()
 
     def add(self, record: Mapping[str, Any]) -> None:
@@ -82,44 +82,44 @@ class Tally:
             "gates": gates,
             "nearest_miss": miss and {k: miss[k] for k in ("frame", "attempt", "stage", "score")},
             "by": by,
-            "off": _off(by, gated.passed / gated.judged),
+            "off": _worst_groups(by, gated.passed / gated.judged),
         }
 
 
-class Gated:
+class GateTally:
     """Attempts that gates judged: how many, how many of them passed, and the nearest miss among the others.
 
     Attributes
     ----------
     judged, passed, drafts : int
         ``drafts`` were refused before their render.
-    nearest_miss : Judged or None
+    nearest_miss : JudgedAttempt or None
         The refused attempt with the highest score; those of full renders before drafts.
     """
 
     def __init__(self) -> None:
         self.judged = self.passed = self.drafts = 0
-        self.nearest_miss: Judged | None = None
+        self.nearest_miss: JudgedAttempt | None = None
 
-    def add(self, record: Mapping[str, Any]) -> list[Judged]:
+    def add(self, record: Mapping[str, Any]) -> list[JudgedAttempt]:
         """Count the judged attempts of a record; returns them."""
-        found = list(judged_in(record))
+        found = list(judged_attempts(record))
         for one in found:
             self.judged += 1
             self.passed += one["accepted"]
             self.drafts += one["stage"] == "draft"
             if one["accepted"] or one["score"] is None:
                 continue
-            if self.nearest_miss is None or _nearness(one) > _nearness(self.nearest_miss):
+            if self.nearest_miss is None or _miss_rank(one) > _miss_rank(self.nearest_miss):
                 self.nearest_miss = one
         return found
 
 
-def _nearness(missed: Judged) -> tuple[bool, float]:
+def _miss_rank(missed: JudgedAttempt) -> tuple[bool, float]:
     return missed["stage"] == "render", missed["score"]
 
 
-def judged_in(record: Mapping[str, Any]) -> Iterator[Judged]:
+def judged_attempts(record: Mapping[str, Any]) -> Iterator[JudgedAttempt]:
     """The attempts of a record that a gate judged, in order."""
     draws = record.get("draws", {})
     common = {"frame": record["frame"], "camera": draws.get("camera", ""), "variant": draws.get("variant", "")}
@@ -134,7 +134,7 @@ def judged_in(record: Mapping[str, Any]) -> Iterator[Judged]:
             "stage": "render",
             "score": record["gate"]["score"],
             "boxes": [
-                [i["class"], i["shape"], i["columns"].get(SCORE), i["bbox"][2] * i["bbox"][3] / pixels]
+                [i["class"], i["shape"], i["columns"].get(SCORE_COLUMN), i["bbox"][2] * i["bbox"][3] / pixels]
                 for i in record["instances"]
                 if i["bbox"]
             ],
@@ -143,11 +143,11 @@ def judged_in(record: Mapping[str, Any]) -> Iterator[Judged]:
         }
 
 
-SCORE = "feature_score"
+SCORE_COLUMN = "feature_score"
 """The column whose means are shown."""
 
 
-def too_strict(gated: Gated, gates: list[dict[str, Any]], out: Path) -> StageError:
+def gate_error(gated: GateTally, gates: list[dict[str, Any]], out: Path) -> StageError:
     """What to say where hardly anything passes: how many did, the nearest miss, and what would help."""
     miss = gated.nearest_miss
     text = f"{gated.passed} of {gated.judged} judged attempts passed the gate"
@@ -170,7 +170,7 @@ def too_strict(gated: Gated, gates: list[dict[str, Any]], out: Path) -> StageErr
     )
 
 
-def _off(by: Mapping[str, list[dict[str, Any]]], share: float) -> list[dict[str, Any]]:
+def _worst_groups(by: Mapping[str, list[dict[str, Any]]], share: float) -> list[dict[str, Any]]:
     """Groups that pass less often than attempts at large, by more than chance explains, the worst first."""
     from scipy import stats
 
@@ -212,19 +212,19 @@ class _Breakdown:
 
     def __init__(self) -> None:
         self._groups: dict[str, dict[Any, _Group]] = {}
-        self._numbers = {name: (array.array("d"), array.array("b"), array.array("d")) for name in NUMBERS}
+        self._numbers = {name: (array.array("d"), array.array("b"), array.array("d")) for name in DRAWN_NUMBERS}
 
-    def add(self, judged: Judged) -> None:
+    def add(self, judged: JudgedAttempt) -> None:
         accepted, score = judged["accepted"], judged["score"]
         for _, shape, own, area in judged["boxes"]:
             if own is not None:
                 self._group("shape", shape).add(accepted, own)
-                self._group("size", int(np.searchsorted(SIZES, area, side="right")) - 1).add(accepted, own)
+                self._group("size", int(np.searchsorted(AREA_BINS, area, side="right")) - 1).add(accepted, own)
         self._group("camera", judged["camera"]).add(accepted, score)
-        self._group("elevation", int(judged["elevation"] // STEEPNESS)).add(accepted, score)
+        self._group("elevation", int(judged["elevation"] // ELEVATION_STEP)).add(accepted, score)
         if judged["variant"]:
             self._group("variant", judged["variant"]).add(accepted, score)
-        for name, value in dict(_drawn(judged)).items():
+        for name, value in dict(_drawn_values(judged)).items():
             if name in self._numbers:
                 values, passed, scores = self._numbers[name]
                 values.append(value)
@@ -235,7 +235,7 @@ class _Breakdown:
 
     def rows(self) -> dict[str, list[dict[str, Any]]]:
         """By what they have in common, a row for each group."""
-        out = {kind: _rows(kind, groups) for kind, groups in self._groups.items()}
+        out = {kind: _group_rows(kind, groups) for kind, groups in self._groups.items()}
         for name, (values, accepted, scores) in self._numbers.items():
             if len(np.unique(values)) <= 2:
                 continue
@@ -243,39 +243,39 @@ class _Breakdown:
             groups: dict[Any, _Group] = {}
             for third, a, s in zip(np.searchsorted(cuts, values, side="right").tolist(), accepted, scores, strict=True):
                 groups.setdefault(third, _Group()).add(bool(a), None if math.isnan(s) else s)
-            out[name] = _rows(name, groups, cuts)
+            out[name] = _group_rows(name, groups, cuts)
         return out
 
     def _group(self, kind: str, value: Any) -> _Group:
         return self._groups.setdefault(kind, {}).setdefault(value, _Group())
 
 
-def _rows(kind: str, groups: Mapping[Any, _Group], cuts: np.ndarray | None = None) -> list[dict[str, Any]]:
+def _group_rows(kind: str, groups: Mapping[Any, _Group], cuts: np.ndarray | None = None) -> list[dict[str, Any]]:
     rows = [group.row(_label(kind, value, cuts)) for value, group in sorted(groups.items(), key=lambda item: item[0])]
     # Names have no order of their own: what is off comes first.
     in_order = kind in ("size", "elevation") or cuts is not None
     return rows if in_order else sorted(rows, key=lambda r: (r["accepted"] / r["judged"], r["value"]))
 
 
-NUMBERS = {"strength": "set_world", "factor": "scale_lights"}
+DRAWN_NUMBERS = {"strength": "set_world", "factor": "scale_lights"}
 """Drawn numbers that acceptance is shown by, and the call that they belong to."""
 
-_NAMES = {"hdri": "set_world", "image": "set_background"}
+_DRAWN_FILES = {"hdri": "set_world", "image": "set_background"}
 
 
-def _drawn(judged: Judged) -> Iterator[tuple[str, Any]]:
+def _drawn_values(judged: JudgedAttempt) -> Iterator[tuple[str, Any]]:
     for call in judged["appearance"]:
-        for name, method in (NUMBERS | _NAMES).items():
+        for name, method in (DRAWN_NUMBERS | _DRAWN_FILES).items():
             if call["call"] == method and call.get(name) is not None:
-                yield name, PurePath(call[name]).name if name in _NAMES else call[name]
+                yield name, PurePath(call[name]).name if name in _DRAWN_FILES else call[name]
 
 
 def _label(kind: str, value: Any, cuts: np.ndarray | None) -> str:
     if kind == "size":
-        low, high = (f"{share:.0%}" for share in (*SIZES, 1.0)[value : value + 2])
+        low, high = (f"{share:.0%}" for share in (*AREA_BINS, 1.0)[value : value + 2])
         return f"{low} to {high} of the image"
     if kind == "elevation":
-        return f"{value * STEEPNESS} to {(value + 1) * STEEPNESS} degrees down"
+        return f"{value * ELEVATION_STEP} to {(value + 1) * ELEVATION_STEP} degrees down"
     if cuts is not None:
         ends = (None, *(f"{c:.3g}" for c in cuts), None)
         low, high = ends[value], ends[value + 1]

@@ -14,10 +14,10 @@ from types import TracebackType
 import attrs
 
 from ...engine.errors import OutputError
-from ..atomic_files import is_number, json_bytes, process_runs, read_object, write_file
+from ..atomic_files import is_number, is_process_running, json_bytes, read_json_object, write_atomic
 
 FOLDER = "workers"
-EVERY = 10.0
+INTERVAL = 10.0
 """Seconds between two signs of life."""
 LOST_AFTER = 600.0
 """Seconds without one after which a worker of another machine counts as lost. Clocks of a farm differ a little."""
@@ -46,11 +46,11 @@ class Worker:
         if self.error:
             return "failed"
         # Of this machine's own processes more is known than when they were heard of last.
-        gone = not process_runs(self.pid) if self.host == socket.gethostname() else self.age > LOST_AFTER
+        gone = not is_process_running(self.pid) if self.host == socket.gethostname() else self.age > LOST_AFTER
         return "lost" if gone else "running"
 
 
-class Pulse:
+class Heartbeat:
     """The signs of life of this process; use as a context manager around the frames that it renders.
 
     The file goes when the work is done; after an error it stays and says which. A disk that takes no signs of life is
@@ -63,8 +63,8 @@ class Pulse:
         self._started = self._beaten = time.monotonic()
         self._done = 0
 
-    def __enter__(self) -> Pulse:
-        for path, worker in _said(self._path.parents[1]):
+    def __enter__(self) -> Heartbeat:
+        for path, worker in _read_heartbeats(self._path.parents[1]):
             if worker.state == "lost":
                 _remove(path)
         self._write()
@@ -81,7 +81,7 @@ class Pulse:
     def beat(self) -> None:
         """One more frame is rendered."""
         self._done += 1
-        if time.monotonic() - self._beaten >= EVERY:
+        if time.monotonic() - self._beaten >= INTERVAL:
             self._write()
 
     def _write(self, error: str = "") -> None:
@@ -96,24 +96,24 @@ class Pulse:
             "error": error,
         }
         with contextlib.suppress(OutputError):
-            write_file(self._path, json_bytes(said))
+            write_atomic(self._path, json_bytes(said))
 
 
 def read_workers(out: Path) -> list[Worker]:
     """The workers that have said something in an output folder, by their frames; what cannot be read is left out."""
-    return sorted((worker for _, worker in _said(out)), key=lambda w: (w.first, w.host, w.pid))
+    return sorted((worker for _, worker in _read_heartbeats(out)), key=lambda w: (w.first, w.host, w.pid))
 
 
-def forget_workers(out: Path) -> None:
+def remove_heartbeats(out: Path) -> None:
     """Remove what workers have said, once all frames are there."""
     for path in (out / FOLDER).glob("*.json"):
         _remove(path)
 
 
-def _said(out: Path) -> Iterator[tuple[Path, Worker]]:
+def _read_heartbeats(out: Path) -> Iterator[tuple[Path, Worker]]:
     for path in sorted((out / FOLDER).glob("*.json")):
         with contextlib.suppress(OSError, KeyError):
-            said = read_object(path)
+            said = read_json_object(path)
             numbers = [said[key] for key in ("pid", "first", "last", "done", "seconds")]
             if not all(is_number(n) and 0 <= n < 2**53 for n in numbers) or not isinstance(said["host"], str):
                 continue

@@ -31,9 +31,9 @@ from ..formats.blenderproc_sources import (
 
 FILE = "inputs.json"
 
-_GLB = b"glTF"
-_STATED = ("copyright", "license", "author", "source", "title")
-_MOST_JSON = 64 * 2**20
+_GLB_MAGIC = b"glTF"
+_ORIGIN_KEYS = ("copyright", "license", "author", "source", "title")
+_MAX_JSON_BYTES = 64 * 2**20
 
 
 def read_inputs(recipe: Recipe) -> dict[str, dict[str, Any]]:
@@ -41,27 +41,27 @@ def read_inputs(recipe: Recipe) -> dict[str, dict[str, Any]]:
 
     Those of a dataset that lies elsewhere have their place in it. Each has ``bytes``, ``sha256`` and ``used`` (the keys
     of the recipe that name it), and what a glTF model says of its origin under ``stated``. Files that glTF models refer
-    to count too; for what a .blend links, see :func:`read_links`. Several files of one place have the sum of their
-    bytes and the hash of their hashes.
+    to count too; for what a .blend links, see :func:`read_linked_files`. Several files of one place have the sum of
+    their bytes and the hash of their hashes.
     """
     files: dict[str, dict[Path, None]] = {}
     keys: dict[str, dict[str, None]] = {}
-    named = [(one.dataset, getattr(one, "materials", "")) for one in _of_datasets(recipe)]
+    named = [(one.dataset, getattr(one, "materials", "")) for one in _dataset_settings(recipe)]
     roots = [recipe.path(folder) for folders in named for folder in folders if folder]
     for key, file in named_files(recipe):
-        place = _place(recipe.folder, file, roots)
+        place = _relative_name(recipe.folder, file, roots)
         files.setdefault(place, {})[file] = None
         keys.setdefault(place, {})[key] = None
     found: dict[str, dict[str, Any]] = {}
     for place, group in sorted(files.items()):
-        found[place] = {**_facts(group), "used": list(keys[place])}
-        stated = next(filter(None, map(_stated, group)), None)
+        found[place] = {**_size_and_hash(group), "used": list(keys[place])}
+        stated = next(filter(None, map(_gltf_origin, group)), None)
         if stated:
             found[place]["stated"] = stated
     return found
 
 
-def read_links(recipe: Recipe, files: Iterable[Path], owner: str) -> dict[str, dict[str, Any]]:
+def read_linked_files(recipe: Recipe, files: Iterable[Path], owner: str) -> dict[str, dict[str, Any]]:
     """As :func:`read_inputs`, of files that scenes and models link, less those that the recipe names itself.
 
     ``linked_by`` is the ``owner`` alone. A file that is missing has no bytes and the hash "".
@@ -70,28 +70,28 @@ def read_links(recipe: Recipe, files: Iterable[Path], owner: str) -> dict[str, d
     by_place: dict[str, list[Path]] = {}
     for file in files:
         if file.resolve() not in named:
-            by_place.setdefault(_place(recipe.folder, file), []).append(file)
-    return {place: {**_facts(group), "linked_by": [owner]} for place, group in sorted(by_place.items())}
+            by_place.setdefault(_relative_name(recipe.folder, file), []).append(file)
+    return {place: {**_size_and_hash(group), "linked_by": [owner]} for place, group in sorted(by_place.items())}
 
 
-def linked(there: Mapping[str, Any], owner: str = "") -> dict[str, Any]:
+def linked_files(there: Mapping[str, Any], owner: str = "") -> dict[str, Any]:
     """Of the files in a folder's inputs those that scenes or models link, those of one owner or of any."""
 
     def owners(facts: Any) -> list[str]:
         found = facts.get("linked_by") if isinstance(facts, Mapping) else None
         whole = isinstance(found, list) and all(isinstance(one, str) for one in found)
-        return [one for one in found or () if one == _told(one)] if whole else []
+        return [one for one in found or () if one == _encodable(one)] if whole else []
 
     return {
         name: {"bytes": facts.get("bytes"), "sha256": facts.get("sha256"), "linked_by": owners(facts)}
         for name, facts in there.items()
-        if name == _told(name) and (owner in owners(facts) if owner else owners(facts))
+        if name == _encodable(name) and (owner in owners(facts) if owner else owners(facts))
     }
 
 
-def with_links(there: Mapping[str, Any], links: Mapping[str, Any]) -> dict[str, Any]:
+def merge_links(there: Mapping[str, Any], links: Mapping[str, Any]) -> dict[str, Any]:
     """The inputs of a folder and what was found to be linked, perhaps by another owner than before."""
-    known = linked(there)
+    known = linked_files(there)
     both = dict(there)
     for name, facts in links.items():
         if name in known or name not in there:
@@ -135,8 +135,8 @@ def named_files(recipe: Recipe) -> Iterator[tuple[str, Path]]:
                 for path in recipe.files(pattern):
                     # The real photographs are looked at by commands, not by the job; plugins' folders are their own.
                     if path.is_file():
-                        yield from ((f"{key}.{p.name}", f) for f in (path, *_referred(path)) if _is_file(f))
-    for source in _of_datasets(recipe):
+                        yield from ((f"{key}.{p.name}", f) for f in (path, *_gltf_references(path)) if _is_file(f))
+    for source in _dataset_settings(recipe):
         if isinstance(source, SceneSettings):
             key = "room" if recipe.rooms else "scene"
             files = find_scene(source, recipe.folder).files if source.blenderproc else ()
@@ -148,7 +148,7 @@ def named_files(recipe: Recipe) -> Iterator[tuple[str, Path]]:
             yield from ((f"{key}.dataset", f) for o in find_objects(source, recipe.folder) for f in o.files())
 
 
-def _of_datasets(recipe: Recipe) -> list[SceneSettings | ClassSettings]:
+def _dataset_settings(recipe: Recipe) -> list[SceneSettings | ClassSettings]:
     """The parts of a recipe that take from datasets which BlenderProc loads."""
     parts: list[SceneSettings | ClassSettings] = [
         *(r.scene for r in rooms_of(recipe)),
@@ -165,20 +165,20 @@ def _is_file(path: Path) -> bool:
         return False
 
 
-def _place(folder: Path, file: Path, roots: Iterable[Path] = ()) -> str:
+def _relative_name(folder: Path, file: Path, roots: Iterable[Path] = ()) -> str:
     for start, prefix in ((folder.resolve(), ""), *((root, f"{root.name}/") for root in roots)):
         for path in (file, file.resolve()):
             if path.is_relative_to(start):
-                return _told(prefix + path.relative_to(start).as_posix())
-    return _told(file.name)
+                return _encodable(prefix + path.relative_to(start).as_posix())
+    return _encodable(file.name)
 
 
-def _told(name: str) -> str:
+def _encodable(name: str) -> str:
     """A name of a file in characters that can be written, whatever its bytes are."""
     return name.encode("utf-8", "replace").decode()
 
 
-def _facts(files: Iterable[Path]) -> dict[str, Any]:
+def _size_and_hash(files: Iterable[Path]) -> dict[str, Any]:
     hashes = [_hash(file) if file.is_file() else ("", 0) for file in files]
     digests = sorted({digest for digest, _ in hashes})
     both = digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
@@ -187,18 +187,18 @@ def _facts(files: Iterable[Path]) -> dict[str, Any]:
 
 def _hash(path: Path) -> tuple[str, int]:
     stat = path.stat()
-    return _hash_once(path, stat.st_ino, stat.st_size, stat.st_mtime_ns)
+    return _cached_hash(path, stat.st_ino, stat.st_size, stat.st_mtime_ns)
 
 
 @functools.lru_cache(maxsize=100_000)
-def _hash_once(path: Path, *_: int) -> tuple[str, int]:
+def _cached_hash(path: Path, *_: int) -> tuple[str, int]:
     """The hash of a file, which workers ask for at every share, computed anew where it looks otherwise than before."""
     with open(path, "rb") as file:
         digest = hashlib.file_digest(file, "sha256")
         return digest.hexdigest(), os.fstat(file.fileno()).st_size
 
 
-def _referred(path: Path) -> list[Path]:
+def _gltf_references(path: Path) -> list[Path]:
     """The files beside a .gltf model that it refers to, in its order."""
     if path.suffix.lower() != ".gltf":
         return []
@@ -208,7 +208,7 @@ def _referred(path: Path) -> list[Path]:
     return [path.parent / unquote(uri) for uri in uris]
 
 
-def _stated(path: Path) -> dict[str, str]:
+def _gltf_origin(path: Path) -> dict[str, str]:
     """What a glTF model says of its origin."""
     if path.suffix.lower() not in (".gltf", ".glb"):
         return {}
@@ -217,7 +217,7 @@ def _stated(path: Path) -> dict[str, str]:
         return {}
     extras = asset.get("extras")
     said = {**(extras if isinstance(extras, dict) else {}), **asset}
-    return {key: said[key] for key in _STATED if isinstance(said.get(key), str)}
+    return {key: said[key] for key in _ORIGIN_KEYS if isinstance(said.get(key), str)}
 
 
 def _gltf(path: Path) -> dict[str, Any]:
@@ -226,9 +226,9 @@ def _gltf(path: Path) -> dict[str, Any]:
         with open(path, "rb") as file:
             if path.suffix.lower() == ".glb":
                 magic, _, _, length, _ = struct.unpack("<4sIIII", file.read(20))
-                text = file.read(length) if magic == _GLB and length <= _MOST_JSON else b"{}"
+                text = file.read(length) if magic == _GLB_MAGIC and length <= _MAX_JSON_BYTES else b"{}"
             else:
-                text = file.read(_MOST_JSON)
+                text = file.read(_MAX_JSON_BYTES)
         content = json.loads(text)
     except (OSError, ValueError, struct.error, RecursionError):
         return {}

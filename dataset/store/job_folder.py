@@ -12,10 +12,10 @@ from ...engine.errors import OutputError
 from ...engine.recipe.settings import Recipe
 from ...engine.recipe.writing import dump_recipe
 from ...engine.sampling.gates import OpenGates
-from ..atomic_files import json_bytes, read_object
-from .frames import FrameStore, unseal
+from ..atomic_files import json_bytes, read_json_object
+from .frames import FrameStore, remove_checksum
 from .inputs import FILE as INPUTS
-from .inputs import check_unchanged, linked, read_inputs, read_links, with_links
+from .inputs import check_unchanged, linked_files, merge_links, read_inputs, read_linked_files
 
 RECIPE = "recipe.toml"
 STAGE = "stage.json"
@@ -58,9 +58,9 @@ class JobFolder:
         """Write down which files the dataset is made from, or make sure that they are still the same."""
         now, there = read_inputs(self.recipe), self._inputs()
         if self._store.frames():
-            links = linked(there)
+            links = linked_files(there)
             check_unchanged({name: facts for name, facts in there.items() if name not in links}, now, self.out)
-            now = with_links(now, links)
+            now = merge_links(now, links)
         if there != now:
             self._store.write_text(INPUTS, json_bytes(now).decode())
 
@@ -73,24 +73,24 @@ class JobFolder:
             Where frames were made with others.
         """
         owner = f"room {room}" if room else "scene"
-        now, there = read_links(self.recipe, files, owner), self._inputs()
+        now, there = read_linked_files(self.recipe, files, owner), self._inputs()
         if self._store.frames():
-            check_unchanged(linked(there, owner), now, self.out)
-        both = with_links(there, now)
+            check_unchanged(linked_files(there, owner), now, self.out)
+        both = merge_links(there, now)
         if there != both:
             self._store.write_text(INPUTS, json_bytes(both).decode())
 
     def _inputs(self) -> dict[str, Any]:
-        return {name: facts for name, facts in read_object(self.out / INPUTS).items() if isinstance(facts, dict)}
+        return {name: facts for name, facts in read_json_object(self.out / INPUTS).items() if isinstance(facts, dict)}
 
     def gate(self) -> dict[str, Any]:
         """What an earlier run, here or on another machine, has learned for the gates; empty where nothing whole is."""
         path = self.out / GATE
-        found = read_object(path)
-        if not found or not unseal(path.read_bytes(), found):
+        found = read_json_object(path)
+        if not found or not remove_checksum(path.read_bytes(), found):
             return {}
         lists = [found.get(key) for key in ("fingerprint", "learned", "report")]
-        return found if all(isinstance(entries, list) for entries in lists) and _are_objects(found["report"]) else {}
+        return found if all(isinstance(entries, list) for entries in lists) and _all_dicts(found["report"]) else {}
 
     def known_gates(self, gates: OpenGates) -> list[list[dict[str, Any]]] | None:
         """What the gates have learned earlier; None where that is nothing, or of other files."""
@@ -105,11 +105,11 @@ class JobFolder:
                 )
             return None
         learned: list[list[dict[str, Any]]] = found["learned"]
-        whole = len(learned) == len(gates) and all(isinstance(each, list) and _are_objects(each) for each in learned)
+        whole = len(learned) == len(gates) and all(isinstance(each, list) and _all_dicts(each) for each in learned)
         return learned if whole else None
 
 
-def _are_objects(entries: Iterable[Any]) -> bool:
+def _all_dicts(entries: Iterable[Any]) -> bool:
     return all(isinstance(entry, dict) for entry in entries)
 
 

@@ -18,7 +18,7 @@ from ..formats.coco import CocoFile
 from ..formats.rle_masks import encode
 from .frames import ACCEPTED, FILTERED, GIVEN_UP, frame_name
 
-_NAMED = ("variant", "room", "part")
+_GROUP_KEYS = ("variant", "room", "part")
 """What a frame is one of many of; records have it where the recipe does."""
 
 
@@ -34,7 +34,7 @@ def make_record(frame: Frame, recipe: Recipe) -> dict[str, Any]:
         "draws": {
             "camera": frame.camera,
             "appearance": [dict(call) for call in frame.appearance],
-            **{key: value for key in _NAMED if (value := getattr(frame, key))},
+            **{key: value for key in _GROUP_KEYS if (value := getattr(frame, key))},
         },
         "instances": [],
     }

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..atomic_files import is_number
-from ..formats.coco_check import MOST_PIXELS
+from ..formats.coco_check import MAX_PIXELS
 
 Rule = Callable[[Any], str]
 """Takes a value and says where in it something is of the wrong kind; "" where nothing is."""
@@ -89,7 +89,7 @@ _MATRIX = _list(_NUMBER, (16,))
 _CALLS = _list(_object(("call",), call=_TEXT))
 _MASK = _object(("size", "counts"), size=_list(_COUNT, (2,)), counts=_TEXT)
 _FILE = _object(("path", "sha256"), sha256=_TEXT)
-_SIZED = _when(lambda value: 0 < value.get("width", 1) * value.get("height", 1) <= MOST_PIXELS)
+_SIZED = _when(lambda value: 0 < value.get("width", 1) * value.get("height", 1) <= MAX_PIXELS)
 _IMAGE = _object(width=_COUNT, height=_COUNT)
 _RECORD = _object(
     ("verdict", "files"),

@@ -74,7 +74,7 @@ def status_of(out: Path) -> Status:
     """
     recipe = load_recipe(recipe_path(out), files_too=False)
     store = FrameStore(out)
-    frames, block = recipe.images, recipe.render.block
+    frames, block = recipe.images, recipe.render.block_size
     done = {f for f in store.frames() if f < frames}
     images = store.images() & done
     begun, missing = [], []

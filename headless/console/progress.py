@@ -90,7 +90,7 @@ class Follower:
             for event in events:
                 self._count(event)
                 if self.output.json:
-                    self.output.line(as_json(event))
+                    self.output.json_line(as_json(event))
                 self._show(event, bar, task)
                 if not self.output.json and not self.output.err.is_terminal:
                     self._log(event)
@@ -99,13 +99,13 @@ class Follower:
     def _log(self, event: Event) -> None:
         """Plain lines for log files: one per step, and one for each tenth of the frames."""
         if isinstance(event, Stepped):
-            self.output.say(f"{event.message} ...")
+            self.output.message(f"{event.message} ...")
         elif isinstance(event, FrameDone):
             self.rendered += not event.resumed
             if event.done * 10 // event.total != (event.done - 1) * 10 // event.total or self.rendered == 1:
                 spent = time.monotonic() - self.started
                 left = timedelta(seconds=round(spent / max(self.rendered, 1) * (event.total - event.done)))
-                self.output.say(f"Frame {event.done} of {event.total}, about {left} left")
+                self.output.message(f"Frame {event.done} of {event.total}, about {left} left")
 
     def _count(self, event: Event) -> None:
         if isinstance(event, Started):
@@ -116,7 +116,7 @@ class Follower:
             self.finished = event
         elif isinstance(event, ShareDone):
             done = f"Frames {event.first} to {event.last} are done."
-            self.output.say(f"{done} Once all are, `twinset finish {event.out}` writes the annotations.")
+            self.output.message(f"{done} Once all are, `twinset finish {event.out}` writes the annotations.")
 
     @staticmethod
     def _show(event: Event, bar: Progress, task: object) -> None:
@@ -199,7 +199,7 @@ def show_finished(finished: Finished, output: Output) -> None:
     """The end of a job, in text; its JSON line is the event itself."""
     if output.json:
         return
-    from ...dataset.analysis.goal_progress import told
+    from ...dataset.analysis.goal_progress import goal_sentences
 
     lines = [f"{finished.images} images with {finished.annotations} annotations in {finished.out}"]
     if finished.contact_sheet is not None:
@@ -213,5 +213,5 @@ def show_finished(finished: Finished, output: Output) -> None:
             f"`twinset render {finished.out / 'recipe.toml'} -o {finished.out}` renders them and finishes again."
         )
     output.result(
-        {}, funnel_table(finished.funnel), *gate_lines(finished.funnel.gate), *told(finished.funnel.goals), *lines
+        {}, funnel_table(finished.funnel), *gate_lines(finished.funnel.gate), *goal_sentences(finished.funnel.goals), *lines
     )

@@ -198,7 +198,7 @@ def test_objects_of_datasets_are_assets_of_real_size(published):
 
 def test_materials_of_haven_lie_on_the_room(published):
     on = ["Floor*: wood*", "Wall*: blue_plaster"]
-    scene = attrs.evolve(room("front3d"), materials="haven", materials_on=on)
+    scene = attrs.evolve(room("front3d"), materials="haven", material_assignments=on)
     stage = open_stage(recipe(published, scene, ClassSettings("chair", objects=["*Chair*"])))
     names = {
         o.name: o.data.materials[0].name for o in bpy.context.scene.objects if o.name.startswith(("Floor", "Wall"))
@@ -224,7 +224,7 @@ def test_materials_of_haven_lie_on_the_room(published):
 
     assert not addon_utils.check("node_wrangler")[1]
     with pytest.raises(StageError, match=r"no object called 'Flor\*'"):
-        open_scene(recipe(published, attrs.evolve(scene, materials_on=["Flor*: wood*"])))
+        open_scene(recipe(published, attrs.evolve(scene, material_assignments=["Flor*: wood*"])))
 
 
 RECIPE = """

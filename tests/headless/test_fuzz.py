@@ -30,7 +30,7 @@ from twinset.dataset.formats.coco import read_coco
 from twinset.dataset.formats.coco_results import read_predictions
 from twinset.dataset.formats.dataset_folder import read_dataset
 from twinset.dataset.formats.metadata_table import read_columns, write_columns
-from twinset.dataset.formats.pixels import read_depth, read_picture
+from twinset.dataset.formats.pixels import read_depth, read_image
 from twinset.dataset.store.frames import encode_depth, encode_image
 from twinset.dataset.store.inputs import read_inputs
 from twinset.engine.recipe.reading import dump_recipe, load_recipe, loads_recipe
@@ -60,7 +60,7 @@ distance = [2.0, 4.0]
 [[filter]]
 plugin = "min_pixels"
 [render]
-block = 3
+block_size = 3
 [output]
 width = 64
 height = 48
@@ -135,8 +135,8 @@ def subjects(folder: Path) -> dict[str, Subject]:
             gltf,
             partial(in_file, folder / "other/stool.gltf", use_gltf),
         ),
-        "png": Subject("bytes", encode_image(picture, "png", 0), partial(in_file, folder / "i.png", read_picture)),
-        "jpg": Subject("bytes", encode_image(picture, "jpg", 90), partial(in_file, folder / "i.jpg", read_picture)),
+        "png": Subject("bytes", encode_image(picture, "png", 0), partial(in_file, folder / "i.png", read_image)),
+        "jpg": Subject("bytes", encode_image(picture, "jpg", 90), partial(in_file, folder / "i.jpg", read_image)),
         "depth": Subject("bytes", encode_depth(np.ones((48, 64))), partial(in_file, folder / "z.png", read_depth)),
     }
     head = json.loads(str(np.load(folder / "d.features")["head"]))

@@ -10,7 +10,7 @@ import attrs
 import numpy as np
 import pytest
 from twinset.dataset.analysis.augment import Jitter, augment
-from twinset.dataset.atomic_files import write_file
+from twinset.dataset.atomic_files import write_atomic
 from twinset.dataset.jobs.job import Job, open_job
 from twinset.dataset.store.frames import FrameStore
 from twinset.engine.errors import DataError, StageError
@@ -45,7 +45,7 @@ builtin = "bag"
 plugin = "on_surface"
 surfaces = ["Floor", "Table"]
 count = [3, 4]
-cluster = 1.5
+cluster_radius = 1.5
 [[appearance]]
 plugin = "world"
 hdri_files = ["sky/*.hdr"]
@@ -71,7 +71,7 @@ def staged(recipe: Recipe) -> BruteStage:
 @pytest.fixture(scope="module")
 def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("augment")
-    write_file(folder / "sky/noon.hdr", b"")
+    write_atomic(folder / "sky/noon.hdr", b"")
     recipe = loads_recipe(RECIPE, folder, "recipe.toml")
     list(Job(recipe, folder / "out", staged).run())
     return folder
@@ -84,7 +84,7 @@ def recipe(rendered: Path) -> Recipe:
 
 def made(rendered: Path, recipe: Recipe, path: Path, jitter: Jitter = Jitter(), frames=(2, 0)):  # noqa: B008
     found = augment(FrameStore(rendered / "out"), frames, len(frames), recipe, path, jitter=jitter)
-    write_file(path, found.frames_file)
+    write_atomic(path, found.frames_file)
     return found
 
 
@@ -222,7 +222,7 @@ def test_excluded_shapes_and_old_records(rendered: Path, recipe: Recipe, tmp_pat
     old = record(rendered, 0)
     del old["draws"]["appearance"]
     older = FrameStore(tmp_path / "older")
-    write_file(older.record_path(0), json.dumps(old).encode())
+    write_atomic(older.record_path(0), json.dumps(old).encode())
     found = augment(older, [0], 1, recipe, path)
     assert "drawn anew" in found.notes[0]
     assert [u.id for u in found.recipe.plugins["appearance"]] == ["world", "lights"]
@@ -255,7 +255,7 @@ def test_edges_crowds_and_floating_things(tmp_path: Path) -> None:
         assert floating[2] == 0.6
     stage.clear()
     both = Placement(
-        write(tmp_path / "b.json", at("cube", 0, 0), at("cube", 0.1, 0)), ["Floor"], distance=0.0, turn=0.0
+        write(tmp_path / "b.json", at("cube", 0, 0), at("cube", 0.1, 0)), ["Floor"], distance=0.0, rotation=0.0
     )
     both.place(stage, Goals(), np.random.default_rng(0))
     assert len(stage.instances) == 1  # no room for the second, which is left out

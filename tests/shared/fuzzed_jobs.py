@@ -21,11 +21,11 @@ from twinset.dataset.atomic_files import json_bytes
 from twinset.dataset.formats.dataset_folder import read_dataset
 from twinset.dataset.jobs.configuration_probes import Prober
 from twinset.dataset.jobs.job import Job, open_job
-from twinset.dataset.jobs.subset import Changes, write_subset
+from twinset.dataset.jobs.subset import SubsetChanges, write_subset
 from twinset.dataset.jobs.tuned_recipe import probed_sample
-from twinset.dataset.report.material import gather
+from twinset.dataset.report.report_dataset import read_report_dataset
 from twinset.dataset.report.provenance import funnel, provenance
-from twinset.dataset.store.frames import FrameStore, seal
+from twinset.dataset.store.frames import FrameStore, append_checksum
 from twinset.dataset.store.status import status_of
 from twinset.engine.block import Block
 from twinset.engine.errors import TwinsetError
@@ -64,17 +64,17 @@ plugin = "depth"
 plugin = "feature_score"
 features = "own.features"
 model = "pixels.onnx"
-min_size = 5
+min_box_side = 5
 draft = true
 draft_scale = 0.1
 warm_up = 10
-near_duplicates = 0.2
+near_duplicate_distance = 0.2
 threshold = 0.5
 [[goal]]
 column = "depth"
 quantiles = [0.8, 1.2, 1.5, 1.8, 2.5]
 [render]
-block = 1
+block_size = 1
 max_attempts = 30
 [output]
 width = 64
@@ -127,7 +127,7 @@ class FuzzedJob:
         path.parent.mkdir(exist_ok=True)
         path.unlink(missing_ok=True)
         if name.startswith(("frames", "gate")) and data.rstrip().endswith(b"}"):
-            data = seal(data)
+            data = append_checksum(data)
         path.write_bytes(data)
         before = {p for p in self.folder.iterdir() if p != out}
         refusals = []
@@ -158,7 +158,7 @@ class FuzzedJob:
 
 
 def _report(out: Path) -> None:
-    material = gather(out)
+    material = read_report_dataset(out)
     funnel(material)
     provenance(material, material)
 
@@ -166,7 +166,7 @@ def _report(out: Path) -> None:
 def _thin(out: Path, new: Path) -> None:
     coco = read_dataset(out)
     first = coco.images[0]["id"] if coco.images else 0
-    write_subset(coco, out / "images", new, Changes(without=frozenset({first})), {"command": "filter"})
+    write_subset(coco, out / "images", new, SubsetChanges(without=frozenset({first})), {"command": "filter"})
 
 
 def _augment(out: Path) -> None:

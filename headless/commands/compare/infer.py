@@ -100,14 +100,14 @@ def infer(
     with progress_bar(output, hidden=output.json) as bar:
         task = bar.add_task("Reading annotations", total=None)
         from ....dataset.analysis.inference import infer as infer_metadata
-        from ....dataset.formats.dataset_folder import open_pictures
+        from ....dataset.formats.dataset_folder import open_dataset
         from ....dataset.formats.metadata_table import check_suffix, write_columns
 
         if out is not None:
             check_suffix(out)
         found = infer_metadata(
-            open_pictures(synth, synth_images, "--synth-images"),
-            None if real is None else open_pictures(real, images),
+            open_dataset(synth, synth_images, "--synth-images"),
+            None if real is None else open_dataset(real, images),
             _models(model or _DEFAULT, threads),
             columns=column or (),
             classes=class_name or (),
@@ -116,10 +116,10 @@ def infer(
             folds=folds,
             trees=trees,
             margin=margin,
-            smallest=smallest,
+            min_side=smallest,
             threads=threads,
             seed=seed,
-            told=lambda what, done, total: bar.update(task, description=what, completed=done, total=total),
+            progress=lambda what, done, total: bar.update(task, description=what, completed=done, total=total),
         )
         chosen = [outcome for outcome in found.outcomes if outcome.model]
         written = out if chosen else None
@@ -134,7 +134,7 @@ def infer(
         "outcomes": [_values(outcome) for outcome in found.outcomes],
         "refused": refusals,
         "small": found.small,
-        "longest": found.longest,
+        "longest": found.max_side,
         "reduced": found.reduced,
         "problems": found.problems,
     }
@@ -147,7 +147,7 @@ def infer(
     shown += [*refusals, *notes]
     if found.reduced is not None:
         shown.append(
-            f"Images of '{found.reduced}' are reduced to {found.longest:g} pixels, as large as the other's; columns in "
+            f"Images of '{found.reduced}' are reduced to {found.max_side:g} pixels, as large as the other's; columns in "
             "pixels stay in those of the rendered images."
         )
     if found.small:

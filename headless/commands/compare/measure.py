@@ -16,7 +16,7 @@ from ...console.progress import progress_bar
 
 if TYPE_CHECKING:
     from ....dataset.analysis.measure import Measurement
-    from ....dataset.analysis.measure import Progress as Told
+    from ....dataset.progress import Progress
 
 _NAMED = 10
 """So many problems are named one by one."""
@@ -76,7 +76,7 @@ def measured(
     depth: Path | None = None,
     pixels: bool,
     workers: int,
-    told: Told,
+    told: Progress,
     option: str = "--images",
 ) -> Measurement:
     """Measure a dataset; its images, and depth maps beside them, are looked for near the annotations.
@@ -116,7 +116,7 @@ def problems_shown(problems: Sequence[str], what: str = EMPTY) -> list[str]:
 
 
 @contextmanager
-def measuring_bar(output: Output, what: str = "Measuring") -> Iterator[Told]:
+def measuring_bar(output: Output, what: str = "Measuring") -> Iterator[Progress]:
     """A progress bar with time left; gives what is to be told how much is done of how much."""
     with progress_bar(output, hidden=output.json) as bar:
         task = bar.add_task("Reading annotations", total=None)

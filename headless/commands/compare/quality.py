@@ -25,7 +25,7 @@ from .measure import LEFT_OUT, problems_shown
 if TYPE_CHECKING:
     from ....alignment.distances.quality import Part, Ranking, Span
     from ....alignment.evaluation.correlation import Correlation
-    from ....dataset.formats.dataset_folder import Pictures
+    from ....dataset.formats.dataset_folder import ImageDataset
 
     Columns = Mapping[str, Sequence[Any] | np.ndarray]
 
@@ -194,21 +194,21 @@ def _classes(datasets: Mapping[str, Columns], asked: Sequence[str]) -> list[str]
 
 def _pictures(
     real: Path, images: Path | None, paths: Mapping[str, Path], folders: Mapping[str, Path | None]
-) -> tuple[Pictures, dict[str, Pictures]]:
+) -> tuple[ImageDataset, dict[str, ImageDataset]]:
     own = opened(real, images, "--images", "take --no-features")
     return own, {
         name: opened(path, folders[name], "--synth-images", "take --no-features") for name, path in paths.items()
     }
 
 
-def opened(path: Path, folder: Path | None, option: str, otherwise: str) -> Pictures:
+def opened(path: Path, folder: Path | None, option: str, otherwise: str) -> ImageDataset:
     """A dataset with the folder of its images; DataError says what to do else where there is none."""
-    from ....dataset.formats.dataset_folder import open_pictures
+    from ....dataset.formats.dataset_folder import open_dataset
     from ....dataset.formats.metadata_table import SUFFIXES
 
     if path.suffix.lower() in SUFFIXES:
         raise DataError(f"'{path}' is a table, which has no pictures. Name a dataset, or {otherwise}.")
-    return open_pictures(path, folder, option, otherwise)
+    return open_dataset(path, folder, option, otherwise)
 
 
 @attrs.define
@@ -239,7 +239,7 @@ class _Components:
     def add_features(
         self,
         class_name: str,
-        pictures: tuple[Pictures, Mapping[str, Pictures]],
+        pictures: tuple[ImageDataset, Mapping[str, ImageDataset]],
         models: Sequence[Path | None],
         threads: int,
         seed: int,

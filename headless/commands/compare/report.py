@@ -46,7 +46,7 @@ def report(
     json: JsonOption = False,
 ) -> None:
     """Write one HTML page about two datasets: verdict, histograms, positions, features, shapes, pictures, origin."""
-    from ....dataset.atomic_files import write_file
+    from ....dataset.atomic_files import write_atomic
     from ....dataset.report.page import make_report
 
     output = output_of(context)
@@ -70,9 +70,9 @@ def report(
             boxes=boxes,
             pictures=pictures,
             workers=workers,
-            step=lambda what, done, total: bar.update(task, description=what, completed=done, total=total),
+            progress=lambda what, done, total: bar.update(task, description=what, completed=done, total=total),
         )
-        write_file(out, found.html)
+        write_atomic(out, found.html)
     values = {
         "report": out,
         "bytes": len(found.html),

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from ....dataset.atomic_files import write_file
+from ....dataset.atomic_files import write_atomic
 from ....engine.plugin.params import Param, describe, plain_value
 from ....engine.plugin.registry import Registry, summary
 from ....engine.recipe.plugin_pages import CAPTIONS, plugin_pages
@@ -48,7 +48,7 @@ def plugins(context: typer.Context, folder: FolderOption = [], json: JsonOption 
         table.add_row(cls.plugin_kind, cls.plugin_id, summary(cls), source)  # type: ignore[attr-defined]
     output = output_of(context)
     for broken in registry.broken:
-        output.say(f"The plugin '{broken.id}' ({broken.source}) cannot be used: {broken.reason}")
+        output.message(f"The plugin '{broken.id}' ({broken.source}) cannot be used: {broken.reason}")
     listed = [_facts(registry, cls) for cls in registry.catalogue()]
     output.result({"plugins": listed, "broken": registry.broken}, table)
 
@@ -76,7 +76,7 @@ def reference(
     captions = folder / CAPTIONS
     pages = plugin_pages(jsonlib.loads(captions.read_bytes()) if captions.is_file() else {})
     for name, text in pages.items():
-        write_file(folder / name, text.encode())
+        write_atomic(folder / name, text.encode())
     stale = sorted(path for path in folder.rglob("*.md") if path.relative_to(folder).as_posix() not in pages)
     for path in stale:
         path.unlink()

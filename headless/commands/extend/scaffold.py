@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 
 from .... import __version__
-from ....dataset.atomic_files import new_folder
+from ....dataset.atomic_files import atomic_folder
 from ....engine.errors import PluginError
 from ....engine.plugin.contract import CONTRACT, KINDS
 from ....engine.plugin.registry import default
@@ -58,7 +58,7 @@ def write_package(name: str, kind: str, folder: Path | None, license: str) -> tu
         raise PluginError(f"There is a {kind} plugin '{id}' already. Take another name.")
     folder = Path(f"twinset-{id.replace('_', '-')}") if folder is None else folder
     files = _files(id, kind, license)
-    with new_folder(folder) as fresh:
+    with atomic_folder(folder) as fresh:
         for path, text in files.items():
             (fresh / path).parent.mkdir(parents=True, exist_ok=True)
             (fresh / path).write_text(text, encoding="utf-8")

@@ -68,7 +68,7 @@ def preview(
                 made.record(index)
                 bar.advance(task)
     for note in made.notes():
-        output.say(note)
+        output.message(note)
     gap = made.gap(chosen)
     output.result(gap, *shown(gap))
 
@@ -148,7 +148,7 @@ class Server:
                 self._line({"event": "failed", "problems": problems})
 
     def _line(self, values: Mapping[str, Any]) -> None:
-        self.output.line({**values, "id": self._id})
+        self.output.json_line({**values, "id": self._id})
 
     def _proceed(self) -> None:
         if self._requests.waiting:
@@ -230,7 +230,7 @@ class Server:
         return out
 
     def _picture(self, index: int) -> dict[str, Any]:
-        from ....dataset.atomic_files import write_file
+        from ....dataset.atomic_files import write_atomic
         from ....dataset.store.frames import encode_image
         from ....dataset.store.record import make_record
 
@@ -240,7 +240,7 @@ class Server:
         if frame.shot is None:
             return {"event": "picture", "frame": index, "file": None, "record": record}
         path = self.folder / f"picture_{index:06d}.png"
-        write_file(path, encode_image(frame.shot.image, "png", 100))
+        write_atomic(path, encode_image(frame.shot.image, "png", 100))
         return {"event": "picture", "frame": index, "file": path, "record": record}
 
     def _gaps(self, frames: range) -> Iterator[dict[str, Any]]:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ....alignment.distances.binning import Sample, View
     from ....alignment.distances.bootstrap import Estimate
     from ....alignment.tuning.configuration_weights import Choice, Prediction
-    from ....dataset.jobs.configuration_probes import Probed, Prober, Step
+    from ....dataset.jobs.configuration_probes import ProbeResult, Prober, Step
     from ....engine.recipe.settings import Recipe
 
 
@@ -88,7 +88,7 @@ def tune(
     from ....alignment.tuning import configuration_weights
     from ....alignment.tuning.design_points import points
     from ....dataset.analysis.real_boxes import real_boxes, real_columns
-    from ....dataset.atomic_files import write_file
+    from ....dataset.atomic_files import write_atomic
     from ....dataset.jobs.configuration_probes import AMODAL, Prober
     from ....dataset.jobs.tuned_recipe import (
         class_of,
@@ -131,15 +131,15 @@ def tune(
     memory = out.with_name(f"{out.stem}.probes.json")
     prober = Prober(loaded, open_stage, boxes, amodal=name in AMODAL, scale=scale, memory=memory)
     if not output.json:
-        output.say(f"{len(tried)} configurations, {layout}, and the recipe as it is; {probes} probes each.")
+        output.message(f"{len(tried)} configurations, {layout}, and the recipe as it is; {probes} probes each.")
     try:
         _follow(output, prober.run(tried, probes), "Probing")
     except KeyboardInterrupt:
-        output.say(
+        output.message(
             f"Stopped. {len(prober.found)} configurations are kept in {memory}; the same command goes on from there."
         )
         if output.json:
-            output.line({"event": "stopped", "configurations": len(prober.found), "memory": memory})
+            output.json_line({"event": "stopped", "configurations": len(prober.found), "memory": memory})
         raise typer.Exit(130) from None
 
     samples = [probed_sample(prober.found[k], chosen_class, name) for k in range(len(tried))]
@@ -153,7 +153,7 @@ def tune(
     checked = {}
     if verify:
         checked = _verified(output, prober, loaded, tuned, verify, chosen_class, wanted, view)
-    write_file(out, text.encode())
+    write_atomic(out, text.encode())
     what = {
         "column": column,
         "class": chosen_class,
@@ -199,7 +199,7 @@ def _follow(output: Output, steps: Iterable[Step], what: str) -> None:
             bar.update(task, description=step.message or told, completed=step.done, total=step.total)
             tenth = step.done * 10 // max(step.total, 1)
             if tenth != said and not output.json and not output.err.is_terminal:
-                output.say(f"{what}: {step.done} of {step.total}")
+                output.message(f"{what}: {step.done} of {step.total}")
             said = tenth
 
 
@@ -251,7 +251,7 @@ class _Outcome:
     out: Path
     what: dict[str, Any]
     tried: Sequence[dict[str, Any]]
-    probed: Sequence[Probed]
+    probed: Sequence[ProbeResult]
     samples: Sequence[Sample]
     chosen: Choice
     choices: Sequence[Choice]

@@ -68,7 +68,7 @@ def augment(
     from ....alignment.features.curation import pool as pooled_by_image
     from ....dataset.analysis.augment import Jitter
     from ....dataset.analysis.augment import augment as around
-    from ....dataset.atomic_files import write_file
+    from ....dataset.atomic_files import write_atomic
     from ....dataset.formats.dataset_folder import read_dataset
     from ....dataset.jobs.subset import frames_of, is_rendered
     from ....dataset.store.frames import FrameStore
@@ -100,8 +100,8 @@ def augment(
     )
     taken = [pooled[known][order][ranked.index(frame)] for frame in made.frames]
     header = [f"Around {len(made.frames)} frames of {dataset.resolve().name}, by `twinset augment`, {__version__}."]
-    write_file(frames_path, made.frames_file)
-    write_file(out, dump_recipe(changed, header, anchor=moves).encode())
+    write_atomic(frames_path, made.frames_file)
+    write_atomic(out, dump_recipe(changed, header, anchor=moves).encode())
     average = float(pooled[known].mean())
     lines = found.lines()
     lines.append(

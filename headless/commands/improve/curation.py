@@ -32,7 +32,7 @@ from .scoring import (
 
 if TYPE_CHECKING:
     from ....alignment.features.curation import GroupScore
-    from ....dataset.jobs.subset import Written
+    from ....dataset.jobs.subset import SubsetSummary
 
 ACTIONS = ("drop-annotation", "black-box", "drop-image")
 
@@ -227,12 +227,12 @@ def curate(
     output.result(values, *shown)
 
 
-def _write(found: Scored, refused: Any, action: str, out: Path, step: dict[str, Any], output: Output) -> Written:
-    from ....dataset.jobs.subset import Changes, write_subset
+def _write(found: Scored, refused: Any, action: str, out: Path, step: dict[str, Any], output: Output) -> SubsetSummary:
+    from ....dataset.jobs.subset import SubsetChanges, write_subset
 
     boxes = found.scores
     is_whole = action == "drop-image"
-    changes = Changes(
+    changes = SubsetChanges(
         without=frozenset(boxes.image[refused].tolist()) if is_whole else frozenset(),
         unlabelled=frozenset() if is_whole else frozenset(boxes.annotation[refused].tolist()),
         black=action == "black-box",
@@ -251,7 +251,7 @@ def _write(found: Scored, refused: Any, action: str, out: Path, step: dict[str, 
 
 def _write_recipe(source: Path, path: Path, classes: dict[str, str]) -> Path:
     """Write a recipe that excludes shapes, each of its class."""
-    from ....dataset.atomic_files import write_file
+    from ....dataset.atomic_files import write_atomic
     from ....engine.recipe.reading import dump_recipe, load_recipe
     from ....engine.recipe.settings import without_assets
 
@@ -261,7 +261,7 @@ def _write_recipe(source: Path, path: Path, classes: dict[str, str]) -> Path:
     # Relative paths start at the recipe's own folder.
     moves = path.resolve().parent != recipe.folder
     header = [f"{source.name} without {', '.join(classes)}, by `twinset curate`, Twinset {__version__}."]
-    write_file(path, dump_recipe(recipe, header, anchor=moves).encode())
+    write_atomic(path, dump_recipe(recipe, header, anchor=moves).encode())
     return path
 
 
@@ -275,7 +275,7 @@ def _table(groups: list[GroupScore], means: dict[str, float], by: str, taken: li
     return table
 
 
-def _told(written: Written) -> list[str]:
+def _told(written: SubsetSummary) -> list[str]:
     files = [f"{written.shared} files shared with the old one"]
     files += [f"{written.copied} copied"] if written.copied else []
     files += [f"{written.painted} pictures painted"] if written.painted else []

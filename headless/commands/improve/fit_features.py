@@ -41,7 +41,7 @@ def fit_features(
     """Learn what the boxes of a class look like to a vision model, for scores of rendered ones."""
     from ....alignment.features.extractor import Extractor
     from ....dataset.analysis.feature_scores import learn_class
-    from ....dataset.atomic_files import write_file
+    from ....dataset.atomic_files import write_atomic
     from ....dataset.formats.dataset_folder import images_of, read_dataset
 
     output = output_of(context)
@@ -57,9 +57,9 @@ def fit_features(
             method=method,
             neighbours=neighbours,
             margin=margin,
-            smallest=smallest,
+            min_side=smallest,
         )
-        write_file(out, density.to_bytes())
+        write_atomic(out, density.to_bytes())
     photos = len(set(found.image.tolist()))
     count, length = found.features.shape
     notes = density.notes()

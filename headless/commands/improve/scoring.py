@@ -95,14 +95,14 @@ def score(options: Options, output: Output) -> Scored:
     """
     from ....alignment.features.extractor import Extractor
     from ....dataset.analysis.feature_scores import score_boxes
-    from ....dataset.formats.dataset_folder import open_pictures
+    from ....dataset.formats.dataset_folder import open_dataset
 
     if bool(options.features) == bool(options.real):
         raise DataError("Say what real boxes look like: by --features FILE, or by --real COCO --class NAME.")
     if options.classes and not options.real:
         raise DataError("--class goes with --real; stored features know their class.")
     with measuring_bar(output, "Looking at boxes") as told:
-        own = open_pictures(options.dataset, options.images)
+        own = open_dataset(options.dataset, options.images)
         extractor = Extractor(options.model, threads=options.threads)
         densities, facts = _learned(options, extractor) if options.real else _read(options.features)
         scores = score_boxes(own.coco, own.images, densities, extractor, progress=told)
@@ -126,16 +126,16 @@ def _read(paths: list[Path]) -> tuple[dict[str, Density], list[dict[str, Any]]]:
 
 def _learned(options: Options, extractor: Extractor) -> tuple[dict[str, Density], list[dict[str, Any]]]:
     from ....dataset.analysis.feature_scores import learn_class
-    from ....dataset.formats.dataset_folder import open_pictures
+    from ....dataset.formats.dataset_folder import open_dataset
 
     assert options.real is not None
     if not options.classes:
         raise DataError("Say which class is to be learned from the real boxes: --class NAME.")
-    real = open_pictures(options.real, options.real_images, "--real-images")
+    real = open_dataset(options.real, options.real_images, "--real-images")
     densities, facts = {}, []
     for name in dict.fromkeys(options.classes):
         density, _ = learn_class(
-            real.coco, real.images, name, extractor, method=options.method, smallest=options.smallest
+            real.coco, real.images, name, extractor, method=options.method, min_side=options.smallest
         )
         densities[name] = density
         hashed = hashlib.sha256(density.to_bytes()).hexdigest()

@@ -17,7 +17,7 @@ from twinset.dataset.analysis import measure as module
 from twinset.dataset.analysis.measure import measure
 from twinset.dataset.formats.coco import read_coco
 from twinset.dataset.formats.dataset_folder import image_folder, read_dataset
-from twinset.dataset.formats.pixels import read_depth, read_picture
+from twinset.dataset.formats.pixels import read_depth, read_image
 from twinset.dataset.formats.rle_masks import encode
 from twinset.dataset.formats.yolo import write_yolo
 from twinset.dataset.store.frames import encode_depth
@@ -173,7 +173,7 @@ def test_yolo_folder_gives_the_columns_of_the_same_coco_file(folder):
 
 
 def test_without_pixels_no_file_is_opened(folder, monkeypatch):
-    monkeypatch.setattr(module, "read_picture", None)
+    monkeypatch.setattr(module, "read_image", None)
     done = CliRunner().invoke(
         app, ["measure", str(folder / "ann/set.json"), "-o", str(folder / "t.csv"), "--no-pixels"]
     )
@@ -233,7 +233,7 @@ def test_pictures_come_as_stored(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6  # "turn me a quarter"
     Image.fromarray(picture(0)).save(tmp_path / "a.png", exif=exif)
-    assert (read_picture(tmp_path / "a.png") == picture(0)).all()
+    assert (read_image(tmp_path / "a.png") == picture(0)).all()
 
 
 def test_a_table_needs_a_known_ending(tmp_path):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
 from twinset.dataset.analysis.measure import measure
-from twinset.dataset.formats.blenderproc_output import read_coco_of_blenderproc
+from twinset.dataset.formats.blenderproc_output import read_blenderproc_coco
 from twinset.dataset.formats.dataset_folder import image_folder, read_dataset
 from twinset.engine.errors import DataError
 from twinset.headless.cli import app
@@ -262,4 +262,4 @@ def test_coco_of_blenderproc_is_put_right(tmp_path):
     found = [(a["bbox"], a["area"]) for a in coco.annotations[:2]]
     assert found == [(box, area) for _, box, area, _ in truth()[:2]]
     assert coco.annotations[2]["bbox"] == [4, 10, 11, 19], "polygons stay, and so do their boxes"
-    assert read_dataset(path).annotations == read_coco_of_blenderproc(path).annotations == coco.annotations
+    assert read_dataset(path).annotations == read_blenderproc_coco(path).annotations == coco.annotations

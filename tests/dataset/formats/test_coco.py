@@ -15,8 +15,8 @@ from hypothesis.extra.numpy import arrays
 from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 from twinset.dataset.formats import rle_masks
-from twinset.dataset.formats.coco import Labelled, read_coco, write_coco
-from twinset.dataset.formats.coco_writer import Annotations
+from twinset.dataset.formats.coco import LabelledImage, read_coco, write_coco
+from twinset.dataset.formats.coco_writer import CocoBuilder
 from twinset.engine.errors import DataError, OutputError
 
 GOOD = {
@@ -157,7 +157,7 @@ def test_real_files_are_read(data):
 @settings(max_examples=150, deadline=None)
 @given(id_maps)
 def test_scan_equals_encoding_each_mask(ids):
-    regions = rle_masks.scan(ids)
+    regions = rle_masks.scan_ids(ids)
     assert list(regions) == [i for i in np.unique(ids) if i]
     total = np.zeros(ids.shape, int)
     for i, region in regions.items():
@@ -206,9 +206,12 @@ def test_polygons_of_a_disc_are_exact():
 
 def labelled(ids, class_of, name="000000.jpg"):
     h, w = ids.shape
-    return Labelled(
+    return LabelledImage(
         {"file_name": name, "width": w, "height": h, "twinset": {"frame": 0}},
-        [{"class": class_of(i), "segmentation": r.rle, "twinset": {"i": i}} for i, r in rle_masks.scan(ids).items()],
+        [
+            {"class": class_of(i), "segmentation": r.rle, "twinset": {"i": i}}
+            for i, r in rle_masks.scan_ids(ids).items()
+        ],
     )
 
 
@@ -217,7 +220,7 @@ CATEGORIES = [{"id": 5, "name": "table", "supercategory": "furniture"}, {"id": 6
 
 def written(path, frames, info=None, **options):
     """The COCO file of some frames, as a dict."""
-    with Annotations(path, categories=CATEGORIES, info=info or {}, **options) as annotations:
+    with CocoBuilder(path, categories=CATEGORIES, info=info or {}, **options) as annotations:
         for frame in frames:
             annotations.add(frame)
         annotations.write()
@@ -259,7 +262,7 @@ def test_specks_empty_masks_and_unknown_classes(tmp_path):
     path = tmp_path / "instances.json"
     coco = written(path, [frame], min_area=5)
     assert [(a["id"], a["area"]) for a in coco["annotations"]] == [(1, 9)]
-    empty = Labelled(frame.image, [{"class": "chair", "segmentation": rle_masks.encode(np.zeros((8, 8)))}])
+    empty = LabelledImage(frame.image, [{"class": "chair", "segmentation": rle_masks.encode(np.zeros((8, 8)))}])
     assert written(path, [empty])["annotations"] == []
     with pytest.raises(DataError, match=r"'000000.jpg' shows the class 'bag'.*table, chair"):
         written(path, [labelled(ids, lambda i: "bag")])

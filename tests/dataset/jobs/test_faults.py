@@ -15,11 +15,11 @@ from typing import Any
 
 import pytest
 from twinset.dataset import atomic_files
-from twinset.dataset.atomic_files import Pending, remove_stale
+from twinset.dataset.atomic_files import PendingFiles, remove_stale
 from twinset.dataset.jobs.job import Job
 from twinset.dataset.store import heartbeats
 from twinset.dataset.store.frames import FrameStore
-from twinset.dataset.store.heartbeats import FOLDER, Pulse, read_workers
+from twinset.dataset.store.heartbeats import FOLDER, Heartbeat, read_workers
 from twinset.dataset.store.status import status_of
 from twinset.engine.errors import TryAgainError
 from twinset.engine.events import FrameDone
@@ -47,7 +47,7 @@ distance = [2.0, 4.0]
 [[metric]]
 plugin = "bbox"
 [render]
-block = 3
+block_size = 3
 samples = 1
 denoise = false
 device = "cpu"
@@ -142,7 +142,7 @@ def test_workers_are_told_from_lost_ones_whatever_the_clock_says(
 ) -> None:
     job = Job(load_recipe(folder / "r.toml"), folder / "out", stage_of)
     list(job.run(range(2)))
-    with Pulse(job.out, range(3, 5)) as pulse:
+    with Heartbeat(job.out, range(3, 5)) as pulse:
         pulse.beat()
         pulse._write()
         said = next((job.out / FOLDER).iterdir())
@@ -170,7 +170,7 @@ def test_a_wrong_clock_sweeps_away_nothing_that_is_being_written(
 
 
 def test_a_file_that_somebody_swept_away_ends_with_try_again(tmp_path: Path) -> None:
-    with pytest.raises(TryAgainError, match=r"vanished before it could become 'a\.png'"), Pending() as pending:
+    with pytest.raises(TryAgainError, match=r"vanished before it could become 'a\.png'"), PendingFiles() as pending:
         pending.add(tmp_path / "a.png", b"whole")
         next(tmp_path.iterdir()).unlink()
         pending.commit()

@@ -62,7 +62,7 @@ def write_frame(store, frame):
             "truncated_share": 0.25,
             "columns": {"depth": 2.0 + i, "kind": None if i == 2 else "x"},
         }
-        for i, region in rle_masks.scan(ids).items()
+        for i, region in rle_masks.scan_ids(ids).items()
     ]
     hidden = {"id": 9, "class": "chair", "shape": "s", "annotated": False, "reason": "hidden", "bbox": [], "area": 0}
     record = {
@@ -216,15 +216,15 @@ def test_what_was_gathered_is_what_the_file_says(store):
     complete = [lambda rows, c=c: {k: f(rows) for k, f in c.items()} for c in (third, mixed)]
     summary = finish(store.out, categories=CATEGORIES, complete=complete)
     coco = read_coco(summary.coco)
-    expected, found = measure(coco, None).columns, summary.gathered.columns
+    expected, found = measure(coco, None).columns, summary.in_memory.columns
     assert list(found) == list(expected)
     for name, values in expected.items():
         assert len(found[name]) == summary.annotations
         for ours, theirs in zip(found[name], values, strict=True):
             is_nothing = theirs is None or theirs != theirs
             assert (ours is None or ours != ours) if is_nothing else ours == theirs, name
-    assert summary.gathered.classes() == coco.classes() and list(summary.gathered.images) == coco.images
-    assert summary.gathered.annotations_of("chair") == coco.annotations_of("chair")
+    assert summary.in_memory.classes() == coco.classes() and list(summary.gathered.images) == coco.images
+    assert summary.in_memory.annotations_of("chair") == coco.annotations_of("chair")
 
 
 def test_yolo_labels_say_the_same_boxes(store):

@@ -17,7 +17,7 @@ pytest.importorskip("bpy")
 
 from twinset.blender.stage import open_stage
 from twinset.dataset.jobs.job import Job
-from twinset.dataset.store.disk_space import guess, short_of_space, weigh
+from twinset.dataset.store.disk_space import disk_space_warning, expected_frame_bytes, mean_frame_bytes
 from twinset.dataset.store.frames import ACCEPTED, FrameStore
 from twinset.engine.errors import OutputError
 from twinset.engine.events import FrameDone, Stepped
@@ -123,13 +123,13 @@ def test_a_job_that_will_not_fit_is_told_ahead(tmp_path: Path, monkeypatch: pyte
     store.prepare()
     output = OutputSettings(width=640, height=480)
     free = shutil.disk_usage(tmp_path).free
-    many = int(2 * free / guess(output))
-    text = short_of_space(store, output, many)
-    assert "640 x 480" in text and f"{many} frames left" in text and short_of_space(store, output, 1) == ""
+    many = int(2 * free / expected_frame_bytes(output))
+    text = disk_space_warning(store, output, many)
+    assert "640 x 480" in text and f"{many} frames left" in text and disk_space_warning(store, output, 1) == ""
     picture = np.random.default_rng(0).integers(0, 255, (480, 640, 3)).astype(np.uint8)
     for frame in range(30):
         store.write(frame, {"verdict": ACCEPTED, "image": {}, "instances": []}, picture)
     size = sum(p.stat().st_size for p in tmp_path.rglob("*") if p.is_file())
-    assert weigh(store) == pytest.approx(size / 30, rel=0.01)
-    assert short_of_space(store, output, int(0.95 * free / weigh(store))) == ""
-    assert "as those that are there" in short_of_space(store, output, int(1.1 * free / weigh(store)))
+    assert mean_frame_bytes(store) == pytest.approx(size / 30, rel=0.01)
+    assert disk_space_warning(store, output, int(0.95 * free / mean_frame_bytes(store))) == ""
+    assert "as those that are there" in disk_space_warning(store, output, int(1.1 * free / mean_frame_bytes(store)))

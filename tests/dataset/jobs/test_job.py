@@ -23,7 +23,7 @@ pytest.importorskip("bpy")
 
 from twinset.alignment.distances.comparison import compare
 from twinset.blender.stage import open_stage
-from twinset.dataset.jobs.job import HOPELESS, Job, open_job
+from twinset.dataset.jobs.job import MAX_FAILURES, Job, open_job
 from twinset.engine.errors import OutputError, StageError
 from twinset.engine.events import Finished, FrameDone, ShareDone, Started
 from twinset.engine.recipe.reading import load_recipe
@@ -42,7 +42,7 @@ collection = "Chairs"
 plugin = "on_surface"
 surfaces = ["Floor"]
 count = [2, 4]
-cluster = 2.0
+cluster_radius = 2.0
 [[appearance]]
 plugin = "lights"
 extra_range = [1, 2]
@@ -58,7 +58,7 @@ plugin = "bbox_area_gmm"
 [render]
 samples = 1
 denoise = false
-block = 3
+block_size = 3
 [output]
 width = 96
 height = 72
@@ -367,7 +367,7 @@ def test_frames_given_up_are_counted_and_not_tried_again(folder, refusing):
     assert tree(folder / "refusing") == before
 
 
-@pytest.mark.parametrize("images", [2, HOPELESS + 4])
+@pytest.mark.parametrize("images", [2, MAX_FAILURES + 4])
 def test_a_hopeless_job_ends_and_says_why(folder, images):
     text = RECIPE[: RECIPE.index("[[camera]]")] + '[[camera]]\nplugin = "orbit"\nclearance = 50.0\n'
     text = text.replace("images = 6", f"images = {images}") + "[render]\nsamples = 1\nmax_attempts = 2\n"
@@ -375,7 +375,7 @@ def test_a_hopeless_job_ends_and_says_why(folder, images):
     for _ in range(2):  # the second time from the records
         with pytest.raises(StageError, match=r"None of the .*2 attempts: camera: no free viewpoint \(2\)\. Loosen"):
             run(recipe, out)
-        assert len(list((out / "frames").iterdir())) == min(images, HOPELESS)
+        assert len(list((out / "frames").iterdir())) == min(images, MAX_FAILURES)
         assert not (out / "annotations" / "instances.json").exists()
 
 

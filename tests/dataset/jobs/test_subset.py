@@ -17,12 +17,12 @@ import numpy as np
 import pytest
 from pycocotools.coco import COCO
 from twinset.dataset.analysis.measure import measure
-from twinset.dataset.atomic_files import new_folder, share_file
+from twinset.dataset.atomic_files import atomic_folder, link_or_copy
 from twinset.dataset.formats.coco import CocoFile
 from twinset.dataset.formats.dataset_folder import image_folder, images_of, read_dataset
-from twinset.dataset.formats.pixels import read_picture
+from twinset.dataset.formats.pixels import read_image
 from twinset.dataset.jobs.job import Job, open_job
-from twinset.dataset.jobs.subset import Changes, is_rendered, write_subset
+from twinset.dataset.jobs.subset import SubsetChanges, is_rendered, write_subset
 from twinset.dataset.store.frames import FrameStore
 from twinset.dataset.store.record import add_to_block
 from twinset.engine.block import Block
@@ -47,7 +47,7 @@ builtin = "bag"
 plugin = "on_surface"
 surfaces = ["Floor"]
 count = [3, 5]
-cluster = 1.5
+cluster_radius = 1.5
 [[camera]]
 plugin = "orbit"
 distance = [1.5, 2.5]
@@ -110,7 +110,7 @@ def hashes(folder: Path) -> dict[str, str]:
     return {p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
 
 
-def subset(dataset: Path, out: Path, changes: Changes) -> CocoFile:
+def subset(dataset: Path, out: Path, changes: SubsetChanges) -> CocoFile:
     coco = read_dataset(dataset)
     write_subset(coco, images_of(coco), out, changes, {"command": "test"})
     return read_dataset(out)
@@ -124,7 +124,7 @@ def test_a_rendered_folder_gives_a_rendered_folder(rendered: Path, tmp_path: Pat
     before, old = hashes(rendered), read_dataset(rendered)
     first, second = old.images[0], old.images[1]
     (gone, *_) = [a["id"] for a in old.annotations if a["image_id"] == second["id"]]
-    changes = Changes(
+    changes = SubsetChanges(
         frozenset([first["id"]]), frozenset([gone]), columns={a["id"]: {"feature_score": 0.25} for a in old.annotations}
     )
     new = subset(rendered, tmp_path / "new", changes)
@@ -154,7 +154,7 @@ def test_a_filtered_folder_goes_on_as_before(rendered: Path, tmp_path: Path) -> 
     """Finishing again changes nothing, no frame is missing, and a replay meets the block that it was drawn in."""
     old = read_dataset(rendered)
     last = old.images[-1]
-    changes = Changes(frozenset([old.images[0]["id"]]), frozenset([old.annotations[-1]["id"]]))
+    changes = SubsetChanges(frozenset([old.images[0]["id"]]), frozenset([old.annotations[-1]["id"]]))
     new = subset(rendered, tmp_path / "new", changes)
     before = hashes(tmp_path / "new/annotations")
     events = list(
@@ -164,11 +164,11 @@ def test_a_filtered_folder_goes_on_as_before(rendered: Path, tmp_path: Path) -> 
     assert events[-1].images == len(old.images) - 1
     assert events[-1].funnel.rejected["render: filtered"] == 1 == events[-1].funnel.rejected_after_render
     job = open_job(tmp_path / "new", lambda r: scene((96, 72)))
-    again = read_picture(job.replay(last["twinset"]["frame"]))
-    np.testing.assert_array_equal(again, read_picture(rendered / "images" / last["file_name"]))
+    again = read_image(job.replay(last["twinset"]["frame"]))
+    np.testing.assert_array_equal(again, read_image(rendered / "images" / last["file_name"]))
     assert len(new.annotations) < len(old.annotations)
     # A second step remembers the first.
-    third = subset(tmp_path / "new", tmp_path / "third", Changes(frozenset([new.images[0]["id"]])))
+    third = subset(tmp_path / "new", tmp_path / "third", SubsetChanges(frozenset([new.images[0]["id"]])))
     assert len(third.images) == len(old.images) - 2
     assert len(json.loads((tmp_path / "third/curation.json").read_text())["steps"]) == 2
 
@@ -188,13 +188,13 @@ def test_black_boxes_spare_what_keeps_its_label(rendered: Path, tmp_path: Path) 
     old = read_dataset(rendered)
     target = max(old.annotations, key=lambda a: a["area"])
     image = next(i for i in old.images if i["id"] == target["image_id"])
-    new = subset(rendered, tmp_path / "new", Changes(unlabelled=frozenset([target["id"]]), black=True))
+    new = subset(rendered, tmp_path / "new", SubsetChanges(unlabelled=frozenset([target["id"]]), black=True))
     ids = cv2.imread(str(rendered / f"masks/{image['twinset']['frame']:06d}.png"), cv2.IMREAD_UNCHANGED)
     x, y, w, h = target["bbox"]
     others = [a["twinset"]["instance"] for a in old.annotations if a["image_id"] == image["id"] and a is not target]
     inside = np.zeros(ids.shape, bool)
     inside[y : y + h, x : x + w] = True
-    picture, was = (read_picture(f / "images" / image["file_name"]).astype(int) for f in (tmp_path / "new", rendered))
+    picture, was = (read_image(f / "images" / image["file_name"]).astype(int) for f in (tmp_path / "new", rendered))
     black = inside & ~np.isin(ids, others)
     assert np.abs(picture[black]).mean() < 6 < was[black].mean()
     assert np.abs(picture - was)[~inside].mean() < 6  # a JPEG written twice
@@ -206,7 +206,7 @@ def test_black_boxes_spare_what_keeps_its_label(rendered: Path, tmp_path: Path) 
 
 def test_photos_keep_all_that_their_file_says(photos: Path, tmp_path: Path) -> None:
     before, raw = hashes(photos.parent), json.loads(photos.read_text())
-    changes = Changes(frozenset([20]), frozenset([102]), columns={100: {"feature_score": 0.5}})
+    changes = SubsetChanges(frozenset([20]), frozenset([102]), columns={100: {"feature_score": 0.5}})
     new = subset(photos, tmp_path / "new", changes)
     assert hashes(photos.parent) == before
     written = json.loads(new.path.read_text())
@@ -227,10 +227,10 @@ def test_photos_keep_all_that_their_file_says(photos: Path, tmp_path: Path) -> N
 
 
 def test_painted_photos_are_new_files(photos: Path, tmp_path: Path) -> None:
-    subset(photos, tmp_path / "new", Changes(unlabelled=frozenset([100]), black=True))
+    subset(photos, tmp_path / "new", SubsetChanges(unlabelled=frozenset([100]), black=True))
     old, new = photos.parent / "images/a/0.png", tmp_path / "new/images/a/0.png"
     assert not same_file(old, new)
-    was, now = read_picture(old), read_picture(new)
+    was, now = read_image(old), read_image(new)
     black = np.zeros((40, 60), bool)
     black[8:28, 5:35] = True
     black[8:28, 25:55] = False  # the polygon of the box that stays
@@ -246,7 +246,7 @@ def test_yolo_folders_keep_their_labels(photos: Path, tmp_path: Path) -> None:
     shutil.copytree(photos.parent / "images", folder / "images")
     write_yolo(folder, coco.images, [a for a in coco.annotations if not a.get("iscrowd")], coco.categories)
     source = read_dataset(folder)
-    subset(folder, tmp_path / "new", Changes(unlabelled=frozenset([source.annotations[0]["id"]])))
+    subset(folder, tmp_path / "new", SubsetChanges(unlabelled=frozenset([source.annotations[0]["id"]])))
     (tmp_path / "new/annotations").rename(tmp_path / "aside")
     new = read_yolo(tmp_path / "new")
     assert [a["bbox"] for a in new.annotations] == [a["bbox"] for a in source.annotations[1:]]
@@ -259,7 +259,7 @@ def test_other_file_systems_get_copies(photos: Path, tmp_path: Path, monkeypatch
 
     monkeypatch.setattr(os, "link", refuse)
     coco = read_dataset(photos)
-    written = write_subset(coco, images_of(coco), tmp_path / "new", Changes(frozenset([20])), {})
+    written = write_subset(coco, images_of(coco), tmp_path / "new", SubsetChanges(frozenset([20])), {})
     assert (written.shared, written.copied) == (0, 3)
     old, new = photos.parent / "images/b/1.jpg", tmp_path / "new/images/b/1.jpg"
     assert old.read_bytes() == new.read_bytes() and not same_file(old, new)
@@ -271,8 +271,8 @@ def test_a_real_other_file_system(tmp_path: Path) -> None:
         pytest.skip("no second file system to write to")
     source = tmp_path / "a.txt"
     source.write_text("x")
-    with new_folder(shared / f"twinset-test-{os.getpid()}") as folder:
-        assert not share_file(source, folder / "a.txt")
+    with atomic_folder(shared / f"twinset-test-{os.getpid()}") as folder:
+        assert not link_or_copy(source, folder / "a.txt")
         assert (folder / "a.txt").read_text() == "x"
     shutil.rmtree(shared / f"twinset-test-{os.getpid()}")
 
@@ -280,13 +280,13 @@ def test_a_real_other_file_system(tmp_path: Path) -> None:
 def test_nothing_is_overwritten_and_nothing_half_written(photos: Path, tmp_path: Path) -> None:
     (tmp_path / "there").mkdir()
     with pytest.raises(OutputError, match="exists already"):
-        subset(photos, tmp_path / "there", Changes(frozenset([20])))
+        subset(photos, tmp_path / "there", SubsetChanges(frozenset([20])))
     with pytest.raises(DataError, match="No box would be left"):
-        subset(photos, tmp_path / "new", Changes(frozenset([0, 10, 20, 30])))
+        subset(photos, tmp_path / "new", SubsetChanges(frozenset([0, 10, 20, 30])))
     (photos.parent / "images/b/3.jpg").write_bytes(b"no picture")
     with pytest.raises(DataError, match=r"3\.jpg"):
-        subset(photos, tmp_path / "new", Changes(unlabelled=frozenset([106]), black=True))
-    with pytest.raises(KeyboardInterrupt), new_folder(tmp_path / "new"):
+        subset(photos, tmp_path / "new", SubsetChanges(unlabelled=frozenset([106]), black=True))
+    with pytest.raises(KeyboardInterrupt), atomic_folder(tmp_path / "new"):
         raise KeyboardInterrupt
     assert sorted(p.name for p in tmp_path.iterdir()) == ["photos", "there"]
 
@@ -296,5 +296,5 @@ def test_names_that_lead_out_of_the_folder_are_refused(photos: Path, tmp_path: P
     data["images"][3]["file_name"] = "../../secret.png"
     photos.write_text(json.dumps(data))
     with pytest.raises(DataError, match=r"secret\.png"):
-        subset(photos, tmp_path / "new", Changes(frozenset([20])))
+        subset(photos, tmp_path / "new", SubsetChanges(frozenset([20])))
     assert not (tmp_path / "new").exists()

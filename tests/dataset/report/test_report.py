@@ -24,8 +24,8 @@ from twinset.dataset.report.column_labels import known, label, number, quantity
 from twinset.dataset.report.feature_map import feature_map
 from twinset.dataset.report.levers import LEVERS, advice
 from twinset.dataset.report.markup import document, tag
-from twinset.dataset.report.material import Material, gather, measured, spread
-from twinset.dataset.report.page import MOST_CLASSES, make_report
+from twinset.dataset.report.page import MAX_CLASSES, make_report
+from twinset.dataset.report.report_dataset import ReportDataset, read_report_dataset, report_columns, spread
 from twinset.dataset.store.frames import encode_image
 from twinset.engine.errors import DataError
 from twinset.engine.plugin.params import describe
@@ -217,7 +217,7 @@ def test_names_from_files_are_only_text(tmp_path, name):
 )
 def test_a_damaged_summary_is_left_out(tmp_path, caplog, funnel):
     coco = read_dataset(dataset(tmp_path / "a", some_boxes(9, 1)))
-    assert provenance.funnel(Material("a", coco, None, summary={"funnel": funnel})) is None
+    assert provenance.funnel(ReportDataset("a", coco, None, summary={"funnel": funnel})) is None
     assert "is damaged" in caplog.text
 
 
@@ -263,7 +263,7 @@ def test_classes_are_limited_and_missing_ones_named(tmp_path):
     path = tmp_path / "many.json"
     path.write_text(json.dumps({"images": images, "annotations": annotations, "categories": categories}))
     found = make_report(path, path)
-    assert list(found.compared["classes"]) == [f"class {c}" for c in range(11, 11 - MOST_CLASSES, -1)]
+    assert list(found.compared["classes"]) == [f"class {c}" for c in range(11, 11 - MAX_CLASSES, -1)]
     assert "class 0" in found.notes[0] and found.notes[0] in "".join(Page(found.html).text)
     assert list(make_report(path, path, class_name="class 0").compared["classes"]) == ["class 0"]
     with pytest.raises(DataError, match="no class 'class 99'"):
@@ -274,8 +274,8 @@ def test_classes_are_limited_and_missing_ones_named(tmp_path):
 
 
 def test_a_share_of_pictures_is_measured_the_same(pair):
-    material = gather(pair[0])
-    whole, part = measured(material, 100, workers=1), measured(material, 5, workers=1)
+    material = read_report_dataset(pair[0])
+    whole, part = report_columns(material, 100, workers=1), report_columns(material, 5, workers=1)
     for name in ("brightness", "image_entropy"):
         known_ = np.isfinite(part[name])
         assert known_.sum() == 5
@@ -335,7 +335,7 @@ def test_the_map_is_that_of_principal_components(pair):
     from sklearn.decomposition import PCA
 
     extractor = Extractor()
-    real, synth = gather(pair[0]), gather(pair[1])
+    real, synth = read_report_dataset(pair[0]), read_report_dataset(pair[1])
     found = feature_map(real, synth, "chair", extractor, limit=12)
     boxes = [
         extractor.extract_boxes(side.picture(image), [a["bbox"]])
@@ -356,7 +356,7 @@ def test_the_map_is_that_of_principal_components(pair):
     assert found.strange == np.mean(density.score(features[12:]) <= 0.05)
     order = np.argsort(-density.distance(features[12:]))
     assert [e.at for e in found.odd] == [tuple(found.synth[i]) for i in order[:6]]
-    listed = shapes(measured(synth, 0), "chair", found.scores)
+    listed = shapes(report_columns(synth, 0), "chair", found.scores)
     means = {name: np.mean([found.scores[i] for i in range(1, 13) if i % 2 == k]) for k, name in enumerate(SHAPES)}
     assert {s.name: s.score.mean for s in listed} == pytest.approx(means)
     assert listed[0].score.mean <= listed[1].score.mean and [s.count for s in listed] == [6, 6]

@@ -311,5 +311,5 @@ def test_a_folder_is_not_taken_for_a_file(tmp_path):
     (tmp_path / "link").symlink_to(tmp_path / "folder")
     for name in ("folder", "link"):
         with pytest.raises(OutputError, match=rf"{name}' is a folder.* Name a file"):
-            atomic_files.write_file(tmp_path / name, b"text")
+            atomic_files.write_atomic(tmp_path / name, b"text")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["folder", "link"] and (tmp_path / "link").is_symlink()

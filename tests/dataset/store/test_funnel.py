@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from twinset.dataset.store.funnel import Tally
+from twinset.dataset.store.funnel import AttemptTally
 
 EYE = np.eye(4).ravel().tolist()
 
@@ -62,7 +62,7 @@ def brute(chosen: list[tuple[bool, float | None]]) -> tuple[int, int, Any]:
 def test_groups_are_those_of_all_attempts_together() -> None:
     rng = np.random.default_rng(0)
     records = [record(frame, rng) for frame in range(60)]
-    tally = Tally()
+    tally = AttemptTally()
     for each in records:
         tally.add(each)
     gate = tally.funnel().gate
@@ -84,7 +84,7 @@ def test_groups_are_those_of_all_attempts_together() -> None:
 def test_a_hundred_thousand_frames_take_no_more_memory_than_their_numbers() -> None:
     rng = np.random.default_rng(0)
     some = [record(frame, rng) for frame in range(50)]
-    tally = Tally()
+    tally = AttemptTally()
     tracemalloc.start()
     for _ in range(40):
         for each in some:

@@ -14,8 +14,8 @@ import pytest
 import typer
 from twinset.dataset.atomic_files import json_bytes, output_error
 from twinset.dataset.jobs.job import Job, open_job
-from twinset.dataset.store.frames import FrameStore, seal
-from twinset.dataset.store.heartbeats import FOLDER, Pulse, read_workers
+from twinset.dataset.store.frames import FrameStore, append_checksum
+from twinset.dataset.store.heartbeats import FOLDER, Heartbeat, read_workers
 from twinset.dataset.store.inputs import read_inputs
 from twinset.dataset.store.status import status_of
 from twinset.engine.errors import OutputError, TryAgainError
@@ -47,7 +47,7 @@ distance = [2.0, 4.0]
 [[metric]]
 plugin = "bbox"
 [render]
-block = 3
+block_size = 3
 [output]
 width = 64
 height = 48
@@ -97,7 +97,7 @@ def test_status_counts_frames_blocks_and_workers(folder: Path) -> None:
 
 
 def test_a_worker_that_fails_says_why_and_one_that_dies_is_lost(tmp_path: Path) -> None:
-    with pytest.raises(OutputError), Pulse(tmp_path, range(4)) as pulse:
+    with pytest.raises(OutputError), Heartbeat(tmp_path, range(4)) as pulse:
         pulse.beat()
         raise OutputError("The disk is full.")
     (failed,) = read_workers(tmp_path)
@@ -109,7 +109,7 @@ def test_a_worker_that_fails_says_why_and_one_that_dies_is_lost(tmp_path: Path) 
     (tmp_path / FOLDER / "half.json").write_text('{"host": "an')
     states = {(w.host == socket.gethostname(), w.state) for w in read_workers(tmp_path)}
     assert states == {(True, "failed"), (True, "lost"), (False, "running")}
-    with Pulse(tmp_path, range(4)):
+    with Heartbeat(tmp_path, range(4)):
         assert sum(w.state == "lost" for w in read_workers(tmp_path)) == 0
 
 
@@ -196,7 +196,7 @@ def test_records_from_elsewhere_name_nothing_outside_their_folder(folder: Path, 
         record = {**store.read(frame), **change}
         if not change:
             record["files"]["image"]["path"] = name
-        store.record_path(frame).write_bytes(seal(json_bytes(record)))
+        store.record_path(frame).write_bytes(append_checksum(json_bytes(record)))
     finished = open_job(job.out, stage_of).finish()
     assert finished.absent == (2, 4) and finished.images == 5
     assert {p for p in folder.rglob("*") if not p.is_relative_to(job.out)} == before

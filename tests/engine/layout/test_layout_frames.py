@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("bpy")
 
 from twinset.blender.stage import open_stage
-from twinset.dataset.store.funnel import Tally
+from twinset.dataset.store.funnel import AttemptTally
 from twinset.dataset.store.record import make_record
 from twinset.engine.block import Block
 from twinset.engine.goals import Boxes
@@ -79,7 +79,7 @@ def test_boxes_of_accepted_frames_are_on_their_goals_and_frames_the_same_in_any_
     sampler = make(rooms, surveys)
     frames = [sampler.frame(k, Block(), render=False) for k in range(3)]
     shown = asked = 0
-    tally = Tally()
+    tally = AttemptTally()
     low, high = sampler.reach["chair"].aspect
     # Parallel rays show the narrowest chair 0.35 by 0.7 m, from above 0.45 times as wide as high, and the stool's
     # diagonal, 1.26 times its height, as the widest; a wide lens stretches what is at the side.

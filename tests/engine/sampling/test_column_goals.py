@@ -8,7 +8,7 @@ import shutil
 
 import numpy as np
 import pytest
-from twinset.dataset.analysis.goal_progress import GoalTally, told, wanted_values
+from twinset.dataset.analysis.goal_progress import GoalTally, goal_sentences, wanted_values
 from twinset.engine.block import Block
 from twinset.engine.errors import DataError, RecipeError
 from twinset.engine.recipe.reading import dump_recipe, load_recipe, loads_recipe
@@ -27,14 +27,14 @@ collection = "Chairs"
 plugin = "on_surface"
 surfaces = ["Floor"]
 count = [1, 3]
-cluster = 2.0
+cluster_radius = 2.0
 [[camera]]
 plugin = "orbit"
 distance = [1.0, 8.0]
 [render]
 samples = 1
 denoise = false
-block = 8
+block_size = 8
 [output]
 width = 96
 height = 72
@@ -88,7 +88,7 @@ def test_depth_follows_what_is_wanted(folder):
     assert gap(shown(after, "depth"), wanted) < 0.6 * gap(shown(before, "depth"), wanted)
     (facts,) = finished.funnel.goals
     assert facts["way"] == PROBES and 3 < facts["compared"] <= 6 and facts["values"] == len(shown(after, "depth"))
-    assert "Goal 'depth' of 'chair' by candidates on probes" in told([facts])[0]
+    assert "Goal 'depth' of 'chair' by candidates on probes" in goal_sentences([facts])[0]
     assert json.loads((folder / "depth" / "stage.json").read_text())["goals"][0]["column"] == "depth"
     assert not plain.funnel.goals
     # One frame alone, by its accepted attempt: the same bytes.
@@ -166,7 +166,7 @@ def test_boxes_of_layouts_that_are_missing_or_off_are_told(folder):
     assert (
         facts["asked"] == {"chair": 2, "bag": 2} and facts["shown"] == {"chair": 1, "bag": 1} and facts["near"] == 0.5
     )
-    (sentence,) = told([facts])
+    (sentence,) = goal_sentences([facts])
     assert "1 of 2 chair, 1 of 2 bag are there, 50% of them within 5% of their area" in sentence
 
 

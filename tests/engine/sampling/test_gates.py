@@ -44,7 +44,7 @@ plugin = "on_surface"
 surfaces = ["Floor"]
 classes = ["chair", "bag"]
 count = [2, 3]
-cluster = 1.0
+cluster_radius = 1.0
 [[camera]]
 plugin = "orbit"
 distance = [1.2, 2.0]
@@ -53,7 +53,7 @@ plugin = "image_quality"
 [[metric]]
 plugin = "shape"
 [render]
-block = 4
+block_size = 4
 max_attempts = 30
 [output]
 width = 64
@@ -66,7 +66,7 @@ GATE = """
 plugin = "feature_score"
 features = "real.features"
 model = "pixels.onnx"
-min_size = 5
+min_box_side = 5
 """
 
 
@@ -273,7 +273,7 @@ def showing(traits: Any) -> Block:
 
 
 def test_near_duplicates_of_the_block_are_refused(folder: Path) -> None:
-    recipe = recipe_of(folder, gate=GATE + "near_duplicates = 0.3\nthreshold = 0.0\n")
+    recipe = recipe_of(folder, gate=GATE + "near_duplicate_distance = 0.3\nthreshold = 0.0\n")
     sampler = Sampler(recipe, stage_of(recipe), {})
     frame = next(f for f in (sampler.frame(k, Block()) for k in range(10)) if f.traits and f.traits[0])
     once = range(frame.attempts - 1, frame.attempts)
@@ -316,8 +316,8 @@ def test_the_elbow_of_the_warm_up_is_the_threshold(folder: Path, tmp_path: Path)
 
 
 def test_too_strict_a_gate_ends_with_the_nearest_miss(folder: Path, tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr(funnel, "ENOUGH", 40)
-    monkeypatch.setattr("twinset.dataset.jobs.job.ENOUGH", 40)
+    monkeypatch.setattr(funnel, "MIN_JUDGED", 40)
+    monkeypatch.setattr("twinset.dataset.jobs.job.MIN_JUDGED", 40)
     out = tmp_path / "out"
     text = RECIPE.replace('classes = ["chair", "bag"]', 'classes = ["chair"]')
     recipe = recipe_of(folder, text, GATE + "threshold = 1.0\n", render__max_attempts=15)
@@ -336,7 +336,7 @@ def test_too_strict_a_gate_ends_with_the_nearest_miss(folder: Path, tmp_path: Pa
 
 
 def test_a_gate_that_lets_enough_through_is_not_too_strict(folder: Path, tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr("twinset.dataset.jobs.job.ENOUGH", 10)
+    monkeypatch.setattr("twinset.dataset.jobs.job.MIN_JUDGED", 10)
     assert run(recipe_of(folder, gate=GATE + "threshold = 0.2\n"), tmp_path / "out").images == 8
     text = RECIPE.replace('classes = ["chair", "bag"]', 'classes = ["chair"]')
     with pytest.raises(StageError, match=r"^[1-9]\d* of \d+ judged attempts passed"):

@@ -135,8 +135,8 @@ def test_larger_images_are_reduced_first(real: Path) -> None:
     images = [{**i, "width": SIZE // 2, "height": SIZE // 2} for i in told["images"]]
     boxes = [{**a, "bbox": [v / 2 for v in a["bbox"]]} for a in told["annotations"]]
     (real.parent / "half.json").write_text(json.dumps({**told, "images": images, "annotations": boxes}))
-    reduced = box_features(coco, real.parent / "images", "disc", extractor, longest=SIZE // 2)
+    reduced = box_features(coco, real.parent / "images", "disc", extractor, max_side=SIZE // 2)
     small = box_features(read_coco(real.parent / "half.json"), half, "disc", extractor)
     np.testing.assert_allclose(reduced.features, small.features, rtol=1e-4, atol=1e-5)
     with pytest.raises(DataError, match="under 31 pixels"):
-        box_features(coco, real.parent / "images", "disc", extractor, longest=SIZE // 2, smallest=31)
+        box_features(coco, real.parent / "images", "disc", extractor, max_side=SIZE // 2, min_side=31)

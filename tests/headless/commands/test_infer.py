@@ -14,7 +14,7 @@ import pyarrow.parquet
 import pytest
 from twinset.dataset.analysis.inference import infer
 from twinset.dataset.formats.coco import read_coco
-from twinset.dataset.formats.dataset_folder import Pictures
+from twinset.dataset.formats.dataset_folder import ImageDataset
 from twinset.headless.cli import app
 from typer.testing import CliRunner, Result
 
@@ -22,7 +22,7 @@ WIDTH, HEIGHT, SIDE = 120, 90, 32
 
 
 def write(folder: Path, n: int, *, known: bool, seed: int = 0, classes: tuple[str, ...] = ("disc",), bright=0) -> Path:
-    """Pictures of two square patches: how bright one is says its depth, what it is striped like says its shape."""
+    """ImageDataset of two square patches: how bright one is says its depth, what it is striped like says its shape."""
     rng = np.random.default_rng(seed)
     (folder / "images").mkdir(parents=True)
     images, annotations = [], []
@@ -133,7 +133,7 @@ def test_what_the_real_annotations_know_is_held_against_predictions(synth: Path,
     assert done.exit_code == 0, done.output
     assert "'shape' of 'disc': the real annotations know it of 20 boxes: accuracy 1.00." in done.stdout
     assert "'depth' of 'disc': the real annotations know it of 18 boxes: R² 1.00" in done.stdout
-    # Pictures of another brightness are told to be so, and what is said of them is wrong.
+    # ImageDataset of another brightness are told to be so, and what is said of them is wrong.
     strange = write(tmp_path / "strange", 10, known=True, seed=5, bright=70)
     done = run(synth, strange, "-o", tmp_path / "x.csv", *asked("depth"))
     assert "Warning: 'depth' of 'disc': 100% of 20 real boxes look unlike the rendered ones" in done.stdout
@@ -173,7 +173,7 @@ def test_nothing_is_written_where_nothing_can_be_inferred(synth: Path, real: Pat
 
 def test_classes_have_heads_of_their_own(tmp_path: Path) -> None:
     both = write(tmp_path / "both", 30, known=True, classes=("disc", "ring"))
-    found = infer(Pictures(read_coco(both), both.parent / "images"), None, {"box": [None]}, columns=["depth"], trees=5)
+    found = infer(ImageDataset(read_coco(both), both.parent / "images"), None, {"box": [None]}, columns=["depth"], trees=5)
     # Patches alternate between the two, specks are discs but small; a patch of each has no depth.
     assert [(o.class_name, o.boxes) for o in found.outcomes] == [("disc", 29), ("ring", 29)]
     done = run(both, "--class", "ring", *asked("shape"), "--json")

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
-from twinset.dataset.atomic_files import process_runs
+from twinset.dataset.atomic_files import is_process_running
 from twinset.engine.recipe.reading import load_recipe
 from twinset.headless.workers.memory import group_limit, resident
 from twinset.headless.workers.supervisor import devices, shares
@@ -50,15 +50,15 @@ def test_killed_workers_are_replaced_and_a_killed_supervisor_leaves_no_orphans(r
         frames.append(said["frame"])
         assert said["done"] == len(frames) and said["total"] == 9
         if len(frames) == 1:
-            os.kill(next(pid for pid in workers if process_runs(pid)), signal.SIGKILL)
+            os.kill(next(pid for pid in workers if is_process_running(pid)), signal.SIGKILL)
         if len(frames) == 5:
             process.kill()
     assert process.wait(30) == -signal.SIGKILL and "ended by SIGKILL" in (tmp_path / "log").read_text()
     assert len(set(frames)) == len(frames)
     ends = time.monotonic() + 20
-    while any(map(process_runs, workers)) and time.monotonic() < ends:
+    while any(map(is_process_running, workers)) and time.monotonic() < ends:
         time.sleep(0.1)
-    assert not any(map(process_runs, workers))
+    assert not any(map(is_process_running, workers))
 
     done = subprocess.run(command(recipe, together, "--workers", 2, "--threads", 1), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -16,7 +16,7 @@ _IS_THERE, _IS_NONE, _IS_ABSENT = range(3)
 _ABSENT: Any = object()
 
 
-class Rows(Sequence[dict[str, Any]]):
+class MetadataRows(Sequence[dict[str, Any]]):
     """A sequence of rows, each a dict of what is known of one annotation.
 
     Numbers lie in typed arrays; a row is put together when it is asked for, so changing it changes nothing here.
@@ -71,7 +71,7 @@ class Rows(Sequence[dict[str, Any]]):
 
 
 class ColumnView(Sequence[Any]):
-    """The values of a column of :class:`Rows`, taken out one by one: a list of them is several times larger."""
+    """The values of a column of :class:`MetadataRows`, taken out one by one: a list of them is several times larger."""
 
     def __init__(self, column: _Column, count: int) -> None:
         self._column = column

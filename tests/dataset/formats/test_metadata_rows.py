@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Rows kept as columns are the dicts that went in, whatever is in them."""
+"""MetadataRows kept as columns are the dicts that went in, whatever is in them."""
 
 import sys
 
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from twinset.dataset.formats.rows import Rows
+from twinset.dataset.formats.metadata_rows import MetadataRows
 
 values = st.one_of(
     st.none(),
@@ -23,7 +23,7 @@ dicts = st.lists(st.dictionaries(st.sampled_from("abcd"), values, max_size=4), m
 @settings(max_examples=200, deadline=None)
 @given(dicts)
 def test_rows_come_out_as_they_went_in(given_rows):
-    rows = Rows()
+    rows = MetadataRows()
     for row in given_rows:
         rows.append(row)
     assert list(rows) == given_rows and rows[:] == given_rows and len(rows) == len(given_rows)
@@ -50,7 +50,7 @@ def check_numbers(numbers, values):
 
 
 def test_columns_are_added_and_replaced():
-    rows = Rows()
+    rows = MetadataRows()
     for i in range(4):
         rows.append({"i": i})
     rows.add("j", [0.5, 1.5, 2.5, 3.5])
@@ -61,7 +61,7 @@ def test_columns_are_added_and_replaced():
 
 
 def test_numbers_take_eight_bytes_each():
-    rows = Rows()
+    rows = MetadataRows()
     for i in range(10_000):
         rows.append(
             {"x": i / 3 if i % 5 else None, "n": i, "bbox": [i, 2, 3, 4], "main": i % 3 == 0, "shape": f"s{i % 7}"}

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from ...engine.errors import DataError
 from ...engine.recipe.settings import Recipe
-from ..atomic_files import write_file
-from ..formats.in_memory import Gathered
+from ..atomic_files import write_atomic
+from ..formats.coco_in_memory import CocoInMemory
 from ..store.frames import FrameStore
 from .page import make_report
 
@@ -21,7 +21,7 @@ def wants_report(recipe: Recipe, store: FrameStore) -> bool:
     return recipe.output.report and recipe.real is not None and len(store.frames()) >= recipe.images
 
 
-def write_report(recipe: Recipe, out: Path, gathered: Gathered | None = None) -> Path | None:
+def write_job_report(recipe: Recipe, out: Path, coco: CocoInMemory | None = None) -> Path | None:
     """Write ``report.html`` from annotations alone: real pictures may be elsewhere, and take time to measure.
 
     Parameters
@@ -29,7 +29,7 @@ def write_report(recipe: Recipe, out: Path, gathered: Gathered | None = None) ->
     recipe : Recipe
     out : Path
         The output folder.
-    gathered : Gathered, optional
+    coco : CocoInMemory, optional
         The annotations of that folder; left out, they are read from it.
 
     Returns
@@ -48,12 +48,12 @@ def write_report(recipe: Recipe, out: Path, gathered: Gathered | None = None) ->
             out,
             real_images=images if images and images.is_dir() else None,
             pictures=0,
-            synth_gathered=gathered,
+            synth_coco=coco,
             synth_name="This dataset",  # wherever it lies, the same bytes
         )
     except DataError as error:
         log.warning("No report is written. %s", error)
         return None
     path = out / "report.html"
-    write_file(path, page.html)
+    write_atomic(path, page.html)
     return path

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,23 +16,23 @@ from ...engine.errors import DataError, TwinsetError
 from ...engine.recipe.reading import load_recipe
 from ...engine.recipe.settings import Recipe
 from ..analysis.measure import measure
-from ..atomic_files import read_object
+from ..atomic_files import read_json_object
 from ..formats.coco import CocoFile
+from ..formats.coco_in_memory import CocoInMemory
 from ..formats.dataset_folder import image_folder, read_dataset
-from ..formats.in_memory import Gathered
-from ..formats.pixels import read_picture
+from ..formats.pixels import read_image
+from ..progress import Progress
 
 log = logging.getLogger(__name__)
 
 PIXEL_COLUMNS = (*NAMES, *(f"image_{name}" for name in NAMES), "background_similarity")
 """What is measured in pictures; the rest stands in annotations."""
 
-Progress = Callable[[int, int], None]
 Columns = Mapping[str, Sequence[Any] | np.ndarray]
 
 
 @attrs.frozen(eq=False)
-class Material:
+class ReportDataset:
     """One dataset.
 
     Attributes
@@ -40,8 +40,8 @@ class Material:
     name : str
         What it is called on the page: the name of its file or folder, without any path, so that the same dataset gives
         the same page wherever it lies.
-    coco : CocoFile or Gathered
-        Its annotations, as a file has them, or as a job has just gathered them.
+    coco : CocoFile or CocoInMemory
+        Its annotations, as a file has them, or still in memory after a job wrote them.
     images : Path or None
         Folder that image names start from.
     recipe : Recipe or None
@@ -53,7 +53,7 @@ class Material:
     """
 
     name: str
-    coco: CocoFile | Gathered
+    coco: CocoFile | CocoInMemory
     images: Path | None
     recipe: Recipe | None = None
     recipe_text: str = ""
@@ -65,17 +65,19 @@ class Material:
         if self.images is None or not image.get("file_name"):
             return None
         try:
-            picture = read_picture(self.images / image["file_name"])
+            picture = read_image(self.images / image["file_name"])
         except DataError as error:
             log.info("%s", error)
             return None
         return picture if picture.shape[1::-1] == (image["width"], image["height"]) else None
 
 
-def gather(path: Path, images: Path | None = None, name: str = "", *, gathered: Gathered | None = None) -> Material:
+def read_report_dataset(
+    path: Path, images: Path | None = None, name: str = "", *, coco: CocoInMemory | None = None
+) -> ReportDataset:
     """All that is known of the dataset at a path; ``images`` says where its pictures lie if not near it.
 
-    ``name`` is what it is called, instead of by the name of its file or folder; ``gathered`` are its annotations where
+    ``name`` is what it is called, instead of by the name of its file or folder; ``coco`` holds its annotations where
     they are known already.
 
     Raises
@@ -84,10 +86,10 @@ def gather(path: Path, images: Path | None = None, name: str = "", *, gathered: 
         Where there is no such dataset, or it is broken. What lies beside it may be missing or broken: that is left out.
     """
     path = Path(path)
-    coco = gathered or read_dataset(path)
+    annotations = coco or read_dataset(path)
     facts: dict[str, Any] = {}
     if path.is_dir():
-        facts = {"stage": read_object(path / "stage.json"), "summary": read_object(path / "summary.json")}
+        facts = {"stage": read_json_object(path / "stage.json"), "summary": read_json_object(path / "summary.json")}
         text = path / "recipe.toml"
         if text.is_file():
             facts["recipe_text"] = text.read_text(encoding="utf-8", errors="replace")
@@ -95,20 +97,22 @@ def gather(path: Path, images: Path | None = None, name: str = "", *, gathered: 
                 facts["recipe"] = load_recipe(text, files_too=False)
             except TwinsetError as error:
                 log.warning("The recipe of '%s' is only shown, not used: %s", path, error)
-    return Material(name or path.resolve().name or str(path), coco, images or image_folder(coco), **facts)
+    return ReportDataset(
+        name or path.resolve().name or str(path), annotations, images or image_folder(annotations), **facts
+    )
 
 
-def measured(
-    material: Material, limit: int, *, workers: int = 0, progress: Progress = lambda done, total: None
+def report_columns(
+    material: ReportDataset, limit: int, *, workers: int = 0, progress: Progress = lambda done, total: None
 ) -> Columns:
     """The columns of a dataset, as ``twinset measure`` gives them, with the pixels of at most ``limit`` pictures.
 
     Parameters
     ----------
-    material : Material
+    material : ReportDataset
     limit : int
         At most so many pictures are opened, evenly spread; boxes of the others have no value of what pixels say. None
-        are opened of annotations that were just gathered.
+        are opened of annotations in memory.
     workers : int
         Processes; 0 takes one per processor.
     progress : callable
@@ -120,7 +124,7 @@ def measured(
         Where the dataset has no box.
     """
     coco = material.coco
-    if isinstance(coco, Gathered):
+    if isinstance(coco, CocoInMemory):
         return coco.columns
     whole = measure(coco, None)
     if material.images is None or limit < 1:
@@ -161,7 +165,7 @@ def spread(count: int, limit: int) -> list[int]:
     return np.unique(np.linspace(0, count - 1, limit).round().astype(int)).tolist()
 
 
-def chosen_classes(real: Material, synth: Material, class_name: str | None) -> list[str]:
+def chosen_classes(real: ReportDataset, synth: ReportDataset, class_name: str | None) -> list[str]:
     """One class, or those with boxes on both sides, most real boxes first.
 
     Raises

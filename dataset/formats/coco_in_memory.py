@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Annotations that were gathered from records, as reports want them: from memory, without reading them back."""
+"""The annotations of a dataset that a job has just written, offered to reports without reading them back."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import numpy as np
 
 from ...alignment.columns.metadata import box_columns
 from ...engine.goals import Boxes
-from ..atomic_files import plain
+from ..atomic_files import to_builtin_types
 from .coco import CocoFile, read_coco
-from .coco_writer import Annotations
-from .rows import ColumnView, Rows
+from .coco_writer import CocoBuilder
+from .metadata_rows import ColumnView, MetadataRows
 
 Column = Sequence[Any] | np.ndarray
 
@@ -23,14 +23,14 @@ _OWN = ("frame", "image_id", "id", "class", "area", "bbox", "amodal_bbox")
 """Columns of rows that have a place of their own in tables."""
 
 
-class Gathered:
+class CocoInMemory:
     """What :class:`.coco.CocoFile` offers of a dataset that has just been written.
 
     Single annotations are read from its file, all else is known. ``columns`` are those of
     :func:`.measure.measure` without pixels; each is put together when it is asked for.
     """
 
-    def __init__(self, annotations: Annotations) -> None:
+    def __init__(self, annotations: CocoBuilder) -> None:
         self.path: Path = annotations.path
         self.images: Sequence[dict[str, Any]] = annotations.images
         self.categories: list[dict[str, Any]] = annotations.categories
@@ -58,7 +58,7 @@ class Gathered:
 class _Columns(Mapping[str, Column]):
     """Columns by name, put together anew each time."""
 
-    def __init__(self, annotations: Annotations) -> None:
+    def __init__(self, annotations: CocoBuilder) -> None:
         self._rows = annotations.rows
         self._images = annotations.images
         self._completed = frozenset(annotations.completed)
@@ -90,9 +90,9 @@ class _Columns(Mapping[str, Column]):
         extras = {name: partial(self._extra, name) for name in set(rows.names()).difference(_OWN, boxes)}
         if "amodal_bbox" in rows.names():
             extras |= {f"amodal_bbox_{axis}": partial(self._of_box, "amodal_bbox", k) for k, axis in enumerate("xywh")}
-        yield from ((name, make) for name, make in sorted(extras.items()) if _says_anything(make()))
+        yield from ((name, make) for name, make in sorted(extras.items()) if _has_values(make()))
         for name in sorted(images.extras.names()):
-            if _says_anything(_values(images.extras, name)):
+            if _has_values(_values(images.extras, name)):
                 yield name if name == "frame" else f"image_{name}", partial(self._of_images, images.extras, name)
 
     def _of_box(self, name: str, axis: int) -> Column:
@@ -107,23 +107,23 @@ class _Columns(Mapping[str, Column]):
 
     def _extra(self, name: str) -> Column:
         if name in self._completed:
-            return plain(list(self._rows.column(name)))  # type: ignore[no-any-return]
+            return to_builtin_types(list(self._rows.column(name)))  # type: ignore[no-any-return]
         return _values(self._rows, name)
 
-    def _of_images(self, rows: Rows, name: str) -> Column:
+    def _of_images(self, rows: MetadataRows, name: str) -> Column:
         """A column of images, for each box that of its image."""
         owner = np.asarray(_values(self._rows, "image_id")) - 1  # ids are 1, 2, ...
         values = _values(rows, name)
         return values[owner] if isinstance(values, np.ndarray) else [values[i] for i in owner.tolist()]
 
 
-def _values(rows: Rows, name: str) -> Column:
+def _values(rows: MetadataRows, name: str) -> Column:
     column: ColumnView = rows.column(name)
     numbers = column.numbers()
     return column if numbers is None else numbers
 
 
-def _says_anything(values: Column) -> bool:
+def _has_values(values: Column) -> bool:
     if isinstance(values, np.ndarray):
         return bool((~np.isnan(values.astype(float))).any())
     return any(value is not None for value in values)
