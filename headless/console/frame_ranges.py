@@ -29,7 +29,7 @@ def share(recipe: Recipe, frames: range | None, blocks: range | None) -> range |
     if frames is not None and blocks is not None:
         raise typer.BadParameter("say --frames or --block, not both.", param_hint="'--block'")
     if blocks is not None:
-        size = recipe.render.block
+        size = recipe.render.block_size
         frames = range(blocks.start * size, blocks.stop * size)
     if frames is None:
         return None

@@ -32,7 +32,7 @@ def interruptible(output: Output) -> Iterator[Callable[[], bool]]:
             # Files appear whole or not at all, so nothing is lost; Blender would not let go of its render.
             os._exit(STOPPED)
         stopping.set()
-        output.say("Stopping after this frame. Ctrl-C once more stops at once.")
+        output.message("Stopping after this frame. Ctrl-C once more stops at once.")
 
     if threading.current_thread() is not threading.main_thread():
         yield stopping.is_set

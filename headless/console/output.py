@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where a command writes: results to standard output, as text or JSON, all else to standard error."""
+"""Where a command prints: results on standard output, as text or JSON, everything else on standard error."""
 
 from __future__ import annotations
 
@@ -33,30 +33,30 @@ class Output:
     err: Console = attrs.field(factory=lambda: Console(stderr=True, highlight=False, markup=False))
 
     def result(self, values: Mapping[str, Any], *shown: RenderableType) -> None:
-        """Write a result: ``values`` where JSON is asked for, else the text or tables of ``shown``."""
+        """Print a result: ``values`` with ``--json``, otherwise the text and tables of ``shown``."""
         if self.json:
-            self.line(values)
+            self.json_line(values)
             return
-        # Names of classes and files are text, though brackets in them look like rich's markup.
+        # Without markup: brackets in the names of classes and files are plain text.
         console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 120)
         for item in shown:
             console.print(item, soft_wrap=isinstance(item, str))
 
-    def line(self, values: Mapping[str, Any]) -> None:
-        """Write one JSON object on one line, in ASCII: a pipe need not have an encoding that knows every letter."""
-        sys.stdout.write(json.dumps(_plain(values), allow_nan=False) + "\n")
+    def json_line(self, values: Mapping[str, Any]) -> None:
+        """Print one JSON object on one line, in ASCII: the encoding of a pipe may lack other characters."""
+        sys.stdout.write(json.dumps(_json_value(values), allow_nan=False) + "\n")
         sys.stdout.flush()
 
-    def say(self, text: str) -> None:
-        """Write a message for people."""
+    def message(self, text: str) -> None:
+        """Print a message for people on standard error."""
         self.err.print(text, markup=False, soft_wrap=True)
 
-    def fail(self, problems: list[str]) -> None:
-        """Write why a command cannot go on."""
+    def errors(self, problems: list[str]) -> None:
+        """Print why a command cannot continue."""
         for problem in problems:
-            self.say(problem)
+            self.message(problem)
         if self.json:
-            self.line({"error": problems})
+            self.json_line({"error": problems})
 
 
 def output_of(context: typer.Context) -> Output:
@@ -67,43 +67,41 @@ def output_of(context: typer.Context) -> Output:
     return root.obj
 
 
-def _wants_json(context: typer.Context, value: bool) -> bool:
+def _set_json(context: typer.Context, value: bool) -> bool:
     if value:
         output_of(context).json = True
     return value
 
 
-JsonOption = Annotated[
-    bool, typer.Option("--json", callback=_wants_json, help="Write results as JSON, for other programs.")
-]
-"""The option ``--json``, which may stand before or behind the command's name."""
+JsonOption = Annotated[bool, typer.Option("--json", callback=_set_json, help="Print results as JSON.")]
+"""The option ``--json``, which may stand before or after the command's name."""
 
 
 def reserve_stdout() -> None:
-    """Keep standard output for results: what Blender's own threads print, at any time, goes to standard error."""
+    """Keep standard output for results: whatever Blender's own threads print goes to standard error."""
     try:
         if sys.stdout.fileno() != 1:
             return
         sys.stdout.flush()
         own = os.dup(1)
         os.dup2(2, 1)
-    except (AttributeError, OSError, ValueError):  # no stream, or one that is no file: nothing of C's gets there
+    except (AttributeError, OSError, ValueError):  # no stream, or not a file: C code cannot print to it
         return
     sys.stdout = open(own, "w", encoding=sys.stdout.encoding, errors=sys.stdout.errors, buffering=1)  # noqa: SIM115
 
 
-def _plain(value: Any) -> Any:
-    """``value`` for JSON: paths become strings, numpy becomes Python, what is not finite becomes null."""
+def _json_value(value: Any) -> Any:
+    """``value`` for JSON: paths become strings, NumPy values become Python's, numbers that are not finite become null."""
     if attrs.has(type(value)):
-        return {f.name: _plain(getattr(value, f.name)) for f in attrs.fields(type(value))}
+        return {f.name: _json_value(getattr(value, f.name)) for f in attrs.fields(type(value))}
     if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items()}
+        return {str(k): _json_value(v) for k, v in value.items()}
     if isinstance(value, Path):
         return str(value)
     if isinstance(value, np.ndarray | np.generic):
-        return _plain(value.tolist())
+        return _json_value(value.tolist())
     if isinstance(value, list | tuple | set | frozenset | range):
-        return [_plain(v) for v in value]
+        return [_json_value(v) for v in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value

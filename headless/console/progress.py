@@ -213,5 +213,9 @@ def show_finished(finished: Finished, output: Output) -> None:
             f"`twinset render {finished.out / 'recipe.toml'} -o {finished.out}` renders them and finishes again."
         )
     output.result(
-        {}, funnel_table(finished.funnel), *gate_lines(finished.funnel.gate), *goal_sentences(finished.funnel.goals), *lines
+        {},
+        funnel_table(finished.funnel),
+        *gate_lines(finished.funnel.gate),
+        *goal_sentences(finished.funnel.goals),
+        *lines,
     )

@@ -300,8 +300,8 @@ def test_what_blender_prints_is_kept_off_the_results():
     """Its sound thread speaks whenever it likes, past Python."""
     code = (
         "import os\nfrom twinset.headless.console.output import Output, reserve_stdout\n"
-        "Output(json=True).line({'n': 1})\nreserve_stdout()\n"
-        "os.write(1, b'Unable to initialise audio\\n')\nOutput(json=True).line({'n': 2})\n"
+        "Output(json=True).json_line({'n': 1})\nreserve_stdout()\n"
+        "os.write(1, b'Unable to initialise audio\\n')\nOutput(json=True).json_line({'n': 2})\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert [json.loads(line)["n"] for line in done.stdout.splitlines()] == [1, 2]

@@ -49,7 +49,7 @@ def test_progress_shows_brackets_as_they_are() -> None:
 def test_json_goes_through_any_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
     pipe = io.TextIOWrapper(io.BytesIO(), encoding="cp1252")
     monkeypatch.setattr("sys.stdout", pipe)
-    Output(json=True).line({"class": "椅子 \ud800"})
+    Output(json=True).json_line({"class": "椅子 \ud800"})
     assert json.loads(pipe.buffer.getvalue())["class"] == "椅子 \ud800"
 
 

@@ -17,6 +17,7 @@ from rich.table import Table
 from ....alignment.distances.bootstrap import DISTANCES
 from ....dataset.report.column_labels import number
 from ....engine.errors import DataError
+from ...console.commands import command
 from ...console.output import JsonOption, Output, output_of
 from .fit import PlotsOption, plotted
 from .measure import measured, measuring_bar, problems_shown
@@ -29,11 +30,7 @@ if TYPE_CHECKING:
 DatasetArgument = typer.Argument(help="COCO file, folder of a dataset, or a table of `measure`.", show_default=False)
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add the command of this module."""
-    app.command()(compare)
-
-
+@command(order=10)
 def compare(
     context: typer.Context,
     real: Annotated[Path, DatasetArgument],

@@ -11,6 +11,7 @@ import attrs
 import typer
 from rich.table import Table
 
+from ...console.commands import command
 from ...console.output import JsonOption, output_of
 from .feature_nearness import Options, nearness_of, nearness_shown
 from .fit import PlotsOption
@@ -19,11 +20,7 @@ if TYPE_CHECKING:
     from ....alignment.evaluation.detection import Scores
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add the command of this module."""
-    app.command()(evaluate)
-
-
+@command(order=60)
 def evaluate(
     context: typer.Context,
     predictions: Annotated[Path, typer.Option(help="Detections, as COCO results (JSON).", show_default=False)],

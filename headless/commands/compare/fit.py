@@ -13,16 +13,13 @@ import typer
 from rich.table import Table
 
 from ....engine.errors import OutputError
+from ...console.commands import command
 from ...console.output import JsonOption, output_of
 
 PlotsOption = Annotated[Path, typer.Option("--plots", help="Folder for the plots.")]
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add the command of this module."""
-    app.command()(fit)
-
-
+@command(order=70)
 def fit(
     context: typer.Context,
     coco: Annotated[Path, typer.Argument(help="COCO file, or folder of a dataset.", show_default=False)],

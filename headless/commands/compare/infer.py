@@ -11,6 +11,7 @@ import typer
 from rich.table import Table
 
 from ....engine.errors import DataError, OutputError
+from ...console.commands import command
 from ...console.output import JsonOption, output_of
 from ...console.progress import progress_bar
 from .measure import LEFT_OUT, problems_shown
@@ -23,11 +24,7 @@ PACKAGED, BOX = "packaged", "box"
 _DEFAULT = (PACKAGED, f"{PACKAGED}+{BOX}")
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add the command of this module."""
-    app.command()(infer)
-
-
+@command(order=50)
 def infer(
     context: typer.Context,
     synth: Annotated[

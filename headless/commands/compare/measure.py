@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ....engine.errors import DataError
+from ...console.commands import command
 from ...console.output import JsonOption, Output, output_of
 from ...console.progress import progress_bar
 
@@ -22,11 +23,7 @@ _NAMED = 10
 """So many problems are named one by one."""
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add the command of this module."""
-    app.command()(measure)
-
-
+@command(order=40)
 def measure(
     context: typer.Context,
     dataset: Annotated[

@@ -16,6 +16,7 @@ from rich.table import Table
 
 from ....alignment.distances.quality import COLUMNS
 from ....engine.errors import DataError
+from ...console.commands import command
 from ...console.output import JsonOption, Output, output_of
 from ...console.progress import progress_bar
 from .compare import DatasetArgument, read_side
@@ -30,11 +31,7 @@ if TYPE_CHECKING:
     Columns = Mapping[str, Sequence[Any] | np.ndarray]
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add the command of this module."""
-    app.command()(quality)
-
-
+@command(order=30)
 def quality(
     context: typer.Context,
     real: Annotated[Path, DatasetArgument],

@@ -10,15 +10,12 @@ import attrs
 import typer
 
 from ....engine.errors import DataError
+from ...console.commands import command
 from ...console.output import JsonOption, output_of
 from ...console.progress import progress_bar
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add the command of this module."""
-    app.command()(report)
-
-
+@command(order=20)
 def report(
     context: typer.Context,
     real: Annotated[Path, typer.Argument(help="COCO file or folder of the real dataset.", show_default=False)],

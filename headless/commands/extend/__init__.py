@@ -1,2 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Commands about plugins, recipes and this machine."""
+"""Commands for writing plugins and checking the installation."""
+
+from ...console.commands import Heading
+
+HEADING = Heading("Extend", order=4)

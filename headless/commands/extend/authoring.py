@@ -11,18 +11,14 @@ import typer
 from rich.table import Table
 
 from ....engine.errors import PluginError
+from ...console.commands import command
 from ...console.output import JsonOption, output_of
 
 FAILED = 1
 """Exit code where a plugin does not pass."""
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add the commands of this module."""
-    app.command("new-plugin")(new_plugin)
-    app.command("check-plugin")(check_plugin)
-
-
+@command("new-plugin", order=30)
 def new_plugin(
     context: typer.Context,
     name: Annotated[str, typer.Argument(help="What it is to be called, such as 'glare'.", show_default=False)],
@@ -48,6 +44,7 @@ def new_plugin(
     )
 
 
+@command("check-plugin", order=40)
 def check_plugin(
     context: typer.Context,
     plugin: Annotated[

@@ -19,6 +19,7 @@ from rich.table import Table
 from .... import __version__
 from ....engine.packages import OPTIONAL, PACKAGES
 from ....engine.plugin.registry import default
+from ...console.commands import command
 from ...console.output import JsonOption, output_of, reserve_stdout
 from ...workers.memory import memory
 
@@ -28,11 +29,7 @@ BLENDERS = ((4, 5), (5, 2))
 LOW_MEMORY, LOW_DISK = 2e9, 1e9
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add the commands of this module."""
-    app.command()(doctor)
-
-
+@command(order=50)
 def doctor(context: typer.Context, json: JsonOption = False) -> None:
     """Check Blender, devices, memory, disk and packages; exit code 2 where something is missing."""
     facts: dict[str, Any] = {

@@ -18,6 +18,7 @@ from ....engine.recipe.plugin_pages import CAPTIONS, plugin_pages
 from ....engine.recipe.reading import json_schema
 from ....engine.recipe.reference_page import recipe_reference
 from ....engine.recipe.writing import toml_value
+from ...console.commands import command, group
 from ...console.output import JsonOption, output_of
 
 FolderOption = Annotated[
@@ -25,16 +26,10 @@ FolderOption = Annotated[
 ]
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add the commands of this module."""
-    group = typer.Typer(invoke_without_command=True, help="List all plugins, or show one.", rich_markup_mode=None)
-    group.callback()(plugins)
-    group.command()(show)
-    group.command()(reference)
-    app.add_typer(group, name="plugins")
-    app.command()(schema)
+app = group("plugins", "List the plugins, or show one.", package=__package__, order=10, invoke_without_command=True)
 
 
+@app.callback()
 def plugins(context: typer.Context, folder: FolderOption = [], json: JsonOption = False) -> None:  # noqa: B006
     """List all plugins, or show one."""
     registry = Registry(folder)
@@ -53,6 +48,7 @@ def plugins(context: typer.Context, folder: FolderOption = [], json: JsonOption 
     output.result({"plugins": listed, "broken": registry.broken}, table)
 
 
+@app.command()
 def show(
     context: typer.Context,
     id: Annotated[str, typer.Argument(help="A plugin's id, or kind/id where kinds share it.", show_default=False)],
@@ -67,6 +63,7 @@ def show(
     output_of(context).result({"plugins": [_facts(registry, cls) for cls in found]}, *shown)
 
 
+@app.command()
 def reference(
     context: typer.Context,
     folder: Annotated[Path, typer.Argument(help="Where the pages go, such as docs/plugins/reference.")],
@@ -88,6 +85,7 @@ def reference(
     output_of(context).result(result, f"{len(pages)} pages in {folder}")
 
 
+@command(order=20)
 def schema(
     context: typer.Context,
     markdown: Annotated[

@@ -14,6 +14,7 @@ from ....engine.errors import OutputError, RecipeError
 from ....engine.recipe.reading import load_recipe
 from ....engine.recipe.settings import Recipe, SceneSettings
 from ....engine.recipe.writing import relative, toml_value
+from ...console.commands import command
 from ...console.output import JsonOption, output_of, reserve_stdout
 from ...console.progress import at_work
 from .scene_guesses import (
@@ -53,11 +54,7 @@ class Findings:
         return sorted(rest, key=lambda name: (-self.counts[name], name))
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add the commands of this module."""
-    app.command()(init)
-
-
+@command(order=20)
 def init(
     context: typer.Context,
     blend: Annotated[Path, typer.Argument(help="The scene, a .blend file.", show_default=False)],
@@ -81,11 +78,11 @@ def init(
         raise OutputError(f"{out} cannot be written: {error.strerror}. Name another file with -o.") from None
     todo = _to_do(findings, out)
     for name, source in findings.sources.items():
-        output.say(f"{name}: {findings.counts[name]} real boxes, assets from {source.told}.")
+        output.message(f"{name}: {findings.counts[name]} real boxes, assets from {source.told}.")
     if findings.resize is not None:
-        output.say(f"The scene is scaled by {findings.resize.scale:g}: {findings.resize.told}.")
+        output.message(f"The scene is scaled by {findings.resize.scale:g}: {findings.resize.told}.")
     for sentence in todo:
-        output.say(f"To do: {sentence}")
+        output.message(f"To do: {sentence}")
     values = {
         "recipe": out,
         "classes": list(findings.sources),
@@ -103,8 +100,9 @@ def look(blend: Path, coco: Path) -> Findings:
     counts = {name: count for name, count in read_coco(coco).classes().items() if count}
     # Opened only now: a wrong COCO file is told without waiting for Blender.
     reserve_stdout()
+    from ....blender.scene.description import describe_scene
+    from ....blender.scene.open_scene import open_scene
     from ....blender.scene.resize import resize_scene
-    from ....blender.scene.scene import describe_scene, open_scene
 
     room = Recipe(classes=(), scene=SceneSettings(file=str(blend.resolve())), folder=blend.resolve().parent)
     opened = open_scene(room)
@@ -209,7 +207,7 @@ def _classes(found: Findings) -> list[str]:
 
 
 def _size_hint(name: str, mark: str) -> list[str]:
-    for key, table in (("height", HEIGHT), ("longest", LONGEST)):
+    for key, table in (("height", HEIGHT), ("longest_side", LONGEST)):
         if name in table:
             return [f"{mark}{key} = {toml_value(list(table[name]))}  # metres, as such things usually are"]
     return []

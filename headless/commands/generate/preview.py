@@ -15,6 +15,7 @@ from ....engine.errors import OutputError, RecipeError, TwinsetError
 from ....engine.plugin.params import shorten
 from ....engine.recipe.reading import load_recipe, loads_recipe
 from ....engine.recipe.settings import Recipe
+from ...console.commands import command
 from ...console.frame_ranges import parse_range
 from ...console.interrupt import interruptible, until
 from ...console.output import JsonOption, Output, output_of
@@ -26,11 +27,7 @@ if TYPE_CHECKING:
     from ....dataset.jobs.preview import Preview
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add the commands of this module."""
-    app.command()(preview)
-
-
+@command(order=30)
 def preview(
     context: typer.Context,
     recipe: Annotated[Path, typer.Argument(help="The recipe, a TOML file.", show_default=False)],

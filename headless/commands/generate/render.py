@@ -14,6 +14,7 @@ from ....engine.events import Event
 from ....engine.recipe.reading import load_recipe
 from ....engine.recipe.settings import Recipe
 from ....engine.stage import Stage
+from ...console.commands import command
 from ...console.frame_ranges import parse_range, share
 from ...console.interrupt import interruptible, until
 from ...console.output import JsonOption, Output, output_of, reserve_stdout
@@ -37,14 +38,7 @@ SamplesOption = Annotated[
 ]
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add the commands of this module."""
-    app.command()(render)
-    app.command()(demo)
-    app.command()(replay)
-    app.command()(finish)
-
-
+@command(order=50)
 def render(
     context: typer.Context,
     recipe: Annotated[Path, typer.Argument(help="The recipe, a TOML file.", show_default=False)],
@@ -121,6 +115,7 @@ def render(
     run_job(loaded, out, wanted, output_of(context), tied=tied, events=events)
 
 
+@command(order=10)
 def demo(
     context: typer.Context,
     out: OutOption,
@@ -134,6 +129,7 @@ def demo(
     run_job(loaded, out, None, output_of(context))
 
 
+@command(order=80)
 def replay(
     context: typer.Context,
     out: Annotated[Path, typer.Argument(help="Output folder of an earlier render.", show_default=False)],
@@ -149,6 +145,7 @@ def replay(
     output.result({"frame": frame, "image": path}, str(path))
 
 
+@command(order=90)
 def finish(
     context: typer.Context,
     out: Annotated[Path, typer.Argument(help="Output folder of an earlier render.", show_default=False)],
@@ -163,7 +160,7 @@ def finish(
     output = output_of(context)
     finished = open_job(out, open_stage).finish()
     if output.json:
-        output.line(as_json(finished))
+        output.json_line(as_json(finished))
     show_finished(finished, output)
     if finished.absent:
         raise typer.Exit(INCOMPLETE)
@@ -199,9 +196,9 @@ def run_job(
             finished = follower.follow(events(Job(recipe, out, opened or open_stage), frames, is_stopping))
     except KeyboardInterrupt:
         text = f"Stopped with {follower.written} frames written to {out}. The same command goes on from there."
-        output.say(text)
+        output.message(text)
         if output.json:
-            output.line({"event": "stopped", "written": follower.written, "out": out})
+            output.json_line({"event": "stopped", "written": follower.written, "out": out})
         raise typer.Exit(130) from None
     if finished is not None:
         show_finished(finished, output)

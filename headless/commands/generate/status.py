@@ -11,14 +11,11 @@ import attrs
 import typer
 from rich.table import Table
 
+from ...console.commands import command
 from ...console.output import JsonOption, output_of
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add the command of this module."""
-    app.command()(status)
-
-
+@command(order=60)
 def status(
     context: typer.Context,
     out: Annotated[Path, typer.Argument(help="Output folder of a job.", show_default=False)],

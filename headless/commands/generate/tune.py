@@ -15,6 +15,7 @@ from ....engine.errors import OutputError, RecipeError
 from ....engine.recipe.reading import load_recipe
 from ....engine.recipe.search_space import Axis, read_axes
 from ....engine.rng import stream
+from ...console.commands import command
 from ...console.interrupt import interruptible, until
 from ...console.output import JsonOption, Output, output_of
 from ...console.progress import progress_bar
@@ -24,15 +25,11 @@ if TYPE_CHECKING:
     from ....alignment.distances.binning import Sample, View
     from ....alignment.distances.bootstrap import Estimate
     from ....alignment.tuning.configuration_weights import Choice, Prediction
-    from ....dataset.jobs.configuration_probes import ProbeResult, Prober, Step
+    from ....dataset.jobs.configuration_probes import Prober, ProbeResult, Step
     from ....engine.recipe.settings import Recipe
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add the command of this module."""
-    app.command()(tune)
-
-
+@command(order=40)
 def tune(
     context: typer.Context,
     recipe: Annotated[Path, typer.Argument(help="The recipe, a TOML file.", show_default=False)],

@@ -10,16 +10,13 @@ import typer
 
 from ....engine.errors import OutputError
 from ....engine.rng import stream
+from ...console.commands import command
 from ...console.output import JsonOption, output_of
 from ...console.progress import progress_bar
 from .render import INCOMPLETE, open_stage
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add the command of this module."""
-    app.command()(verify)
-
-
+@command(order=70)
 def verify(
     context: typer.Context,
     out: Annotated[Path, typer.Argument(help="Output folder of a job.", show_default=False)],

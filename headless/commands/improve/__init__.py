@@ -1,2 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Commands that learn from real boxes what to keep and what to render."""
+"""Commands that improve a dataset or recipe by what real boxes look like."""
+
+from ...console.commands import Heading
+
+HEADING = Heading("Improve", order=3)

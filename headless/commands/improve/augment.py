@@ -11,6 +11,7 @@ import typer
 
 from .... import __version__
 from ....engine.errors import DataError
+from ...console.commands import command
 from ...console.output import JsonOption, output_of
 from .curation import refuse_existing
 from .scoring import (
@@ -27,11 +28,7 @@ from .scoring import (
 )
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add the command of this module."""
-    app.command()(augment)
-
-
+@command(order=40)
 def augment(
     context: typer.Context,
     dataset: Annotated[Path, typer.Argument(help="Folder of a rendered dataset.", show_default=False)],

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from .... import __version__
 from ....engine.errors import DataError, OutputError
+from ...console.commands import command
 from ...console.output import JsonOption, Output, output_of
 from ..compare.measure import measuring_bar
 from .scoring import (
@@ -44,12 +45,7 @@ NewOption = Annotated[
 ]
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add the commands of this module."""
-    app.command("filter")(filter_)
-    app.command()(curate)
-
-
+@command("filter", order=20)
 def filter_(
     context: typer.Context,
     dataset: DatasetArgument,
@@ -138,6 +134,7 @@ def filter_(
     output.result(values, *lines)
 
 
+@command(order=30)
 def curate(
     context: typer.Context,
     dataset: DatasetArgument,

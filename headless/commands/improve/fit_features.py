@@ -8,15 +8,12 @@ from typing import Annotated
 
 import typer
 
+from ...console.commands import command
 from ...console.output import JsonOption, output_of
 from ..compare.measure import LEFT_OUT, problems_shown
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add the command of this module."""
-    app.command("fit-features")(fit_features)
-
-
+@command("fit-features", order=10)
 def fit_features(
     context: typer.Context,
     dataset: Annotated[Path, typer.Argument(help="COCO file or YOLO folder of real images.", show_default=False)],
