@@ -29,18 +29,14 @@ from ..engine.stage import (
 )
 from .files.linked_files import linked_files
 from .geometry.bvh_space import Space
+from .geometry.surfaces import find_surfaces, robust_bounds, static_meshes
 from .render.amodal import Region, amodal_from_visible, is_unoccluded, overlaps_image, projected_box
 from .render.render import Renderer
 from .scene import lighting
 from .scene.asset_file import write_asset
 from .scene.assets import LoadedAsset, load_assets
-from .scene.scene import (
-    add_default_light,
-    open_scene,
-    robust_bounds,
-    static_meshes,
-    surface,
-)
+from .scene.default_light import add_default_light
+from .scene.open_scene import open_scene
 
 log = logging.getLogger(__name__)
 
@@ -97,7 +93,7 @@ class BlenderStage:
         self.bounds = robust_bounds(self._meshes)
         if not brings_light(recipe):
             add_default_light(scene)
-        lighting.freeze(scene)
+        lighting.remove_animation(scene)
         self._lighting = lighting.capture(scene)
         self._holder = bpy.data.collections.new("Twinset instances")
         self._pools: dict[str, list[bpy.types.Collection]] = {}
@@ -117,7 +113,7 @@ class BlenderStage:
         return tuple(self._instances)
 
     def surfaces(self, names: Sequence[str], mask: str = "") -> list[Surface]:
-        return surface(self._meshes, names, mask)
+        return find_surfaces(self._meshes, names, mask)
 
     def place(self, asset: Asset, matrix: np.ndarray) -> Instance:
         instance = Instance(len(self._instances) + 1, asset, np.array(matrix, dtype=float))

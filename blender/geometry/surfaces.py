@@ -93,7 +93,7 @@ def static_meshes(
     return out
 
 
-def surface(meshes: Sequence[SceneMesh], patterns: Sequence[str], mask: str = "") -> list[Surface]:
+def find_surfaces(meshes: Sequence[SceneMesh], patterns: Sequence[str], mask: str = "") -> list[Surface]:
     """The surfaces whose names match, one for each mesh.
 
     Parameters

@@ -17,11 +17,11 @@ from ...engine.plugin.params import unknown
 from ...engine.recipe.consistency import SOURCES
 from ...engine.recipe.settings import ClassSettings, DistractorSettings, Recipe, matches
 from ...engine.stage import Asset
+from ..files.missing_files import replace_missing_images
 from ..files.model_import import import_model, remove_model
-from ..files.repair import replace_missing_images
 from ..geometry.evaluated import SOLID_TYPES, show_object_as_rendered, view_layer
 from ..geometry.flatten import Flat, flatten, sample_points
-from .scene import up_rotation
+from ..geometry.up_axis import up_rotation
 
 log = logging.getLogger(__name__)
 
@@ -224,7 +224,7 @@ def _finish(f: _Found, flat: Flat) -> LoadedAsset:
     if not flat.parts:
         raise StageError(f"{f.label}: '{f.name}' has no mesh with faces that would be rendered.")
     settings = f.settings
-    upright = up_rotation(settings.up)
+    upright = up_rotation(settings.up_axis)
     vertices = flat.mesh.vertices @ upright[:3, :3].T
     used = vertices[np.unique(flat.mesh.triangles)]
     low, high = used.min(0), used.max(0)
@@ -246,20 +246,20 @@ def _finish(f: _Found, flat: Flat) -> LoadedAsset:
 def _real_size(f: _Found, size: np.ndarray) -> tuple[float, tuple[float, float]]:
     settings = f.settings
     wanted, now, what = settings.height, float(size[2]), "height"
-    if wanted is None and settings.longest is not None:
-        wanted, now, what = settings.longest, float(size.max()), "longest side"
+    if wanted is None and settings.longest_side is not None:
+        wanted, now, what = settings.longest_side, float(size.max()), "longest side"
     if wanted is None:
         longest = float(size.max())
         if not _PLAUSIBLE[0] <= longest <= _PLAUSIBLE[1]:
             log.warning(
-                "%s: '%s' is %.3g m long as its file says; set 'height' or 'longest' to its real size.",
+                "%s: '%s' is %.3g m long as its file says; set 'height' or 'longest_side' to its real size.",
                 f.label,
                 f.name,
                 longest,
             )
         return 1.0, (1.0, 1.0)
     if now <= 1e-9:
-        raise StageError(f"{f.label}: '{f.name}' is flat, its {what} is 0; use 'longest' instead of 'height'.")
+        raise StageError(f"{f.label}: '{f.name}' is flat, its {what} is 0; use 'longest_side' instead of 'height'.")
     middle = (wanted[0] + wanted[1]) / 2
     return middle / now, (wanted[0] / middle, wanted[1] / middle)
 

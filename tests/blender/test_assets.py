@@ -15,8 +15,9 @@ bpy = pytest.importorskip("bpy")
 from twinset.blender.files.model_import import import_model, known_suffixes, remove_model  # noqa: E402
 from twinset.blender.geometry.evaluated import evaluate, read_mesh  # noqa: E402
 from twinset.blender.geometry.flatten import sample_points  # noqa: E402
+from twinset.blender.geometry.surfaces import static_meshes  # noqa: E402
 from twinset.blender.scene.assets import load_assets  # noqa: E402
-from twinset.blender.scene.scene import open_scene, static_meshes  # noqa: E402
+from twinset.blender.scene.open_scene import open_scene  # noqa: E402
 from twinset.engine.errors import StageError  # noqa: E402
 from twinset.engine.recipe.settings import (  # noqa: E402
     ClassSettings,
@@ -188,7 +189,7 @@ def test_up_axis(up):
     sign = -1 if up.startswith("-") else 1
     points = np.array([v.co for v in o.data.vertices])
     heights = np.sort(sign * points[:, axis])
-    (entry,) = load(ClassSettings(name="t", objects=["Thing"], up=up))
+    (entry,) = load(ClassSettings(name="t", objects=["Thing"], up_axis=up))
     np.testing.assert_allclose(np.sort(entry.asset.mesh.vertices[:, 2]), heights - heights[0], atol=1e-6)
     assert volume(corners(entry.asset.mesh)) == pytest.approx(volume(of_parts(entry)), rel=1e-5)
     assert volume(of_parts(entry)) > 0
@@ -196,7 +197,7 @@ def test_up_axis(up):
 
 def test_longest_side_and_distractors_without_class():
     wedge("Book", (300, 200, 30))
-    (entry,) = load(distractors=[DistractorSettings(objects=["Book"], longest=(0.2, 0.4))])
+    (entry,) = load(distractors=[DistractorSettings(objects=["Book"], longest_side=(0.2, 0.4))])
     assert entry.asset.size.max() == pytest.approx(0.3)
     assert entry.asset.class_name == "" and entry.asset.scale_range == pytest.approx((2 / 3, 4 / 3))
 
@@ -367,7 +368,7 @@ def test_real_models(data):
 def test_a_real_model_with_draco_compression(data):
     """It is the plain suitcase as it was published: same proportions, other units."""
     settings = [
-        ClassSettings(name=n, models=[f"sketchfab_ccby/suitcase_{n}.glb"], longest=(1, 1))
+        ClassSettings(name=n, models=[f"sketchfab_ccby/suitcase_{n}.glb"], longest_side=(1, 1))
         for n in ("draco_original", "plain")
     ]
     try:

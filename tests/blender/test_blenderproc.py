@@ -23,7 +23,7 @@ if importlib.util.find_spec("blenderproc") is None:
 from twinset.blender.blenderproc.adapter import blenderproc  # noqa: E402
 from twinset.blender.blenderproc.materials import SIDE  # noqa: E402
 from twinset.blender.process.stdout import silenced_stdout  # noqa: E402
-from twinset.blender.scene.scene import open_scene  # noqa: E402
+from twinset.blender.scene.open_scene import open_scene  # noqa: E402
 from twinset.blender.stage import open_stage  # noqa: E402
 from twinset.dataset.analysis.measure import measure  # noqa: E402
 from twinset.dataset.formats.dataset_folder import image_folder, read_dataset  # noqa: E402

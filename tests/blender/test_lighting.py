@@ -10,7 +10,7 @@ import pytest
 
 bpy = pytest.importorskip("bpy")
 
-from twinset.blender.scene import lighting  # noqa: E402
+from twinset.blender.scene import lighting, world  # noqa: E402
 from twinset.engine.errors import StageError  # noqa: E402
 
 COLLECTIONS = ("worlds", "images", "lights", "objects", "node_groups", "materials", "meshes", "collections", "scenes")
@@ -155,8 +155,8 @@ def test_background_fills_the_frame_without_stretching(scene, picture, tmp_path)
     }.items():
         assert seen[y, x] == pytest.approx(colour, abs=1)
     # 3:2 out of 2:1 keeps the full height and the middle 3/4 of the width, so the middle stays the middle.
-    assert lighting._cover(scene.render, 80, 40) == pytest.approx((0.75, 1.0))
-    assert lighting._cover(scene.render, 40, 80) == pytest.approx((1.0, 1 / 3))
+    assert world._covering_scale(scene.render, 80, 40) == pytest.approx((0.75, 1.0))
+    assert world._covering_scale(scene.render, 40, 80) == pytest.approx((1.0, 1 / 3))
     assert np.abs(np.diff(seen[4, :, 2])).argmax() in (22, 23, 24)
 
 

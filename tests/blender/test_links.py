@@ -37,7 +37,7 @@ distance = [1.5, 3.0]
 [render]
 samples = 1
 denoise = false
-block = 2
+block_size = 2
 device = "cpu"
 [output]
 width = 32

@@ -12,7 +12,8 @@ bpy = pytest.importorskip("bpy")
 
 from mathutils import Matrix  # noqa: E402
 from twinset.blender.geometry.evaluated import evaluate  # noqa: E402
-from twinset.blender.scene.scene import open_scene, robust_bounds, static_meshes  # noqa: E402
+from twinset.blender.geometry.surfaces import robust_bounds, static_meshes  # noqa: E402
+from twinset.blender.scene.open_scene import open_scene  # noqa: E402
 from twinset.blender.stage import BlenderStage, open_stage  # noqa: E402
 from twinset.engine.errors import RecipeError  # noqa: E402
 from twinset.engine.recipe.reading import load_recipe  # noqa: E402

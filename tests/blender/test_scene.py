@@ -13,16 +13,16 @@ bpy = pytest.importorskip("bpy")
 
 from twinset.blender.files.model_import import import_model  # noqa: E402
 from twinset.blender.geometry.evaluated import evaluate  # noqa: E402
-from twinset.blender.geometry.surfaces import main_cluster  # noqa: E402
-from twinset.blender.scene.scene import (  # noqa: E402
-    add_default_light,
-    describe_scene,
-    open_scene,
+from twinset.blender.geometry.surfaces import (  # noqa: E402
+    find_surfaces,
+    main_cluster,
     robust_bounds,
     static_meshes,
-    surface,
-    up_rotation,
 )
+from twinset.blender.geometry.up_axis import up_rotation  # noqa: E402
+from twinset.blender.scene.default_light import add_default_light  # noqa: E402
+from twinset.blender.scene.description import describe_scene  # noqa: E402
+from twinset.blender.scene.open_scene import open_scene  # noqa: E402
 from twinset.engine.errors import StageError  # noqa: E402
 from twinset.engine.recipe.settings import ModelSettings, Recipe, SceneSettings  # noqa: E402
 
@@ -106,7 +106,7 @@ def test_nested_collection_instances_stand_where_they_are_shown():
     (m,) = read().values()
     assert m.name == "E2/Brick" and m.object == "Brick"
     assert m.mesh.vertices[:, 2].mean() == pytest.approx(11)
-    assert surface([m], ["E2"])[0].areas.sum() == pytest.approx(6)
+    assert find_surfaces([m], ["E2"])[0].areas.sum() == pytest.approx(6)
 
 
 def test_geometry_nodes_instances_are_all_there():
@@ -280,17 +280,17 @@ def test_surfaces_by_pattern_group_and_material():
     top.material_index = 1
     table.vertex_groups.new(name="zone").add(list(top.vertices), 1.0, "REPLACE")
     meshes = list(read().values())
-    assert surface(meshes, ["Table*"])[0].areas.sum() == pytest.approx(4.6)
-    assert surface(meshes, ["Desk"])[0].name == "Table.top"
+    assert find_surfaces(meshes, ["Table*"])[0].areas.sum() == pytest.approx(4.6)
+    assert find_surfaces(meshes, ["Desk"])[0].name == "Table.top"
     for mask in ("Cloth", "zone"):
-        (s,) = surface(meshes, ["Table.top"], mask)
+        (s,) = find_surfaces(meshes, ["Table.top"], mask)
         assert s.areas.sum() == pytest.approx(2)
         np.testing.assert_allclose(s.normals, [[0, 0, 1]] * 2, atol=1e-6)
         assert s.corners[..., 2] == pytest.approx(1.05)
     with pytest.raises(StageError, match=r"no object named 'table\*'.*Table.top"):
-        surface(meshes, ["table*"])
+        find_surfaces(meshes, ["table*"])
     with pytest.raises(StageError, match=r"named 'Cloht'. Did you mean 'Cloth'"):
-        surface(meshes, ["Table.top"], "Cloht")
+        find_surfaces(meshes, ["Table.top"], "Cloht")
 
 
 def test_a_surface_without_area_is_refused():
@@ -298,7 +298,7 @@ def test_a_surface_without_area_is_refused():
     mesh.from_pydata([(0, 0, 0), (1, 0, 0), (2, 0, 0)], [], [(0, 1, 2)])
     bpy.context.scene.collection.objects.link(bpy.data.objects.new("Line", mesh))
     with pytest.raises(StageError, match=r"no area"):
-        surface(list(read().values()), ["Line"])
+        find_surfaces(list(read().values()), ["Line"])
 
 
 def test_excluded_objects_take_their_instances_along():
@@ -325,13 +325,13 @@ def test_up_axes(up):
 def test_a_room_of_models(tmp_path):
     box("Crate", (1, 2, 3))
     bpy.ops.wm.obj_export(filepath=str(tmp_path / "crate.obj"), export_materials=False)
-    model = ModelSettings(path="crate.obj", name="Wall", location=(10, 0, 1), rotation=(0, 0, 90), scale=2.0, up="y")
+    model = ModelSettings(path="crate.obj", name="Wall", location=(10, 0, 1), rotation=(0, 0, 90), scale=2.0, up_axis="y")
     scene = open_scene(recipe(tmp_path, models=[model]))
     (m,) = static_meshes(scene, evaluate(scene), set())
     # y up: depth 2 becomes the height, height 3 the depth; then a quarter turn swaps x and y.
     np.testing.assert_allclose(np.ptp(m.mesh.vertices, axis=0), [6, 2, 4], atol=1e-5)
     np.testing.assert_allclose(m.mesh.vertices.mean(0), [10, 0, 1], atol=1e-5)
-    assert surface([m], ["Wall"])
+    assert find_surfaces([m], ["Wall"])
 
 
 @pytest.mark.parametrize(
@@ -382,6 +382,6 @@ def test_the_real_bedroom_is_read(data, caplog):
     assert {"Floor", "Bed", "BedMattress"} < {row[0] for row in seen["surfaces"]}
     meshes = static_meshes(scene, evaluate(scene), set())
     assert "WindowBoolean" not in {m.name for m in meshes}
-    (bed,) = surface(meshes, ["BedMattress"])
+    (bed,) = find_surfaces(meshes, ["BedMattress"])
     top = bed.corners[bed.normals[:, 2] > 0.99]
     assert top[..., 2].max() == pytest.approx(1.9025, abs=1e-3)

@@ -9,8 +9,9 @@ import pytest
 pytest.importorskip("bpy")
 
 from twinset.blender.geometry.evaluated import evaluate
+from twinset.blender.geometry.surfaces import find_surfaces, static_meshes
 from twinset.blender.scene.assets import load_assets
-from twinset.blender.scene.scene import open_scene, static_meshes, surface
+from twinset.blender.scene.open_scene import open_scene
 from twinset.engine.recipe.exemplars import brings_light
 from twinset.engine.recipe.reading import load_recipe
 
@@ -33,9 +34,9 @@ def test_example(name, least_area, longest, root, data, monkeypatch):
     assets = load_assets(scene, recipe)
     meshes = static_meshes(scene, evaluate(scene), set())
     for use in recipe.plugins["placement"]:
-        assert surface(meshes, use.plugin.surfaces)
+        assert find_surfaces(meshes, use.plugin.surfaces)
     for pattern, least in least_area.items():
-        found = surface(meshes, [pattern])
+        found = find_surfaces(meshes, [pattern])
         assert sum(s.areas[s.normals[:, 2] > 0.97].sum() for s in found) > least
     assert {a.asset.class_name for a in assets} == set(longest)
     for a in assets:

@@ -199,7 +199,7 @@ def test_without_blenderproc_the_remedy_is_told(published):
     if importlib.util.find_spec("blenderproc") is not None:
         pytest.skip("BlenderProc is installed here")
     pytest.importorskip("bpy")
-    from twinset.blender.scene.scene import open_scene
+    from twinset.blender.scene.open_scene import open_scene
 
     with pytest.raises(StageError, match=r'not installed. Run: pip install "twinset\[blenderproc\]"'):
         open_scene(loads_recipe(RECIPE, published, "r.toml"))

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The lights of a scene: scaled, tinted, added."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import bpy
+
+from .ownership import OWNED
+
+_BASE = "twinset_base"
+"""Custom property of a changed light: its original energy and colour."""
+
+
+def remove_animation(scene: bpy.types.Scene) -> None:
+    """Remove keyframes and drivers of all lights, which keep their current values: a render would undo changes."""
+    for light in _lights(scene):
+        light.animation_data_clear()
+
+
+def scale_lights(scene: bpy.types.Scene, factor: float, tint: Sequence[float]) -> None:
+    """Multiply power and colour of every light of the scene, including those in collection instances.
+
+    A light shared by several objects is scaled once. Lights of :func:`add_light` and emissive materials stay.
+
+    Parameters
+    ----------
+    scene : bpy.types.Scene
+    factor : float
+        For the power (for suns: the strength).
+    tint : (3,) float
+        For the linear RGB colour.
+    """
+    for light in _lights(scene):
+        if light.get(OWNED):
+            continue
+        if _BASE not in light:
+            light[_BASE] = [light.energy, *light.color]
+        # Some versions clip colours above 1, so the excess goes into the power.
+        color = [c * t for c, t in zip(light.color, tint, strict=True)]
+        peak = max(1.0, *color)
+        light.energy *= factor * peak
+        light.color = [c / peak for c in color]
+
+
+def add_light(
+    scene: bpy.types.Scene, position: Sequence[float], power: float, color: Sequence[float], radius: float
+) -> bpy.types.Object:
+    """Add a spherical point light.
+
+    Parameters
+    ----------
+    scene : bpy.types.Scene
+    position : (3,) float
+        In metres, world coordinates.
+    power : float
+        Watts, in Blender's unit for lights.
+    color : (3,) float
+        Linear RGB.
+    radius : float
+        Metres.
+    """
+    light = bpy.data.lights.new("Twinset light", "POINT")
+    light[OWNED] = True
+    peak = max(1.0, *color)
+    light.energy = power * peak
+    light.color = [c / peak for c in color]
+    light.shadow_soft_size = radius
+    holder = bpy.data.objects.new("Twinset light", light)
+    holder.location = position
+    scene.collection.objects.link(holder)
+    return holder
+
+
+def remove_changes() -> None:
+    """Remove the lights that were added, and reset those that were scaled."""
+    for light in list(bpy.data.lights):
+        if light.get(OWNED):
+            # This also removes the objects that use the light.
+            bpy.data.lights.remove(light)
+        elif _BASE in light:
+            light.energy, *color = light[_BASE]
+            light.color = color
+            del light[_BASE]
+
+
+def _lights(scene: bpy.types.Scene) -> Iterator[bpy.types.Light]:
+    seen: set[int] = set()
+    collections = [scene.collection]
+    while collections:
+        collection = collections.pop()
+        if collection.as_pointer() in seen:
+            continue
+        seen.add(collection.as_pointer())
+        for holder in collection.all_objects:
+            if holder.instance_type == "COLLECTION" and holder.instance_collection is not None:
+                collections.append(holder.instance_collection)
+            if holder.type == "LIGHT" and holder.data is not None and holder.data.as_pointer() not in seen:
+                seen.add(holder.data.as_pointer())
+                yield holder.data
