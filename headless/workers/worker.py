@@ -64,11 +64,11 @@ def serve(
         except (KeyError, TypeError, ValueError):
             raise DataError(f"A request must have the numbers 'first' and 'last'. Got {request!r}.") from None
         for event in job.run(frames):
-            output.line(as_json(event))
+            output.json_line(as_json(event))
             if over.is_set():
                 raise typer.Exit(STOPPED)
             if isinstance(event, FrameDone) and not event.resumed and is_too_large():
-                output.line(RECYCLED)
+                output.json_line(RECYCLED)
                 return
 
 
