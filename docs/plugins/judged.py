@@ -171,7 +171,7 @@ def feature_score() -> list[Panel]:
     command = ["fit-features", str(real), "--images", str(real.parent), "--class", "chair", "-o", str(file)]
     file.unlink(missing_ok=True)
     subprocess.run([sys.executable, "-m", "twinset.headless", *command], check=True, stdout=subprocess.DEVNULL)
-    gate = plugin("filter", "feature_score", features=str(file), threshold=0.7).open()
+    gate = plugin("filter", "feature_score", features=str(file), threshold=0.7).open_gate()
     panels = []
     for title, setting in (("daylight", ""), ("night", "dark"), ("upside down", "over")):
         stage = placed(stage_of(), 31, classes=["chair"], count=(1, 1))

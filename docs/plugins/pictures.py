@@ -223,7 +223,7 @@ def placement_jitter() -> list[Panel]:
     panels = [("chosen frame", labelled(source))]
     for seed in (1, 2):
         stage = stage_of()
-        jitter = plugin("placement", "jitter", frames=str(path), surfaces=["Dais"], distance=0.4, turn=40.0)
+        jitter = plugin("placement", "jitter", frames=str(path), surfaces=["Dais"], distance=0.4, rotation=40.0)
         jitter.place(stage, Goals(), rng(seed))
         panels.append((f"jitter, draw {seed}", labelled(shoot(stage))))
     return panels
@@ -235,14 +235,14 @@ def camera_jitter() -> list[Panel]:
     panels = [("chosen frame", labelled(source))]
     for seed in (1, 4):
         stage = placed(stage_of(), count=(3, 3))
-        camera = plugin("camera", "jitter", frames=str(path), distance=0.8, turn=6.0, zoom=0.3)
+        camera = plugin("camera", "jitter", frames=str(path), distance=0.8, rotation=6.0, zoom=0.3)
         panels.append((f"jitter, draw {seed}", labelled(posed(camera, stage, Goals(), seed))))
     return panels
 
 
 @picture("camera/orbit", "Random directions, distances and focal lengths, with no regard to goals.")
 def orbit() -> list[Panel]:
-    camera = plugin("camera", "orbit", distance=(1.5, 6.0), above=["Floor"])
+    camera = plugin("camera", "orbit", distance=(1.5, 6.0), above_surfaces=["Floor"])
     return [(f"draw {seed}", labelled(posed(camera, placed(stage_of()), Goals(), seed))) for seed in (1, 2, 3)]
 
 
@@ -315,8 +315,8 @@ def layout() -> list[Panel]:
         for attempt in range(12):
             stage.clear()
             try:
-                sites = [placement.site(stage)]
-                pose = plugin("camera", "layout").arrange(
+                sites = [placement.offer_site(stage)]
+                pose = plugin("camera", "layout").place_and_pose(
                     stage, Goals(boxes[0], boxes=boxes), sites, rng(seed + 10 * attempt)
                 )
                 break

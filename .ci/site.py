@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Hooks of the documentation site: pages of built-in plugins, links out of docs/, and the Python API in the code."""
+
+from __future__ import annotations
+
+import ast
+import posixpath
+import re
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from mkdocs.plugins import event_priority
+from mkdocs.structure.files import File, Files
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCUMENTED = ("engine", "api", "api.py", "testing", "__init__.py")
+"""What mkdocstrings may read: the whole root would include tests, environments and Blender's side."""
+
+BUILT_IN = "Built-in plugins"
+"""The entry of the navigation that is filled with a page for each plugin."""
+
+_API = "<!-- api -->"
+_package = tempfile.TemporaryDirectory(prefix="twinset-site-")
+
+
+@event_priority(100)  # before mkdocstrings reads where to look
+def on_config(config: Any) -> Any:
+    """Lay the documented modules out as the package ``twinset``, whatever the checkout is called; list the plugins."""
+    package = Path(_package.name) / "twinset"
+    package.mkdir(exist_ok=True)
+    for name in DOCUMENTED:
+        if (ROOT / name).is_dir():
+            unwanted = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(ROOT / name, package / name, ignore=unwanted, dirs_exist_ok=True)
+        elif (ROOT / name).is_file():
+            shutil.copy(ROOT / name, package / name)
+    config.plugins["mkdocstrings"].config["handlers"]["python"]["paths"] = [str(package.parent)]
+    _fill(config.nav)
+    return config
+
+
+def on_files(files: Files, config: Any) -> Files:
+    """Add the examples, which pages link to."""
+    for path in sorted(ROOT.glob("examples/*.*")):
+        files.append(File.generated(config, path.relative_to(ROOT).as_posix(), abs_src_path=str(path)))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str:
+    """Point links to examples at the site's copies, and list the Python API."""
+    folder = posixpath.dirname("docs/" + page.file.src_uri)
+
+    def inside(match: re.Match[str]) -> str:
+        target = posixpath.normpath(posixpath.join(folder, match[1]))
+        return f"]({posixpath.relpath('docs/' + target, folder)}" if target.startswith("examples/") else match[0]
+
+    markdown = re.sub(r"\]\(((?:\.\./)+[^)#\s]+)", inside, markdown)
+    return markdown.replace(_API, "\n\n".join(f"::: twinset.{name}" for name in api_names()))
+
+
+def api_names() -> list[str]:
+    """The public names of the Python API, as dotted paths below ``twinset``; none while there is no API."""
+    for path in (ROOT / "api.py", ROOT / "api" / "__init__.py"):
+        if path.is_file():
+            for node in ast.parse(path.read_text(encoding="utf-8")).body:
+                if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+                    return [f"api.{name}" for name in ast.literal_eval(node.value)]
+    return []
+
+
+def _fill(nav: list[Any]) -> None:
+    for entry in nav:
+        for title, below in entry.items() if isinstance(entry, dict) else ():
+            if title == BUILT_IN:
+                entry[title] = [below, *_reference((ROOT / "docs" / below).parent)]
+            elif isinstance(below, list):
+                _fill(below)
+
+
+def _reference(folder: Path) -> list[dict[str, list[str]]]:
+    kinds = sorted(path for path in folder.iterdir() if path.is_dir())
+    docs = ROOT / "docs"
+    return [{k.name.capitalize(): [p.relative_to(docs).as_posix() for p in sorted(k.glob("*.md"))]} for k in kinds]
