@@ -109,7 +109,7 @@ def main() -> None:
         result = {
             "boxes": arguments.images * arguments.boxes,
             "measure": timed("measure", first, "-o", folder / "table.parquet", *options),
-            "compare": timed("compare", first, second, "--plots", folder),
+            "compare": timed("compare", first, second, "-o", folder),
         }
     print(json.dumps(result, indent=1))
 

@@ -39,9 +39,7 @@ class RootGroup(Group):
             raise typer.Exit(error.exit_code) from None
         except MemoryError:
             output_of(ctx).errors(
-                [
-                    "Out of memory. All files written so far are complete: free some memory and run the same command again."
-                ]
+                ["Out of memory. Files written so far are complete; free some memory and run the same command again."]
             )
             raise typer.Exit(TryAgainError.exit_code) from None
         except KeyboardInterrupt:
@@ -91,8 +89,8 @@ def options(
         list[Path],
         typer.Option(
             metavar="FOLDER",
-            help="Trust the plugins in this folder, so that recipes may run them. Repeatable, and allowed anywhere on the "
-            f"command line. The environment variable {VARIABLE} does the same.",
+            help="Trust the plugins in this folder, so that recipes may run them. Repeatable; may stand anywhere. "
+            f"The environment variable {VARIABLE} does the same.",
         ),
     ] = [],  # noqa: B006
     version: Annotated[

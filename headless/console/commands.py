@@ -52,6 +52,11 @@ class Command(TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         return super().parse_args(ctx, replace_deprecated(ctx, args))
 
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        # As most programs print it: REAL, and not {REAL}.
+        arguments = [p for p in self.get_params(ctx) if p.param_type_name == "argument"]
+        return ["[OPTIONS]", *(str(p.metavar or p.human_readable_name) for p in arguments)]
+
 
 class Group(TyperGroup):
     """A group of commands whose help lists them under their headings."""

@@ -68,9 +68,7 @@ def replace_deprecated(context: Any, args: list[str]) -> list[str]:
         out = [MADE_OPTIONS[name], *out]
         notes["the argument"] = MADE_OPTIONS[name]
     for old, new in notes.items():
-        output_of(context).message(
-            f"Deprecated: {old} of `twinset {name}` is now {new}; version 0.3 drops the old form."
-        )
+        output_of(context).message(f"Deprecated: {old} of `twinset {name}` is now {new}, and goes in version 0.3.")
     return [*out, *rest]
 
 

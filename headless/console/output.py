@@ -91,7 +91,7 @@ def reserve_stdout() -> None:
 
 
 def _json_value(value: Any) -> Any:
-    """``value`` for JSON: paths become strings, NumPy values become Python's, numbers that are not finite become null."""
+    """``value`` for JSON: paths become strings, NumPy values become Python's, infinity and NaN become null."""
     if attrs.has(type(value)):
         return {f.name: _json_value(getattr(value, f.name)) for f in attrs.fields(type(value))}
     if isinstance(value, Mapping):

@@ -176,7 +176,7 @@ def test_all_problems_of_a_recipe_are_printed(run: Run, recipe: Path) -> None:
         ["plugins", "show", "nothing"],
         ["fit", "none.json", "--class", "chair"],
         ["compare", "none.json", "none.json"],
-        ["measure", "none.json", "--output", "."],
+        ["measure", "none.json", "--out", "."],
         ["init", "none.blend", "none.json"],
     ],
 )
@@ -196,7 +196,7 @@ def test_frames_count_both_ends() -> None:
 def test_blocks_are_shares_of_whole_blocks(recipe: Path) -> None:
     from twinset.engine.recipe.reading import load_recipe
 
-    loaded = load_recipe(recipe, {"images": 70, "render.block": 32})
+    loaded = load_recipe(recipe, {"images": 70, "render.block_size": 32})
     assert share(loaded, None, range(1, 2)) == range(32, 64)
     assert share(loaded, None, range(1, 9)) == range(32, 70)
     with pytest.raises(typer.BadParameter, match=r"96 \(block 3\) is beyond its end"):
@@ -242,14 +242,14 @@ def test_a_real_render_is_stopped_and_goes_on(recipe: Path, tmp_path: Path) -> N
 
 def test_fit_prints_json_and_plots(run: Run, tmp_path: Path) -> None:
     coco(tmp_path / "real.json", [0.01 + 0.0005 * i for i in range(20)] + [0.3 + 0.01 * i for i in range(20)])
-    done = run("fit", "real.json", "--class", "chair", "--json", "--plots", "plots")
+    done = run("fit", "real.json", "--class", "chair", "--json", "-o", "plots")
     assert done.exit_code == 0, done.output
     report = json.loads(done.stdout)
     assert len(report["components"]) >= 2
     assert sum(c["weight"] for c in report["components"]) == pytest.approx(1.0)
     assert Path(report["plot"]).read_bytes().startswith(b"\x89PNG")
     shown = run("fit", "real.json", "--class", "chair")
-    assert "40 boxes of 'chair'" in shown.stdout and Path("fit_chair.png").is_file()
+    assert "40 boxes of 'chair'" in shown.stdout and "Plot" not in shown.stdout
 
 
 def test_compare_of_a_dataset_with_itself_and_another(run: Run, tmp_path: Path) -> None:
@@ -278,7 +278,7 @@ def test_statistics_need_no_blender(tmp_path: Path) -> None:
     real = coco(tmp_path / "real.json", [0.1, 0.2, 0.3])
     code = (
         "import sys\nsys.modules['bpy'] = None\nfrom twinset.headless.cli import main\n"
-        f"main(['compare', {str(real)!r}, {str(real)!r}, '--plots', {str(tmp_path)!r}])"
+        f"main(['compare', {str(real)!r}, {str(real)!r}, '-o', {str(tmp_path)!r}])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -91,8 +91,8 @@ def test_quality(files, real, synth, code, words):
 @pytest.mark.parametrize("name", ["none", "one", "identical"])
 def test_evaluate(files, tmp_path, name):
     (tmp_path / "dets.json").write_text("[]")
-    assert run("evaluate", "--predictions", "dets.json", "--real", files[name])[0] == 0
-    code, said = run("evaluate", "--predictions", "dets.json", "--real", files[name], "--synth", files["many"])
+    assert run("evaluate", files[name], "dets.json")[0] == 0
+    code, said = run("evaluate", files[name], "dets.json", "--synth", files["many"])
     assert code == 2 and "images" in said
 
 

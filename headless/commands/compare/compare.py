@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The command that compares the metadata of two datasets, without Blender: compare."""
+"""The command ``compare``: distances between the metadata of two datasets, without Blender."""
 
 from __future__ import annotations
 
 import difflib
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,8 +19,17 @@ from ....alignment.distances.bootstrap import DISTANCES
 from ....dataset.report.column_labels import number
 from ....engine.errors import DataError
 from ...console.commands import command
+from ...console.options import (
+    DATASET_FORMATS,
+    ClassOption,
+    PlotsOption,
+    RealImagesOption,
+    SeedOption,
+    SynthImagesOption,
+    WorkersOption,
+)
 from ...console.output import JsonOption, Output, output_of
-from .fit import PlotsOption, plotted
+from .fit import draw_plot
 from .measure import measured, measuring_bar, problems_shown
 
 if TYPE_CHECKING:
@@ -27,47 +37,54 @@ if TYPE_CHECKING:
 
     from ....alignment.distances.verdict import Verdict
 
-DatasetArgument = typer.Argument(help="COCO file, folder of a dataset, or a table of `measure`.", show_default=False)
+RealOrTable = Annotated[
+    Path,
+    typer.Argument(
+        metavar="REAL", help=f"Real dataset: {DATASET_FORMATS}, or a table of `twinset measure`.", show_default=False
+    ),
+]
+SynthOrTable = Annotated[
+    Path, typer.Argument(metavar="SYNTH", help="Synthetic dataset or table, likewise.", show_default=False)
+]
 
 
 @command(order=10)
 def compare(
     context: typer.Context,
-    real: Annotated[Path, DatasetArgument],
-    synth: Annotated[Path, DatasetArgument],
-    class_name: Annotated[str, typer.Option("--class", metavar="NAME", help="One category; default is all.")] = "",
-    pixels: Annotated[bool, typer.Option("--pixels", help="Open the images of datasets that are no tables.")] = False,
-    images: Annotated[
-        Path | None,
-        typer.Option("--images", "--real-images", help="Folder of the real images; looked for near them."),
-    ] = None,
-    synth_images: Annotated[
-        Path | None, typer.Option(help="Folder of the synthetic images; looked for near them.", show_default=False)
-    ] = None,
-    workers: Annotated[int, typer.Option(min=0, help="Processes for --pixels; 0 takes one per processor.")] = 0,
-    seed: Annotated[int, typer.Option(min=0, help="Of the resamples.")] = 0,
-    plots: PlotsOption = Path(),
+    real: RealOrTable,
+    synth: SynthOrTable,
+    class_name: ClassOption = "",
+    pixels: Annotated[bool, typer.Option("--pixels", help="Also compare image quality; opens the images.")] = False,
+    real_images: RealImagesOption = None,
+    synth_images: SynthImagesOption = None,
+    workers: WorkersOption = 0,
+    seed: SeedOption = 0,
+    plots: PlotsOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Compare two datasets: each metadata column's distances with interval and floors, plots, a verdict in words."""
+    """Compare the metadata of two datasets.
+
+    Prints the distances of each column with confidence intervals and floors, and a verdict.
+    """
     from ....alignment.distances.comparison import compare_measured
     from ....alignment.distances.verdict import verdict
     from ....dataset.formats.metadata_table import SUFFIXES
     from ....dataset.report.plots import plot_comparison
 
     output = output_of(context)
-    read = partial(read_side, output, pixels=pixels or bool(images or synth_images), workers=workers)
-    (first, problems), (second, more) = read(real, images, "--images"), read(synth, synth_images, "--synth-images")
+    read = partial(read_side, output, pixels=pixels or bool(real_images or synth_images), workers=workers)
+    first, problems = read(real, real_images, "--real-images")
+    second, more = read(synth, synth_images, "--synth-images")
     for columns, path in ((first, real), (second, synth)):
         check_class(columns, class_name, path)
-    with measuring_bar(output, "Comparing columns") as told:
-        report = compare_measured(first, second, class_name or None, seed, told)
+    with measuring_bar(output, "Comparing columns") as progress:
+        report = compare_measured(first, second, class_name or None, seed, progress)
     written = {}
-    with output.err.status("Plotting"):
+    with output.err.status("Plotting") if plots else nullcontext():
         for name, found in report["classes"].items():
             draw = partial(plot_comparison, found["columns"], title=f"{name}: {real.name} and {synth.name}")
-            if found["columns"]:
-                written[name] = plotted(plots, "compare", name, draw)
+            if found["columns"] and plots:
+                written[name] = draw_plot(plots, "compare", name, draw)
     if class_name:
         report |= {"only_real": [], "only_synth": []}
     said = verdict(report)
@@ -80,13 +97,13 @@ def compare(
         if name in written:
             shown += [f"Plot: {written[name]}"]
     shown.append(
-        "Floor: how far two samples of these sizes from the real dataset lie apart by chance, boxes drawn one by one; "
-        "by image: whole images drawn. Chance reaches: 95 % of random exchanges of images between the two stay below."
+        "Floor: the distance to expect between two random samples of the real dataset of these sizes, drawn by box; by "
+        "image: drawn by image. Chance: 95% of random exchanges of images between the two datasets stay below it."
     )
     shown += problems_shown([*problems, *more])
     shown += ["", *said.sentences]
     if said.off and not any(path.suffix.lower() in SUFFIXES for path in (real, synth)):
-        shown.append(f"What in a recipe would move them: twinset report {real} {synth} -o report.html")
+        shown.append(f"For advice on the recipe: twinset report {real} {synth} -o report.html")
     values = {**report, "verdict": _verdict_values(said), "plots": written, "problems": [*problems, *more]}
     output.result(values, *shown)
 
@@ -96,20 +113,20 @@ def read_side(
 ) -> tuple[Mapping[str, Sequence[Any] | np.ndarray], Sequence[str]]:
     """The measured columns of a table or dataset, and a sentence for each file that could not be measured.
 
-    ``option`` is what names the folder of its images on the command line.
+    ``option`` is the command-line option for its image folder.
     """
     from ....dataset.formats.metadata_table import SUFFIXES, read_columns
 
     if path.suffix.lower() in SUFFIXES:
         with output.err.status("Reading"):
             return read_columns(path), ()
-    with measuring_bar(output, f"Measuring {path.name}") as told:
-        found = measured(path, images, pixels=pixels, workers=workers, told=told, option=option)
+    with measuring_bar(output, f"Measuring {path.name}") as progress:
+        found = measured(path, images, pixels=pixels, workers=workers, progress=progress, option=option)
     return found.columns, found.problems
 
 
 def check_class(columns: Mapping[str, Sequence[Any] | np.ndarray], class_name: str, path: Path) -> None:
-    """DataError where a class is asked for that a dataset has no box of, naming the nearest one."""
+    """Raise DataError if a dataset has no box of the requested class; the message suggests a similar name."""
     from ....alignment.columns.table import measured_classes
 
     classes = measured_classes(columns)
@@ -121,14 +138,14 @@ def check_class(columns: Mapping[str, Sequence[Any] | np.ndarray], class_name: s
 
 
 def _verdict_values(said: Verdict) -> dict[str, Any]:
-    """The verdict for JSON, which statements of columns that fit are left out of: their numbers stand above."""
+    """The verdict for JSON, without the statements on columns that match: their numbers are in ``classes``."""
     return {"off": [attrs.asdict(s) for s in said.off], "sentences": said.sentences}
 
 
 def _comparison(title: str, found: Mapping[str, Any]) -> list[Any]:
-    """A table of distances, each with interval and floors, and what is to be said of single columns."""
+    """A table of distances with their intervals and floors, and remarks on single columns."""
     table = Table(
-        "column", "distance", "value", "95 %", "floor", "by image", "chance reaches", title=title, title_justify="left"
+        "column", "distance", "value", "95%", "floor", "by image", "chance", title=title, title_justify="left"
     )
     for name, column in found["columns"].items():
         for key, label in zip(DISTANCES, ("Bhattacharyya", "KS", "Wasserstein"), strict=True):
@@ -144,7 +161,7 @@ def _comparison(title: str, found: Mapping[str, Any]) -> list[Any]:
 
 
 def _distance(column: Mapping[str, Any], key: str) -> list[str]:
-    """A distance, its interval and its floors; without a floor there is no distance to show."""
+    """The table cells of a distance: value, interval and floors; dashes if there is no floor."""
     floor, by_image = column["floor" if key == "bhattacharyya" else f"{key}_floor"], column[f"{key}_image_floor"]
     if math.isnan(floor):
         return ["-"] * 5

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The command that scores a detector's predictions on real images, without Blender: evaluate."""
+"""The command ``evaluate``: scores of a detector's predictions on real images, without Blender."""
 
 from __future__ import annotations
 
@@ -12,9 +12,20 @@ import typer
 from rich.table import Table
 
 from ...console.commands import command
+from ...console.options import (
+    ClassesOption,
+    MaxBoxesOption,
+    MinBoxSideOption,
+    ModelOption,
+    PlotsOption,
+    RealArgument,
+    RealImagesOption,
+    SeedOption,
+    SynthImagesOption,
+    ThreadsOption,
+)
 from ...console.output import JsonOption, output_of
-from .feature_nearness import Options, nearness_of, nearness_shown
-from .fit import PlotsOption
+from .feature_nearness import FeatureOptions, nearness_of, nearness_shown
 
 if TYPE_CHECKING:
     from ....alignment.evaluation.detection import Scores
@@ -23,41 +34,44 @@ if TYPE_CHECKING:
 @command(order=60)
 def evaluate(
     context: typer.Context,
-    predictions: Annotated[Path, typer.Option(help="Detections, as COCO results (JSON).", show_default=False)],
-    real: Annotated[Path, typer.Option(help="COCO file or folder of the real dataset.", show_default=False)],
-    score: Annotated[float, typer.Option(help="Least score of predictions that are counted one by one.")] = 0.5,
-    close_up: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="A real box that covers more of its image is a close-up.")
+    real: RealArgument,
+    predictions: Annotated[
+        Path,
+        typer.Argument(metavar="PREDICTIONS", help="Predictions in COCO's results format (JSON).", show_default=False),
+    ],
+    min_score: Annotated[
+        float, typer.Option(metavar="X", help="Count errors among predictions with at least this score.")
+    ] = 0.5,
+    close_up_area: Annotated[
+        float, typer.Option(metavar="X", min=0.0, max=1.0, help="Image share above which a real box is a close-up.")
     ] = 0.3,
-    overlap: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="IoU above which two predictions of a class overlap.")
+    overlap_iou: Annotated[
+        float, typer.Option(metavar="X", min=0.0, max=1.0, help="IoU above which predictions of a class overlap.")
     ] = 0.1,
     synth: Annotated[
         Path | None,
-        typer.Option(help="Dataset that the detector was trained on: finds how IoU falls with feature distance to it."),
+        typer.Option(
+            metavar="DATASET",
+            help="Training dataset: also show how IoU depends on the feature distance to it.",
+            show_default=False,
+        ),
     ] = None,
-    class_name: Annotated[
-        list[str] | None,
-        typer.Option("--class", metavar="NAME", help="With --synth: category; repeat for more. Default: all of both."),
-    ] = None,
-    images: Annotated[
-        Path | None,
-        typer.Option("--images", "--real-images", help="Folder of the real images; looked for near them."),
-    ] = None,
-    synth_images: Annotated[
-        Path | None, typer.Option(help="Folder of the synthetic images; looked for near them.", show_default=False)
-    ] = None,
-    model: Annotated[
-        Path | None, typer.Option(metavar="ONNX", help="Vision model; default is the packaged one.", show_default=False)
-    ] = None,
-    most: Annotated[int, typer.Option(min=20, help="Boxes per dataset and class that features are taken of.")] = 2000,
-    smallest: Annotated[float, typer.Option(min=1.0, help="Boxes with a shorter side, in pixels, have none.")] = 16,
-    threads: Annotated[int, typer.Option(min=1, help="Threads of the model.")] = 1,
-    seed: Annotated[int, typer.Option(min=0, help="Of the resamples.")] = 0,
-    plots: PlotsOption = Path(),
+    class_name: ClassesOption = None,
+    real_images: RealImagesOption = None,
+    synth_images: SynthImagesOption = None,
+    model: ModelOption = None,
+    max_boxes: MaxBoxesOption = 2000,
+    min_box_side: MinBoxSideOption = 16,
+    threads: ThreadsOption = 1,
+    seed: SeedOption = 0,
+    plots: PlotsOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Score a detector on real images: mAP, small false positives, doubles on close-ups, IoU by feature distance."""
+    """Score a detector's predictions on real images.
+
+    Prints mAP, small false positives and overlapping predictions on close-ups. With --synth, also how the IoU of the
+    best prediction depends on the distance to the training data in feature space; options on features apply to that.
+    """
     output = output_of(context)
     with output.err.status("Evaluating"):
         from ....alignment.evaluation.detection import evaluate as score_predictions
@@ -71,9 +85,9 @@ def evaluate(
             coco.annotations,
             coco.categories,
             found,
-            score=score,
-            close_up=close_up,
-            overlap=overlap,
+            score=min_score,
+            close_up=close_up_area,
+            overlap=overlap_iou,
         )
     heads = (
         "class",
@@ -91,22 +105,22 @@ def evaluate(
     for name, scores in [*classes.items(), ("all", overall)]:
         table.add_row(name, *_cells(scores))
     lines = [
-        f"From 'predicted' on, predictions with a score of at least {score:g}. Wrong: no real box with IoU 0.5 is left "
-        "for it. Small: under 32 by 32 pixels.",
-        f"Overlapping: on images with a box of the class over {close_up:.0%} of the image, predictions that overlap "
-        f"others by IoU over {overlap:g}, beyond one per real object.",
+        f"The columns from 'predicted' on count predictions with a score of at least {min_score:g}. Wrong: matches no "
+        "real box with an IoU of 0.5. Small: below 32 x 32 pixels.",
+        f"Overlapping: in images where a box of the class covers more than {close_up_area:.0%}, predictions beyond one "
+        f"per real object that overlap others with an IoU above {overlap_iou:g}.",
     ]
     values: dict[str, Any] = {
-        "score": score,
-        "close_up": close_up,
-        "overlap": overlap,
+        "score": min_score,
+        "close_up": close_up_area,
+        "overlap": overlap_iou,
         "all": _values(overall),
         "classes": {name: _values(scores) for name, scores in classes.items()},
     }
     shown: list[Any] = [table, *lines]
     if synth is not None:
-        options = Options(class_name or (), model, most, smallest, threads, seed, plots)
-        near = nearness_of(output, (real, images), (synth, synth_images), found, options)
+        options = FeatureOptions(class_name or (), model, max_boxes, min_box_side, threads, seed, plots)
+        near = nearness_of(output, (real, real_images), (synth, synth_images), found, options)
         values["nearness"] = near
         shown += nearness_shown(near)
     output.result(values, *shown)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The part of evaluate that looks at pictures: how IoU falls with the distance to the synthetic features."""
+"""The part of ``evaluate`` that uses features: how IoU depends on the distance to the synthetic dataset."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from rich.table import Table
 from ....engine.errors import DataError
 from ...console.output import Output
 from ...console.progress import progress_bar
-from .fit import plotted
+from .fit import draw_plot
 from .measure import LEFT_OUT, problems_shown
 from .quality import opened
 
 
 @attrs.frozen
-class Options:
-    """What the command line says of it."""
+class FeatureOptions:
+    """The command-line options for features."""
 
     classes: Sequence[str]
     model: Path | None
-    most: int
-    smallest: float
+    max_boxes: int
+    min_box_side: float
     threads: int
     seed: int
-    plots: Path
+    plots: Path | None
 
 
 def nearness_of(
@@ -37,36 +37,36 @@ def nearness_of(
     real: tuple[Path, Path | None],
     synth: tuple[Path, Path | None],
     predictions: Sequence[Mapping[str, Any]],
-    options: Options,
+    options: FeatureOptions,
 ) -> dict[str, dict[str, Any]]:
-    """By class: ``nearness``, ``plot`` and what was left out; or ``refused``, why nothing can be said of a class.
+    """By class: ``nearness``, ``plot`` and the boxes left out; or ``refused``, why a class has no result.
 
     Raises
     ------
     DataError
-        Where a dataset, its images or a class is missing, or the two share no class.
+        If a dataset, its images or a class is missing, or the two datasets share no class.
     """
     from ....alignment.features.extractor import Extractor
 
-    first = opened(*real, "--images", "leave --synth out")
-    second = opened(*synth, "--synth-images", "leave --synth out")
+    first = opened(*real, "--real-images", "omit --synth")
+    second = opened(*synth, "--synth-images", "omit --synth")
     for name in options.classes:
         first.coco.category(name), second.coco.category(name)
     in_real, in_synth = first.coco.classes(), second.coco.classes()
     names = [n for n in options.classes or in_real if in_real[n] and in_synth.get(n)]
     if not names:
-        raise DataError("The real and the synthetic dataset share no class with boxes that is asked for.")
+        raise DataError("The real and the synthetic dataset have no requested class with boxes in common.")
     extractor = Extractor(options.model, threads=options.threads)
     out = {}
     with progress_bar(output, hidden=output.json) as bar:
-        task = bar.add_task("Features", total=None)
+        task = bar.add_task("Computing features", total=None)
 
-        def told(what: str, done: int, total: int) -> None:
+        def show_progress(what: str, done: int, total: int) -> None:
             bar.update(task, description=what, completed=done, total=total)
 
         for name in names:
             try:
-                out[name] = _of_class(name, first, second, predictions, extractor, options, told)
+                out[name] = _of_class(name, first, second, predictions, extractor, options, show_progress)
             except DataError as error:
                 out[name] = {"refused": str(error)}
     return out
@@ -78,8 +78,8 @@ def _of_class(
     synth: Any,
     predictions: Sequence[Mapping[str, Any]],
     extractor: Any,
-    options: Options,
-    told: Any,
+    options: FeatureOptions,
+    progress: Any,
 ) -> dict[str, Any]:
     from ....alignment.evaluation.feature_nearness import best_overlaps, nearness
     from ....dataset.analysis.feature_distances import distances_to_synthetic
@@ -87,18 +87,26 @@ def _of_class(
     from ....engine.rng import stream
 
     rng = stream(options.seed, "nearness", name)
-    settings = {"most": options.most, "smallest": options.smallest, "told": told}
-    found = distances_to_synthetic(real, synth, name, extractor, rng, **settings)
+    found = distances_to_synthetic(
+        real,
+        synth,
+        name,
+        extractor,
+        rng,
+        max_boxes=options.max_boxes,
+        min_side=options.min_box_side,
+        progress=progress,
+    )
     by_id = {a["id"]: a for a in real.coco.annotations}
     overlaps = best_overlaps([by_id[i] for i in found.annotations.tolist()], predictions)
     near = nearness(found.values, overlaps, found.images, rng)
-    title = f"{name}: how well real boxes are found, by their nearness to the synthetic ones"
-    plot = plotted(options.plots, "nearness", name, partial(plot_nearness, near, title=title))
+    title = f"{name}: how well real boxes are detected, by their distance to the synthetic ones"
+    plot = draw_plot(options.plots, "nearness", name, partial(plot_nearness, near, title=title))
     return {"nearness": near, "plot": plot, "small": found.small, "problems": found.problems}
 
 
 def nearness_shown(found: Mapping[str, Mapping[str, Any]]) -> list[Any]:
-    """A table of bins for each class, and its rank correlation in a sentence."""
+    """A table of bins for each class, and a sentence on its rank correlation."""
     shown: list[Any] = []
     for name, of in found.items():
         if "refused" in of:
@@ -106,9 +114,7 @@ def nearness_shown(found: Mapping[str, Mapping[str, Any]]) -> list[Any]:
             continue
         near = of["nearness"]
         title = f"{name}: IoU of the best prediction, by distance to the synthetic features"
-        table = Table(
-            "distance", "boxes", "images", "mean IoU", "95 %", "IoU of 0.5", title=title, title_justify="left"
-        )
+        table = Table("distance", "boxes", "images", "mean IoU", "95%", "IoU >= 0.5", title=title, title_justify="left")
         for part in near.bins:
             spread = f"{part.mean_low:.2f} to {part.mean_high:.2f}"
             cells = (
@@ -122,14 +128,18 @@ def nearness_shown(found: Mapping[str, Mapping[str, Any]]) -> list[Any]:
         shown += [table, _correlated(near.correlation)]
         if of["small"]:
             shown.append(f"{of['small']} real boxes are too small for features.")
-        shown += [f"Plot: {of['plot']}", *problems_shown(of["problems"], LEFT_OUT)]
+        shown += [*([f"Plot: {of['plot']}"] if of["plot"] else []), *problems_shown(of["problems"], LEFT_OUT)]
     return shown
 
 
 def _correlated(found: Any) -> str:
     if found.rho != found.rho:
         return f"Rank correlation: {found.remark}"
-    interval = f" (95 %: {found.low:.2f} to {found.high:.2f})" if found.low == found.low else ""
-    told = "near ones are found better" if found.high < 0 else "far ones are found better" if found.low > 0 else ""
-    said = told or "which may be chance"
-    return f"Rank correlation of IoU with distance: {found.rho:.2f}{interval}: {said}. {found.remark}".rstrip()
+    interval = f" (95%: {found.low:.2f} to {found.high:.2f})" if found.low == found.low else ""
+    if found.high < 0:
+        meaning = "near boxes are detected better"
+    elif found.low > 0:
+        meaning = "distant boxes are detected better"
+    else:
+        meaning = "not significant"
+    return f"Rank correlation of IoU with distance: {found.rho:.2f}{interval}: {meaning}. {found.remark}".rstrip()

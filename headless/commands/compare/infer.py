@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The command that infers metadata of real boxes that only a renderer knows, without Blender: infer."""
+"""The command ``infer``: predicts metadata of real boxes that only a renderer knows, without Blender."""
 
 from __future__ import annotations
 
@@ -12,13 +12,22 @@ from rich.table import Table
 
 from ....engine.errors import DataError, OutputError
 from ...console.commands import command
-from ...console.output import JsonOption, output_of
+from ...console.options import (
+    DATASET_FORMATS,
+    ClassesOption,
+    MarginOption,
+    MinBoxSideOption,
+    RealImagesOption,
+    SynthImagesOption,
+)
+from ...console.output import JsonOption, Output, output_of
 from ...console.progress import progress_bar
 from .measure import LEFT_OUT, problems_shown
 
 if TYPE_CHECKING:
     from ....alignment.features.extractor import Extractor
     from ....dataset.analysis.inference import Outcome
+    from ....dataset.formats.coco import CocoFile
 
 PACKAGED, BOX = "packaged", "box"
 _DEFAULT = (PACKAGED, f"{PACKAGED}+{BOX}")
@@ -27,93 +36,100 @@ _DEFAULT = (PACKAGED, f"{PACKAGED}+{BOX}")
 @command(order=50)
 def infer(
     context: typer.Context,
-    synth: Annotated[
-        Path, typer.Argument(help="Rendered folder or COCO file, whose boxes have the columns.", show_default=False)
-    ],
     real: Annotated[
         Path | None,
-        typer.Argument(help="COCO file or YOLO folder of real images; left out, scores only.", show_default=False),
+        typer.Argument(
+            metavar="[REAL]", help=f"Real dataset: {DATASET_FORMATS}. Omit it to print scores only.", show_default=False
+        ),
+    ] = None,
+    synth: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="SYNTH", help="Synthetic dataset whose boxes have the columns, likewise.", show_default=False
+        ),
     ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o", metavar="FILE", dir_okay=False, help="Table: .parquet or .csv.", show_default=False
+            "-o",
+            "--out",
+            metavar="FILE",
+            dir_okay=False,
+            help="Table of predictions to write (.parquet or .csv).",
+            show_default=False,
         ),
     ] = None,
     column: Annotated[
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="What to infer; repeat for more. Default is depth, a_d2, visible_share, "
-            "background_similarity and shape.",
+            help="Column to predict; repeatable. Default: depth, a_d2, visible_share, background_similarity and shape.",
             show_default=False,
         ),
     ] = None,
-    class_name: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--class",
-            metavar="NAME",
-            help="Category; repeat for more. Default is all that both have.",
-            show_default=False,
-        ),
-    ] = None,
+    class_name: ClassesOption = None,
     model: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="ONNX",
-            help="Vision model, 'packaged', 'box' (the box's own size and place), or some joined by '+'; repeat for "
-            "those to try next. Default is packaged, then packaged+box.",
+            metavar="MODEL",
+            help="An ONNX file, 'packaged', 'box' (a box's own size and position), or several joined by '+'; repeat for "
+            "models to try next. Default: packaged, then packaged+box.",
             show_default=False,
         ),
     ] = None,
-    threshold: Annotated[float, typer.Option(max=1.0, help="Least R² or accuracy of what is predicted.")] = 0.5,
-    score_all: Annotated[
-        bool, typer.Option("--all", help="Score every model and take the best, not the first good enough.")
+    threshold: Annotated[
+        float, typer.Option(metavar="X", max=1.0, help="Predict columns whose R² or accuracy is at least this.")
+    ] = 0.5,
+    all_models: Annotated[
+        bool,
+        typer.Option("--all-models", help="Score all models and use the best, not the first that suffices."),
     ] = False,
-    images: Annotated[
-        Path | None,
-        typer.Option("--images", "--real-images", help="Folder of the real images; looked for near them."),
-    ] = None,
-    synth_images: Annotated[
-        Path | None, typer.Option(help="Folder of the rendered images; looked for near them.", show_default=False)
-    ] = None,
-    folds: Annotated[int, typer.Option(min=2, help="Of the cross-validation, over images.")] = 5,
-    trees: Annotated[int, typer.Option(min=1, help="Of the forests that select features.")] = 50,
-    margin: Annotated[float, typer.Option(min=0.0, max=10.0, help="Context around a box, share of its side.")] = 0.1,
-    smallest: Annotated[float, typer.Option(min=1.0, help="Boxes with a shorter side, in pixels, are left out.")] = 16,
-    threads: Annotated[int, typer.Option(min=1, help="Threads of models and forests.")] = 1,
-    seed: Annotated[int, typer.Option(min=0, help="Of forests and intervals.")] = 0,
+    real_images: RealImagesOption = None,
+    synth_images: SynthImagesOption = None,
+    folds: Annotated[int, typer.Option(metavar="N", min=2, help="Folds of the cross-validation by image.")] = 5,
+    trees: Annotated[int, typer.Option(metavar="N", min=1, help="Trees of the forests that select features.")] = 50,
+    margin: MarginOption = 0.1,
+    min_box_side: MinBoxSideOption = 16,
+    threads: Annotated[int, typer.Option(metavar="N", min=1, help="Threads for vision models and forests.")] = 1,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Random seed of forests and intervals.")] = 0,
     json: JsonOption = False,
 ) -> None:
-    """Infer depth, occlusion, shape and other metadata of real boxes from rendered ones, and say how well that goes."""
+    """Predict depth, occlusion and shape of real boxes.
+
+    Models learn these and other columns from rendered boxes, whose values are known, and are scored by
+    cross-validation.
+    """
     output = output_of(context)
-    if real is not None and out is None:
-        raise OutputError(
-            "Say where predictions are to be written: -o FILE.parquet. To see scores only, leave REAL out."
-        )
-    if real is None and out is not None:
-        raise OutputError("There are no real boxes to write predictions of. Name a real dataset, or leave -o out.")
+    given = [path for path in (real, synth) if path is not None]
+    if not given:
+        raise typer.BadParameter("give a rendered dataset.", param_hint="'SYNTH'")
+    if len(given) == 2 and out is None:
+        raise OutputError("Give a file for the predictions: -o FILE.parquet. To print scores only, omit REAL.")
+    if len(given) == 1 and out is not None:
+        raise OutputError("Without a real dataset there are no predictions to write. Give REAL and SYNTH, or omit -o.")
     with progress_bar(output, hidden=output.json) as bar:
         task = bar.add_task("Reading annotations", total=None)
         from ....dataset.analysis.inference import infer as infer_metadata
-        from ....dataset.formats.dataset_folder import open_dataset
+        from ....dataset.formats.dataset_folder import ImageDataset, images_of
         from ....dataset.formats.metadata_table import check_suffix, write_columns
 
         if out is not None:
             check_suffix(out)
+        rendered, photographed = _roles(output, given)
         found = infer_metadata(
-            open_dataset(synth, synth_images, "--synth-images"),
-            None if real is None else open_dataset(real, images),
+            ImageDataset(rendered, images_of(rendered, synth_images, "--synth-images")),
+            None
+            if photographed is None
+            else ImageDataset(photographed, images_of(photographed, real_images, "--real-images")),
             _models(model or _DEFAULT, threads),
             columns=column or (),
             classes=class_name or (),
             threshold=threshold,
-            score_all=score_all,
+            score_all=all_models,
             folds=folds,
             trees=trees,
             margin=margin,
-            min_side=smallest,
+            min_side=min_box_side,
             threads=threads,
             seed=seed,
             progress=lambda what, done, total: bar.update(task, description=what, completed=done, total=total),
@@ -138,30 +154,50 @@ def infer(
     shown: list[Any] = _tables(found.outcomes)
     if any(outcome.scores for outcome in found.outcomes):
         shown.append(
-            "R² or accuracy on images that a head has not seen, with its 95 % interval; * is what is taken. "
-            "log: of logarithms. Accuracy stands beside that of always naming the most frequent category."
+            "R² or accuracy on held-out images, with its 95% interval; * marks the model used. log: of logarithms. "
+            "Accuracies are followed by that of always predicting the most frequent category."
         )
     shown += [*refusals, *notes]
     if found.reduced is not None:
         shown.append(
-            f"Images of '{found.reduced}' are reduced to {found.max_side:g} pixels, as large as the other's; columns in "
-            "pixels stay in those of the rendered images."
+            f"The images of '{found.reduced}' are scaled down to {found.max_side:g} pixels, the size of the other "
+            "dataset's; columns in pixels refer to the rendered images."
         )
     if found.small:
-        shown.append(f"{found.small} boxes with a side under {smallest:g} pixels are left out.")
+        shown.append(f"{found.small} boxes with a side under {min_box_side:g} pixels are left out.")
     shown += problems_shown(found.problems, LEFT_OUT)
     if written is not None:
         shown.append(f"Predictions of {len(found.table['id'])} real boxes: {written}")
     output.result(values, *shown)
     if not chosen:
         raise DataError(
-            f"No column can be inferred with a score of {threshold:g}, so nothing is written. Render more images, try "
+            f"No column can be predicted with a score of {threshold:g}, so nothing is written. Render more images, try "
             "other models with --model, or lower --threshold."
         )
 
 
+def _roles(output: Output, given: list[Path]) -> tuple[CocoFile, CocoFile | None]:
+    """The synthetic and the real dataset; up to version 0.1 they were given in this order, which is recognised.
+
+    Only annotations of rendered boxes know their metadata.
+    """
+    from ....dataset.formats.dataset_folder import read_dataset
+
+    *real, synth = [read_dataset(path) for path in given]
+    if not real:
+        return synth, None
+    if _has_metadata(real[0]) and not _has_metadata(synth):
+        output.message(f"Deprecated: the order is now REAL SYNTH; '{given[0]}' is taken as the synthetic dataset.")
+        return real[0], synth
+    return synth, real[0]
+
+
+def _has_metadata(coco: CocoFile) -> bool:
+    return any("twinset" in annotation for annotation in coco.annotations)
+
+
 def _models(texts: list[str] | tuple[str, ...], threads: int) -> dict[str, list[Extractor | None]]:
-    """By the name that tables show, the extractors of each choice; a file is opened once."""
+    """The extractors of each choice by its name in tables; each file is opened once."""
     from ....alignment.features.extractor import Extractor
 
     opened: dict[str, Extractor | None] = {BOX: None}
@@ -208,7 +244,7 @@ def _cell(outcome: Outcome, model: str) -> str:
 
 
 def _note(outcome: Outcome) -> str:
-    """How far predictions of real boxes can be trusted, in sentences."""
+    """Sentences on how far the predictions of real boxes can be trusted."""
     if not outcome.predicted:
         return ""
     said = []
@@ -216,15 +252,15 @@ def _note(outcome: Outcome) -> str:
     if outcome.outside > 0.05:
         said.append(
             f"Warning: {of}: {outcome.outside:.0%} of {outcome.predicted} real boxes look unlike the rendered ones to "
-            f"{outcome.model}, so the score need not hold for them."
+            f"{outcome.model}, so the score may not apply to them."
         )
     if outcome.beyond > 0:
-        said.append(f"{of}: {outcome.beyond:.0%} of the predictions are beyond all rendered values.")
+        said.append(f"{of}: {outcome.beyond:.0%} of the predictions are outside the range of the rendered values.")
     if outcome.truth is not None:
         score, covered, count = outcome.truth
         kind = "accuracy" if outcome.kind == "accuracy" else "R²"
-        within = "" if outcome.kind == "accuracy" else f", and {covered:.0%} of their intervals hold the truth"
-        said.append(f"{of}: the real annotations know it of {count} boxes: {kind} {score:.2f}{within}.")
+        within = "" if outcome.kind == "accuracy" else f", and {covered:.0%} of the intervals contain the true value"
+        said.append(f"{of}: checked against the real annotations of {count} boxes: {kind} {score:.2f}{within}.")
     return " ".join(said)
 
 

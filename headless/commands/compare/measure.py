@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The command that measures a dataset, without Blender: measure."""
+"""The command ``measure``: a table with a row per box, without Blender."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import typer
 
 from ....engine.errors import DataError
 from ...console.commands import command
+from ...console.options import DatasetArgument, ImagesOption, TableOption, WorkersOption
 from ...console.output import JsonOption, Output, output_of
 from ...console.progress import progress_bar
 
@@ -19,40 +20,38 @@ if TYPE_CHECKING:
     from ....dataset.analysis.measure import Measurement
     from ....dataset.progress import Progress
 
-_NAMED = 10
-"""So many problems are named one by one."""
+_MAX_LISTED = 10
+"""Problems that are listed one by one."""
 
 
 @command(order=40)
 def measure(
     context: typer.Context,
-    dataset: Annotated[
-        Path, typer.Argument(help="COCO file, or folder of a dataset: rendered, YOLO or HDF5.", show_default=False)
-    ],
-    out: Annotated[
-        Path,
-        typer.Option(
-            "--output", "-o", metavar="FILE", dir_okay=False, help="Table: .parquet or .csv.", show_default=False
-        ),
-    ],
-    images: Annotated[
-        Path | None, typer.Option(help="Folder of the images; looked for near the annotations.", show_default=False)
-    ] = None,
+    dataset: DatasetArgument,
+    out: TableOption,
+    images: ImagesOption = None,
     depth: Annotated[
         Path | None,
-        typer.Option(help="Folder of depth maps (16-bit PNG in mm, or EXR in m), named as the images."),
+        typer.Option(
+            metavar="FOLDER",
+            help="Depth maps named like the images: 16-bit PNG in mm, or EXR in m.",
+            show_default=False,
+        ),
     ] = None,
-    pixels: Annotated[bool, typer.Option(help="Open the images; else only what annotations say.")] = True,
-    workers: Annotated[int, typer.Option(min=0, help="Processes; 0 takes one per processor.")] = 0,
+    pixels: Annotated[bool, typer.Option(help="Measure image quality, which opens the images.")] = True,
+    workers: WorkersOption = 0,
     json: JsonOption = False,
 ) -> None:
-    """Measure every box of a dataset into a table: area, place, image quality, background similarity, depth."""
+    """Measure every box of a dataset into a table.
+
+    Columns are area, position, image quality, background similarity, depth and others.
+    """
     from ....dataset.formats.metadata_table import check_suffix, write_columns
 
     output = output_of(context)
     check_suffix(out)
-    with measuring_bar(output) as told:
-        found = measured(dataset, images, depth=depth, pixels=pixels, workers=workers, told=told)
+    with measuring_bar(output) as progress:
+        found = measured(dataset, images, depth=depth, pixels=pixels, workers=workers, progress=progress)
         write_columns(out, found.columns)
     shown = [f"{found.boxes} boxes of {found.images} images, {len(found.columns)} columns: {out}"]
     shown += problems_shown(found.problems)
@@ -73,17 +72,17 @@ def measured(
     depth: Path | None = None,
     pixels: bool,
     workers: int,
-    told: Progress,
+    progress: Progress,
     option: str = "--images",
 ) -> Measurement:
-    """Measure a dataset; its images, and depth maps beside them, are looked for near the annotations.
+    """Measure a dataset; its images, and depth maps beside them, are searched for near the annotations.
 
-    ``option`` is what names the folder of images on the command line.
+    ``option`` is the command-line option for the image folder.
 
     Raises
     ------
     DataError
-        Where the dataset, or a folder that is named, is missing, or no images are found that are to be opened.
+        If the dataset, a given folder, or the images to be opened are missing.
     """
     from ....dataset.analysis.measure import measure as measure_dataset
     from ....dataset.formats.dataset_folder import images_of, read_dataset
@@ -96,25 +95,27 @@ def measured(
         images = images_of(coco, images, option, "measure without pixels")
         beside = images.parent / "depth"
         depth = depth or (beside if beside.is_dir() else None)
-    return measure_dataset(coco, images if pixels else None, depth=depth, workers=workers, progress=told)
+    return measure_dataset(coco, images if pixels else None, depth=depth, workers=workers, progress=progress)
 
 
 EMPTY = "files could not be measured; their columns are empty"
-LEFT_OUT = "images are of no use and left out"
+LEFT_OUT = "images could not be used and are left out"
 
 
 def problems_shown(problems: Sequence[str], what: str = EMPTY) -> list[str]:
-    """Lines that name files with problems, the first of them, under a line that says how many and ``what`` of them."""
+    """A line with the number of problems and what became of these files, and the first of them one by one."""
     if not problems:
         return []
     shown = [f"{len(problems)} {what}:"]
-    shown += [f"  {problem}" for problem in problems[:_NAMED]]
-    return shown + ([f"  and {len(problems) - _NAMED} more (all with --json)"] if len(problems) > _NAMED else [])
+    shown += [f"  {problem}" for problem in problems[:_MAX_LISTED]]
+    return shown + (
+        [f"  and {len(problems) - _MAX_LISTED} more (--json lists all)"] if len(problems) > _MAX_LISTED else []
+    )
 
 
 @contextmanager
 def measuring_bar(output: Output, what: str = "Measuring") -> Iterator[Progress]:
-    """A progress bar with time left; gives what is to be told how much is done of how much."""
+    """A progress bar with the time left; yields a callback that takes the counts done and in total."""
     with progress_bar(output, hidden=output.json) as bar:
         task = bar.add_task("Reading annotations", total=None)
         yield lambda done, total: bar.update(task, description=what, completed=done, total=total)

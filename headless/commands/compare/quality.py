@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The command that ranks synthetic datasets without training a detector, and without Blender: quality."""
+"""The command ``quality``: a ranking of synthetic datasets without training, without Blender."""
 
 from __future__ import annotations
 
@@ -17,10 +17,21 @@ from rich.table import Table
 from ....alignment.distances.quality import COLUMNS
 from ....engine.errors import DataError
 from ...console.commands import command
+from ...console.options import (
+    ClassesOption,
+    MarginOption,
+    MaxBoxesOption,
+    MinBoxSideOption,
+    PlotsOption,
+    RealImagesOption,
+    SeedOption,
+    ThreadsOption,
+    WorkersOption,
+)
 from ...console.output import JsonOption, Output, output_of
 from ...console.progress import progress_bar
-from .compare import DatasetArgument, read_side
-from .fit import PlotsOption, plotted
+from .compare import RealOrTable, read_side
+from .fit import draw_plot
 from .measure import LEFT_OUT, problems_shown
 
 if TYPE_CHECKING:
@@ -34,45 +45,44 @@ if TYPE_CHECKING:
 @command(order=30)
 def quality(
     context: typer.Context,
-    real: Annotated[Path, DatasetArgument],
-    synth: Annotated[list[Path], typer.Argument(help="Datasets, or tables of `measure`.", show_default=False)],
-    class_name: Annotated[
-        list[str] | None,
-        typer.Option("--class", metavar="NAME", help="Category; repeat for more. Default is all that all have."),
-    ] = None,
+    real: RealOrTable,
+    synth: Annotated[
+        list[Path], typer.Argument(metavar="SYNTH...", help="Synthetic datasets or tables.", show_default=False)
+    ],
+    class_name: ClassesOption = None,
     column: Annotated[
         list[str] | None,
-        typer.Option(
-            "--column", "--columns", metavar="NAME", help=f"Metadata; repeat for more. Default: {', '.join(COLUMNS)}."
-        ),
+        typer.Option(metavar="NAME", help=f"Metadata column; repeatable. Default: {', '.join(COLUMNS)}."),
     ] = None,
-    features: Annotated[bool, typer.Option(help="Take feature distances; else metadata alone.")] = True,
+    features: Annotated[bool, typer.Option(help="Include distances in feature space, not only metadata.")] = True,
     model: Annotated[
         list[Path] | None,
-        typer.Option(metavar="ONNX", help="Vision model; repeat for more. Default is the packaged one."),
+        typer.Option(metavar="ONNX", help="Vision model; repeatable. Default: the packaged one."),
     ] = None,
-    images: Annotated[
-        Path | None,
-        typer.Option("--images", "--real-images", help="Folder of the real images; looked for near them."),
-    ] = None,
+    real_images: RealImagesOption = None,
     synth_images: Annotated[
         list[Path] | None,
-        typer.Option(help="Folder of the images of each dataset, in their order; looked for near them."),
+        typer.Option(metavar="FOLDER", help="Image folder of a synthetic dataset; one for each, in the same order."),
     ] = None,
     scores: Annotated[
         list[str] | None,
-        typer.Option("--map", metavar="DATASET=MAP", help="A detector's mAP after training on it; repeat for more."),
+        typer.Option(
+            "--map", metavar="DATASET=MAP", help="mAP of a detector trained on a dataset, to correlate; repeatable."
+        ),
     ] = None,
-    most: Annotated[int, typer.Option(min=20, help="Boxes per dataset and class that features are taken of.")] = 2000,
-    margin: Annotated[float, typer.Option(min=0.0, max=10.0, help="Context around a box, share of its side.")] = 0.1,
-    smallest: Annotated[float, typer.Option(min=1.0, help="Boxes with a shorter side, in pixels, have none.")] = 16,
-    threads: Annotated[int, typer.Option(min=1, help="Threads of the model.")] = 1,
-    workers: Annotated[int, typer.Option(min=0, help="Processes that measure pixels; 0: one per processor.")] = 0,
-    seed: Annotated[int, typer.Option(min=0, help="Of the resamples.")] = 0,
-    plots: PlotsOption = Path(),
+    max_boxes: MaxBoxesOption = 2000,
+    margin: MarginOption = 0.1,
+    min_box_side: MinBoxSideOption = 16,
+    threads: ThreadsOption = 1,
+    workers: WorkersOption = 0,
+    seed: SeedOption = 0,
+    plots: PlotsOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Rank synthetic datasets by one composite distance to the real one: metadata and features, with intervals."""
+    """Rank synthetic datasets by distance to a real one.
+
+    The distance combines metadata and features, and has a confidence interval.
+    """
     from ....alignment.distances.quality import quality as rank
     from ....alignment.evaluation.correlation import few_points
     from ....dataset.report.plots import plot_quality
@@ -81,11 +91,13 @@ def quality(
     paths = dict(zip(_names(synth), synth, strict=True))
     given = _scores(scores or (), paths)
     if synth_images and len(synth_images) != len(synth):
-        raise DataError(f"There are {len(synth)} datasets, but {len(synth_images)} folders of --synth-images.")
+        raise DataError(
+            f"There are {len(synth)} datasets, but {len(synth_images)} folders of --synth-images. Give one for each."
+        )
     named: list[Path | None] = [*synth_images] if synth_images else [None for _ in synth]
     folders = dict(zip(paths, named, strict=True))
     wanted = tuple(column or COLUMNS)
-    own = _columns(output, real, images, "--images", wanted, workers)
+    own = _columns(output, real, real_images, "--real-images", wanted, workers)
     others = {n: _columns(output, p, folders[n], "--synth-images", wanted, workers) for n, p in paths.items()}
     classes = _classes({str(real): own, **others}, class_name or ())
     found = _Components({}, {n: {} for n in paths}, {}, [])
@@ -93,29 +105,33 @@ def quality(
         found.add_columns(name, own, others, wanted, len(classes) > 1)
     problems: list[str] = []
     with progress_bar(output, hidden=output.json) as bar:
-        task = bar.add_task("Features", total=None)
+        task = bar.add_task("Computing features", total=None)
         models: list[Path | None] = [*model] if model else []
 
-        def told(what: str, done: int, total: int) -> None:
+        def show_progress(what: str, done: int, total: int) -> None:
             bar.update(task, description=what, completed=done, total=total)
 
         if features:
-            pictures = _pictures(real, images, paths, folders)
+            pictures = _image_datasets(real, real_images, paths, folders)
             for name in classes:
-                options = {"margin": margin, "smallest": smallest, "most": most, "told": told}
-
+                options = {
+                    "margin": margin,
+                    "min_side": min_box_side,
+                    "max_boxes": max_boxes,
+                    "progress": show_progress,
+                }
                 problems += found.add_features(
                     name, pictures, models or [None], threads, seed, len(classes) > 1, options
                 )
         if not found.real:
-            raise DataError(f"No component is left to rank by. {' '.join(found.left_out)}")
-        resampling = partial(told, "Resampling")
+            raise DataError(f"Nothing is left to rank by. {' '.join(found.left_out)}")
+        resampling = partial(show_progress, "Resampling")
         ranking = rank(found.real, found.synth, found.spans, seed=seed, progress=resampling)
     ranked, title = ranking.datasets, f"{', '.join(classes)}: distance to {real.name}"
     correlation = None
     if given:
         correlation = few_points(np.array([ranked[n].value for n in given]), np.array(list(given.values())))
-    plot = plotted(plots, "quality", "_".join(classes), partial(plot_quality, ranking, title=title))
+    plot = draw_plot(plots, "quality", "_".join(classes), partial(plot_quality, ranking, title=title))
     values = {
         "real": real,
         "classes": classes,
@@ -127,17 +143,19 @@ def quality(
         "plot": plot,
         "problems": problems,
     }
-    output.result(values, *_shown(ranking, given, correlation, found.left_out, title), f"Plot: {plot}")
+    output.result(
+        values, *_shown(ranking, given, correlation, found.left_out, title), *([f"Plot: {plot}"] if plot else [])
+    )
     if not output.json and problems:
         output.result({}, *problems_shown(problems, LEFT_OUT))
 
 
 def _names(paths: Sequence[Path]) -> list[str]:
-    """Short names of datasets: that of the folder or file, the whole path where two are the same."""
+    """Short names of datasets: the name of the folder or file, or the whole path if two names are equal."""
     short = [path.name for path in paths]
     names = [str(path) if short.count(name) > 1 else name for path, name in zip(paths, short, strict=True)]
     if len(set(names)) < len(names):
-        raise DataError("A dataset is named twice. Name each once.")
+        raise DataError("A dataset is given twice. Give each once.")
     return names
 
 
@@ -152,7 +170,7 @@ def _scores(given: Sequence[str], paths: Mapping[str, Path]) -> dict[str, float]
             value = -1.0
         if not name or not 0 <= value <= 1:
             raise DataError(
-                f"'--map {text}' must be DATASET=MAP with one of {', '.join(paths)} and a number in [0, 1]."
+                f"'--map {text}' must be DATASET=MAP, with one of {', '.join(paths)} and a number from 0 to 1."
             )
         out[name] = value
     return out
@@ -161,7 +179,7 @@ def _scores(given: Sequence[str], paths: Mapping[str, Path]) -> dict[str, float]
 def _columns(
     output: Output, path: Path, images: Path | None, option: str, wanted: Sequence[str], workers: int
 ) -> Columns:
-    """Measured columns; pixels are only looked at where a column is wanted that annotations do not say."""
+    """Measured columns; pixels are only read if a wanted column cannot be computed from the annotations."""
     from ....dataset.formats.dataset_folder import image_folder, read_dataset
     from ....dataset.formats.metadata_table import SUFFIXES
 
@@ -189,28 +207,28 @@ def _classes(datasets: Mapping[str, Columns], asked: Sequence[str]) -> list[str]
     return classes
 
 
-def _pictures(
+def _image_datasets(
     real: Path, images: Path | None, paths: Mapping[str, Path], folders: Mapping[str, Path | None]
 ) -> tuple[ImageDataset, dict[str, ImageDataset]]:
-    own = opened(real, images, "--images", "take --no-features")
+    own = opened(real, images, "--real-images", "use --no-features")
     return own, {
-        name: opened(path, folders[name], "--synth-images", "take --no-features") for name, path in paths.items()
+        name: opened(path, folders[name], "--synth-images", "use --no-features") for name, path in paths.items()
     }
 
 
 def opened(path: Path, folder: Path | None, option: str, otherwise: str) -> ImageDataset:
-    """A dataset with the folder of its images; DataError says what to do else where there is none."""
+    """A dataset with its image folder; without one, the DataError names an alternative."""
     from ....dataset.formats.dataset_folder import open_dataset
     from ....dataset.formats.metadata_table import SUFFIXES
 
     if path.suffix.lower() in SUFFIXES:
-        raise DataError(f"'{path}' is a table, which has no pictures. Name a dataset, or {otherwise}.")
+        raise DataError(f"'{path}' is a table, which has no images. Give a dataset, or {otherwise}.")
     return open_dataset(path, folder, option, otherwise)
 
 
 @attrs.define
 class _Components:
-    """What the composite is made of, gathered class by class."""
+    """The components of the composite distance, class by class."""
 
     real: dict[str, Part]
     synth: dict[str, dict[str, Part]]
@@ -243,7 +261,7 @@ class _Components:
         several: bool,
         options: Mapping[str, Any],
     ) -> list[str]:
-        """Add feature distances by each model; where there are too few boxes, that is said instead."""
+        """Add feature distances by each model; with too few boxes, note that instead."""
         from ....alignment.distances.quality import FEATURES
         from ....alignment.features.extractor import Extractor
         from ....dataset.analysis.feature_distances import feature_parts
@@ -277,7 +295,7 @@ def _shown(
 ) -> list[Any]:
     ranked = ranking.datasets
     components = list(next(iter(ranked.values())).components)
-    heads = ("rank", "dataset", "composite", "95 %", *components, *(["mAP"] if given else []))
+    heads = ("rank", "dataset", "composite", "95%", *components, *(["mAP"] if given else []))
     table = Table(*heads, title=title, title_justify="left")
     ranks = [q.rank for q in ranked.values()]
     for name, found in sorted(ranked.items(), key=lambda item: (item[1].rank, item[1].value)):
@@ -286,10 +304,10 @@ def _shown(
         rank = f"{found.rank}{'=' if ranks.count(found.rank) > 1 else ''}"
         table.add_row(rank, name, f"{found.value:.2f}", f"{found.low:.2f} to {found.high:.2f}", *cells, *score)
     lines = [
-        "Composite: geometric mean of the components, 1 where none lies farther than real samples do; random halves of "
-        f"the real set show {ranking.floor:.2f}, up to {ranking.upper_floor:.2f} in 95 % of splits.",
-        "Component: distance - floor (what real samples of this size show): 1 + the rest, in units of what lies "
-        "between halves of the real set. =: cannot be told apart at 95 %.",
+        "Composite: geometric mean of the components; 1 if no component exceeds its floor. Random halves of the real "
+        f"dataset have {ranking.floor:.2f} on average, and less than {ranking.upper_floor:.2f} in 95% of splits.",
+        "Component: distance - floor (the distance of real samples of this size): 1 + the difference, in units of the "
+        "distance between halves of the real dataset. =: not significantly different at the 95% level.",
         *left_out,
     ]
     if correlation is None:
@@ -297,6 +315,6 @@ def _shown(
     if math.isnan(correlation.rho):
         return [table, *lines, correlation.remark]
     known = not math.isnan(correlation.low)
-    interval = f" (95 %: {correlation.low:.2f} to {correlation.high:.2f})" if known else ""
+    interval = f" (95%: {correlation.low:.2f} to {correlation.high:.2f})" if known else ""
     text = f"Rank correlation of the composite with mAP: {correlation.rho:.2f}{interval}. {correlation.remark}"
     return [table, *lines, text.rstrip()]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The command that writes one page about two datasets, without Blender: report."""
+"""The command ``report``: an HTML page about two datasets, without Blender."""
 
 from __future__ import annotations
 
@@ -11,6 +11,15 @@ import typer
 
 from ....engine.errors import DataError
 from ...console.commands import command
+from ...console.options import (
+    ClassOption,
+    ModelOption,
+    RealArgument,
+    RealImagesOption,
+    SynthArgument,
+    SynthImagesOption,
+    WorkersOption,
+)
 from ...console.output import JsonOption, output_of
 from ...console.progress import progress_bar
 
@@ -18,31 +27,30 @@ from ...console.progress import progress_bar
 @command(order=20)
 def report(
     context: typer.Context,
-    real: Annotated[Path, typer.Argument(help="COCO file or folder of the real dataset.", show_default=False)],
-    synth: Annotated[Path, typer.Argument(help="COCO file, or folder of a dataset.", show_default=False)],
-    out: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", dir_okay=False, help="The page.")] = Path(
-        "report.html"
-    ),
-    class_name: Annotated[str, typer.Option("--class", metavar="NAME", help="One category; default is all.")] = "",
-    real_images: Annotated[
-        Path | None,
-        typer.Option("--images", "--real-images", help="Folder of the real images; looked for near them."),
-    ] = None,
-    synth_images: Annotated[
-        Path | None, typer.Option(help="The same of the synthetic dataset.", show_default=False)
-    ] = None,
-    features: Annotated[bool, typer.Option(help="Map the boxes as a vision model sees them.")] = True,
-    model: Annotated[
-        Path | None, typer.Option(metavar="ONNX", help="Vision model; default is the packaged one.", show_default=False)
-    ] = None,
-    boxes: Annotated[int, typer.Option(min=10, help="Boxes of each dataset and class that the model looks at.")] = 300,
-    pictures: Annotated[
-        int, typer.Option(min=0, help="Images of each dataset whose pixels are measured; 0 measures none.")
+    real: RealArgument,
+    synth: SynthArgument,
+    out: Annotated[
+        Path,
+        typer.Option("-o", "--out", metavar="FILE", dir_okay=False, help="HTML page to write.", show_default=False),
+    ],
+    class_name: ClassOption = "",
+    real_images: RealImagesOption = None,
+    synth_images: SynthImagesOption = None,
+    features: Annotated[bool, typer.Option(help="Map the boxes by their features in a vision model.")] = True,
+    model: ModelOption = None,
+    max_boxes: Annotated[
+        int, typer.Option(metavar="N", min=10, help="Use at most N boxes per dataset and class for features.")
     ] = 300,
-    workers: Annotated[int, typer.Option(min=0, help="Processes; 0 takes one per processor.")] = 0,
+    max_images: Annotated[
+        int, typer.Option(metavar="N", min=0, help="Measure the pixels of at most N images per dataset; 0 for none.")
+    ] = 300,
+    workers: WorkersOption = 0,
     json: JsonOption = False,
 ) -> None:
-    """Write one HTML page about two datasets: verdict, histograms, positions, features, shapes, pictures, origin."""
+    """Write an HTML report that compares two datasets.
+
+    It has a verdict, advice for the recipe, histograms, positions, features, shapes and sample images.
+    """
     from ....dataset.atomic_files import write_atomic
     from ....dataset.report.page import make_report
 
@@ -64,8 +72,8 @@ def report(
             real_images=real_images,
             synth_images=synth_images,
             extractor=extractor,
-            boxes=boxes,
-            pictures=pictures,
+            boxes=max_boxes,
+            pictures=max_images,
             workers=workers,
             progress=lambda what, done, total: bar.update(task, description=what, completed=done, total=total),
         )

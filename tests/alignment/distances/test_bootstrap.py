@@ -189,7 +189,7 @@ def test_command_shows_no_distance_without_its_floor(tmp_path):
         path.write_text(json.dumps(coco(boxes)))
 
     def run(*args):
-        done = CliRunner().invoke(app, ["compare", *map(str, args), "--plots", str(tmp_path)])
+        done = CliRunner().invoke(app, ["compare", *map(str, args), "-o", str(tmp_path)])
         assert done.exit_code == 0, done.output
         return done.stdout
 

@@ -200,14 +200,14 @@ def files(tmp_path, monkeypatch):
 
 
 def run(*args):
-    return CliRunner().invoke(app, ["evaluate", "--predictions", "dets.json", "--real", "real.json", *args])
+    return CliRunner().invoke(app, ["evaluate", "real.json", "dets.json", *args])
 
 
 def test_command(files, tmp_path):
     overall, classes = evaluate(files[0], files[1], CATEGORIES, files[2])
     shown = run()
     assert shown.exit_code == 0, shown.output
-    assert f"{overall.mean_ap:.3f}" in shown.stdout and "IoU over 0.1" in shown.stdout and "chair" in shown.stdout
+    assert f"{overall.mean_ap:.3f}" in shown.stdout and "IoU above 0.1" in shown.stdout and "chair" in shown.stdout
     values = json.loads(run("--json").stdout)
     assert values["all"]["ap50"] == overall.ap50 and values["classes"]["chair"]["real"] == classes["chair"].real
     (tmp_path / "dets.json").write_text("[]")

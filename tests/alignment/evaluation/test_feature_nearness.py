@@ -150,8 +150,8 @@ def test_command_finds_that_near_boxes_are_found_better(tmp_path):
         {"image_id": k, "category_id": 1, "bbox": [4.0 + s, 4.0, 50.0, 50.0], "score": 0.9} for k, s in enumerate(shift)
     ]
     (tmp_path / "dets.json").write_text(json.dumps(found))
-    args = ["evaluate", "--predictions", tmp_path / "dets.json", "--real", folder / "set.json", "--synth", synth]
-    args = [str(a) for a in (*args, "--plots", tmp_path)]
+    args = ["evaluate", folder / "set.json", tmp_path / "dets.json", "--synth", synth]
+    args = [str(a) for a in (*args, "-o", tmp_path)]
     done = CliRunner().invoke(app, [*args, "--json"])
     assert done.exit_code == 0, done.output
     near = json.loads(done.stdout)["nearness"]["disc"]["nearness"]
@@ -159,7 +159,7 @@ def test_command_finds_that_near_boxes_are_found_better(tmp_path):
     assert near["correlation"]["rho"] < -0.8 and near["correlation"]["high"] < 0
     assert near["bins"][0]["mean"] > near["bins"][-1]["mean"] + 0.2
     shown = CliRunner().invoke(app, args).stdout
-    assert "near ones are found better" in shown and (tmp_path / "nearness_disc.png").is_file()
+    assert "near boxes are detected better" in shown and (tmp_path / "nearness_disc.png").is_file()
     few = dataset(tmp_path / "few", 5, 40, 4)
-    said = CliRunner().invoke(app, [*args[:-4], "--synth", str(few), "--plots", str(tmp_path)])
+    said = CliRunner().invoke(app, [*args[:-4], "--synth", str(few), "-o", str(tmp_path)])
     assert said.exit_code == 0 and "no feature distances. 4 real samples are too few" in said.stdout

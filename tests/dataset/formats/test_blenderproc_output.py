@@ -140,7 +140,7 @@ def coco_of(tmp_path):
 def test_commands_take_them(frames, tmp_path):
     real = coco_of(tmp_path)
     run = CliRunner()
-    done = run.invoke(app, ["compare", str(real), str(frames), "--class", "Chair", "--json", "--plots", str(tmp_path)])
+    done = run.invoke(app, ["compare", str(real), str(frames), "--class", "Chair", "--json", "-o", str(tmp_path)])
     assert done.exit_code == 0, done.output
     said = json.loads(done.stdout)["classes"]["Chair"]
     assert (said["n_real"], said["n_synth"]) == (8, 3)

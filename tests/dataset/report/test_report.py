@@ -374,7 +374,7 @@ def test_elements_escape():
 def test_the_command(pair, tmp_path):
     out = tmp_path / "page" / "report.html"
     args = [str(p) for p in pair]
-    done = CliRunner().invoke(app, ["report", *args, "-o", str(out), "--no-features", "--pictures", "0", "--json"])
+    done = CliRunner().invoke(app, ["report", *args, "-o", str(out), "--no-features", "--max-images", "0", "--json"])
     assert done.exit_code == 0, done.output
     told = json.loads(done.stdout)
     assert told["bytes"] == out.stat().st_size and told["classes"]["chair"]["n_real"] == 14

@@ -42,7 +42,7 @@ def run(*args, code=0):
 
 def test_pixels_are_measured_on_the_way_and_the_same_as_from_tables(tmp_path):
     fine, coarse = dataset(tmp_path / "fine", 1), dataset(tmp_path / "coarse", 4)
-    options = ("--plots", tmp_path, "--json")
+    options = ("-o", tmp_path, "--json")
     direct = json.loads(run("compare", fine / "set.json", coarse / "set.json", "--pixels", "--workers", 1, *options))
     tables = []
     for folder, name in ((fine, "fine.parquet"), (coarse, "coarse.csv")):
@@ -60,9 +60,9 @@ def test_pixels_are_measured_on_the_way_and_the_same_as_from_tables(tmp_path):
     assert columns["sqrt_area"]["bhattacharyya"] == pytest.approx(0, abs=1e-12)
     off = {s["column"]: s["direction"] for s in direct["verdict"]["off"]}
     assert off["sharpness"] == off["image_sharpness"] == "smaller" and "sqrt_area" not in off
-    assert "softer in 100% of pairs" in run("compare", *tables, "--plots", tmp_path)
+    assert "softer in 100% of pairs" in run("compare", *tables, "-o", tmp_path)
     # Where one side only has pixels, that is said.
-    bare = run("compare", fine / "set.json", tables[1], "--plots", tmp_path)
+    bare = run("compare", fine / "set.json", tables[1], "-o", tmp_path)
     assert "Only the synthetic dataset has blur, brightness" in bare
 
 
@@ -110,5 +110,5 @@ def test_degenerate_tables_get_a_statement(tmp_path, real, synth, words):
     for name, rows in (("real.csv", real), ("synth.csv", synth)):
         (tmp_path / name).write_text(f"class,image_id,bbox_area\n{rows}")
     code = 2 if "share" in words else 0
-    found = run("compare", tmp_path / "real.csv", tmp_path / "synth.csv", "--plots", tmp_path, code=code)
+    found = run("compare", tmp_path / "real.csv", tmp_path / "synth.csv", "-o", tmp_path, code=code)
     assert words in found

@@ -76,7 +76,7 @@ def asked(*names: str) -> list[str]:
 
 def test_predictions_are_true_and_in_line_with_their_boxes(synth: Path, real: Path, tmp_path: Path) -> None:
     out = tmp_path / "inferred.parquet"
-    done = run(synth, real, "-o", out, *asked("depth", "shape", "noise"), "--json")
+    done = run(real, synth, "-o", out, *asked("depth", "shape", "noise"), "--json")
     assert done.exit_code == 0, done.output
     said = json.loads(done.stdout)
     outcomes = {o["column"]: o for o in said["outcomes"]}
@@ -105,12 +105,12 @@ def test_predictions_are_true_and_in_line_with_their_boxes(synth: Path, real: Pa
             assert row["depth"] == pytest.approx(annotation["twinset"]["depth"], rel=0.5)
     assert "noise" not in table[0]
     again = tmp_path / "again.parquet"
-    assert run(synth, real, "-o", again, *asked("depth", "shape", "noise")).exit_code == 0
+    assert run(real, synth, "-o", again, *asked("depth", "shape", "noise")).exit_code == 0
     assert again.read_bytes() == out.read_bytes()
 
 
 def test_scores_alone_need_no_real_dataset_and_stand_in_a_table(synth: Path) -> None:
-    done = run(synth, "--model", "box", "--model", "packaged", "--all")
+    done = run(synth, "--model", "box", "--model", "packaged", "--all-models")
     assert done.exit_code == 0, done.output
     assert "disc: 60 rendered boxes in 30 images" in done.stdout
     head = done.stdout.splitlines()[2:4]
@@ -129,15 +129,15 @@ def test_the_next_model_is_tried_only_where_one_is_not_good_enough(synth: Path) 
 
 def test_what_the_real_annotations_know_is_held_against_predictions(synth: Path, tmp_path: Path) -> None:
     other = write(tmp_path / "other", 10, known=True, seed=5)
-    done = run(synth, other, "-o", tmp_path / "x.csv", *asked("depth", "shape"))
+    done = run(other, synth, "-o", tmp_path / "x.csv", *asked("depth", "shape"))
     assert done.exit_code == 0, done.output
-    assert "'shape' of 'disc': the real annotations know it of 20 boxes: accuracy 1.00." in done.stdout
-    assert "'depth' of 'disc': the real annotations know it of 18 boxes: R² 1.00" in done.stdout
+    assert "'shape' of 'disc': checked against the real annotations of 20 boxes: accuracy 1.00." in done.stdout
+    assert "'depth' of 'disc': checked against the real annotations of 18 boxes: R² 1.00" in done.stdout
     # ImageDataset of another brightness are told to be so, and what is said of them is wrong.
     strange = write(tmp_path / "strange", 10, known=True, seed=5, bright=70)
-    done = run(synth, strange, "-o", tmp_path / "x.csv", *asked("depth"))
+    done = run(strange, synth, "-o", tmp_path / "x.csv", *asked("depth"))
     assert "Warning: 'depth' of 'disc': 100% of 20 real boxes look unlike the rendered ones" in done.stdout
-    assert "beyond all rendered values" in done.stdout
+    assert "outside the range of the rendered values" in done.stdout
 
 
 def test_images_of_another_size_are_brought_to_one(synth: Path, tmp_path: Path) -> None:
@@ -154,7 +154,7 @@ def test_images_of_another_size_are_brought_to_one(synth: Path, tmp_path: Path) 
     tables = []
     for path in (same, large):
         out = path.parent / "x.parquet"
-        done = run(synth, path, "-o", out, *asked("depth"), "--json")
+        done = run(path, synth, "-o", out, *asked("depth"), "--json")
         assert done.exit_code == 0, done.output
         assert json.loads(done.stdout)["reduced"] == (str(large) if path == large else None)
         tables.append(pyarrow.parquet.read_table(out).to_pylist())
@@ -163,12 +163,12 @@ def test_images_of_another_size_are_brought_to_one(synth: Path, tmp_path: Path) 
 
 
 def test_nothing_is_written_where_nothing_can_be_inferred(synth: Path, real: Path, tmp_path: Path) -> None:
-    done = run(synth, real, "-o", tmp_path / "x.parquet", *asked("noise", "constant"), "--json")
+    done = run(real, synth, "-o", tmp_path / "x.parquet", *asked("noise", "constant"), "--json")
     assert done.exit_code == 2 and not list(tmp_path.iterdir())
     values, error = map(json.loads, done.stdout.splitlines())
     assert values["table"] is None and set(values["outcomes"][0]["scores"]) == {"packaged", "packaged+box"}
     assert "All 60 boxes have the value 2.0" in values["refused"][1]
-    assert "No column can be inferred with a score of 0.5" in error["error"][0]
+    assert "No column can be predicted with a score of 0.5" in error["error"][0]
 
 
 def test_classes_have_heads_of_their_own(tmp_path: Path) -> None:
@@ -183,7 +183,7 @@ def test_classes_have_heads_of_their_own(tmp_path: Path) -> None:
 def test_a_missing_image_leaves_its_boxes_out(synth: Path, tmp_path: Path) -> None:
     other = write(tmp_path / "other", 8, known=False, seed=2)
     (other.parent / "images/3.png").unlink()
-    done = run(synth, other, "-o", tmp_path / "x.parquet", *asked("depth"))
+    done = run(other, synth, "-o", tmp_path / "x.parquet", *asked("depth"))
     assert done.exit_code == 0 and "3.png" in done.stdout
     rows = pyarrow.parquet.read_table(tmp_path / "x.parquet").to_pylist()
     assert all((row["depth"] is None) == (row["image_id"] == 3 or row["id"] >= 1000) for row in rows)
@@ -203,15 +203,16 @@ def test_columns_are_measured_where_annotations_lack_them(synth: Path) -> None:
         (["--class", "other"], "has the class 'other' but no box of it"),
         (["--model", "m.onnx"], "'m.onnx' does not exist"),
         (["--synth-images", "nowhere"], "Name their folder with --synth-images"),
-        (["-o", "x.parquet"], "Name a real dataset"),
-        (["--smallest", "80"], "each with a side under 80 pixels"),
-        (["none.json"], "Say where predictions are to be written"),
+        (["-o", "x.parquet"], "Give REAL and SYNTH, or omit -o."),
+        (["--min-box-side", "80"], "each with a side under 80 pixels"),
+        (["none.json"], "Give a file for the predictions"),
         (["none.json", "-o", "x.txt"], "must end in .parquet or .csv"),
         (["none.json", "-o", "x.csv"], "'none.json' does not exist"),
     ],
 )
 def test_wrong_use_is_a_sentence(synth: Path, more: list[Any], said: str, monkeypatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
-    done = run(synth, *more)
+    given = [more[0], synth, *more[1:]] if more[0] == "none.json" else [synth, *more]
+    done = run(*given)
     assert done.exit_code == 2 and said in done.stderr, done.output
     assert not list(tmp_path.iterdir())

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from twinset.alignment.columns.table import Table
-from twinset.alignment.distances.comparison import column_range
+from twinset.alignment.distances.binning import bin_range
 from twinset.alignment.distances.quality import Part, Span, column_parts, quality
 from twinset.engine.errors import DataError
 from twinset.headless.cli import app
@@ -124,7 +124,7 @@ def test_a_million_boxes_take_seconds():
 
 def test_range_of_several_samples():
     samples = [np.linspace(0, 1, 101), np.linspace(5, 6, 101), np.full(3, 2.0)]
-    assert column_range("depth", *samples) == pytest.approx((0.01, 5.99))
+    assert bin_range("depth", *samples) == pytest.approx((0.01, 5.99))
 
 
 def run(*args, code=0):
@@ -136,7 +136,7 @@ def run(*args, code=0):
 def test_command_ranks_pictures_and_boxes(tmp_path):
     real = dataset(tmp_path / "real", 6, 30, 16)
     twin, other = dataset(tmp_path / "twin", 6, 30, 20), dataset(tmp_path / "other", 14, 50, 20)
-    args = (real, twin, other, "--plots", tmp_path, "--column", "sqrt_area", "--column", "center_y")
+    args = (real, twin, other, "-o", tmp_path, "--column", "sqrt_area", "--column", "center_y")
     scored = ("--map", f"{twin}=0.4", "--map", f"{other}=0.1")
     values = json.loads(run(*args, *scored, "--json"))
     near, far = (values["datasets"][str(path)] for path in (twin, other))
@@ -149,8 +149,8 @@ def test_command_ranks_pictures_and_boxes(tmp_path):
     table = tmp_path / "real.csv"
     CliRunner().invoke(app, ["measure", str(real), "-o", str(table), "--no-pixels"])
     assert "is a table" in run(table, twin, code=2)
-    assert run(table, twin, "--no-features", "--plots", tmp_path)
+    assert run(table, twin, "--no-features", "-o", tmp_path)
     assert "must be DATASET=MAP" in run(*args, "--map", "nothing=0.3", code=2)
     assert "Did you mean 'disc'" in run(*args, "--class", "disk", code=2)
     few = dataset(tmp_path / "few", 6, 30, 5)
-    assert "features left out: 5 real samples are too few" in run(few, twin, "--plots", tmp_path)
+    assert "features left out: 5 real samples are too few" in run(few, twin, "-o", tmp_path)
