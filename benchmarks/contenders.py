@@ -30,7 +30,7 @@ builtin = "hall"
 plugin = "on_surface"
 surfaces = ["Floor"]
 count = [{count}, {count}]
-cluster = {cluster}
+cluster_radius = {cluster}
 gap = 0.05
 [[camera]]
 plugin = "framed"

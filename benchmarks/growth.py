@@ -49,7 +49,7 @@ collection = "Things"
 plugin = "on_surface"
 surfaces = ["Floor"]
 count = [6, 6]
-cluster = 3.0
+cluster_radius = 3.0
 [[appearance]]
 plugin = "lights"
 extra_range = [1, 3]
@@ -83,7 +83,7 @@ def frames_of(recipe: Recipe, out: Path) -> Iterator[dict[str, float]]:
     store.prepare()
     while True:
         for index in range(ROUND):
-            if index % recipe.render.block == 0:
+            if index % recipe.render.block_size == 0:
                 block = Block()
             start, wall = time.process_time(), time.perf_counter()
             frame = sampler.frame(index, block)

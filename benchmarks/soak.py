@@ -32,7 +32,7 @@ builtin = "chair"
 plugin = "on_surface"
 surfaces = ["Floor"]
 count = [1, 2]
-cluster = 3.0
+cluster_radius = 3.0
 [[camera]]
 plugin = "orbit"
 distance = [3.0, 6.0]

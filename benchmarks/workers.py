@@ -34,7 +34,7 @@ builtin = "chair"
 plugin = "on_surface"
 surfaces = ["Floor"]
 count = [1, 3]
-cluster = 3.0
+cluster_radius = 3.0
 [[camera]]
 plugin = "orbit"
 distance = [3.0, 6.0]
@@ -44,7 +44,7 @@ plugin = "bbox"
 samples = 2
 denoise = false
 device = "cpu"
-block = 8
+block_size = 8
 [output]
 width = 160
 height = 120

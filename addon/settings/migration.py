@@ -11,6 +11,7 @@ from bpy.app.handlers import persistent
 
 from ...engine.plugin.contract import KINDS
 from ...engine.plugin.params import coerce, describe, plain_value
+from ...engine.plugin.renames import current_names
 from ...engine.recipe.settings import LISTS, TABLES, JobSettings, ModelSettings
 from .properties import VERSION, registry
 from .recipe import fill_table, is_set_up, table_of
@@ -108,16 +109,17 @@ def _fitting(table: Table) -> Table:
 
 
 def _fit_use(kind: str, use: Mapping[str, Any]) -> Table:
-    if use["plugin"] not in registry().ids(kind):
+    id = registry().current_id(kind, use["plugin"])
+    if id not in registry().ids(kind):
         return dict(use)  # kept as it is until the plugin is there again
     own = ("plugin", "enabled", "weight")
-    return _fit(registry().find(kind, use["plugin"]), use, f"{kind} '{use['plugin']}'", also=own)
+    return _fit(registry().find(kind, id), {**use, "plugin": id}, f"{kind} '{id}'", also=own)
 
 
 def _fit(cls: type, values: Mapping[str, Any], owner: str, also: tuple[str, ...] = ()) -> Table:
     params = {p.name: p for p in describe(cls)}
     out = {}
-    for name, value in values.items():
+    for name, value in current_names(params.values(), values).items():
         if name in also:
             out[name] = value
         elif name not in params:

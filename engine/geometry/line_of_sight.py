@@ -42,12 +42,12 @@ def free_path(stage: Stage, start: np.ndarray, ends: np.ndarray) -> np.ndarray:
 
 
 def free_and_seen(
-    stage: Stage, positions: np.ndarray, instance: Instance, *, clearance: float, seen: float
+    stage: Stage, positions: np.ndarray, instance: Instance, *, clearance: float, min_visible_share: float
 ) -> np.ndarray:
     """Which positions (C, 3) keep ``clearance`` metres from any surface and have a clear line to at least the share
-    ``seen`` of an instance, (C,) bool. Rays are only cast from where it is free."""
+    ``min_visible_share`` of an instance, (C,) bool. Rays are only cast from where it is free."""
     good = stage.clearance(positions) >= clearance
-    good[good] &= seen_share(stage, positions[good], instance) >= seen
+    good[good] &= seen_share(stage, positions[good], instance) >= min_visible_share
     return good
 
 

@@ -12,7 +12,10 @@ import numpy as np
 
 from ..errors import UnreachableError
 from ..goals import Goal, Goals, Reach
-from ..plugin.contract import Camera, Placement, Rejected, naming
+from ..plugin.contract import attribute_errors_to
+from ..plugin.hooks import defines
+from ..plugin.kinds import Camera, Placement
+from ..plugin.results import Rejected
 from ..rng import stream
 from ..stage import Stage
 from .support import Site
@@ -95,8 +98,9 @@ def survey(
             if instance is None:
                 continue
             placed += 1
-            with naming(camera):
-                found = camera.reach(stage, instance, AREAS, sites(goals), stream(seed, "reach", name, k, "camera"))
+            with attribute_errors_to(camera):
+                own_rng = stream(seed, "reach", name, k, "camera")
+                found = camera.reachable_boxes(stage, instance, AREAS, sites(goals), own_rng)
                 hits += found.areas
                 aspects.append(found.aspects)
         reached = np.flatnonzero(hits >= max(enough * placed, 1))
@@ -134,13 +138,13 @@ def put_instances(
 ) -> None:
     """Run the placement plugins, each on its own random stream."""
     for name, placement in placements:
-        with naming(placement):
+        with attribute_errors_to(placement):
             placement.place(stage, goals, stream(seed, *key, name))
 
 
 def aims(camera: Camera) -> bool:
     """Whether a camera plugin solves for goals."""
-    return hasattr(camera, "reach")
+    return defines(camera, "reachable_boxes")
 
 
 def widest(reaches: Iterable[Mapping[str, Reach]]) -> dict[str, Reach]:

@@ -55,9 +55,9 @@ class Support:
     point that counts as support, and least distance of the base to the edge of the surface, both in metres."""
 
     max_slope: float
-    overhang: float
-    step: float
-    border: float
+    max_overhang: float
+    max_gap: float
+    edge_margin: float
 
 
 def ground_of(stage: Stage, names: Sequence[str], mask: str, max_slope: float, owner: str) -> Ground:
@@ -108,7 +108,7 @@ def resting_place(
     vertices[:, :2] += point[:2]
     base = body.base - (0.0, 0.0, lowest)
     base[:, :2] += point[:2]
-    radius = float(np.linalg.norm(body.vertices[:, :2], axis=1).max()) + support.border
+    radius = float(np.linalg.norm(body.vertices[:, :2], axis=1).max()) + support.edge_margin
     close, far = point[:2] - radius, point[:2] + radius
     near = (ground.low[:, 0] <= far[0]) & (ground.high[:, 0] >= close[0])
     near &= (ground.low[:, 1] <= far[1]) & (ground.high[:, 1] >= close[1])
@@ -127,21 +127,21 @@ def resting_place(
     def supported(places: np.ndarray) -> np.ndarray:
         bottom = height + places[:, 2]
         expected = np.minimum(bottom, point[2] + (places[:, :2] - point[:2]) @ slope)
-        top = highest_below(places[:, :2], np.minimum(bottom + support.step, ceiling), corners)
-        return top >= expected - support.step - 1e-9
+        top = highest_below(places[:, :2], np.minimum(bottom + support.max_gap, ceiling), corners)
+        return top >= expected - support.max_gap - 1e-9
 
     held = supported(base)
-    if 1 - held.mean() > support.overhang + 1e-9:
+    if 1 - held.mean() > support.max_overhang + 1e-9:
         return "overhang"
     # Some models would topple on a level floor: the place must not be worse than that.
     center = body.center[:2] + point[:2]
     if not tilted and not inside_hull(center, base[held, :2]) and inside_hull(center, base[:, :2]):
         return "unbalanced"
-    if support.border > 0:
+    if support.edge_margin > 0:
         middle = base[:, :2].mean(0)
         away = base[:, :2] - middle
         length = np.maximum(np.linalg.norm(away, axis=1, keepdims=True), 1e-9)
-        wide = np.column_stack([middle + away * (1 + support.border / length), base[:, 2]])
+        wide = np.column_stack([middle + away * (1 + support.edge_margin / length), base[:, 2]])
         if not supported(wide).all():
             return "border"
     return height
@@ -163,7 +163,7 @@ class Site:
         How many things of each class are placed here in a frame, on average; weighs the sites of a class.
     gap : float
         Least distance in metres to other instances.
-    align : bool
+    align_to_normal : bool
         Along the surface's normal instead of upright.
     yaw, tilt : (float, float)
         Degrees: turn about the vertical, and lean.
@@ -174,7 +174,7 @@ class Site:
     classes: tuple[str, ...]
     share: float
     gap: float
-    align: bool
+    align_to_normal: bool
     yaw: tuple[float, float]
     tilt: tuple[float, float]
 
@@ -202,7 +202,7 @@ class Site:
         ``turn`` (3, 3) is that of the asset, ``normal`` (3,) that of the ground, upward; ``ignore`` holds the ids of
         instances that may be in its way.
         """
-        align = _upright_to(normal) if self.align else np.eye(3)
+        align = _upright_to(normal) if self.align_to_normal else np.eye(3)
         body = body_of(asset, scale, turn, align, tilted=tilted)
         height = resting_place(body, asset, self.ground, point, normal, self.support, tilted=tilted)
         if isinstance(height, str):

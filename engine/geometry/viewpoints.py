@@ -11,7 +11,7 @@ import attrs
 import numpy as np
 
 from ..goals import Goal
-from ..plugin.contract import Rejected
+from ..plugin.results import Rejected
 from ..rng import log_uniform
 from ..stage import CameraPose, Instance, Stage
 from . import framing, line_of_sight
@@ -35,11 +35,11 @@ class Viewpoints:
 
     lens: tuple[float, float]
     height: tuple[float, float]
-    above: tuple[str, ...]
+    above_surfaces: tuple[str, ...]
     pitch: tuple[float, float]
     roll: tuple[float, float]
     clearance: float
-    seen: float
+    min_visible_share: float
     tolerance: float
     candidates: int
     corrections: int
@@ -48,7 +48,7 @@ class Viewpoints:
     def of(cls, plugin: Any) -> Viewpoints:
         """From the parameters of a camera plugin."""
         values = {f.name: getattr(plugin, f.name) for f in attrs.fields(cls)}
-        return cls(**values | {"above": tuple(plugin.above)})
+        return cls(**values | {"above_surfaces": tuple(plugin.above_surfaces)})
 
     @property
     def _near(self) -> float:
@@ -123,11 +123,13 @@ class Viewpoints:
         if len(index):
             height = found.position[index, 2] - line_of_sight.ground_below(stage, found.position[index])
             ok[index] &= (height >= self.height[0] - 0.05) & (height <= self.height[1] + 0.05)
-            ok[index] &= line_of_sight.over_surfaces(stage, found.position[index], self.above)
+            ok[index] &= line_of_sight.over_surfaces(stage, found.position[index], self.above_surfaces)
         index = np.flatnonzero(ok)
         if len(index):
             position = found.position[index]
-            ok[index] &= line_of_sight.free_and_seen(stage, position, main, clearance=self.clearance, seen=self.seen)
+            ok[index] &= line_of_sight.free_and_seen(
+                stage, position, main, clearance=self.clearance, min_visible_share=self.min_visible_share
+            )
         return ok
 
     def _solve(self, stage: Stage, view: View, area: float, center: tuple[float, float]) -> framing.Solution:

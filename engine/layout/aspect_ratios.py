@@ -54,7 +54,7 @@ def draw_aspects(
         goals.append(Goal(class_name, float(area), tuple(rng.uniform(margin, 1 - margin, 2))))
     things = [option for goal in goals for option in draw_options(stage, sites, goal, 1, rng)]
     eye = float(np.median([t.level for t in things])) + sum(limits.height) / 2
-    terrain = camera_terrain(stage, eye, sights.clearance, sights.above)
+    terrain = camera_terrain(stage, eye, sights.clearance, sights.above_surfaces)
     if not len(terrain.levels):
         return np.empty(0)
     owner = np.arange(len(things))

@@ -10,7 +10,7 @@ import numpy as np
 from ..geometry.framing import box_area, clip_box, project_box
 from ..geometry.viewpoints import View, Viewpoints
 from ..goals import Goal
-from ..plugin.contract import Rejected
+from ..plugin.results import Rejected
 from ..stage import CameraPose, Stage
 from .matching import match
 

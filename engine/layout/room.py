@@ -37,8 +37,8 @@ class Sights:
     """What a camera keeps free, in metres, and sees: see the parameters of the plugin."""
 
     clearance: float
-    seen: float
-    above: tuple[str, ...]
+    min_visible_share: float
+    above_surfaces: tuple[str, ...]
 
 
 def find_views(
@@ -118,7 +118,7 @@ def _look(
     height = position[2] - line_of_sight.ground_below(stage, position[None])[0]
     if not limits.height[0] - 0.05 <= height <= limits.height[1] + 0.05:
         return None
-    if not line_of_sight.over_surfaces(stage, position[None], sights.above)[0]:
+    if not line_of_sight.over_surfaces(stage, position[None], sights.above_surfaces)[0]:
         return None
     there = [(options[o], foot) for o, foot in zip(chosen, feet, strict=True) if o >= 0]
     middles = np.array([foot + 0.5 * o.scale * np.array([0, 0, o.asset.size[2]]) for o, foot in there])
@@ -137,7 +137,7 @@ def _look(
     inside = (depth > 0) & (pixel >= 0).all(1) & (pixel <= stage.resolution).all(1)
     hits = stage.cast(np.broadcast_to(position, ends.shape), away / length[:, None])
     free = ((hits.distance >= length - 0.02) | ~inside).reshape(len(there), -1)
-    if (free.mean(1) < sights.seen).any():
+    if (free.mean(1) < sights.min_visible_share).any():
         return None
     cost = total + float(soft(3 * (1 - free.mean(1))).sum()) + strangers(stage, pose)
     return View(pose, camera, place, chosen, cost)

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..geometry.support import Site
 from ..goals import Goal
-from ..plugin.contract import Rejected
+from ..plugin.results import Rejected
 from ..stage import CameraPose, Instance, Labels, Stage
 from .asset_options import Option, draw_options
 from .cameras import Limits, draw_cameras, polish
@@ -153,7 +153,7 @@ class Solver:
         stage, options, owner = self.stage, self._options, self._owner
         levels = [o.level for o in options]
         eye = float(np.median(levels)) + sum(self.limits.height) / 2
-        terrain = camera_terrain(stage, eye, self.sights.clearance, self.sights.above)
+        terrain = camera_terrain(stage, eye, self.sights.clearance, self.sights.above_surfaces)
         if not len(terrain.levels):
             return []
         wanted = Wanted.of([self._goals[k] for k in owner], stage.resolution)

@@ -92,11 +92,11 @@ def terrain_of(stage: Stage, site: Site) -> Terrain:
 _views: weakref.WeakKeyDictionary[Stage, dict[tuple[object, ...], Terrain]] = weakref.WeakKeyDictionary()
 
 
-def camera_terrain(stage: Stage, eye: float, clearance: float, above: Sequence[str]) -> Terrain:
-    """What is below cameras at the height ``eye``, where it is free around them; ``above`` as in ``over_surfaces``."""
+def camera_terrain(stage: Stage, eye: float, clearance: float, above_surfaces: Sequence[str]) -> Terrain:
+    """What is below cameras at the height ``eye``, where it is free around them; ``above_surfaces`` as in ``over_surfaces``."""
     known = _views.setdefault(stage, {})
     eye = round(eye, 2)  # one map for all eyes that are the same to it, whichever came first
-    key = (eye, clearance, tuple(above))
+    key = (eye, clearance, tuple(above_surfaces))
     if key not in known:
         low, high = stage.bounds
         cell, grid, points = _grid(low[:2], high[:2])
@@ -105,7 +105,7 @@ def camera_terrain(stage: Stage, eye: float, clearance: float, above: Sequence[s
         hits = stage.cast(eyes, np.tile([0.0, 0.0, -1.0], (len(eyes), 1)), ignore=ignore)
         z = np.where(np.isfinite(hits.distance), eye - hits.distance, np.nan)
         index = np.flatnonzero(np.isfinite(z))
-        index = index[over_surfaces(stage, eyes[index], above)]
+        index = index[over_surfaces(stage, eyes[index], above_surfaces)]
         index = index[stage.clearance(eyes[index], ignore=ignore) >= clearance]
         kept = np.full(len(points), np.nan)
         kept[index] = z[index]

@@ -132,12 +132,16 @@ def _check_scene(place: Place, scene: SceneSettings, has_models: bool, report: R
         )
         report(place, "", text)
     _check_dataset(scene, place, report)
-    if bool(scene.materials) != bool(scene.materials_on):
-        text = 'Give materials, a folder, and materials_on, such as ["Floor*: wood*"]: one says nothing alone.'
-        report(place, "materials" if scene.materials else "materials_on", text)
-    for entry in scene.materials_on:
+    if bool(scene.materials) != bool(scene.material_assignments):
+        text = 'Give materials, a folder, and material_assignments, such as ["Floor*: wood*"]: one says nothing alone.'
+        report(place, "materials" if scene.materials else "material_assignments", text)
+    for entry in scene.material_assignments:
         if not all(part.strip() for part in (entry.rpartition(":")[0], entry.rpartition(":")[2])):
-            report(place, "materials_on", f"'{entry}' must name objects and their textures, such as 'Floor*: wood*'.")
+            report(
+                place,
+                "material_assignments",
+                f"'{entry}' must name objects and their textures, such as 'Floor*: wood*'.",
+            )
     if scene.file and not scene.file.lower().endswith(".blend"):
         report(place, "file", f"'{scene.file}' is no .blend file. Give other model files as {models} tables.")
     if scene.scale != 1.0 and not scene.file:
@@ -150,7 +154,7 @@ def _check_split(data: Mapping[str, Any], parts: Mapping[str, Any], report: Repo
     if parts["split"] is None or not parts["split"].shares:
         return
     for index, use in enumerate(parts["plugins"]["placement"]):
-        if use.id == "jitter":
+        if use.plugin.repeats_recorded_frames:
             text = "It repeats what recorded frames showed, so it cannot keep to the parts of [split]. Take one out."
             report(("placement", index), "plugin", text)
     if len(parts["rooms"]) < 2:
@@ -193,7 +197,7 @@ def _check_goal(goal: GoalSettings, place: Place, parts: Mapping[str, Any], repo
     elif not goal.quantiles and not goal.real and parts["real"] is None:
         report(place, "", f"Goal '{goal.column}' has no values to follow. Give real or quantiles, or a table [real].")
     for use in parts["plugins"].get("target", ()):
-        if goal.column in SOLVED and goal.class_name in ("", *(getattr(use.plugin, "classes", None) or names)):
+        if goal.column in SOLVED and goal.class_name in ("", *use.plugin.handled_classes(names)):
             text = f"The target '{use.id}' aims at boxes already. Take the goal '{goal.column}' out, or the target."
             report(place, "column", text)
     twice = [other for other in parts["goal"][: int(place[-1])] if other is not None]
@@ -208,8 +212,8 @@ def _check_entry(entry: ClassSettings, place: Place, report: Report) -> None:
     _check_dataset(entry, place, report)
     if entry.select and not entry.blenderproc:
         report(place, "select", "It selects from a dataset, and there is none. Give blenderproc and dataset.")
-    if entry.height is not None and entry.longest is not None:
-        report(place, "longest", f"{owner} has both height and longest. Keep the one that says more.")
+    if entry.height is not None and entry.longest_side is not None:
+        report(place, "longest_side", f"{owner} has both height and longest_side. Keep the one that says more.")
 
 
 def _check_dataset(entry: ClassSettings | SceneSettings, place: Place, report: Report) -> None:

@@ -77,14 +77,14 @@ def source_of(path: str, goals: Goals) -> Source:
 def brings_light(recipe: Recipe) -> bool:
     """Whether the recipe itself lights every frame: by a world, by at least one lamp, or as the frames it resembles."""
     return all(
-        any(
-            u.id == "world"
-            or (u.id == "lights" and u.plugin.extra_range[0] > 0)
-            or (u.id == "jitter" and _known(u.plugin.frames).lit)
-            for u in variant.plugins.get("appearance", ())
-        )
+        any(use.plugin.lights_scene for use in variant.plugins.get("appearance", ()))
         for variant in variants_of(recipe)
     )
+
+
+def recorded_light(path: str) -> bool:
+    """Whether the recipe of the recorded frames in a file lit every frame itself; raises as :func:`source_of` does."""
+    return _known(path).lit
 
 
 @attrs.frozen(eq=False)

@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import types
+from collections.abc import Iterable
 from typing import Any, Literal, Union, get_args, get_origin
 
 import attrs
 
 from ..plugin.contract import KINDS
 from ..plugin.params import Param, describe
-from ..plugin.registry import Registry, default, summary
+from ..plugin.registry import Registry, default, former_id, summary
 from .settings import LISTS, TABLES, JobSettings, ModelSettings, Room, Variant
 from .variants import CHANGEABLE, own_keys
 
@@ -27,11 +28,7 @@ def json_schema(registry: Registry | None = None) -> dict[str, Any]:
     for key, cls in LISTS.items():
         properties[key] = {"type": "array", "items": _object(cls)}
     for kind in KINDS:
-        items = (
-            {"oneOf": [plugin_schema(registry.find(kind, id)) for id in registry.ids(kind)]}
-            if registry.ids(kind)
-            else {}
-        )
+        items = {"oneOf": _options(kind, registry)} if registry.ids(kind) else {}
         properties[kind] = items if kind == "target" else {"type": "array", "items": items}
     properties["class"]["minItems"] = 1
     properties["variant"] = {"type": "array", "items": _changing(Variant, registry)}
@@ -70,14 +67,29 @@ def plugin_schema(cls: type) -> dict[str, Any]:
     return schema
 
 
+def _options(kind: str, registry: Registry) -> list[dict[str, Any]]:
+    """The schemas of all plugins of a kind; those that were renamed are there by their old id, too."""
+    out = []
+    for cls in (registry.find(kind, id) for id in registry.ids(kind)):
+        schema = plugin_schema(cls)
+        out.append(schema)
+        if former_id(cls):
+            properties = schema["properties"] | {"plugin": {"const": former_id(cls)}}
+            out.append(schema | {"properties": properties, "deprecated": True})
+    return out
+
+
 def _changing(cls: type, registry: Registry) -> dict[str, Any]:
     """A variant or room: its own keys, and for each kind a table by plugin, or by its number, of parameters."""
     schema = _object(cls)
     for kind in CHANGEABLE:
         plugins = {}
         for id in registry.ids(kind):
-            own = {p.name: _property(p) for p in (*describe(registry.find(kind, id)), *own_keys(kind))}
+            plugin = registry.find(kind, id)
+            own = _named_properties((*describe(plugin), *own_keys(kind)))
             plugins[id] = {"type": "object", "properties": own, "additionalProperties": False}
+            if former_id(plugin):
+                plugins[former_id(plugin)] = plugins[id] | {"description": f"Now '{id}'", "deprecated": True}
         schema["properties"][kind] = {
             "type": "object",
             "properties": plugins,
@@ -88,7 +100,17 @@ def _changing(cls: type, registry: Registry) -> dict[str, Any]:
 
 
 def _properties(cls: type) -> dict[str, Any]:
-    return {p.name: _property(p) for p in describe(cls)}
+    return _named_properties(describe(cls))
+
+
+def _named_properties(params: Iterable[Param]) -> dict[str, Any]:
+    """The properties by name; old spellings are deprecated properties of their own."""
+    out: dict[str, Any] = {}
+    for p in params:
+        out[p.name] = _property(p)
+        if p.formerly:
+            out[p.formerly] = _value(p, p.type) | {"description": f"Now '{p.name}'", "deprecated": True}
+    return out
 
 
 def _property(p: Param) -> dict[str, Any]:

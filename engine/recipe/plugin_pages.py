@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from ..plugin.contract import KINDS
+from ..plugin.hooks import flags_of
 from ..plugin.params import describe
 from ..plugin.registry import Registry, default, summary
 from .reference_page import KIND_NOTES, parameter_table
@@ -28,22 +29,11 @@ Each page says what a plugin does, shows it, and lists its parameters. How to wr
 """
 
 _FLAGS = {
-    "first": "It runs before other placements, which place around what it puts on the stage.",
-    "by_frame": "It goes by the frame's goals, too.",
-    "early": "It judges the probe, too, before the render is paid for.",
-    "from_labels": "It needs no picture, so it measures probes as well.",
+    "runs_first": "It runs before other placements, which place around what it puts on the stage.",
+    "uses_goals": "It goes by the frame's goals, too.",
+    "judges_probes": "It judges the probe, too, before the render is paid for.",
+    "measures_probes": "It needs no picture, so it measures probes as well.",
 }
-
-_EXAMPLES = {
-    "appearance/jitter": 'frames = "best.frames.json"',
-    "appearance/background": 'image_folder = "backgrounds"',
-    "appearance/world": 'hdri_folder = "skies"',
-    "camera/jitter": 'frames = "best.frames.json"',
-    "filter/feature_score": 'features = "chair.features"',
-    "placement/jitter": 'frames = "best.frames.json"\nsurfaces = ["Floor*"]',
-    "placement/on_surface": 'surfaces = ["Floor*"]\ncount = [2, 5]',
-}
-"""What is written for those that need more than their name."""
 
 
 def plugin_pages(captions: Mapping[str, str], registry: Registry | None = None) -> dict[str, str]:
@@ -69,7 +59,7 @@ def example(cls: type) -> str:
     """The table of a recipe that uses a built-in plugin."""
     kind, id = cls.plugin_kind, cls.plugin_id  # type: ignore[attr-defined]
     title = "[target]" if kind == "target" else f"[[{kind}]]"
-    return "\n".join(filter(None, [title, f'plugin = "{id}"', _EXAMPLES.get(f"{kind}/{id}", "")]))
+    return "\n".join(filter(None, [title, f'plugin = "{id}"', cls.recipe_example]))
 
 
 def _index(found: Mapping[str, list[type]]) -> Iterator[str]:
@@ -85,7 +75,7 @@ def _page(cls: type, captions: Mapping[str, str]) -> Iterator[str]:
     name = page_name(cls)
     yield f"# {cls.plugin_kind} `{cls.plugin_id}`\n\n{_WRITTEN}"  # type: ignore[attr-defined]
     yield f"{_markdown(inspect.getdoc(cls) or '')}\n"
-    flags = [text for flag, text in _FLAGS.items() if getattr(cls, flag, False) is True]
+    flags = [text for flag, text in _FLAGS.items() if flag in flags_of(cls)]
     if flags:
         yield " ".join(flags) + "\n"
     if name in captions:

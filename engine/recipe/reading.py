@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,8 +14,9 @@ import attrs
 
 from ..errors import PluginError, RecipeError
 from ..plugin.contract import KINDS
-from ..plugin.params import Problem, describe, parse, shorten, unknown
+from ..plugin.params import Param, Problem, describe, parse, shorten, unknown
 from ..plugin.registry import Registry, default
+from ..plugin.renames import current_names, warn
 from ..plugin.trusted_folders import is_trusted, refusal
 from .consistency import check_files, check_recipe
 from .json_schema import json_schema
@@ -27,6 +29,7 @@ from .settings import (
     PluginUse,
     RealSettings,
     Recipe,
+    Room,
     SceneSettings,
     absolute,
     anchored,
@@ -96,11 +99,9 @@ def loads_recipe(
 
 def default_ids(kind: str, registry: Registry, *, has_target: bool) -> list[str]:
     """What a recipe gets that says nothing of a kind."""
-    if kind == "metric":
-        return registry.ids("metric", builtin=True)
-    if kind == "camera":
-        return ["framed" if has_target else "orbit"]
-    return {"placement": ["keep"], "filter": ["min_pixels"]}.get(kind, [])
+    wanted = ("always", "with target" if has_target else "without target")
+    ids = registry.ids(kind, builtin=True)
+    return [id for id in ids if registry.find(kind, id).used_by_default in wanted]  # type: ignore[attr-defined]
 
 
 class _Reader:
@@ -120,22 +121,24 @@ class _Reader:
         self.registry = default()
 
     def read(self, files_too: bool) -> Recipe:
+        self._rename_tables()
         for key in self.data:
             if key not in KNOWN:
                 self.report((), key, unknown("A recipe has no table or key", key, KNOWN))
         job = self._build(JobSettings, (), {k: self.data[k] for k in self._job_keys() if k in self.data}, "the recipe")
         if job is not None and job.plugin_folders:
             self.registry = self._with_folders(job.plugin_folders)
+        self._rename_plugins()
         scene = self.data.get("scene")
         scene_models = self._models(("scene",), scene if isinstance(scene, Mapping) else {}, "scene")
         tables = {key: self._table(key) for key in TABLES}
         lists = {key: self._list(key) for key in LISTS}
         plugins = self._plugins()
         rows = self._rows(("variant",), self.data.get("variant", []))
-        variants, changed = read_variants(rows, plugins, self.folder, self.report)
+        variants, changed = read_variants(rows, plugins, self.folder, self.report, self._note_renamed)
         rows = self._rows(("room",), self.data.get("room", []))
         models = [self._models(place, values, f"room {number}") for number, (place, values) in enumerate(rows, 1)]
-        rooms, altered = read_rooms(rows, models, plugins, variants, self.folder, self.report)
+        rooms, altered = read_rooms(rows, models, plugins, variants, self.folder, self.report, self._note_renamed)
         parts = {"job": job, "models": scene_models, "plugins": plugins, "changed": changed + altered, "rooms": rooms}
         parts |= tables | lists
         check_recipe(self.data, parts, self.report)
@@ -171,6 +174,54 @@ class _Reader:
         line = self.places.line(place)
         suffix = " (overridden)" if place in self.overridden else f" (line {line})" if line else ""
         self.problems.append((line or 0, f"{self.name}{': ' if where else ''}{where}{suffix}: {text}"))
+
+    def _rename_tables(self) -> None:
+        """Give the keys of tables the names that they have today."""
+        for key, cls in (*TABLES.items(), *LISTS.items(), ("room", Room)):
+            if key in self.data:
+                self.data[key] = self._renamed((key,), self.data[key], lambda _, cls=cls: describe(cls))
+        for key in ("scene", "room"):
+            owners = self.data.get(key)
+            for place, owner in _tables((key,), owners):
+                if "models" in owner:
+                    owner["models"] = self._renamed(
+                        (*place, "models"), owner["models"], lambda _: describe(ModelSettings)
+                    )
+
+    def _rename_plugins(self) -> None:
+        """Give plugins and their parameters the names that they have today."""
+        for kind in KINDS:
+            for place, values in _tables((kind,), self.data.get(kind)):
+                old = values.get("plugin")
+                if isinstance(old, str) and (new := self.registry.current_id(kind, old)) != old:
+                    values["plugin"] = new
+                    self._warn((*place, "plugin"), old, new)
+            if kind in self.data:
+                self.data[kind] = self._renamed((kind,), self.data[kind], partial(self._params, kind))
+
+    def _params(self, kind: str, values: Mapping[str, Any]) -> list[Param]:
+        id = values.get("plugin")
+        return describe(self.registry.find(kind, id)) if id in self.registry.ids(kind) else []
+
+    def _renamed(self, place: Place, values: Any, params: Callable[[Mapping[str, Any]], list[Param]]) -> Any:
+        """A table, or each of an array of tables, by current names; what is neither, as it is."""
+        if isinstance(values, list):
+            return [self._renamed((*place, n), one, params) for n, one in enumerate(values)]
+        if not isinstance(values, Mapping):
+            return values
+        return current_names(params(values), values, partial(self._note_renamed, place))
+
+    def _note_renamed(self, table: Place, old: str, new: str) -> None:
+        """Note a key of ``table`` that is now called otherwise; its line is known by both."""
+        place, now = (*table, *old.split(".")), (*table, *new.split("."))
+        self._warn(place, old, new)
+        self.places.rename(place, now)
+        if place in self.overridden:
+            self.overridden.add(now)
+
+    def _warn(self, place: Place, old: str, new: str) -> None:
+        line = None if place in self.overridden else self.places.line(place)
+        warn(f"{self.name} (line {line})" if line else self.name, old, new)
 
     def _override(self, dotted: str, value: Any) -> None:
         *tables, key = dotted.split(".")
@@ -291,6 +342,14 @@ class _Reader:
         if instance is None:
             return None
         return PluginUse(kind, id, with_paths(instance, lambda text: anchored(self.folder, text)), weight)
+
+
+def _tables(place: Place, values: Any) -> Iterator[tuple[Place, dict[str, Any]]]:
+    """A table, or each of an array of tables, with its place; nothing where it is neither."""
+    if isinstance(values, dict):
+        yield place, values
+    for number, one in enumerate(values if isinstance(values, list) else ()):
+        yield from _tables((*place, number), one)
 
 
 def _syntax(name: str, message: str, text: str) -> str:

@@ -58,7 +58,7 @@ target.bbox_area_gmm.enabled = false
 
 _ROOM_NOTES = """
 Models of a room are `[[room.models]]`, with the keys of `[[scene.models]]`. A block of frames is in one room, so that
-each process opens rooms one after the other: lower `block` in `[render]` where few frames are to have many rooms. What
+each process opens rooms one after the other: lower `block_size` in `[render]` where few frames are to have many rooms. What
 else differs from room to room is written as in a variant, and reach is surveyed in each:
 
 ```toml

@@ -13,7 +13,8 @@ import attrs
 
 from ..errors import RecipeError
 from ..plugin.params import Param, coerce, plain_value, shorten
-from .variants import Plugins, UnknownUseError, parameter
+from ..plugin.renames import warn
+from .variants import Plugins, UnknownUseError, current_key, parameter
 
 _SPAN = re.compile(r"([^:,\[\]/]+):([^:,\[\]/]+)(:log)?(?:/(\d+))?")
 _FORMS = "Write LOW:HIGH, LOW:HIGH:log, LOW:HIGH/LEVELS, A,B,C or a TOML array of values."
@@ -107,9 +108,11 @@ def _read(text: str, plugins: Plugins) -> Axis:
     if not equals or not values:
         raise ValueError(f"it says no values. {_FORMS}")
     try:
-        p = parameter(plugins, key)
+        p, old, key = parameter(plugins, key), key, current_key(plugins, key)
     except UnknownUseError as error:
         raise ValueError(str(error)) from None
+    if key != old:
+        warn("--vary", old, key)
     kind = _kind(p)
     span = _SPAN.fullmatch(values)
     if span and kind != "choice":

@@ -13,7 +13,9 @@ from typing import Any, TypeVar
 import attrs
 
 from ..errors import RecipeError
-from ..plugin.params import Range, describe, param, unknown
+from ..output.keys import declared_keys
+from ..plugin.params import Range, describe, more_params, param, unknown
+from ..plugin.registry import former_id
 
 Vector = tuple[float, float, float]
 Quantiles = tuple[float, float, float, float, float]
@@ -64,7 +66,12 @@ class ModelSettings:
     location: Vector = param((0.0, 0.0, 0.0), unit="m", doc="Where its own origin goes")
     rotation: Vector = param((0.0, 0.0, 0.0), unit="deg", doc="Euler angles about x, y, z")
     scale: float = param(1.0, min=0.0, min_exclusive=True, doc="Factor on its size")
-    up: str = param("z", choices=("x", "-x", "y", "-y", "z", "-z"), doc="Which of its axes points up, as imported")
+    up_axis: str = param(
+        "z",
+        choices=("x", "-x", "y", "-y", "z", "-z"),
+        doc="Which of its axes points up, as imported",
+        formerly="up",
+    )
 
 
 @attrs.frozen
@@ -93,8 +100,9 @@ class SceneSettings:
     materials: str = param(
         "", path=True, means="folder", doc="Folder of Poly Haven's textures, which BlenderProc makes materials of"
     )
-    materials_on: list[str] = param(
+    material_assignments: list[str] = param(
         [],
+        formerly="materials_on",
         doc="What gets which of these textures, as 'OBJECTS: TEXTURES', two name patterns; the seed draws among them",
     )
     hide: list[str] = param([], means="object", doc="Name patterns of objects that are not to be rendered")
@@ -137,11 +145,19 @@ class ClassSettings:
     height: Range | None = param(
         None, min=0.0, min_exclusive=True, unit="m", doc="Real height; assets are scaled to it"
     )
-    longest: Range | None = param(
-        None, min=0.0, min_exclusive=True, unit="m", doc="Real length of the longest side, where height says little"
+    longest_side: Range | None = param(
+        None,
+        min=0.0,
+        min_exclusive=True,
+        unit="m",
+        doc="Real length of the longest side, where height says little",
+        formerly="longest",
     )
-    up: str = param(
-        "z", choices=("x", "-x", "y", "-y", "z", "-z"), doc="Which axis of the models points up, as imported"
+    up_axis: str = param(
+        "z",
+        choices=("x", "-x", "y", "-y", "z", "-z"),
+        doc="Which axis of the models points up, as imported",
+        formerly="up",
     )
 
 
@@ -193,7 +209,13 @@ class RenderSettings:
     device: str = param("auto", choices=("auto", "cpu", "gpu"), doc="Where Cycles renders")
     bounces: int | None = param(None, min=0, max=1024, doc="Light bounces; default is what the scene says")
     max_attempts: int = param(20, min=1, max=10_000, doc="Tries at one frame before it is given up")
-    block: int = param(32, min=1, max=100_000, doc="Frames per block, the unit of farm work and of the closed loop")
+    block_size: int = param(
+        32,
+        min=1,
+        max=100_000,
+        doc="Frames per block, the unit of farm work and of the closed loop",
+        formerly="block",
+    )
 
     @property
     def most_samples(self) -> int:
@@ -206,24 +228,39 @@ class RenderSettings:
         return QUALITIES[self.quality][1] if self.samples is None else 0.01
 
 
-@attrs.frozen
+@attrs.frozen(init=False)
 class OutputSettings:
-    """What is written."""
+    """What is written.
+
+    Beside its own keys it has those that label passes, annotation sources and writers declare: they are keyword
+    arguments and attributes like the others. ``more`` holds those of them that differ from their defaults.
+    """
 
     width: int = param(640, min=16, max=65536, unit="px", doc="Image width")
     height: int = param(480, min=16, max=65536, unit="px", doc="Image height")
     format: str = param("jpg", choices=("jpg", "png"), doc="Image format")
     quality: int = param(92, min=1, max=100, doc="JPEG quality")
-    depth: str = param(
-        "none", choices=("none", "png", "exr"), doc="Depth maps: 16-bit PNG in millimetres, or EXR in metres"
-    )
-    masks: bool = param(False, doc="Id maps as 16-bit PNG")
-    polygons: bool = param(
-        False, doc="Polygons instead of RLE where they say the mask exactly; masks with holes stay RLE"
-    )
-    yolo: bool = param(False, doc="YOLO label files beside the COCO file")
+    more: dict[str, Any] = more_params(declared_keys)
     report: bool = param(True, doc="A page that compares the boxes with the real ones, once all frames are there")
     min_visible_share: float = param(0.0, min=0.0, max=1.0, doc="Instances less visible than this are not annotated")
+
+    def __init__(self, *values: Any, **named: Any) -> None:
+        own = {field.name for field in attrs.fields(OutputSettings)}
+        more = named.pop("more", {}) | {key: named.pop(key) for key in set(named) - own}
+        defaults = {p.name: p.default for p in declared_keys()} if more else {}
+        if not more.keys() <= defaults.keys():
+            raise TypeError(unknown("[output] has no key", min(more.keys() - defaults.keys()), defaults))
+        self.__attrs_init__(*values, **named, more={k: v for k, v in more.items() if v != defaults[k]})
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") or name == "more":  # while a copy is being made
+            raise AttributeError(name)
+        for p in () if name in self.more else declared_keys():
+            if p.name == name:
+                return p.default
+        if name not in self.more:
+            raise AttributeError(f"[output] has no key '{name}'")
+        return self.more[name]
 
 
 @attrs.frozen
@@ -268,6 +305,11 @@ class PluginUse:
     id: str
     plugin: Any
     weight: float = 1.0
+
+    @property
+    def stream(self) -> str:
+        """The name of its random stream: a plugin that was renamed keeps its first one, so that frames stay the same."""
+        return f"{self.kind}.{former_id(type(self.plugin)) or self.id}"
 
 
 @attrs.frozen

@@ -33,6 +33,12 @@ class Places:
                 return found
         return None
 
+    def rename(self, old: Place, new: Place) -> None:
+        """Let a place, and all below it, be known by another path, too."""
+        for place, line in list(self._lines.items()):
+            if place[: len(old)] == old:
+                self._lines.setdefault((*new, *place[len(old) :]), line)
+
     def _scan(self) -> None:
         text, pos = self._text, 0
         table: Place = ()

@@ -11,6 +11,8 @@ from typing import Any
 import attrs
 
 from ..plugin.params import Param, describe, parse, plain, plain_value, shorten, unknown
+from ..plugin.registry import former_id
+from ..plugin.renames import current_names
 from .settings import (
     ModelSettings,
     PluginUse,
@@ -96,6 +98,7 @@ def find_use(plugins: Plugins, kind: str, which: str) -> int:
         raise UnknownUseError(unknown("Variants cannot change the kind", kind, CHANGEABLE))
     uses = plugins.get(kind, ())
     found = [i for i, use in enumerate(uses) if use.id == which]
+    found = found or [i for i, use in enumerate(uses) if which == former_id(type(use.plugin)) != ""]
     if len(found) > 1:
         numbers = " or ".join(f"{kind}.{i + 1}" for i in found)
         raise UnknownUseError(
@@ -108,6 +111,21 @@ def find_use(plugins: Plugins, kind: str, which: str) -> int:
     raise UnknownUseError(unknown(f"The recipe has no {kind}", which, [u.id for u in uses]))
 
 
+def current_key(plugins: Plugins, key: str) -> str:
+    """A dotted key in which plugin and parameter have the names that they have today.
+
+    Raises
+    ------
+    UnknownUseError
+        As :func:`find_use` does.
+    """
+    kind, which, name = split(key)
+    use = plugins[kind][find_use(plugins, kind, which)]
+    id = use.id if which == former_id(type(use.plugin)) != "" else which
+    (name,) = current_names(describe(type(use.plugin)), {name: None})
+    return f"{kind}.{id}.{name}"
+
+
 def parameter(plugins: Plugins, key: str) -> Param:
     """The declaration of the parameter that a dotted key means; that of ``enabled`` and of a camera's ``weight`` too.
 
@@ -116,7 +134,7 @@ def parameter(plugins: Plugins, key: str) -> Param:
     UnknownUseError
         Where the recipe has no such plugin, or the plugin no such parameter.
     """
-    kind, which, name = split(key)
+    kind, which, name = split(current_key(plugins, key))
     use = plugins[kind][find_use(plugins, kind, which)]
     known = {p.name: p for p in (*describe(type(use.plugin)), *own_keys(kind))}
     if name not in known:
@@ -138,17 +156,21 @@ class Changed:
         The plugins that differ, by what their keys begin with.
     problems : list of (str, str)
         Key and sentence.
+    renamed : dict
+        Keys in an old spelling, each with its current one.
     """
 
     plugins: dict[str, tuple[PluginUse, ...]]
     changes: dict[str, Any]
     uses: dict[tuple[str, str], PluginUse]
     problems: list[tuple[str, str]]
+    renamed: dict[str, str]
 
 
 def change_plugins(plugins: Plugins, changes: Mapping[str, Any], folder: Path) -> Changed:
     """Change parameters of plugins; ``folder`` is where relative paths start."""
     problems: list[tuple[str, str]] = []
+    current: dict[str, str] = {}
     grouped: dict[tuple[str, int], dict[str, tuple[str, Any]]] = {}
     for key, value in changes.items():
         try:
@@ -156,7 +178,8 @@ def change_plugins(plugins: Plugins, changes: Mapping[str, Any], folder: Path) -
         except UnknownUseError as error:
             problems.append((key, str(error)))
             continue
-        kind, which, name = split(key)
+        current[key] = current_key(plugins, key)
+        kind, which, name = split(current[key])
         values = grouped.setdefault((kind, find_use(plugins, kind, which)), {})
         if name in values:
             problems.append((key, f"'{key}' means the same parameter as '{values[name][0]}'. Keep one of them."))
@@ -174,7 +197,9 @@ def change_plugins(plugins: Plugins, changes: Mapping[str, Any], folder: Path) -
         if off and kind == "camera" and not any(out[kind]):
             problems.append((values[ENABLED][0], "A variant needs a camera. Leave one of them enabled."))
     left = {kind: tuple(use for use in uses if use is not None) for kind, uses in out.items()}
-    return Changed(left, {key: understood[key] for key in changes if key in understood}, differ, problems)
+    known = {current[key]: understood[key] for key in changes if key in understood}
+    renamed = {old: new for old, new in current.items() if old != new}
+    return Changed(left, known, differ, problems, renamed)
 
 
 def _change(
@@ -221,6 +246,7 @@ def read_variants(
     plugins: Plugins,
     folder: Path,
     report: Callable[[Place, str, str], None],
+    note: Callable[[Place, str, str], None],
 ) -> tuple[list[Variant], list[tuple[Place, PluginUse]]]:
     """The variants of a recipe, and each plugin that one of them changes, with its place.
 
@@ -230,6 +256,8 @@ def read_variants(
         The tables, each with its place.
     report : callable
         Takes table, key and sentence.
+    note : callable
+        Takes table, and the old and new spelling of a key.
     """
     out: list[Variant] = []
     uses: list[tuple[Place, PluginUse]] = []
@@ -237,7 +265,7 @@ def read_variants(
         variant, problems = parse(Variant, _own(values), f"variant {number}")
         for problem in problems:
             report(place, problem.key, problem.text)
-        changed = _read_changes(place, values, plugins, folder, report)
+        changed = _read_changes(place, values, plugins, folder, report, note)
         uses += [((*place, *key), use) for key, use in changed.uses.items()]
         if variant is not None:
             out.append(attrs.evolve(variant, changes=changed.changes))
@@ -251,12 +279,13 @@ def read_rooms(
     variants: Sequence[Variant],
     folder: Path,
     report: Callable[[Place, str, str], None],
+    note: Callable[[Place, str, str], None],
 ) -> tuple[list[Room | None], list[tuple[Place, PluginUse]]]:
     """The rooms of a recipe, None where one has problems, and each plugin that one changes, with its place.
 
     Parameters
     ----------
-    rows, report
+    rows, report, note
         As for :func:`read_variants`.
     models : sequence of sequences
         The models of each room.
@@ -269,7 +298,7 @@ def read_rooms(
         room, problems = parse(Room, {k: v for k, v in _own(values).items() if k != "models"}, f"room {number}")
         for problem in problems:
             report(place, problem.key, problem.text)
-        changed = _read_changes(place, values, plugins, folder, report)
+        changed = _read_changes(place, values, plugins, folder, report, note)
         uses += [((*place, *key), use) for key, use in changed.uses.items()]
         for variant in variants:
             for _, text in change_plugins(changed.plugins, variant.changes, folder).problems:
@@ -290,6 +319,7 @@ def _read_changes(
     plugins: Plugins,
     folder: Path,
     report: Callable[[Place, str, str], None],
+    note: Callable[[Place, str, str], None],
 ) -> Changed:
     """The changes that a variant or room makes; problems are reported."""
     nested = {k: v for k, v in values.items() if isinstance(v, Mapping)}
@@ -300,6 +330,8 @@ def _read_changes(
     for key, text in changed.problems:
         *table, last = key.split(".")
         report((*place, *table), last, text)
+    for old, new in changed.renamed.items():
+        note(place, old, new)
     return changed
 
 

@@ -375,7 +375,7 @@ def test_other_releases_are_refused(monkeypatch, version, sentence):
         return version
 
     monkeypatch.setattr(importlib.metadata, "version", answer)
-    monkeypatch.setattr(adapter, "_kept", {})
+    monkeypatch.setattr(adapter, "_cached_modules", {})
     with pytest.raises(StageError, match=rf'{sentence}.*pip install "twinset\[blenderproc\]"'), blenderproc():
         pass
 
@@ -383,7 +383,7 @@ def test_other_releases_are_refused(monkeypatch, version, sentence):
 def test_a_missing_package_is_named(monkeypatch):
     from twinset.blender.blenderproc import adapter
 
-    monkeypatch.setattr(adapter, "_kept", {})
+    monkeypatch.setattr(adapter, "_cached_modules", {})
     monkeypatch.setitem(sys.modules, "trimesh", None)
     before = set(sys.modules)
     with pytest.raises(StageError, match="needs the package 'trimesh'"), blenderproc():

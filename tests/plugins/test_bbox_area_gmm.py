@@ -208,7 +208,7 @@ def test_says_what_cannot_be_reached(chairs):
     ("target", "real", "said"),
     [
         (BboxAreaGmm(classes=["sofa"]), {}, "no box of class 'sofa'"),
-        (BboxAreaGmm(min_real=500), None, "only 79 of at least 500"),
+        (BboxAreaGmm(min_real_boxes=500), None, "only 79 of at least 500"),
         (BboxAreaGmm(), {}, "no class"),
     ],
 )
@@ -236,5 +236,5 @@ def test_gaps_close_when_filled(chairs):
 
 
 def test_without_centres_the_image_centre_is_aimed_at(chairs):
-    goals = goals_of(BboxAreaGmm(center=False).fit({"chair": chairs}, {}, 0), range(5))
+    goals = goals_of(BboxAreaGmm(match_center=False).fit({"chair": chairs}, {}, 0), range(5))
     assert {g.center for g in goals} == {(0.5, 0.5)}

@@ -30,14 +30,14 @@ atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
 VALUES: dict[str, dict[str, Any]] = {
     "appearance/jitter": {"frames": str(FOLDER / "chosen.json")},
     "appearance/background": {"image_files": [str(FOLDER / "*.png")]},
-    "camera/jitter": {"frames": str(FOLDER / "chosen.json"), "seen": 0.0},
+    "camera/jitter": {"frames": str(FOLDER / "chosen.json"), "min_visible_share": 0.0},
     "placement/jitter": {"frames": str(FOLDER / "chosen.json")},
     "filter/feature_score": {
         "features": str(FOLDER / "real.features"),
         "model": str(FOLDER / "pixels.onnx"),
-        "min_size": 4,
+        "min_box_side": 4,
         "draft": True,
-        "near_duplicates": 0.5,
+        "near_duplicate_distance": 0.5,
     },
 }
 

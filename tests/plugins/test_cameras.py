@@ -166,7 +166,7 @@ def test_framed_says_why_there_is_no_view(stage):
 def test_framed_stays_clear_although_half_of_the_main_instance_is_hidden(stage):
     """A hidden half makes the visible box smaller; closing in to make up for it must not end in the screen."""
     screen = stage.assets[""][0]
-    plugin = Framed(seen=0.2, height=(0.3, 0.9))
+    plugin = Framed(min_visible_share=0.2, height=(0.3, 0.9))
     found = 0
     for seed in range(12):
         stage.clear()

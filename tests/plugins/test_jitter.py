@@ -205,7 +205,7 @@ def test_a_recipe_elsewhere_finds_its_pictures(rendered: Path, recipe: Recipe, t
     calls = json.loads(found.frames_file)["frames"][0]["appearance"]
     assert calls[0]["hdri"] == (rendered / "sky/noon.hdr").as_posix()
     bare = attrs.evolve(own, plugins={**own.plugins, "appearance": ()})
-    with pytest.raises(DataError, match=r"noon\.hdr.*--from"):
+    with pytest.raises(DataError, match=r"noon\.hdr.*--base-recipe"):
         augment(FrameStore(rendered / "out"), [1], 1, bare, tmp_path / "x.frames.json")
 
 

@@ -239,7 +239,7 @@ def test_aspects_in_reach_do_not_depend_on_the_order_of_frames(real, narrowed):
 
 
 def test_images_of_too_many_boxes_are_left_out(real):
-    fitted = LayoutGmm(most=4).fit(real, {}, 0)
+    fitted = LayoutGmm(max_boxes=4).fit(real, {}, 0)
     assert max(len(fitted.draw(i, Block()).boxes) for i in range(60)) <= 5  # one more than any real image has
 
 
@@ -258,8 +258,8 @@ def test_of_very_many_images_some_are_learned_from():
     ("target", "said"),
     [
         (LayoutGmm(classes=["sofa"]), "no box of class 'sofa'"),
-        (LayoutGmm(min_real=500), "only 79 of at least 500"),
-        (LayoutGmm(classes=["chair"], most=1, min_real=30), "in images of at most 1"),
+        (LayoutGmm(min_real_boxes=500), "only 79 of at least 500"),
+        (LayoutGmm(classes=["chair"], max_boxes=1, min_real_boxes=30), "in images of at most 1"),
     ],
 )
 def test_says_what_real_boxes_are_missing(real, target, said):
@@ -273,7 +273,7 @@ def run(fitted, show, loop, frames=128, block=32):
     for frame in range(frames):
         if frame % block == 0:
             history = Block()
-        tries = (show(fitted.draw(frame, history if loop else Block(), again=k).boxes) for k in range(4))
+        tries = (show(fitted.draw(frame, history if loop else Block(), redraw=k).boxes) for k in range(4))
         shown = next((boxes for boxes in tries if boxes is not None), None)
         if shown is None:
             continue

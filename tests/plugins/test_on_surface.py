@@ -73,10 +73,10 @@ def test_things_touch_what_they_stand_on(thing, ground, align):
     options = {
         "surfaces": ["Ground"],
         "count": (1, 1),
-        "align": align,
+        "align_to_normal": align,
         "max_slope": 20.0,
-        "overhang": 0.3,
-        "step": 0.03,
+        "max_overhang": 0.3,
+        "max_support_gap": 0.03,
     }
     for seed in range(3):
         run(stage, seed, **options)
@@ -134,7 +134,7 @@ def test_footprint_and_hull():
 def test_nothing_intersects_anything_and_the_gap_is_kept():
     stage = scene()
     for seed in range(6):
-        run(stage, seed, main("chair"), surfaces=["Floor", "Table"], count=(7, 7), gap=0.05, cluster=1.2)
+        run(stage, seed, main("chair"), surfaces=["Floor", "Table"], count=(7, 7), gap=0.05, cluster_radius=1.2)
         assert stage.instances[0].asset.class_name == "chair" and len(stage.instances) > 3
         solid = np.concatenate(list(stage._scene.values()))
         for k, one in enumerate(stage.instances):
@@ -175,14 +175,14 @@ def test_more_overhang_allowed_never_loses_a_place():
         found[allowed] = set()
         for seed in range(60):
             try:
-                run(stage, seed, main("bag"), surfaces=["Board"], count=(1, 1), tries=1, overhang=allowed)
+                run(stage, seed, main("bag"), surfaces=["Board"], count=(1, 1), tries=1, max_overhang=allowed)
                 found[allowed].add(seed)
             except Rejected as rejected:
                 assert rejected.reason in {"placement: overhang", "placement: unbalanced"}
     assert found[0.0] < found[0.1] < found[0.25] <= found[0.45]
     stage = BruteStage({"Floor": plane((9, 9)), "Board": board}, [CRATE])
     for seed in sorted(found[0.0]):
-        run(stage, seed, surfaces=["Board"], count=(1, 1), tries=1, overhang=0.0)
+        run(stage, seed, surfaces=["Board"], count=(1, 1), tries=1, max_overhang=0.0)
         assert np.abs(world(stage.instances[0])[..., :2]).max() <= 0.25 + 1e-9  # all of it on the board
 
 
@@ -204,7 +204,7 @@ def test_a_model_that_would_topple_by_itself_still_stands_where_all_of_its_base_
     fallen = stood = 0
     for seed in range(60):
         try:
-            run(stage, seed, main("bag"), surfaces=["Board"], count=(1, 1), overhang=0.9, yaw=(0.0, 0.0), tries=1)
+            run(stage, seed, main("bag"), surfaces=["Board"], count=(1, 1), max_overhang=0.9, yaw=(0.0, 0.0), tries=1)
         except Rejected as rejected:
             fallen += rejected.reason == "placement: unbalanced"
             continue
@@ -216,7 +216,7 @@ def test_a_model_that_would_topple_by_itself_still_stands_where_all_of_its_base_
 def test_the_border_is_kept_free():
     stage = BruteStage({"Floor": plane((9, 9)), "Board": plane((1.0, 1.0), (0, 0, 1.0))}, [CRATE])
     for seed in range(5):
-        run(stage, seed, surfaces=["Board"], count=(1, 1), border=0.1)
+        run(stage, seed, surfaces=["Board"], count=(1, 1), edge_margin=0.1)
         assert np.abs(world(stage.instances[0])[..., :2]).max() <= 0.42
 
 
@@ -280,8 +280,8 @@ def test_which_classes_and_how_many():
     assert names == {"chair", "bag"}
     run(stage, 0, surfaces=["Floor"], count=(3, 3), distractors=True)
     assert {i.asset.class_name for i in stage.instances} == {""}
-    assert run(stage, 0, main("chair"), surfaces=["Floor"], classes=["bag"], count=(2, 2), others=(0, 0)) == []
-    assert len(run(stage, 0, main("bag"), surfaces=["Floor"], classes=["bag"], count=(0, 0), others=(0, 0))) == 1
+    assert run(stage, 0, main("chair"), surfaces=["Floor"], classes=["bag"], count=(2, 2), count_without_main=(0, 0)) == []
+    assert len(run(stage, 0, main("bag"), surfaces=["Floor"], classes=["bag"], count=(0, 0), count_without_main=(0, 0))) == 1
     with pytest.raises(StageError, match=r"'sofa'.*chair, bag"):
         run(stage, 0, surfaces=["Floor"], classes=["sofa"])
 
@@ -306,7 +306,7 @@ def test_tilted_things_lie_on_their_side():
         ({}, "needs the parameter 'surfaces'"),
         ({"surfaces": []}, "'surfaces' must name at least one object"),
         ({"surfaces": ["F"], "count": [3, 1]}, "'count' must not have its fewest above its most"),
-        ({"surfaces": ["F"], "overhang": 1.5}, "'overhang' parameter"),
+        ({"surfaces": ["F"], "max_overhang": 1.5}, "'max_overhang' parameter"),
     ],
 )
 def test_bad_parameters_are_told(values, sentence):

@@ -116,7 +116,7 @@ distance = [1.0, 2.0]
 [render]
 samples = 2
 denoise = false
-block = 2
+block_size = 2
 [output]
 width = 96
 height = 72
@@ -129,8 +129,8 @@ features = "real.features"
 threshold = 0.3
 draft = true
 warm_up = 10
-draft_error = 0.2
-near_duplicates = 0.1
+max_false_reject_rate = 0.2
+near_duplicate_distance = 0.1
 """
 
 

@@ -322,7 +322,7 @@ def settings_of(cls: type, **fixed: Any) -> st.SearchStrategy[Any]:
 @given(
     settings_of(RenderSettings),
     settings_of(OutputSettings),
-    settings_of(ClassSettings, builtin="chair", blenderproc="bop", dataset=".", longest=None),
+    settings_of(ClassSettings, builtin="chair", blenderproc="bop", dataset=".", longest_side=None),
     st.integers(0, 2**63 - 1),
     st.floats(1e-6, 1e6),
 )

@@ -273,7 +273,7 @@ def test_variants_that_aim_alike_share_the_targets_draws_and_others_have_their_o
     )
     text += (
         "[[variant]]\nappearance.lights.factor_range = [0.5, 0.6]\n[[variant]]\n"
-        "[[variant]]\ntarget.bbox_area_gmm.center = false\n[[variant]]\ntarget.bbox_area_gmm.enabled = false\n"
+        "[[variant]]\ntarget.bbox_area_gmm.match_center = false\n[[variant]]\ntarget.bbox_area_gmm.enabled = false\n"
     )
     recipe = read(text, tmp_path)
     mixed = sampler(recipe, real_boxes(recipe))

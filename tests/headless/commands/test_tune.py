@@ -204,7 +204,7 @@ def test_a_configuration_in_which_nothing_can_be_placed_is_left_out_and_told(pla
     (place / "r.toml").write_text(
         RECIPE.replace("count = [1, 1]", "count = [1, 1]\ntries = 2") + "[render]\nmax_attempts = 2\n"
     )
-    vary = ["camera.orbit.distance=1:8:log/3", "placement.on_surface.border=0,20"]
+    vary = ["camera.orbit.distance=1:8:log/3", "placement.on_surface.edge_margin=0,20"]
     command = [
         "tune",
         "r.toml",
@@ -217,7 +217,7 @@ def test_a_configuration_in_which_nothing_can_be_placed_is_left_out_and_told(pla
     result = CliRunner().invoke(app, command)
     assert result.exit_code == 0, result.output
     assert "shows nothing: placement: border" in result.output
-    assert all(v.changes["placement.on_surface.border"] == 0 for v in load_recipe("tuned.toml").variants if v.changes)
+    assert all(v.changes["placement.on_surface.edge_margin"] == 0 for v in load_recipe("tuned.toml").variants if v.changes)
 
 
 @pytest.mark.parametrize(
@@ -294,7 +294,7 @@ def axes(*texts: str) -> list[Axis]:
         ("camera.orbit.clearance=0:2", [(0.25, 0.5), (0.75, 0.5)], [0.5, 1.5]),
         ("camera.orbit.tries=1:4", [(0.0, 1), (0.3, 1), (0.99, 1)], [1, 2, 4]),
         ("placement.on_surface.count=1:9", [(1 / 6, 1 / 3), (0.5, 1 / 3), (5 / 6, 1 / 3)], [[1, 3], [4, 6], [7, 9]]),
-        ("placement.on_surface.align=true,false", [(0.2, 1), (0.7, 1)], [True, False]),
+        ("placement.on_surface.align_to_normal=true,false", [(0.2, 1), (0.7, 1)], [True, False]),
         ("camera.orbit.lens=20:30,50:50", [(0.2, 1), (0.7, 1)], [[20, 30], [50, 50]]),
         (
             'placement.on_surface.surfaces=[["Floor"], ["Table", "Bed"]]',
@@ -319,9 +319,9 @@ def test_values_of_an_axis(text: str, points: list[tuple[float, float]], expecte
         ("camera.orbit.off_axis=0:1:log", "a log scale needs a lowest value above 0"),
         ("camera.orbit.tries=1:2.5", "takes whole numbers"),
         ("camera.orbit.distance=1:2/1", "at least two levels"),
-        ("camera.orbit.seen=0.5", "nothing to vary"),
-        ("camera.orbit.seen=[0.5", "no TOML array"),
-        ("camera.orbit.seen=a,b", "must be a float"),
+        ("camera.orbit.min_visible_share=0.5", "nothing to vary"),
+        ("camera.orbit.min_visible_share=[0.5", "no TOML array"),
+        ("camera.orbit.min_visible_share=a,b", "must be a float"),
         ("metric.bbox.x=1:2", "Variants cannot change the kind"),
         ("orbit=1:2", "must be kind.plugin.parameter"),
     ],
