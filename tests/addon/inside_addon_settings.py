@@ -181,13 +181,13 @@ def recipes(draw: Any) -> str:
         "blenderproc": "",
         "dataset": "",
         "scale": 1.0,
-        "materials_on": ["a: b"],
+        "material_assignments": ["a: b"],
     }
     source = {"blenderproc": "bop"}
     table["class"] = [draw(tables_of(tables.ClassSettings, "class")) | {"name": "a", "builtin": "chair"} | source]
     table["distractor"] = [draw(tables_of(tables.DistractorSettings, "distractor")) | {"builtin": "bag"} | source]
     for entry in (*table["class"], *table["distractor"]):
-        entry.pop("longest", None)
+        entry.pop("longest_side", None)
     for kind in KINDS:
         id = draw(st.sampled_from(properties.registry().ids(kind)))
         use = {"plugin": id} | draw(tables_of(properties.registry().find(kind, id), id))
@@ -377,3 +377,18 @@ def test_steps_of_migration_run_one_after_the_other() -> None:
     assert migration.migrate({"images": 5}, 0, steps)["images"] == 11
     assert migration.migrate({"images": 5}, 1, steps)["images"] == 6
     assert migration.migrate({"images": 5}, 9, steps)["images"] == 5
+
+
+def test_old_spellings_are_taken_over() -> None:
+    saved = {
+        "camera": [{"plugin": "around", "frames": "a.json", "seen": 0.2, "enabled": False}],
+        "class": [{"name": "chair", "up": "y"}],
+        "render": {"block": 4},
+        "scene": {"materials_on": ["a: b"], "models": [{"path": "a.glb", "up": "y"}]},
+    }
+    assert migration.migrate(saved, properties.VERSION) == {
+        "camera": [{"plugin": "jitter", "frames": "a.json", "min_visible_share": 0.2, "enabled": False}],
+        "class": [{"name": "chair", "up_axis": "y"}],
+        "render": {"block_size": 4},
+        "scene": {"material_assignments": ["a: b"], "models": [{"path": "a.glb", "up_axis": "y"}]},
+    }
