@@ -28,7 +28,7 @@ from ..engine.stage import (
     Surface,
 )
 from .files.linked_files import linked_files
-from .geometry.bvh_space import Space
+from .geometry.collision_space import CollisionSpace
 from .geometry.surfaces import find_surfaces, robust_bounds, static_meshes
 from .render.amodal import Region, amodal_from_visible, is_unoccluded, overlaps_image, projected_box
 from .render.render import Renderer
@@ -89,7 +89,7 @@ class BlenderStage:
             # A keyed visibility would show them again at the next render.
             o.animation_data_clear()
             o.hide_render = True
-        self._space = Space([m.name for m in self._meshes], [m.mesh for m in self._meshes])
+        self._space = CollisionSpace([m.name for m in self._meshes], [m.mesh for m in self._meshes])
         self.bounds = robust_bounds(self._meshes)
         if not brings_light(recipe):
             add_default_light(scene)
@@ -148,9 +148,9 @@ class BlenderStage:
         among: Collection[str] | None = None,
     ) -> tuple[Instance, ...]:
         chosen = [
-            (entry.asset, entry.stands)
+            (entry.asset, entry.original_matrix)
             for entry in self._loaded.values()
-            if entry.asset.class_name in class_names and entry.stands is not None
+            if entry.asset.class_name in class_names and entry.original_matrix is not None
             if among is None or entry.asset.name in among
         ]
         order = range(len(chosen)) if rng is None else rng.permutation(len(chosen))
@@ -225,7 +225,8 @@ class BlenderStage:
         labels = self.probe(1.0)
         annotatable = tuple(i for i in self._instances if i.asset.class_name)
         amodal = self.amodal()
-        return Shot(self._renderer.picture(seed), labels, annotatable, amodal, self._camera)
+        further = self._renderer.further_passes()
+        return Shot(self._renderer.picture(seed), labels, annotatable, amodal, self._camera, further)
 
     def amodal(self) -> dict[int, Amodal]:
         if self._camera is None:

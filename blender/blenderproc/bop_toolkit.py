@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 
-def stand_ins() -> dict[str, types.ModuleType]:
+def replacement_modules() -> dict[str, types.ModuleType]:
     """Modules by name, for ``sys.modules``: BlenderProc would install the toolkit from the Internet at run time.
 
-    The toolkit itself knows a fixed list of datasets; these read what a dataset says of itself.
+    The toolkit has a fixed list of datasets; these functions read the properties of any dataset from its files.
     """
     package, params, inout = (types.ModuleType(f"bop_toolkit_lib{part}") for part in ("", ".dataset_params", ".inout"))
     params.get_model_params, params.get_split_params = get_model_params, get_split_params  # type: ignore[attr-defined]
@@ -49,10 +49,10 @@ def load_scene_gt(path: str) -> dict[int, list[dict[str, Any]]]:
     """Poses of the objects of each image, translations in millimetres."""
     content = load_json(path)
     arrays = {"cam_R_m2c": (3, 3), "cam_t_m2c": (3, 1)}
-    for things in content.values():
-        for thing in things:
-            thing.update({key: np.array(thing[key], float).reshape(shape) for key, shape in arrays.items()})
-    return {int(key): things for key, things in content.items()}
+    for poses in content.values():
+        for pose in poses:
+            pose.update({key: np.array(pose[key], float).reshape(shape) for key, shape in arrays.items()})
+    return {int(key): poses for key, poses in content.items()}
 
 
 def load_json(path: str | Path) -> Any:
@@ -61,5 +61,5 @@ def load_json(path: str | Path) -> Any:
 
 
 def _escaped(path: Path) -> str:
-    """A path that is to go through ``str.format``."""
+    """A path with braces escaped for ``str.format``."""
     return str(path).replace("{", "{{").replace("}", "}}")

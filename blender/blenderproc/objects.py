@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Objects of datasets as assets, each loaded by BlenderProc into a collection of its own."""
+"""Loads objects of datasets as assets with BlenderProc, each into its own collection."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ import bpy
 from ...dataset.formats.blenderproc_sources import SourceObject, check_models, find_objects
 from ...engine.errors import StageError
 from ...engine.recipe.settings import ClassSettings
-from ..files.model_import import gather, remove_model
-from .adapter import blenderproc, call
+from ..files.model_import import import_objects, remove_model
+from .adapter import blenderproc, call_loader
 
 log = logging.getLogger(__name__)
 
 
 def load_objects(settings: ClassSettings, folder: Path) -> Iterator[tuple[str, bpy.types.Collection]]:
-    """Each object that a class takes from a dataset: the name of its asset, and the collection that holds it.
+    """Yield each object that a class takes from a dataset: its asset's name, and the collection that contains it.
 
     Raises
     ------
     StageError
-        BlenderProc cannot be imported, the folder is no such dataset, or a model cannot be loaded.
+        BlenderProc cannot be imported, the folder is not such a dataset, or a model cannot be loaded.
     """
     found = find_objects(settings, folder)
     load = _LOADERS[settings.blenderproc]
@@ -36,18 +36,18 @@ def load_objects(settings: ClassSettings, folder: Path) -> Iterator[tuple[str, b
 
 def _load(bproc: Any, load: Callable[[Any, SourceObject], Any], thing: SourceObject) -> bpy.types.Collection:
     check_models([thing.file])
-    remedy = "Leave it out by select, or complete the dataset."
-    collection = gather(lambda: call("loader", lambda: load(bproc, thing)), thing.name, str(thing.file), remedy)
+    remedy = "Exclude it with 'select', or complete the dataset."
+    collection = import_objects(lambda: call_loader(lambda: load(bproc, thing)), thing.name, str(thing.file), remedy)
     if not any(o.type == "MESH" and len(o.data.polygons) for o in collection.all_objects):
         remove_model(collection)
-        raise StageError(f"{thing.file}: no mesh with faces arrived. {remedy}")
+        raise StageError(f"{thing.file}: the import added no mesh with faces. {remedy}")
     return collection
 
 
 def _bop(bproc: Any, thing: SourceObject) -> None:
     models = thing.file.parent
     kind = models.name.partition("_")[2]
-    # The format has its models in millimetres.
+    # BOP models are in millimetres.
     bproc.loader.load_bop_objs(
         str(models.parent), model_type=kind, obj_ids=[int(thing.labels[1])], object_model_unit="mm"
     )
@@ -59,7 +59,7 @@ def _shapenet(bproc: Any, thing: SourceObject) -> None:
 
 
 def _pix3d(bproc: Any, thing: SourceObject) -> None:
-    # Its own loader draws one of a category, and writes its list into the dataset.
+    # BlenderProc's loader picks a random object of a category, and writes a list into the dataset.
     bproc.loader.load_obj(str(thing.file))
 
 

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Twinset's plugins in a script for BlenderProc."""
+"""Twinset's plugins in BlenderProc scripts."""
 
-from .session import Added, Bridge, Placed, blenderproc, segmentation
+from ..blenderproc.adapter import blenderproc
+from .bridge import Bridge
+from .frames import AddedFrame, PlacedObject, segmentation
 
-__all__ = ["Added", "Bridge", "Placed", "blenderproc", "segmentation"]
+__all__ = ["AddedFrame", "Bridge", "PlacedObject", "blenderproc", "segmentation"]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Plugins for the bridge, given as part of a recipe or made in Python, as the recipe of a job."""
+"""Makes a recipe of the bridge's plugins, given as part of a recipe in TOML or as Python objects."""
 
 from __future__ import annotations
 
@@ -25,25 +25,25 @@ from ...engine.recipe.writing import toml_value
 _TABLES = ("placement", "camera", "target", "real", "variant", "plugin_folders")
 
 
-def recipe_of(
+def recipe_from_plugins(
     plugins: str | Path | Sequence[Any], classes: Sequence[str], seed: int, max_attempts: int, size: tuple[int, int]
 ) -> Recipe:
-    """The recipe of a job with these plugins, whose assets are in the collections that :func:`collection_of` names.
+    """The recipe with these plugins, whose assets are in the collections that :func:`collection_name` gives.
 
     Parameters
     ----------
     plugins : str, Path, or sequence of plugins
-        TOML, a file of it, or plugins made in Python.
+        TOML text, a TOML file, or plugins made in Python.
     classes : sequence of str
-        Their names; "" for distractors.
+        Class names; "" for distractors.
     seed, max_attempts : int
     size : (width, height)
-        Of images, in pixels.
+        Image size in pixels.
 
     Raises
     ------
     RecipeError
-        With all that is wrong.
+        With all problems.
     """
     if not isinstance(plugins, str | Path):
         return _of_instances(list(plugins), classes, seed, max_attempts, size)
@@ -54,15 +54,13 @@ def recipe_of(
     except OSError as error:
         raise RecipeError([f"{name}: cannot be read: {error.strerror}. Name a file with plugins."]) from None
     except tomllib.TOMLDecodeError:
-        keys = {}.keys()  # reading it as a recipe tells where
+        keys = {}.keys()  # reading it as a recipe reports the line
     others = [key for key in keys if key not in _TABLES]
     if others:
-        text = (
-            f"{name}: the bridge takes {', '.join(_TABLES)}, and what else there is comes from the script: {others[0]}."
-        )
+        text = f"{name}: the bridge does not take '{others[0]}', only {', '.join(_TABLES)}; the script sets the rest."
         raise RecipeError([text])
     for entry in classes:
-        lines = [f"[[{'class' if entry else 'distractor'}]]", f"collection = {toml_value(collection_of(entry))}"]
+        lines = [f"[[{'class' if entry else 'distractor'}]]", f"collection = {toml_value(collection_name(entry))}"]
         text += "\n".join(["", *lines, f"name = {toml_value(entry)}", ""])
     given = {"seed": seed, "scene.builtin": "hall", "render.max_attempts": max_attempts, "render.device": "cpu"}
     folder = plugins.resolve().parent if isinstance(plugins, Path) else Path.cwd()
@@ -76,15 +74,17 @@ def _of_instances(
     for plugin in plugins:
         kind = getattr(plugin, "plugin_kind", "")
         if kind not in ("placement", "camera"):
-            text = f"{plugin!r} is no placement or camera. Give targets as TOML, with the [real] that they learn from."
+            text = (
+                f"{plugin!r} is not a placement or camera. Give targets as TOML, with the [real] table that they fit."
+            )
             raise RecipeError([text])
         uses[kind] = (*uses.get(kind, ()), PluginUse(kind, plugin.plugin_id, plugin))
     for kind in ("placement", "camera", "filter"):
         ids = default_ids(kind, default(), has_target=False)
         uses.setdefault(kind, tuple(PluginUse(kind, id, default().find(kind, id)()) for id in ids))
     return Recipe(
-        classes=tuple(ClassSettings(name, collection=collection_of(name)) for name in classes if name),
-        distractors=tuple(DistractorSettings(collection=collection_of(name)) for name in classes if not name),
+        classes=tuple(ClassSettings(name, collection=collection_name(name)) for name in classes if name),
+        distractors=tuple(DistractorSettings(collection=collection_name(name)) for name in classes if not name),
         scene=SceneSettings(builtin="hall"),
         folder=Path.cwd(),
         seed=seed,
@@ -94,6 +94,6 @@ def _of_instances(
     )
 
 
-def collection_of(class_name: str) -> str:
-    """The collection that holds the objects of a class."""
+def collection_name(class_name: str) -> str:
+    """Name of the collection with the objects of a class."""
     return f"Twinset bridge: {class_name}"

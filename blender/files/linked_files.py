@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The files outside of a .blend that it refers to, as Blender sees them once it is open."""
+"""The external files that the open .blend refers to."""
 
 from __future__ import annotations
 
@@ -10,20 +10,22 @@ from pathlib import Path
 import bpy
 
 MISSING = "twinset_missing"
-"""Property of images whose file was missing, and which were replaced: where it should have been."""
+"""Custom property of images that were replaced because their file was missing: its path."""
 
 
 def linked_files() -> tuple[Path, ...]:
-    """Pictures, libraries, fonts, volumes and caches that the open scene and all that was added to it refer to.
+    """Image, library, font, volume and cache files that the open file refers to, including missing ones.
 
-    Those that are missing count too. Sounds and scripts, which do not show, and what comes with Blender do not.
+    Sounds and texts, which do not affect renders, and Blender's own files are left out.
     """
-    mute = [*bpy.data.sounds, *bpy.data.texts]
-    silent = {_absolute(bpy.path.abspath(each.filepath, library=each.library)) for each in mute if each.filepath}
-    found = [*bpy.utils.blend_paths(absolute=True), *(str(i[MISSING]) for i in bpy.data.images if MISSING in i)]
+    unrendered = [*bpy.data.sounds, *bpy.data.texts]
+    excluded = {
+        _absolute(bpy.path.abspath(each.filepath, library=each.library)) for each in unrendered if each.filepath
+    }
+    paths = [*bpy.utils.blend_paths(absolute=True), *(str(i[MISSING]) for i in bpy.data.images if MISSING in i)]
     own = Path(bpy.utils.resource_path("LOCAL"))
-    paths = {path for text in found for path in _tiles(_absolute(text))}
-    return tuple(sorted(p for p in paths if p not in silent and not p.is_relative_to(own) and not p.is_dir()))
+    files = {path for text in paths for path in _tiles(_absolute(text))}
+    return tuple(sorted(p for p in files if p not in excluded and not p.is_relative_to(own) and not p.is_dir()))
 
 
 def _absolute(text: str) -> Path:
@@ -31,6 +33,6 @@ def _absolute(text: str) -> Path:
 
 
 def _tiles(path: Path) -> list[Path]:
-    """The files of a picture in tiles; the file itself for any other."""
+    """The files of a tiled image (UDIM); the path itself for any other."""
     pattern = escape(str(path)).replace("<UDIM>", "[1-9][0-9][0-9][0-9]").replace("<UVTILE>", "u*_v*")
     return [path] if pattern == escape(str(path)) else [Path(found) for found in glob(pattern)] or [path]

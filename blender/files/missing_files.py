@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Makes the best of broken files: missing textures become neutral, missing libraries are counted."""
+"""Replaces missing textures by neutral ones and reports missing libraries."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _FLAT_NORMAL = (0.5, 0.5, 1.0, 1.0)
 
 
 def replace_missing_images() -> int:
-    """Turn images whose file is missing or empty into plain grey ones, which would otherwise render magenta.
+    """Replace images whose file is missing or empty, which Blender would render magenta, by plain grey ones.
 
-    Normal maps become flat. Says how many there were in the log.
+    Normal maps become flat. A warning in the log gives their number.
 
     Returns
     -------
@@ -38,12 +38,12 @@ def replace_missing_images() -> int:
         image.generated_type = "BLANK"
         image.generated_width = image.generated_height = 4
         image.generated_color = color
-    log.warning("%d image files are missing and are replaced by plain grey: %s.", len(missing), _some(names))
+    log.warning("%d image files are missing and were replaced by plain grey: %s.", len(missing), _shortened(names))
     return len(missing)
 
 
 def report_missing_libraries() -> int:
-    """Say in the log how many linked files are missing. Their objects are absent from the stage.
+    """Log a warning if linked files are missing; their objects are not in the scene.
 
     Returns
     -------
@@ -57,7 +57,9 @@ def report_missing_libraries() -> int:
     ]
     if missing:
         names = [bpy.path.basename(path) for path in missing]
-        log.warning("%d linked files are missing; what they held is not in the scene: %s.", len(missing), _some(names))
+        log.warning(
+            "%d linked files are missing, and their objects are not in the scene: %s.", len(missing), _shortened(names)
+        )
     return len(missing)
 
 
@@ -69,7 +71,7 @@ def _is_missing(image: bpy.types.Image) -> bool:
         text = text.replace(token, tile)
     path = Path(text)
     if not path.is_file():
-        # Nothing on disk, yet pixels in memory: painted, or unpacked by an importer.
+        # Not on disk but in memory: painted, or unpacked by an importer.
         return not (image.source == "FILE" and image.is_dirty)
     return path.stat().st_size == 0
 
@@ -84,5 +86,5 @@ def _normal_maps() -> set[bpy.types.Image]:
     }
 
 
-def _some(names: list[str], most: int = 5) -> str:
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+def _shortened(names: list[str], limit: int = 5) -> str:
+    return ", ".join(names[:limit]) + (f" and {len(names) - limit} more" if len(names) > limit else "")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Brings one model file into the scene, as a collection of its own, whatever its format."""
+"""Imports model files of all supported formats, each into its own collection."""
 
 from __future__ import annotations
 
@@ -31,64 +31,64 @@ def import_model(path: Path, name: str = "") -> bpy.types.Collection:
     Returns
     -------
     bpy.types.Collection
-        Linked to the current scene; holds the file's objects less its cameras and lights.
+        Linked to the current scene; contains the file's objects except cameras and lights.
 
     Raises
     ------
     StageError
-        The file is missing, of an unknown kind, broken, or no mesh with faces arrived.
+        The file is missing, damaged, of an unknown format, or has no mesh with faces.
     """
     importer = _IMPORTERS.get(path.suffix.lower())
     if importer is None:
         known = " ".join(_IMPORTERS)
-        raise StageError(f"{path}: '{path.suffix}' is not a model file that can be imported. Known ones: {known}.")
+        raise StageError(f"{path}: '{path.suffix}' files cannot be imported. Supported formats: {known}.")
     if not path.is_file():
-        raise StageError(f"{path}: there is no such model file. Correct the path.")
+        raise StageError(f"{path}: the model file does not exist. Correct the path.")
     remedy = "Export it again, or open it in Blender to see what is wrong."
-    collection = gather(lambda: importer(path), name or path.stem, str(path), remedy)
+    collection = import_objects(lambda: importer(path), name or path.stem, str(path), remedy)
     if not _has_faces(collection):
         remove_model(collection)
         raise StageError(
-            f"{path}: the import succeeded but no mesh with faces arrived. Open the file in Blender and export "
-            "it as .glb, which is the format that keeps most."
+            f"{path}: the import added no mesh with faces. Open the file in Blender and export it as .glb, the most "
+            "reliable of the formats."
         )
     return collection
 
 
-def gather(load: Callable[[], None], name: str, source: str, remedy: str) -> bpy.types.Collection:
-    """Call what brings objects into the current scene, and put them into a collection of their own.
+def import_objects(load: Callable[[], None], name: str, source: str, remedy: str) -> bpy.types.Collection:
+    """Call an importer and put the objects that it adds to the current scene into a new collection.
 
     Parameters
     ----------
     load : callable
-        May raise what importers raise.
+        The importer; may raise any exception that importers raise.
     name : str
         Name of the new collection.
     source, remedy : str
-        What is loaded and what to do where that fails, for the sentence.
+        What is loaded, and what to do if that fails, for the error message.
 
     Returns
     -------
     bpy.types.Collection
-        As of :func:`import_model`, perhaps without any mesh.
+        As of :func:`import_model`, but possibly without any mesh.
 
     Raises
     ------
     StageError
-        Where loading fails; nothing is left of it.
+        If loading fails; no objects are left behind.
     """
     scene = bpy.context.scene
     objects, collections, scenes = set(bpy.data.objects), set(bpy.data.collections), set(bpy.data.scenes)
     frames = (scene.frame_start, scene.frame_end, scene.render.fps, scene.render.fps_base)
     try:
-        with silenced_stdout(stderr=True), _hushed():
+        with silenced_stdout(stderr=True), _warnings_only():
             load()
     except (RuntimeError, OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, ImportError) as error:
-        # Importers are Python themselves, so a broken file may show as any of these.
+        # Importers are Python code, so a damaged file may raise any of these.
         _remove(set(bpy.data.objects) - objects)
         log.debug("%s", error)
-        raise StageError(f"{source}: cannot be imported: {_sentence(error)} {remedy}") from error
-    # Importers of animated files change the scene's clock.
+        raise StageError(f"{source}: cannot be imported: {_error_sentence(error)} {remedy}") from error
+    # Importers of animated files change the scene's frame range and rate.
     scene.frame_start, scene.frame_end, scene.render.fps, scene.render.fps_base = frames
     new = [o for o in bpy.data.objects if o not in objects]
     hidden = _hidden_from_render(new, set(bpy.data.scenes) - scenes)
@@ -98,7 +98,7 @@ def gather(load: Callable[[], None], name: str, source: str, remedy: str) -> bpy
     unwanted = set()
     for o in new:
         for user in list(o.users_collection):
-            # Collections that instances show keep their objects.
+            # Collections that are instanced keep their objects.
             if user in collections or user == scene.collection or user not in instanced:
                 user.objects.unlink(o)
         if o.type in {"CAMERA", "LIGHT", "LIGHT_PROBE", "SPEAKER"} or o in hidden:
@@ -117,7 +117,7 @@ def gather(load: Callable[[], None], name: str, source: str, remedy: str) -> bpy
 
 
 def remove_model(collection: bpy.types.Collection) -> None:
-    """Take back what :func:`import_model` brought, meshes that nothing else uses included."""
+    """Remove what :func:`import_model` added, including meshes without other users."""
     instanced = {o.instance_collection for o in collection.objects if o.instance_collection is not None}
     _remove(set(collection.all_objects))
     for inner in instanced:
@@ -128,14 +128,14 @@ def remove_model(collection: bpy.types.Collection) -> None:
 
 
 def known_suffixes() -> tuple[str, ...]:
-    """Suffixes of the files that can be imported."""
+    """Suffixes of the file formats that can be imported."""
     return tuple(_IMPORTERS)
 
 
 def _gltf(path: Path) -> None:
     _enable("io_scene_gltf2")
     operator = bpy.ops.import_scene.gltf
-    # Blender's own shapes for bones would come as a mesh.
+    # The importer would add a mesh for the shape of bones.
     known = operator.get_rna_type().properties.keys()
     extra = {"disable_bone_shape": True} if "disable_bone_shape" in known else {}
     operator(filepath=str(path), **extra)
@@ -185,8 +185,8 @@ _IMPORTERS: dict[str, Callable[[Path], None]] = {
 
 
 @contextlib.contextmanager
-def _hushed() -> Iterator[None]:
-    """Keep importers that log each of their steps from flooding the log."""
+def _warnings_only() -> Iterator[None]:
+    """Suppress the INFO messages of importers, which log each step."""
     before = logging.root.manager.disable
     logging.disable(max(before, logging.WARNING))
     try:
@@ -201,31 +201,31 @@ def _enable(module: str) -> None:
 
 
 def _instanced() -> set[bpy.types.Collection]:
-    """Collections that an instance shows, nested ones included."""
-    found: set[bpy.types.Collection] = set()
+    """Collections that are instanced, including nested ones."""
+    collections: set[bpy.types.Collection] = set()
     for o in bpy.data.objects:
         if o.instance_collection is not None:
-            found.add(o.instance_collection)
-            found.update(o.instance_collection.children_recursive)
-    return found
+            collections.add(o.instance_collection)
+            collections.update(o.instance_collection.children_recursive)
+    return collections
 
 
 def _hidden_from_render(objects: list[bpy.types.Object], scenes: set[bpy.types.Scene]) -> set[bpy.types.Object]:
-    """Objects that the appended scenes do not render: hidden themselves, or only in hidden or excluded collections."""
+    """Objects that the appended scenes do not render: hidden, or only in hidden or excluded collections."""
     hidden = {o for o in objects if o.hide_render and o.type in SOLID_TYPES}
     for scene in scenes:
-        shown = _rendered(view_layer(scene).layer_collection)
+        shown = _rendered_objects(view_layer(scene).layer_collection)
         in_scene = {o for o in objects if o.name in scene.collection.all_objects}
         hidden |= {o for o in in_scene if o not in shown}
     return hidden
 
 
-def _rendered(layer: bpy.types.LayerCollection) -> set[bpy.types.Object]:
+def _rendered_objects(layer: bpy.types.LayerCollection) -> set[bpy.types.Object]:
     if layer.exclude or layer.collection.hide_render:
         return set()
     shown = set(layer.collection.objects)
     for child in layer.children:
-        shown |= _rendered(child)
+        shown |= _rendered_objects(child)
     return shown
 
 
@@ -246,8 +246,8 @@ def _remove(objects: set[bpy.types.Object]) -> None:
     bpy.data.batch_remove([d for d in data if d.users == 0])
 
 
-def _sentence(error: Exception) -> str:
-    """What went wrong, in one line: of a traceback, its last one."""
+def _error_sentence(error: Exception) -> str:
+    """The error in one line: the last line of a traceback, else the first line."""
     lines = [line.rstrip() for line in str(error).splitlines() if line.strip()]
     if any("Traceback" in line for line in lines):
         ends = [line for line in lines if not line.startswith((" ", "Error:", "Python:", "Location:", "Traceback"))]

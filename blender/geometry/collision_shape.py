@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Triangles ready for collision: an asset's BVH tree in its own frame, and the box arithmetic around it."""
+"""The collision geometry of an asset: its BVH tree in its own frame, and arithmetic on boxes and triangles."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _CLIP_MARGIN = 0.05
 
 
 @attrs.define(eq=False)
-class Shape:
-    """The collision geometry of an asset, in its own frame; made once and shared by its instances."""
+class CollisionShape:
+    """The collision geometry of an asset, in its own frame; shared by its instances."""
 
     asset: Asset
     corners: np.ndarray
@@ -27,10 +27,10 @@ class Shape:
     high: np.ndarray
     _vertices: np.ndarray
     _edges: np.ndarray
-    _feelers: dict[float, np.ndarray] = attrs.field(factory=dict)
+    _edge_samples: dict[float, np.ndarray] = attrs.field(factory=dict)
 
     @classmethod
-    def of(cls, asset: Asset) -> Shape:
+    def of(cls, asset: Asset) -> CollisionShape:
         """Build the tree of an asset (40,000 triangles take about 0.1 s)."""
         corners = cls.corners_of(asset.mesh)
         triangles = asset.mesh.triangles
@@ -48,31 +48,31 @@ class Shape:
 
     @staticmethod
     def corners_of(mesh: Mesh) -> np.ndarray:
-        """Triangles (T, 3, 3) of a mesh, those without area or with numbers that are not finite left out."""
+        """Triangles (T, 3, 3) of a mesh, without those that have no area or non-finite coordinates."""
         corners = np.asarray(mesh.vertices, dtype=float)[mesh.triangles].reshape(-1, 3, 3)
         area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
         return corners[np.isfinite(area) & (area > 1e-14)]
 
-    def feelers(self, spacing: float) -> np.ndarray:
-        """Vertices, and points along edges so that no two neighbours are further apart than ``spacing``; (N, 3)."""
-        # Instances of every size ask for a spacing of their own; in steps of 10 % the few that differ are kept.
+    def edge_samples(self, spacing: float) -> np.ndarray:
+        """Points (N, 3): all vertices, and points along edges at distances of at most ``spacing``."""
+        # The spacing depends on the size of the instance; rounding to steps of 10 % lets the cache be used.
         spacing = 1.1 ** np.floor(np.log(max(spacing, 1e-9)) / np.log(1.1))
-        if spacing not in self._feelers:
+        if spacing not in self._edge_samples:
             length = np.linalg.norm(self._edges[:, 1] - self._edges[:, 0], axis=1)
-            # 256 points an edge bound the cost for huge things and tiny gaps.
+            # At most 256 points per edge limit the cost for huge objects and tiny gaps.
             steps = np.clip(np.ceil(length / spacing), 1, 256).astype(int)
             clouds = [self._vertices]
             for n in np.unique(steps[steps > 1]):
                 share = (np.arange(1, n) / n)[:, None, None]
                 edge = self._edges[steps == n]
                 clouds.append((edge[:, 0] * (1 - share) + edge[:, 1] * share).reshape(-1, 3))
-            self._feelers[spacing] = np.concatenate(clouds)
-        return self._feelers[spacing]
+            self._edge_samples[spacing] = np.concatenate(clouds)
+        return self._edge_samples[spacing]
 
 
 def build_tree(corners: np.ndarray) -> BVHTree:
     """A BVH tree of triangles (T, 3, 3); a million take about 3 s."""
-    # Millions of small lists would set the garbage collector off again and again: four times slower.
+    # Millions of small lists would trigger the garbage collector repeatedly: four times slower.
     collecting = gc.isenabled()
     gc.disable()
     try:
@@ -84,12 +84,12 @@ def build_tree(corners: np.ndarray) -> BVHTree:
 
 
 def transform(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    """Points (N, 3) through a matrix (4, 4)."""
+    """Points (N, 3) transformed by a matrix (4, 4)."""
     return points @ matrix[:3, :3].T + matrix[:3, 3]
 
 
 def inverse(matrix: np.ndarray) -> np.ndarray:
-    """Inverse of an affine matrix (4, 4) by its adjugate: LAPACK's threads cost milliseconds on one so small."""
+    """Inverse of an affine matrix (4, 4) by its adjugate: LAPACK's threads cost milliseconds for such a small one."""
     a, b, c = matrix[:3, :3]
     out = np.eye(4)
     out[:3, :3] = np.stack([np.cross(b, c), np.cross(c, a), np.cross(a, b)], axis=1) / (a @ np.cross(b, c))
@@ -97,13 +97,13 @@ def inverse(matrix: np.ndarray) -> np.ndarray:
     return out
 
 
-def moved(corners: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    """Triangles (T, 3, 3) through a matrix (4, 4)."""
+def transform_triangles(corners: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """Triangles (T, 3, 3) transformed by a matrix (4, 4)."""
     return transform(corners.reshape(-1, 3), matrix).reshape(-1, 3, 3)
 
 
-def moved_box(low: np.ndarray, high: np.ndarray, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The axis-aligned box around a moved axis-aligned box."""
+def transform_box(low: np.ndarray, high: np.ndarray, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The axis-aligned bounding box of a transformed axis-aligned box."""
     center, half = (low + high) / 2, (high - low) / 2
     center = transform(center[None], matrix)[0]
     half = np.abs(matrix[:3, :3]) @ half
@@ -116,9 +116,9 @@ def boxes_touch(low_a: np.ndarray, high_a: np.ndarray, low_b: np.ndarray, high_b
 
 
 def clip_to_box(corners: np.ndarray, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The triangles that may reach into a box, very large ones cut down to its neighbourhood.
+    """The triangles that may intersect a box, with very large ones clipped to its neighbourhood.
 
-    Cutting matters because trees hold single precision: a ground plane of kilometres would be off by millimetres.
+    Clipping matters because trees are single precision: a ground plane of kilometres would be off by millimetres.
 
     Returns
     -------
@@ -143,7 +143,7 @@ def clip_to_box(corners: np.ndarray, low: np.ndarray, high: np.ndarray) -> tuple
 
 
 def _clip_polygon(polygon: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """Cut a convex polygon (N, 3) to a box [Sutherland and Hodgman, "Reentrant polygon clipping", 1974]."""
+    """Clip a convex polygon (N, 3) to a box [Sutherland and Hodgman, "Reentrant polygon clipping", 1974]."""
     for axis in range(3):
         for sign, bound in ((1.0, high[axis]), (-1.0, -low[axis])):
             if not len(polygon):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The scene as it will be rendered: every mesh that the dependency graph brings forth, instances included."""
+"""The evaluated scene: every mesh in the dependency graph that is rendered, including instances."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ import numpy as np
 from ...engine.stage import Mesh
 
 SOLID_TYPES = frozenset({"MESH", "CURVE", "SURFACE", "FONT", "META"})
-"""Object types that become meshes."""
+"""Object types that evaluate to meshes."""
 
 
 @attrs.frozen(eq=False)
-class Piece:
-    """One mesh of the evaluated scene. It lives only until the next one is asked for.
+class EvaluatedMesh:
+    """One mesh of the evaluated scene, valid only until the iterator advances.
 
     Attributes
     ----------
     source : bpy.types.Object
         The original object that the mesh belongs to.
     owner : bpy.types.Object
-        The original object of the scene that shows it: an instancer, or ``source`` itself.
+        The original object that renders it: an instancer, or ``source`` itself.
     mesh : bpy.types.Mesh
         Evaluated, in local coordinates.
     matrix : (4, 4) float
         Local to world.
     materials : tuple
-        By slot, whether the slot sits on the mesh or on the object.
+        The material of each slot, whether linked to the mesh or to the object.
     """
 
     source: bpy.types.Object
@@ -40,15 +40,15 @@ class Piece:
     materials: tuple[bpy.types.Material | None, ...]
 
 
-def pieces(depsgraph: bpy.types.Depsgraph) -> Iterator[Piece]:
+def evaluated_meshes(depsgraph: bpy.types.Depsgraph) -> Iterator[EvaluatedMesh]:
     """All meshes with faces that would be rendered.
 
-    Curves, text and metaballs come as the mesh they turn into, instances of collections, geometry nodes, particles and
-    vertices one by one. What is hidden from the camera, or is a volume only, is left out.
+    Curves, text and metaballs are given as their evaluated mesh; instances of collections, geometry nodes, particles
+    and vertices one by one. Objects that are invisible to the camera, or have only volume materials, are left out.
     """
     for item in depsgraph.object_instances:
         shown = item.object
-        # Curves, text and metaballs appear twice: as themselves and, as their own instance, as the mesh they turn into.
+        # Curves, text and metaballs appear twice: as themselves, and as a mesh that is their own instance.
         if shown.type != "MESH" or not item.show_self:
             continue
         mesh = shown.data
@@ -61,11 +61,11 @@ def pieces(depsgraph: bpy.types.Depsgraph) -> Iterator[Piece]:
         materials = _materials(shown, mesh)
         if materials and all(m is not None and _is_volume(m) for m in materials):
             continue
-        yield Piece(source, owner, mesh, np.array(item.matrix_world, dtype=float), materials)
+        yield EvaluatedMesh(source, owner, mesh, np.array(item.matrix_world, dtype=float), materials)
 
 
 def read_mesh(mesh: bpy.types.Mesh, matrix: np.ndarray) -> Mesh:
-    """Triangles of a Blender mesh, transformed; a mirroring matrix keeps normals pointing outwards."""
+    """Triangles of a Blender mesh, transformed; normals point outwards also if the matrix mirrors."""
     vertices = np.empty(len(mesh.vertices) * 3, np.float32)
     mesh.vertices.foreach_get("co", vertices)
     points = vertices.reshape(-1, 3).astype(float) @ matrix[:3, :3].T + matrix[:3, 3]
@@ -87,8 +87,8 @@ def triangle_materials(mesh: bpy.types.Mesh) -> np.ndarray:
     return slots[faces]
 
 
-def join(meshes: Iterable[Mesh]) -> Mesh:
-    """Several meshes as one."""
+def join_meshes(meshes: Iterable[Mesh]) -> Mesh:
+    """One mesh of several."""
     parts = list(meshes)
     starts = np.cumsum([0, *(len(m.vertices) for m in parts)])
     return Mesh(
@@ -98,22 +98,21 @@ def join(meshes: Iterable[Mesh]) -> Mesh:
 
 
 def view_layer(scene: bpy.types.Scene) -> bpy.types.ViewLayer:
-    """The layer that is rendered: the first one in use."""
+    """The view layer that is rendered: the first one that is enabled for rendering."""
     return next((layer for layer in scene.view_layers if layer.use), scene.view_layers[0])
 
 
 def evaluate(scene: bpy.types.Scene) -> bpy.types.Depsgraph:
-    """The scene's dependency graph, up to date at its current frame."""
+    """The scene's dependency graph, evaluated at its current frame."""
     layer = view_layer(scene)
     layer.update()
     return layer.depsgraph
 
 
 def show_as_rendered(scene: bpy.types.Scene) -> None:
-    """Make viewport visibility and quality those of the render, since only the viewport's graph can be read.
+    """Set viewport visibility and quality to those of the render: only the viewport's depsgraph can be read.
 
-    For a working copy of a file: what is hidden or simplified in the viewport alone is stage as well, and what is
-    hidden from renders is not.
+    It changes the scene, which must be a working copy.
     """
     scene.render.use_simplify = False
     for collection in bpy.data.collections:
@@ -121,13 +120,13 @@ def show_as_rendered(scene: bpy.types.Scene) -> None:
     for o in bpy.data.objects:
         show_object_as_rendered(o)
     layer = view_layer(scene)
-    _open_eyes(layer.layer_collection)
+    _show_layer_collections(layer.layer_collection)
     for o in layer.objects:
         o.hide_set(False, view_layer=layer)
 
 
 def show_object_as_rendered(o: bpy.types.Object) -> None:
-    """The part of :func:`show_as_rendered` that one object takes."""
+    """As :func:`show_as_rendered`, for one object."""
     o.hide_viewport = o.hide_render
     o.show_instancer_for_viewport = o.show_instancer_for_render
     for modifier in o.modifiers:
@@ -142,10 +141,10 @@ def show_object_as_rendered(o: bpy.types.Object) -> None:
         o.data.resolution = o.data.render_resolution
 
 
-def _open_eyes(layer_collection: bpy.types.LayerCollection) -> None:
+def _show_layer_collections(layer_collection: bpy.types.LayerCollection) -> None:
     layer_collection.hide_viewport = False
     for child in layer_collection.children:
-        _open_eyes(child)
+        _show_layer_collections(child)
 
 
 def _materials(shown: bpy.types.Object, mesh: bpy.types.Mesh) -> tuple[bpy.types.Material | None, ...]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Makes plain meshes of hierarchies, instances and modifiers, and picks the points that stand for a shape."""
+"""Turns hierarchies, instances and modifiers into plain meshes, and samples the points that represent a shape."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ import numpy as np
 
 from ...engine.rng import stream
 from ...engine.stage import Mesh
-from .evaluated import SOLID_TYPES, evaluate, join, pieces, read_mesh, view_layer
+from .evaluated import SOLID_TYPES, evaluate, evaluated_meshes, join_meshes, read_mesh, view_layer
 
 _HULL_POINTS = 500
 _SURFACE_POINTS = 1000
 
 
 @attrs.frozen(eq=False)
-class Flat:
-    """A group of objects made plain.
+class FlatGroup:
+    """A group of objects as plain meshes.
 
     Attributes
     ----------
     mesh : Mesh
         All triangles, in world coordinates.
     parts : list of (bpy.types.Mesh, (4, 4) float)
-        New meshes with their materials, and mesh to world.
+        New meshes with their materials, and their world matrices.
     rendered : bool
-        Whether the scene renders the group as it is.
+        Whether the scene renders the group.
     """
 
     mesh: Mesh
@@ -37,10 +37,10 @@ class Flat:
     rendered: bool
 
 
-def flatten(scene: bpy.types.Scene, groups: Sequence[Sequence[bpy.types.Object]]) -> list[Flat]:
+def flatten_groups(scene: bpy.types.Scene, groups: Sequence[Sequence[bpy.types.Object]]) -> list[FlatGroup]:
     """Evaluate all groups at once and make plain meshes of each.
 
-    Groups that the scene does not render, such as a library in an excluded collection, are shown for that moment.
+    Groups that the scene does not render, such as asset libraries in an excluded collection, are shown temporarily.
     """
     evaluate(scene)
     layer = view_layer(scene)
@@ -50,31 +50,33 @@ def flatten(scene: bpy.types.Scene, groups: Sequence[Sequence[bpy.types.Object]]
     meshes: list[list[Mesh]] = [[] for _ in groups]
     parts: list[list[tuple[bpy.types.Mesh, np.ndarray]]] = [[] for _ in groups]
     made: dict[tuple, bpy.types.Mesh] = {}
-    with _revealed(scene, hidden):
-        for piece in pieces(evaluate(scene)):
-            g = owners.get(piece.owner)
+    with _shown_temporarily(scene, hidden):
+        for evaluated in evaluated_meshes(evaluate(scene)):
+            g = owners.get(evaluated.owner)
             if g is None:
                 continue
-            meshes[g].append(read_mesh(piece.mesh, piece.matrix))
-            matrix = piece.matrix
+            meshes[g].append(read_mesh(evaluated.mesh, evaluated.matrix))
+            matrix = evaluated.matrix
             bake = _is_sheared(matrix)
-            key = (g, piece.mesh.as_pointer(), piece.materials, matrix[:3, :3].tobytes() if bake else b"")
+            key = (g, evaluated.mesh.as_pointer(), evaluated.materials, matrix[:3, :3].tobytes() if bake else b"")
             if key not in made:
-                # A copy of the evaluated mesh: Mesh.new_from_object would evaluate again, from the base mesh, which
-                # is another one where geometry nodes make instances.
-                made[key] = _copy(piece.mesh, piece.materials, matrix if bake else None)
+                # A copy of the evaluated mesh: bpy.data.meshes.new_from_object would evaluate the object again, which
+                # gives another mesh if geometry nodes make instances.
+                made[key] = _copy(evaluated.mesh, evaluated.materials, matrix if bake else None)
             if bake:
                 matrix = np.eye(4)
-                matrix[:3, 3] = piece.matrix[:3, 3]
+                matrix[:3, 3] = evaluated.matrix[:3, 3]
             parts[g].append((made[key], matrix))
     empty = Mesh(np.zeros((0, 3)), np.zeros((0, 3), np.int32))
-    return [Flat(join(m) if m else empty, p, seen) for m, p, seen in zip(meshes, parts, rendered, strict=True)]
+    return [
+        FlatGroup(join_meshes(m) if m else empty, p, seen) for m, p, seen in zip(meshes, parts, rendered, strict=True)
+    ]
 
 
 def sample_points(mesh: Mesh, name: str) -> np.ndarray:
-    """Points (P, 3) that stand for a shape: hull vertices, and samples of its surface, the same ones every time.
+    """Points (P, 3) that represent a shape: vertices of its convex hull, and reproducible samples of its surface.
 
-    Of a hull with very many vertices those stay that are extreme in one of many evenly spread directions.
+    A hull of more than 500 vertices is reduced to those that are extreme in one of many evenly distributed directions.
     """
     used = mesh.vertices[np.unique(mesh.triangles)]
     hull = _extremes(_hull(used), _HULL_POINTS)
@@ -86,8 +88,8 @@ def sample_points(mesh: Mesh, name: str) -> np.ndarray:
     chosen = np.searchsorted(np.cumsum(areas) / areas.sum(), rng.random(_SURFACE_POINTS), side="right")
     chosen = np.minimum(chosen, len(areas) - 1)
     u, v = rng.random((2, _SURFACE_POINTS, 1))
-    fold = u + v > 1
-    u, v = np.where(fold, 1 - u, u), np.where(fold, 1 - v, v)
+    outside = u + v > 1
+    u, v = np.where(outside, 1 - u, u), np.where(outside, 1 - v, v)
     a, b, c = corners[chosen].swapaxes(0, 1)
     return np.concatenate([hull, a + u * (b - a) + v * (c - a)])
 
@@ -98,19 +100,19 @@ def _hull(points: np.ndarray) -> np.ndarray:
     try:
         return points[np.sort(ConvexHull(points).vertices)]
     except (QhullError, ValueError):
-        # Flat or otherwise degenerate: its extremes are found without a hull.
+        # Flat or otherwise degenerate: all points are candidates.
         return np.unique(points, axis=0)
 
 
-def _extremes(points: np.ndarray, most: int) -> np.ndarray:
-    if len(points) <= most:
+def _extremes(points: np.ndarray, count: int) -> np.ndarray:
+    if len(points) <= count:
         return points
-    k = np.arange(most - 6)
+    k = np.arange(count - 6)
     z = 1 - (2 * k + 1) / len(k)
     turn = np.pi * (1 + 5**0.5) * k
     directions = np.stack([np.cos(turn) * np.sqrt(1 - z * z), np.sin(turn) * np.sqrt(1 - z * z), z])
     directions = np.concatenate([np.eye(3), -np.eye(3), directions], axis=1)
-    # Sizes differ by axis; without this a flat shape would keep few points of its rim.
+    # Without scaling, a flat shape would keep few points of its rim.
     scaled = points / np.maximum(np.ptp(points, axis=0), 1e-9)
     index = [(scaled @ directions[:, i : i + 64]).argmax(0) for i in range(0, directions.shape[1], 64)]
     return points[np.unique(np.concatenate(index))]
@@ -141,7 +143,7 @@ def _copy(
 
 
 def _is_sheared(matrix: np.ndarray) -> bool:
-    """Whether a matrix is more than location, rotation and scale along the local axes, which is all an object has."""
+    """Whether a matrix has shear, which an object's location, rotation and scale cannot express."""
     gram = matrix[:3, :3].T @ matrix[:3, :3]
     lengths = np.sqrt(np.maximum(np.diag(gram), 1e-30))
     off = np.abs(gram / lengths / lengths[:, None] - np.eye(3))
@@ -154,12 +156,12 @@ def _is_rendered(o: bpy.types.Object, layer: bpy.types.ViewLayer) -> bool:
 
 
 @contextlib.contextmanager
-def _revealed(scene: bpy.types.Scene, groups: Sequence[Sequence[bpy.types.Object]]) -> Iterator[None]:
-    """Show groups of objects that are hidden, by their collections or by themselves, and hide them again."""
+def _shown_temporarily(scene: bpy.types.Scene, groups: Sequence[Sequence[bpy.types.Object]]) -> Iterator[None]:
+    """Show groups of hidden objects inside the context, whether they or their collections are hidden."""
     if not groups:
         yield
         return
-    holder = bpy.data.collections.new("Twinset revealed")
+    holder = bpy.data.collections.new("Twinset shown temporarily")
     scene.collection.children.link(holder)
     changed: list[bpy.types.Object] = []
     for group in groups:
@@ -167,19 +169,19 @@ def _revealed(scene: bpy.types.Scene, groups: Sequence[Sequence[bpy.types.Object
             holder.objects.link(o)
         solid = [o for o in group if o.type in SOLID_TYPES or o.instance_collection is not None]
         if all(o.hide_render for o in solid):
-            tools = {m.object for o in solid for m in o.modifiers if m.type == "BOOLEAN"}
-            changed.extend(o for o in solid if o not in tools)
+            cutters = {m.object for o in solid for m in o.modifiers if m.type == "BOOLEAN"}
+            changed.extend(o for o in solid if o not in cutters)
     for o in changed:
         o.hide_render = o.hide_viewport = False
     layer = view_layer(scene)
-    eyes = [o for group in groups for o in group if o.hide_get(view_layer=layer)]
-    for o in eyes:
+    hidden_objects = [o for group in groups for o in group if o.hide_get(view_layer=layer)]
+    for o in hidden_objects:
         o.hide_set(False, view_layer=layer)
     try:
         yield
     finally:
         for o in changed:
             o.hide_render = o.hide_viewport = True
-        for o in eyes:
+        for o in hidden_objects:
             o.hide_set(True, view_layer=layer)
         bpy.data.collections.remove(holder)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The still part of the scene as world triangles: meshes, the surfaces chosen from them, and robust bounds."""
+"""The static geometry of the scene as world-space triangles: meshes, surfaces selected from them, and robust bounds."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ import numpy as np
 from ...engine.errors import StageError
 from ...engine.plugin.params import unknown
 from ...engine.stage import Mesh, Surface
-from .evaluated import Piece, join, pieces, read_mesh, triangle_materials
+from .evaluated import EvaluatedMesh, evaluated_meshes, join_meshes, read_mesh, triangle_materials
 
 _DEGENERATE = 1e-14
-"""Square metres below which a triangle has no normal worth the name."""
+"""Square metres below which a triangle counts as degenerate: its normal is meaningless."""
 
 _SHOWN_NAMES = 40
 
 
 @attrs.frozen(eq=False)
 class SceneMesh:
-    """All that one object shows, or all that one instancer shows of one object.
+    """The mesh of one object, or all instances of one object by one instancer.
 
     Attributes
     ----------
@@ -32,13 +32,13 @@ class SceneMesh:
     object : str
         Name of the object.
     aliases : tuple of str
-        Names by which patterns find it: the object, its parents, its instancer and that one's parents.
+        Names that patterns can match: the object, its parents, its instancer and the instancer's parents.
     mesh : Mesh
         World coordinates, metres.
     materials : tuple of str
-        Material name of each triangle, through ``material_index`` (T,).
+        Material names; ``material_index`` (T,) gives that of each triangle.
     groups : mapping
-        Vertex group name to (T,) bool: the triangles that lie in it with all three corners.
+        Vertex group name to (T,) bool: the triangles with all three corners in the group.
     """
 
     name: str
@@ -50,7 +50,7 @@ class SceneMesh:
     groups: Mapping[str, np.ndarray]
 
     def mask(self, name: str) -> np.ndarray | None:
-        """Triangles (T,) bool of the vertex group or material of that name; None where there is neither."""
+        """Triangles (T,) bool of the vertex group or material of that name; None if there is neither."""
         if name in self.groups:
             return self.groups[name]
         if name in self.materials:
@@ -61,48 +61,50 @@ class SceneMesh:
 def static_meshes(
     scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph, exclude: Collection[bpy.types.Object]
 ) -> list[SceneMesh]:
-    """Everything solid that the scene renders, modifiers and instances included.
+    """All meshes that the scene renders, including modifiers and instances.
 
     Parameters
     ----------
     scene : bpy.types.Scene
     depsgraph : bpy.types.Depsgraph
-        Of that scene, evaluated at the frame that counts.
+        The evaluated dependency graph of that scene.
     exclude : collection of bpy.types.Object
-        Original objects to leave out, together with what they instance.
+        Original objects to leave out, with their instances.
 
     Returns
     -------
     list of SceneMesh
-        In order of their names.
+        Sorted by name.
     """
     left_out = set(exclude)
-    found: dict[tuple[str, str], list[_Triangles]] = {}
+    triangles: dict[tuple[str, str], list[_Triangles]] = {}
     aliases: dict[tuple[str, str], tuple[str, ...]] = {}
-    for piece in pieces(depsgraph):
-        if piece.owner in left_out or piece.source in left_out:
+    for evaluated in evaluated_meshes(depsgraph):
+        if evaluated.owner in left_out or evaluated.source in left_out:
             continue
-        key = (piece.owner.name, piece.source.name)
-        aliases.setdefault(key, tuple(dict.fromkeys([*_lineage(piece.source), *_lineage(piece.owner)])))
-        found.setdefault(key, []).append(_read(piece))
+        key = (evaluated.owner.name, evaluated.source.name)
+        aliases.setdefault(
+            key, tuple(dict.fromkeys([*_with_parents(evaluated.source), *_with_parents(evaluated.owner)]))
+        )
+        triangles.setdefault(key, []).append(_read(evaluated))
     out = []
-    for key in sorted(found):
+    for key in sorted(triangles):
         owner, source = key
         name = source if owner == source else f"{owner}/{source}"
-        out.append(_join(name, source, aliases[key], found[key]))
+        out.append(_join(name, source, aliases[key], triangles[key]))
     return out
 
 
 def find_surfaces(meshes: Sequence[SceneMesh], patterns: Sequence[str], mask: str = "") -> list[Surface]:
-    """The surfaces whose names match, one for each mesh.
+    """The surfaces whose names match a pattern, one for each mesh.
 
     Parameters
     ----------
     meshes : sequence of SceneMesh
     patterns : sequence of str
-        With ``*`` and ``?``; upper and lower case differ. The name of a parent or instancer stands for all under it.
+        With ``*`` and ``?``; case-sensitive. The name of a parent or instancer matches everything below it.
     mask : str
-        A vertex group (faces with all corners at weight 0.5 or more) or a material.
+        Name of a vertex group (faces with all corners at weight 0.5 or more) or a material.
 
     Raises
     ------
@@ -125,21 +127,23 @@ def find_surfaces(meshes: Sequence[SceneMesh], patterns: Sequence[str], mask: st
         masked = True
         corners = m.mesh.vertices[m.mesh.triangles[keep]]
         cross = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-        double = np.linalg.norm(cross, axis=1)
-        sound = double > 2 * _DEGENERATE
-        if sound.any():
-            out.append(Surface(m.name, corners[sound], cross[sound] / double[sound, None]))
+        double_area = np.linalg.norm(cross, axis=1)
+        is_valid = double_area > 2 * _DEGENERATE
+        if is_valid.any():
+            out.append(Surface(m.name, corners[is_valid], cross[is_valid] / double_area[is_valid, None]))
     if not masked:
         known = sorted({name for m in chosen.values() for name in (*m.groups, *m.materials) if name})
         raise StageError(_unknown(f"Surfaces {', '.join(chosen)}: no vertex group or material is named", mask, known))
     if not out:
         part = f" in '{mask}'" if mask else ""
-        raise StageError(f"Surfaces {', '.join(chosen)} have no area{part}: choose an object with faces to stand on.")
+        raise StageError(
+            f"Surfaces {', '.join(chosen)} have no area{part}: choose an object with faces that assets can stand on."
+        )
     return out
 
 
 def robust_bounds(meshes: Sequence[SceneMesh]) -> tuple[np.ndarray, np.ndarray]:
-    """Bounds (low (3,), high (3,)) of the scene; strays far away and huge backdrops are left out.
+    """Bounds (low (3,), high (3,)) of the scene, without outlying objects and huge backdrops.
 
     An empty scene has the bounds of a 2 m cube on the ground.
     """
@@ -152,10 +156,9 @@ def robust_bounds(meshes: Sequence[SceneMesh]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def main_cluster(lows: np.ndarray, highs: np.ndarray) -> np.ndarray:
-    """Which boxes (N,) bool make up the scene proper: the cluster of most boxes, without endless floors and sky domes.
+    """Mask (N,) bool of the boxes of the main scene: the largest cluster, without ground planes and sky domes.
 
-    Up to three boxes count as backdrop where each is more than 500 m large and 50 times as large as the cluster that
-    the other boxes make.
+    Up to three boxes count as backdrop if each is larger than 500 m and than 50 times the cluster of the other boxes.
     """
     size = np.linalg.norm(highs - lows, axis=1)
     order = np.argsort(-size, kind="stable")
@@ -170,9 +173,9 @@ def main_cluster(lows: np.ndarray, highs: np.ndarray) -> np.ndarray:
 
 
 def _largest_cluster(lows: np.ndarray, highs: np.ndarray) -> np.ndarray:
-    """The cluster (N,) bool of most boxes, of the larger ones where that ties.
+    """Mask (N,) bool of the cluster with the most boxes; in a tie, of that with the larger boxes.
 
-    A cluster grows by every box whose gap to it is at most 1 m and twice its diagonal.
+    A cluster grows by every box whose gap to it is at most 1 m plus twice its diagonal.
     """
     size = np.linalg.norm(highs - lows, axis=1)
     label = np.full(len(lows), -1)
@@ -201,20 +204,20 @@ class _Triangles:
     groups: dict[str, np.ndarray]
 
 
-def _read(piece: Piece) -> _Triangles:
-    mesh = read_mesh(piece.mesh, piece.matrix)
-    names = tuple(m.name if m is not None else "" for m in piece.materials) or ("",)
-    index = np.minimum(triangle_materials(piece.mesh), len(names) - 1)
-    return _Triangles(mesh, names, index, _groups(piece, mesh))
+def _read(evaluated: EvaluatedMesh) -> _Triangles:
+    mesh = read_mesh(evaluated.mesh, evaluated.matrix)
+    names = tuple(m.name if m is not None else "" for m in evaluated.materials) or ("",)
+    index = np.minimum(triangle_materials(evaluated.mesh), len(names) - 1)
+    return _Triangles(mesh, names, index, _groups(evaluated, mesh))
 
 
-def _groups(piece: Piece, mesh: Mesh) -> dict[str, np.ndarray]:
-    names = [g.name for g in piece.source.vertex_groups]
+def _groups(evaluated: EvaluatedMesh, mesh: Mesh) -> dict[str, np.ndarray]:
+    names = [g.name for g in evaluated.source.vertex_groups]
     if not names:
         return {}
-    inside = np.zeros((len(names), len(piece.mesh.vertices)), bool)
-    # Blender gives vertex weights one by one only.
-    for v, vertex in enumerate(piece.mesh.vertices):
+    inside = np.zeros((len(names), len(evaluated.mesh.vertices)), bool)
+    # Blender has no bulk access to vertex weights.
+    for v, vertex in enumerate(evaluated.mesh.vertices):
         for element in vertex.groups:
             if element.weight >= 0.5 and element.group < len(names):
                 inside[element.group, v] = True
@@ -231,11 +234,11 @@ def _join(name: str, source: str, aliases: tuple[str, ...], parts: Sequence[_Tri
         g: np.concatenate([p.groups.get(g, np.zeros(len(p.mesh.triangles), bool)) for p in parts])
         for g in {g for p in parts for g in p.groups}
     }
-    mesh = join(p.mesh for p in parts)
+    mesh = join_meshes(p.mesh for p in parts)
     return SceneMesh(name, source, aliases, mesh, tuple(materials), np.concatenate(index), groups)
 
 
-def _lineage(o: bpy.types.Object) -> list[str]:
+def _with_parents(o: bpy.types.Object) -> list[str]:
     names = []
     while o is not None:
         names.append(o.name)
@@ -244,7 +247,7 @@ def _lineage(o: bpy.types.Object) -> list[str]:
 
 
 def _unknown(what: str, name: str, known: Sequence[str]) -> str:
-    """The sentences for an unknown name; of very many known ones, the closest and the first."""
+    """The message for an unknown name; lists at most 40 known names, the closest ones first."""
     import difflib
 
     if len(known) <= _SHOWN_NAMES:

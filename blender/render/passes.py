@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
 from ...engine.errors import StageError
+from ...engine.output.label_pass import RenderPass
 from ...engine.stage import Labels
 
 _INDEX = ("IndexOB.X", "Object Index.X")
@@ -31,6 +33,15 @@ def read_labels(path: Path) -> Labels:
     depth = np.array(_channel(channels, _DEPTH, path), dtype=np.float32)
     depth[depth >= 1e9] = np.inf
     return Labels(ids=np.rint(index).astype(np.int32), depth=depth)
+
+
+def read_passes(path: Path, wanted: Iterable[RenderPass]) -> dict[str, np.ndarray]:
+    """Further passes of one multilayer EXR, each (H, W, C) float32, by name."""
+    channels = _read_channels(path)
+    return {
+        each.name: np.stack([_channel(channels, names, path) for names in each.channels], -1).astype(np.float32)
+        for each in wanted
+    }
 
 
 def read_picture(path: Path) -> np.ndarray:

@@ -17,6 +17,7 @@ import bpy
 import numpy as np
 
 from ...engine.errors import TryAgainError
+from ...engine.output.label_pass import render_passes
 from ...engine.recipe.settings import OutputSettings, RenderSettings
 from ...engine.stage import Amodal, CameraPose, Labels, extent
 from ..process.scratch import remove_scratch, scratch_folder
@@ -24,8 +25,8 @@ from ..process.stdout import silenced_stdout
 from .amodal import Box, Region, extends_beyond_image, group_regions, region_around, union
 from .devices import choose_device
 from .opaque_materials import all_opaque, black_material
-from .passes import read_labels, read_picture
-from .render_settings import set_samples, set_up_labels, set_up_picture, use_only_render_layer
+from .passes import read_labels, read_passes, read_picture
+from .render_settings import further_passes, set_samples, set_up_labels, set_up_picture, use_only_render_layer
 
 
 class Renderer:
@@ -51,6 +52,7 @@ class Renderer:
     ) -> None:
         self.size = (output.width, output.height)
         self._scene = scene
+        self._further = render_passes(output)
         self._scratch = scratch_folder(output.width * output.height)
         weakref.finalize(self, remove_scratch, self._scratch)
         camera = bpy.data.cameras.new("Twinset camera")
@@ -175,8 +177,27 @@ class Renderer:
             set_samples(self._scene, usual[0])
             cycles.use_denoising = usual[1]
 
+    def further_passes(self) -> dict[str, np.ndarray]:
+        """What label passes of the recipe ask for beside ids and depth: (H, W, C) float32 by name."""
+        found: dict[str, np.ndarray] = {}
+        for shaded in (False, True):
+            wanted = [each for each in self._further if each.shaded == shaded]
+            if wanted:
+                with further_passes(self._labels, wanted, shaded=shaded):
+                    found |= read_passes(self._render_exr(self._labels, self.size), wanted)
+        return found
+
     def _render_region(self, scene: bpy.types.Scene, size: tuple[int, int], region: Region | None = None) -> Labels:
         """Ids and depth of a region of an image of ``size``, or of the whole image."""
+        labels = read_labels(self._render_exr(scene, size, region))
+        if region is not None:
+            x0, y0, x1, y1 = region
+            if labels.ids.shape != (y1 - y0, x1 - x0):
+                raise RuntimeError(f"Blender cropped {labels.ids.shape} instead of {(y1 - y0, x1 - x0)}")
+        return labels
+
+    def _render_exr(self, scene: bpy.types.Scene, size: tuple[int, int], region: Region | None = None) -> Path:
+        """Render a region of an image of ``size``, or the whole image, into a file; returns its path."""
         r = scene.render
         width, height = r.resolution_x, r.resolution_y = size
         r.use_border = r.use_crop_to_border = region is not None
@@ -188,10 +209,7 @@ class Renderer:
         path = self._scratch / "labels.exr"
         r.filepath = str(path)
         self._run(scene, path)
-        labels = read_labels(path)
-        if region is not None and labels.ids.shape != (y1 - y0, x1 - x0):
-            raise RuntimeError(f"Blender cropped {labels.ids.shape} instead of {(y1 - y0, x1 - x0)}")
-        return labels
+        return path
 
     def _run(self, scene: bpy.types.Scene, path: Path) -> None:
         path.unlink(missing_ok=True)

@@ -3,14 +3,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+from collections.abc import Iterable, Iterator
 
 import bpy
 
+from ...engine.output.label_pass import RenderPass
 from ...engine.recipe.settings import RenderSettings
 from ..geometry.evaluated import view_layer
 
 log = logging.getLogger(__name__)
+
+_LABEL_PASSES = ("use_pass_object_index", "use_pass_z")
 
 
 def set_up_picture(scene: bpy.types.Scene, render: RenderSettings) -> bool:
@@ -72,7 +77,7 @@ def set_up_labels(scene: bpy.types.Scene, override: bpy.types.Material | None) -
     scene.world = None
     r.use_freestyle = False
     layer = use_only_render_layer(scene)
-    _use_only_passes(layer, "use_pass_object_index", "use_pass_z")
+    _use_only_passes(layer, *_LABEL_PASSES)
     layer.material_override = override
     cycles = scene.cycles
     cycles.samples = 1
@@ -83,6 +88,21 @@ def set_up_labels(scene: bpy.types.Scene, override: bpy.types.Material | None) -
     cycles.pixel_filter_type = "BOX"
     cycles.filter_width = 0.01
     cycles.seed = 0
+
+
+@contextlib.contextmanager
+def further_passes(scene: bpy.types.Scene, wanted: Iterable[RenderPass], *, shaded: bool) -> Iterator[None]:
+    """Have a scene for labels render further passes, and with its own materials where ``shaded``, for a while."""
+    layer = view_layer(scene)
+    override = layer.material_override
+    _use_only_passes(layer, *_LABEL_PASSES, *(each.switch for each in wanted))
+    if shaded:
+        layer.material_override = None
+    try:
+        yield
+    finally:
+        _use_only_passes(layer, *_LABEL_PASSES)
+        layer.material_override = override
 
 
 def _set_plain_output(scene: bpy.types.Scene) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Writes one asset, as it is rendered, to a .blend file that other Blender windows can link."""
+"""Writes an asset to a .blend file that can be linked."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from .assets import LoadedAsset
 
 
 def write_asset(loaded: LoadedAsset, path: Path) -> str:
-    """Write an asset's plain meshes with their materials as one collection around the asset's origin.
+    """Write an asset's meshes with their materials as one collection, in the asset's frame.
 
     Returns
     -------
     str
-        The collection's name in the file; the asset's own where that was free in the opened scene.
+        The collection's name in the file: the asset's, or with a suffix if the opened scene has such a collection.
     """
     from mathutils import Matrix
 
@@ -29,7 +29,7 @@ def write_asset(loaded: LoadedAsset, path: Path) -> str:
             collection.objects.link(part)
             objects.append(part)
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Pictures of materials lie where the opened file says, seen from elsewhere.
+        # Relative image paths start at the opened file, not at the one that is written.
         bpy.data.libraries.write(str(path), {collection}, path_remap="ABSOLUTE", fake_user=True, compress=False)
         return str(collection.name)
     finally:

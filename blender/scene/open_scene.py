@@ -66,9 +66,9 @@ def open_scene(recipe: Recipe) -> bpy.types.Scene:
     for model in recipe.models:
         add_model(scene, model, recipe.path(model.path))
     if recipe.scene.materials:
-        from ..blenderproc.materials import dress_scene
+        from ..blenderproc.materials import assign_materials
 
-        dress_scene(scene, recipe.scene, recipe.folder, recipe.seed)
+        assign_materials(scene, recipe.scene, recipe.folder, recipe.seed)
     _hide(scene, recipe.scene.hide)
     replace_missing_images()
     unit = scene.unit_settings.scale_length

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Brings an opened scene that was drawn too large or too small to its real size, its lamps and cameras included."""
+"""Scales an opened scene that was modelled too large or too small, including its lights and cameras."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from ..geometry.evaluated import evaluate
 
 
 def resize_scene(scene: bpy.types.Scene, factor: float, collections: Iterable[str] = ()) -> None:
-    """Scale all that a scene holds about the world's origin; pictures from its own cameras stay what they are.
+    """Scale a scene about the world origin, so that renders from its own cameras do not change.
 
-    Objects follow an Empty by a constraint that comes first, so keyed and driven transforms do not undo it. Lamps
-    give as much light on the smaller faces: power goes with the square. Suns, skies and glowing faces need no change.
+    Objects follow an Empty by a constraint that is first in the stack, so animated transforms keep working. The power
+    of lights is multiplied by the square of the factor. Suns, worlds and emissive materials need no change.
 
     Parameters
     ----------
     scene : bpy.types.Scene
         A working copy.
     factor : float
-        Over 0.
+        Greater than 0.
     collections : iterable of str
-        Names of collections to scale too where they are not in the scene: libraries of assets.
+        Names of collections outside the scene to scale too, such as asset libraries.
     """
     if factor == 1.0:
         return
@@ -35,7 +35,7 @@ def resize_scene(scene: bpy.types.Scene, factor: float, collections: Iterable[st
     for o in list(members):
         while (o := o.parent) is not None:
             members.add(o)
-    _settle(scene)
+    _remove_animation(scene)
     holder = bpy.data.objects.new("Scale of the scene", None)
     holder.scale = (factor, factor, factor)
     scene.collection.objects.link(holder)
@@ -44,7 +44,7 @@ def resize_scene(scene: bpy.types.Scene, factor: float, collections: Iterable[st
     for o in members:
         for constraint in o.constraints:
             if constraint.type == "CHILD_OF" and constraint.target in members:
-                # What it multiplies is an object that is scaled already.
+                # Its target is scaled already.
                 constraint.inverse_matrix = constraint.inverse_matrix @ shrink
         if o.parent is None:
             follow = o.constraints.new("CHILD_OF")
@@ -61,8 +61,8 @@ def resize_scene(scene: bpy.types.Scene, factor: float, collections: Iterable[st
         camera.dof.focus_distance *= factor
 
 
-def _settle(scene: bpy.types.Scene) -> None:
-    """Take keys and drivers off lamps and cameras, which keep their present values: they would undo the change."""
+def _remove_animation(scene: bpy.types.Scene) -> None:
+    """Remove keyframes and drivers of lights and cameras, which keep their current values: they would undo changes."""
     depsgraph = evaluate(scene)
     keyed = [data for data in (*bpy.data.lights, *bpy.data.cameras) if data.animation_data is not None]
     for data in keyed:
@@ -74,7 +74,7 @@ def _settle(scene: bpy.types.Scene) -> None:
 
 
 def _correct_instances(members: set[bpy.types.Object], factor: float, grow: Matrix) -> None:
-    """Collections that are shown as instances and are scaled themselves must not be scaled twice."""
+    """Keep collection instances from being scaled twice if the instanced collection is scaled itself."""
     scaled = {c for c in bpy.data.collections if not members.isdisjoint(c.all_objects)}
     for collection in scaled:
         collection.instance_offset = collection.instance_offset * factor
@@ -92,5 +92,5 @@ def _resize_light(light: bpy.types.Light, factor: float) -> None:
         light.energy *= factor**2
     light.cutoff_distance *= factor
     if light.type != "AREA":
-        # The faces of area lights grow with their objects.
+        # Area lights are scaled with their objects.
         light.shadow_soft_size *= factor

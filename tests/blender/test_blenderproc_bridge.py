@@ -217,7 +217,7 @@ def test_the_script_of_the_docs_runs(root, tmp_path):
         (None, STANDING + "[render]\nsamples = 3\n", RecipeError, "comes from the script: render"),
         (None, STANDING.replace("count", "cout"), RecipeError, "has no parameter 'cout'"),
         (None, "[[placement]\n", RecipeError, "not valid TOML"),
-        (None, ["on_surface"], RecipeError, "is no placement or camera"),
+        (None, ["on_surface"], RecipeError, "is not a placement or camera"),
     ],
 )
 def test_what_does_not_fit_is_told(script, objects, plugins, error, sentence):

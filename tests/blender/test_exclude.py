@@ -45,7 +45,7 @@ def test_the_others_keep_their_names(rooms: Path) -> None:
     "exclude, said",
     [
         ('["hihg"]', "Class 'chair', exclude: there is no asset 'hihg'. Did you mean 'high'?"),
-        ('["*"]', r"has no assets left: exclude names all of them \(chair, high, stool\)"),
+        ('["*"]', r"has no assets left: 'exclude' names all of them \(chair, high, stool\)"),
     ],
 )
 def test_mistakes_are_named(rooms: Path, exclude: str, said: str) -> None:

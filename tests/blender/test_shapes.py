@@ -8,7 +8,7 @@ from collections import Counter
 import numpy as np
 import pytest
 from twinset.blender.builtin import shapes
-from twinset.blender.builtin.hall_parts import furniture
+from twinset.blender.builtin.hall_furniture import furniture
 from twinset.blender.builtin.shapes import solid_geometry
 from twinset.engine.errors import StageError
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 pytest.importorskip("bpy", reason="needs Blender")
 
-from twinset.blender.geometry.bvh_space import Space
+from twinset.blender.geometry.collision_space import CollisionSpace
 from twinset.blender.geometry.collision_shape import clip_to_box, inverse
 from twinset.engine.stage import Mesh
 from twinset.testing import asset, box, heightfield, join, legged, plane
@@ -54,7 +54,7 @@ def test_first_hits_are_those_of_brute_force(seed):
     rng = np.random.default_rng(seed)
     static, thing = soup(rng, 40), asset("thing", "c", soup(rng, 30, 0.3))
     matrix = pose(rng, scale=float(rng.uniform(0.3, 2.0)))
-    space = Space(["soup"], [static])
+    space = CollisionSpace(["soup"], [static])
     space.put(7, thing, matrix)
     origins = rng.uniform(-2, 2, (60, 3))
     directions = rng.normal(size=(60, 3))
@@ -88,11 +88,11 @@ def test_soups_collide_exactly_where_triangles_meet(seed):
     matrix = pose(rng, scale=float(rng.uniform(0.5, 1.5)))
     corners = world(thing, matrix)
     expected = bool(triangles_meet(corners, static.vertices[static.triangles]).any())
-    assert (Space(["soup"], [static]).collides(thing, matrix) != "") == expected
+    assert (CollisionSpace(["soup"], [static]).collides(thing, matrix) != "") == expected
     other = asset("other", "c", static)
     other_pose = pose(rng, 0.3)
     expected = bool(triangles_meet(corners, world(other, other_pose)).any())
-    space = Space([], [])
+    space = CollisionSpace([], [])
     space.put(1, other, other_pose)
     found = space.collides(thing, matrix)
     assert (found == "other") == expected
@@ -101,7 +101,7 @@ def test_soups_collide_exactly_where_triangles_meet(seed):
 
 def test_two_of_the_same_asset_collide_with_each_other():
     thing = asset("stool", "c", legged(0.4, 0.45))
-    space = Space([], [])
+    space = CollisionSpace([], [])
     space.put(1, thing, np.eye(4))
     assert space.collides(thing, at(0.2, 0.1, 0.0)) == "stool"
     assert space.collides(thing, at(0.5, 0.0, 0.0)) == ""
@@ -113,7 +113,7 @@ def test_gap_is_the_distance_between_surfaces(seed, gap):
     rng = np.random.default_rng(seed)
     one, two = asset("one", "c", box((0.4, 0.3, 0.2))), asset("two", "c", legged(0.5, 0.6))
     a, b = pose(rng, 0.4), pose(rng, 0.4, float(rng.uniform(0.5, 2)))
-    space = Space([], [])
+    space = CollisionSpace([], [])
     space.put(1, two, b)
     if space.collides(one, a):
         return
@@ -128,20 +128,20 @@ def test_gap_is_the_distance_between_surfaces(seed, gap):
 @pytest.mark.parametrize("lift, expected", [(0.0005, ""), (-0.0005, "Ground")])
 @pytest.mark.parametrize("extent", [1.0, 20.0, 20_000.0])
 def test_resting_is_free_and_sinking_is_not_however_large_the_ground(lift, expected, extent):
-    space = Space(["Ground"], [plane((extent, extent), (0.3 * extent, 0.2 * extent, 0.0))])
+    space = CollisionSpace(["Ground"], [plane((extent, extent), (0.3 * extent, 0.2 * extent, 0.0))])
     assert space.collides(asset("stool", "c", legged(0.4, 0.45)), at(0.1, 0.1, lift)) == expected
 
 
 def test_inside_a_solid_is_taken_and_inside_a_room_is_free():
     crate = asset("crate", "c", box((0.2, 0.2, 0.2)))
     floor, cabinet = plane((6, 6)), box((1, 1, 2), (1, 1, 1.001))
-    space = Space(["Floor", "Cabinet"], [floor, cabinet])
+    space = CollisionSpace(["Floor", "Cabinet"], [floor, cabinet])
     assert space.collides(crate, at(1, 1, 0.1)) == "Cabinet"
     assert space.collides(crate, at(-1, 1, 0.1)) == ""
     room = box((6, 6, 2.5), (0, 0, 1.25))
     inward = Mesh(room.vertices, room.triangles[:, ::-1])
     for walls in (room, inward):
-        space = Space(["Room", "Cabinet"], [walls, cabinet])
+        space = CollisionSpace(["Room", "Cabinet"], [walls, cabinet])
         assert space.collides(crate, at(-1, 1, 0.1)) == ""
         assert space.collides(crate, at(1, 1, 0.1)) == "Cabinet"
         assert space.collides(crate, at(3, 1, 0.1)) == "Room"
@@ -149,7 +149,7 @@ def test_inside_a_solid_is_taken_and_inside_a_room_is_free():
 
 def test_enclosing_counts_in_both_directions():
     small, large = asset("small", "c", box((0.1, 0.1, 0.1))), asset("large", "c", box((1, 1, 1)))
-    space = Space(["Vase"], [box((0.1, 0.1, 0.2), (5, 0, 0.5))])
+    space = CollisionSpace(["Vase"], [box((0.1, 0.1, 0.2), (5, 0, 0.5))])
     space.put(1, small, at(0, 0, 0.4))
     assert space.collides(large, np.eye(4)) == "small"
     assert space.collides(large, at(5, 0, 0)) == "Vase"
@@ -166,7 +166,7 @@ def test_clearance_is_the_distance_to_the_nearest_triangle(seed):
     rng = np.random.default_rng(seed)
     static, thing = soup(rng, 20), asset("thing", "c", soup(rng, 10, 0.3))
     matrix = pose(rng, 2.0, float(rng.uniform(0.3, 2.0)))
-    space = Space(["soup"], [static])
+    space = CollisionSpace(["soup"], [static])
     space.put(3, thing, matrix)
     points = rng.uniform(-3, 3, (20, 3))
     corners = static.vertices[static.triangles]
@@ -176,7 +176,7 @@ def test_clearance_is_the_distance_to_the_nearest_triangle(seed):
 
 
 def test_instances_of_many_sizes_do_not_pile_up():
-    space = Space([], [])
+    space = CollisionSpace([], [])
     chair = asset("chair", "chair", box((0.4, 0.4, 0.4)))
     rng = np.random.default_rng(0)
     for scale in rng.uniform(0.8, 1.2, 40):
@@ -184,14 +184,14 @@ def test_instances_of_many_sizes_do_not_pile_up():
         space.put(1, chair, np.eye(4) @ np.diag([scale, scale, scale, 1.0]))
         assert not space.collides(chair, at(1.0, 0.0, 0.0), gap=0.05)
     (shape,) = space._shapes.values()
-    assert len(shape._feelers) <= 8
-    points = shape.feelers(0.05)
+    assert len(shape._edge_samples) <= 8
+    points = shape.edge_samples(0.05)
     away = np.linalg.norm(points[:, None] - points, axis=-1) + np.eye(len(points))
     assert away.min(0).max() <= 0.05 + 1e-9
 
 
 def test_nothing_there():
-    space = Space([], [])
+    space = CollisionSpace([], [])
     hits = space.cast([[0, 0, 0]], [[0, 0, 1]])
     assert np.isinf(hits.distance[0]) and hits.owner[0] == -1
     assert np.isinf(space.clearance([[0, 0, 0]])[0])
@@ -202,7 +202,7 @@ def test_triangles_without_area_or_numbers_are_left_out():
     bad = Mesh(
         np.array([[0, 0, 0], [1, 0, 0], [2, 0, 0], [np.nan, 0, 0.0]]), np.array([[0, 1, 2], [0, 1, 3]], dtype=np.int32)
     )
-    space = Space(["bad", "floor"], [bad, plane((4, 4))])
+    space = CollisionSpace(["bad", "floor"], [bad, plane((4, 4))])
     assert space.cast([[0.3, 0.1, 1]], [[0, 0, -1]]).distance[0] == pytest.approx(1.0)
     assert space.collides(asset("crate", "c", box((0.2, 0.2, 0.2))), at(0, 0, -0.1)) == "floor"
 
@@ -230,7 +230,7 @@ def test_dense_meshes_are_quick_enough():
     ground = heightfield(lambda x, y: 0.02 * np.sin(7 * x) * np.cos(5 * y), 8.0, 300)
     dense = join(heightfield(lambda x, y: 0.4 + 0.1 * x * y, 0.5, 100), legged(0.4, 0.4))
     thing = asset("dense", "c", dense)
-    space = Space(["ground"], [ground])
+    space = CollisionSpace(["ground"], [ground])
     space.collides(thing, at(0, 0, 0.1))  # the first call builds the asset's tree
     space.put(1, thing, at(0, 0, 0.1))
     start = time.perf_counter()

@@ -10,8 +10,9 @@ import numpy as np
 
 from ....engine.errors import StageError
 from .bags import BACKPACKS, HANDBAGS, SUITCASES
-from .chairs import CHAIRS, Parts
+from .chairs import CHAIRS
 from .materials import Finish, material
+from .parts import Parts
 from .solid_geometry import Solid, merge
 from .tables import TABLES
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .chairs import Parts
 from .materials import Finish
+from .parts import Parts
 from .solid_geometry import (
     Solid,
     bend,

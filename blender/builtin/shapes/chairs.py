@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from .materials import Finish
+from .parts import Parts
 from .solid_geometry import (
     Solid,
     bend,
@@ -23,8 +24,6 @@ from .solid_geometry import (
     superellipse,
     tube,
 )
-
-Parts = list[tuple[Finish, Solid]]
 
 
 def slatted() -> Parts:
@@ -296,7 +295,7 @@ def monobloc() -> Parts:
 
 
 def _ground(solid: Solid) -> Solid:
-    """Cut nothing, but press what reaches below the floor up to it, so that feet are flat."""
+    """Move vertices below the floor up to it, so that feet are flat."""
     vertices = solid.vertices.copy()
     vertices[vertices[:, 2] < 0.008, 2] = 0.0
     return Solid(vertices, solid.faces)

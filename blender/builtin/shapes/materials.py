@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Procedural finishes of furniture, bags and rooms: wood, fabric, metal, plastic, leather, paint. Cheap to render."""
+"""Procedural materials of furniture, bags and rooms: wood, fabric, metal, plastic, leather, paint. Fast to render."""
 
 from __future__ import annotations
 
@@ -16,10 +16,9 @@ if TYPE_CHECKING:
 
 @attrs.frozen
 class Finish:
-    """What a part is made of.
+    """Material of a part.
 
-    ``kind`` is one of ``KINDS``; ``color`` an sRGB hex triple such as ``8a5a33``; ``grain`` the axis along which wood
-    runs.
+    ``kind`` is one of ``KINDS``; ``color`` an sRGB hex triple such as ``8a5a33``; ``grain`` the axis of wood grain.
     """
 
     kind: str
@@ -39,7 +38,7 @@ KINDS: dict[str, tuple[float, float, float, float]] = {
 }
 
 
-def linear(color: str) -> tuple[float, float, float]:
+def srgb_to_linear(color: str) -> tuple[float, float, float]:
     """An sRGB hex triple as linear RGB [IEC 61966-2-1]."""
     c = np.array([int(color[i : i + 2], 16) for i in (0, 2, 4)]) / 255.0
     out = np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4)
@@ -52,7 +51,6 @@ def material(finish: Finish, name: str) -> bpy.types.Material:
     Parameters
     ----------
     finish : Finish
-        What it looks like.
     name : str
         Its name; also the key of the random stream that shifts its pattern, so a name always looks the same.
     """
@@ -66,27 +64,27 @@ def material(finish: Finish, name: str) -> bpy.types.Material:
     shader = next(n for n in tree.nodes if n.type == "BSDF_PRINCIPLED")
     shader.inputs["Roughness"].default_value = float(np.clip(rough + rng.uniform(-0.05, 0.05), 0.05, 1.0))
     shader.inputs["Metallic"].default_value = metallic
-    where = tree.nodes.new("ShaderNodeTexCoord").outputs["Object"]
+    position = tree.nodes.new("ShaderNodeTexCoord").outputs["Object"]
     mapping = tree.nodes.new("ShaderNodeMapping")
     stretch = {axis: 1.0 for axis in "xyz"}
     if finish.kind == "wood":
-        # Grain is a noise that is long along the wood and narrow across it.
+        # Wood grain is noise stretched along one axis.
         stretch = {axis: 0.12 if axis == finish.grain else 5.0 for axis in "xyz"}
     mapping.inputs["Scale"].default_value = [scale * stretch[axis] for axis in "xyz"]
     mapping.inputs["Location"].default_value = rng.uniform(-5.0, 5.0, 3).tolist()
     noise = tree.nodes.new("ShaderNodeTexNoise")
     noise.inputs["Scale"].default_value = 1.0
     noise.inputs["Detail"].default_value = 2.0
-    tree.links.new(where, mapping.inputs["Vector"])
+    tree.links.new(position, mapping.inputs["Vector"])
     tree.links.new(mapping.outputs["Vector"], noise.inputs["Vector"])
-    base = np.array(linear(finish.color))
-    ramp = between(tree, noise.outputs[0], base * (1.0 - vary), np.minimum(base * (1.0 + vary), 0.95), 0.32, 0.68)
+    base = np.array(srgb_to_linear(finish.color))
+    ramp = color_ramp(tree, noise.outputs[0], base * (1.0 - vary), np.minimum(base * (1.0 + vary), 0.95), 0.32, 0.68)
     tree.links.new(ramp, shader.inputs["Base Color"])
-    made.diffuse_color = (*linear(finish.color), 1.0)
+    made.diffuse_color = (*srgb_to_linear(finish.color), 1.0)
     return made
 
 
-def between(tree: Any, factor: Any, low: Any, high: Any, start: float = 0.0, end: float = 1.0) -> Any:
+def color_ramp(tree: Any, factor: Any, low: Any, high: Any, start: float = 0.0, end: float = 1.0) -> Any:
     """The output of a colour ramp from ``low`` to ``high`` (linear RGB) as ``factor`` goes from start to end."""
     ramp = tree.nodes.new("ShaderNodeValToRGB")
     ramp.color_ramp.elements[0].position, ramp.color_ramp.elements[1].position = start, end

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from .chairs import Parts
 from .materials import Finish
+from .parts import Parts
 from .solid_geometry import (
     bend,
     box,
@@ -53,7 +53,10 @@ def trestle() -> Parts:
     stand.append(box((0.05, 0.56, 0.06), (0.62, 0, 0.68), radius=0.005))
     stand.append(box((0.035, 0.44, 0.05), (0.62, 0, 0.25), radius=0.004))
     beam = box((1.24, 0.03, 0.07), (0, 0, 0.27), radius=0.004)
-    return [(Finish("wood", "c7a06b", "x"), merge([top, beam])), (Finish("wood", "c19862"), pair(merge(stand)))]
+    return [
+        (Finish("wood", "c7a06b", "x"), merge([top, beam])),
+        (Finish("wood", "c19862"), pair(merge(stand))),
+    ]
 
 
 def coffee() -> Parts:
@@ -61,7 +64,10 @@ def coffee() -> Parts:
     top = extrude(rounded_rectangle(1.1, 0.6, 0.06), 0.4, 0.43, bevel=0.006)
     shelf = extrude(rounded_rectangle(0.86, 0.42, 0.04), 0.17, 0.188, bevel=0.003)
     legs = [square_leg((0.4, 0.2 * s, 0.41), (0.47, 0.25 * s, 0), 0.05, 0.028) for s in (-1, 1)]
-    return [(Finish("wood", "6d4426", "x"), merge([top, shelf])), (Finish("wood", "5f3a20"), pair(merge(legs)))]
+    return [
+        (Finish("wood", "6d4426", "x"), merge([top, shelf])),
+        (Finish("wood", "5f3a20"), pair(merge(legs))),
+    ]
 
 
 def oval() -> Parts:

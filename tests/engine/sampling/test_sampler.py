@@ -16,7 +16,7 @@ from twinset.blender.stage import open_stage
 from twinset.dataset.formats.coco import read_coco
 from twinset.engine.block import Block
 from twinset.engine.errors import PluginError, StageError, UnreachableError
-from twinset.engine.plugin import Columns, Rejected, Verdict, plugin, registry
+from twinset.engine.plugin import Columns, Filter, Rejected, Verdict, plugin, registry
 from twinset.engine.recipe.reading import loads_recipe
 from twinset.engine.recipe.settings import PluginUse
 from twinset.engine.sampling.sampler import Sampler
@@ -138,7 +138,7 @@ def test_one_attempt_alone_is_that_attempt(sampler, monkeypatch):
 
 
 def test_other_goals_after_failed_attempts_are_those_of_a_replay(sampler, recipe, monkeypatch):
-    target = registry.find("target", "layout_gmm")(tries=2)
+    target = registry.find("target", "layout_gmm")(attempts_per_layout=2)
     plugins = {**recipe.plugins, "target": (PluginUse("target", "layout_gmm", target),)}
     other = attrs.evolve(recipe, plugins={**plugins, "camera": recipe.plugins["camera"][:1]})
     real = read_coco(recipe.path("real.json")).boxes("chair")
@@ -204,17 +204,17 @@ def test_the_stage_is_as_before_after_clear(sampler):
     assert not stage.probe(1.0).ids.any()
 
 
-class Late:
+class Late(Filter):
     """A filter that needs the picture and refuses it."""
 
     def judge(self, shot, rows):
         return Verdict(shot.image.size == 0, "too dull")
 
 
-class Early:
+class Early(Filter):
     """A filter that is content with ids."""
 
-    early = True
+    judges_probes = True
 
     def __init__(self, verdict):
         self.verdict = verdict
@@ -333,8 +333,8 @@ def test_what_is_kept_stands_before_anything_is_placed_around_it(recipe):
     for order in ((on_surface, keep), (keep, on_surface)):
         sampler = make(attrs.evolve(recipe, plugins={**recipe.plugins, "placement": order, "target": ()}))
         frame = next(f for f in (sampler.frame(i, Block(), render=False) for i in range(9)) if f.shot is not None)
-        chairs = [e for e in sampler.stage._loaded.values() if e.asset.class_name and e.stands is not None]
-        kept = {tuple(e.stands.ravel()) for e in chairs}
+        chairs = [e for e in sampler.stage._loaded.values() if e.asset.class_name and e.original_matrix is not None]
+        kept = {tuple(e.original_matrix.ravel()) for e in chairs}
         first = [tuple(i.matrix.ravel()) for i in frame.shot.instances[: len(kept)]]
         assert kept and set(first) == kept and len(frame.shot.instances) > len(kept)
 

@@ -6,8 +6,8 @@ from __future__ import annotations
 import numpy as np
 
 from ...engine.rng import stream
-from .shapes.chairs import Parts
 from .shapes.materials import Finish
+from .shapes.parts import Parts
 from .shapes.solid_geometry import Solid, box, lathe, merge, panel, tube
 
 BEECH, OAK, DARK = Finish("wood", "c39a64", "x"), Finish("wood", "9a6c3c", "x"), Finish("wood", "4a2e1c", "x")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ray casting, distance and exact collision on mathutils BVH trees: a static world and instances that come and go."""
+"""Ray casting, distances and exact collisions with BVH trees of mathutils: static meshes and changing instances."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from mathutils.bvhtree import BVHTree
 
 from ...engine.stage import Asset, Hits, Mesh
 from .collision_shape import (
-    Shape,
+    CollisionShape,
     boxes_touch,
     build_tree,
     clip_to_box,
     inverse,
-    moved,
-    moved_box,
     transform,
+    transform_box,
+    transform_triangles,
 )
 
-# Rays of the inside test: the corners of a tetrahedron, turned so that none is parallel to an axis-aligned face.
-_PROBES = np.array([[0.31, 0.27, 0.91], [0.79, -0.46, -0.41], [-0.21, 0.91, -0.36], [-0.86, -0.45, -0.25]])
-_PROBES /= np.linalg.norm(_PROBES, axis=1, keepdims=True)
+# Rays of the inside test: the corners of a tetrahedron, rotated so that none is parallel to an axis-aligned face.
+_RAY_DIRECTIONS = np.array([[0.31, 0.27, 0.91], [0.79, -0.46, -0.41], [-0.21, 0.91, -0.36], [-0.86, -0.45, -0.25]])
+_RAY_DIRECTIONS /= np.linalg.norm(_RAY_DIRECTIONS, axis=1, keepdims=True)
 _SAMPLES = 32
 
 
 @attrs.frozen(eq=False)
-class _Placed:
-    shape: Shape
+class _PlacedShape:
+    shape: CollisionShape
     matrix: np.ndarray
     inverse: np.ndarray
     scale: float
@@ -41,25 +41,25 @@ class _Placed:
     high: np.ndarray
 
 
-class Space:
-    """The geometry of a stage.
+class CollisionSpace:
+    """The geometry of a stage, for ray casts and collision tests.
 
     Parameters
     ----------
     names : sequence of str
         One name per static mesh.
     meshes : sequence of Mesh
-        Static geometry in world coordinates. Triangles without area are left out.
+        Static geometry in world coordinates. Degenerate triangles are left out.
 
     Notes
     -----
-    Trees hold single precision: about 1e-6 m in a room. Distances of rays are worked out again in double precision.
-    Intersection is exact triangle against triangle with no tolerance, so that a thing resting with any visible lift is
-    free; triangles in the very same plane do not intersect.
+    Trees are single precision: about 1e-6 m in a room. Ray distances are recomputed in double precision. Intersection
+    is exact, triangle against triangle without tolerance, so an object that rests slightly above a surface is free;
+    coplanar triangles do not intersect.
     """
 
     def __init__(self, names: Sequence[str], meshes: Sequence[Mesh]) -> None:
-        parts = [Shape.corners_of(mesh) for mesh in meshes]
+        parts = [CollisionShape.corners_of(mesh) for mesh in meshes]
         self._names = list(names)
         self._corners = np.concatenate(parts) if parts else np.zeros((0, 3, 3))
         self._owner = np.repeat(np.arange(len(parts)), [len(p) for p in parts])
@@ -69,8 +69,8 @@ class Space:
         self._mesh_low = np.array([p.min((0, 1)) if len(p) else [np.inf] * 3 for p in parts]).reshape(-1, 3)
         self._mesh_high = np.array([p.max((0, 1)) if len(p) else [-np.inf] * 3 for p in parts]).reshape(-1, 3)
         self._tree = build_tree(self._corners)
-        self._placed: dict[int, _Placed] = {}
-        self._shapes: dict[int, Shape] = {}
+        self._placed: dict[int, _PlacedShape] = {}
+        self._shapes: dict[int, CollisionShape] = {}
         self._rooms: dict[int, bool] = {}
 
     def put(self, id: int, asset: Asset, matrix: np.ndarray) -> None:
@@ -79,11 +79,11 @@ class Space:
         self._placed[id] = self._pose(shape, matrix)
 
     def remove(self, id: int) -> None:
-        """Take an instance away."""
+        """Remove an instance."""
         self._placed.pop(id, None)
 
     def clear(self) -> None:
-        """Take all instances away."""
+        """Remove all instances."""
         self._placed.clear()
 
     def cast(self, origins: np.ndarray, directions: np.ndarray, ignore: Collection[int] = ()) -> Hits:
@@ -112,7 +112,7 @@ class Space:
         return hits
 
     def clearance(self, points: np.ndarray, ignore: Collection[int] = ()) -> np.ndarray:
-        """Distance (N,) from points (N, 3) to the nearest surface, inf where there is none."""
+        """Distance (N,) from points (N, 3) to the nearest surface, inf if there is none."""
         points = np.atleast_2d(np.asarray(points, dtype=float))
         out = np.array([_nearest(self._tree, p, np.inf) for p in points.tolist()]) if len(self._corners) else None
         best = np.full(len(points), np.inf) if out is None else out
@@ -127,19 +127,18 @@ class Space:
         return best
 
     def collides(self, asset: Asset, matrix: np.ndarray, gap: float = 0.0, ignore: Collection[int] = ()) -> str:
-        """What an asset would intersect, enclose or be enclosed by.
+        """Name of something that an asset would intersect, enclose or be enclosed by.
 
         Parameters
         ----------
         asset : Asset
-            The thing.
         matrix : (4, 4) array
             Asset to world, uniform scale.
         gap : float
-            Least distance in metres to surfaces of other instances. It is measured at vertices and along edges every
-            ``gap`` metres, so that two long edges that pass each other crosswise are noticed from 0.86 ``gap`` on.
+            Minimum distance in metres to surfaces of other instances. It is measured at vertices and along edges every
+            ``gap`` metres, so that two long crossing edges are detected below 0.86 ``gap``.
         ignore : collection of int
-            Instances that do not count.
+            Ids of instances to ignore.
 
         Returns
         -------
@@ -148,36 +147,36 @@ class Space:
 
         Notes
         -----
-        A static mesh encloses the asset when rays in four directions all leave it and the first face they meet is seen
-        from behind. Rooms do not count: meshes that hold other meshes, or fill most of the scene's box.
+        A static mesh encloses the asset if rays in four directions all cross it an odd number of times and hit its back
+        faces first. Rooms are exempt: meshes that contain other meshes, or fill most of the scene's bounding box.
         """
         shape = self._shape(asset)
         pose = self._pose(shape, matrix)
         chosen = self._candidates(pose.low, pose.high)
-        name = self._meets_static(pose, chosen)
+        name = self._intersected_static(pose, chosen)
         if name:
             return name
         for id, other in self._placed.items():
             if id not in ignore and boxes_touch(pose.low - gap, pose.high + gap, other.low, other.high):
-                if _instances_meet(pose, other) or (gap > 0 and _nearer_than(pose, other, gap)):
+                if _intersect(pose, other) or (gap > 0 and _nearer_than(pose, other, gap)):
                     return other.shape.asset.name
                 if _encloses(pose, other) or _encloses(other, pose):
                     return other.shape.asset.name
         return self._static_enclosure(pose, chosen)
 
-    def _shape(self, asset: Asset) -> Shape:
+    def _shape(self, asset: Asset) -> CollisionShape:
         shape = self._shapes.get(id(asset))
         if shape is None:
-            shape = self._shapes[id(asset)] = Shape.of(asset)  # holds the asset, so its id stays its own
+            shape = self._shapes[id(asset)] = CollisionShape.of(asset)  # holds the asset, so its id stays its own
         return shape
 
     @staticmethod
-    def _pose(shape: Shape, matrix: np.ndarray) -> _Placed:
+    def _pose(shape: CollisionShape, matrix: np.ndarray) -> _PlacedShape:
         matrix = np.array(matrix, dtype=float)
         a, b, c = matrix[:3, :3]
         scale = float(np.cbrt(abs(a @ np.cross(b, c))))
-        low, high = moved_box(shape.low, shape.high, matrix)
-        return _Placed(shape, matrix, inverse(matrix), scale, low, high)
+        low, high = transform_box(shape.low, shape.high, matrix)
+        return _PlacedShape(shape, matrix, inverse(matrix), scale, low, high)
 
     def _candidates(self, low: np.ndarray, high: np.ndarray) -> np.ndarray:
         """Indices of static triangles whose boxes touch a box."""
@@ -191,16 +190,16 @@ class Space:
             found.append(index)
         return np.concatenate(found) if found else np.zeros(0, dtype=int)
 
-    def _meets_static(self, pose: _Placed, chosen: np.ndarray) -> str:
-        corners = moved(self._corners[chosen], pose.inverse)
+    def _intersected_static(self, pose: _PlacedShape, chosen: np.ndarray) -> str:
+        corners = transform_triangles(self._corners[chosen], pose.inverse)
         keep, corners = clip_to_box(corners, pose.shape.low, pose.shape.high)
         if not len(corners):
             return ""
         pairs = pose.shape.tree.overlap(build_tree(corners))
         return self._names[self._owner[chosen[keep[min(j for _, j in pairs)]]]] if pairs else ""
 
-    def _static_enclosure(self, pose: _Placed, chosen: np.ndarray) -> str:
-        # Nothing intersects, so one point of each tells the whole: is it inside the asset?
+    def _static_enclosure(self, pose: _PlacedShape, chosen: np.ndarray) -> str:
+        # Nothing intersects, so one point of each mesh decides whether the mesh is inside the asset.
         points = self._corners[chosen, 0]
         inside_box = ((points >= pose.low) & (points <= pose.high)).all(1)
         chosen, points = chosen[inside_box], transform(points[inside_box], pose.inverse)
@@ -210,25 +209,25 @@ class Space:
             if _inside(pose.shape.tree, points[k]):
                 return self._names[self._owner[chosen[k]]]
         point = transform(pose.shape.corners[0, :1], pose.matrix)[0]
-        for mesh in self._solids_around(point):
+        for mesh in self._enclosing_meshes(point):
             if not self._is_room(mesh):
                 return self._names[mesh]
         return ""
 
-    def _solids_around(self, point: np.ndarray) -> list[int]:
-        """Static meshes that enclose a point, by the parity of crossings, and show it the back of their faces."""
-        around = np.flatnonzero(((self._mesh_low <= point) & (self._mesh_high >= point)).all(1)).tolist()
-        for direction in _PROBES:
-            if not around:
+    def _enclosing_meshes(self, point: np.ndarray) -> list[int]:
+        """Static meshes that enclose a point, by the parity of ray crossings, and whose back faces it sees."""
+        enclosing = np.flatnonzero(((self._mesh_low <= point) & (self._mesh_high >= point)).all(1)).tolist()
+        for direction in _RAY_DIRECTIONS:
+            if not enclosing:
                 break
             crossings: Counter[int] = Counter()
             from_behind: dict[int, bool] = {}
-            for index, back in _walk(self._tree, point, direction):
+            for index, back in _crossings(self._tree, point, direction):
                 owner = int(self._owner[index])
                 crossings[owner] += 1
                 from_behind.setdefault(owner, back)
-            around = [m for m in around if crossings[m] % 2 and from_behind[m]]
-        return around
+            enclosing = [m for m in enclosing if crossings[m] % 2 and from_behind[m]]
+        return enclosing
 
     def _is_room(self, mesh: int) -> bool:
         if mesh not in self._rooms:
@@ -239,7 +238,7 @@ class Space:
             for other in np.flatnonzero(within):
                 part = self._slices[other]
                 ends = self._corners[[part.start, (part.start + part.stop) // 2, part.stop - 1], 0]
-                room = room or all(mesh in self._solids_around(p) for p in ends)
+                room = room or all(mesh in self._enclosing_meshes(p) for p in ends)
             self._rooms[mesh] = room
         return self._rooms[mesh]
 
@@ -248,7 +247,7 @@ def _cast_into(
     hits: Hits, id: int, rays: np.ndarray, tree: BVHTree, corners: np.ndarray, origins: np.ndarray,
     directions: np.ndarray, matrix: np.ndarray, scale: float,
 ) -> None:  # fmt: skip
-    """Cast rays (in the tree's space, unit directions) and keep those that are nearer than what ``hits`` has."""
+    """Cast rays (in the tree's space, unit directions) and keep hits that are nearer than those in ``hits``."""
     cast: Callable = tree.ray_cast
     limits = np.minimum(hits.distance[rays] / scale, 1e30).tolist()
     index = np.full(len(rays), -1)
@@ -284,27 +283,27 @@ def _nearest(tree: BVHTree, point: Sequence[float], limit: float) -> float:
     return np.inf if found[3] is None else found[3]
 
 
-def _instances_meet(a: _Placed, b: _Placed) -> bool:
+def _intersect(a: _PlacedShape, b: _PlacedShape) -> bool:
     if len(a.shape.corners) < len(b.shape.corners):
         a, b = b, a
-    _, corners = clip_to_box(moved(b.shape.corners, a.inverse @ b.matrix), a.shape.low, a.shape.high)
+    _, corners = clip_to_box(transform_triangles(b.shape.corners, a.inverse @ b.matrix), a.shape.low, a.shape.high)
     return len(corners) > 0 and bool(a.shape.tree.overlap(build_tree(corners)))
 
 
-def _nearer_than(a: _Placed, b: _Placed, gap: float) -> bool:
-    """Whether surfaces come nearer than ``gap``; vertices and points along edges of each against the other's faces."""
+def _nearer_than(a: _PlacedShape, b: _PlacedShape, gap: float) -> bool:
+    """Whether surfaces are nearer than ``gap``: vertices and points on edges of each against the other's faces."""
     for one, other in ((a, b), (b, a)):
         to_other = other.inverse @ one.matrix
         limit = gap / other.scale
         low, high = other.shape.low - limit, other.shape.high + limit
-        points = transform(one.shape.feelers(gap / one.scale), to_other)
+        points = transform(one.shape.edge_samples(gap / one.scale), to_other)
         near = points[((points >= low) & (points <= high)).all(1)]
         if any(other.shape.tree.find_nearest(p, limit)[3] is not None for p in near.tolist()):
             return True
     return False
 
 
-def _encloses(outer: _Placed, inner: _Placed) -> bool:
+def _encloses(outer: _PlacedShape, inner: _PlacedShape) -> bool:
     """Whether ``inner``, which does not intersect ``outer``, lies inside it."""
     point = transform(inner.shape.corners[0, :1], outer.inverse @ inner.matrix)[0]
     if not ((point >= outer.shape.low) & (point <= outer.shape.high)).all():
@@ -313,17 +312,17 @@ def _encloses(outer: _Placed, inner: _Placed) -> bool:
 
 
 def _inside(tree: BVHTree, point: np.ndarray) -> bool:
-    return all(len(_walk(tree, point, direction)) % 2 for direction in _PROBES)
+    return all(len(_crossings(tree, point, direction)) % 2 for direction in _RAY_DIRECTIONS)
 
 
-def _walk(tree: BVHTree, point: np.ndarray, direction: np.ndarray) -> list[tuple[int, bool]]:
-    """All triangles that a ray crosses, in order: (index, whether it is met from behind)."""
-    origin, way = Vector(point.tolist()), Vector(direction.tolist())
+def _crossings(tree: BVHTree, point: np.ndarray, direction: np.ndarray) -> list[tuple[int, bool]]:
+    """All triangles that a ray crosses, in order: (index, whether the ray hits its back face)."""
+    origin, ray = Vector(point.tolist()), Vector(direction.tolist())
     out = []
-    for _ in range(10_000):  # a ray that creeps along a surface must not run for ever
-        location, normal, index, _distance = tree.ray_cast(origin, way)
+    for _ in range(10_000):  # a ray that grazes a surface must not loop forever
+        location, normal, index, _distance = tree.ray_cast(origin, ray)
         if index is None:
             break
-        out.append((index, normal.dot(way) > 0))
-        origin = location + way * max(1e-5, 1e-6 * location.length)
+        out.append((index, normal.dot(ray) > 0))
+        origin = location + ray * max(1e-5, 1e-6 * location.length)
     return out
