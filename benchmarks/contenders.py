@@ -166,6 +166,8 @@ class Twinset(Contender):
         }
 
     def render(self, layout: Task) -> None:
+        import attrs
+        from twinset.dataset.store.label_files import label_files
         from twinset.dataset.store.record import make_record
         from twinset.engine.block import Block
         from twinset.engine.goals import Goals
@@ -191,9 +193,7 @@ class Twinset(Contender):
             shot.image,
             format=output.format,
             quality=output.quality,
-            ids=shot.labels.ids,
-            depth=shot.labels.depth,
-            depth_format=output.depth,
+            labels=label_files(attrs.evolve(output, masks=True), shot, {}),
         )
 
     def _learn(self, task: Task, path: Path) -> Path:

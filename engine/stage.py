@@ -196,6 +196,8 @@ class Shot:
     """The full render of a frame with its labels.
 
     ``image`` (H, W, 3) uint8 RGB; ``instances`` are the annotatable ones, visible or not; ``amodal`` by instance id.
+    ``rendered`` holds what label passes ask the stage to render beside: arrays (H, W, C) float32 by the name of the
+    :class:`.output.label_pass.RenderPass`.
     """
 
     image: np.ndarray
@@ -203,6 +205,7 @@ class Shot:
     instances: tuple[Instance, ...]
     amodal: Mapping[int, Amodal]
     camera: CameraPose
+    rendered: Mapping[str, np.ndarray] = attrs.field(factory=dict)
 
     def mask(self, id: int) -> np.ndarray:
         """The visible mask (H, W) of an instance."""

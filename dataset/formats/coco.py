@@ -146,7 +146,8 @@ class LabelledImage:
     image : mapping
         ``file_name``, ``width``, ``height``; ``twinset`` with whatever else is known of it.
     annotations : sequence of mappings
-        ``class`` and ``segmentation`` (RLE); ``twinset`` with whatever else is known of each.
+        ``class`` and ``segmentation`` (RLE); ``entries`` with further keys of the annotation itself, ``twinset`` with
+        whatever else is known of each.
     """
 
     image: Mapping[str, Any]
@@ -159,7 +160,6 @@ def coco_entries(
     first_id: int,
     categories: Sequence[Mapping[str, Any]],
     *,
-    polygons: bool = False,
     min_area: int = 1,
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """One image of a COCO file and its annotations.
@@ -173,8 +173,6 @@ def coco_entries(
         Ids of the image and of its first annotation.
     categories : sequence of mappings
         With ``id`` and ``name``.
-    polygons : bool
-        Polygons where they say the mask exactly enough; RLE elsewhere (see :func:`masks.polygons`).
     min_area : int
         Masks of fewer pixels are not written.
     """
@@ -191,15 +189,15 @@ def coco_entries(
                 f"Image '{frame.image['file_name']}' shows the class '{annotation['class']}', "
                 f"which is not among the categories: {known}."
             )
-        outline = rle_masks.polygons(rle_masks.decode(rle, height, width)) if polygons else None
         annotations.append(
             {
+                **annotation.get("entries", {}),
                 "id": first_id + len(annotations),
                 "image_id": image_id,
                 "category_id": ids[annotation["class"]],
                 "bbox": [int(v) for v in bbox],
                 "area": int(area),
-                "segmentation": rle if outline is None else outline,
+                "segmentation": rle,
                 "iscrowd": 0,
                 **_selected_keys(annotation, ("twinset",)),
             }

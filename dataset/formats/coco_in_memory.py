@@ -12,6 +12,7 @@ import numpy as np
 
 from ...alignment.columns.metadata import box_columns
 from ...engine.goals import Boxes
+from ...engine.output.annotation_source import declared_entries
 from ..atomic_files import to_builtin_types
 from .coco import CocoFile, read_coco
 from .coco_writer import CocoBuilder
@@ -19,7 +20,7 @@ from .metadata_rows import ColumnView, MetadataRows
 
 Column = Sequence[Any] | np.ndarray
 
-_OWN = ("frame", "image_id", "id", "class", "area", "bbox", "amodal_bbox")
+_OWN = ("frame", "image_id", "id", "class", "area", "bbox")
 """Columns of rows that have a place of their own in tables."""
 
 
@@ -87,9 +88,11 @@ class _Columns(Mapping[str, Column]):
         yield "area", partial(_values, rows, "area")
         boxes = tuple(box_columns(np.ones((1, 4)), 1.0, 1.0))
         yield from ((name, partial(self._by_box, name)) for name in boxes)
-        extras = {name: partial(self._extra, name) for name in set(rows.names()).difference(_OWN, boxes)}
-        if "amodal_bbox" in rows.names():
-            extras |= {f"amodal_bbox_{axis}": partial(self._of_box, "amodal_bbox", k) for k, axis in enumerate("xywh")}
+        names = set(rows.names()).difference(_OWN, boxes)
+        split = {n: entry.axes for n, entry in declared_entries("twinset").items() if entry.axes and n in names}
+        extras = {name: partial(self._extra, name) for name in names.difference(split)}
+        for name, axes in split.items():
+            extras |= {f"{name}_{axis}": partial(self._of_box, name, k) for k, axis in enumerate(axes)}
         yield from ((name, make) for name, make in sorted(extras.items()) if _has_values(make()))
         for name in sorted(images.extras.names()):
             if _has_values(_values(images.extras, name)):

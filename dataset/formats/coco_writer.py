@@ -6,13 +6,13 @@ from __future__ import annotations
 import contextlib
 import json
 import tempfile
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, overload
 
 from ...engine.errors import OutputError
-from ..atomic_files import PendingFiles, dump_json, json_bytes, make_folder, output_error, to_builtin_types
+from ..atomic_files import dump_json, json_bytes, make_folder, output_error, to_builtin_types
 from .coco import LabelledImage, coco_entries
 from .metadata_rows import MetadataRows
 
@@ -45,17 +45,17 @@ class Images(Sequence[dict[str, Any]]):
 
 
 class CocoBuilder:
-    """Collects the annotations of a dataset frame by frame and writes them; use as a context manager.
+    """Collects the annotations of a dataset frame by frame for writers; use as a context manager.
 
     Parameters
     ----------
     path : Path
-        The COCO file to write; what waits lies beside it until then.
+        The COCO file to come; annotations wait beside it for their writers.
     categories : sequence of mappings
         With ``id`` and ``name``; kept as they are.
     info : mapping
         The info block; ``year``, ``version`` and ``description`` by custom.
-    polygons, min_area
+    min_area
         As in :func:`.coco.coco_entries`.
 
     Attributes
@@ -63,7 +63,7 @@ class CocoBuilder:
     images : Images
         COCO images so far; their ids are 1, 2, ...
     counts : dict of int to int
-        CocoBuilder by category id.
+        Annotations by category id.
     rows : MetadataRows
         One row per annotation.
     completed : list of str
@@ -76,7 +76,6 @@ class CocoBuilder:
         *,
         categories: Sequence[Mapping[str, Any]],
         info: Mapping[str, Any],
-        polygons: bool = False,
         min_area: int = 1,
     ) -> None:
         self.path = path
@@ -85,7 +84,7 @@ class CocoBuilder:
         self.counts = {c["id"]: 0 for c in categories}
         self.rows = MetadataRows()
         self.info = dict(info)
-        self._options: dict[str, Any] = {"polygons": polygons, "min_area": min_area}
+        self._min_area = min_area
         self._names = {c["id"]: c["name"] for c in categories}
         self.completed: list[str] = []
         make_folder(path.parent)
@@ -107,7 +106,7 @@ class CocoBuilder:
     def add(self, frame: LabelledImage) -> None:
         """Take one image with its annotations; ids go on from the last ones."""
         image, annotations = coco_entries(
-            frame, len(self.images) + 1, len(self.rows) + 1, self.categories, **self._options
+            frame, len(self.images) + 1, len(self.rows) + 1, self.categories, min_area=self._min_area
         )
         self.images.append(image)
         lines = []
@@ -137,7 +136,7 @@ class CocoBuilder:
         self.completed.append(name)
 
     def annotations(self, images: Collection[int] | None = None) -> Iterator[dict[str, Any]]:
-        """CocoBuilder in the order of their ids, completed; all of them, or those of some images, by id."""
+        """Annotations in the order of their ids, completed; all of them, or those of some images, by id."""
         columns = {name: self.rows.column(name) for name in self.completed}
         owners = self.rows.column("image_id") if images is not None else []
         for number, line in enumerate(self._lines()):
@@ -149,31 +148,9 @@ class CocoBuilder:
             annotation.setdefault("twinset", {}).update(added)
             yield annotation
 
-    def write(self) -> None:
-        """Write the COCO file, whole or not at all; equal datasets give equal bytes."""
-        lines = map(dump_json, self.annotations()) if self.completed else self._lines()
-        self._write(self.path, self.images, lines)
-
-    def write_part(self, path: Path, images: Collection[int]) -> None:
-        """Write some of the images, by id, with their annotations; ids and categories are those of the whole."""
-        chosen = (image for image in self.images if image["id"] in images)
-        self._write(path, chosen, map(dump_json, self.annotations(images)))
-
-    def _write(self, path: Path, images: Iterable[Mapping[str, Any]], lines: Iterable[bytes]) -> None:
-        categories, info = json_bytes(self.categories).rstrip(b"\n"), json_bytes(self.info).rstrip(b"\n")
-        with PendingFiles() as pending:
-            temp = pending.reserve(path)
-            try:
-                with open(temp, "wb") as file:
-                    file.write(b'{"annotations":[')
-                    file.writelines(_joined(lines))
-                    file.write(b'],"categories":' + categories + b',"images":[')
-                    file.writelines(_joined(map(json_bytes, images)))
-                    file.write(b'],"info":' + info + b',"licenses":[]}\n')
-            except OSError as error:
-                raise output_error(error, path.parent) from error
-            pending.flush(temp)
-            pending.commit()
+    def annotation_lines(self, images: Collection[int] | None = None) -> Iterator[bytes]:
+        """The same as JSON, one line each."""
+        return map(dump_json, self.annotations(images)) if self.completed or images is not None else self._lines()
 
     def _lines(self) -> Iterator[bytes]:
         try:
@@ -184,10 +161,3 @@ class CocoBuilder:
             if not line.endswith(b"\n"):
                 raise OutputError(f"A temporary file in '{self.path.parent}' was cut short. Free some space there.")
             yield line
-
-
-def _joined(lines: Iterable[bytes]) -> Iterator[bytes]:
-    comma = b""
-    for line in lines:
-        yield comma + line.rstrip(b"\n")
-        comma = b","

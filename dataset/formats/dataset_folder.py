@@ -9,6 +9,8 @@ from pathlib import Path
 import attrs
 
 from ...engine.errors import DataError
+from ...engine.output.label_pass import LABEL_PASSES
+from ...engine.output.writer import WRITERS
 from . import blenderproc_output
 from .coco import CocoFile, read_coco
 from .coco_in_memory import CocoInMemory
@@ -16,9 +18,6 @@ from .yolo import read_yolo
 
 INSTANCES = Path("annotations") / "instances.json"
 """Where the COCO file of a rendered dataset lies."""
-
-_OTHER_MAPS = ("depth", "masks", "labels")
-"""Folders of other maps, whose files may be called as the images are."""
 
 _SAMPLED_IMAGES = 50
 """So many images are looked for in each folder that may be theirs."""
@@ -112,8 +111,10 @@ def _candidates(path: Path) -> Iterator[Path]:
 
 
 def _folders(folder: Path) -> list[Path]:
+    # Label files may be called as the images are.
+    other = {cls.folder for cls in LABEL_PASSES.all()}.union(*(cls.folders for cls in WRITERS.all()))
     try:
-        found = (p for p in folder.iterdir() if p.is_dir() and p.name not in _OTHER_MAPS)
+        found = (p for p in folder.iterdir() if p.is_dir() and p.name not in other)
         return sorted(found, key=lambda p: (p.name != "images", p.name))
     except OSError:
         return []

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""YOLO label files: one text file per image, one line per box in image units, class names in data.yaml."""
+"""Reads YOLO datasets: one text file per image, one line per box in image units, class names in data.yaml."""
 
 from __future__ import annotations
 
@@ -7,70 +7,14 @@ import contextlib
 import json
 import math
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from ...engine.errors import DataError
-from ..atomic_files import write_atomic
 from .coco import CocoFile
 from .coco_check import check_coco, raise_problems
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
-_OWN_LABEL = re.compile(r"^\d{6,}\.txt$")
-
-
-def write_yolo(
-    out: Path,
-    images: Sequence[Mapping[str, Any]],
-    annotations: Iterable[Mapping[str, Any]],
-    categories: Sequence[Mapping[str, Any]],
-    parts: Mapping[str, Collection[int]] | None = None,
-) -> Path:
-    """Write ``labels/*.txt`` and ``data.yaml`` of a COCO dataset beside its images.
-
-    Class numbers are 0, 1, ... in the order of the categories. Images without boxes get an empty file, which trainers
-    take as background. Label files of frames that are no longer there are removed. Image ids by part of the dataset,
-    ``train``, ``val`` and ``test``, give a list of images for each, which ``data.yaml`` names.
-
-    Returns
-    -------
-    Path
-        ``data.yaml``.
-    """
-    out = Path(out)
-    labels = out / "labels"
-    number = {c["id"]: i for i, c in enumerate(categories)}
-    lines: dict[int, list[str]] = {i["id"]: [] for i in images}
-    sizes = {i["id"]: (i["width"], i["height"]) for i in images}
-    for annotation in annotations:
-        width, height = sizes[annotation["image_id"]]
-        x, y, w, h = annotation["bbox"]
-        values = ((x + w / 2) / width, (y + h / 2) / height, w / width, h / height)
-        text = " ".join(f"{v:.8f}" for v in values)
-        lines[annotation["image_id"]].append(f"{number[annotation['category_id']]} {text}\n")
-    written = set()
-    for image in images:
-        name = PurePosixPath(image["file_name"]).with_suffix(".txt")
-        write_atomic(labels / name, "".join(lines[image["id"]]).encode())
-        written.add(str(name))
-    for path in labels.rglob("*.txt"):
-        if _OWN_LABEL.match(path.name) and path.relative_to(labels).as_posix() not in written:
-            with contextlib.suppress(OSError):
-                path.unlink()
-    # JSON strings are YAML strings, whatever a class is called.
-    names = "".join(f"  {i}: {json.dumps(c['name'], ensure_ascii=False)}\n" for i, c in enumerate(categories))
-    lists = {"train": "images", "val": "images"}
-    for part, chosen in (parts or {}).items():
-        listed = "".join(f"./images/{image['file_name']}\n" for image in images if image["id"] in chosen)
-        write_atomic(out / f"{part}.txt", listed.encode())
-        lists[part] = f"{part}.txt"
-    if parts and "val" not in parts:  # trainers want one; the test images must not choose the model
-        lists["val"] = lists["train"]
-    paths = "".join(f"{part}: {where}\n" for part, where in lists.items())
-    yaml = f"path: .\n{paths}nc: {len(number)}\nnames:\n{names}"
-    write_atomic(out / "data.yaml", yaml.encode())
-    return out / "data.yaml"
 
 
 def read_yolo(folder: str | Path) -> CocoFile:

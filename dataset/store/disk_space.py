@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 from ...engine.errors import DataError
+from ...engine.output.label_pass import asked_passes
 from ...engine.recipe.settings import OutputSettings
 from .frames import FrameStore
 
@@ -14,8 +15,9 @@ SAMPLED_FRAMES = 20
 """At most this many existing frames are measured for the estimate."""
 
 _PER_PIXEL = {"jpg": 0.2, "png": 2.0}
-_DEPTH_PER_PIXEL = {"none": 0.0, "png": 0.7, "exr": 2.5}
-_MASK_PER_PIXEL = 0.05
+_LABEL_PER_PIXEL = 1.0
+"""Of a label pass that does not say."""
+
 _RECORD_BYTES = 15_000
 """Bytes of the rendered demo and apartment, rounded up; a picture of quality 92."""
 
@@ -51,8 +53,8 @@ def mean_frame_bytes(store: FrameStore) -> float:
 
 def expected_frame_bytes(output: OutputSettings) -> float:
     """Bytes to expect per frame of a recipe that has not been rendered yet."""
-    picture = _PER_PIXEL[output.format] + _DEPTH_PER_PIXEL[output.depth] + _MASK_PER_PIXEL * output.masks
-    return picture * output.width * output.height + _RECORD_BYTES
+    labels = sum(each.bytes_per_pixel.get(suffix, _LABEL_PER_PIXEL) for each, suffix in asked_passes(output))
+    return (_PER_PIXEL[output.format] + labels) * output.width * output.height + _RECORD_BYTES
 
 
 def _bytes(path: Path) -> int:

@@ -7,7 +7,7 @@ import functools
 import math
 import types
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, Union, get_args, get_origin
 
 import attrs
@@ -17,7 +17,12 @@ Range = tuple[float, float]
 
 Meaning = Literal["", "class", "object", "collection", "zone", "folder", "color"]
 
+Direction = Literal["+", "-", "?"]
+"""Which way a parameter moves a column."""
+
 _KEY = "twinset"
+MORE = "twinset.more"
+"""Key in a field's metadata: lists parameters that count as the class's own, see :mod:`.more_params`."""
 
 
 @attrs.frozen
@@ -37,6 +42,9 @@ class Param:
     min_exclusive: bool = False
     path: bool = False
     means: str = ""
+    formerly: str = ""
+    moves: Mapping[str, str] = attrs.field(factory=dict)
+    unused_with: str = ""
 
     @property
     def required(self) -> bool:
@@ -72,6 +80,9 @@ def param(
     min_exclusive: bool = False,
     path: bool = False,
     means: Meaning = "",
+    formerly: str = "",
+    moves: Mapping[str, Direction] | None = None,
+    unused_with: str = "",
 ) -> Any:
     """Declare a parameter of a frozen attrs class.
 
@@ -98,6 +109,14 @@ def param(
         What the string (or each string of a list) names, or what the vector is, so that it can be picked from what is
         there: a ``class``, ``object`` or ``collection``, a ``zone`` (vertex group or material), a ``folder``, a
         ``color``.
+    formerly : str
+        The name it had in the release before; see :mod:`.renames`.
+    moves : mapping of str to str, optional
+        The metadata columns that it moves, from which reports derive their advice: ``"+"`` where higher values of the
+        parameter give higher ones of the column, ``"-"`` where they give lower ones, ``"?"`` where it depends. A column
+        of boxes stands for the same statistic of images, too (``brightness`` for ``image_brightness``).
+    unused_with : str
+        A kind of plugin: where the recipe has one, the parameter is not used.
     """
     metadata = {
         _KEY: {
@@ -111,6 +130,9 @@ def param(
             "min_exclusive": min_exclusive,
             "path": path,
             "means": means,
+            "formerly": formerly,
+            "moves": dict(moves or {}),
+            "unused_with": unused_with,
         }
     }
     if isinstance(default, list):
@@ -122,14 +144,19 @@ def param(
 
 def describe(cls: type) -> list[Param]:
     """The parameters declared on ``cls``, in order."""
-    return list(_described(cls))
+    out: list[Param] = []
+    for entry in _described(cls):
+        out += [entry] if isinstance(entry, Param) else entry()
+    return out
 
 
 @functools.cache
-def _described(cls: type) -> tuple[Param, ...]:
+def _described(cls: type) -> tuple[Param | Callable[[], Iterable[Param]], ...]:
     hints = typing.get_type_hints(cls)
-    out = []
+    out: list[Param | Callable[[], Iterable[Param]]] = []
     for field in attrs.fields(cls):
+        if MORE in field.metadata:
+            out.append(field.metadata[MORE])
         if _KEY not in field.metadata:
             continue
         default = field.default

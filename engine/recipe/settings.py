@@ -8,13 +8,14 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
 
 from ..errors import RecipeError
 from ..output.keys import declared_keys
-from ..plugin.params import Range, describe, more_params, param, unknown
+from ..plugin.more_params import more_params, takes_more_params
+from ..plugin.params import Range, describe, param, unknown
 from ..plugin.registry import former_id
 
 Vector = tuple[float, float, float]
@@ -228,7 +229,8 @@ class RenderSettings:
         return QUALITIES[self.quality][1] if self.samples is None else 0.01
 
 
-@attrs.frozen(init=False)
+@takes_more_params
+@attrs.frozen
 class OutputSettings:
     """What is written.
 
@@ -244,23 +246,9 @@ class OutputSettings:
     report: bool = param(True, doc="A page that compares the boxes with the real ones, once all frames are there")
     min_visible_share: float = param(0.0, min=0.0, max=1.0, doc="Instances less visible than this are not annotated")
 
-    def __init__(self, *values: Any, **named: Any) -> None:
-        own = {field.name for field in attrs.fields(OutputSettings)}
-        more = named.pop("more", {}) | {key: named.pop(key) for key in set(named) - own}
-        defaults = {p.name: p.default for p in declared_keys()} if more else {}
-        if not more.keys() <= defaults.keys():
-            raise TypeError(unknown("[output] has no key", min(more.keys() - defaults.keys()), defaults))
-        self.__attrs_init__(*values, **named, more={k: v for k, v in more.items() if v != defaults[k]})
+    if TYPE_CHECKING:
 
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_") or name == "more":  # while a copy is being made
-            raise AttributeError(name)
-        for p in () if name in self.more else declared_keys():
-            if p.name == name:
-                return p.default
-        if name not in self.more:
-            raise AttributeError(f"[output] has no key '{name}'")
-        return self.more[name]
+        def __getattr__(self, name: str) -> Any: ...
 
 
 @attrs.frozen

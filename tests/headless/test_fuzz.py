@@ -31,7 +31,8 @@ from twinset.dataset.formats.coco_results import read_predictions
 from twinset.dataset.formats.dataset_folder import read_dataset
 from twinset.dataset.formats.metadata_table import read_columns, write_columns
 from twinset.dataset.formats.pixels import read_depth, read_image
-from twinset.dataset.store.frames import encode_depth, encode_image
+from twinset.dataset.labels.depth import encode_depth
+from twinset.dataset.store.frames import encode_image
 from twinset.dataset.store.inputs import read_inputs
 from twinset.engine.recipe.reading import dump_recipe, load_recipe, loads_recipe
 

@@ -19,8 +19,10 @@ from twinset.dataset.formats.coco import read_coco
 from twinset.dataset.formats.dataset_folder import image_folder, read_dataset
 from twinset.dataset.formats.pixels import read_depth, read_image
 from twinset.dataset.formats.rle_masks import encode
-from twinset.dataset.formats.yolo import write_yolo
-from twinset.dataset.store.frames import encode_depth
+from twinset.dataset.labels.depth import encode_depth
+from twinset.dataset.store.dataset_files import run_writer
+from twinset.dataset.store.finished_dataset import ListedDataset
+from twinset.dataset.writers.yolo import Yolo
 from twinset.engine.errors import DataError, OutputError
 from twinset.headless.cli import app
 from typer.testing import CliRunner
@@ -164,7 +166,7 @@ def test_broken_outlines_count_as_none(folder):
 def test_yolo_folder_gives_the_columns_of_the_same_coco_file(folder):
     coco = read_coco(folder / "ann/set.json")
     boxes = [a for a in coco.annotations if not a.get("iscrowd")]
-    write_yolo(folder, coco.images, boxes, coco.categories)
+    run_writer(Yolo(), ListedDataset(folder, coco.images, boxes, coco.categories))
     yolo = read_dataset(folder)
     assert image_folder(yolo) == folder / "images" == image_folder(coco)
     a, b = (measure(c, folder / "images", workers=1).columns for c in (coco, yolo))

@@ -17,6 +17,10 @@ from pycocotools.coco import COCO
 from twinset.dataset.formats import rle_masks
 from twinset.dataset.formats.coco import LabelledImage, read_coco, write_coco
 from twinset.dataset.formats.coco_writer import CocoBuilder
+from twinset.dataset.store.dataset_files import run_writer
+from twinset.dataset.store.finished_dataset import RecordedDataset
+from twinset.dataset.store.frames import FrameStore
+from twinset.dataset.writers.coco import Coco
 from twinset.engine.errors import DataError, OutputError
 
 GOOD = {
@@ -218,12 +222,13 @@ def labelled(ids, class_of, name="000000.jpg"):
 CATEGORIES = [{"id": 5, "name": "table", "supercategory": "furniture"}, {"id": 62, "name": "chair"}]
 
 
-def written(path, frames, info=None, **options):
+def written(path, frames, info=None, polygons=False, **options):
     """The COCO file of some frames, as a dict."""
     with CocoBuilder(path, categories=CATEGORIES, info=info or {}, **options) as annotations:
         for frame in frames:
             annotations.add(frame)
-        annotations.write()
+        store = FrameStore(path.parent.parent)
+        run_writer(Coco(polygons=polygons), RecordedDataset(store, annotations))
     return json.loads(path.read_text())
 
 
@@ -259,7 +264,7 @@ def test_specks_empty_masks_and_unknown_classes(tmp_path):
     ids = np.zeros((8, 8), int)
     ids[0, 0], ids[4:7, 4:7] = 1, 2
     frame = labelled(ids, lambda i: "chair")
-    path = tmp_path / "instances.json"
+    path = tmp_path / "annotations/instances.json"
     coco = written(path, [frame], min_area=5)
     assert [(a["id"], a["area"]) for a in coco["annotations"]] == [(1, 9)]
     empty = LabelledImage(frame.image, [{"class": "chair", "segmentation": rle_masks.encode(np.zeros((8, 8)))}])
@@ -271,7 +276,7 @@ def test_specks_empty_masks_and_unknown_classes(tmp_path):
 
 def test_extras_stay_under_one_key_and_licences_empty(tmp_path):
     frames = [labelled(np.ones((3, 3), int), lambda i: "chair")]
-    coco = written(tmp_path / "instances.json", frames, info={"year": 1})
+    coco = written(tmp_path / "annotations/instances.json", frames, info={"year": 1})
     assert coco["licenses"] == [] and coco["info"] == {"year": 1}
     assert set(coco["annotations"][0]) == {
         *("id", "image_id", "category_id", "bbox", "area", "segmentation", "iscrowd", "twinset")

@@ -6,7 +6,10 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from twinset.dataset.formats.yolo import read_yolo, write_yolo
+from twinset.dataset.formats.yolo import read_yolo
+from twinset.dataset.store.dataset_files import run_writer
+from twinset.dataset.store.finished_dataset import ListedDataset
+from twinset.dataset.writers.yolo import Yolo
 from twinset.engine.errors import DataError
 
 COCO = {
@@ -29,6 +32,11 @@ def folder(tmp_path):
     for image in COCO["images"]:
         picture(tmp_path / "images" / image["file_name"], image["width"], image["height"])
     return tmp_path
+
+
+def write_yolo(folder, images, annotations, categories):
+    """Write a YOLO dataset; returns its data.yaml."""
+    return run_writer(Yolo(), ListedDataset(folder, images, annotations, categories))[-1]
 
 
 def picture(path, width, height):

@@ -26,10 +26,13 @@ from twinset.dataset.report.contact_sheet import (
     picks,
 )
 from twinset.dataset.store.frames import FrameStore, frame_name
+from twinset.dataset.writers.coco import Coco
+from twinset.dataset.writers.yolo import Yolo
 from twinset.engine.errors import DataError, PluginError
 
 CATEGORIES = [{"id": 5, "name": "table"}, {"id": 62, "name": "chair"}]
 WIDTH, HEIGHT = 64, 48
+BOTH = (Coco(), Yolo())
 
 
 def id_map(frame):
@@ -127,17 +130,17 @@ def test_ten_thousand_frames_to_a_folder(store):
     os.utime(abandoned, (0, 0))
     store.prepare()
     assert not abandoned.exists()
-    summary = finish(store.out, categories=CATEGORIES, yolo=True)
+    summary = finish(store.out, categories=CATEGORIES, writers=BOTH)
     coco = read_dataset(store.out)
     assert coco.images[-1]["file_name"] == "120000/123456.jpg" and image_folder(coco) == store.out / "images"
     assert len(read_yolo(store.out).annotations) == summary.annotations
     (store.out / "frames/120000/123456.json").unlink()
-    finish(store.out, categories=CATEGORIES, yolo=True)
+    finish(store.out, categories=CATEGORIES, writers=BOTH)
     assert not (store.out / "labels/120000/123456.txt").exists()
 
 
 def test_twice_and_from_copied_shards_the_same_bytes(store, tmp_path):
-    options = {"categories": CATEGORIES, "yolo": True, "polygons": True, "info": {"version": "3"}}
+    options = {"categories": CATEGORIES, "writers": [Coco(polygons=True), Yolo()], "info": {"version": "3"}}
     finish(store.out, **options)
     first = outputs(store.out)
     assert {"annotations/instances.json", "data.yaml", "labels/000002.txt", "contact_sheet.jpg"} <= set(first)
@@ -223,12 +226,12 @@ def test_what_was_gathered_is_what_the_file_says(store):
         for ours, theirs in zip(found[name], values, strict=True):
             is_nothing = theirs is None or theirs != theirs
             assert (ours is None or ours != ours) if is_nothing else ours == theirs, name
-    assert summary.in_memory.classes() == coco.classes() and list(summary.gathered.images) == coco.images
+    assert summary.in_memory.classes() == coco.classes() and list(summary.in_memory.images) == coco.images
     assert summary.in_memory.annotations_of("chair") == coco.annotations_of("chair")
 
 
 def test_yolo_labels_say_the_same_boxes(store):
-    finish(store.out, categories=CATEGORIES, yolo=True)
+    finish(store.out, categories=CATEGORIES, writers=BOTH)
     real = json.loads((store.out / "annotations/instances.json").read_text())
     yolo = read_yolo(store.out)
     assert [a["bbox"] for a in yolo.annotations] == [a["bbox"] for a in real["annotations"]]
@@ -269,16 +272,15 @@ def test_only_given_up_frames_make_an_empty_dataset(tmp_path):
     store = FrameStore(tmp_path)
     store.prepare()
     store.write(0, {"verdict": "given up"}, None)
-    summary = finish(tmp_path, categories=CATEGORIES, yolo=True)
+    summary = finish(tmp_path, categories=CATEGORIES, writers=BOTH)
     assert (summary.images, summary.annotations, summary.given_up, summary.contact_sheet) == (0, 0, 1, None)
     assert COCO(str(summary.coco)).getImgIds() == []
 
 
 def test_year_can_be_reproduced(store, monkeypatch):
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1000000000")
-    summary = finish(store.out, categories=CATEGORIES, instances_only=True)
+    summary = finish(store.out, categories=CATEGORIES)
     assert json.loads(summary.coco.read_text())["info"]["year"] == 2001
-    assert not (store.out / "contact_sheet.jpg").exists()
 
 
 def test_contact_sheet_draws_mask_and_box_where_they_are():

@@ -239,12 +239,16 @@ def test_painted_photos_are_new_files(photos: Path, tmp_path: Path) -> None:
 
 
 def test_yolo_folders_keep_their_labels(photos: Path, tmp_path: Path) -> None:
-    from twinset.dataset.formats.yolo import read_yolo, write_yolo
+    from twinset.dataset.formats.yolo import read_yolo
+    from twinset.dataset.store.dataset_files import run_writer
+    from twinset.dataset.store.finished_dataset import ListedDataset
+    from twinset.dataset.writers.yolo import Yolo
 
     coco = read_dataset(photos)
     folder = tmp_path / "yolo"
     shutil.copytree(photos.parent / "images", folder / "images")
-    write_yolo(folder, coco.images, [a for a in coco.annotations if not a.get("iscrowd")], coco.categories)
+    boxes = [a for a in coco.annotations if not a.get("iscrowd")]
+    run_writer(Yolo(), ListedDataset(folder, coco.images, boxes, coco.categories))
     source = read_dataset(folder)
     subset(folder, tmp_path / "new", SubsetChanges(unlabelled=frozenset([source.annotations[0]["id"]])))
     (tmp_path / "new/annotations").rename(tmp_path / "aside")

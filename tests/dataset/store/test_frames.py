@@ -12,12 +12,17 @@ import sys
 from collections import namedtuple
 from pathlib import Path
 
+import attrs
 import cv2
 import numpy as np
 import pytest
 from twinset.dataset import atomic_files
 from twinset.dataset.store.frames import FrameStore
+from twinset.dataset.store.label_files import label_files
 from twinset.engine.errors import DataError, OutputError
+from twinset.engine.recipe.settings import OutputSettings
+from twinset.engine.stage import Labels
+from twinset.testing import make_shot
 
 RECORD = {
     "verdict": "accepted",
@@ -45,11 +50,18 @@ def everything(folder: Path) -> dict[str, bytes]:
     return {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
+def maps(output, ids, depth):
+    """The label files that a recipe's output settings ask for."""
+    shot = attrs.evolve(make_shot(ids, n=0), labels=Labels(ids.astype(np.int32), depth.astype(np.float32)))
+    return label_files(output, shot, {})
+
+
 def write_all(store, image, frame=5, **changes):
     ids = np.arange(24 * 32).reshape(24, 32) % 300
     depth = np.linspace(0.1, 80.0, 24 * 32, dtype=np.float32).reshape(24, 32)
     depth[0, 0] = np.inf
-    options = {"format": "png", "ids": ids, "depth": depth, "depth_format": "png"} | changes
+    depth_format = changes.pop("depth_format", "png")
+    options = {"format": "png", "labels": maps(OutputSettings(masks=True, depth=depth_format), ids, depth)} | changes
     store.write(frame, RECORD, image, **options)
     return ids, depth
 
@@ -273,14 +285,17 @@ WRITER = """
 import sys
 from pathlib import Path
 import numpy as np
+from twinset.dataset.labels.ids import encode_ids
 from twinset.dataset.store.frames import FrameStore
+from twinset.dataset.store.label_files import LabelFile
 store = FrameStore(Path(sys.argv[1]))
 store.prepare()
 image = np.random.default_rng(0).integers(0, 255, (400, 400, 3), dtype=np.uint8)
+label = [LabelFile("ids", "masks", "png", lambda path: path.write_bytes(encode_ids(image[..., 0])))]
 for frame in range(int(sys.argv[2]), int(sys.argv[3])):
     if not store.has(frame):
         record = {"verdict": "accepted", "image": {}, "instances": []}
-        store.write(frame, record, image, format="png", ids=image[..., 0])
+        store.write(frame, record, image, format="png", labels=label)
         print(frame, flush=True)
 """
 

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs writers: every file appears whole or not at all, and what earlier runs left for frames now gone is removed."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path, PurePosixPath
+from typing import IO, Any
+
+from ...engine.errors import PluginError
+from ...engine.output.writer import FinishedDataset, Writer
+from ...engine.plugin.contract import attribute_errors_to
+from ..atomic_files import PendingFiles, escapes_folder, make_folder, output_error, write_atomic
+
+_OF_FRAME = re.compile(r"^\d{6,}$")
+"""Names of files of one frame without their suffix; others in the same folder are the user's."""
+
+
+def run_writer(writer: Writer, dataset: FinishedDataset) -> tuple[Path, ...]:
+    """Write the files of one format; returns them in the order in which they were written.
+
+    Raises
+    ------
+    OutputError
+        Where one cannot be written.
+    PluginError
+        Where the writer fails, or names a file outside the dataset's folder.
+    """
+    files = AtomicFiles(dataset.folder, writer)
+    with attribute_errors_to(writer):
+        writer.write(dataset, files)
+    files.sweep()
+    return tuple(files.written)
+
+
+class AtomicFiles:
+    """Implements :class:`...engine.output.writer.DatasetFiles` for one run of one writer."""
+
+    def __init__(self, folder: Path, writer: Writer) -> None:
+        self.written: list[Path] = []
+        self._folder = folder
+        self._writer = writer
+
+    def add(self, path: str, data: bytes) -> Path:
+        target = self._inside(path)
+        write_atomic(target, data)
+        self.written.append(target)
+        return target
+
+    @contextlib.contextmanager
+    def stream(self, path: str) -> Iterator[IO[bytes]]:
+        target = self._inside(path)
+        make_folder(target.parent)
+        with PendingFiles() as pending:
+            temp = pending.reserve(target)
+            try:
+                with open(temp, "wb") as file:
+                    yield file
+            except OSError as error:
+                raise output_error(error, target.parent) from error
+            pending.flush(temp)
+            pending.commit()
+        self.written.append(target)
+
+    def of_image(self, folder: str, image: Mapping[str, Any], suffix: str) -> str:
+        return f"{folder}/{PurePosixPath(image['file_name']).with_suffix(suffix)}"
+
+    def remove(self, path: str) -> None:
+        self._inside(path).unlink(missing_ok=True)
+
+    def sweep(self) -> None:
+        """Remove files of frames, in the writer's folders and formats, that this run has not written."""
+        kept = set(self.written)
+        for folder in self._writer.folders:
+            for suffix in self._writer.formats:
+                for path in self._inside(folder).rglob(f"*.{suffix}"):
+                    if _OF_FRAME.match(path.stem) and path not in kept:
+                        with contextlib.suppress(OSError):
+                            path.unlink()
+
+    def _inside(self, path: str) -> Path:
+        if escapes_folder(path):
+            raise PluginError(
+                f"The writer '{self._writer.name}' names the file '{path}', which is outside the dataset's folder. "
+                "Correct the writer."
+            )
+        return self._folder / path

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Datasets as writers see them: one whose records were read, and one of plain lists."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from ...engine.errors import DataError
+from ..atomic_files import dump_json, to_builtin_types
+from ..formats.coco_writer import CocoBuilder
+from .frame_record import FrameRecord
+from .frames import FrameStore
+
+PARTS = ("train", "val", "test")
+"""Parts of a dataset, in the order of a recipe's keys."""
+
+
+class RecordedDataset:
+    """Implements :class:`...engine.output.writer.FinishedDataset` for the folder of a job."""
+
+    def __init__(self, store: FrameStore, coco: CocoBuilder) -> None:
+        self.folder = store.out
+        self.images: Sequence[Mapping[str, Any]] = coco.images
+        self.categories: Sequence[Mapping[str, Any]] = coco.categories
+        self.info: Mapping[str, Any] = coco.info
+        self._store = store
+        self._coco = coco
+
+    @cached_property
+    def parts(self) -> Mapping[str, frozenset[int]]:
+        named = self._coco.images.extras.column("part")
+        members = {part: frozenset(id for id, of in enumerate(named, 1) if of == part) for part in PARTS}
+        return {part: images for part, images in members.items() if images}  # ids are 1, 2, ...
+
+    def annotations(self, images: Collection[int] | None = None) -> Iterator[dict[str, Any]]:
+        return self._coco.annotations(images)
+
+    def annotation_lines(self, images: Collection[int] | None = None) -> Iterator[bytes]:
+        return self._coco.annotation_lines(images)
+
+    def record(self, image: Mapping[str, Any]) -> FrameRecord:
+        return self._store.read(image["twinset"]["frame"])
+
+    def label_file(self, image: Mapping[str, Any], name: str) -> Path | None:
+        entry = self.record(image)["files"].get(name)
+        return self.folder / entry["path"] if entry else None
+
+
+@attrs.frozen(eq=False)
+class ListedDataset:
+    """The same for lists of COCO images, annotations and categories; it has no records."""
+
+    folder: Path
+    images: Sequence[Mapping[str, Any]]
+    listed: Sequence[Mapping[str, Any]]
+    categories: Sequence[Mapping[str, Any]]
+    info: Mapping[str, Any] = attrs.field(factory=dict)
+    parts: Mapping[str, Collection[int]] = attrs.field(factory=dict)
+
+    def annotations(self, images: Collection[int] | None = None) -> Iterator[dict[str, Any]]:
+        return (dict(a) for a in self.listed if images is None or a["image_id"] in images)
+
+    def annotation_lines(self, images: Collection[int] | None = None) -> Iterator[bytes]:
+        return (dump_json(to_builtin_types(a)) for a in self.annotations(images))
+
+    def record(self, image: Mapping[str, Any]) -> FrameRecord:
+        raise DataError(f"'{self.folder}' has no record of the image '{image['file_name']}': it was not rendered here.")
+
+    def label_file(self, image: Mapping[str, Any], name: str) -> Path | None:
+        return None
