@@ -11,24 +11,8 @@ import attrs
 import numpy as np
 
 from ...engine.errors import DataError
-
-BOX_COLUMNS = ("sqrt_area", "area", "center_x", "center_y", "log_aspect")
-
-
-PIXEL_STATISTICS = ("sharpness", "blur", "entropy", "brightness", "contrast")
-"""Columns that depend on how many pixels a picture has."""
-
-_PER_PIXEL = ("a", "a_d2")
-"""Columns counted in pixels: shares of the image's pixels stand in their place, as sizes of pictures may differ."""
-
-_SYNONYMS = {"bbox_area", "aspect", "d"}
-"""Columns that another one says already."""
-
-_NO_METADATA = {
-    *("image_id", "id", "class", "file_name", "instance", "instance_id", "frame", "image_frame", "main", "category_id"),
-    *(f"{box}_{axis}" for box in ("bbox", "amodal_bbox") for axis in "xywh"),
-    *("image_width", "image_height", "area"),  # of measured columns, where the area is in pixels
-}
+from .metadata import derived_columns
+from .registry import IDENTIFIERS, find_column, is_synonym
 
 
 @attrs.frozen(eq=False)
@@ -93,26 +77,27 @@ def read_table(coco: Mapping[str, Any], class_name: str, what: str = "The datase
     """
     ids = {c["id"] for c in coco["categories"] if c["name"] == class_name}
     images = {i["id"]: i for i in coco["images"]}
-    annotations, rows = [], []
+    annotations, measured = [], []
     for a in coco["annotations"]:
         image = images.get(a["image_id"])
         if a["category_id"] not in ids or a.get("iscrowd", 0) or image is None:
             continue
-        row = _box_row(a["bbox"], image["width"], image["height"])
-        if row is not None:
+        box = _measured_box(a["bbox"], image["width"], image["height"])
+        if box is not None:
             annotations.append(a)
-            rows.append(row)
-    if not rows:
+            measured.append(box)
+    if not measured:
         known = ", ".join(class_names(coco)) or "none"
         raise DataError(f"{what} has no box of class '{class_name}'. Classes with boxes: {known}.")
-    columns = dict(zip(BOX_COLUMNS, np.array(rows).T, strict=True))
+    columns = derived_columns({name: np.array([box[name] for box in measured]) for name in measured[0]})
     image = np.array([a["image_id"] for a in annotations])
     columns["boxes_per_image"] = np.unique(image, return_counts=True)[1].astype(float)
     extras = [a.get("twinset") or {} for a in annotations]
     sizes = np.array([(images[i]["width"], images[i]["height"]) for i in image.tolist()], dtype=float)
-    for name in sorted({k for e in extras for k, v in e.items() if _is_number(v)} - set(columns) - _SYNONYMS):
-        values = np.array([float(e[name]) if _is_number(e.get(name)) else math.nan for e in extras])
-        columns[name] = values / sizes.prod(1) if name in _PER_PIXEL else values
+    for name in sorted({k for e in extras for k, v in e.items() if _is_number(v)} - set(columns) - IDENTIFIERS):
+        if not is_synonym(name):
+            values = np.array([float(e[name]) if _is_number(e.get(name)) else math.nan for e in extras])
+            columns[name] = values / sizes.prod(1) if find_column(name).relative_to_image else values
     main = np.array([e.get("main") is True for e in extras])
     return Table(columns, main, image, size=tuple(np.median(sizes, axis=0).tolist()))
 
@@ -127,8 +112,8 @@ def measured_table(
 ) -> Table:
     """The table of one class from measured columns, as ``twinset measure`` writes them.
 
-    ``bbox_area`` becomes ``area`` and ``sqrt_area``, ``aspect`` becomes ``log_aspect``; columns in pixels (``a``,
-    ``a_d2``) are divided by the pixels of the image.
+    ``bbox_area`` becomes ``area`` and ``sqrt_area``, ``aspect`` becomes ``log_aspect``; columns that count pixels
+    (``a``, ``a_d2``) are divided by the number of pixels of the image.
 
     Parameters
     ----------
@@ -151,26 +136,26 @@ def measured_table(
     if not len(chosen):
         known = ", ".join(measured_classes(columns)) or "none"
         raise DataError(f"{what} has no box of class '{class_name}'. Classes with boxes: {known}.")
-    image = _image_ids(_taken(columns["image_id"], chosen))
+    image = _image_ids(_selected(columns["image_id"], chosen))
     _, first, counts = np.unique(image, return_index=True, return_counts=True)
-    numbers = {name: _numbers(_taken(values, chosen)) for name, values in columns.items()}
-    pixels = [numbers.get(f"image_{side}") for side in ("width", "height")]
-    size = tuple(math.nan if p is None else float(np.median(p)) for p in pixels)
-    out = _box_columns(numbers)
+    numbers = {name: _numbers(_selected(values, chosen)) for name, values in columns.items()}
+    width, height = (numbers.get(f"image_{side}") for side in ("width", "height"))
+    size = tuple(math.nan if side is None else float(np.median(side)) for side in (width, height))
+    out = derived_columns({name: values for name, values in numbers.items() if values is not None})
     out["boxes_per_image"] = counts.astype(float)
     of_images, labels = {"boxes_per_image"}, {}
     for name, values in numbers.items():
-        if name in _NO_METADATA or name in _SYNONYMS or name in out:
+        if name in IDENTIFIERS or is_synonym(name) or name in out:
             continue
         if values is None:
-            labels[name] = np.array([v if isinstance(v, str) else "" for v in _taken(columns[name], chosen)])
+            labels[name] = np.array([v if isinstance(v, str) else "" for v in _selected(columns[name], chosen)])
         elif name.startswith("image_"):
             out[name] = values[first]
             of_images.add(name)
-        elif name not in _PER_PIXEL:
+        elif not find_column(name).relative_to_image:
             out[name] = values
-        elif pixels[0] is not None and pixels[1] is not None:
-            out[name] = values / (pixels[0] * pixels[1])
+        elif width is not None and height is not None:
+            out[name] = values / (width * height)
     main = numbers.get("main")
     return Table(
         out,
@@ -182,23 +167,7 @@ def measured_table(
     )
 
 
-def _box_columns(numbers: Mapping[str, np.ndarray | None]) -> dict[str, np.ndarray]:
-    """The columns of ``BOX_COLUMNS`` that measured ones say."""
-    area, aspect = numbers.get("bbox_area"), numbers.get("aspect")
-    out: dict[str, np.ndarray] = {}
-    if area is not None:
-        area = np.minimum(area, 1.0)
-        out |= {"sqrt_area": np.sqrt(np.where(area >= 0, area, math.nan)), "area": area}
-    for name in ("center_x", "center_y"):
-        found = numbers.get(name)
-        if found is not None:
-            out[name] = np.clip(found, 0.0, 1.0)
-    if aspect is not None:
-        out["log_aspect"] = np.log(np.where(aspect > 0, aspect, math.nan))
-    return out
-
-
-def _taken(values: Sequence[Any] | np.ndarray, chosen: np.ndarray) -> np.ndarray:
+def _selected(values: Sequence[Any] | np.ndarray, chosen: np.ndarray) -> np.ndarray:
     if isinstance(values, np.ndarray):
         return values[chosen]
     plain = [values[i] for i in chosen.tolist()]
@@ -232,8 +201,8 @@ def _numbers(values: np.ndarray) -> np.ndarray | None:
     return numbers if np.isfinite(numbers).any() else None
 
 
-def _box_row(bbox: Any, width: float, height: float) -> tuple[float, ...] | None:
-    """The box columns of a COCO bbox, clipped to its image; None where nothing finite is left."""
+def _measured_box(bbox: Any, width: float, height: float) -> dict[str, float] | None:
+    """What a COCO bbox, clipped to its image, says of itself; None where nothing finite is left."""
     x, y, w, h = (float(v) for v in bbox)
     if not all(map(math.isfinite, (x, y, w, h))) or w <= 0 or h <= 0:
         return None
@@ -241,8 +210,13 @@ def _box_row(bbox: Any, width: float, height: float) -> tuple[float, ...] | None
     w, h = right - left, bottom - top
     if w <= 0 or h <= 0:
         return None
-    area = w * h / (width * height)
-    return math.sqrt(area), area, (left + right) / 2 / width, (top + bottom) / 2 / height, math.log(w / h)
+    return {
+        "bbox_area": w * h / (width * height),
+        "aspect": w / h,
+        "log_aspect": math.log(w / h),  # NumPy's logarithm may differ in the last bit
+        "center_x": (left + right) / 2 / width,
+        "center_y": (top + bottom) / 2 / height,
+    }
 
 
 def _is_number(value: Any) -> bool:

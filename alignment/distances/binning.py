@@ -6,14 +6,8 @@ from __future__ import annotations
 import attrs
 import numpy as np
 
-from .comparison import UNIT_COLUMNS, column_range
+from ..columns.registry import find_column
 from .histograms import BINS, histogram
-
-LOG_COLUMNS = frozenset({"sqrt_area", "area", "depth", "a", "a_d2", "a_d2_m2"})
-"""Columns that spread over decades: their components are Gaussian on the log scale."""
-
-COUNTS = frozenset({"boxes_per_image"})
-"""Columns of whole numbers, one per image."""
 
 TINY = 1e-9
 
@@ -63,10 +57,24 @@ def view_of(column: str, real: np.ndarray) -> View:
     Columns without natural bounds span the bulk of the real values and a quarter more on each side, so that what
     lies beyond falls into bins that the real values leave almost empty.
     """
-    low, high = column_range(column, real, real)
-    if column not in UNIT_COLUMNS and column not in COUNTS:
+    declared = find_column(column)
+    low, high = bin_range(column, real, real)
+    if declared.bin_range is None:
         low, high = low - (high - low) / 4, high + (high - low) / 4
-    return View(column, low, high, column in LOG_COLUMNS and float(np.min(real)) > 0)
+    return View(column, low, high, declared.log and float(np.min(real)) > 0)
+
+
+def bin_range(column: str, *samples: np.ndarray) -> tuple[float, float]:
+    """What the histogram of a column spans: the declared range, else the bulk of all samples (N,)."""
+    declared = find_column(column)
+    if declared.bin_range is not None:
+        return declared.bin_range
+    # The widest of the bulks, so that no sample's outliers squeeze the others into one bin.
+    low = min(float(np.quantile(x, 0.01)) for x in samples)
+    high = max(float(np.quantile(x, 0.99)) for x in samples)
+    if high - low < 1e-9 * max(1.0, abs(low), abs(high)):
+        return low - 0.5, high + 0.5
+    return low, high
 
 
 @attrs.frozen(eq=False)

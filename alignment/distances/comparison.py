@@ -11,19 +11,11 @@ import numpy as np
 
 from ...engine.errors import DataError
 from ...engine.rng import stream
-from ..columns.table import (
-    PIXEL_STATISTICS,
-    Table,
-    class_names,
-    measured_classes,
-    measured_table,
-    read_table,
-)
+from ..columns.registry import find_column
+from ..columns.table import Table, class_names, measured_classes, measured_table, read_table
+from .binning import bin_range
 from .bootstrap import Estimate, estimate, remark
 from .histograms import BINS, histogram
-
-UNIT_COLUMNS = ("sqrt_area", "area", "center_x", "center_y")
-"""Columns that live in [0, 1] by definition."""
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 """Which quantiles of both samples a column is reported with."""
@@ -33,7 +25,6 @@ MOST_LABELS = 500
 
 Progress = Callable[[int, int], None]
 
-_SKIPPED = ("id", "instance", "instance_id", "frame")
 _ROUNDS = 200
 
 
@@ -167,7 +158,7 @@ def _shared(real: Table, synth: Table) -> list[str]:
     shared = [
         name
         for name, values in real.columns.items()
-        if name not in _SKIPPED and name in synth.columns
+        if name in synth.columns
         if np.isfinite(values).any() and np.isfinite(synth.columns[name]).any()
     ]
     for name in real.labels:
@@ -202,20 +193,20 @@ def _sample(table: Table, column: str) -> tuple[np.ndarray, np.ndarray | None]:
 def _remarks(real: Table, synth: Table) -> list[str]:
     """Which columns have no distance because one side has no value of them, and what else concerns several."""
     in_real, in_synth = (
-        ({k for k, v in t.columns.items() if np.isfinite(v).any()} | set(t.labels)).difference(_SKIPPED)
-        for t in (real, synth)
+        {k for k, v in t.columns.items() if np.isfinite(v).any()} | set(t.labels) for t in (real, synth)
     )
     said = [
         f"Only the {side} dataset has {', '.join(sorted(only))}; no distance to nothing is given."
         for side, only in (("real", in_real - in_synth), ("synthetic", in_synth - in_real))
         if only
     ]
-    pixels = [k for k in real.columns if k in synth.columns and k.removeprefix("image_") in PIXEL_STATISTICS]
+    shared = [find_column(name) for name in real.columns if name in synth.columns]
+    affected = dict.fromkeys(c.name.removeprefix("image_") for c in shared if c.resolution_dependent)
     ratio = np.array(real.size) / np.array(synth.size)
-    if pixels and (np.abs(np.log(ratio)) > math.log(1.1)).any():
-        sizes = (f"{t.size[0]:g} by {t.size[1]:g} px" for t in (real, synth))
+    if affected and (np.abs(np.log(ratio)) > math.log(1.1)).any():
+        sizes = [f"{t.size[0]:g} by {t.size[1]:g} px" for t in (real, synth)]
         said.append(
-            "Real pictures have {}, synthetic ones {}: sharpness, blur and entropy differ by that.".format(*sizes)
+            f"Real pictures have {sizes[0]}, synthetic ones {sizes[1]}, which alone changes {', '.join(affected)}."
         )
     return said
 
@@ -227,7 +218,7 @@ def _measure(
     column: str,
     rng: np.random.Generator,
 ) -> dict[str, Any]:
-    span = column_range(column, a, b)
+    span = bin_range(column, a, b)
     out = _distances(estimate(a, b, rng, images=images, range=span))
     order = np.sort(a)
     below, up_to = (np.searchsorted(order, b, side=side).mean() / len(a) for side in ("left", "right"))
@@ -277,17 +268,3 @@ def _measure_labels(real: Table, synth: Table, column: str, rng: np.random.Gener
         "real": histogram(a, bins, span).tolist(),
         "synth": histogram(b, bins, span).tolist(),
     }
-
-
-def column_range(column: str, *samples: np.ndarray) -> tuple[float, float]:
-    """What a column's histogram spans: [0, 1] for areas and centres, whole counts, else the bulk of all samples."""
-    if column in UNIT_COLUMNS:
-        return 0.0, 1.0
-    if column == "boxes_per_image":
-        return 0.5, 0.5 + BINS
-    # The widest of the bulks, so that no sample's outliers squeeze the others into one bin.
-    low = min(float(np.quantile(x, 0.01)) for x in samples)
-    high = max(float(np.quantile(x, 0.99)) for x in samples)
-    if high - low < 1e-9 * max(1.0, abs(low), abs(high)):
-        return low - 0.5, high + 0.5
-    return low, high

@@ -12,7 +12,8 @@ import numpy as np
 from ...engine.errors import DataError
 from ...engine.rng import stream
 from ..columns.table import Table
-from .comparison import MOST_LABELS, column_range
+from .binning import bin_range
+from .comparison import MOST_LABELS
 from .histograms import BINS
 
 COLUMNS = ("sqrt_area", "center_y", "background_similarity", "shape")
@@ -161,7 +162,7 @@ def _numbers(tables: Sequence[Table], column: str) -> tuple[list[Part], Span]:
         images = np.unique(table.image) if column in table.of_images else table.image
         known = np.isfinite(values)
         parts.append(Part(values[known], images[known]))
-    return parts, Span(*column_range(column, *(p.values for p in parts)))
+    return parts, Span(*bin_range(column, *(p.values for p in parts)))
 
 
 def _labels(tables: Sequence[Table], column: str) -> tuple[list[Part], Span]:

@@ -11,7 +11,8 @@ import attrs
 import numpy as np
 
 from ...engine.errors import DataError
-from ..distances.binning import COUNTS, TINY, Sample, View
+from ..columns.registry import find_column
+from ..distances.binning import TINY, Sample, View
 from ..distances.bootstrap import LEVEL, ROUNDS, centred
 from ..distances.histograms import bhattacharyya_floor, bhattacharyya_of
 from ..mixtures.area_mixture import REFERENCE_SIZE, search
@@ -58,7 +59,7 @@ def fit_components(real: np.ndarray, view: View, *, components: int = 0, seed: i
         lambda mixture: bhattacharyya_of(p, mixture.shares()),
         floor,
         # A count has no spread below a third of a box; elsewhere a hundredth of what is looked at counts as equal.
-        least=0.3 if view.column in COUNTS else 0.02 if view.log else 0.01 * (view.high - view.low),
+        least=0.3 if find_column(view.column).kind == "count" else 0.02 if view.log else 0.01 * (view.high - view.low),
         components=components,
         random_state=seed,
     )
@@ -338,7 +339,7 @@ def _redrawn(sample: Sample, view: View, rng: np.random.Generator) -> np.ndarray
 
 def _smooth(values: np.ndarray, view: View) -> np.ndarray:
     """The histogram of a kernel density of values."""
-    if view.column in COUNTS:
+    if find_column(view.column).kind == "count":
         return view.histogram(values)
     x = view.scaled(values)
     quarter, three = np.quantile(x, [0.25, 0.75])

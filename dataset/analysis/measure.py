@@ -11,14 +11,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import attrs
 import numpy as np
 
-from ...alignment.columns.metadata import Columns, box_columns, mask_columns, pixel_columns
+from ...alignment.columns.box_data import BoxData
+from ...alignment.columns.metadata import MetadataColumns, box_columns, picture_columns
+from ...alignment.columns.registry import added_columns, register
 from ...engine.errors import DataError
+from ...engine.plugin.columns import Column
 from ..atomic_files import is_number
 from ..formats import rle_masks
 from ..formats.coco import CocoFile
@@ -67,7 +71,7 @@ class _Task:
 class _ImageResult:
     first: int
     of_image: dict[str, float]
-    of_boxes: Columns
+    of_boxes: MetadataColumns
     problems: list[str]
     unread: bool
 
@@ -221,7 +225,8 @@ def _map_tasks(tasks: list[_Task], workers: int) -> Iterator[Iterator[_ImageResu
     if workers <= 1 or __name__.startswith("bl_ext."):
         yield map(_measure_one, tasks)
         return
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_init_worker)
+    start = partial(_init_worker, added_columns())
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=start)
     chunk = max(1, min(_CHUNK, len(tasks) // (workers * 4)))
     try:
         yield pool.map(_measure_one, tasks, chunksize=chunk)
@@ -233,10 +238,15 @@ def _map_tasks(tasks: list[_Task], workers: int) -> Iterator[Iterator[_ImageResu
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _init_worker() -> None:
-    """Make a process leave Ctrl-C to the one that started it, and OpenCV use the one processor it is there for."""
+def _init_worker(added: Sequence[Column]) -> None:
+    """Make a process leave Ctrl-C to the one that started it, and OpenCV use the one processor it is there for.
+
+    ``added`` are columns that were registered where the process was started.
+    """
     import cv2
 
+    for column in added:
+        register(column)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     cv2.setNumThreads(1)
 
@@ -253,15 +263,13 @@ def _measure_one(task: _Task) -> _ImageResult:
     if task.picture is None:
         problems.append("An image has no 'file_name'.")
     depth = _read_pixels(task.depth, read_depth, task.size, problems) if task.depth else None
-    of_image: dict[str, float] = {}
-    of_boxes: Columns = {}
-    if picture is not None:
-        of_image, of_boxes = pixel_columns(picture, task.bboxes)
+    masks: list[np.ndarray | None] | None = None
     if picture is not None or depth is not None:
-        outlines = [_mask(s, task.size) for s in task.segmentations]
-        if any(outline is not None for outline in outlines):
-            extents = [(0, 0, 0, 0) if outline is None else rle_masks.extent(outline) for outline in outlines]
-            of_boxes |= mask_columns(outlines, extents, picture, depth)
+        decoded = [_mask(s, task.size) for s in task.segmentations]
+        masks = decoded if any(mask is not None for mask in decoded) else None
+    extents = [(0, 0, 0, 0) if mask is None else rle_masks.extent(mask) for mask in masks or ()]
+    data = BoxData(task.bboxes, *task.size, image=picture, masks=masks, extents=extents, depth=depth)
+    of_image, of_boxes = picture_columns(data)
     return _ImageResult(task.first, of_image, of_boxes, problems, picture is None)
 
 

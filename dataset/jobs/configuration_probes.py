@@ -18,6 +18,8 @@ from ... import __version__
 from ...engine.block import Block
 from ...engine.errors import DataError, TwinsetError
 from ...engine.goals import Boxes
+from ...engine.instance_row import InstanceRow
+from ...engine.plugin.hooks import flags_of
 from ...engine.plugin.params import describe
 from ...engine.plugin.registry import default
 from ...engine.recipe.settings import PluginUse, Recipe
@@ -29,13 +31,9 @@ from ..atomic_files import is_number, json_bytes, to_builtin_types, write_atomic
 from ..store.inputs import named_files
 from .job import OpenStage
 
-AMODAL = frozenset({"visible_share", "occluded_share", "truncated_share", "truncated"})
-"""Columns that need each instance seen alone, which takes longer."""
-
 MAX_FAILURES = 3
 """So many frames given up, with none accepted, end the probing of a configuration."""
 
-_BUILT_IN = ("bbox", "depth", "occlusion")
 _NOT_COLLECTED = frozenset({"bbox", "shape"})
 
 
@@ -185,7 +183,7 @@ class Prober:
         least = self.recipe.output.min_visible_share
         rows = collected.add(frame, amodal, least)
         if frame.shot is not None:
-            block.add(((row["class"], row["bbox"]) for row in rows), sampler.stage.resolution)
+            block.add(((row["class"], row["bbox"]) for row in rows if row["bbox"]), sampler.stage.resolution)
 
     def _opened(self) -> Stage:
         if self._stage is None:
@@ -212,7 +210,7 @@ class _ProbeCollector:
         self._rejected: Counter[str] = Counter()
         self._start = time.perf_counter()
 
-    def add(self, frame: Frame, amodal: Mapping[int, Any] | None, least: float) -> list[Mapping[str, Any]]:
+    def add(self, frame: Frame, amodal: Mapping[int, Any] | None, least: float) -> list[InstanceRow]:
         """Measure a probed frame; its annotated rows."""
         self.frames += 1
         self._rejected.update(frame.rejected)
@@ -224,13 +222,15 @@ class _ProbeCollector:
         measured: dict[str, Any] = {}
         for metric in self._metrics:
             measured |= metric.measure(shot).bbox
-        out: list[Mapping[str, Any]] = []
+        out: list[InstanceRow] = []
         for number, row in enumerate(frame.rows):
             alone = None if amodal is None else amodal.get(row["id"])
             hidden = alone is not None and alone.visible_share(row["area"]) < least
             if not row["annotated"] or hidden:
                 continue
-            values = {name: _number(v[number]) for name, v in measured.items() if name not in _NOT_COLLECTED}
+            values: dict[str, Any] = {
+                name: _number(v[number]) for name, v in measured.items() if name not in _NOT_COLLECTED
+            }
             values |= {"class": row["class"], "image_id": frame.index, "image_width": width, "image_height": height}
             count = len(self.columns.get("class", ()))
             for name in values.keys() | self.columns.keys():
@@ -268,17 +268,15 @@ def scaled(recipe: Recipe, scale: float) -> Recipe:
 
 def _metrics(recipe: Recipe) -> list[Any]:
     """The recipe's metrics for which labels are enough, and the built-in ones among them."""
-    own = [use.plugin for use in recipe.plugins.get("metric", ()) if getattr(use.plugin, "from_labels", False)]
+    own = [use.plugin for use in recipe.plugins.get("metric", ()) if use.plugin.measures_probes]
     there = {type(metric) for metric in own}
-    built_in = [default().find("metric", id) for id in _BUILT_IN]
+    built_in = [cls for cls in default().catalogue(builtin=True) if "measures_probes" in flags_of(cls)]
     return [*(cls() for cls in built_in if cls not in there), *own]
 
 
 def _probe_recipe(recipe: Recipe) -> Recipe:
     """The recipe as probes need it: no metrics, and no filters that wait for the picture."""
-    kept: tuple[PluginUse, ...] = tuple(
-        use for use in recipe.plugins.get("filter", ()) if getattr(use.plugin, "early", False)
-    )
+    kept: tuple[PluginUse, ...] = tuple(use for use in recipe.plugins.get("filter", ()) if use.plugin.judges_probes)
     return attrs.evolve(recipe, plugins={**recipe.plugins, "metric": (), "filter": kept})
 
 

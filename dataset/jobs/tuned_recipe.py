@@ -10,12 +10,8 @@ from typing import Any
 import attrs
 import numpy as np
 
-from ...alignment.columns.table import (
-    PIXEL_STATISTICS,
-    Table,
-    measured_classes,
-    measured_table,
-)
+from ...alignment.columns.registry import columns, find_column, measured_name
+from ...alignment.columns.table import Table, measured_classes, measured_table
 from ...alignment.distances.binning import Sample
 from ...engine.errors import DataError, RecipeError
 from ...engine.recipe.reading import loads_recipe
@@ -24,22 +20,21 @@ from ...engine.recipe.writing import dump_recipe, dump_variants
 from ..analysis.real_boxes import MetadataColumns
 from .configuration_probes import ProbeResult
 
-ALIASES = {"bbox_area": "sqrt_area", "area": "sqrt_area", "aspect": "log_aspect", "d": "depth"}
-"""Other names of columns: areas are compared by their square root, aspect ratios by their logarithm."""
-
-PIXEL_COLUMNS = frozenset({"background_similarity", *PIXEL_STATISTICS, *(f"image_{name}" for name in PIXEL_STATISTICS)})
-"""Columns that need the picture, which probes do not have."""
-
 
 def column_name(name: str) -> str:
-    """The column that a name means; DataError where probes cannot tell it."""
-    name = ALIASES.get(name, name)
-    if name in PIXEL_COLUMNS:
-        raise DataError(
-            f"'{name}' needs the picture, and probes have none. What they tell: bbox_area, aspect, center_x, center_y, "
-            "boxes_per_image, depth, a, a_d2, a_d2_m2, visible_share, occluded_share, truncated_share, touches_border."
-        )
-    return name
+    """The column that is compared in place of this one, such as ``sqrt_area`` for ``bbox_area``.
+
+    Raises
+    ------
+    DataError
+        Where the column needs the picture, which probes do not have.
+    """
+    declared = find_column(name)
+    if "pixels" in declared.needs:
+        possible = (c for c in columns() if c.reported and not c.synonym_of and c.kind != "category")
+        listed = ", ".join(c.name for c in possible if "pixels" not in c.needs)
+        raise DataError(f"'{name}' needs the picture, and probes have none. Columns that probes have: {listed}.")
+    return declared.synonym_of or name
 
 
 def class_of(recipe: Recipe, real: MetadataColumns, asked: str) -> str:
@@ -68,8 +63,8 @@ def sample_of(table: Table, column: str, images: int | None = None) -> Sample:
         How many images there were, where more than the table shows.
     """
     if column not in table.columns:
-        names = {"area": "bbox_area", "sqrt_area": "bbox_area", "log_aspect": "aspect"}  # as --column takes them
-        listed = ", ".join(sorted({names.get(name, name) for name in table.columns}))
+        names = (measured_name(name) for name in table.columns if not find_column(name).synonym_of)
+        listed = ", ".join(sorted(names))
         raise DataError(
             f"The real data have no column '{column}'. Their columns: {listed}. A table of `twinset infer` "
             "as --real may have more."

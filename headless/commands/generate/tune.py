@@ -80,13 +80,14 @@ def tune(
     """Tune plugin parameters until a metadata column matches the real one, by probes alone: no picture is rendered."""
     import numpy as np
 
+    from ....alignment.columns.registry import find_column
     from ....alignment.columns.table import measured_table
     from ....alignment.distances.binning import View, view_of
     from ....alignment.tuning import configuration_weights
     from ....alignment.tuning.design_points import points
     from ....dataset.analysis.real_boxes import real_boxes, real_columns
     from ....dataset.atomic_files import write_atomic
-    from ....dataset.jobs.configuration_probes import AMODAL, Prober
+    from ....dataset.jobs.configuration_probes import Prober
     from ....dataset.jobs.tuned_recipe import (
         class_of,
         column_name,
@@ -126,7 +127,7 @@ def tune(
 
     boxes = real_boxes(loaded)
     memory = out.with_name(f"{out.stem}.probes.json")
-    prober = Prober(loaded, open_stage, boxes, amodal=name in AMODAL, scale=scale, memory=memory)
+    prober = Prober(loaded, open_stage, boxes, amodal="amodal" in find_column(name).needs, scale=scale, memory=memory)
     if not output.json:
         output.message(f"{len(tried)} configurations, {layout}, and the recipe as it is; {probes} probes each.")
     try:
@@ -211,14 +212,14 @@ def _verified(
     view: View,
 ) -> dict[str, dict[str, Any]]:
     """Distances of frames that tuning has not seen: the next seed's."""
-    from ....alignment.distances.binning import COUNTS
+    from ....alignment.columns.registry import find_column
     from ....alignment.distances.bootstrap import estimate
     from ....dataset.jobs.tuned_recipe import probed_sample
 
     out: dict[str, dict[str, Any]] = {}
     for name, recipe in (("untuned", untuned), ("tuned", tuned)):
         fresh = attrs.evolve(recipe, seed=recipe.seed + 1)
-        steps = prober.fresh(fresh, class_name, boxes, images=view.column in COUNTS)
+        steps = prober.fresh(fresh, class_name, boxes, images=find_column(view.column).kind == "count")
         _follow(output, steps, f"Verifying, {name}")
         probed = prober.found[-1]
         got = probed_sample(probed, class_name, view.column)
