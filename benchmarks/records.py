@@ -23,12 +23,12 @@ from typing import Any
 
 import numpy as np
 from twinset.dataset.atomic_files import json_bytes
+from twinset.dataset.store.frame_record import ACCEPTED
 from twinset.dataset.store.frames import (
-    ACCEPTED,
     FrameStore,
+    append_checksum,
     encode_image,
     frame_name,
-    append_checksum,
 )
 
 COMMANDS = {"status": ["status"], "finish": ["finish"], "verify": ["verify", "--sample", "0"]}

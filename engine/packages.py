@@ -7,6 +7,7 @@ import importlib.util
 
 PACKAGES = {
     "attrs": "attrs",
+    "msgspec": "msgspec",
     "numpy": "numpy",
     "scipy": "scipy",
     "sklearn": "scikit-learn",

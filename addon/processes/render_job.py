@@ -7,6 +7,7 @@ import json
 import logging
 import time
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,7 @@ class Job:
     given_up: int = 0
     rejected: Counter[str] = attrs.field(factory=Counter)
     image: Path | None = None
-    record: dict[str, Any] | None = None
+    record: Mapping[str, Any] | None = None
     problems: list[str] = attrs.field(factory=list)
     notes: list[str] = attrs.field(factory=list)
     state: str = "running"
@@ -184,7 +185,7 @@ def _run(out: Path) -> Job:
     folder = out / FOLDER
     facts = json.loads((folder / "job.json").read_text(encoding="utf-8"))
     images = str(facts["images"])
-    command = command_line("--json", "render", folder / "recipe.toml", "-o", out, "--images", images, "--tied")
+    command = command_line("--json", "render", folder / "recipe.toml", "-o", out, "--images", images, "--stop-on-eof")
     command += ["--folder", facts["folder"]]
     _counted.clear()
     try:

@@ -18,7 +18,11 @@ from ...engine.recipe.settings import PluginUse, Recipe, absolute, matches
 from ...engine.recipe.variants import variants_of
 from ...engine.sampling.recorded_draws import named
 from ..atomic_files import json_bytes
+from ..store.frame_record import FrameRecord
 from ..store.frames import FrameStore
+
+REPEATER = "jitter"
+"""The placement, appearance and camera that the new recipe names."""
 
 _FILE_ARGUMENTS = ("hdri", "image")
 """Arguments of recorded calls that are files."""
@@ -112,7 +116,7 @@ def augment(
     return AugmentedRecipe(made, data, tuple(entry["frame"] for entry in entries), tuple(notes))
 
 
-def _exemplar(record: Mapping[str, Any], recipe: Recipe) -> dict[str, Any] | None:
+def _exemplar(record: FrameRecord, recipe: Recipe) -> dict[str, Any] | None:
     """What was drawn for a frame; None where its main instance is excluded now, or it shows none."""
     shown = [i for i in record["instances"] if i["area"] > 0]
     main = next((i for i in shown if i["main"]), max(shown, key=lambda i: i["area"], default=None))
@@ -154,34 +158,42 @@ def _placements(recipe: Recipe, frames: str, jitter: Jitter) -> Iterator[PluginU
     names = [entry.name for entry in recipe.classes]
     kept: set[str] = set()
     for use in recipe.plugins["placement"]:
-        if use.id == "keep":
-            kept |= set(use.plugin.classes or names)
+        if use.plugin.keeps_scene_instances:
+            kept |= set(use.plugin.handled_classes(names))
             yield use
     left = [name for name in names if name not in kept]
     if not left:
         return
-    standing = [use.plugin for use in every if getattr(use.plugin, "surfaces", None)]
-    if not standing:
+    rules = [found for use in every if (found := use.plugin.surface_rules()) is not None]
+    if not rules:
         raise DataError("The recipe has no placement with 'surfaces', so nothing says what things are to stand on.")
-    surfaces = list(dict.fromkeys(name for plugin in standing for name in plugin.surfaces))
-    masks = {getattr(plugin, "mask", "") for plugin in standing}
-    rules = ("max_slope", "max_overhang", "max_support_gap")
-    own = {name: max(getattr(p, name) for p in standing) for name in rules if all(hasattr(p, name) for p in standing)}
+    masks = {one.mask for one in rules}
+    loosest = {
+        "max_slope": _largest([one.max_slope for one in rules]),
+        "max_overhang": _largest([one.max_overhang for one in rules]),
+        "max_support_gap": _largest([one.max_support_gap for one in rules]),
+    }
     yield _use(
         "placement",
         frames=frames,
-        surfaces=surfaces,
+        surfaces=list(dict.fromkeys(name for one in rules for name in one.surfaces)),
         mask=masks.pop() if len(masks) == 1 else "",
         classes=[*left, ""] if kept else [],
         distance=jitter.distance,
         rotation=jitter.turn,
-        gap=min(getattr(plugin, "gap", 0.0) for plugin in standing),
-        **own,
+        gap=min(one.gap for one in rules),
+        **{name: value for name, value in loosest.items() if value is not None},
     )
 
 
+def _largest(values: Sequence[float | None]) -> float | None:
+    """The largest of some values; None where one of them is not known."""
+    known = [value for value in values if value is not None]
+    return max(known) if len(known) == len(values) else None
+
+
 def _use(kind: str, **values: Any) -> PluginUse:
-    return PluginUse(kind, "jitter", default().find(kind, "jitter")(**values))
+    return PluginUse(kind, REPEATER, default().find(kind, REPEATER)(**values))
 
 
 def _known_files(recipe: Recipe) -> list[Path]:
@@ -206,7 +218,7 @@ def _new_path(name: str, recipe: Recipe, files: Sequence[Path], anchor: bool) ->
         if not max(alike, default=0):
             raise DataError(
                 f"The picture '{name}' that lit a frame is not found. Name the recipe that the dataset was rendered "
-                "from with --from."
+                "from with --base-recipe."
             )
         path = files[alike.index(max(alike))]
     return path.as_posix() if anchor else named(recipe, path)

@@ -85,7 +85,7 @@ def box_features(
         listed = ", ".join(f"'{name}'" for name in names)
         raise DataError(
             f"'{coco.path}' has {len(chosen)} boxes of {listed}, each with a side under "
-            f"{min_side:g} pixels, which is too little to look at. Take larger pictures, or lower --smallest."
+            f"{min_side:g} pixels, which is too small. Use larger images, or lower --min-box-side."
         )
     seen = [image for image in coco.images if image["id"] in boxes]
     vectors, owners, ids, problems = [], [], [], []

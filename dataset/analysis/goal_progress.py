@@ -16,7 +16,7 @@ from ...engine.geometry.reachability import aims
 from ...engine.recipe.settings import GoalSettings, Recipe
 from ...engine.rng import stream
 from ...engine.sampling.column_goals import IMAGE, Aims
-from ..store.frames import ACCEPTED
+from ..store.frame_record import ACCEPTED, FrameRecord
 from .real_boxes import MetadataColumns, real_columns
 
 AREA_TOLERANCE = 0.05
@@ -72,7 +72,7 @@ class GoalTally:
         self._shown: Counter[str] = Counter()
         self._near = 0
 
-    def add(self, record: Mapping[str, Any]) -> None:
+    def add(self, record: FrameRecord) -> None:
         """Take in a record; those of frames that were given up, or filtered, are none."""
         if record["verdict"] != ACCEPTED:
             return
@@ -87,7 +87,7 @@ class GoalTally:
             self._values[k] += shown["values"]
             self._ways[k] = shown["way"] if shown["values"] else self._ways[k]
 
-    def _add_boxes(self, record: Mapping[str, Any]) -> None:
+    def _add_boxes(self, record: FrameRecord) -> None:
         """How many boxes of a layout there are in the end, and how large."""
         boxes = record.get("goals", {}).get("boxes")
         if not boxes:
@@ -95,10 +95,11 @@ class GoalTally:
         pixels = record["image"]["width"] * record["image"]["height"]
         self._asked.update(box["class_name"] for box in boxes)
         for row in record["instances"]:
-            if row["annotated"] and row.get("goal") is not None:
+            goal, bbox = row.get("goal"), row["bbox"]
+            if row["annotated"] and goal is not None and bbox:
                 self._shown[row["class"]] += 1
-                area = row["bbox"][2] * row["bbox"][3] / pixels
-                self._near += abs(area / boxes[row["goal"]]["area"] - 1) <= AREA_TOLERANCE
+                area = bbox[2] * bbox[3] / pixels
+                self._near += abs(area / boxes[goal]["area"] - 1) <= AREA_TOLERANCE
 
     def facts(self, recipe: Recipe) -> list[dict[str, Any]]:
         """How near each goal came: way, attempts compared per frame, distance, and the floor that chance makes."""

@@ -34,7 +34,7 @@ def real_boxes(recipe: Recipe) -> dict[str, Boxes]:
     names: dict[str, None] = {}
     for one in variants_of(recipe):
         for use in one.plugins.get("target", ()):
-            names |= dict.fromkeys(getattr(use.plugin, "classes", None) or [c.name for c in recipe.classes])
+            names |= dict.fromkeys(use.plugin.handled_classes([c.name for c in recipe.classes]))
     return {name: coco.boxes(name) for name in names}
 
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypedDict, cast
 
 import attrs
 import numpy as np
@@ -13,8 +13,13 @@ from ...engine import stage
 from ...engine.errors import DataError
 from ..atomic_files import is_number
 
-Rle = dict[str, Any]
-"""``{"size": [height, width], "counts": str}``, compressed as pycocotools does it."""
+
+class Rle(TypedDict):
+    """Run lengths, compressed as pycocotools does it; ``size`` is [height, width]."""
+
+    size: list[int]
+    counts: str
+
 
 MIN_POLYGON_IOU = 0.98
 """A polygon that decodes to less than this intersection over union with its mask is not used."""
@@ -117,7 +122,7 @@ def as_rle(segmentation: Any, height: int, width: int) -> Rle:
             _check_runs(counts, segmentation.get("size"), height, width)
             return _with_text_counts(coco_mask.frPyObjects({"size": [height, width], "counts": counts}, height, width))
         _check_runs(_decode_counts(counts), segmentation.get("size"), height, width)
-        return {"size": [height, width], "counts": counts}
+        return {"size": [height, width], "counts": cast(str, counts)}
     parts = segmentation if isinstance(segmentation, list | tuple) else []
     polygons = [list(part) for part in parts if isinstance(part, list | tuple)]
     if not polygons or len(polygons) < len(parts) or not all(map(_is_polygon, polygons)):

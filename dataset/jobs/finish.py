@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""All that is made from the records of a dataset: COCO and YOLO annotations, metadata table, contact sheet."""
+"""All that is made from the records of a dataset: annotations in each format, metadata table, contact sheet."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ import attrs
 
 from ... import __version__
 from ...engine.errors import DataError
-from ...engine.plugin.contract import naming
+from ...engine.output.annotation_source import declared_entries
+from ...engine.output.writer import Writer
+from ...engine.plugin.contract import attribute_errors_to
 from ..atomic_files import write_atomic
 from ..formats.coco import LabelledImage
 from ..formats.coco_in_memory import CocoInMemory
@@ -23,24 +25,27 @@ from ..formats.coco_writer import CocoBuilder
 from ..formats.metadata_rows import MetadataRows
 from ..formats.metadata_table import write_table
 from ..formats.rle_masks import MaskError
-from ..formats.yolo import write_yolo
 from ..report.contact_sheet import contact_sheet, picks
-from ..store.frames import ACCEPTED, FILTERED, GIVEN_UP, FrameStore, encode_image
+from ..store.dataset_files import run_writer
+from ..store.finished_dataset import RecordedDataset
+from ..store.frame_record import ACCEPTED, FILTERED, GIVEN_UP, FrameRecord
+from ..store.frames import FrameStore, encode_image
+from ..writers.coco import Coco
 
 log = logging.getLogger(__name__)
 
 Complete = Callable[[MetadataRows], Mapping[str, Sequence[Any]]]
 Summarise = Callable[[MetadataRows], Mapping[str, Any]]
 
-PARTS = ("train", "val", "test")
-
-_INSTANCE_KEYS = ("main", "visible_share", "truncated_share", "amodal_bbox", "shape")
+_ROW_KEYS = ("main", "shape")
+"""Of a record's instance, what annotations have beside the entries of annotation sources."""
 
 
 @attrs.frozen
 class Summary:
-    """What was written. ``classes`` counts annotations, ``parts`` images; ``notes`` are sentences for the user;
-    ``in_memory`` holds the annotations for a report, which need not read them back."""
+    """What was written. ``classes`` counts annotations, ``parts`` images; ``written`` are files by the writer's name;
+    ``notes`` are sentences for the user; ``in_memory`` holds the annotations for a report, which need not read them
+    back."""
 
     out: Path
     images: int
@@ -50,7 +55,7 @@ class Summary:
     left_out: tuple[int, ...]
     coco: Path
     table: Path | None = None
-    labels: Path | None = None
+    written: Mapping[str, tuple[Path, ...]] = attrs.field(factory=dict)
     contact_sheet: Path | None = None
     notes: tuple[str, ...] = ()
     metrics: Mapping[str, Any] = attrs.field(factory=dict)
@@ -63,13 +68,11 @@ def finish(
     *,
     categories: Sequence[Mapping[str, Any]],
     info: Mapping[str, Any] | None = None,
-    polygons: bool = False,
-    yolo: bool = False,
+    writers: Sequence[Writer] = (Coco(),),
     complete: Iterable[Complete] = (),
     summarise: Iterable[Summarise] = (),
-    watch: Callable[[Mapping[str, Any]], None] = lambda record: None,
+    watch: Callable[[FrameRecord], None] = lambda record: None,
     min_area: int = 1,
-    instances_only: bool = False,
 ) -> Summary:
     """Rebuild a dataset's annotations from its records.
 
@@ -84,21 +87,19 @@ def finish(
         COCO categories, with the ids and names that annotations get.
     info : mapping, optional
         Entries of the COCO info block, beside or instead of ``description``, ``version`` and ``year``.
-    polygons, yolo : bool
-        As in the recipe's output section.
+    writers : sequence of Writer
+        The formats to write, see :func:`...engine.output.writer.asked_writers`; COCO must be among them.
     complete : iterable of callables
-        The ``complete`` methods of metrics. Each takes the rows, a sequence of one dict per annotation (frame,
+        The ``dataset_columns`` methods of metrics. Each takes the rows, a sequence of one dict per annotation (frame,
         image_id, id, class, shape, area, bbox, amodal_bbox, visible_share, truncated_share and all bbox columns), and
         gives columns of the same length, which join the rows.
     summarise : iterable of callables
-        The ``summarise`` methods of metrics. Each takes the completed rows and gives facts about the whole dataset as
-        JSON values.
+        The ``dataset_summary`` methods of metrics. Each takes the completed rows and gives facts about the whole
+        dataset as JSON values.
     watch : callable
         Told every record that is not damaged.
     min_area : int
         Masks of fewer pixels get no annotation.
-    instances_only : bool
-        Write ``annotations/instances.json`` and nothing else.
 
     Raises
     ------
@@ -113,9 +114,7 @@ def finish(
         raise DataError(f"'{store.out}' holds no records of frames (frames/*.json). Render into that folder first.")
     path = store.out / "annotations" / "instances.json"
     given_up, left_out = 0, []
-    with CocoBuilder(
-        path, categories=categories, info={**_info(), **(info or {})}, polygons=polygons, min_area=min_area
-    ) as coco:
+    with CocoBuilder(path, categories=categories, info={**_info(), **(info or {})}, min_area=min_area) as coco:
         for frame in frames:
             try:
                 record = store.read(frame)
@@ -138,8 +137,10 @@ def finish(
                     log.warning("%s", store.damaged(frame, str(error)))
                     left_out.append(frame)
         _complete(coco, complete)
-        coco.write()
-        summary = Summary(
+        dataset = RecordedDataset(store, coco)
+        written = {writer.name: run_writer(writer, dataset) for writer in writers}
+        table, note = write_table(path.parent, _TableColumns(coco))
+        return Summary(
             out=store.out,
             images=len(coco.images),
             annotations=len(coco.rows),
@@ -147,37 +148,14 @@ def finish(
             given_up=given_up,
             left_out=tuple(left_out),
             coco=path,
-            notes=tuple(_notes(left_out)),
-            metrics=_summarise(coco.rows, summarise),
-        )
-        if instances_only:
-            return summary
-        table, note = write_table(path.parent, _TableColumns(coco))
-        parts = _write_parts(path.parent, coco)
-        return attrs.evolve(
-            summary,
             table=table,
-            parts={part: len(images) for part, images in parts.items()},
-            labels=write_yolo(store.out, coco.images, coco.annotations(), coco.categories, parts) if yolo else None,
+            written=written,
             contact_sheet=_write_contact_sheet(store, coco),
-            notes=(*summary.notes, note) if note else summary.notes,
+            notes=tuple([*_notes(left_out), *([note] if note else [])]),
+            metrics=_summarise(coco.rows, summarise),
+            parts={part: len(images) for part, images in dataset.parts.items()},
             in_memory=CocoInMemory(coco),
         )
-
-
-def _write_parts(folder: Path, coco: CocoBuilder) -> dict[str, frozenset[int]]:
-    """Write a COCO file for each part that images belong to; their ids by part, in the order of a recipe's keys."""
-    named = coco.images.extras.column("part")
-    parts = {}
-    for part in PARTS:
-        path = folder / f"instances_{part}.json"
-        images = frozenset(id for id, of in enumerate(named, 1) if of == part)  # ids are 1, 2, ...
-        if images:
-            coco.write_part(path, images)
-            parts[part] = images
-        else:
-            path.unlink(missing_ok=True)
-    return parts
 
 
 def _write_contact_sheet(store: FrameStore, coco: CocoBuilder) -> Path | None:
@@ -210,26 +188,30 @@ def _notes(left_out: Sequence[int]) -> list[str]:
     ]
 
 
-def _labelled(store: FrameStore, record: Mapping[str, Any]) -> LabelledImage:
+def _labelled(store: FrameStore, record: FrameRecord) -> LabelledImage:
     frame = record["frame"]
+    kept, own = (*_ROW_KEYS, *declared_entries("twinset")), declared_entries("annotation")
     try:
-        draws = record.get("draws", {})
+        draws: Mapping[str, Any] = record.get("draws", {})
         named = {key: draws[key] for key in ("room", "part") if key in draws}
         extra = {"frame": frame, **named, **record.get("columns", {})}
+        instances: Sequence[Mapping[str, Any]] = record["instances"]
         annotations = [
             {
                 "class": instance["class"],
                 "segmentation": instance["segmentation"],
                 "twinset": {
                     "instance": instance["id"],
-                    **{k: instance[k] for k in _INSTANCE_KEYS if k in instance},
+                    **{k: instance[k] for k in kept if k in instance},
                     **instance.get("columns", {}),
                 },
+                "entries": {k: instance[k] for k in own if k in instance},
             }
-            for instance in record["instances"]
+            for instance in instances
             if instance["annotated"] and instance.get("area", 1) > 0
         ]
-        image = {**{k: record["image"][k] for k in ("file_name", "width", "height")}, "twinset": extra}
+        entry: Mapping[str, Any] = record["image"]
+        image = {**{k: entry[k] for k in ("file_name", "width", "height")}, "twinset": extra}
     except (KeyError, TypeError, AttributeError) as error:
         raise store.damaged(frame, f"{error!r} is missing or of the wrong type") from error
     return LabelledImage(image, annotations)
@@ -242,7 +224,7 @@ def _complete(coco: CocoBuilder, complete: Iterable[Complete]) -> None:
             if len(values) != len(coco.rows):
                 raise DataError(
                     f"The metric column '{name}' has {len(values)} values for {len(coco.rows)} annotations. "
-                    "Its metric's 'complete' must give one per row."
+                    "Its metric's 'dataset_columns' must give one per row."
                 )
             coco.complete(name, values)
 
@@ -252,7 +234,7 @@ def _summarise(rows: MetadataRows, summarise: Iterable[Summarise]) -> dict[str, 
 
 
 def _call_metric(function: Callable[[MetadataRows], Mapping[str, Any]], rows: MetadataRows) -> Mapping[str, Any]:
-    with naming(getattr(function, "__self__", function)):
+    with attribute_errors_to(getattr(function, "__self__", function)):
         return function(rows)
 
 
@@ -271,9 +253,10 @@ class _TableColumns(Mapping[str, Sequence[Any]]):
                 made[name] = partial(rows.column, name)
         if names:
             made["file_name"] = partial(_of_images, rows, images.rows, "file_name")
+        axes = {"bbox": "xywh"} | {name: entry.axes for name, entry in declared_entries("twinset").items()}
         for name in sorted(names - set(made)):
-            if name in ("bbox", "amodal_bbox"):
-                made |= {f"{name}_{axis}": partial(_part, rows, name, k) for k, axis in enumerate("xywh")}
+            if axes.get(name):
+                made |= {f"{name}_{axis}": partial(_part, rows, name, k) for k, axis in enumerate(axes[name])}
             else:
                 made[name] = partial(rows.column, name)
         for name in sorted(set(images.extras.names()) - {"frame"}) if names else ():

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import shutil
@@ -19,6 +20,8 @@ from ...engine.block import Block
 from ...engine.errors import DataError, OutputError, StageError, TwinsetError
 from ...engine.events import Event, Finished, FrameDone, ShareDone, Started, Stepped
 from ...engine.goals import Boxes
+from ...engine.output.writer import asked_writers
+from ...engine.plugin.hooks import defines
 from ...engine.recipe.reading import load_recipe
 from ...engine.recipe.settings import Recipe
 from ...engine.sampling.gates import OpenGates
@@ -32,10 +35,12 @@ from ..formats.coco_check import are_categories
 from ..formats.coco_in_memory import CocoInMemory
 from ..report.job_report import wants_report, write_job_report
 from ..store.disk_space import disk_space_warning
-from ..store.frames import ACCEPTED, GIVEN_UP, FrameStore, append_checksum
+from ..store.frame_record import ACCEPTED, GIVEN_UP, FrameRecord
+from ..store.frames import FrameStore, append_checksum
 from ..store.funnel import MIN_JUDGED, AttemptTally, GateTally, gate_error
 from ..store.heartbeats import Heartbeat, remove_heartbeats
 from ..store.job_folder import GATE, STAGE, JobFolder, recipe_path
+from ..store.label_files import label_files
 from ..store.record import add_to_block, categories, make_record
 from .finish import finish
 
@@ -152,7 +157,7 @@ class Job:
         metrics = [use.plugin for use in recipe.plugins["metric"]]
         tally, goals = AttemptTally(), GoalTally()
 
-        def watch(record: Mapping[str, Any]) -> None:
+        def watch(record: FrameRecord) -> None:
             tally.add(record)
             goals.add(record)
 
@@ -160,10 +165,9 @@ class Job:
             self.out,
             categories=self._categories(),
             info={"description": "Rendered by Twinset", "version": __version__},
-            polygons=recipe.output.polygons,
-            yolo=recipe.output.yolo,
-            complete=[m.complete for m in metrics if hasattr(m, "complete")],
-            summarise=[m.summarise for m in metrics if hasattr(m, "summarise")],
+            writers=asked_writers(recipe.output),
+            complete=[m.dataset_columns for m in metrics if defines(m, "dataset_columns")],
+            summarise=[m.dataset_summary for m in metrics if defines(m, "dataset_summary")],
             watch=watch,
         )
         for note in summary.notes:
@@ -349,9 +353,7 @@ class Job:
             None if shot is None else shot.image,
             format=output.format,
             quality=output.quality,
-            ids=shot.labels.ids if shot is not None and output.masks else None,
-            depth=shot.labels.depth if shot is not None else None,
-            depth_format=output.depth,
+            labels=() if shot is None else label_files(output, shot, self._category_ids),
         )
 
     def _write_facts(self, sampler: Sampler) -> None:
@@ -369,6 +371,10 @@ class Job:
         known = read_json_object(self.out / STAGE).get("rooms")
         return known if isinstance(known, dict) else {}
 
+    @functools.cached_property
+    def _category_ids(self) -> dict[str, int]:
+        return {category["name"]: category["id"] for category in self._categories()}
+
     def _categories(self) -> list[dict[str, Any]]:
         known: list[dict[str, Any]] = read_json_object(self.out / STAGE).get("categories") or []
         return known if are_categories(known) else categories(self.recipe, read_real(self.recipe))
@@ -381,7 +387,7 @@ def open_job(out: Path, open_stage: OpenStage) -> Job:
     return Job(load_recipe(path, files_too=False), out, open_stage)
 
 
-def _no_frame_error(record: Mapping[str, Any], frames: int) -> StageError:
+def _no_frame_error(record: FrameRecord, frames: int) -> StageError:
     reasons = ", ".join(f"{reason} ({n})" for reason, n in Counter(record["rejected"]).most_common(4))
     goal = record["goals"]
     aim = f" with a goal of {goal['area']:.2%} of the image for a {goal['class_name']}" if goal else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import attrs
 import numpy as np
@@ -24,6 +24,7 @@ from ...engine.sampling.rooms import sampler_of
 from ...engine.sampling.sampler import Frame, Sampler, Survey
 from ...engine.stage import Instance, Stage
 from ..analysis.real_boxes import read_real, real_boxes
+from ..store.frame_record import FrameContent
 from ..store.record import add_to_block, make_record
 from .job import OpenStage
 
@@ -172,7 +173,7 @@ class Preview:
         assert self._sampler is not None and self._recipe is not None, "change() comes first"
         block = Block()
         for earlier in range(index - index % self._recipe.render.block_size, index):
-            add_to_block(block, self.record(earlier))
+            add_to_block(block, cast(FrameContent, self.record(earlier)))
         return self._sampler.frame(index, block, **how)
 
 
@@ -184,8 +185,8 @@ def _scene_key(recipe: Recipe) -> str:
     """All of a recipe that the opened stage depends on."""
     # A scene is lit by default only where no appearance plugin does it; how strongly they do makes no difference.
     uses = recipe.plugins.get("appearance", ())
-    lit = sorted((u.id, getattr(u.plugin, "extra_range", (0, 0))[0] > 0) for u in uses)
-    render = attrs.evolve(recipe.render, max_attempts=1, block=1)
+    lit = sorted((u.id, u.plugin.lights_scene) for u in uses)
+    render = attrs.evolve(recipe.render, max_attempts=1, block_size=1)
     parts = (recipe.scene, recipe.models, recipe.rooms, recipe.classes, recipe.distractors, recipe.folder)
     return repr((parts, render, recipe.output.width, recipe.output.height, lit))
 

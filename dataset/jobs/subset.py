@@ -22,10 +22,13 @@ from ..formats.coco import CocoFile, read_coco, read_json, write_coco
 from ..formats.dataset_folder import INSTANCES
 from ..formats.metadata_table import has_parquet, write_columns
 from ..formats.pixels import read_image
-from ..formats.yolo import write_yolo
 from ..progress import Progress
-from ..store.frames import ACCEPTED, FILTERED, FrameStore, append_checksum, encode_image
+from ..store.dataset_files import run_writer
+from ..store.finished_dataset import ListedDataset
+from ..store.frame_record import ACCEPTED, FILTERED, FrameRecord
+from ..store.frames import FrameStore, append_checksum, encode_image
 from ..store.job_folder import RECIPE, STAGE
+from ..writers.yolo import Yolo
 from .job import open_job
 
 HISTORY = "curation.json"
@@ -195,7 +198,7 @@ def _write_rendered(
 
 
 def _change_record(
-    record: dict[str, Any], image_id: int, boxes: Mapping[int, Mapping[str, Any]], changes: SubsetChanges
+    record: FrameRecord, image_id: int, boxes: Mapping[int, Mapping[str, Any]], changes: SubsetChanges
 ) -> bool:
     """Change the record of a frame; whether anything of it is other than before."""
     if image_id in changes.without:
@@ -214,7 +217,7 @@ def _change_record(
 
 
 def _with_picture(
-    record: dict[str, Any],
+    record: FrameRecord,
     store: FrameStore,
     out: Path,
     boxes: Mapping[int, Mapping[str, Any]],
@@ -265,7 +268,7 @@ def _write_coco_folder(
     table = path.parent / ("metadata.parquet" if has_parquet() else "metadata.csv")
     write_columns(table, measure(read_coco(path), None).columns)
     if not plain:
-        write_yolo(out, raw["images"], raw["annotations"], raw["categories"])
+        run_writer(Yolo(), ListedDataset(out, raw["images"], raw["annotations"], raw["categories"]))
 
 
 def _with_columns(annotation: Mapping[str, Any], columns: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import os
 import re
 import shutil
@@ -13,9 +12,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
-from ...engine.errors import DataError, OutputError, TryAgainError
+from ...engine.errors import DataError, TryAgainError
 from ..atomic_files import (
     PendingFiles,
     escapes_folder,
@@ -25,26 +25,18 @@ from ..atomic_files import (
     remove_stale,
     write_atomic,
 )
+from ..formats.encoders import encode
 from ..formats.pixels import read_image
-from .record_check import wrong_place
-
-GIVEN_UP = "given up"
-ACCEPTED = "accepted"
-FILTERED = "filtered"
-"""Verdict of a frame that was accepted and left out of its dataset later, and reason of an instance so unannotated.
-
-Both still count for the later frames of their block, which were drawn in their sight."""
+from .frame_record import FILTERED, GIVEN_UP, FileEntry, FrameContent, FrameRecord
+from .label_files import IMAGES, LabelFile, known_files
+from .record_check import record_problem
 
 MIN_FREE_BYTES = 64 * 2**20
-MAX_MILLIMETRES = 65535
 _SUBFOLDER = re.compile(r"^\d{6,}$")
 _IMAGE = re.compile(r"^(\d{6,})\.(?:jpg|png)$")
 _RECORD = re.compile(r"^(\d{6,})\.json$")
 FOLDER_SIZE = 10_000
 """Frames per folder: file systems and file browsers are slow with more, and the first folder is enough for most."""
-
-_FOLDERS = {"image": "images", "ids": "masks", "depth": "depth"}
-_EXTENSIONS = {"image": ("jpg", "png"), "ids": ("png",), "depth": ("png", "exr")}
 
 
 def frame_name(frame: int) -> str:
@@ -85,9 +77,10 @@ class FrameStore:
         OutputError
             Where the folder cannot be written to, or its disk has less than ``min_free`` bytes left.
         """
-        for folder in (self.out, self.records, self.out / _FOLDERS["image"]):
+        for folder in (self.out, self.records, self.out / IMAGES):
             make_folder(folder)
-        for folder in (self.out, self.records, self.out / "annotations", *map(self.out.joinpath, _FOLDERS.values())):
+        known = [self.out / folder for _, folder, _ in known_files()]
+        for folder in (self.out, self.records, self.out / "annotations", *known):
             for each in (folder, *_subfolders(folder)):
                 remove_stale(each)
         with PendingFiles() as pending:  # never committed: only shows that files can be written
@@ -102,33 +95,27 @@ class FrameStore:
     def write(
         self,
         frame: int,
-        record: Mapping[str, Any],
+        record: FrameContent,
         image: np.ndarray | None,
         *,
         format: str = "jpg",
         quality: int = 92,
-        ids: np.ndarray | None = None,
-        depth: np.ndarray | None = None,
-        depth_format: str = "none",
+        labels: Iterable[LabelFile] = (),
     ) -> Path | None:
         """Write one frame, its record last.
 
         Parameters
         ----------
         frame : int
-        record : mapping
-            JSON values and numpy ones; ``files`` is added.
+        record : FrameContent
+            ``frame`` and ``files`` are added.
         image : (H, W, 3) uint8 RGB, or None
             None for a frame that was given up.
         format : {"jpg", "png"}
         quality : int
             JPEG quality.
-        ids : (H, W) int, optional
-            Id map, kept as a 16-bit PNG.
-        depth : (H, W) float, optional
-            Planar metres, inf where nothing is hit.
-        depth_format : {"none", "png", "exr"}
-            16-bit PNG in millimetres (0 = nothing, at most 65535), or EXR of one float channel ``Z`` in metres.
+        labels : iterable of LabelFile
+            Maps of the frame, see :func:`.label_files.label_files`.
 
         Returns
         -------
@@ -140,21 +127,17 @@ class FrameStore:
         OutputError
             Where anything cannot be written; no file of this call is then left unfinished.
         """
-        files: dict[str, dict[str, str]] = {}
+        files: dict[str, FileEntry] = {}
         with PendingFiles() as pending:
             if image is not None:
-                self._add(pending, files, frame, "image", format, encode_image(image, format, quality))
-            if ids is not None:
-                self._add(pending, files, frame, "ids", "png", encode_ids(ids))
-            if depth is not None and depth_format == "png":
-                self._add(pending, files, frame, "depth", "png", encode_depth(depth))
-            elif depth is not None and depth_format == "exr":
-                path = self._path(frame, "depth", "exr")
+                path = self._path(frame, IMAGES, format)
                 make_folder(path.parent)
-                temp = pending.reserve(path)
-                _write_exr(temp, depth)
-                pending.flush(temp)
-                files["depth"] = self._entry(path, temp.read_bytes())
+                data = encode_image(image, format, quality)
+                pending.add(path, data)
+                files["image"] = self._entry(path, data)
+            for label in labels:
+                path = self._path(frame, label.folder, label.suffix)
+                files[label.name] = self._entry(path, _add_label(pending, path, label))
             path = self.record_path(frame)
             make_folder(path.parent)
             pending.add(path, append_checksum(json_bytes({**record, "frame": frame, "files": files})))
@@ -170,7 +153,7 @@ class FrameStore:
             return False
         return self.intact(record, verify=verify)
 
-    def intact(self, record: Mapping[str, Any], *, verify: bool = True) -> bool:
+    def intact(self, record: FrameRecord, *, verify: bool = True) -> bool:
         """Whether the files that a record names are there, and unchanged."""
         files = record["files"]
         if "image" not in files and record.get("verdict") not in (GIVEN_UP, FILTERED):
@@ -186,7 +169,7 @@ class FrameStore:
             return False
         return True
 
-    def read(self, frame: int) -> dict[str, Any]:
+    def read(self, frame: int) -> FrameRecord:
         """The record of a frame.
 
         Raises
@@ -197,33 +180,26 @@ class FrameStore:
         path = self.record_path(frame)
         try:
             data = path.read_bytes()
-            record = json.loads(data)
+            record = msgspec.json.decode(data)
         except FileNotFoundError:
             raise DataError(f"Frame {frame} has no record: '{path}' does not exist. Render that frame first.") from None
         except OSError as error:
             raise DataError(f"The record '{path}' cannot be read ({error.strerror}).") from error
         except (ValueError, RecursionError) as error:
             raise self.damaged(frame, f"it is not JSON ({error})") from error
-        if not isinstance(record, dict):
-            raise self.damaged(frame, "it is not a JSON object")
-        if not remove_checksum(data, record):
-            raise self.damaged(frame, "it is not what was written")
-        files = record.get("files")
-        named = isinstance(files, dict) and all(
-            isinstance(e, dict) and {"path", "sha256"} <= set(e) for e in files.values()
-        )
-        if not named or record.get("frame") != frame or "verdict" not in record:
-            raise self.damaged(frame, "it lacks its frame number, its verdict or its files")
-        wrong = wrong_place(record)
-        if wrong:
-            raise self.damaged(frame, f"its entry '{wrong.strip('.')}' is missing or of the wrong kind")
-        image = record.get("image")
-        names = [e["path"] for e in record["files"].values()]
-        names += [image["file_name"]] if isinstance(image, dict) and "file_name" in image else []
-        outside = [name for name in names if not isinstance(name, str) or escapes_folder(name)]
+        if isinstance(record, dict) and not remove_checksum(data, record):
+            raise self.damaged(frame, "its checksum does not match its content")
+        problem = record_problem(record)
+        if problem:
+            raise self.damaged(frame, problem)
+        if record["frame"] != frame:
+            raise self.damaged(frame, f"it is the record of frame {record['frame']}")
+        names = [entry["path"] for entry in record["files"].values()]
+        names += [name for name in [record.get("image", {}).get("file_name")] if name is not None]
+        outside = [name for name in names if escapes_folder(name)]
         if outside:
-            raise self.damaged(frame, f"{outside[0]!r} is no file of the folder")
-        return record
+            raise self.damaged(frame, f"{outside[0]!r} lies outside the output folder")
+        return record  # type: ignore[no-any-return]  # as record_problem has made sure
 
     def frames(self) -> list[int]:
         """The frames that have a record, in order, whether or not their files are intact."""
@@ -232,7 +208,7 @@ class FrameStore:
 
     def images(self) -> set[int]:
         """The frames that have an image, told by names alone."""
-        folder = self.out / _FOLDERS["image"]
+        folder = self.out / IMAGES
         names = (name for each in (folder, *_subfolders(folder)) for name in _file_names(each))
         return {int(match[1]) for match in map(_IMAGE.match, names) if match}
 
@@ -240,7 +216,7 @@ class FrameStore:
         """Those of ``frames`` that are not present, in order."""
         return sorted(f for f in frames if not self.has(f, verify=verify))
 
-    def read_image(self, record: Mapping[str, Any]) -> np.ndarray:
+    def read_image(self, record: FrameRecord) -> np.ndarray:
         """The image (H, W, 3) uint8 RGB of a record."""
         path = self.out / record["files"]["image"]["path"]
         try:
@@ -248,7 +224,7 @@ class FrameStore:
         except DataError as error:
             raise DataError(f"{error} Delete it and render frame {record['frame']} again.") from error
 
-    def image_path(self, record: Mapping[str, Any]) -> Path | None:
+    def image_path(self, record: FrameRecord) -> Path | None:
         """Where the image of a record is; None where it has none."""
         entry = record["files"].get("image")
         return self.out / entry["path"] if entry else None
@@ -259,39 +235,25 @@ class FrameStore:
         write_atomic(path, text.encode())
         return path
 
-    def _path(self, frame: int, kind: str, extension: str) -> Path:
-        return self.out / _FOLDERS[kind] / f"{frame_name(frame)}.{extension}"
+    def _path(self, frame: int, folder: str, suffix: str) -> Path:
+        return self.out / folder / f"{frame_name(frame)}.{suffix}"
 
-    def _entry(self, path: Path, data: bytes) -> dict[str, str]:
+    def _entry(self, path: Path, data: bytes) -> FileEntry:
         return {"path": path.relative_to(self.out).as_posix(), "sha256": hashlib.sha256(data).hexdigest()}
 
-    def _add(
-        self,
-        pending: PendingFiles,
-        files: dict[str, dict[str, str]],
-        frame: int,
-        kind: str,
-        extension: str,
-        data: bytes,
-    ) -> None:
-        path = self._path(frame, kind, extension)
-        make_folder(path.parent)
-        pending.add(path, data)
-        files[kind] = self._entry(path, data)
-
-    def _remove_leftovers(self, frame: int, files: Mapping[str, Mapping[str, str]]) -> None:
+    def _remove_leftovers(self, frame: int, files: Mapping[str, FileEntry]) -> None:
         """Files of an earlier render of this frame that its new record does not name would pass for its own."""
-        for kind, extensions in _EXTENSIONS.items():
-            for extension in extensions:
-                path = self._path(frame, kind, extension)
-                if files.get(kind, {}).get("path") != path.relative_to(self.out).as_posix():
+        for kind, folder, suffixes in known_files():
+            for suffix in suffixes:
+                path = self._path(frame, folder, suffix)
+                if kind not in files or files[kind]["path"] != path.relative_to(self.out).as_posix():
                     with contextlib.suppress(OSError):
                         path.unlink(missing_ok=True)
 
-    def damaged(self, frame: int, why: str) -> DataError:
-        """The error of a record that is not what it should be."""
-        path, why = self.record_path(frame), why.rstrip(".")
-        return DataError(f"The record '{path}' is damaged: {why}. Delete the file and render that frame again.")
+    def damaged(self, frame: int, problem: str) -> DataError:
+        """The error for a damaged record."""
+        path, problem = self.record_path(frame), problem.rstrip(".")
+        return DataError(f"The record '{path}' is damaged: {problem}. Delete the file and render that frame again.")
 
 
 def _file_names(folder: Path) -> list[str]:
@@ -331,47 +293,18 @@ def encode_image(image: np.ndarray, format: str, quality: int) -> bytes:
 
     bgr = np.ascontiguousarray(np.asarray(image, dtype=np.uint8)[..., ::-1])
     if format in ("jpg", "jpeg"):
-        return _encode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, int(quality)])
-    return _encode(f".{format}", bgr, [cv2.IMWRITE_PNG_COMPRESSION, 6] if format == "png" else [])
+        return encode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, int(quality)])
+    return encode(f".{format}", bgr, [cv2.IMWRITE_PNG_COMPRESSION, 6] if format == "png" else [])
 
 
-def encode_ids(ids: np.ndarray) -> bytes:
-    """An id map (H, W) as the bytes of a 16-bit PNG."""
-    ids = np.asarray(ids)
-    if ids.min(initial=0) < 0 or ids.max(initial=0) > 65535:
-        raise OutputError(f"An id map holds the id {ids.max()}; a 16-bit PNG holds 0 to 65535. Set masks = false.")
-    return _encode(".png", ids.astype(np.uint16), [])
-
-
-def encode_depth(depth: np.ndarray) -> bytes:
-    """Planar metres (H, W) as the bytes of a 16-bit PNG in millimetres: 0 = nothing, farther than 65.535 m = 65535."""
-    millimetres = np.where(np.isfinite(depth), np.asarray(depth, dtype=np.float64) * 1000.0, 0.0)
-    return _encode(".png", np.clip(np.rint(millimetres), 0, MAX_MILLIMETRES).astype(np.uint16), [])
-
-
-def _encode(extension: str, pixels: np.ndarray, options: list[int]) -> bytes:
-    import cv2
-
-    ok, data = cv2.imencode(extension, pixels, options)
-    if not ok:
-        raise OutputError(f"OpenCV could not encode a picture of shape {pixels.shape} as {extension}.")
-    return data.tobytes()
-
-
-def _write_exr(path: Path, depth: np.ndarray) -> None:
+def _add_label(pending: PendingFiles, path: Path, label: LabelFile) -> bytes:
+    """Put a label file on the disk beside ``path``; returns its bytes."""
+    make_folder(path.parent)
+    temp = pending.reserve(path)
     try:
-        import OpenEXR
-    except ImportError as error:
-        raise OutputError('Depth as EXR needs the package OpenEXR. Install it, or set depth = "png".') from error
-
-    header = {"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage}
-    try:
-        with OpenEXR.File(header, {"Z": np.ascontiguousarray(depth, dtype=np.float32)}) as file:
-            file.write(str(path))
+        label.save(temp)
+        data = temp.read_bytes()
     except OSError as error:
         raise output_error(error, path.parent) from error
-    except RuntimeError as error:  # the library has no error numbers
-        raise OutputError(
-            f"The folder '{path.parent}' cannot be written to ({error}). "
-            "Free space there or choose another output folder."
-        ) from error
+    pending.flush(temp)
+    return data

@@ -18,7 +18,7 @@ from ...engine.errors import StageError
 from ...engine.events import Funnel
 from ...engine.sampling.attempt import AFTER_RENDER
 from ...engine.sampling.gates import elevation
-from .frames import ACCEPTED, FILTERED, GIVEN_UP
+from .frame_record import ACCEPTED, FILTERED, GIVEN_UP, FrameRecord
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class AttemptTally:
         self._gated = GateTally()
         self._breakdown = _Breakdown()
 
-    def add(self, record: Mapping[str, Any]) -> None:
+    def add(self, record: FrameRecord) -> None:
         """Count the attempts of one record."""
         self._rejected.update(record["rejected"])
         self._accepted += record["verdict"] == ACCEPTED
@@ -101,7 +101,7 @@ class GateTally:
         self.judged = self.passed = self.drafts = 0
         self.nearest_miss: JudgedAttempt | None = None
 
-    def add(self, record: Mapping[str, Any]) -> list[JudgedAttempt]:
+    def add(self, record: FrameRecord) -> list[JudgedAttempt]:
         """Count the judged attempts of a record; returns them."""
         found = list(judged_attempts(record))
         for one in found:
@@ -119,7 +119,7 @@ def _miss_rank(missed: JudgedAttempt) -> tuple[bool, float]:
     return missed["stage"] == "render", missed["score"]
 
 
-def judged_attempts(record: Mapping[str, Any]) -> Iterator[JudgedAttempt]:
+def judged_attempts(record: FrameRecord) -> Iterator[JudgedAttempt]:
     """The attempts of a record that a gate judged, in order."""
     draws = record.get("draws", {})
     common = {"frame": record["frame"], "camera": draws.get("camera", ""), "variant": draws.get("variant", "")}

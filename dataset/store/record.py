@@ -1,45 +1,55 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The record of a frame: everything about it as JSON values."""
+"""Builds the record of a sampled frame, and counts recorded frames in their block."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, cast
 
 import attrs
 
 from ... import __version__
 from ...engine.block import Block
 from ...engine.goals import Goals
+from ...engine.instance_row import InstanceRow
+from ...engine.output.annotation_source import AnnotationSource, asked_sources, entries_of
 from ...engine.recipe.settings import Recipe
 from ...engine.sampling.sampler import Frame
 from ...engine.stage import CameraPose, Instance, Shot
 from ..formats.coco import CocoFile
 from ..formats.rle_masks import encode
-from .frames import ACCEPTED, FILTERED, GIVEN_UP, frame_name
+from .frame_record import (
+    ACCEPTED,
+    FILTERED,
+    GIVEN_UP,
+    CameraEntry,
+    ColumnGoals,
+    Draws,
+    FrameContent,
+    GoalsEntry,
+    InstanceRecord,
+    RefusedAttempt,
+)
+from .frames import frame_name
 
 _GROUP_KEYS = ("variant", "room", "part")
-"""What a frame is one of many of; records have it where the recipe does."""
+"""Draws that records have only where the recipe has several variants, rooms or parts."""
 
 
-def make_record(frame: Frame, recipe: Recipe) -> dict[str, Any]:
+def make_record(frame: Frame, recipe: Recipe) -> FrameContent:
     """The record of a sampled frame; masks as COCO RLE, matrices row by row."""
-    record: dict[str, Any] = {
+    record: FrameContent = {
         "twinset": __version__,
         "seed": recipe.seed,
         "verdict": GIVEN_UP if frame.shot is None else ACCEPTED,
         "attempts": frame.attempts,
         "rejected": list(frame.rejected),
         "goals": _goals(frame.goals),
-        "draws": {
-            "camera": frame.camera,
-            "appearance": [dict(call) for call in frame.appearance],
-            **{key: value for key in _GROUP_KEYS if (value := getattr(frame, key))},
-        },
+        "draws": _draws(frame),
         "instances": [],
     }
     if frame.refused:
-        record["refused"] = [attrs.asdict(refused) for refused in frame.refused]
+        record["refused"] = cast(list[RefusedAttempt], [attrs.asdict(refused) for refused in frame.refused])
     shot = frame.shot
     if shot is None:
         return record
@@ -52,13 +62,17 @@ def make_record(frame: Frame, recipe: Recipe) -> dict[str, Any]:
     if frame.score is not None or frame.traits:
         record["gate"] = {"score": frame.score, "traits": list(frame.traits)}
     if frame.aims:
-        record["aims"] = {"compared": frame.compared, "shown": [attrs.asdict(shown) for shown in frame.aims]}
+        goals = {"compared": frame.compared, "shown": [attrs.asdict(shown) for shown in frame.aims]}
+        record["aims"] = cast(ColumnGoals, goals)
     record["camera"] = _camera(shot.camera)
     record["columns"] = dict(frame.columns)
+    sources = asked_sources(recipe.output)
     record["instances"] = [
-        _instance(instance, row, shot) for instance, row in zip(shot.instances, frame.rows, strict=True)
+        _instance(instance, row, shot, sources) for instance, row in zip(shot.instances, frame.rows, strict=True)
     ]
-    record["bystanders"] = [{"id": i.id, "shape": i.asset.name, "matrix": i.matrix.ravel()} for i in frame.bystanders]
+    record["bystanders"] = [
+        {"id": i.id, "shape": i.asset.name, "matrix": i.matrix.ravel().tolist()} for i in frame.bystanders
+    ]
     return record
 
 
@@ -67,26 +81,33 @@ def categories(recipe: Recipe, real: CocoFile | None) -> list[dict[str, Any]]:
     known = {c["name"]: c for c in real.categories} if real else {}
     highest = max((c["id"] for c in known.values()), default=0)
     out: list[dict[str, Any]] = []
+    sources = asked_sources(recipe.output)
     for settings in recipe.classes:
         category = known.get(settings.name)
         if category is None:
             highest += 1
             category = {"id": highest, "name": settings.name}
-        out.append({key: category[key] for key in ("id", "name", "supercategory") if key in category})
+        added = (item for source in sources for item in source.category(settings.name).items())
+        out.append({key: category[key] for key in ("id", "name", "supercategory") if key in category} | dict(added))
     return sorted(out, key=lambda c: c["id"])
 
 
-def _goals(goals: Goals) -> dict[str, Any]:
+def _goals(goals: Goals) -> GoalsEntry:
     """The main goal, and under ``boxes`` all of a layout, to which the instances' ``goal`` is an index."""
     if goals.main is None:
         return {}
     layout = {"boxes": [attrs.asdict(box) for box in goals.boxes]} if goals.boxes else {}
-    return attrs.asdict(goals.main) | layout
+    return cast(GoalsEntry, attrs.asdict(goals.main) | layout)
 
 
-def _camera(camera: CameraPose) -> dict[str, Any]:
+def _draws(frame: Frame) -> Draws:
+    draws: dict[str, Any] = {"camera": frame.camera, "appearance": [dict(call) for call in frame.appearance]}
+    return cast(Draws, draws | {key: value for key in _GROUP_KEYS if (value := getattr(frame, key))})
+
+
+def _camera(camera: CameraPose) -> CameraEntry:
     return {
-        "matrix": camera.matrix.ravel(),
+        "matrix": camera.matrix.ravel().tolist(),
         "lens": camera.lens,
         "sensor_width": camera.sensor_width,
         "focal": camera.focal,
@@ -94,29 +115,22 @@ def _camera(camera: CameraPose) -> dict[str, Any]:
     }
 
 
-def _instance(instance: Instance, row: Mapping[str, Any], shot: Shot) -> dict[str, Any]:
-    out = {**row, "matrix": instance.matrix.ravel()}
+def _instance(instance: Instance, row: InstanceRow, shot: Shot, sources: Sequence[AnnotationSource]) -> InstanceRecord:
+    out: InstanceRecord = {**row, "matrix": instance.matrix.ravel().tolist()}
     if row["bbox"]:
         out["segmentation"] = encode(shot.mask(instance.id))
-    amodal = shot.amodal.get(instance.id)
-    if amodal is not None and amodal.pixels:
-        out["amodal_bbox"] = amodal.bbox
-        out["amodal_segmentation"] = encode(amodal.mask)
-        out["visible_share"] = amodal.visible_share(row["area"])
-        out["truncated_share"] = 1.0 - int(amodal.mask.sum()) / amodal.pixels
-    return out
+    added = (item for source in sources for item in entries_of(source, instance, row, shot).items())
+    return cast(InstanceRecord, {**out, **dict(added)})
 
 
-def add_to_block(block: Block, record: Mapping[str, Any]) -> None:
-    """Add a recorded frame to what its block has shown; one that was given up has shown nothing."""
+def add_to_block(block: Block, record: FrameContent) -> None:
+    """Count a recorded frame in its block; one that was given up adds nothing."""
     if record["verdict"] == GIVEN_UP:
         return
     # What was filtered from the dataset later was there while the block was rendered.
-    there = (row for row in record["instances"] if row["annotated"] or row.get("reason") == FILTERED)
+    counted = (row for row in record["instances"] if row["annotated"] or row.get("reason") == FILTERED)
     size = record["image"]["width"], record["image"]["height"]
-    boxes = ((row["class"], row["bbox"]) for row in there)
-    traits, aims = (
-        record.get("gate", {}).get("traits", ()),
-        [shown["values"] for shown in record.get("aims", {}).get("shown", ())],
-    )
+    boxes = ((row["class"], row["bbox"]) for row in counted if row["bbox"])
+    traits = record["gate"]["traits"] if "gate" in record else ()
+    aims = [shown["values"] for shown in record["aims"]["shown"]] if "aims" in record else []
     block.add(boxes, size, traits, aims)

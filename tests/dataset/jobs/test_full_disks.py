@@ -18,7 +18,8 @@ pytest.importorskip("bpy")
 from twinset.blender.stage import open_stage
 from twinset.dataset.jobs.job import Job
 from twinset.dataset.store.disk_space import disk_space_warning, expected_frame_bytes, mean_frame_bytes
-from twinset.dataset.store.frames import ACCEPTED, FrameStore
+from twinset.dataset.store.frame_record import ACCEPTED
+from twinset.dataset.store.frames import FrameStore
 from twinset.engine.errors import OutputError
 from twinset.engine.events import FrameDone, Stepped
 from twinset.engine.recipe.reading import loads_recipe
