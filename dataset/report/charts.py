@@ -11,7 +11,7 @@ from xml.etree.ElementTree import Element
 
 import numpy as np
 
-from .column_labels import label
+from ...alignment.columns.registry import find_column
 from .markup import short, tag
 
 WIDTH, HEIGHT = 320, 150
@@ -38,7 +38,8 @@ def histogram(column: str, found: Mapping[str, Any], middles: tuple[float, float
     middles : (float, float)
         The two medians, marked below the axis.
     """
-    if label(column).yes:
+    declared = find_column(column)
+    if declared.kind == "flag":
         shares = {side: [1 - yes_share(found, side), yes_share(found, side)] for side in ("real", "synth")}
         found, middles = {"edges": [0, 1, 2], "categories": ["no", "yes"], **shares}, (math.nan, math.nan)
     edges, real, synth = (np.asarray(found[key], dtype=float) for key in ("edges", "real", "synth"))
@@ -50,7 +51,7 @@ def histogram(column: str, found: Mapping[str, Any], middles: tuple[float, float
     steps = [(x(edges[i]), x(edges[i + 1]), y(real[i]), y(synth[i])) for i in range(len(real))]
     bars = "".join(f"M{short(a)} {_BOTTOM:g}V{short(r)}H{short(b)}V{_BOTTOM:g}Z" for a, b, r, _ in steps)
     line = f"M{short(steps[0][0])} {_BOTTOM:g}" + "".join(f"V{short(s)}H{short(b)}" for _, b, _, s in steps)
-    percent, names = label(column).percent, found.get("categories")
+    percent, names = declared.kind == "share", found.get("categories")
     if names:
         said = list(names[first:last])
     else:
@@ -72,7 +73,7 @@ def histogram(column: str, found: Mapping[str, Any], middles: tuple[float, float
         for m, name in zip(middles, ("real", "synth"), strict=True)
         if edges[0] <= m <= edges[-1]
     ]
-    name = f"Histogram of {label(column).heading.lower()}, real against synthetic"
+    name = f"Histogram of {declared.heading.lower()}, real against synthetic"
     if names:
         name += ": " + ", ".join(names[:12]) + (" and others" if len(names) > 12 else "")
     return svg(

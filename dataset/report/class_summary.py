@@ -10,13 +10,13 @@ from typing import Any
 import attrs
 import numpy as np
 
+from ...alignment.columns.registry import find_column, report_order
 from ...alignment.columns.table import Table, measured_table
 from ...alignment.distances.comparison import compare_measured
 from ...alignment.distances.verdict import Statement, Verdict, verdict
 from ...alignment.features.curation import GroupScore, group_scores
 from ...engine.rng import stream
 from ..progress import Progress
-from .column_labels import known, order
 from .report_dataset import Columns
 
 _BOX_COLUMNS = (
@@ -50,14 +50,14 @@ class ClassSummary:
 
     def columns(self) -> list[str]:
         """Compared columns that have a label, in the order in which they are shown."""
-        return sorted((name for name in self.compared["columns"] if known(name)), key=order)
+        return sorted((c for c in self.compared["columns"] if find_column(c).reported), key=report_order)
 
     def verdict(self, column: str) -> str:
         """``DIFFERENT`` if a column differs significantly, ``CONSISTENT`` if not, ``UNKNOWN`` without enough data.
 
         ``area`` shares the statement of ``sqrt_area``.
         """
-        said = self.statements.get("sqrt_area" if column == "area" else column)
+        said = self.statements.get(find_column(column).synonym_of or column)
         if said is None or math.isnan(said.upper_floor):
             return UNKNOWN
         return DIFFERENT if said.off else CONSISTENT

@@ -14,9 +14,9 @@ from ...alignment.features.crops import crop_boxes
 from ..store.frames import encode_image
 from . import charts
 from .class_summary import Shape
-from .column_labels import DASH, quantity
 from .contact_sheet import COLORS
 from .feature_map import THUMBNAIL, Example, FeatureMap
+from .formatting import DASH, format_quantity
 from .markup import Node, data_uri, tag
 from .report_dataset import Columns, ReportDataset, spread
 from .sections import share, statement, table
@@ -79,7 +79,7 @@ def _sample(
     boxes, counts = [], dict[str, int]()
     for name, (x, y, w, h), share_seen in sorted(annotated, key=lambda one: -one[1][2] * one[1][3]):
         counts[name] = counts.get(name, 0) + 1
-        said = f"{name}, {quantity('area', w * h / (width * height))} of the image"
+        said = f"{name}, {format_quantity('area', w * h / (width * height))} of the image"
         if isinstance(share_seen, float) and math.isfinite(share_seen):
             said += f", {share_seen:.0%} visible"
         boxes.append(tag("rect", tag("title", said), x=x, y=y, width=w, height=h, stroke=colors[name]))
@@ -122,7 +122,7 @@ def shape_table(material: ReportDataset, shapes: Sequence[Shape]) -> list[Node]:
             thumbnail = _thumbnail(crop, f"The shape {s.name}")
         row: list[Any] = [[thumbnail, tag("span", s.name)], str(s.count)]
         row.append(tag("span", charts.bar(s.count / most), f" {s.count / total:.0%}"))
-        row += [share(s.visible), quantity("area", s.area)]
+        row += [share(s.visible), format_quantity("area", s.area)]
         rows.append([*row, *_score(s)] if scored else row)
     head = ["Shape", "Boxes", "Share", "Visible, median", "Area, median"]
     words = "Models of this class, most frequent first"

@@ -1,17 +1,22 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which parameters of which plugins move a metadata column, and which way: advice for a recipe."""
+"""Advice for a recipe: which parameters would move a metadata column, by what plugins declare of their parameters."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import attrs
 
-from ...engine.errors import PluginError
 from ...engine.plugin.params import Param, describe
 from ...engine.plugin.registry import Registry, default
 from ...engine.recipe.settings import Recipe
+
+_KIND_ORDER = ("target", "camera", "placement", "appearance", "metric", "filter")
+"""Kinds in the order of advice: what says the goals first, what only leaves things out last."""
+
+_SAME_LEVERS = {"area": "sqrt_area"}
+"""Columns that are moved by whatever moves another one."""
 
 
 @attrs.frozen
@@ -20,105 +25,47 @@ class Lever:
 
     Attributes
     ----------
-    kind, id, param : str
-        The plugin and its parameter.
+    plugin : type
+        The plugin class.
+    param : Param
+        The parameter.
     sign : int
-        1: higher values of the parameter give higher ones of the column, -1: lower ones, 0: neither way by itself.
+        1: higher values of the parameter give higher ones of the column, -1: lower ones, 0: it depends.
     """
 
-    kind: str
-    id: str
-    param: str
-    sign: int = 0
+    plugin: type
+    param: Param
+    sign: int
+
+    @property
+    def kind(self) -> str:
+        """The plugin's kind."""
+        return self.plugin.plugin_kind  # type: ignore[attr-defined, no-any-return]
+
+    @property
+    def id(self) -> str:
+        """The plugin's id."""
+        return self.plugin.plugin_id  # type: ignore[attr-defined, no-any-return]
 
 
-def _levers(*lines: str) -> tuple[Lever, ...]:
-    """``"camera/framed lens +"`` and so on."""
-    found = []
-    for line in lines:
-        plugin, param, *sign = line.split()
-        kind, id = plugin.split("/")
-        found.append(Lever(kind, id, param, {"+": 1, "-": -1}[sign[0]] if sign else 0))
-    return tuple(found)
+def levers(column: str, plugins: Iterable[type]) -> list[Lever]:
+    """The parameters of some plugin classes that move a column, in the order of advice.
+
+    A column of whole images (``image_brightness``) has those of the same statistic of boxes, too.
+    """
+    names = (column, _SAME_LEVERS.get(column, column), column.removeprefix("image_"))
+    out = []
+    for cls in sorted(set(plugins), key=_rank):
+        for param in describe(cls):
+            direction = next((param.moves[name] for name in names if name in param.moves), "")
+            if direction:
+                out.append(Lever(cls, param, {"+": 1, "-": -1}.get(direction, 0)))
+    return out
 
 
-_SIZE = _levers(
-    "target/bbox_area_gmm classes",
-    "camera/framed area +",
-    "camera/framed lens +",
-    "camera/close_up fill +",
-    "camera/orbit distance -",
-    "camera/orbit lens +",
-    "camera/keep zoom +",
-    "placement/on_surface cluster_radius -",
-    "placement/on_surface count_without_main",
-    "filter/min_pixels pixels +",
-)
-_PLACE = _levers(
-    "target/bbox_area_gmm match_center",
-    "camera/orbit off_axis",
-    "camera/close_up shift",
-    "placement/on_surface count_without_main",
-)
-_LIGHT = _levers("appearance/world strength_range +", "appearance/lights factor_range +")
-_DETAIL = _levers(
-    "appearance/background probability",
-    "appearance/background image_folder",
-    "appearance/world hdri_folder",
-    "appearance/distractors count_range +",
-)
-
-LEVERS: dict[str, tuple[Lever, ...]] = {
-    "sqrt_area": _SIZE,
-    "area": _SIZE,
-    "center_x": _PLACE,
-    "center_y": (*_PLACE, *_levers("camera/framed pitch +", "camera/framed height +", "camera/orbit elevation")),
-    "log_aspect": _levers(
-        "camera/framed height -", "camera/framed pitch", "camera/orbit elevation", "placement/on_surface yaw"
-    ),
-    "boxes_per_image": _levers(
-        "placement/on_surface count +",
-        "placement/on_surface cluster_radius -",
-        "camera/framed lens -",
-        "filter/min_pixels pixels -",
-    ),
-    "depth": _levers("camera/framed lens +", "camera/orbit distance +", "camera/close_up fill -"),
-    "touches_border": _levers(
-        "placement/on_surface count +",
-        "placement/on_surface cluster_radius +",
-        "camera/close_up fill +",
-        "camera/orbit off_axis +",
-        "target/bbox_area_gmm match_center",
-    ),
-    "visible_share": _levers(
-        "placement/on_surface count -",
-        "placement/on_surface gap +",
-        "appearance/distractors count_range -",
-        "camera/framed min_visible_share +",
-        "filter/min_pixels min_visible_share +",
-    ),
-    "occluded_share": _levers(
-        "placement/on_surface count +",
-        "placement/on_surface gap -",
-        "appearance/distractors count_range +",
-        "camera/framed min_visible_share -",
-    ),
-    "truncated_share": _levers("camera/close_up fill +", "camera/orbit off_axis +"),
-    "background_similarity": _levers(
-        "appearance/background image_folder",
-        "appearance/background probability",
-        "appearance/world strength_range",
-        "appearance/lights factor_range",
-    ),
-    "brightness": _LIGHT,
-    "contrast": _levers(
-        "appearance/lights extra_range -", "appearance/lights extra_radius -", "appearance/world strength_range -"
-    ),
-    "entropy": _DETAIL,
-    "sharpness": _DETAIL,
-    "blur": _levers("appearance/background probability"),
-}
-"""By column. Columns of whole images (``image_brightness``) have the levers of the same statistic of boxes."""
+def _rank(cls: type) -> tuple[int, str, str]:
+    kind, id = cls.plugin_kind, cls.plugin_id  # type: ignore[attr-defined]
+    return _KIND_ORDER.index(kind) if kind in _KIND_ORDER else len(_KIND_ORDER), kind, id
 
 
 @attrs.frozen
@@ -131,7 +78,7 @@ class Advice:
         Where in the recipe, ``[[camera]] framed``.
     param : str
         The parameter.
-    words : str
+    action : str
         ``raise``, ``lower``, ``change``, or ``add`` for a plugin that the recipe lacks.
     value : str
         What the recipe says now, or the default, with its unit; "" for nothing.
@@ -141,7 +88,7 @@ class Advice:
 
     place: str
     param: str
-    words: str
+    action: str
     value: str
     doc: str
 
@@ -169,54 +116,42 @@ def advice(
     list of Advice
         Empty for columns that no known parameter moves.
     """
-    known = LEVERS.get(column) or LEVERS.get(column.removeprefix("image_"), ())
+    uses = [use.plugin for uses in recipe.plugins.values() for use in uses] if recipe is not None else []
     used, missing = [], []
-    for lever in known:
-        plugins = _used(recipe, lever, class_name)
-        if plugins and _is_idle(recipe, lever, plugins[0], class_name):
-            continue
-        param = _param(registry or default(), lever)
-        if param is None:
-            continue
-        place = f"[{lever.kind}]" if lever.kind == "target" else f"[[{lever.kind}]]"
+    for lever in levers(column, [*map(type, uses), *(registry or default()).catalogue()]):
+        param, place = lever.param, f"[{lever.kind}]" if lever.kind == "target" else f"[[{lever.kind}]]"
         place = f"{place} {lever.id}"
+        plugins = _of_class(lever, uses, class_name)
+        if plugins and _has_no_effect(lever, plugins[0], recipe, class_name):
+            continue
         if plugins:
-            words = {0: "change", 1: "raise", -1: "lower"}[-lever.sign * direction]
-            values = dict.fromkeys(_shown(param, getattr(plugin, lever.param)) for plugin in plugins)
+            action = {0: "change", 1: "raise", -1: "lower"}[-lever.sign * direction]
+            values = dict.fromkeys(_shown(param, getattr(plugin, param.name)) for plugin in plugins)
             value = " and ".join(filter(None, values))
-            used.append(Advice(place, lever.param, words, value, param.doc))
+            used.append(Advice(place, param.name, action, value, param.doc))
         elif recipe is None or not (lever.kind in ("target", "camera") and recipe.plugins.get(lever.kind)):
-            # A recipe with a camera has settled that question; what it lacks altogether may be added.
+            # A recipe with a camera has settled that question; what it has none of may be added.
             value = "" if param.required else _shown(param, param.default)
-            missing.append(Advice(place, lever.param, "add", value, param.doc))
+            missing.append(Advice(place, param.name, "add", value, param.doc))
     return used + missing
 
 
-def _used(recipe: Recipe | None, lever: Lever, class_name: str) -> Sequence[Any]:
-    """The recipe's plugins that a lever belongs to, those for other classes left out."""
-    uses = recipe.plugins.get(lever.kind, ()) if recipe is not None else ()
-    plugins = [use.plugin for use in uses if use.id == lever.id and hasattr(use.plugin, lever.param)]
-    return [
-        p for p in plugins if lever.param == "classes" or class_name in (getattr(p, "classes", None) or [class_name])
-    ]
+def _of_class(lever: Lever, plugins: Sequence[Any], class_name: str) -> list[Any]:
+    """The plugins of a recipe that a lever belongs to, those for other classes left out."""
+    own = [plugin for plugin in plugins if type(plugin) is lever.plugin]
+    if lever.param.means == "class":
+        return own
+    return [plugin for plugin in own if class_name in plugin.handled_classes([class_name])]
 
 
-def _is_idle(recipe: Recipe | None, lever: Lever, plugin: Any, class_name: str) -> bool:
-    """Whether a parameter is already as it helps most, or is not looked at."""
-    value = getattr(plugin, lever.param)
-    if lever.param == "classes":
+def _has_no_effect(lever: Lever, plugin: Any, recipe: Recipe | None, class_name: str) -> bool:
+    """Whether a parameter is already as it helps most, or is not used."""
+    value = getattr(plugin, lever.param.name)
+    if lever.param.means == "class":
         return not value or class_name in value  # it is among them
-    if lever.kind == "camera" and lever.param == "area":
-        return bool(recipe is not None and recipe.plugins.get("target"))  # the target says the areas
+    if lever.param.unused_with:
+        return bool(recipe is not None and recipe.plugins.get(lever.param.unused_with))
     return value is True
-
-
-def _param(registry: Registry, lever: Lever) -> Param | None:
-    try:
-        params = describe(registry.find(lever.kind, lever.id))
-    except PluginError:
-        return None
-    return next((p for p in params if p.name == lever.param), None)
 
 
 def _shown(param: Param, value: Any) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .column_labels import label
+from ...alignment.columns.registry import find_column
 
 REAL, SYNTH, BASELINE, INK = "#b8bfc9", "#d1495b", "#5b7db1", "#2b2f36"
 PARTS = ("#2e7d9a", "#e08e45", "#6a994e", "#8e6bbf", "#c05780", "#7f7f4c", "#4f6d7a", "#a65628")
@@ -178,9 +178,9 @@ def _draw_column(axis: Any, name: str, column: Mapping[str, Any], baseline: Mapp
     axis.stairs(column["synth"], edges, color=SYNTH, lw=2, label=f"synthetic, n = {column['n_synth']}")
     if baseline is not None and np.allclose(baseline["edges"], edges):
         axis.stairs(baseline["synth"], edges, color=BASELINE, lw=1.4, ls="--", label="baseline")
-    known_as = label(name)
-    axis.set_title(_literal(known_as.heading), loc="left", fontsize=11, color=INK, pad=36)
-    axis.set(xlabel=known_as.unit, xlim=_shown(edges, [column["real"], column["synth"]]))
+    declared = find_column(name)
+    axis.set_title(_literal(declared.heading), loc="left", fontsize=11, color=INK, pad=36)
+    axis.set(xlabel=declared.axis_text, xlim=_shown(edges, [column["real"], column["synth"]]))
     if "categories" in column:
         _name_bins(axis, column["categories"], column)
     axis.yaxis.set_major_formatter(lambda v, _: f"{100 * v:g} %")

@@ -14,7 +14,7 @@ from ...engine.recipe.settings import Recipe
 from ...engine.recipe.variants import rooms_of
 from ..analysis.goal_progress import goal_sentences
 from . import charts
-from .column_labels import DASH
+from .formatting import DASH
 from .markup import Node, tag
 from .report_dataset import ReportDataset
 from .sections import table

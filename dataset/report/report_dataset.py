@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 import numpy as np
 
-from ...alignment.columns.image_statistics import NAMES
+from ...alignment.columns.registry import find_column
 from ...engine.errors import DataError, TwinsetError
 from ...engine.recipe.reading import load_recipe
 from ...engine.recipe.settings import Recipe
@@ -24,9 +24,6 @@ from ..formats.pixels import read_image
 from ..progress import Progress
 
 log = logging.getLogger(__name__)
-
-PIXEL_COLUMNS = (*NAMES, *(f"image_{name}" for name in NAMES), "background_similarity")
-"""What is measured in pictures; the rest stands in annotations."""
 
 Columns = Mapping[str, Sequence[Any] | np.ndarray]
 
@@ -151,7 +148,7 @@ def report_columns(
     at = np.array([place[id] for id in found.columns["id"]])
     columns: dict[str, Sequence[Any] | np.ndarray] = dict(whole.columns)
     # What annotations and pictures both say is taken from the pictures that were opened, from nowhere else.
-    for name in sorted({n for n in found.columns if n in PIXEL_COLUMNS or n not in whole.columns}):
+    for name in sorted({n for n in found.columns if "pixels" in find_column(n).needs or n not in whole.columns}):
         values = np.full(whole.boxes, np.nan)
         values[at] = [np.nan if v is None else v for v in found.columns[name]]
         columns[name] = values

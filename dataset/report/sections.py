@@ -10,13 +10,14 @@ from xml.etree.ElementTree import Element
 
 import numpy as np
 
+from ...alignment.columns.registry import find_column
 from ...alignment.distances.bootstrap import DISTANCES, LEVEL
 from ...alignment.distances.comparison import QUANTILES
 from ...alignment.distances.verdict import Statement, Verdict
 from ...engine.recipe.settings import Recipe
 from . import charts
 from .class_summary import CONSISTENT, DIFFERENT, UNKNOWN, ClassSummary
-from .column_labels import DASH, label, number, quantity
+from .formatting import DASH, format_number, format_quantity
 from .levers import Advice, advice
 from .markup import Node, tag
 from .report_dataset import ReportDataset, spread
@@ -98,7 +99,7 @@ def _class_verdict(facts: ClassSummary, recipe: Recipe | None) -> Element:
         why = "Aligning these did not help detectors in the experiments of the method; a look at the pictures may do."
         parts.append(tag("details", tag("summary", words), tag("p", why, class_="rest"), _statement_list(rest, recipe)))
     for kind, words in ((CONSISTENT, "Within chance"), (UNKNOWN, "Not known")):
-        names = [label(c).heading.lower() for c in facts.columns() if facts.verdict(c) == kind]
+        names = [find_column(c).heading.lower() for c in facts.columns() if facts.verdict(c) == kind]
         if names:
             parts.append(tag("p", tag("b", f"{words}: "), ", ".join(names), ".", class_="rest"))
     return tag("article", *parts, class_="card")
@@ -134,11 +135,11 @@ def _sentence(statement: Statement) -> list[Node]:
 def _advice_nodes(found: Sequence[Advice]) -> list[Node]:
     parts: list[Node] = []
     for one in found:
-        new = one.words == "add"
+        new = one.action == "add"
         place = f" of a new {one.place}" if new else f" of {one.place}"
         place += f" (now {one.value})" if one.value and not new else ""
-        words = "set" if new or not one.value else one.words
-        parts += [", or " if parts else None, f"{words} ", tag("code", one.param, title=one.doc), place]
+        action = "set" if new or not one.value else one.action
+        parts += [", or " if parts else None, f"{action} ", tag("code", one.param, title=one.doc), place]
     return parts
 
 
@@ -189,12 +190,12 @@ def _summary_table(facts: ClassSummary, columns: Sequence[str]) -> Element:
         kind = facts.verdict(name)
         rows.append(
             [
-                label(name).heading,
+                find_column(name).heading,
                 *(_typical(name, found, side) for side in ("real", "synth")),
                 distance(value) if judged else DASH,
-                f"{number(low)} to {number(high)}" if judged and math.isfinite(value) else DASH,
-                number(found["floor"]) if judged else DASH,
-                number(upper) if judged else DASH,
+                f"{format_number(low)} to {format_number(high)}" if judged and math.isfinite(value) else DASH,
+                format_number(found["floor"]) if judged else DASH,
+                format_number(upper) if judged else DASH,
                 charts.gauge(value, (low, high), upper) if judged and upper > 0 else DASH,
                 tag("span", _VERDICTS[kind], class_=f"chip {kind}"),
             ]
@@ -208,9 +209,9 @@ def _summary_table(facts: ClassSummary, columns: Sequence[str]) -> Element:
 
 def _typical(name: str, found: Mapping[str, Any], side: str) -> str:
     """The median of a side; of a column of yes and no how many say yes."""
-    if label(name).yes:
+    if find_column(name).kind == "flag":
         return share(charts.yes_share(found, side))
-    return quantity(name, middle(found, side))
+    return format_quantity(name, middle(found, side))
 
 
 def middle(found: Mapping[str, Any], side: str) -> float:
@@ -221,7 +222,7 @@ def middle(found: Mapping[str, Any], side: str) -> float:
 
 def distance(value: float) -> str:
     """A distance; histograms that share no bin are infinitely far apart."""
-    return number(value) if math.isfinite(value) else "no common bin"
+    return format_number(value) if math.isfinite(value) else "no common bin"
 
 
 def _figures(facts: ClassSummary, columns: Sequence[str]) -> list[Node]:
@@ -237,20 +238,20 @@ def _figures(facts: ClassSummary, columns: Sequence[str]) -> list[Node]:
 
 
 def _figure(facts: ClassSummary, name: str) -> Element:
-    known_as, found = label(name), facts.compared["columns"][name]
+    declared, found = find_column(name), facts.compared["columns"][name]
     key = DISTANCES[0]
     (low, high), value = found[f"{key}_interval"], found[key]
     words = ""
     if math.isfinite(value) and not math.isnan(found["floor"]):
-        words = f"{number(value)} [{number(low)}, {number(high)}], floor {number(found['floor'])}"
+        words = f"{format_number(value)} [{format_number(low)}, {format_number(high)}], floor {format_number(found['floor'])}"
     elif not math.isnan(found["floor"]):
-        words = f"no common bin, floor {number(found['floor'])}"
+        words = f"no common bin, floor {format_number(found['floor'])}"
     kind = facts.verdict(name)
     return tag(
         "figure",
-        tag("h4", known_as.heading, tag("span", _VERDICTS[kind], class_=f"chip {kind}")),
+        tag("h4", declared.heading, tag("span", _VERDICTS[kind], class_=f"chip {kind}")),
         charts.histogram(name, found, (middle(found, "real"), middle(found, "synth"))),
-        tag("figcaption", tag("span", known_as.unit, class_="unit") if known_as.unit else None, tag("span", words)),
+        tag("figcaption", tag("span", declared.axis_text, class_="unit") if declared.axis_text else None, tag("span", words)),
         tag("p", found["remark"], class_="remark") if found["remark"] else None,
     )
 
@@ -307,8 +308,8 @@ def _full_table(caption: str, columns: Mapping[str, Mapping[str, Any]]) -> Eleme
                     name,
                     _DISTANCE_NAMES[key],
                     distance(found[key]) if shown else DASH,
-                    f"{number(low)} to {number(high)}" if finite else DASH,
-                    *(DASH if math.isnan(f) else number(f) for f in floors),
+                    f"{format_number(low)} to {format_number(high)}" if finite else DASH,
+                    *(DASH if math.isnan(f) else format_number(f) for f in floors),
                 ]
             )
     head = ("Column", "Distance by", "Value", "95% interval", "Floor", "Floor by image", "Chance reaches")

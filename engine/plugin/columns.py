@@ -12,6 +12,9 @@ import numpy as np
 
 KINDS_OF_VALUES = ("number", "share", "count", "flag", "category")
 LEVELS = ("bbox", "image")
+METHOD = "[Zhang2023, §2]"
+"""Source of the columns that the method defines."""
+
 NEEDS = ("pixels", "masks", "depth", "amodal", "renderer")
 
 

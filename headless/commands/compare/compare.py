@@ -16,7 +16,7 @@ import typer
 from rich.table import Table
 
 from ....alignment.distances.bootstrap import DISTANCES
-from ....dataset.report.column_labels import number
+from ....dataset.report.formatting import format_number
 from ....engine.errors import DataError
 from ...console.commands import command
 from ...console.options import (
@@ -165,8 +165,10 @@ def _distance(column: Mapping[str, Any], key: str) -> list[str]:
     floor, by_image = column["floor" if key == "bhattacharyya" else f"{key}_floor"], column[f"{key}_image_floor"]
     if math.isnan(floor):
         return ["-"] * 5
-    floors = ["-" if math.isnan(value) else number(value) for value in (floor, by_image, column[f"{key}_upper_floor"])]
+    floors = [
+        "-" if math.isnan(value) else format_number(value) for value in (floor, by_image, column[f"{key}_upper_floor"])
+    ]
     if not math.isfinite(column[key]):
         return ["no common bin", "", *floors]
     low, high = column[f"{key}_interval"]
-    return [number(column[key]), f"{number(low)} to {number(high)}", *floors]
+    return [format_number(column[key]), f"{format_number(low)} to {format_number(high)}", *floors]

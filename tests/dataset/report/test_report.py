@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from twinset.alignment.columns.registry import find_column
 from twinset.alignment.distances.comparison import compare_measured
 from twinset.alignment.features.density import fit_density
 from twinset.alignment.features.extractor import Extractor
@@ -20,9 +21,9 @@ from twinset.dataset.analysis.measure import measure
 from twinset.dataset.formats.dataset_folder import read_dataset
 from twinset.dataset.report import charts, provenance
 from twinset.dataset.report.class_summary import shapes
-from twinset.dataset.report.column_labels import known, label, number, quantity
 from twinset.dataset.report.feature_map import feature_map
-from twinset.dataset.report.levers import LEVERS, advice
+from twinset.dataset.report.formatting import format_number, format_quantity
+from twinset.dataset.report.levers import advice
 from twinset.dataset.report.markup import document, tag
 from twinset.dataset.report.page import MAX_CLASSES, make_report
 from twinset.dataset.report.report_dataset import ReportDataset, read_report_dataset, report_columns, spread
@@ -161,13 +162,13 @@ def test_its_figures_are_those_of_the_comparison(pair, html):
         for key, words in DISTANCES.items():
             row = rows[name, words]
             value = column[key]
-            assert row[2] == (number(value) if math.isfinite(value) else "no common bin")
-            assert row[4] == number(column["floor" if key == "bhattacharyya" else f"{key}_floor"])
-            assert row[5] == number(column[f"{key}_image_floor"]) and row[6] == number(column[f"{key}_upper_floor"])
-        shown = [quantity(name, column[f"{side}_quantiles"][2]) for side in ("real", "synth")]
+            assert row[2] == (format_number(value) if math.isfinite(value) else "no common bin")
+            assert row[4] == format_number(column["floor" if key == "bhattacharyya" else f"{key}_floor"])
+            assert row[5] == format_number(column[f"{key}_image_floor"]) and row[6] == format_number(column[f"{key}_upper_floor"])
+        shown = [format_quantity(name, column[f"{side}_quantiles"][2]) for side in ("real", "synth")]
         if name == "touches_border":
             shown = [f"{np.mean(side[name]):.0%}" for side in columns]
-        assert rows[label(name).heading, shown[0]][2] == shown[1]
+        assert rows[find_column(name).heading, shown[0]][2] == shown[1]
 
 
 def test_the_verdict_names_direction(pair, html):
@@ -283,11 +284,10 @@ def test_a_share_of_pictures_is_measured_the_same(pair):
     assert np.array_equal(part["bbox_area"], whole["bbox_area"])
 
 
-def test_levers_name_what_there_is():
-    for column, levers in LEVERS.items():
-        assert known(column)
-        for lever in levers:
-            assert lever.param in [p.name for p in describe(default().find(lever.kind, lever.id))], lever
+def test_plugins_declare_which_columns_their_parameters_move():
+    declared = {column for cls in default().catalogue() for p in describe(cls) for column in p.moves}
+    assert {"sqrt_area", "depth", "visible_share", "brightness"} <= declared
+    assert all(find_column(column).reported for column in declared)
 
 
 def test_advice_follows_recipe_and_direction():
@@ -303,12 +303,12 @@ def test_advice_follows_recipe_and_direction():
     """
     recipe = loads_recipe(text, Path(), "r.toml")
     larger, smaller = (advice("sqrt_area", "chair", way, recipe) for way in (1, -1))
-    assert (larger[0].place, larger[0].param, larger[0].words) == ("[[camera]] orbit", "distance", "raise")
-    assert larger[0].value == "1 to 2 m" and smaller[0].words == "lower"
-    assert advice("sqrt_area", "chair", 0, recipe)[0].words == "change"
+    assert (larger[0].place, larger[0].param, larger[0].action) == ("[[camera]] orbit", "distance", "raise")
+    assert larger[0].value == "1 to 2 m" and smaller[0].action == "lower"
+    assert advice("sqrt_area", "chair", 0, recipe)[0].action == "change"
     # A recipe with a camera is not told to take another; one without lights may be told of lights.
-    assert all(a.words != "add" for a in larger if "camera" in a.place)
-    assert {(a.place, a.words) for a in advice("image_brightness", "chair", 1, recipe)} == {
+    assert all(a.action != "add" for a in larger if "camera" in a.place)
+    assert {(a.place, a.action) for a in advice("image_brightness", "chair", 1, recipe)} == {
         ("[[appearance]] world", "add"),
         ("[[appearance]] lights", "add"),
     }
