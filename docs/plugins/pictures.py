@@ -17,7 +17,7 @@ import numpy as np
 from sheet import GOAL, HEIGHT, WIDTH, Panel, boxed, save, tinted
 from twinset.blender.stage import open_stage
 from twinset.dataset.report.contact_sheet import COLORS
-from twinset.engine.geometry.framing import look
+from twinset.engine.geometry.framing import look_rotation
 from twinset.engine.goals import Goal, Goals
 from twinset.engine.plugin import Rejected
 from twinset.engine.plugin.registry import Registry
@@ -101,7 +101,7 @@ def view(position: Sequence[float], target: Sequence[float] = DAIS, lens: float 
     along = np.subtract(target, position)
     yaw, pitch = np.arctan2(along[1], along[0]), np.arctan2(along[2], np.hypot(along[0], along[1]))
     matrix = np.eye(4)
-    matrix[:3, :3] = look(np.array([yaw]), np.array([pitch]), np.zeros(1))[0]
+    matrix[:3, :3] = look_rotation(np.array([yaw]), np.array([pitch]), np.zeros(1))[0]
     matrix[:3, 3] = position
     return CameraPose(matrix, lens, WIDTH, HEIGHT)
 

@@ -1,25 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a plugin is declared with: everything that an author of plugins imports, besides ``stage`` and ``goals``."""
 
-from .contract import (
-    ACCEPTED,
-    CONTRACT,
-    KINDS,
-    Appearance,
-    Camera,
-    Columns,
-    Draft,
-    Filter,
-    FittedTarget,
-    Gate,
-    Metric,
-    Placement,
-    Rejected,
-    Target,
-    Verdict,
-    plugin,
-)
+from .columns import Column
+from .contract import CONTRACT, KINDS, plugin
+from .gate import Draft, Gate
+from .kinds import Appearance, Camera, Filter, FittedTarget, Metric, Placement, SurfaceRules, Target
 from .params import Range, param
+from .results import ACCEPTED, Columns, Rejected, Verdict
 
 __all__ = [
     "ACCEPTED",
@@ -27,6 +14,7 @@ __all__ = [
     "KINDS",
     "Appearance",
     "Camera",
+    "Column",
     "Columns",
     "Draft",
     "Filter",
@@ -36,6 +24,7 @@ __all__ = [
     "Placement",
     "Range",
     "Rejected",
+    "SurfaceRules",
     "Target",
     "Verdict",
     "param",

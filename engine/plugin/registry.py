@@ -12,12 +12,15 @@ import zlib
 from collections.abc import Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
+from typing import get_args
 
 import attrs
 
 from ..errors import PluginError
-from .contract import CONTRACT, KINDS, PROTOCOLS
-from .params import coerce, describe, unknown
+from .contract import CONTRACT, KINDS
+from .hooks import hooks_of, lacks_method
+from .kinds import METHODS
+from .params import Direction, coerce, describe, unknown
 
 GROUP = "twinset.plugins"
 """Entry-point group of installed packages: ``my_id = "my_package.my_module"`` or ``"my_package.my_module:MyClass"``."""
@@ -72,6 +75,7 @@ class Registry:
         """
         if kind not in KINDS:
             raise PluginError(unknown("There is no kind of plugin", kind, KINDS))
+        id = self.current_id(kind, id)
         if (kind, id) in self._found:
             return self._found[kind, id]
         for broken in self._broken:
@@ -81,6 +85,13 @@ class Registry:
                     "Repair it or take it out of the recipe."
                 )
         raise PluginError(unknown(f"There is no {kind} plugin", id, self.ids(kind)))
+
+    def current_id(self, kind: str, id: str) -> str:
+        """The id that a plugin has today, where ``id`` is one that it had before; else ``id`` itself."""
+        if (kind, id) in self._found:
+            return id
+        renamed = (i for (k, i), cls in self._found.items() if k == kind and former_id(cls) == id)
+        return next(renamed, id)
 
     def ids(self, kind: str, *, builtin: bool = False) -> list[str]:
         """Known ids of a kind, sorted."""
@@ -172,17 +183,16 @@ def check_declaration(cls: type) -> str:
     if contract != CONTRACT:
         older = "Twinset" if contract > CONTRACT else "the plugin"
         return f"it is made for contract {contract} and this Twinset has contract {CONTRACT}; update {older}."
-    for method in methods(kind):
-        if not callable(getattr(cls, method, None)):
-            return f"a {kind} plugin needs the method '{method}'."
+    if lacks_method(cls, METHODS[kind]):
+        return f"a {kind} plugin needs the method '{METHODS[kind]}'."
     if not (cls.__doc__ or "").strip():
         return "it has no docstring, whose first line describes it."
     return _check_params(cls)
 
 
-def methods(kind: str) -> list[str]:
-    """Names of the methods that plugins of a kind must have."""
-    return [n for n, m in vars(PROTOCOLS[kind]).items() if isinstance(m, types.FunctionType) and not n.startswith("_")]
+def former_id(cls: type) -> str:
+    """The id that a plugin had in an earlier release; "" where it had no other."""
+    return getattr(cls, "plugin_formerly", "")
 
 
 def summary(cls: type) -> str:
@@ -198,11 +208,18 @@ def _check_params(cls: type) -> str:
     undeclared = {f.name for f in attrs.fields(cls)} - {p.name for p in params}
     if undeclared:
         return f"its fields {', '.join(sorted(undeclared))} are not declared with param(...)."
+    names = {p.name for p in params}
     for p in params:
-        if p.name in RESERVED:
+        if p.formerly in names:
+            return f"its parameter '{p.name}' was formerly '{p.formerly}', which is another parameter of it."
+        if p.name in RESERVED or p.name in hooks_of(cls.plugin_kind):  # type: ignore[attr-defined]
             return f"a parameter cannot be called '{p.name}'."
         if not p.doc.strip():
             return f"its parameter '{p.name}' has no doc."
+        if wrong := [way for way in p.moves.values() if way not in get_args(Direction)]:
+            return f"its parameter '{p.name}' moves a column by {wrong[0]!r}, which must be '+', '-' or '?'."
+        if p.unused_with not in ("", *KINDS):
+            return f"its parameter '{p.name}' is unused_with '{p.unused_with}'. Kinds: {', '.join(KINDS)}."
         try:
             if not p.required:
                 coerce(p, p.default)

@@ -13,7 +13,10 @@ from ..block import Block
 from ..geometry.reachability import put_instances
 from ..geometry.support import Site
 from ..goals import Goals
-from ..plugin.contract import Rejected, Verdict, naming
+from ..instance_row import InstanceRow
+from ..plugin.contract import attribute_errors_to
+from ..plugin.hooks import defines
+from ..plugin.results import Rejected, Verdict
 from ..recipe.settings import PluginUse, Recipe
 from ..rng import stream
 from ..stage import Shot, Stage
@@ -38,7 +41,7 @@ class Attempt:
     """One try: ``reason`` says why it was rejected, ``gate`` at which stage where a gate did that, "" otherwise."""
 
     shot: Shot
-    rows: list[dict[str, Any]]
+    rows: list[InstanceRow]
     columns: Mapping[str, Any] = attrs.field(factory=dict)
     appearance: tuple[dict[str, Any], ...] = ()
     verdict: Verdict = Verdict(True)
@@ -63,12 +66,12 @@ class Trial:
         self.stage = stage
         uses = recipe.plugins
         # What stays where it is comes first, whatever the recipe's order, so that the rest is placed around it.
-        self.placements = sorted(_named(uses.get("placement", ())), key=lambda p: not getattr(p[1], "first", False))
+        self.placements = sorted(_named(uses.get("placement", ())), key=lambda p: not p[1].runs_first)
         self.appearances = _named(uses.get("appearance", ()))
         self.metrics = _named(uses.get("metric", ()))
         self.filters = [u.plugin for u in uses.get("filter", ()) if not is_gate(u.plugin)]
         self._gates = gates
-        self._all_sites: list[Site] | None = None
+        self._offers: list[tuple[Any, Site]] | None = None
 
     @property
     def gates(self) -> Gates:
@@ -80,16 +83,20 @@ class Trial:
         recorder = DrawRecorder(stage, self.recipe)
         stage.clear()
         sites = self.sites(use.plugin, goals)
-        left = [p for p in self.placements if not (sites and takes_part(p[1]))]
+        offering = [plugin for plugin, _ in self._offers or ()] if sites else []
+        placing = [p for p in self.placements if not any(p[1] is plugin for plugin in offering)]
         try:
-            put_instances(stage, left, goals, seed, index, attempt)
+            put_instances(stage, placing, goals, seed, index, attempt)
             for name, appearance in self.appearances:
-                with naming(appearance):
-                    of_frame = (goals,) if getattr(appearance, "by_frame", False) else ()
-                    appearance.vary(recorder, stream(seed, index, attempt, name), *of_frame)
-            with naming(use.plugin):
-                rng = stream(seed, index, attempt, f"camera.{use.id}")
-                pose = use.plugin.arrange(stage, goals, sites, rng) if sites else use.plugin.pose(stage, goals, rng)
+                with attribute_errors_to(appearance):
+                    own_goals = (goals,) if appearance.uses_goals else ()
+                    appearance.vary(recorder, stream(seed, index, attempt, name), *own_goals)
+            with attribute_errors_to(use.plugin):
+                rng = stream(seed, index, attempt, use.stream)
+                if sites:
+                    pose = use.plugin.place_and_pose(stage, goals, sites, rng)
+                else:
+                    pose = use.plugin.pose(stage, goals, rng)
         except Rejected as rejection:
             return Attempt(NOTHING, [], reason=rejection.reason)
         stage.pose_camera(pose)
@@ -107,16 +114,18 @@ class Trial:
 
     def sites(self, camera: Any, goals: Goals) -> list[Site]:
         """Where the camera itself may put this frame's things; empty where it only looks at what others put there."""
-        if not hasattr(camera, "arrange"):
+        if not defines(camera, "place_and_pose"):
             return []
-        if self._all_sites is None:
-            self._all_sites = []
+        if self._offers is None:
+            self._offers = []
             for _, placement in self.placements:
-                if takes_part(placement):
-                    with naming(placement):
-                        self._all_sites.append(placement.site(self.stage))
-        served = {name for site in self._all_sites for name in site.classes}
-        return self._all_sites if served and (goals.main is None or goals.main.class_name in served) else []
+                with attribute_errors_to(placement):
+                    site = placement.offer_site(self.stage)
+                if site is not None:
+                    self._offers.append((placement, site))
+        sites = [site for _, site in self._offers]
+        served = {name for site in sites for name in site.classes}
+        return sites if served and (goals.main is None or goals.main.class_name in served) else []
 
     def render(self, index: int, made: Attempt, block: Block) -> Attempt:
         """The render and what is said of it; drafts come before."""
@@ -153,7 +162,7 @@ class Trial:
             made = attrs.evolve(made, shot=shot, columns=measure(self.metrics, shot, rows))
         return made
 
-    def warm_up(self, seed: int, index: int, use: PluginUse, goals: Goals) -> list[dict[str, Any]]:
+    def warm_up(self, seed: int, index: int, use: PluginUse, goals: Goals) -> list[InstanceRow]:
         """Show the gates the first attempt at a frame that gets as far as them; returns its annotated rows."""
         for attempt in range(self.recipe.render.max_attempts):
             made = self.probe(seed, index, attempt, use, goals)
@@ -173,7 +182,7 @@ class Trial:
         """The renderer's own seed."""
         return int(stream(self.recipe.seed, index, "render").integers(2**31))
 
-    def annotate(self, shot: Shot, rows: list[dict[str, Any]], verdict: Verdict) -> None:
+    def annotate(self, shot: Shot, rows: list[InstanceRow], verdict: Verdict) -> None:
         for row in rows:
             row["reason"] = why_not(shot, row, verdict, self.recipe.output.min_visible_share)
             row["annotated"] = not row["reason"]
@@ -186,11 +195,6 @@ AFTER_RENDER = "render: "
 """Prefix of reasons given after the full render was paid for."""
 
 
-def takes_part(placement: Any) -> bool:
-    """Whether a placement lets a camera find the places of its annotated things."""
-    return hasattr(placement, "site") and not (getattr(placement, "distractors", False) and not placement.classes)
-
-
 def _named(uses: Sequence[PluginUse]) -> list[tuple[str, Any]]:
     """Plugins with the names of their random streams, which stay apart when one plugin is used twice."""
-    return [(f"{use.kind}.{use.id}.{number}", use.plugin) for number, use in enumerate(uses)]
+    return [(f"{use.stream}.{number}", use.plugin) for number, use in enumerate(uses)]

@@ -16,7 +16,8 @@ import numpy as np
 
 from ..block import Block
 from ..errors import DataError
-from ..plugin.contract import Draft
+from ..instance_row import InstanceRow
+from ..plugin.gate import Draft
 from ..recipe.settings import GoalSettings
 from ..rng import low_discrepancy, stream
 from ..stage import Shot
@@ -59,12 +60,12 @@ class Aim:
             (below - share).sum(0) / np.sqrt(np.maximum(share * (1 - share), _LEAST_VARIANCE) * len(cuts))
         )
 
-    def concerns(self, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    def concerns(self, rows: Sequence[InstanceRow]) -> list[InstanceRow]:
         """The rows whose values count; for a column of images, all."""
         of = self.settings.class_name
         return [row for row in rows if not of or row["class"] == of]
 
-    def pick(self, image: dict[str, Any], rows: Sequence[dict[str, Any]]) -> tuple[float, ...] | None:
+    def pick(self, image: dict[str, Any], rows: Sequence[InstanceRow]) -> tuple[float, ...] | None:
         """The finite values of the column; None where no metric gives it."""
         name = self.settings.column
         if name.startswith(IMAGE):
@@ -114,8 +115,8 @@ class Aims:
         out = [Shown() for _ in self._aims]
 
         def look(way: str, shot: Shot, goals: list[int]) -> dict[int, tuple[float, ...] | None]:
-            metrics = [m for m in trial.metrics if way == DRAFTS or getattr(m[1], "from_labels", False)]
-            rows = [{**row, "columns": {}} for row in made.rows]
+            metrics = [m for m in trial.metrics if way == DRAFTS or m[1].measures_probes]
+            rows: list[InstanceRow] = [{**row, "columns": {}} for row in made.rows]
             image = measure(metrics, shot, rows)
             found = {k: self._aims[k].pick(image, [row for row in rows if row["id"] in left]) for k in goals}
             for k, values in found.items():

@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 
 from ..goals import Goals
+from ..instance_row import InstanceRow
 from ..layout.matching import match
-from ..plugin.contract import Columns, Verdict, naming
+from ..plugin.contract import attribute_errors_to
+from ..plugin.results import Columns, Verdict
 from ..stage import CameraPose, Instance, Labels, Shot
 
 
-def basic_row(instance: Instance, labels: Labels, main: int) -> dict[str, Any]:
+def basic_row(instance: Instance, labels: Labels, main: int) -> InstanceRow:
     """What is known of an instance before anything is measured."""
     bbox = labels.bbox(instance.id)
     return {
@@ -30,11 +32,11 @@ def basic_row(instance: Instance, labels: Labels, main: int) -> dict[str, Any]:
     }
 
 
-def measure(metrics: Sequence[tuple[str, Any]], shot: Shot, rows: list[dict[str, Any]]) -> dict[str, Any]:
+def measure(metrics: Sequence[tuple[str, Any]], shot: Shot, rows: list[InstanceRow]) -> dict[str, Any]:
     """Let metrics fill the columns of rows; returns those of the image."""
     image: dict[str, Any] = {}
     for _, metric in metrics:
-        with naming(metric):
+        with attribute_errors_to(metric):
             columns: Columns = metric.measure(shot)
             image.update(columns.image)
             for name, value in columns.image.items():
@@ -50,12 +52,12 @@ def measure(metrics: Sequence[tuple[str, Any]], shot: Shot, rows: list[dict[str,
     return image
 
 
-def judge(filters: Sequence[Any], shot: Shot, rows: Sequence[Mapping[str, Any]]) -> Verdict:
+def judge(filters: Sequence[Any], shot: Shot, rows: Sequence[InstanceRow]) -> Verdict:
     """The verdict of plain filters: the first refusal, or all that they leave unannotated."""
     unannotated: frozenset[int] = frozenset()
     reason = ""
     for each in filters:
-        with naming(each):
+        with attribute_errors_to(each):
             verdict = each.judge(shot, rows)
         if not verdict.accepted:
             return verdict
@@ -64,10 +66,9 @@ def judge(filters: Sequence[Any], shot: Shot, rows: Sequence[Mapping[str, Any]])
     return Verdict(True, reason, unannotated)
 
 
-def early_verdict(filters: Sequence[Any], probed: Shot, rows: list[dict[str, Any]], goals: Goals) -> Verdict:
+def early_verdict(filters: Sequence[Any], probed: Shot, rows: list[InstanceRow], goals: Goals) -> Verdict:
     """All that can be said from the probe, before the render is paid for."""
-    early = [f for f in filters if getattr(f, "early", False)]
-    verdict = judge(early, probed, rows)
+    verdict = judge([f for f in filters if f.judges_probes], probed, rows)
     if not verdict.accepted:
         return Verdict(False, f"probe: {verdict.reason}")
     left = [row for row in rows if row["area"] > 0 and row["id"] not in verdict.unannotated]
@@ -115,7 +116,7 @@ def main_of(
     return best
 
 
-def why_not(shot: Shot, row: Mapping[str, Any], verdict: Verdict, least: float) -> str:
+def why_not(shot: Shot, row: InstanceRow, verdict: Verdict, least: float) -> str:
     """Why an instance is not annotated, "" where it is; ``least`` is the smallest visible share."""
     alone = shot.amodal.get(row["id"])
     share = None if alone is None else alone.visible_share(row["area"])
@@ -128,12 +129,12 @@ def why_not(shot: Shot, row: Mapping[str, Any], verdict: Verdict, least: float) 
     return ""
 
 
-def left_of(shot: Shot, rows: Sequence[dict[str, Any]], verdict: Verdict, least: float) -> list[dict[str, Any]]:
+def left_of(shot: Shot, rows: Sequence[InstanceRow], verdict: Verdict, least: float) -> list[InstanceRow]:
     """The rows that this verdict would leave annotated."""
     return [row for row in rows if not why_not(shot, row, verdict, least)]
 
 
-def add_columns(rows: Sequence[dict[str, Any]], columns: Mapping[str, Mapping[int, Any]]) -> None:
+def add_columns(rows: Sequence[InstanceRow], columns: Mapping[str, Mapping[int, Any]]) -> None:
     """Add what gates measured, by instance id, to rows; None where an instance has no value."""
     for name, values in columns.items():
         for value in values.values():

@@ -11,12 +11,16 @@ import attrs
 import numpy as np
 
 from ..errors import DataError
-from ..plugin.contract import Draft, Gate, Verdict, naming
+from ..instance_row import InstanceRow
+from ..plugin.contract import attribute_errors_to
+from ..plugin.gate import Draft, Gate
+from ..plugin.hooks import defines
+from ..plugin.results import Verdict
 from ..recipe.settings import Recipe
 from ..recipe.variants import variants_of
 from ..stage import CameraPose, Shot, Stage
 
-Rows = Sequence[Mapping[str, Any]]
+Rows = Sequence[InstanceRow]
 
 
 @attrs.frozen(eq=False)
@@ -61,8 +65,8 @@ class Gates:
         self.learned: list[Mapping[str, Any]] = []
         self._gates: list[Gate] = []
         for plugin in self.plugins:
-            with naming(plugin):
-                self._gates.append(plugin.open())
+            with attribute_errors_to(plugin):
+                self._gates.append(plugin.open_gate())
         self._measured: list[list[tuple[Any, Any]]] = [[] for _ in self._gates]
 
     def __len__(self) -> int:
@@ -92,7 +96,7 @@ class Gates:
         """Take in a warm-up frame: the shot, its rows still to be annotated, and the drafts that were asked for."""
         size = shot.image.shape[1], shot.image.shape[0]
         for plugin, gate, found in zip(self.plugins, self._gates, self._measured, strict=True):
-            with naming(plugin):
+            with attribute_errors_to(plugin):
                 draft = None if gate.draft is None else gate.measure(drafts[gate.draft], rows, size)
                 found.append((draft, gate.measure(shot.image, rows, size)))
 
@@ -100,7 +104,7 @@ class Gates:
         """Learn from all that was taken in."""
         learned = []
         for plugin, gate, found in zip(self.plugins, self._gates, self._measured, strict=True):
-            with naming(plugin):
+            with attribute_errors_to(plugin):
                 learned.append(gate.learn(found))
             found.clear()
         self.teach(learned)
@@ -124,7 +128,7 @@ class Gates:
                 continue
             if gate.draft not in pictures:
                 pictures[gate.draft] = draft_of(stage, gate.draft, seed)
-            with naming(plugin):
+            with attribute_errors_to(plugin):
                 verdict = gate.judge_draft(pictures[gate.draft], rows, stage.resolution)
             if not verdict.accepted:
                 return verdict
@@ -135,7 +139,7 @@ class Gates:
         whole, traits = Verdict(True), []
         left = list(rows)
         for number, (plugin, gate) in enumerate(zip(self.plugins, self._gates, strict=True)):
-            with naming(plugin):
+            with attribute_errors_to(plugin):
                 verdict = gate.judge(shot, left, [t[number] for t in seen if number < len(t)])
             columns = {k: dict(v) for k, v in whole.columns.items()}
             for name, values in verdict.columns.items():
@@ -202,7 +206,7 @@ class OpenGates(list[Gates]):
 
 def is_gate(plugin: Any) -> bool:
     """Whether a filter is one that is opened first."""
-    return callable(getattr(plugin, "open", None))
+    return defines(plugin, "open_gate")
 
 
 def draft_of(stage: Stage, draft: Draft, seed: int) -> np.ndarray:

@@ -13,7 +13,7 @@ from ..block import Block
 from ..errors import StageError
 from ..geometry.reachability import widest
 from ..goals import Boxes, Reach
-from ..plugin.contract import FittedTarget
+from ..plugin.kinds import FittedTarget
 from ..recipe.settings import Recipe
 from ..recipe.variants import rooms_of
 from ..stage import Stage
@@ -153,7 +153,7 @@ def room_names(recipe: Recipe) -> list[str]:
 
 def left_out(recipe: Recipe) -> list[str]:
     """A sentence for each room that so few frames leave out."""
-    images, block = recipe.images, recipe.render.block
+    images, block = recipe.images, recipe.render.block_size
     plan = plan_of(recipe)
     entered = {plan(index).room for index in range(0, images, block)} if recipe.rooms else set()
     blocks = f"{images} frames are {-(-images // block)} blocks of {block}"

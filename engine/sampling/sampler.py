@@ -13,7 +13,10 @@ from ..errors import StageError
 from ..geometry.reachability import aims as is_aiming
 from ..geometry.reachability import survey, widest
 from ..goals import Boxes, Goals, Reach
-from ..plugin.contract import FittedTarget, naming
+from ..instance_row import InstanceRow
+from ..plugin.contract import attribute_errors_to
+from ..plugin.hooks import attempts_per_draw
+from ..plugin.kinds import FittedTarget
 from ..plugin.params import unknown
 from ..recipe.settings import Recipe
 from ..recipe.variants import variants_of
@@ -44,7 +47,7 @@ class Frame:
     camera: str
     goals: Goals
     shot: Shot | None = None
-    rows: tuple[dict[str, Any], ...] = ()
+    rows: tuple[InstanceRow, ...] = ()
     columns: Mapping[str, Any] = attrs.field(factory=dict)
     bystanders: tuple[Instance, ...] = ()
     appearance: tuple[dict[str, Any], ...] = ()
@@ -219,13 +222,13 @@ class Sampler:
         """Let gates take in the warm-up frames of these indices; yields each when it is done."""
         block = Block()
         for done, index in enumerate(indices):
-            if done % self.recipe.render.block == 0:
+            if done % self.recipe.render.block_size == 0:
                 block = Block()
             turn = self._turn_of(index)
             self._show(turn)
             rows = (self.variants[turn.variant] if self.variants else self)._warm_up(index, turn, block)
             if rows:
-                block.add(((row["class"], row["bbox"]) for row in rows), self.stage.resolution)
+                block.add(((row["class"], row["bbox"]) for row in rows if row["bbox"]), self.stage.resolution)
             yield index
 
     def _turn_of(self, index: int) -> Turn:
@@ -239,7 +242,7 @@ class Sampler:
         self.stage.part = list(self.recipe.split.shares)[turn.part]
         return self.stage.part
 
-    def _warm_up(self, index: int, turn: Turn, block: Block) -> list[dict[str, Any]]:
+    def _warm_up(self, index: int, turn: Turn, block: Block) -> list[InstanceRow]:
         if index >= self._trial.gates.warm_up:
             return []
         seed = int(stream(self.recipe.seed, "warm-up").integers(2**31))
@@ -309,19 +312,19 @@ class Sampler:
         if made.reason or not len(self.aims):
             return _Probed(attempt, goals, made)
         shown = self.aims.measure(self._trial, index, made)
-        first = index - index % self.recipe.render.block
+        first = index - index % self.recipe.render.block_size
         cost = self.aims.cost(shown, block, range(first, index + 1))
         return _Probed(attempt, goals, made, shown, cost)
 
     def _goals(self, index: int, turn: Turn, block: Block, attempt: int = 0) -> Goals:
         if self._fit < 0 or not is_aiming(self._cameras[turn.camera].plugin):
             return Goals(frame=index)
-        target = self._fits[self._fit].targets[turn.part]
-        with naming(self.recipe.plugins["target"][0].plugin):
-            # What could not be made so many times gives way to another draw; which one follows from the attempt alone.
-            tries = getattr(target, "tries", 0)
-            again = (attempt // max(tries, self.aims.candidates),) if tries else ()
-            goals = target.draw(turn.draw, block, *again)
+        plugin, target = self.recipe.plugins["target"][0].plugin, self._fits[self._fit].targets[turn.part]
+        with attribute_errors_to(plugin):
+            # Goals that failed so many attempts give way to another draw; which one follows from the attempt alone.
+            attempts = attempts_per_draw(plugin, target)
+            redraw = (attempt // max(attempts, self.aims.candidates),) if attempts else ()
+            goals = target.draw(turn.draw, block, *redraw)
         return attrs.evolve(goals, frame=index)
 
     def _share(self, weight: float) -> Share:
@@ -337,7 +340,7 @@ class Sampler:
                 return index
         reach: dict[str, Reach] = {}
         if camera is not None:
-            wanted = getattr(target, "classes", None) or list(real)
+            wanted = target.handled_classes(list(real))
             for name in wanted:
                 if name not in self.stage.assets:
                     raise StageError(
@@ -356,7 +359,7 @@ class Sampler:
             if known is None:
                 self._surveys.append((asked, reach))
         output = self.recipe.output
-        with naming(target):
+        with attribute_errors_to(target):
             # Each part has draws of its own, else frames of two parts would be made for the same goals.
             seeds = [
                 int(stream(self.recipe.seed, "part", number).integers(2**31)) if number else self.recipe.seed
@@ -370,4 +373,4 @@ class Sampler:
 def plan_of(recipe: Recipe) -> Plan:
     """Where each frame of a recipe belongs."""
     rooms = [room.weight for room in recipe.rooms]
-    return Plan(recipe.render.block, rooms, list(recipe.split.shares.values()))
+    return Plan(recipe.render.block_size, rooms, list(recipe.split.shares.values()))

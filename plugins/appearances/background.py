@@ -16,9 +16,23 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp")
 class Background:
     """Show a random picture behind the scene, seen only where no geometry is; it neither lights nor mirrors."""
 
-    image_folder: str = param("", path=True, means="folder", doc="Folder of pictures: " + " ".join(SUFFIXES))
+    image_folder: str = param(
+        "",
+        path=True,
+        means="folder",
+        doc="Folder of pictures: " + " ".join(SUFFIXES),
+        moves={"entropy": "?", "sharpness": "?", "background_similarity": "?"},
+    )
     image_files: list[str] = param([], path=True, doc="More pictures, by name or pattern")
-    probability: float = param(1.0, min=0.0, max=1.0, doc="Share of frames with a picture; the rest show the world")
+    probability: float = param(
+        1.0,
+        min=0.0,
+        max=1.0,
+        doc="Share of frames with a picture; the rest show the world",
+        moves={"entropy": "?", "sharpness": "?", "background_similarity": "?", "blur": "?"},
+    )
+
+    recipe_example = 'image_folder = "backgrounds"'
 
     def __attrs_post_init__(self) -> None:
         if not self.image_folder and not self.image_files:

@@ -14,7 +14,13 @@ from ...engine.stage import Asset, Stage, draw_asset
 class Distractors:
     """Let unannotated objects float around the annotated ones, turned at random, free of everything else."""
 
-    count_range: tuple[int, int] = param((1, 5), min=0, max=1000, doc="Fewest and most distractors in a frame")
+    count_range: tuple[int, int] = param(
+        (1, 5),
+        min=0,
+        max=1000,
+        doc="Fewest and most distractors in a frame",
+        moves={"entropy": "+", "sharpness": "+", "visible_share": "-", "occluded_share": "+"},
+    )
     distance_range: Range = param(
         (0.3, 2.0), min=0.0, unit="m", doc="Distance of a distractor's centre from the centre of an annotated instance"
     )

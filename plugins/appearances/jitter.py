@@ -12,22 +12,30 @@ import numpy as np
 from ...engine.errors import DataError
 from ...engine.goals import Goals
 from ...engine.plugin import param, plugin
-from ...engine.recipe.exemplars import in_ball, source_of
+from ...engine.recipe.exemplars import in_ball, recorded_light, source_of
 from ...engine.recipe.settings import absolute
 from ...engine.stage import Stage
 
 
-@plugin("appearance")
+@plugin("appearance", formerly="around")
 class Jitter:
     """Light the scene, and show the background, as in frames that `twinset augment` chose, varied at random."""
 
     frames: str = param(path=True, doc="File of the frames, as `twinset augment` writes it")
     power: float = param(0.15, min=0.0, soft_max=1.0, doc="Largest share by which the power of each light changes")
-    turn: float = param(10.0, min=0.0, max=180.0, unit="deg", doc="Farthest that an HDRI is turned about the vertical")
+    rotation: float = param(
+        10.0, min=0.0, max=180.0, unit="deg", doc="Farthest that an HDRI is turned about the vertical", formerly="turn"
+    )
     distance: float = param(0.2, min=0.0, soft_max=2.0, unit="m", doc="Farthest that an added light is moved")
 
-    by_frame = True
+    recipe_example = 'frames = "best.frames.json"'
+    uses_goals = True
     """It needs the frame's index to choose the same source as placement and camera."""
+
+    @property
+    def lights_scene(self) -> bool:
+        """Whether its frames were lit by their recipe."""
+        return recorded_light(self.frames)
 
     def vary(self, stage: Stage, rng: np.random.Generator, goals: Goals) -> None:
         """Repeat what was done to the stage in this frame's source."""
@@ -51,7 +59,7 @@ class Jitter:
             hdri=_file(stage, call["hdri"]),
             color=call["color"],
             strength=call["strength"] * self._factor(rng),
-            rotation=call["rotation"] + self.turn * rng.uniform(-1, 1),
+            rotation=call["rotation"] + self.rotation * rng.uniform(-1, 1),
             max_radiance=call["max_radiance"],
         )
 

@@ -21,21 +21,35 @@ class Lights:
     """Dim, brighten and tint the scene's lights together, and add lights at random places."""
 
     factor_range: Range = param(
-        (0.5, 2.0), min=0.0, min_exclusive=True, soft_max=5.0, doc="Factor on the power of all lights; log-uniform"
+        (0.5, 2.0),
+        min=0.0,
+        min_exclusive=True,
+        soft_max=5.0,
+        doc="Factor on the power of all lights; log-uniform",
+        moves={"brightness": "+", "background_similarity": "?"},
     )
     temperature_range: Range = param(
         (6500.0, 6500.0), min=1700.0, max=25000.0, unit="K", doc="Colour temperature of the tint; 6500 leaves colours"
     )
-    extra_range: tuple[int, int] = param((0, 0), min=0, max=64, doc="Fewest and most extra lights")
+    extra_range: tuple[int, int] = param(
+        (0, 0), min=0, max=64, doc="Fewest and most extra lights", moves={"contrast": "-"}
+    )
     extra_power_range: Range = param((20.0, 100.0), min=0.0, unit="W", doc="Power of an extra light")
     extra_height_range: Range = param(
         (1.8, 2.6), min=0.0, unit="m", doc="Height of an extra light above what is below it"
     )
-    extra_radius: float = param(0.1, min=0.0, unit="m", doc="Radius of an extra light; larger gives softer shadows")
+    extra_radius: float = param(
+        0.1, min=0.0, unit="m", doc="Radius of an extra light; larger gives softer shadows", moves={"contrast": "-"}
+    )
 
     def __attrs_post_init__(self) -> None:
         if self.extra_range[0] > self.extra_range[1]:
             raise ValueError(f"extra_range must be [fewest, most]. Got {list(self.extra_range)} instead.")
+
+    @property
+    def lights_scene(self) -> bool:
+        """Whether every frame has an extra light."""
+        return self.extra_range[0] > 0
 
     def vary(self, stage: Stage, rng: np.random.Generator) -> None:
         """Set the lights of this frame."""

@@ -20,10 +20,22 @@ Color = tuple[float, float, float]
 class World:
     """Light the scene from all around by a random HDRI, turned at random, or by a random colour."""
 
-    hdri_folder: str = param("", path=True, means="folder", doc="Folder of HDRI files: " + " ".join(SUFFIXES))
+    hdri_folder: str = param(
+        "",
+        path=True,
+        means="folder",
+        doc="Folder of HDRI files: " + " ".join(SUFFIXES),
+        moves={"entropy": "?", "sharpness": "?"},
+    )
     hdri_files: list[str] = param([], path=True, doc="More HDRI files, by name or pattern")
     hdri_probability: float = param(1.0, min=0.0, max=1.0, doc="Share of frames lit by an HDRI, the rest by a colour")
-    strength_range: Range = param((0.7, 1.3), min=0.0, soft_max=5.0, doc="Factor on the light; drawn log-uniformly")
+    strength_range: Range = param(
+        (0.7, 1.3),
+        min=0.0,
+        soft_max=5.0,
+        doc="Factor on the light; drawn log-uniformly",
+        moves={"brightness": "+", "contrast": "-", "background_similarity": "?"},
+    )
     rotation_range: Range = param((0.0, 360.0), unit="deg", doc="Rotation of the HDRI about the vertical")
     max_radiance: float | None = param(
         None,
@@ -37,6 +49,10 @@ class World:
     color_high: Color = param(
         (1.0, 1.0, 1.0), means="color", min=0.0, soft_max=1.0, doc="Highest linear RGB of a colour without HDRI"
     )
+
+    recipe_example = 'hdri_folder = "skies"'
+
+    lights_scene = True
 
     def __attrs_post_init__(self) -> None:
         if any(low > high for low, high in zip(self.color_low, self.color_high, strict=True)):

@@ -24,16 +24,28 @@ class CloseUp:
 
     classes: list[str] = param([], means="class", doc="Classes to look at; all when empty")
     fill: Range = param(
-        (0.6, 1.6), min=0.05, soft_max=3.0, doc="Longer side of the projected box relative to the image height"
+        (0.6, 1.6),
+        min=0.05,
+        soft_max=3.0,
+        doc="Longer side of the projected box relative to the image height",
+        moves={"sqrt_area": "+", "depth": "-", "touches_border": "+", "truncated_share": "+"},
     )
-    shift: Range = param((0.0, 0.25), min=0.0, max=0.5, doc="How far the box's centre may lie from the image's")
+    shift: Range = param(
+        (0.0, 0.25),
+        min=0.0,
+        max=0.5,
+        doc="How far the box's centre may lie from the image's",
+        moves={"center_x": "?", "center_y": "?"},
+    )
     lens: Range = param((24.0, 50.0), min=1.0, soft_max=200.0, unit="mm", doc="Focal lengths for a sensor 36 mm wide")
     elevation: Range = param(
         (-5.0, 55.0), min=-89.0, max=89.0, unit="deg", doc="Direction from the instance to the camera, above horizontal"
     )
     roll: Range = param((-5.0, 5.0), min=-180.0, max=180.0, unit="deg", doc="Rotation about the viewing direction")
     clearance: float = param(0.05, min=0.0, unit="m", doc="Free distance kept between the camera and any surface")
-    seen: float = param(0.7, min=0.0, max=1.0, doc="Least share of the instance with a clear line to the camera")
+    min_visible_share: float = param(
+        0.7, min=0.0, max=1.0, doc="Least share of the instance with a clear line to the camera", formerly="seen"
+    )
     candidates: int = param(48, min=1, max=4096, doc="Cameras solved per attempt")
 
     def pose(self, stage: Stage, goals: Goals, rng: np.random.Generator) -> CameraPose:
@@ -43,8 +55,8 @@ class CloseUp:
             raise Rejected("camera: nothing to look at")
         main = chosen[rng.integers(len(chosen))]
         points = main.outline
-        wanted = self._wanted(stage.resolution, rng)
-        found = framing.solve(points, wanted, self._candidates(points, rng), stage.resolution)
+        box_goal = self._box_goal(stage.resolution, rng)
+        found = framing.solve(points, box_goal, self._candidates(points, rng), stage.resolution)
         usable = self._usable(stage, main, found) & self._filled(found.box, stage.resolution)
         for i in np.flatnonzero(usable):
             pose = found.pose(int(i), stage.resolution, framing.near_clip(self.clearance))
@@ -53,18 +65,18 @@ class CloseUp:
                 return pose
         raise Rejected("camera: no free viewpoint for a close-up")
 
-    def _wanted(self, resolution: tuple[int, int], rng: np.random.Generator) -> framing.Wanted:
+    def _box_goal(self, resolution: tuple[int, int], rng: np.random.Generator) -> framing.BoxGoal:
         width, height = resolution
         fill = rng.uniform(*self.fill)
         angle, away = rng.uniform(0, 2 * math.pi), rng.uniform(*self.shift)
         center = np.array([0.5 + away * math.cos(angle), 0.5 + away * math.sin(angle)])
 
-        def wanted(ratio: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        def box_goal(ratio: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             longer = np.maximum(ratio * width / height, 1.0)
             size_h = fill / longer
             return np.stack([size_h * ratio, size_h], -1), np.tile(center, (len(ratio), 1))
 
-        return wanted
+        return box_goal
 
     def _candidates(self, points: np.ndarray, rng: np.random.Generator) -> framing.Candidates:
         n = self.candidates
@@ -88,5 +100,7 @@ class CloseUp:
         index = np.flatnonzero(ok)
         if len(index):
             position, clearance = found.position[index], max(self.clearance, 1e-3)
-            ok[index] &= line_of_sight.free_and_seen(stage, position, main, clearance=clearance, seen=self.seen)
+            ok[index] &= line_of_sight.free_and_visible(
+                stage, position, main, clearance=clearance, min_visible_share=self.min_visible_share
+            )
         return ok

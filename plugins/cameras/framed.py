@@ -10,7 +10,7 @@ import numpy as np
 from ...engine.geometry import framing
 from ...engine.geometry.reachability import Reached
 from ...engine.geometry.support import Site
-from ...engine.geometry.viewpoints import View, Viewpoints, own_goal
+from ...engine.geometry.viewpoints import View, ViewpointSearch, draw_goal
 from ...engine.goals import Goals
 from ...engine.plugin import Range, Rejected, param, plugin
 from ...engine.stage import CameraPose, Instance, Stage
@@ -27,27 +27,67 @@ class Framed:
     ``area``.
     """
 
-    lens: Range = param((24.0, 50.0), min=1.0, soft_max=200.0, unit="mm", doc="Focal lengths for a sensor 36 mm wide")
-    height: Range = param((0.3, 1.8), soft_max=5.0, unit="m", doc="Camera height above the ground below it")
-    above: list[str] = param(
-        [], means="object", doc="Name patterns of the objects that the camera stays above; default is anywhere"
+    lens: Range = param(
+        (24.0, 50.0),
+        min=1.0,
+        soft_max=200.0,
+        unit="mm",
+        doc="Focal lengths for a sensor 36 mm wide",
+        moves={"sqrt_area": "+", "depth": "+", "boxes_per_image": "-"},
     )
-    pitch: Range = param((-60.0, 20.0), min=-90.0, max=90.0, unit="deg", doc="Viewing direction, negative is down")
+    height: Range = param(
+        (0.3, 1.8),
+        soft_max=5.0,
+        unit="m",
+        doc="Camera height above the ground below it",
+        moves={"center_y": "+", "log_aspect": "-"},
+    )
+    above_surfaces: list[str] = param(
+        [],
+        means="object",
+        doc="Name patterns of the objects that the camera stays above; default is anywhere",
+        formerly="above",
+    )
+    pitch: Range = param(
+        (-60.0, 20.0),
+        min=-90.0,
+        max=90.0,
+        unit="deg",
+        doc="Viewing direction, negative is down",
+        moves={"center_y": "+", "log_aspect": "?"},
+    )
     roll: Range = param((-2.0, 2.0), min=-180.0, max=180.0, unit="deg", doc="Rotation about the viewing direction")
     clearance: float = param(0.2, min=0.0, unit="m", doc="Free distance kept between the camera and any surface")
-    seen: float = param(0.6, min=0.0, max=1.0, doc="Least share of the main instance with a clear line to the camera")
+    min_visible_share: float = param(
+        0.6,
+        min=0.0,
+        max=1.0,
+        doc="Least share of the main instance with a clear line to the camera",
+        formerly="seen",
+        moves={"visible_share": "+", "occluded_share": "-"},
+    )
     tolerance: float = param(0.05, min=0.001, max=1.0, doc="Largest relative error of the visible box's area")
     candidates: int = param(64, min=1, max=4096, doc="Cameras solved per instance and attempt")
     probes: int = param(4, min=1, max=100, doc="Candidates that are probed before the attempt is given up")
     corrections: int = param(10, min=1, max=100, doc="Probes of one candidate, each correcting the last one's error")
-    area: Range = param((0.01, 0.4), min=0.0, max=1.0, min_exclusive=True, doc="Goal areas where there is no target")
+    area: Range = param(
+        (0.01, 0.4),
+        min=0.0,
+        max=1.0,
+        min_exclusive=True,
+        doc="Goal areas where there is no target",
+        moves={"sqrt_area": "+"},
+        unused_with="target",
+    )
+
+    used_by_default = "with target"
 
     def pose(self, stage: Stage, goals: Goals, rng: np.random.Generator) -> CameraPose:
-        goal = goals.main or own_goal((i.asset.class_name for i in stage.instances), self.area, rng)
+        goal = goals.main or draw_goal((i.asset.class_name for i in stage.instances), self.area, rng)
         mains = [i for i in stage.instances if i.asset.class_name == goal.class_name]
         if not mains:
             raise Rejected(f"camera: no {goal.class_name} on the stage")
-        viewpoints = self._viewpoints
+        viewpoints = self._viewpoint_search
         views = [v for main in mains[:4] for v in viewpoints.find(stage, main, goal.area, goal.center, rng)]
         if not views:
             raise Rejected("camera: no free viewpoint reaches the goal")
@@ -59,15 +99,15 @@ class Framed:
                 return pose
         raise Rejected(reason)
 
-    def reach(
+    def reachable_boxes(
         self, stage: Stage, instance: Instance, areas: np.ndarray, sites: Sequence[Site], rng: np.random.Generator
     ) -> Reached:
         """What boxes of an instance it can show from somewhere in this scene: see :class:`.reach.Reached`."""
-        return self._viewpoints.reach(stage, instance, areas, rng)
+        return self._viewpoint_search.reach(stage, instance, areas, rng)
 
     @property
-    def _viewpoints(self) -> Viewpoints:
-        return Viewpoints.of(self)
+    def _viewpoint_search(self) -> ViewpointSearch:
+        return ViewpointSearch.of(self)
 
     def _value(self, stage: Stage, view: View, goals: Goals) -> float:
         """How much the other instances' boxes help the block; each box as it projects, occlusion left to the probe."""

@@ -13,7 +13,7 @@ from ...engine.recipe.exemplars import in_ball, main_instance, shrinking, source
 from ...engine.stage import CameraPose, Stage
 
 
-@plugin("camera")
+@plugin("camera", formerly="around")
 class Jitter:
     """Look as the cameras of frames that `twinset augment` chose did, moved and turned at random.
 
@@ -23,11 +23,17 @@ class Jitter:
 
     frames: str = param(path=True, doc="File of the frames, as `twinset augment` writes it")
     distance: float = param(0.15, min=0.0, soft_max=1.0, unit="m", doc="Farthest that the camera is moved")
-    turn: float = param(3.0, min=0.0, max=90.0, unit="deg", doc="Farthest that it is turned about any axis")
+    rotation: float = param(
+        3.0, min=0.0, max=90.0, unit="deg", doc="Farthest that it is turned about any axis", formerly="turn"
+    )
     zoom: float = param(0.1, min=0.0, soft_max=1.0, doc="Largest share by which its focal length changes")
     clearance: float = param(0.05, min=0.0, unit="m", doc="Free distance kept between the camera and any surface")
-    seen: float = param(0.3, min=0.0, max=1.0, doc="Least share of the main instance with a clear line to the camera")
+    min_visible_share: float = param(
+        0.3, min=0.0, max=1.0, doc="Least share of the main instance with a clear line to the camera", formerly="seen"
+    )
     tries: int = param(20, min=1, max=10_000, doc="Cameras tried, each nearer to the recorded one")
+
+    recipe_example = 'frames = "best.frames.json"'
 
     def pose(self, stage: Stage, goals: Goals, rng: np.random.Generator) -> CameraPose:
         source = source_of(self.frames, goals)
@@ -37,13 +43,15 @@ class Jitter:
         moved = main.matrix[:3, 3] - source.instances[0].matrix[:3, 3]
         for reach in shrinking(self.tries):
             axis = rng.standard_normal(3)
-            angle = np.radians(reach * self.turn * rng.uniform(-1, 1))
+            angle = np.radians(reach * self.rotation * rng.uniform(-1, 1))
             matrix = source.matrix.copy()
             matrix[:3, :3] = source.matrix[:3, :3] @ rotation_about(axis / np.linalg.norm(axis), float(angle))
             matrix[:3, 3] += moved + reach * self.distance * in_ball(rng, 3)
             lens = source.lens * (1 + self.zoom) ** (reach * rng.uniform(-1, 1))
             position = matrix[None, :3, 3]
-            if not line_of_sight.free_and_seen(stage, position, main, clearance=self.clearance, seen=self.seen)[0]:
+            if not line_of_sight.free_and_visible(
+                stage, position, main, clearance=self.clearance, min_visible_share=self.min_visible_share
+            )[0]:
                 continue
             pose = source.pose(matrix, lens, stage.resolution)
             stage.pose_camera(pose)

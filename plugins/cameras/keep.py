@@ -19,7 +19,9 @@ class Keep:
     """
 
     jitter: float = param(0.0, min=0.0, unit="m", doc="Largest random offset of the camera along each axis")
-    zoom: Range = param((1.0, 1.0), min=0.0, min_exclusive=True, doc="Factors on the focal length")
+    zoom: Range = param(
+        (1.0, 1.0), min=0.0, min_exclusive=True, doc="Factors on the focal length", moves={"sqrt_area": "+"}
+    )
 
     def pose(self, stage: Stage, goals: Goals, rng: np.random.Generator) -> CameraPose:
         cameras = stage.existing_cameras()

@@ -10,13 +10,13 @@ import numpy as np
 
 from ...engine.geometry.reachability import Reached
 from ...engine.geometry.support import Site
-from ...engine.geometry.viewpoints import Viewpoints, own_goal
+from ...engine.geometry.viewpoints import ViewpointSearch, draw_goal
 from ...engine.goals import Goals
 from ...engine.layout.aspect_ratios import draw_aspects
-from ...engine.layout.cameras import Limits
+from ...engine.layout.cameras import CameraLimits
 from ...engine.layout.fixed_scene import look_at_layout
-from ...engine.layout.room import Sights
-from ...engine.layout.solver import Effort, Solver
+from ...engine.layout.camera_placement import VisibilityLimits
+from ...engine.layout.solver import SearchBudget, Solver
 from ...engine.plugin import Range, param, plugin
 from ...engine.stage import CameraPose, Instance, Stage
 
@@ -40,13 +40,18 @@ class Layout:
 
     lens: Range = param((24.0, 50.0), min=1.0, soft_max=200.0, unit="mm", doc="Focal lengths for a sensor 36 mm wide")
     height: Range = param((0.3, 1.8), soft_max=5.0, unit="m", doc="Camera height above the ground below it")
-    above: list[str] = param(
-        [], means="object", doc="Name patterns of the objects that the camera stays above; default is anywhere"
+    above_surfaces: list[str] = param(
+        [],
+        means="object",
+        doc="Name patterns of the objects that the camera stays above; default is anywhere",
+        formerly="above",
     )
     pitch: Range = param((-60.0, 20.0), min=-90.0, max=90.0, unit="deg", doc="Viewing direction, negative is down")
     roll: Range = param((-2.0, 2.0), min=-180.0, max=180.0, unit="deg", doc="Rotation about the viewing direction")
     clearance: float = param(0.2, min=0.0, unit="m", doc="Free distance kept between the camera and any surface")
-    seen: float = param(0.6, min=0.0, max=1.0, doc="Least share of each thing that nothing of the room hides")
+    min_visible_share: float = param(
+        0.6, min=0.0, max=1.0, doc="Least share of each thing that nothing of the room hides", formerly="seen"
+    )
     tolerance: float = param(0.05, min=0.001, max=1.0, doc="Largest relative error of a visible box's area")
     candidates: int = param(96, min=8, max=4096, doc="Cameras solved per attempt")
     options: int = param(12, min=1, max=256, doc="Assets, each turned and scaled, that are solved for each box")
@@ -55,37 +60,39 @@ class Layout:
     corrections: int = param(4, min=0, max=100, doc="Times that one of them is corrected by what its probe shows")
     area: Range = param((0.01, 0.4), min=0.0, max=1.0, min_exclusive=True, doc="Goal areas where there is no target")
 
-    def arrange(self, stage: Stage, goals: Goals, sites: Sequence[Site], rng: np.random.Generator) -> CameraPose:
+    def place_and_pose(self, stage: Stage, goals: Goals, sites: Sequence[Site], rng: np.random.Generator) -> CameraPose:
         """Put this frame's things on the stage, where ``sites`` lets them stand, and return the camera."""
-        main = goals.main or own_goal((name for site in sites for name in site.classes), self.area, rng)
+        main = goals.main or draw_goal((name for site in sites for name in site.classes), self.area, rng)
         boxes = goals.boxes or (main,)
-        effort = Effort(self.candidates, self.options, self.views, self.probes, self.corrections)
-        return Solver(stage, sites, boxes, self._limits, self._sights, effort, self.tolerance, rng).solve()
+        budget = SearchBudget(self.candidates, self.options, self.views, self.probes, self.corrections)
+        return Solver(stage, sites, boxes, self._limits, self._visibility, budget, self.tolerance, rng).solve()
 
     def pose(self, stage: Stage, goals: Goals, rng: np.random.Generator) -> CameraPose:
         """Where nothing may be moved: the camera that shows what stands there most nearly as the layout wants it."""
-        main = goals.main or own_goal((i.asset.class_name for i in stage.instances), self.area, rng)
-        return look_at_layout(stage, goals.boxes or (main,), self._viewpoints, self.probes, rng)
+        main = goals.main or draw_goal((i.asset.class_name for i in stage.instances), self.area, rng)
+        return look_at_layout(stage, goals.boxes or (main,), self._viewpoint_search, self.probes, rng)
 
-    def reach(
+    def reachable_boxes(
         self, stage: Stage, instance: Instance, areas: np.ndarray, sites: Sequence[Site], rng: np.random.Generator
     ) -> Reached:
         """What boxes of an instance it can show from somewhere in this scene: see :class:`.reach.Reached`."""
-        found = self._viewpoints.reach(stage, instance, areas, rng)
+        found = self._viewpoint_search.reach(stage, instance, areas, rng)
         name = instance.asset.class_name
         if not found.areas.any() or not any(name in site.classes for site in sites):
             return found
-        limits, sights = self._limits, self._sights
-        return attrs.evolve(found, aspects=draw_aspects(stage, sites, name, areas[found.areas], limits, sights, rng))
+        limits, visibility = self._limits, self._visibility
+        return attrs.evolve(
+            found, aspects=draw_aspects(stage, sites, name, areas[found.areas], limits, visibility, rng)
+        )
 
     @property
-    def _limits(self) -> Limits:
-        return Limits(self.height, self.pitch, self.roll, self.lens)
+    def _limits(self) -> CameraLimits:
+        return CameraLimits(self.height, self.pitch, self.roll, self.lens)
 
     @property
-    def _sights(self) -> Sights:
-        return Sights(self.clearance, self.seen, tuple(self.above))
+    def _visibility(self) -> VisibilityLimits:
+        return VisibilityLimits(self.clearance, self.min_visible_share, tuple(self.above_surfaces))
 
     @property
-    def _viewpoints(self) -> Viewpoints:
-        return attrs.evolve(Viewpoints.of(self), corrections=max(self.corrections, _REFINE))
+    def _viewpoint_search(self) -> ViewpointSearch:
+        return attrs.evolve(ViewpointSearch.of(self), corrections=max(self.corrections, _REFINE))

@@ -18,21 +18,51 @@ from ...engine.stage import CameraPose, Stage
 class Orbit:
     """Look at a random instance from a random direction and distance, with no regard to goals."""
 
-    distance: Range = param((1.0, 8.0), min=0.0, min_exclusive=True, unit="m", doc="Distance to the instance's centre")
-    elevation: Range = param(
-        (5.0, 50.0), min=-89.0, max=89.0, unit="deg", doc="Direction from the instance to the camera, above horizontal"
+    distance: Range = param(
+        (1.0, 8.0),
+        min=0.0,
+        min_exclusive=True,
+        unit="m",
+        doc="Distance to the instance's centre",
+        moves={"sqrt_area": "-", "depth": "+"},
     )
-    above: list[str] = param(
-        [], means="object", doc="Name patterns of the objects that the camera stays above; default is anywhere"
+    elevation: Range = param(
+        (5.0, 50.0),
+        min=-89.0,
+        max=89.0,
+        unit="deg",
+        doc="Direction from the instance to the camera, above horizontal",
+        moves={"center_y": "?", "log_aspect": "?"},
+    )
+    above_surfaces: list[str] = param(
+        [],
+        means="object",
+        doc="Name patterns of the objects that the camera stays above; default is anywhere",
+        formerly="above",
     )
     off_axis: float = param(
-        0.35, min=0.0, max=1.0, doc="How far from the image's centre it may appear, as a share of the image"
+        0.35,
+        min=0.0,
+        max=1.0,
+        doc="How far from the image's centre it may appear, as a share of the image",
+        moves={"center_x": "?", "center_y": "?", "touches_border": "+", "truncated_share": "+"},
     )
-    lens: Range = param((24.0, 50.0), min=1.0, soft_max=200.0, unit="mm", doc="Focal lengths for a sensor 36 mm wide")
+    lens: Range = param(
+        (24.0, 50.0),
+        min=1.0,
+        soft_max=200.0,
+        unit="mm",
+        doc="Focal lengths for a sensor 36 mm wide",
+        moves={"sqrt_area": "+"},
+    )
     roll: Range = param((0.0, 0.0), min=-180.0, max=180.0, unit="deg", doc="Rotation about the viewing direction")
     clearance: float = param(0.1, min=0.0, unit="m", doc="Free distance kept between the camera and any surface")
-    seen: float = param(0.3, min=0.0, max=1.0, doc="Least share of the instance with a clear line to the camera")
+    min_visible_share: float = param(
+        0.3, min=0.0, max=1.0, doc="Least share of the instance with a clear line to the camera", formerly="seen"
+    )
     tries: int = param(32, min=1, max=10_000, doc="Cameras drawn per attempt")
+
+    used_by_default = "without target"
 
     def pose(self, stage: Stage, goals: Goals, rng: np.random.Generator) -> CameraPose:
         annotated = [i for i in stage.instances if i.asset.class_name]
@@ -52,10 +82,12 @@ class Orbit:
         aside = rng.uniform(-self.off_axis, self.off_axis, (n, 2))
         yaw = azimuth + math.pi + np.arctan(aside[:, 0] / focal)
         pitch = -elevation + np.arctan(aside[:, 1] * height / width / focal)
-        rotation = framing.look(yaw, pitch, np.radians(rng.uniform(*self.roll, n)))
+        rotation = framing.look_rotation(yaw, pitch, np.radians(rng.uniform(*self.roll, n)))
         free = np.isfinite(line_of_sight.ground_below(stage, position))
-        free[free] &= line_of_sight.over_surfaces(stage, position[free], self.above)
-        free[free] &= line_of_sight.free_and_seen(stage, position[free], main, clearance=self.clearance, seen=self.seen)
+        free[free] &= line_of_sight.are_above_surfaces(stage, position[free], self.above_surfaces)
+        free[free] &= line_of_sight.free_and_visible(
+            stage, position[free], main, clearance=self.clearance, min_visible_share=self.min_visible_share
+        )
         good = np.flatnonzero(free)
         if not len(good):
             raise Rejected("camera: no free viewpoint")

@@ -51,35 +51,46 @@ class FeatureScore:
     classes: list[str] = param(
         [], means="class", doc="Classes that are judged; default is the one that the features are of"
     )
-    min_size: int = param(16, min=1, unit="px", doc="Boxes with a shorter side pass unjudged")
+    min_box_side: int = param(16, min=1, unit="px", doc="Boxes with a shorter side pass unjudged", formerly="min_size")
     draft: bool = param(False, doc="Judge a cheap draft first, calibrated by a warm-up; pays where many are rejected")
     draft_scale: float = param(
         1.0, min=0.05, max=1.0, doc="Size of a draft, share of the image's; models see less in a small one"
     )
     draft_samples: int = param(1, min=1, max=65536, doc="Samples per pixel of a draft; it is denoised")
-    draft_error: float = param(
-        0.05, min=0.001, max=0.5, doc="Share of frames that would pass that drafts may cost at most"
+    max_false_reject_rate: float = param(
+        0.05,
+        min=0.001,
+        max=0.5,
+        doc="Share of frames that would pass that drafts may cost at most",
+        formerly="draft_error",
     )
     warm_up: int = param(
         48, min=10, max=10_000, doc="Frames rendered first, for drafts or the elbow; they are not part of the dataset"
     )
-    near_duplicates: float = param(
+    near_duplicate_distance: float = param(
         0.0,
+        formerly="near_duplicates",
         min=0.0,
         max=1.0,
         doc="Reject a frame all of whose boxes lie nearer to those of an accepted one of its block than this share of "
         "the usual distance between nearest real boxes; 0 for no such test",
     )
-    floor: float = param(
-        0.01, min=0.0, max=1.0, doc="The job ends where, after 200 judged attempts, fewer than this share passed"
+    min_pass_rate: float = param(
+        0.01,
+        min=0.0,
+        max=1.0,
+        doc="The job ends where, after 200 judged attempts, fewer than this share passed",
+        formerly="floor",
     )
     threads: int = param(1, min=1, max=256, doc="Threads of the model")
+
+    recipe_example = 'features = "chair.features"'
 
     def __attrs_post_init__(self) -> None:
         if self.level == "image" and self.action != "reject":
             raise ValueError(f"'{self.action}' is about boxes; write level = \"box\" with it.")
 
-    def open(self) -> FeatureGate:
+    def open_gate(self) -> FeatureGate:
         """Read features and model and try them. DataError where they do not fit."""
         density = load_density(self.features)
         extractor = Extractor(self.model or None, threads=self.threads)
@@ -96,7 +107,7 @@ class FeatureScore:
 
     def judge(self, shot: Shot, rows: Rows) -> Verdict:
         """The verdict on one shot; opens all files for it."""
-        return self.open().judge(shot, rows)
+        return self.open_gate().judge(shot, rows)
 
 
 @attrs.frozen(eq=False)
@@ -137,7 +148,7 @@ class FeatureGate:
 
     @property
     def floor(self) -> float:
-        return self.settings.floor
+        return self.settings.min_pass_rate
 
     @property
     def classes(self) -> list[str]:
@@ -148,7 +159,7 @@ class FeatureGate:
         chosen = [
             row
             for row in rows
-            if row["bbox"] and min(row["bbox"][2:]) >= self.settings.min_size
+            if row["bbox"] and min(row["bbox"][2:]) >= self.settings.min_box_side
             if not self.classes or row["class"] in self.classes
         ]
         x, y = picture.shape[1] / size[0], picture.shape[0] / size[1]
@@ -168,7 +179,7 @@ class FeatureGate:
         if self.settings.draft:
             pairs = [(draft.features, full.features) for draft, full in samples if draft is not None]
             passes = [self._pooled(s) >= threshold for s in scores]
-            rule = fit_draft_rule(pairs, passes, self.density.graded, self._pooled, self.settings.draft_error)
+            rule = fit_draft_rule(pairs, passes, self.density.graded, self._pooled, self.settings.max_false_reject_rate)
             never = rule.threshold == -math.inf
             learned["draft"] = {
                 **attrs.asdict(rule),
@@ -233,7 +244,7 @@ class FeatureGate:
                 "false_rejects": self.rule.wrongly,
                 "false_reject_rate": None if math.isnan(wrong) else wrong,
                 "interval": [low, high],
-                "allowed": self.settings.draft_error,
+                "allowed": self.settings.max_false_reject_rate,
                 "would_fail": self.rule.failed,
                 "caught": self.rule.caught,
                 "caught_interval": list(rate(self.rule.caught, self.rule.failed)[1:]),
@@ -246,12 +257,12 @@ class FeatureGate:
         return float(POOLS[how](scores))
 
     def _kept(self, traits: np.ndarray) -> list[list[float]] | None:
-        return traits.tolist() if self.settings.near_duplicates else None
+        return traits.tolist() if self.settings.near_duplicate_distance else None
 
     def _is_near(self, traits: np.ndarray, seen: Sequence[Any]) -> bool:
-        if not self.settings.near_duplicates:
+        if not self.settings.near_duplicate_distance:
             return False
-        reach = self.settings.near_duplicates * self.density.spacing()
+        reach = self.settings.near_duplicate_distance * self.density.spacing()
         for earlier in seen:
             if earlier and (np.linalg.norm(traits[:, None] - np.array(earlier)[None], axis=2).min(1) < reach).all():
                 return True

@@ -15,9 +15,20 @@ from ...engine.stage import Shot
 class MinPixels:
     """Leave instances with too few visible pixels unannotated, or reject their frame [Zhang2023, §4]."""
 
-    pixels: int = param(50, min=1, soft_max=1000, unit="px²", doc="Fewest visible pixels of an annotated instance")
+    pixels: int = param(
+        50,
+        min=1,
+        soft_max=1000,
+        unit="px²",
+        doc="Fewest visible pixels of an annotated instance",
+        moves={"sqrt_area": "+", "boxes_per_image": "-"},
+    )
     min_visible_share: float = param(
-        0.0, min=0.0, max=1.0, doc="Smallest visible share of an annotated instance, parts beyond the border included"
+        0.0,
+        min=0.0,
+        max=1.0,
+        doc="Smallest visible share of an annotated instance, parts beyond the border included",
+        moves={"visible_share": "+"},
     )
     action: str = param(
         "drop annotation",
@@ -25,7 +36,9 @@ class MinPixels:
         doc="What becomes of an instance below: it stays in the picture unannotated, or the frame is rejected",
     )
 
-    early = True
+    used_by_default = "always"
+
+    judges_probes = True
     """Ids are enough for it, so the engine asks it before it pays for the render, too."""
 
     def judge(self, shot: Shot, rows: Sequence[Mapping[str, Any]]) -> Verdict:

@@ -20,6 +20,8 @@ class BackgroundSimilarity:
     3x3 dilation of the visible mask. 1 = melts into its surroundings; NaN where it fills the image.
     """
 
+    used_by_default = "always"
+
     def measure(self, shot: Shot) -> Columns:
         """See the class."""
         ids = shot.labels.ids

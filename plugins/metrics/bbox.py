@@ -20,7 +20,8 @@ class BBox:
     there are any; ``touches_border``, whether the visible mask has a pixel on the border.
     """
 
-    from_labels = True
+    used_by_default = "always"
+    measures_probes = True
 
     def measure(self, shot: Shot) -> Columns:
         """See the class."""

@@ -16,7 +16,8 @@ class Depth:
     back, or a corner much nearer than the rest, move the mean and the minimum but not the median.
     """
 
-    from_labels = True
+    used_by_default = "always"
+    measures_probes = True
 
     statistic: str = param("median", choices=tuple(STATISTICS), doc="How the depths of all pixels make one number")
 

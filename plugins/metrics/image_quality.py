@@ -22,6 +22,8 @@ class ImageQuality:
     bits; ``brightness``, mean in [0, 1]; ``contrast``, root mean square deviation of the brightness.
     """
 
+    used_by_default = "always"
+
     def measure(self, shot: Shot) -> Columns:
         """See the class."""
         luma = grey(shot.image)

@@ -34,13 +34,18 @@ class Occlusion:
     min(1, a_d2_m2 / c_m2). Lower means more of it is hidden.
     """
 
-    from_labels = True
+    used_by_default = "always"
+    measures_probes = True
 
     quantile: float = param(
         0.5, min=0.0, max=1.0, doc="C is this quantile of a·d²/f² over the unoccluded instances of a shape"
     )
-    blind_quantile: float = param(
-        0.9, min=0.0, max=1.0, doc="The same over all instances of a shape, where too few are known to be unoccluded"
+    fallback_quantile: float = param(
+        0.9,
+        min=0.0,
+        max=1.0,
+        doc="The same over all instances of a shape, where too few are known to be unoccluded",
+        formerly="blind_quantile",
     )
     min_samples: int = param(5, min=1, soft_max=100, doc="Fewest instances of a shape from which its C is estimated")
 
@@ -73,7 +78,7 @@ class Occlusion:
             }
         )
 
-    def complete(self, rows: Rows) -> dict[str, list[float]]:
+    def dataset_columns(self, rows: Rows) -> dict[str, list[float]]:
         """C of each row's shape and the visible share that it estimates.
 
         Parameters
@@ -86,7 +91,7 @@ class Occlusion:
         dict
             ``c_m2`` and ``visible_share_estimate``, one value per row; NaN where C or the row's a·d² is unknown.
         """
-        constants = share_constants(rows, self.quantile, self.blind_quantile, self.min_samples)
+        constants = share_constants(rows, self.quantile, self.fallback_quantile, self.min_samples)
         c_m2 = [constants.get(row.get("shape") or "", math.nan) * _number(row, "scale", 1.0) ** 2 for row in rows]
         measured = [_number(row, "a_d2_m2") for row in rows]
         return {
@@ -96,13 +101,13 @@ class Occlusion:
             ],
         }
 
-    def summarise(self, rows: Rows) -> dict[str, Any]:
+    def dataset_summary(self, rows: Rows) -> dict[str, Any]:
         """How well the estimate tells the true share, by shape; see :func:`share_correlation`."""
         return {"visible_share_correlation": share_correlation(rows)}
 
 
 def share_constants(
-    rows: Rows, quantile: float = 0.5, blind_quantile: float = 0.9, min_samples: int = 5
+    rows: Rows, quantile: float = 0.5, fallback_quantile: float = 0.9, min_samples: int = 5
 ) -> dict[str, float]:
     """C of each shape at its original size, in m².
 
@@ -113,7 +118,7 @@ def share_constants(
         by s covers s² times the area, so values are divided by s² before shapes of different size are pooled.
     quantile : float
         Which quantile of the unoccluded values is C.
-    blind_quantile : float
+    fallback_quantile : float
         Which quantile of all values is C where fewer than ``min_samples`` are known to be unoccluded.
     min_samples : int
         Shapes with fewer usable rows get no C.
@@ -125,7 +130,7 @@ def share_constants(
     least error: for such boxes, hidden at random, the estimate is off by 0.04 to 0.07 on average, against 0.07 to 0.11
     with the 0.9 quantile, which calls most whole objects partly hidden. Where unoccluded instances are not known, as on
     real images, where the share is what is sought, hidden parts pull the median down; a high quantile still lies
-    among the unoccluded ones as long as these are more than ``1 - blind_quantile`` of all. The maximum would rest on
+    among the unoccluded ones as long as these are more than ``1 - fallback_quantile`` of all. The maximum would rest on
     one view, and on one error.
     """
     known: dict[str, list[tuple[float, float]]] = {}
@@ -139,7 +144,7 @@ def share_constants(
         if len(free) >= min_samples:
             constants[shape] = float(np.quantile(free, quantile))
         elif len(pairs) >= min_samples:
-            constants[shape] = float(np.quantile([value for value, _ in pairs], blind_quantile))
+            constants[shape] = float(np.quantile([value for value, _ in pairs], fallback_quantile))
     return constants
 
 
@@ -149,7 +154,7 @@ def share_correlation(rows: Rows) -> dict[str, dict[str, float]]:
     Parameters
     ----------
     rows : sequence of mapping
-        Columns ``shape``, ``visible_share`` and ``visible_share_estimate`` (from :meth:`Occlusion.complete`).
+        Columns ``shape``, ``visible_share`` and ``visible_share_estimate`` (from :meth:`Occlusion.dataset_columns`).
 
     Returns
     -------

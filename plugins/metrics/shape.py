@@ -15,7 +15,8 @@ class Shape:
     Column per instance: ``shape``.
     """
 
-    from_labels = True
+    used_by_default = "always"
+    measures_probes = True
 
     def measure(self, shot: Shot) -> Columns:
         """See the class."""

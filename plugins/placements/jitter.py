@@ -10,14 +10,14 @@ import numpy as np
 
 from ...engine.errors import StageError
 from ...engine.geometry.support import (
-    LIFT,
+    CONTACT_GAP,
     Ground,
-    Support,
-    body_of,
-    ground_of,
-    resting_place,
+    SupportRules,
+    find_ground,
+    make_body,
+    nearest_ground_point,
     rotation_about,
-    surface_near,
+    supported_height,
 )
 from ...engine.goals import Goals
 from ...engine.plugin import Rejected, param, plugin
@@ -26,7 +26,7 @@ from ...engine.recipe.exemplars import Placed, in_ball, shrinking, source_of
 from ...engine.stage import Asset, Stage
 
 
-@plugin("placement")
+@plugin("placement", formerly="around")
 class Jitter:
     """Stand things where they stood in frames that `twinset augment` chose, moved and turned at random.
 
@@ -39,12 +39,22 @@ class Jitter:
     mask: str = param("", doc="Vertex group or material that bounds the zone; default is the whole surfaces")
     classes: list[str] = param([], means="class", doc="Classes to place; default is all that the frames show")
     distance: float = param(0.2, min=0.0, soft_max=2.0, unit="m", doc="Farthest that a thing is moved")
-    turn: float = param(20.0, min=0.0, max=180.0, unit="deg", doc="Farthest that it is turned about the vertical axis")
+    rotation: float = param(
+        20.0, min=0.0, max=180.0, unit="deg", doc="Farthest that it is turned about the vertical axis", formerly="turn"
+    )
     max_slope: float = param(15.0, min=0.0, max=89.0, unit="deg", doc="Steepest face that is placed on")
-    overhang: float = param(0.1, min=0.0, max=1.0, doc="Share of the base that may have no support beneath")
-    step: float = param(0.02, min=0.0, soft_max=0.1, unit="m", doc="Largest gap under a point that counts as support")
+    max_overhang: float = param(
+        0.1, min=0.0, max=1.0, doc="Share of the base that may have no support beneath", formerly="overhang"
+    )
+    max_support_gap: float = param(
+        0.02, min=0.0, soft_max=0.1, unit="m", doc="Largest gap under a point that counts as support", formerly="step"
+    )
     gap: float = param(0.02, min=0.0, soft_max=1.0, unit="m", doc="Least distance to other instances")
     tries: int = param(20, min=1, max=10_000, doc="Places tried for each instance, each nearer to the recorded one")
+
+    recipe_example = 'frames = "best.frames.json"\nsurfaces = ["Floor*"]'
+
+    repeats_recorded_frames = True
 
     def __attrs_post_init__(self) -> None:
         if not self.surfaces:
@@ -62,7 +72,7 @@ class Jitter:
         """
         source = source_of(self.frames, goals)
         known = {asset.name: asset for assets in stage.assets.values() for asset in assets}
-        ground = ground_of(stage, self.surfaces, self.mask, self.max_slope, "placement 'jitter'")
+        ground = find_ground(stage, self.surfaces, self.mask, self.max_slope, "placement 'jitter'")
         for number, placed in enumerate(source.instances):
             if self.classes and placed.class_name not in self.classes:
                 continue
@@ -89,31 +99,31 @@ class Jitter:
         rng: np.random.Generator,
         failures: Counter[str],
     ) -> bool:
-        support = Support(self.max_slope, self.overhang, self.step, 0.0)
+        support = SupportRules(self.max_slope, self.max_overhang, self.max_support_gap, 0.0)
         scale = float(np.cbrt(np.linalg.det(placed.matrix[:3, :3])))
         recorded = placed.matrix[:3, :3] / scale
         tilted = bool(recorded[2, 2] < 1 - 1e-6)
         stood = self._bottom(asset, placed.matrix)
-        stands = surface_near(ground, stood, self.step + 0.01 + (0.1 if tilted else 0.0)) is not None
-        slack = self.distance * np.tan(np.radians(self.max_slope)) + self.step + 0.01
+        stands = nearest_ground_point(ground, stood, self.max_support_gap + 0.01 + (0.1 if tilted else 0.0)) is not None
+        slack = self.distance * np.tan(np.radians(self.max_slope)) + self.max_support_gap + 0.01
         for reach in shrinking(self.tries):
             shift = reach * self.distance * in_ball(rng, 2)
-            angle = np.radians(reach * self.turn * rng.uniform(-1, 1))
+            angle = np.radians(reach * self.rotation * rng.uniform(-1, 1))
             turn = rotation_about((0.0, 0.0, 1.0), float(angle)) @ recorded
             matrix = np.eye(4)
             matrix[:3, :3] = scale * turn
             matrix[:3, 3] = placed.matrix[:3, 3] + (*shift, 0.0)
             if stands:
-                found = surface_near(ground, np.array([*matrix[:2, 3], stood[2]]), slack)
+                found = nearest_ground_point(ground, np.array([*matrix[:2, 3], stood[2]]), slack)
                 if found is None:
                     failures["off the surface"] += 1
                     continue
-                body = body_of(asset, scale, turn, np.eye(3), tilted=tilted)
-                height = resting_place(body, asset, ground, found[0], found[1], support, tilted=tilted)
+                body = make_body(asset, scale, turn, np.eye(3), tilted=tilted)
+                height = supported_height(body, asset, ground, found[0], found[1], support, tilted=tilted)
                 if isinstance(height, str):
                     failures[height] += 1
                     continue
-                matrix[2, 3] = height - body.vertices[:, 2].min() + LIFT
+                matrix[2, 3] = height - body.vertices[:, 2].min() + CONTACT_GAP
             other = stage.collides(asset, matrix, gap=self.gap)
             if other:
                 failures["no room"] += 1

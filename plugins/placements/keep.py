@@ -17,8 +17,11 @@ class Keep:
 
     classes: list[str] = param([], means="class", doc="Classes to keep; default is all annotated ones")
 
-    first = True
+    keeps_scene_instances = True
+    runs_first = True
     """Others place around what is kept, not the other way round."""
+
+    used_by_default = "always"
 
     def place(self, stage: Stage, goals: Goals, rng: np.random.Generator) -> None:
         """Put the scene's own instances of the classes on the stage. Raises StageError where there are none."""

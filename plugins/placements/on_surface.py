@@ -10,7 +10,7 @@ import numpy as np
 
 from ...engine.errors import StageError
 from ...engine.geometry.contact import lowest_above
-from ...engine.geometry.support import Ground, Site, Support, ground_of
+from ...engine.geometry.support import Ground, Site, SupportRules, find_ground
 from ...engine.goals import Goals
 from ...engine.plugin import Range, Rejected, param, plugin
 from ...engine.stage import Asset, Stage, draw_asset
@@ -47,17 +47,43 @@ class OnSurface:
     mask: str = param(
         "", means="zone", doc="Vertex group or material that bounds the zone; default is the whole surfaces"
     )
-    count: tuple[int, int] = param((1, 3), min=0, soft_max=20, doc="Fewest and most instances per frame")
-    others: tuple[int, int] | None = param(
-        None, min=0, soft_max=20, doc="The same for frames whose main class is not placed here; default is count"
+    count: tuple[int, int] = param(
+        (1, 3),
+        min=0,
+        soft_max=20,
+        doc="Fewest and most instances per frame",
+        moves={"boxes_per_image": "+", "touches_border": "+", "visible_share": "-", "occluded_share": "+"},
+    )
+    count_without_main: tuple[int, int] | None = param(
+        None,
+        min=0,
+        soft_max=20,
+        doc="The same for frames whose main class is not placed here; default is count",
+        formerly="others",
+        moves={"sqrt_area": "?", "center_x": "?", "center_y": "?"},
     )
     max_slope: float = param(15.0, min=0.0, max=89.0, unit="deg", doc="Steepest face that is placed on")
-    overhang: float = param(0.1, min=0.0, max=1.0, doc="Share of the base that may have no support beneath")
-    step: float = param(0.02, min=0.0, soft_max=0.1, unit="m", doc="Largest gap under a point that counts as support")
-    gap: float = param(0.02, min=0.0, soft_max=1.0, unit="m", doc="Least distance to other instances")
-    border: float = param(0.0, min=0.0, soft_max=1.0, unit="m", doc="Least distance of the base to the surface's edge")
-    align: bool = param(False, doc="Stand along the surface's normal instead of upright")
-    yaw: Range = param((0.0, 360.0), min=-360.0, max=360.0, unit="deg", doc="Turn about the vertical axis")
+    max_overhang: float = param(
+        0.1, min=0.0, max=1.0, doc="Share of the base that may have no support beneath", formerly="overhang"
+    )
+    max_support_gap: float = param(
+        0.02, min=0.0, soft_max=0.1, unit="m", doc="Largest gap under a point that counts as support", formerly="step"
+    )
+    gap: float = param(
+        0.02,
+        min=0.0,
+        soft_max=1.0,
+        unit="m",
+        doc="Least distance to other instances",
+        moves={"visible_share": "+", "occluded_share": "-"},
+    )
+    edge_margin: float = param(
+        0.0, min=0.0, soft_max=1.0, unit="m", doc="Least distance of the base to the surface's edge", formerly="border"
+    )
+    align_to_normal: bool = param(False, doc="Stand along the surface's normal instead of upright", formerly="align")
+    yaw: Range = param(
+        (0.0, 360.0), min=-360.0, max=360.0, unit="deg", doc="Turn about the vertical axis", moves={"log_aspect": "?"}
+    )
     tilt: Range = param(
         (0.0, 0.0),
         min=0.0,
@@ -65,13 +91,21 @@ class OnSurface:
         unit="deg",
         doc="Lean in a random direction; where tilted, balance is not asked for",
     )
-    cluster: float = param(
-        0.0, min=0.0, soft_max=5.0, unit="m", doc="Further instances come this near to the first; 0 is anywhere"
+    cluster_radius: float = param(
+        0.0,
+        min=0.0,
+        soft_max=5.0,
+        unit="m",
+        doc="Further instances come this near to the first; 0 is anywhere",
+        formerly="cluster",
+        moves={"sqrt_area": "-", "boxes_per_image": "-", "touches_border": "+"},
     )
     tries: int = param(50, min=1, max=10_000, doc="Places tried for each instance")
 
+    recipe_example = 'surfaces = ["Floor*"]\ncount = [2, 5]'
+
     def __attrs_post_init__(self) -> None:
-        for name in ("count", "others"):
+        for name in ("count", "count_without_main"):
             span = getattr(self, name)
             if span is not None and span[0] > span[1]:
                 raise ValueError(f"'{name}' must not have its fewest above its most. Got {list(span)} instead.")
@@ -90,13 +124,17 @@ class OnSurface:
         """
         classes = self._classes(stage)
         main = goals.main.class_name if goals.main else None
-        low, high = self.count if main is None or main in classes or self.others is None else self.others
+        low, high = (
+            self.count
+            if main is None or main in classes or self.count_without_main is None
+            else self.count_without_main
+        )
         number = int(rng.integers(low, high + 1))
         if main in classes:
             number = max(number, 1)
         if number == 0:
             return
-        site = self.site(stage)
+        site = self._site(stage)
         around: np.ndarray | None = None
         for k in range(number):
             needed = k == 0 and (main is None or main in classes)
@@ -112,14 +150,20 @@ class OnSurface:
             elif around is None:
                 around = spot
 
-    def site(self, stage: Stage) -> Site:
-        """Where its things may stand, for cameras that find the places themselves. Raises StageError as place does."""
+    def offer_site(self, stage: Stage) -> Site | None:
+        """Where its things may stand, for cameras that place them; None where all of them are distractors.
+
+        Raises StageError as :meth:`place` does.
+        """
+        return None if self.distractors and not self.classes else self._site(stage)
+
+    def _site(self, stage: Stage) -> Site:
         classes = self._classes(stage)
-        share = (self.count[0] + self.count[1]) / 2 / len(classes)
-        ground = ground_of(stage, self.surfaces, self.mask, self.max_slope, "placement 'on_surface'")
-        support = Support(self.max_slope, self.overhang, self.step, self.border)
+        expected_count = (self.count[0] + self.count[1]) / 2 / len(classes)
+        ground = find_ground(stage, self.surfaces, self.mask, self.max_slope, "placement 'on_surface'")
+        support = SupportRules(self.max_slope, self.max_overhang, self.max_support_gap, self.edge_margin)
         named = tuple(name for name in classes if name)
-        return Site(ground, support, named, share, self.gap, self.align, self.yaw, self.tilt)
+        return Site(ground, support, named, expected_count, self.gap, self.align_to_normal, self.yaw, self.tilt)
 
     def _classes(self, stage: Stage) -> list[str]:
         known = [name for name, assets in stage.assets.items() if name and assets]
@@ -143,17 +187,19 @@ class OnSurface:
         """Up to ``tries`` points (N, 3), uniform by area, and the upward normal at each."""
         low, high = stage.bounds
         points, normals, found = [], [], 0
-        near = around is not None and self.cluster > 0
+        near = around is not None and self.cluster_radius > 0
         for _ in range(8):
             n = _BATCH if near else 2 * self.tries
-            face = np.minimum(np.searchsorted(ground.weights, rng.random(n), side="right"), len(ground.weights) - 1)
+            face = np.minimum(
+                np.searchsorted(ground.cumulative_area, rng.random(n), side="right"), len(ground.cumulative_area) - 1
+            )
             u, v = rng.random((2, n))
             root = np.sqrt(u)  # uniform on a triangle [Osada et al., "Shape distributions", 2002]
             weights = np.stack([1 - root, root * (1 - v), root * v], axis=1)
             point = np.einsum("nk,nkd->nd", weights, ground.corners[face])
             keep = ((point >= low - 1e-6) & (point <= high + 1e-6)).all(1)  # strays far off are no place
             if near:
-                keep &= np.linalg.norm(point - around, axis=1) <= self.cluster
+                keep &= np.linalg.norm(point - around, axis=1) <= self.cluster_radius
             point, face = point[keep], face[keep]
             keep = ~self._undersides(ground, point, face)
             points.append(point[keep])
@@ -168,10 +214,10 @@ class OnSurface:
     def _undersides(ground: Ground, points: np.ndarray, faces: np.ndarray) -> np.ndarray:
         out = np.zeros(len(points), dtype=bool)
         down = ground.normals[faces, 2] < 0
-        for owner in np.unique(ground.owner[faces[down]]):
-            mine = np.flatnonzero(down & (ground.owner[faces] == owner))
+        for surface in np.unique(ground.surface_index[faces[down]]):
+            mine = np.flatnonzero(down & (ground.surface_index[faces] == surface))
             z = points[mine, 2]
-            above = lowest_above(points[mine, :2], z + 1e-4, ground.corners[ground.owner == owner])
+            above = lowest_above(points[mine, :2], z + 1e-4, ground.corners[ground.surface_index == surface])
             out[mine] = above - z < _SOLID
         return out
 
@@ -186,9 +232,9 @@ class OnSurface:
     ) -> np.ndarray | None:
         scale = rng.uniform(*asset.scale_range)
         points, normals = self._points(stage, site.ground, around, rng)
-        turns, tilted = site.turns(rng, self.tries)
-        for point, normal, turn, leans in zip(points, normals, turns, tilted, strict=False):
-            matrix = site.stand(stage, asset, scale, turn, point, normal, tilted=bool(leans))
+        draw_rotations, tilted = site.draw_rotations(rng, self.tries)
+        for point, normal, turn, leans in zip(points, normals, draw_rotations, tilted, strict=False):
+            matrix = site.resting_pose(stage, asset, scale, turn, point, normal, tilted=bool(leans))
             if isinstance(matrix, str):
                 failures[matrix] += 1
                 continue

@@ -35,14 +35,14 @@ class ClassFit(RealClass):
     """What is known of one class: its real boxes, the mixture of those in reach, and how centres are drawn."""
 
     mixture: AreaMixture
-    center: bool
+    match_center: bool
     image_aspect: float
 
     def goal(self, quantile: float, center_quantile: float, rng: np.random.Generator) -> Goal:
         """The goal at these quantiles, both in [0, 1); ``rng`` only jitters the centre."""
         area = float(self.mixture.ppf(np.array(quantile)))
         component = int(self.mixture.component(np.array(area)))
-        if not self.center:
+        if not self.match_center:
             return Goal(self.name, area, (0.5, 0.5), component)
         center = self._draw_center(area, center_quantile, rng)
         return Goal(self.name, area, center, component)
@@ -140,13 +140,23 @@ class BboxAreaGmm:
     """Match the real bbox areas: a Gaussian mixture per class, drawn from evenly over the frames."""
 
     classes: list[str] = param(
-        [], means="class", doc="Classes that take turns as the main instance; empty means all with real boxes"
+        [],
+        means="class",
+        doc="Classes that take turns as the main instance; empty means all with real boxes",
+        moves={"sqrt_area": "?"},
     )
     scale: str = param("log", choices=("log", "sqrt", "logit"), doc="Scale on which components are Gaussian")
     components: int = param(0, min=0, max=50, doc="Number of components; 0 lets the criterion choose")
     criterion: str = param("silhouette", choices=("silhouette", "bic"), doc="How the number of components is chosen")
-    min_real: int = param(1, min=1, doc="Fewest real boxes of a class that are enough to learn from")
-    center: bool = param(True, doc="Draw where the box lies from real boxes of like area; off aims at the image centre")
+    min_real_boxes: int = param(
+        1, min=1, doc="Fewest real boxes of a class that are enough to learn from", formerly="min_real"
+    )
+    match_center: bool = param(
+        True,
+        doc="Draw where the box lies from real boxes of like area; off aims at the image centre",
+        formerly="center",
+        moves={"center_x": "?", "center_y": "?", "touches_border": "?"},
+    )
 
     def fit(
         self,
@@ -171,7 +181,7 @@ class BboxAreaGmm:
         Raises
         ------
         DataError
-            When a class has no real box, or fewer than ``min_real``.
+            When a class has no real box, or fewer than ``min_real_boxes``.
         UnreachableError
             When no real box of a class has an area in reach.
         """
@@ -181,7 +191,7 @@ class BboxAreaGmm:
 
     def _fit_class(self, name: str, boxes: Boxes | None, reach: Reach | None, image_aspect: float) -> ClassFit:
         remedy = "name another class in target 'bbox_area_gmm' or add annotations"
-        found = real_class(name, boxes, reach, self.min_real, remedy=remedy)
+        found = real_class(name, boxes, reach, self.min_real_boxes, remedy=remedy)
         areas, (low, high) = found.boxes.area, found.reach.area
         support = max(low, float(areas.min()) / SUPPORT), min(high, float(areas.max()) * SUPPORT)
         if support[1] <= support[0]:
@@ -194,7 +204,7 @@ class BboxAreaGmm:
             low=support[0],
             high=support[1],
         )
-        return ClassFit(name, found.boxes, found.reach, mixture, self.center, image_aspect)
+        return ClassFit(name, found.boxes, found.reach, mixture, self.match_center, image_aspect)
 
 
 def _report_class(fit: ClassFit, total: int) -> dict[str, Any]:

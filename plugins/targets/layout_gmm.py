@@ -49,11 +49,10 @@ class FittedLayoutGmm:
     classes: tuple[RealClass, ...]
     model: LayoutModel
     seed: int
-    tries: int = 0
     # What the planned layouts of a cycle sum up to before each of them; see _planned.
     _states: dict[int, list[np.ndarray]] = attrs.field(factory=dict, init=False, repr=False)
 
-    def draw(self, frame: int, block: Block, again: int = 0) -> Goals:
+    def draw(self, frame: int, block: Block, redraw: int = 0) -> Goals:
         """The goals of one frame: those that bring what the block has shown nearest to the real images.
 
         Parameters
@@ -61,14 +60,14 @@ class FittedLayoutGmm:
         frame : int
             Index of the draw, >= 0.
         block : Block
-        again : int
+        redraw : int
             How many layouts of this frame could not be made; each has other draws.
         """
         if frame < 0:
             raise ValueError(f"frame must be >= 0, got {frame}")
         # Frames before the block's are taken to have shown what was planned: blocks do not wait for each other.
         planned = self._planned(max(frame - block.images, frame - frame % CYCLE))
-        layout = self.model.draw(planned + self.model.balance.total(self._shown(block)), self._rng(frame, again))
+        layout = self.model.draw(planned + self.model.balance.total(self._shown(block)), self._rng(frame, redraw))
         boxes = layout.boxes
         goals = [
             Goal(
@@ -119,8 +118,8 @@ class FittedLayoutGmm:
         alike = dict(zip(COLUMNS, map(float, self.model.alike), strict=True))
         return {"target": "layout_gmm", "images": len(counts), "alike_in_an_image": alike, "classes": classes}
 
-    def _rng(self, frame: int, again: int) -> np.random.Generator:
-        return stream(self.seed, _ID, frame, again)
+    def _rng(self, frame: int, redraw: int) -> np.random.Generator:
+        return stream(self.seed, _ID, frame, redraw)
 
     def _planned(self, frame: int) -> np.ndarray:
         """The sum of the planned layouts of a frame's cycle that come before it."""
@@ -169,9 +168,20 @@ class LayoutGmm:
 
     classes: list[str] = param([], means="class", doc="Classes of the layouts; empty means all with real boxes")
     components: int = param(0, min=0, max=50, doc="Number of components of each class; 0 takes those of least BIC")
-    most: int = param(0, min=0, max=1000, doc="Most boxes of an image; real images of more are left out. 0 for any")
-    min_real: int = param(1, min=1, doc="Fewest real boxes of a class that are enough to learn from")
-    tries: int = param(2, min=1, doc="Failed attempts at a frame after which it gets another layout")
+    max_boxes: int = param(
+        0, min=0, max=1000, doc="Most boxes of an image; real images of more are left out. 0 for any", formerly="most"
+    )
+    min_real_boxes: int = param(
+        1, min=1, doc="Fewest real boxes of a class that are enough to learn from", formerly="min_real"
+    )
+    attempts_per_layout: int = param(
+        2, min=1, doc="Failed attempts at a frame after which it gets another layout", formerly="tries"
+    )
+
+    @property
+    def attempts_per_draw(self) -> int:
+        """A layout gives way to another one after so many failed attempts."""
+        return self.attempts_per_layout
 
     def fit(
         self,
@@ -196,7 +206,7 @@ class LayoutGmm:
         Raises
         ------
         DataError
-            When a class has no real box, or fewer than ``min_real``.
+            When a class has no real box, or fewer than ``min_real_boxes``.
         UnreachableError
             When no real box of a class has an area in reach.
         """
@@ -220,19 +230,19 @@ class LayoutGmm:
         balance = Balance(images, len(classes), image_aspect, kept, [c.reach.aspect for c in classes])
         alike = likeness(mixtures, images.boxes, images.kind, images.owner, image_aspect)
         model = LayoutModel(mixtures, counts, areas, aspects, balance, image_aspect, alike)
-        return FittedLayoutGmm(classes, model, seed, self.tries)
+        return FittedLayoutGmm(classes, model, seed)
 
     def _chosen(self, real: Mapping[str, Boxes]) -> dict[str, Boxes]:
         """The boxes of images that hold no more of them than asked for; of very many images, of some."""
         if not real:
             return {}
         images, number = np.unique(np.concatenate([b.image for b in real.values()]), return_counts=True)
-        images = images[number <= self.most] if self.most else images
+        images = images[number <= self.max_boxes] if self.max_boxes else images
         if len(images) > MOST_IMAGES:
             images = images[np.arange(MOST_IMAGES) * len(images) // MOST_IMAGES]
         return {name: boxes.take(np.flatnonzero(np.isin(boxes.image, images))) for name, boxes in real.items()}
 
     def _class(self, name: str, boxes: Boxes | None, reach: Reach | None) -> RealClass:
         remedy = "name other classes in target 'layout_gmm' or add annotations"
-        where = f" in images of at most {self.most}" if self.most else ""
-        return real_class(name, boxes, reach, self.min_real, remedy=remedy, where=where)
+        where = f" in images of at most {self.max_boxes}" if self.max_boxes else ""
+        return real_class(name, boxes, reach, self.min_real_boxes, remedy=remedy, where=where)

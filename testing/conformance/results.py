@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from ...engine.goals import Goals
-from ...engine.plugin.contract import Columns, Verdict
 from ...engine.plugin.params import shorten
+from ...engine.plugin.results import Columns, Verdict
 from ...engine.sampling.evaluation import check_value
 from ...engine.stage import CameraPose
 from .situations import Situation, real_boxes
@@ -50,7 +50,8 @@ def _appearance(at: Situation, answers: Mapping[str, Any]) -> str:
 
 
 def _camera(at: Situation, answers: Mapping[str, Any]) -> str:
-    return next((p for name in ("pose", "arrange") if name in answers and (p := _pose(at, name, answers[name]))), "")
+    given = [name for name in ("pose", "place_and_pose") if name in answers]
+    return next((problem for name in given if (problem := _pose(at, name, answers[name]))), "")
 
 
 def _pose(at: Situation, name: str, pose: Any) -> str:
@@ -97,13 +98,13 @@ def _metric(at: Situation, answers: Mapping[str, Any]) -> str:
     if "measure of a probe" in answers:
         probe = answers["measure of a probe"]
         if measured.image.keys() != probe.image.keys() or measured.bbox.keys() != probe.bbox.keys():
-            return "it says from_labels = True, and measures other columns where the picture is empty, as in probes."
+            return "it says measures_probes = True, and measures other columns of probes, whose picture is empty."
     rows = len(at.given["rows"])
-    completed = answers.get("complete", {})
+    completed = answers.get("dataset_columns", {})
     if not isinstance(completed, Mapping) or any(len(v) != rows for v in completed.values()):
-        return f"complete() must return a dict of columns with one value for each of {rows} rows."
-    summary = answers.get("summarise", {})
-    return "" if isinstance(summary, Mapping) else "summarise() must return a dict."
+        return f"dataset_columns() must return a dict of columns with one value for each of {rows} rows."
+    summary = answers.get("dataset_summary", {})
+    return "" if isinstance(summary, Mapping) else "dataset_summary() must return a dict."
 
 
 def _columns(columns: Any, number: int) -> str:

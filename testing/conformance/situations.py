@@ -12,8 +12,9 @@ import attrs
 import numpy as np
 
 from ...engine.block import Block
-from ...engine.geometry.framing import look
+from ...engine.geometry.framing import look_rotation
 from ...engine.goals import Boxes, Goal, Goals, Reach
+from ...engine.plugin.hooks import defines
 from ...engine.rng import stream
 from ...engine.sampling.evaluation import basic_row, main_of
 from ...engine.stage import CameraPose, Instance, Shot
@@ -106,7 +107,7 @@ def furnish(stage: BruteStage, frame: int) -> None:
         stage.place(asset, matrix)
     away = (1.6, 1.8, 0.7)[frame % 3]
     matrix = np.eye(4)
-    matrix[:3, :3] = look(np.array([np.pi / 2]), np.array([-0.3]), np.array([0.0]))[0]
+    matrix[:3, :3] = look_rotation(np.array([np.pi / 2]), np.array([-0.3]), np.array([0.0]))[0]
     matrix[:3, 3] = (0.0, -away, 0.2 + 0.3 * away)
     stage.pose_camera(CameraPose(matrix, 28.0, *stage.resolution))
 
@@ -148,10 +149,10 @@ def _placement(plugin: Any, frame: int, stage: BruteStage, memory: dict[str, Any
 def _appearance(plugin: Any, frame: int, stage: BruteStage, memory: dict[str, Any]) -> Situation:
     furnish(stage, frame)
     goals, rng = goals_of(frame), stream(SEED, frame, "check")
-    extra = (goals,) if getattr(plugin, "by_frame", False) else ()
+    own_goals = (goals,) if plugin.uses_goals else ()
 
     def call() -> dict[str, Any]:
-        return {"vary": plugin.vary(stage, rng, *extra)}
+        return {"vary": plugin.vary(stage, rng, *own_goals)}
 
     return Situation(stage, {"goals": goals, "instances": stage.instances}, call)
 
@@ -162,9 +163,9 @@ def _camera(plugin: Any, frame: int, stage: BruteStage, memory: dict[str, Any]) 
 
     def call() -> dict[str, Any]:
         out = {"pose": plugin.pose(stage, goals, rng)}
-        if hasattr(plugin, "arrange"):
+        if defines(plugin, "place_and_pose"):
             floor = OnSurface(["Floor"])  # type: ignore[call-arg]  # its fields are arguments by @plugin
-            out["arrange"] = plugin.arrange(stage, goals, [floor.site(stage)], rng)
+            out["place_and_pose"] = plugin.place_and_pose(stage, goals, [floor.offer_site(stage)], rng)
         return out
 
     return Situation(stage, {"goals": goals, "instances": stage.instances}, call)
@@ -191,14 +192,14 @@ def _metric(plugin: Any, frame: int, stage: BruteStage, memory: dict[str, Any]) 
 
     def call() -> dict[str, Any]:
         out = {"measure": plugin.measure(shot)}
-        if getattr(plugin, "from_labels", False):
+        if plugin.measures_probes:
             out["measure of a probe"] = plugin.measure(attrs.evolve(shot, image=np.empty((0, 0, 3), np.uint8)))
-        for name in ("complete", "summarise"):
-            if hasattr(plugin, name):
+        for name, hook in (("dataset_columns", plugin.dataset_columns), ("dataset_summary", plugin.dataset_summary)):
+            if defines(plugin, name):
                 found = {n: v for n, v in out["measure"].bbox.items() if len(v) == number}
                 table = [row | {n: v[k] for n, v in found.items()} for k, row in enumerate(rows[:number])]
                 kept = copy.deepcopy(table)
-                out[name] = getattr(plugin, name)(table)
+                out[name] = hook(table)
                 if digest(table) != digest(kept):
                     rows.append({"changed by": name})
         return out
@@ -207,18 +208,18 @@ def _metric(plugin: Any, frame: int, stage: BruteStage, memory: dict[str, Any]) 
 
 
 def _filter(plugin: Any, frame: int, stage: BruteStage, memory: dict[str, Any]) -> Situation:
-    if hasattr(plugin, "open"):
+    if defines(plugin, "open_gate"):
         furnish(stage, frame)  # for drafts
     shot = copy.deepcopy(_shot(frame))
     rows = rows_of(shot, goals_of(frame))
     probed = Shot(np.empty((0, 0, 3), np.uint8), shot.labels, shot.instances, {}, shot.camera)
 
     def call() -> dict[str, Any]:
-        if not hasattr(plugin, "open"):
-            early = {"judge of a probe": plugin.judge(probed, rows)} if getattr(plugin, "early", False) else {}
-            return early | {"judge": plugin.judge(shot, rows)}
+        if not defines(plugin, "open_gate"):
+            before = {"judge of a probe": plugin.judge(probed, rows)} if plugin.judges_probes else {}
+            return before | {"judge": plugin.judge(shot, rows)}
         if "gate" not in memory:
-            memory["gate"] = plugin.open()
+            memory["gate"] = plugin.open_gate()
         gate, left = memory["gate"], [row for row in rows if row["bbox"]]
         out = {"judge": gate.judge(shot, left), "fingerprint": gate.fingerprint, "report": gate.report()}
         if gate.draft is not None:

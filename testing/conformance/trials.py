@@ -9,7 +9,9 @@ from typing import Any
 import attrs
 
 from ...engine.errors import TwinsetError
-from ...engine.plugin.contract import Rejected, naming
+from ...engine.plugin.contract import attribute_errors_to
+from ...engine.plugin.hooks import defines
+from ...engine.plugin.results import Rejected
 from ..fixtures.stage import BruteStage
 from . import global_random
 from .digest import digest
@@ -82,7 +84,7 @@ def _run(plugin: Any, frame: int, stage: BruteStage, memory: dict[str, Any], sec
     at = situation(plugin, frame, stage, memory)
     before = {name: digest(value) for name, value in at.given.items()}
     instances = stage.instances
-    mine = ("_camera", "_instances") if hasattr(plugin, "arrange") else ("_camera",)
+    mine = ("_camera", "_instances") if defines(plugin, "place_and_pose") else ("_camera",)
     others = _of_stage(stage, mine)
     untouched = global_random.states()
     global_random.stir()
@@ -92,7 +94,7 @@ def _run(plugin: Any, frame: int, stage: BruteStage, memory: dict[str, Any], sec
     overdue, took = False, 0.0
 
     def call() -> dict[str, Any]:
-        with naming(plugin):
+        with attribute_errors_to(plugin):
             return at.call()
 
     try:

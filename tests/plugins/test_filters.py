@@ -57,7 +57,7 @@ def test_ids_alone_are_enough_before_the_render(shot):
     import attrs
 
     draft = attrs.evolve(shot, amodal={}, image=np.empty((0, 0, 3), np.uint8))
-    assert MinPixels().early
+    assert MinPixels().judges_probes
     assert MinPixels(min_visible_share=0.9).judge(draft, []).unannotated == {1, 4}
 
 

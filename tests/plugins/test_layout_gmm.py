@@ -14,7 +14,8 @@ from twinset.alignment.mixtures.box_density import sizes
 from twinset.engine.block import Block
 from twinset.engine.errors import DataError, UnreachableError
 from twinset.engine.goals import SIDES, Boxes, Reach
-from twinset.engine.plugin import FittedTarget, Target
+from twinset.engine.plugin import FittedTarget
+from twinset.engine.plugin.registry import check_declaration
 from twinset.plugins.targets.layout_gmm import LayoutGmm
 
 PIXELS = (640, 480)
@@ -125,12 +126,12 @@ def test_depends_on_seed_and_frame_alone(real, fitted):
     other.draw(530, Block())
     assert [other.draw(i, Block()) for i in reversed(range(30))][::-1] == forwards
     assert attrs.evolve(fitted, seed=1).draw(0, Block()).boxes != forwards[0].boxes
-    assert fitted.draw(3, Block(), again=1).boxes != forwards[3].boxes
-    assert fitted.draw(3, Block(), again=1) == other.draw(3, Block(), again=1)
+    assert fitted.draw(3, Block(), redraw=1).boxes != forwards[3].boxes
+    assert fitted.draw(3, Block(), redraw=1) == other.draw(3, Block(), redraw=1)
 
 
 def test_follows_the_protocols(real, fitted):
-    assert isinstance(LayoutGmm(), Target)
+    assert check_declaration(LayoutGmm) == ""
     assert {n for n in vars(FittedTarget) if not n.startswith("_")} <= set(dir(fitted))
     json.dumps(fitted.report(), allow_nan=False)
     assert "few real boxes (79 of 'chair'" in fitted.notes()[0]

@@ -97,7 +97,7 @@ def test_constant_of_a_shape_is_its_unoccluded_area():
 
 def test_estimate_follows_the_true_share():
     rows = cluttered(80)
-    for name, values in Occlusion().complete(rows).items():
+    for name, values in Occlusion().dataset_columns(rows).items():
         for one, value in zip(rows, values, strict=True):
             one[name] = value
     assert all(0 < one["visible_share_estimate"] <= 1 for one in rows)
@@ -112,7 +112,7 @@ def test_constant_without_known_shares_is_still_near():
     """As for real images: half of the instances are hidden and nobody says which."""
     rows = cluttered(80, known=False)
     assert share_constants(rows)["shape0"] == pytest.approx(math.pi * RADIUS**2, rel=0.03)
-    estimate = Occlusion().complete(rows)["visible_share_estimate"]
+    estimate = Occlusion().dataset_columns(rows)["visible_share_estimate"]
     truth = [one["truth"] for one in rows]
     assert np.abs(np.array(estimate) - truth).mean() < 0.03
 
@@ -127,7 +127,7 @@ def test_one_outlier_does_not_move_the_constant():
 def test_scaled_instances_share_the_constant_of_their_shape():
     rows = [{"shape": "s", "a_d2_m2": 0.8 * k**2, "visible_share": 1.0, "scale": k} for k in (0.5, 1, 1, 1.5, 2)]
     rows.append({"shape": "s", "a_d2_m2": 0.5 * 0.8 * 4, "visible_share": 0.5, "scale": 2.0})
-    found = Occlusion().complete(rows)
+    found = Occlusion().dataset_columns(rows)
     np.testing.assert_allclose(found["visible_share_estimate"], [1, 1, 1, 1, 1, 0.5])
     np.testing.assert_allclose(found["c_m2"], [0.8 * r["scale"] ** 2 for r in rows])
 
@@ -138,9 +138,9 @@ def test_scale_is_that_of_the_instance():
 
 def test_too_few_samples_give_no_estimate():
     rows = [{"shape": "s", "a_d2_m2": 1.0, "visible_share": 1.0}] * 4
-    assert np.isnan(Occlusion().complete(rows)["visible_share_estimate"]).all()
-    assert not np.isnan(Occlusion(min_samples=4).complete(rows)["visible_share_estimate"]).any()
-    assert Occlusion().complete([]) == {"c_m2": [], "visible_share_estimate": []}
+    assert np.isnan(Occlusion().dataset_columns(rows)["visible_share_estimate"]).all()
+    assert not np.isnan(Occlusion(min_samples=4).dataset_columns(rows)["visible_share_estimate"]).any()
+    assert Occlusion().dataset_columns([]) == {"c_m2": [], "visible_share_estimate": []}
 
 
 def test_rows_with_gaps_are_left_out_of_the_correlation():

@@ -33,8 +33,8 @@ def candidates(rng, n, roll=0.0):
 def test_the_solved_pose_projects_the_points_into_the_goal(area, x, y, roll, seed):
     rng = np.random.default_rng(seed)
     points = chair(rng)
-    wanted = lambda ratio: framing.unclipped_goal(area, np.array([x, y]), ratio)  # noqa: E731
-    found = framing.solve(points, wanted, candidates(rng, 12, roll), RESOLUTION)
+    box_goal = lambda ratio: framing.unclipped_goal(area, np.array([x, y]), ratio)  # noqa: E731
+    found = framing.solve(points, box_goal, candidates(rng, 12, roll), RESOLUTION)
     assert (found.error < 0.05).mean() >= 0.8
     for i in np.flatnonzero(found.error < 0.005):
         pose = found.pose(int(i), RESOLUTION, near=0.01)
@@ -88,7 +88,7 @@ def test_extreme_points_have_nearly_the_same_box():
     scale = np.array([[1.0, 1.0]])
     for _ in range(20):
         yaw, pitch = rng.uniform(0, 6.28, 1), rng.uniform(-1, 1, 1)
-        rotation = framing.look(yaw, pitch, np.zeros(1))
+        rotation = framing.look_rotation(yaw, pitch, np.zeros(1))
         position = rotation[:, :, 2] * 5.0
         whole, thinned = (framing.project_box(p, position, rotation, scale) for p in (points, few))
         np.testing.assert_allclose(thinned, whole, atol=0.02 * np.ptp(whole))

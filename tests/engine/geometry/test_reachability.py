@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 import pytest
-from twinset.engine.geometry.framing import look
+from twinset.engine.geometry.framing import look_rotation
 from twinset.engine.geometry.reachability import Reached, survey, widest
 from twinset.engine.goals import Reach
 from twinset.plugins.cameras.framed import Framed
@@ -29,7 +29,7 @@ def hall(*assets, side=40.0):
 
 def surveyed(stage, camera, name, *, placement=None, sites=True, rounds=6, seed=0):
     placement = placement or OnSurface(["Floor"], count=(1, 1))
-    offered = [placement.site(stage)] if sites else []
+    offered = [placement.offer_site(stage)] if sites else []
     return survey(stage, [("p", placement)], camera, [name], seed, rounds=rounds, sites=lambda goals: offered)[name]
 
 
@@ -65,7 +65,7 @@ def test_hardly_any_box_before_cameras_of_the_recipe_has_another_aspect():
         points = points @ np.array([[c, s, 0], [-s, c, 0], [0, 0, 1]]) - (0, 0, points[:, 2].min())
         eye = np.array([-away, rng.uniform(-0.5, 0.5) * away, rng.uniform(0.5, 1.7)])
         pitch = np.radians(rng.uniform(-50.0, 10.0))
-        local = (points - eye) @ look(np.zeros(1), np.array([pitch]), np.zeros(1))[0]
+        local = (points - eye) @ look_rotation(np.zeros(1), np.array([pitch]), np.zeros(1))[0]
         if (local[:, 2] > -0.01).any():
             continue
         pixels = np.array(SIZE) / 2 + rng.uniform(20.0, 40.0) / 36 * SIZE[0] * local[:, :2] / -local[:, 2:]
@@ -92,8 +92,8 @@ def test_kept_things_show_the_shapes_of_how_they_stand():
 class Mute(Framed):
     """A camera that tells of areas alone."""
 
-    def reach(self, stage, instance, areas, sites, rng):
-        return Reached(super().reach(stage, instance, areas, sites, rng).areas)
+    def reachable_boxes(self, stage, instance, areas, sites, rng):
+        return Reached(super().reachable_boxes(stage, instance, areas, sites, rng).areas)
 
 
 def test_a_camera_that_does_not_say_leaves_aspects_open():

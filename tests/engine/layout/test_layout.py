@@ -10,11 +10,11 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
-from twinset.engine.geometry.framing import look
+from twinset.engine.geometry.framing import look_rotation
 from twinset.engine.goals import Goal, Goals
 from twinset.engine.layout.asset_options import draw_options
-from twinset.engine.layout.fit import Cameras, Wanted, fit
-from twinset.engine.layout.matching import FAR, match
+from twinset.engine.layout.fit import Cameras, GoalArrays, fit
+from twinset.engine.layout.matching import UNMATCHED_COST, match
 from twinset.engine.layout.silhouette import visible_box
 from twinset.engine.plugin import Rejected
 from twinset.engine.stage import CameraPose
@@ -92,8 +92,11 @@ def test_each_box_has_its_goals_area_and_things_stand_apart_or_the_frame_is_reje
     placements = [OnSurface(["Floor", "Podium"], gap=0.02), OnSurface(["Table"], classes=["bag"], gap=0.02)]
     plugin = Layout(lens=(lens, lens * 1.3), **FEW)
     try:
-        pose = plugin.arrange(
-            stage, Goals(main=goals[0], boxes=goals), [p.site(stage) for p in placements], np.random.default_rng(seed)
+        pose = plugin.place_and_pose(
+            stage,
+            Goals(main=goals[0], boxes=goals),
+            [p.offer_site(stage) for p in placements],
+            np.random.default_rng(seed),
         )
     except Rejected as rejection:
         assert rejection.reason in ("camera: no free viewpoint for the layout", "camera: box off its goal")
@@ -134,8 +137,8 @@ def test_the_same_stream_gives_the_same_layout():
     outcomes = []
     for _ in range(2):
         stage = scene(SIZE)
-        pose = Layout(**FEW).arrange(
-            stage, Goals(main=goals[0], boxes=goals), [OnSurface(["Floor"]).site(stage)], np.random.default_rng(5)
+        pose = Layout(**FEW).place_and_pose(
+            stage, Goals(main=goals[0], boxes=goals), [OnSurface(["Floor"]).offer_site(stage)], np.random.default_rng(5)
         )
         outcomes.append([pose.matrix, *(i.matrix for i in stage.instances)])
     assert len(outcomes[0]) == len(outcomes[1]) == 3
@@ -145,8 +148,8 @@ def test_the_same_stream_gives_the_same_layout():
 
 def test_without_goals_it_draws_one_of_its_own():
     stage = scene(SIZE)
-    pose = Layout(area=(0.05, 0.06), **FEW).arrange(
-        stage, Goals(), [OnSurface(["Floor"]).site(stage)], np.random.default_rng(1)
+    pose = Layout(area=(0.05, 0.06), **FEW).place_and_pose(
+        stage, Goals(), [OnSurface(["Floor"]).offer_site(stage)], np.random.default_rng(1)
     )
     stage.pose_camera(pose)
     (found,) = boxes_of(stage)
@@ -172,23 +175,23 @@ def test_where_nothing_moves_the_camera_is_solved_for_the_layout():
 def test_fits_are_where_brute_force_finds_them():
     """Of a fine grid of places, the one with the nearest area and centre is where the fit has put the thing."""
     stage, rng = scene((160, 120)), np.random.default_rng(3)
-    sites = [OnSurface(["Floor"]).site(stage)]
+    sites = [OnSurface(["Floor"]).offer_site(stage)]
     goal = Goal("chair", 0.05, (0.4, 0.6), aspect=0.8)
     options = draw_options(stage, sites, goal, 3, rng)
     turn, zero = np.array([0.3, 2.0]), np.zeros(2)
     cameras = Cameras(turn, np.array([-0.2, -0.4]), zero, np.array([28.0, 35.0]), zero, np.array([1.0, 1.5]))
-    fits = fit(options, Wanted.of([goal] * 3, (160, 120)), cameras, (160, 120))
+    fits = fit(options, GoalArrays.of([goal] * 3, (160, 120)), cameras, (160, 120))
     for c in range(2):
         matrix = np.eye(4)
-        matrix[:3, :3] = look(cameras.yaw[[c]], cameras.pitch[[c]], cameras.roll[[c]])[0]
+        matrix[:3, :3] = look_rotation(cameras.yaw[[c]], cameras.pitch[[c]], cameras.roll[[c]])[0]
         matrix[2, 3] = cameras.z[c]
         pose = CameraPose(matrix, float(cameras.lens[c]), 160, 120)
         for t, option in enumerate(options):
             best, place = np.inf, np.zeros(2)
             for distance in np.linspace(0.9, 1.1, 31) * fits.distance[c, t]:
-                for angle in np.linspace(-0.1, 0.1, 31) + np.arctan2(*fits.foot[c, t][::-1]):
+                for angle in np.linspace(-0.1, 0.1, 31) + np.arctan2(*fits.offset_xy[c, t][::-1]):
                     put = np.eye(4)
-                    put[:3, :3] = option.scale * option.turn
+                    put[:3, :3] = option.scale * option.rotation
                     put[:2, 3] = distance * np.array([np.cos(angle), np.sin(angle)])
                     seen = visible_box(option.asset, put, pose)
                     assert seen is not None
@@ -196,7 +199,7 @@ def test_fits_are_where_brute_force_finds_them():
                     off += 4 * abs((seen[0] + seen[2]) / 2 - goal.center[0])
                     if off < best:
                         best, place = off, put[:2, 3].copy()
-            assert np.linalg.norm(place - fits.foot[c, t]) < 0.03 * fits.distance[c, t]
+            assert np.linalg.norm(place - fits.offset_xy[c, t]) < 0.03 * fits.distance[c, t]
 
 
 @settings(max_examples=20, deadline=None, derandomize=True)
@@ -206,7 +209,7 @@ def test_visible_boxes_are_those_of_the_rasteriser(x, pitch, distance, lens):
     stage = scene((320, 240))
     stool = stage.assets["chair"][0]
     matrix, put = np.eye(4), np.eye(4)
-    matrix[:3, :3] = look(np.zeros(1), np.array([pitch]), np.zeros(1))[0]
+    matrix[:3, :3] = look_rotation(np.zeros(1), np.array([pitch]), np.zeros(1))[0]
     matrix[:3, 3] = -1.0, 0.0, 0.6
     put[:3, 3] = -1.0 + distance, x, 0.0
     pose = CameraPose(matrix, lens, 320, 240)
@@ -230,5 +233,5 @@ def test_boxes_are_matched_with_goals_of_their_class():
     boxes = np.array([[0.7, 0.4, 0.9, 0.6], [0.1, 0.4, 0.3, 0.6], [0.1, 0.4, 0.3, 0.6], [0.1, 0.4, 0.3, 0.6]])
     found, cost = match(["chair", "bag", "chair", "chair"], boxes, goals)
     assert found[0] == 2 and found[1] == 1 and sorted(found[2:]) == [-1, 0]
-    assert cost == pytest.approx(FAR)
-    assert match([], np.zeros((0, 4)), goals)[1] == 3 * FAR
+    assert cost == pytest.approx(UNMATCHED_COST)
+    assert match([], np.zeros((0, 4)), goals)[1] == 3 * UNMATCHED_COST

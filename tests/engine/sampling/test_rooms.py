@@ -38,7 +38,7 @@ ROOMS = """
 seed = 3
 images = 24
 [render]
-block = 4
+block_size = 4
 samples = 1
 denoise = false
 max_attempts = 40
@@ -68,7 +68,7 @@ plugin = "on_surface"
 surfaces = ["Floor"]
 classes = ["chair", "bag"]
 distractors = true
-cluster = 1.5
+cluster_radius = 1.5
 [[camera]]
 plugin = "orbit"
 distance = [1.5, 3.0]

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Modules that lie elsewhere since the release before; plugins that import the old place get a note in the log."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+
+def moved_to(old: str, new: str) -> Callable[[str], Any]:
+    """The ``__getattr__`` of a module that has moved.
+
+    Parameters
+    ----------
+    old : str
+        The module's own ``__name__``.
+    new : str
+        Where its names are now, below the package ``engine``, such as ``plugin.params``.
+    """
+
+    def look_up(name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(f"module '{old}' has no attribute '{name}'")
+        root = old.rpartition(".")[0]
+        importlib.import_module(f"{root}.plugin.renames").warn("an import of a plugin", old, f"{root}.{new}")
+        return getattr(importlib.import_module(f"{root}.{new}"), name)
+
+    return look_up
