@@ -90,7 +90,7 @@ def extents(corners: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return low, high
 
 
-def heights(xy: np.ndarray, corners: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def vertical_intersections(xy: np.ndarray, corners: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Where vertical lines meet triangles.
 
     Parameters
@@ -122,7 +122,7 @@ def heights(xy: np.ndarray, corners: np.ndarray) -> tuple[np.ndarray, np.ndarray
 def highest_below(xy: np.ndarray, limit: np.ndarray | float, corners: np.ndarray) -> np.ndarray:
     """Height of the highest triangle at or below ``limit`` on each vertical line; (P,), -inf where there is none."""
     out = np.full(len(xy), -np.inf)
-    point, z = heights(xy, corners)
+    point, z = vertical_intersections(xy, corners)
     fits = z <= np.broadcast_to(limit, len(xy))[point]
     np.maximum.at(out, point[fits], z[fits])
     return out
@@ -131,7 +131,7 @@ def highest_below(xy: np.ndarray, limit: np.ndarray | float, corners: np.ndarray
 def lowest_above(xy: np.ndarray, limit: np.ndarray | float, corners: np.ndarray) -> np.ndarray:
     """Height of the lowest triangle above ``limit`` on each vertical line; (P,), inf where there is none."""
     out = np.full(len(xy), np.inf)
-    point, z = heights(xy, corners)
+    point, z = vertical_intersections(xy, corners)
     fits = z > np.broadcast_to(limit, len(xy))[point]
     np.minimum.at(out, point[fits], z[fits])
     return out
@@ -183,7 +183,7 @@ def resting_height(
     # The lowest vertices go first: what they find rules most of the rest out.
     count = min(256, len(vertices))
     lowest = np.argpartition(vertices[:, 2], count - 1)[:count]
-    point, z = heights(vertices[lowest, :2], corners)
+    point, z = vertical_intersections(vertices[lowest, :2], corners)
     best = highest(z, vertices[lowest[point], 2], -np.inf)
 
     def reach() -> float:
@@ -192,7 +192,7 @@ def resting_height(
         return top - best
 
     rest = vertices[vertices[:, 2] < reach()]
-    point, z = heights(rest[:, :2], corners)
+    point, z = vertical_intersections(rest[:, :2], corners)
     best = highest(z, rest[point, 2], best)
 
     corners = corners[corners[:, :, 2].max(1) > best]
@@ -203,7 +203,7 @@ def resting_height(
     if not len(mesh):
         return best
     surface = np.unique(corners.reshape(-1, 3), axis=0)
-    point, h = heights(surface[:, :2], mesh)
+    point, h = vertical_intersections(surface[:, :2], mesh)
     best = highest(surface[point, 2], h, best)
     z, h = _edge_heights(corners, mesh)
     return highest(z, h, best)

@@ -14,10 +14,10 @@ import numpy as np
 
 from ..stage import CameraPose
 
-Wanted = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+BoxGoal = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 """From a box's present width over height (C,), in image units, to the wanted size (C, 2) and centre (C, 2)."""
 
-EPS = 1e-3
+MIN_DEPTH = 1e-3
 """Depth in metres below which a point counts as beside the camera; its projection is far outside, so it only pushes
 the camera back."""
 
@@ -81,10 +81,14 @@ def unclipped_goal(area: float, center: np.ndarray, ratio: np.ndarray) -> tuple[
     """
     center = np.asarray(center, dtype=float)
     width, height = np.sqrt(area * ratio), np.sqrt(area / ratio)
-    room = np.minimum(2 * np.minimum(center, 1 - center), 1.0)
-    too_wide, too_high = width > room[0], height > room[1]
-    clipped_w = np.where(too_wide, room[0], np.where(too_high, np.minimum(area / room[1], room[0]), width))
-    clipped_h = np.where(too_high & ~too_wide, room[1], np.where(too_wide, np.minimum(area / room[0], room[1]), height))
+    available = np.minimum(2 * np.minimum(center, 1 - center), 1.0)
+    too_wide, too_high = width > available[0], height > available[1]
+    clipped_w = np.where(
+        too_wide, available[0], np.where(too_high, np.minimum(area / available[1], available[0]), width)
+    )
+    clipped_h = np.where(
+        too_high & ~too_wide, available[1], np.where(too_wide, np.minimum(area / available[0], available[1]), height)
+    )
     # The whole box keeps its ratio and is at least as large as its clipped part on both axes.
     size_h = np.maximum(clipped_h, clipped_w / ratio)
     size_w = size_h * ratio
@@ -95,7 +99,7 @@ def unclipped_goal(area: float, center: np.ndarray, ratio: np.ndarray) -> tuple[
 
 def solve(
     points: np.ndarray,
-    wanted: Wanted,
+    box_goal: BoxGoal,
     candidates: Candidates,
     resolution: tuple[int, int],
     *,
@@ -108,8 +112,8 @@ def solve(
     ----------
     points : (P, 3) float
         Surface points of the instance in world coordinates.
-    wanted : callable
-        What the box should be; see :data:`Wanted` and :func:`unclipped_goal`.
+    box_goal : callable
+        What the box should be; see :data:`BoxGoal` and :func:`unclipped_goal`.
     candidates : Candidates
         What is fixed.
     resolution : (width, height)
@@ -124,39 +128,39 @@ def solve(
     width, height = resolution
     focal = candidates.lens / sensor_width
     aspect = height / width
-    middle = (points.min(0) + points.max(0)) / 2
+    center_point = (points.min(0) + points.max(0)) / 2
     radius = max(float(np.linalg.norm(np.ptp(points, axis=0))) / 2, 1e-6)
-    rise = candidates.z - middle[2]
-    first_size = wanted(np.full(len(focal), 0.5))[0].max(1)
-    reach = np.maximum(2 * radius * focal / first_size, radius * 1.2)
-    span = np.sqrt(np.maximum(reach**2 - rise**2, (0.05 * radius) ** 2))
-    position = _position(middle, candidates, span)
-    to_middle = middle - position
+    height_difference = candidates.z - center_point[2]
+    first_size = box_goal(np.full(len(focal), 0.5))[0].max(1)
+    start_distance = np.maximum(2 * radius * focal / first_size, radius * 1.2)
+    ground_distance = np.sqrt(np.maximum(start_distance**2 - height_difference**2, (0.05 * radius) ** 2))
+    position = _camera_positions(center_point, candidates, ground_distance)
+    to_middle = center_point - position
     yaw = np.arctan2(to_middle[:, 1], to_middle[:, 0])
     pitch = np.arctan2(to_middle[:, 2], np.hypot(to_middle[:, 0], to_middle[:, 1]))
     scale = np.stack([focal, focal / aspect], -1)
     cos_roll, sin_roll = np.cos(candidates.roll), np.sin(candidates.roll)
     for step in range(iterations + 1):
-        rotation = look(yaw, pitch, candidates.roll)
+        rotation = look_rotation(yaw, pitch, candidates.roll)
         box = project_box(points, position, rotation, scale)
         size = box[:, 2:] - box[:, :2]
-        now = (box[:, 2:] + box[:, :2]) / 2
-        goal_size, goal_center = wanted(size[:, 0] / size[:, 1])
+        box_center = (box[:, 2:] + box[:, :2]) / 2
+        goal_size, goal_center = box_goal(size[:, 0] / size[:, 1])
         ratio = goal_size[:, 1] / size[:, 1]
-        error = np.maximum(np.abs(ratio**2 - 1), 2 * np.abs(goal_center - now).max(1))
+        error = np.maximum(np.abs(ratio**2 - 1), 2 * np.abs(goal_center - box_center).max(1))
         if step == iterations:
             break
-        distance = np.hypot(span, rise) / np.clip(ratio, 0.3, 3.0)
-        span = np.sqrt(np.maximum(distance**2 - rise**2, (0.02 * radius) ** 2))
-        position = _position(middle, candidates, span)
-        turn = np.arctan((now - 0.5) / scale) - np.arctan((goal_center - 0.5) / scale)
+        distance = np.hypot(ground_distance, height_difference) / np.clip(ratio, 0.3, 3.0)
+        ground_distance = np.sqrt(np.maximum(distance**2 - height_difference**2, (0.02 * radius) ** 2))
+        position = _camera_positions(center_point, candidates, ground_distance)
+        turn = np.arctan((box_center - 0.5) / scale) - np.arctan((goal_center - 0.5) / scale)
         turn = np.clip(turn, -0.6, 0.6)
         yaw = yaw - (turn[:, 0] * cos_roll + turn[:, 1] * sin_roll) / np.maximum(np.cos(pitch), 0.2)
         pitch = np.clip(pitch - (turn[:, 1] * cos_roll - turn[:, 0] * sin_roll), -1.5, 1.5)
     return Solution(position, rotation, candidates.lens, box, error)
 
 
-def look(yaw: np.ndarray, pitch: np.ndarray, roll: np.ndarray) -> np.ndarray:
+def look_rotation(yaw: np.ndarray, pitch: np.ndarray, roll: np.ndarray) -> np.ndarray:
     """Camera-to-world rotations (C, 3, 3) of cameras that look along (yaw, pitch), z up, rolled about their axis."""
     forward = np.stack([np.cos(pitch) * np.cos(yaw), np.cos(pitch) * np.sin(yaw), np.sin(pitch)], -1)
     right = np.stack([np.sin(yaw), -np.cos(yaw), np.zeros_like(yaw)], -1)
@@ -171,7 +175,7 @@ def project_box(points: np.ndarray, position: np.ndarray, rotation: np.ndarray, 
     ``scale`` (C, 2) is the focal length in image widths and heights.
     """
     local = np.einsum("cpi,cij->cpj", points[None] - position[:, None], rotation)
-    depth = np.maximum(-local[..., 2], EPS)
+    depth = np.maximum(-local[..., 2], MIN_DEPTH)
     x = 0.5 + scale[:, :1] * local[..., 0] / depth
     y = 0.5 - scale[:, 1:] * local[..., 1] / depth
     return np.stack([x.min(1), y.min(1), x.max(1), y.max(1)], -1)
@@ -188,7 +192,7 @@ def box_area(box: np.ndarray) -> np.ndarray:
     return (box[..., 2] - box[..., 0]) * (box[..., 3] - box[..., 1])
 
 
-def whole_aspects(box: np.ndarray, resolution: tuple[int, int]) -> np.ndarray:
+def uncut_aspects(box: np.ndarray, resolution: tuple[int, int]) -> np.ndarray:
     """Width over height in pixels (M,) of those of the boxes (N, 4), clipped or not, that no border cuts."""
     whole = box[(box[:, :2] > 0).all(1) & (box[:, 2:] < 1).all(1)]
     size = (whole[:, 2:] - whole[:, :2]) * resolution
@@ -200,11 +204,11 @@ def near_clip(clearance: float) -> float:
     return min(0.01, clearance / 2 or 0.001)
 
 
-def _position(middle: np.ndarray, candidates: Candidates, span: np.ndarray) -> np.ndarray:
+def _camera_positions(center_point: np.ndarray, candidates: Candidates, ground_distance: np.ndarray) -> np.ndarray:
     return np.stack(
         [
-            middle[0] + span * np.cos(candidates.azimuth),
-            middle[1] + span * np.sin(candidates.azimuth),
+            center_point[0] + ground_distance * np.cos(candidates.azimuth),
+            center_point[1] + ground_distance * np.sin(candidates.azimuth),
             candidates.z,
         ],
         -1,

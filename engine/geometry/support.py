@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether and how high a thing stands at a point of a surface: contact, support under its base, balance."""
+"""Whether an asset can rest at a point of a surface, and at what height: contact, support under its base, balance."""
 
 from __future__ import annotations
 
@@ -15,34 +15,35 @@ from .contact import (
     centroid,
     extents,
     footprint,
-    heights,
     highest_below,
     inside_hull,
     lowest_above,
     resting_height,
+    vertical_intersections,
 )
 
-LIFT = 0.0005
-"""Metres between a thing and what it rests on, so that faces do not flicker and resting is not intersecting."""
-_SAME_STOREY = 0.02
-_LEANS = 1e-6
+CONTACT_GAP = 0.0005
+"""Metres between an asset and what it rests on, so that faces do not flicker and contact is not intersection."""
+_FLOOR_TOLERANCE = 0.02
+_MIN_TILT = 1e-6
 
 
 @attrs.frozen(eq=False)
 class Ground:
-    """All faces of the chosen surfaces, and the chance of each to be stood on."""
+    """All faces of the chosen surfaces: corners (N, 3, 3), normals (N, 3), the index of the surface of each (N,), and
+    the area of those flat enough up to each face, as a share of the whole (N,)."""
 
     corners: np.ndarray
     normals: np.ndarray
-    owner: np.ndarray
-    weights: np.ndarray
+    surface_index: np.ndarray
+    cumulative_area: np.ndarray
     low: np.ndarray
     high: np.ndarray
 
 
 @attrs.frozen(eq=False)
 class Body:
-    """An asset turned and scaled: its vertices around its origin, the points of its base, its centre of gravity."""
+    """An asset rotated and scaled: its vertices around its origin, the points of its base, its centre of gravity."""
 
     vertices: np.ndarray
     base: np.ndarray
@@ -50,9 +51,9 @@ class Body:
 
 
 @attrs.frozen
-class Support:
-    """What counts as standing: steepest face in degrees, share of the base that may hang free, largest gap under a
-    point that counts as support, and least distance of the base to the edge of the surface, both in metres."""
+class SupportRules:
+    """What counts as support: steepest face in degrees, share of the base that may overhang, largest gap under a
+    supported point, and smallest distance of the base to the edge of the surface, both in metres."""
 
     max_slope: float
     max_overhang: float
@@ -60,35 +61,35 @@ class Support:
     edge_margin: float
 
 
-def ground_of(stage: Stage, names: Sequence[str], mask: str, max_slope: float, owner: str) -> Ground:
-    """The faces of surfaces that are flat enough; StageError, in the name of ``owner``, where there are none."""
+def find_ground(stage: Stage, names: Sequence[str], mask: str, max_slope: float, plugin_label: str) -> Ground:
+    """The faces of surfaces that are flat enough; StageError, which names ``plugin_label``, where there are none."""
     surfaces = stage.surfaces(names, mask)
     corners = np.concatenate([s.corners for s in surfaces])
     normals = np.concatenate([s.normals for s in surfaces])
     areas = np.concatenate([s.areas for s in surfaces])
-    of = np.repeat(np.arange(len(surfaces)), [len(s.corners) for s in surfaces])
+    surface_index = np.repeat(np.arange(len(surfaces)), [len(s.corners) for s in surfaces])
     named = f"{', '.join(names)}" + (f" with mask '{mask}'" if mask else "")
     if not areas.sum() > 0:
-        raise StageError(f"The surfaces {named} of {owner} have no area. Choose other surfaces.")
-    # Wound the wrong way round, a floor looks down: which of those are undersides is seen point by point.
+        raise StageError(f"The surfaces {named} of {plugin_label} have no area. Choose other surfaces.")
+    # A floor with flipped normals faces down; which of the downward faces are undersides is checked point by point.
     flat = np.abs(normals[:, 2]) >= np.cos(np.radians(max_slope)) - 1e-9
     if not (areas * flat).sum() > 0:
         raise StageError(
-            f"The surfaces {named} of {owner} are steeper than max_slope {max_slope:g} deg "
+            f"The surfaces {named} of {plugin_label} are steeper than max_slope {max_slope:g} deg "
             "everywhere. Choose other surfaces or raise max_slope."
         )
-    weights = np.cumsum(areas * flat)
-    return Ground(corners, normals, of, weights / weights[-1], *extents(corners))
+    cumulative_area = np.cumsum(areas * flat)
+    return Ground(corners, normals, surface_index, cumulative_area / cumulative_area[-1], *extents(corners))
 
 
-def surface_near(ground: Ground, point: np.ndarray, reach: float) -> tuple[np.ndarray, np.ndarray] | None:
+def nearest_ground_point(ground: Ground, point: np.ndarray, reach: float) -> tuple[np.ndarray, np.ndarray] | None:
     """Where the vertical line through a point (3,) meets the ground nearest to it, within ``reach`` metres, and the
     upward normal there; None where it does not."""
     xy = point[None, :2]
     near = (ground.low[:, :2] <= xy).all(1) & (ground.high[:, :2] >= xy).all(1)
     best: tuple[float, np.ndarray, np.ndarray] | None = None
     for face in np.flatnonzero(near):
-        for z in heights(xy, ground.corners[face : face + 1])[1]:
+        for z in vertical_intersections(xy, ground.corners[face : face + 1])[1]:
             away = abs(float(z) - point[2])
             if away <= reach and (best is None or away < best[0]):
                 normal = ground.normals[face]
@@ -96,10 +97,17 @@ def surface_near(ground: Ground, point: np.ndarray, reach: float) -> tuple[np.nd
     return None if best is None else best[1:]
 
 
-def resting_place(
-    body: Body, asset: Asset, ground: Ground, point: np.ndarray, normal: np.ndarray, support: Support, *, tilted: bool
+def supported_height(
+    body: Body,
+    asset: Asset,
+    ground: Ground,
+    point: np.ndarray,
+    normal: np.ndarray,
+    support: SupportRules,
+    *,
+    tilted: bool,
 ) -> float | str:
-    """World height of the lowest point of a body that rests at ``point`` (3,), or why it cannot.
+    """World height of the lowest point of a body that rests at ``point`` (3,), or the reason why it cannot.
 
     ``normal`` (3,) is that of the ground, upward; ``tilted`` bodies need no balance.
     """
@@ -113,7 +121,7 @@ def resting_place(
     near = (ground.low[:, 0] <= far[0]) & (ground.high[:, 0] >= close[0])
     near &= (ground.low[:, 1] <= far[1]) & (ground.high[:, 1] >= close[1])
     corners = ground.corners[near]
-    ceiling = float(lowest_above(point[None, :2], point[2] + _SAME_STOREY, corners)[0]) - 1e-3
+    ceiling = float(lowest_above(point[None, :2], point[2] + _FLOOR_TOLERANCE, corners)[0]) - 1e-3
     headroom = radius * np.tan(np.radians(support.max_slope)) + 0.05
     height = resting_height(
         vertices, asset.mesh.triangles, corners, level=float(point[2]), headroom=headroom, ceiling=ceiling
@@ -124,92 +132,94 @@ def resting_place(
     # On a slope an upright base touches on one side; the other side is supported where the slope goes on.
     slope = -normal[:2] / normal[2]
 
-    def supported(places: np.ndarray) -> np.ndarray:
-        bottom = height + places[:, 2]
-        expected = np.minimum(bottom, point[2] + (places[:, :2] - point[:2]) @ slope)
-        top = highest_below(places[:, :2], np.minimum(bottom + support.max_gap, ceiling), corners)
+    def supported(points: np.ndarray) -> np.ndarray:
+        bottom = height + points[:, 2]
+        expected = np.minimum(bottom, point[2] + (points[:, :2] - point[:2]) @ slope)
+        top = highest_below(points[:, :2], np.minimum(bottom + support.max_gap, ceiling), corners)
         return top >= expected - support.max_gap - 1e-9
 
-    held = supported(base)
-    if 1 - held.mean() > support.max_overhang + 1e-9:
+    is_supported = supported(base)
+    if 1 - is_supported.mean() > support.max_overhang + 1e-9:
         return "overhang"
-    # Some models would topple on a level floor: the place must not be worse than that.
+    # Some models would topple even on a level floor; those are accepted.
     center = body.center[:2] + point[:2]
-    if not tilted and not inside_hull(center, base[held, :2]) and inside_hull(center, base[:, :2]):
+    if not tilted and not inside_hull(center, base[is_supported, :2]) and inside_hull(center, base[:, :2]):
         return "unbalanced"
     if support.edge_margin > 0:
-        middle = base[:, :2].mean(0)
-        away = base[:, :2] - middle
+        base_center = base[:, :2].mean(0)
+        away = base[:, :2] - base_center
         length = np.maximum(np.linalg.norm(away, axis=1, keepdims=True), 1e-9)
-        wide = np.column_stack([middle + away * (1 + support.edge_margin / length), base[:, 2]])
-        if not supported(wide).all():
+        expanded = np.column_stack([base_center + away * (1 + support.edge_margin / length), base[:, 2]])
+        if not supported(expanded).all():
             return "border"
     return height
 
 
 @attrs.frozen(eq=False)
 class Site:
-    """Where a placement lets things stand, and how: what a solver asks that looks for places itself.
+    """Where and how a placement lets assets rest, for solvers that choose positions themselves.
 
     Attributes
     ----------
     ground : Ground
-        What is stood on.
+        The faces that support assets.
     support : Support
-        What counts as standing.
+        What counts as support.
     classes : tuple of str
         The annotated classes that are placed here.
-    share : float
-        How many things of each class are placed here in a frame, on average; weighs the sites of a class.
+    expected_count : float
+        Mean number of assets of each class placed here in a frame; weights the sites of a class.
     gap : float
-        Least distance in metres to other instances.
+        Smallest distance in metres to other instances.
     align_to_normal : bool
-        Along the surface's normal instead of upright.
+        Whether assets stand along the surface's normal instead of upright.
     yaw, tilt : (float, float)
-        Degrees: turn about the vertical, and lean.
+        Rotation about the vertical, and tilt from it; degrees.
     """
 
     ground: Ground
-    support: Support
+    support: SupportRules
     classes: tuple[str, ...]
-    share: float
+    expected_count: float
     gap: float
     align_to_normal: bool
     yaw: tuple[float, float]
     tilt: tuple[float, float]
 
-    def turns(self, rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
-        """Random rotations (n, 3, 3) as this site has them, and which of them lean (n,)."""
+    def draw_rotations(self, rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
+        """Random rotations (n, 3, 3) within this site's limits, and which of them are tilted (n,)."""
         yaws = np.radians(rng.uniform(*self.yaw, size=n))
         tilts = np.radians(rng.uniform(*self.tilt, size=n))
-        leans = rng.uniform(0, 2 * np.pi, size=n)
-        return np.array([turned(*angles) for angles in zip(yaws, tilts, leans, strict=True)]), tilts > _LEANS
+        tilt_directions = rng.uniform(0, 2 * np.pi, size=n)
+        return np.array(
+            [yaw_tilt_rotation(*angles) for angles in zip(yaws, tilts, tilt_directions, strict=True)]
+        ), tilts > _MIN_TILT
 
-    def stand(
+    def resting_pose(
         self,
         stage: Stage,
         asset: Asset,
         scale: float,
-        turn: np.ndarray,
+        rotation: np.ndarray,
         point: np.ndarray,
         normal: np.ndarray,
         *,
         tilted: bool,
         ignore: Collection[int] = (),
     ) -> np.ndarray | str:
-        """Where an asset rests that is lowered onto a point of the ground: its matrix (4, 4), or why it may not.
+        """The matrix (4, 4) of an asset lowered onto a point of the ground, or the reason why it cannot rest there.
 
-        ``turn`` (3, 3) is that of the asset, ``normal`` (3,) that of the ground, upward; ``ignore`` holds the ids of
-        instances that may be in its way.
+        ``rotation`` (3, 3) is that of the asset, ``normal`` (3,) that of the ground, upward; ``ignore`` holds the ids
+        of instances that it may intersect.
         """
-        align = _upright_to(normal) if self.align_to_normal else np.eye(3)
-        body = body_of(asset, scale, turn, align, tilted=tilted)
-        height = resting_place(body, asset, self.ground, point, normal, self.support, tilted=tilted)
+        align = _rotation_to_normal(normal) if self.align_to_normal else np.eye(3)
+        body = make_body(asset, scale, rotation, align, tilted=tilted)
+        height = supported_height(body, asset, self.ground, point, normal, self.support, tilted=tilted)
         if isinstance(height, str):
             return height
         matrix = np.eye(4)
-        matrix[:3, :3] = scale * (align @ turn)
-        matrix[:3, 3] = point[0], point[1], height - body.vertices[:, 2].min() + LIFT
+        matrix[:3, :3] = scale * (align @ rotation)
+        matrix[:3, 3] = point[0], point[1], height - body.vertices[:, 2].min() + CONTACT_GAP
         other = stage.collides(asset, matrix, gap=self.gap, ignore=ignore)
         if other:
             close = self.gap > 0 and len(stage.instances) > 0 and not stage.collides(asset, matrix, ignore=ignore)
@@ -217,13 +227,17 @@ class Site:
         return matrix
 
 
-def turned(yaw: float, tilt: float, lean: float) -> np.ndarray:
-    """Rotation (3, 3) by ``yaw`` about the vertical, then by ``tilt`` in the direction ``lean``; radians."""
+def yaw_tilt_rotation(yaw: float, tilt: float, tilt_direction: float) -> np.ndarray:
+    """Rotation (3, 3) by ``yaw`` about the vertical, then by ``tilt`` in the direction ``tilt_direction``; radians."""
     upright = rotation_about((0.0, 0.0, 1.0), yaw)
-    return rotation_about((-np.sin(lean), np.cos(lean), 0.0), tilt) @ upright if tilt > _LEANS else upright
+    return (
+        rotation_about((-np.sin(tilt_direction), np.cos(tilt_direction), 0.0), tilt) @ upright
+        if tilt > _MIN_TILT
+        else upright
+    )
 
 
-def _upright_to(normal: np.ndarray) -> np.ndarray:
+def _rotation_to_normal(normal: np.ndarray) -> np.ndarray:
     """The smallest rotation that takes z to ``normal``."""
     axis = np.array([-normal[1], normal[0], 0.0])
     length = float(np.linalg.norm(axis))
@@ -232,20 +246,20 @@ def _upright_to(normal: np.ndarray) -> np.ndarray:
     return rotation_about(axis / length, float(np.arctan2(length, normal[2])))
 
 
-_bases: weakref.WeakKeyDictionary[Asset, tuple[np.ndarray, np.ndarray]] = weakref.WeakKeyDictionary()
+_base_cache: weakref.WeakKeyDictionary[Asset, tuple[np.ndarray, np.ndarray]] = weakref.WeakKeyDictionary()
 
 
-def body_of(asset: Asset, scale: float, turn: np.ndarray, align: np.ndarray, *, tilted: bool) -> Body:
-    """An asset scaled, turned by ``turn`` (3, 3) and then by ``align`` (3, 3); a ``tilted`` one stands on what is
-    lowest after its turn."""
-    if asset not in _bases:
+def make_body(asset: Asset, scale: float, rotation: np.ndarray, align: np.ndarray, *, tilted: bool) -> Body:
+    """An asset scaled, rotated by ``rotation`` (3, 3) and then by ``align`` (3, 3); the base of a ``tilted`` one is
+    what is lowest after its rotation."""
+    if asset not in _base_cache:
         mesh = asset.mesh
-        _bases[asset] = (footprint(mesh.vertices, mesh.triangles), centroid(mesh.vertices, mesh.triangles))
-    base, center = _bases[asset]
-    matrix = scale * (align @ turn)
-    if tilted:  # a leaning thing stands on something else than its base
-        leaning = asset.mesh.vertices @ turn.T
-        base = footprint(leaning, asset.mesh.triangles) @ turn
+        _base_cache[asset] = (footprint(mesh.vertices, mesh.triangles), centroid(mesh.vertices, mesh.triangles))
+    base, center = _base_cache[asset]
+    matrix = scale * (align @ rotation)
+    if tilted:  # a tilted asset rests on other points than its base
+        leaning = asset.mesh.vertices @ rotation.T
+        base = footprint(leaning, asset.mesh.triangles) @ rotation
     return Body(asset.mesh.vertices @ matrix.T, base @ matrix.T, center @ matrix.T)
 
 

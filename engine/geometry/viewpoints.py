@@ -30,7 +30,7 @@ class View:
 
 
 @attrs.frozen
-class Viewpoints:
+class ViewpointSearch:
     """What a camera may do; the parameters of camera ``framed`` have the same names."""
 
     lens: tuple[float, float]
@@ -45,7 +45,7 @@ class Viewpoints:
     corrections: int
 
     @classmethod
-    def of(cls, plugin: Any) -> Viewpoints:
+    def of(cls, plugin: Any) -> ViewpointSearch:
         """From the parameters of a camera plugin."""
         values = {f.name: getattr(plugin, f.name) for f in attrs.fields(cls)}
         return cls(**values | {"above_surfaces": tuple(plugin.above_surfaces)})
@@ -57,10 +57,10 @@ class Viewpoints:
     def reach(self, stage: Stage, instance: Instance, areas: np.ndarray, rng: np.random.Generator) -> Reached:
         """Which relative areas (N,) an instance's box can have in the middle of the image from somewhere in this
         scene, and the aspect ratios of those boxes that are whole."""
-        few = attrs.evolve(self, candidates=min(self.candidates, 32))
-        views = [few.find(stage, instance, float(a), (0.5, 0.5), rng) for a in areas]
+        quick = attrs.evolve(self, candidates=min(self.candidates, 32))
+        views = [quick.find(stage, instance, float(a), (0.5, 0.5), rng) for a in areas]
         boxes = np.array([view.box for found in views for view in found]).reshape(-1, 4)
-        return Reached(np.array([bool(found) for found in views]), framing.whole_aspects(boxes, stage.resolution))
+        return Reached(np.array([bool(found) for found in views]), framing.uncut_aspects(boxes, stage.resolution))
 
     def find(
         self, stage: Stage, main: Instance, area: float, center: tuple[float, float], rng: np.random.Generator
@@ -68,7 +68,7 @@ class Viewpoints:
         """Usable views of an instance whose box has this area and centre."""
         n = self.candidates
         points = main.outline
-        middle = (points.min(0) + points.max(0)) / 2
+        center_point = (points.min(0) + points.max(0)) / 2
         # Shuffled, since among equals the first one is taken.
         azimuth = rng.permutation((np.arange(n) + rng.uniform(0, 1, n)) * (2 * math.pi / n))
         z = self._ground(stage, points, azimuth) + rng.uniform(*self.height, n)
@@ -77,12 +77,12 @@ class Viewpoints:
         candidates = framing.Candidates(azimuth, z, lens, roll).take(np.flatnonzero(np.isfinite(z)))
         if not len(candidates.z):
             return []
-        wanted = _wanted(area, center)
-        found = framing.solve(points, wanted, candidates, stage.resolution)
-        candidates = self._fit_lens(stage, middle, found, candidates)
+        box_goal = _box_goal(area, center)
+        found = framing.solve(points, box_goal, candidates, stage.resolution)
+        candidates = self._fit_lens(stage, center_point, found, candidates)
         if not len(candidates.z):
             return []
-        found = framing.solve(points, wanted, candidates, stage.resolution)
+        found = framing.solve(points, box_goal, candidates, stage.resolution)
         good = np.flatnonzero(self._usable(stage, main, found))
         return [
             View(
@@ -102,16 +102,18 @@ class Viewpoints:
         return line_of_sight.ground_below(stage, start)
 
     def _fit_lens(
-        self, stage: Stage, middle: np.ndarray, found: framing.Solution, candidates: framing.Candidates
+        self, stage: Stage, center_point: np.ndarray, found: framing.Solution, candidates: framing.Candidates
     ) -> framing.Candidates:
         """Shorten the lens of candidates behind a wall, so that they come to stand before it; drop the hopeless."""
-        ways = found.position - middle
-        needed = np.linalg.norm(ways, axis=1)
+        offsets = found.position - center_point
+        distances = np.linalg.norm(offsets, axis=1)
         free = (
-            line_of_sight.free_path(stage, middle, middle + ways * (1 + self.clearance / needed)[:, None])
+            line_of_sight.free_distance(
+                stage, center_point, center_point + offsets * (1 + self.clearance / distances)[:, None]
+            )
             - self.clearance
         )
-        factor = np.minimum(1.0, np.maximum(free, 0.0) / needed * 0.98)
+        factor = np.minimum(1.0, np.maximum(free, 0.0) / distances * 0.98)
         lens = candidates.lens * np.where(factor < 0.98, factor, 1.0)
         keep = np.flatnonzero(lens >= self.lens[0])
         return attrs.evolve(candidates, lens=lens).take(keep)
@@ -123,17 +125,19 @@ class Viewpoints:
         if len(index):
             height = found.position[index, 2] - line_of_sight.ground_below(stage, found.position[index])
             ok[index] &= (height >= self.height[0] - 0.05) & (height <= self.height[1] + 0.05)
-            ok[index] &= line_of_sight.over_surfaces(stage, found.position[index], self.above_surfaces)
+            ok[index] &= line_of_sight.are_above_surfaces(stage, found.position[index], self.above_surfaces)
         index = np.flatnonzero(ok)
         if len(index):
             position = found.position[index]
-            ok[index] &= line_of_sight.free_and_seen(
+            ok[index] &= line_of_sight.free_and_visible(
                 stage, position, main, clearance=self.clearance, min_visible_share=self.min_visible_share
             )
         return ok
 
     def _solve(self, stage: Stage, view: View, area: float, center: tuple[float, float]) -> framing.Solution:
-        return framing.solve(view.main.outline, _wanted(area, center), view.candidate, stage.resolution, iterations=20)
+        return framing.solve(
+            view.main.outline, _box_goal(area, center), view.candidate, stage.resolution, iterations=20
+        )
 
     def refine(self, stage: Stage, view: View, goal: Goal) -> tuple[CameraPose | None, str]:
         """Probe, compare the visible box with the goal, correct the solver's goal by the difference, again."""
@@ -145,14 +149,14 @@ class Viewpoints:
             found = self._solve(stage, view, area, (center[0], center[1]))
             pose = found.pose(0, stage.resolution, self._near)
             stage.pose_camera(pose)
-            box = stage.probe(1.0, _region(view.main, pose)).bbox(view.main.id)
+            box = stage.probe(1.0, _probe_region(view.main, pose)).bbox(view.main.id)
             if box is None:
                 break
             seen_area = box[2] * box[3] / size.prod()
-            off = (np.array(box[:2]) + np.array(box[2:]) / 2) / size - goal.center
+            center_error = (np.array(box[:2]) + np.array(box[2:]) / 2) / size - goal.center
             error = abs(seen_area / goal.area - 1)
             reason = "camera: box off its goal"
-            if np.abs(off).max() <= max(0.02, 1.0 / size[1]) and error < best[0]:
+            if np.abs(center_error).max() <= max(0.02, 1.0 / size[1]) and error < best[0]:
                 # Corrections move the camera: what the first solution kept free of may be near by now.
                 if self._usable(stage, view.main, found)[0]:
                     best = error, pose
@@ -162,15 +166,15 @@ class Viewpoints:
                 break
             area = float(np.clip(area * np.clip(goal.area / seen_area, 0.5, 2.0), 1e-7, 1.0))
             # Boxes of a few pixels move in whole ones: another place between two pixels may round to the goal.
-            between = (np.array([0.37, 0.71]) * k % 1 - 0.5) / size
-            center = np.clip(center - off + between, 0.005, 0.995)
+            subpixel_shift = (np.array([0.37, 0.71]) * k % 1 - 0.5) / size
+            center = np.clip(center - center_error + subpixel_shift, 0.005, 0.995)
         if best[1] is None or best[0] > goal.slack(int(size.prod()), self.tolerance):
             return None, reason
         stage.pose_camera(best[1])
         return best[1], ""
 
 
-def own_goal(names: Iterable[str], area: tuple[float, float], rng: np.random.Generator) -> Goal:
+def draw_goal(names: Iterable[str], area: tuple[float, float], rng: np.random.Generator) -> Goal:
     """A goal near the middle of the image for one of these classes, where no target draws any."""
     known = sorted(set(names) - {""})
     if not known:
@@ -179,11 +183,11 @@ def own_goal(names: Iterable[str], area: tuple[float, float], rng: np.random.Gen
     return Goal(str(rng.choice(known)), size, tuple(rng.uniform(0.35, 0.65, 2)))
 
 
-def _wanted(area: float, center: tuple[float, float]) -> framing.Wanted:
+def _box_goal(area: float, center: tuple[float, float]) -> framing.BoxGoal:
     return lambda ratio: framing.unclipped_goal(area, np.asarray(center), ratio)
 
 
-def _region(main: Instance, pose: CameraPose) -> tuple[int, int, int, int]:
+def _probe_region(main: Instance, pose: CameraPose) -> tuple[int, int, int, int]:
     """Where in the image the instance can be, in pixels."""
     pixels, depth = pose.project(main.points)
     if (depth <= pose.near).any():

@@ -7,16 +7,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..geometry.framing import whole_aspects
+from ..geometry.framing import uncut_aspects
 from ..geometry.support import Site
 from ..goals import Goal
 from ..rng import log_uniform
 from ..stage import Stage
 from .asset_options import draw_options
-from .cameras import Limits, draw_cameras
-from .fit import MISSED, Wanted, fit
-from .room import Sights
-from .terrain import camera_terrain
+from .camera_placement import VisibilityLimits
+from .cameras import CameraLimits, draw_cameras
+from .fit import INFEASIBLE_COST, GoalArrays, fit
+from .height_maps import camera_map
 
 
 def draw_aspects(
@@ -24,8 +24,8 @@ def draw_aspects(
     sites: Sequence[Site],
     class_name: str,
     areas: np.ndarray,
-    limits: Limits,
-    sights: Sights,
+    limits: CameraLimits,
+    visibility: VisibilityLimits,
     rng: np.random.Generator,
     *,
     options: int = 96,
@@ -54,12 +54,12 @@ def draw_aspects(
         goals.append(Goal(class_name, float(area), tuple(rng.uniform(margin, 1 - margin, 2))))
     things = [option for goal in goals for option in draw_options(stage, sites, goal, 1, rng)]
     eye = float(np.median([t.level for t in things])) + sum(limits.height) / 2
-    terrain = camera_terrain(stage, eye, sights.clearance, sights.above_surfaces)
-    if not len(terrain.levels):
+    height_map = camera_map(stage, eye, visibility.clearance, visibility.above_surfaces)
+    if not len(height_map.levels):
         return np.empty(0)
     owner = np.arange(len(things))
-    before = draw_cameras(limits, terrain, goals, things, owner, cameras, stage.resolution, rng)
-    found = fit(things, Wanted.of(goals, stage.resolution), before, stage.resolution)
+    before = draw_cameras(limits, height_map, goals, things, owner, cameras, stage.resolution, rng)
+    found = fit(things, GoalArrays.of(goals, stage.resolution), before, stage.resolution)
     # In a small room nothing is far away.
     length = float(np.linalg.norm(np.subtract(*stage.bounds)[:2]))
-    return whole_aspects(found.box[(found.cost < MISSED) & (found.distance <= length)], stage.resolution)
+    return uncut_aspects(found.box[(found.cost < INFEASIBLE_COST) & (found.distance <= length)], stage.resolution)

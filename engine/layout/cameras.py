@@ -11,12 +11,12 @@ import numpy as np
 from ..goals import Goal
 from ..rng import log_uniform
 from .asset_options import Option
-from .fit import CENTER, MISSED, Cameras, Wanted, fit
-from .terrain import Terrain
+from .fit import CENTER_SCALE, INFEASIBLE_COST, Cameras, GoalArrays, fit
+from .height_maps import HeightMap
 
 
 @attrs.frozen
-class Limits:
+class CameraLimits:
     """What a recipe allows a camera: degrees, metres above its ground, millimetres of focal length."""
 
     height: tuple[float, float]
@@ -26,8 +26,8 @@ class Limits:
 
 
 def draw_cameras(
-    limits: Limits,
-    terrain: Terrain,
+    limits: CameraLimits,
+    height_map: HeightMap,
     goals: Sequence[Goal],
     options: Sequence[Option],
     owner: np.ndarray,
@@ -38,7 +38,7 @@ def draw_cameras(
     """``count`` random cameras; each looks up or down so that one of the goals, as one of its options, lies as high in
     the image as it should."""
     yaw = rng.permutation((np.arange(count) + rng.random(count)) * (2 * np.pi / count))
-    floor = np.array([terrain.draw_level(rng) for _ in range(count)])
+    floor = np.array([height_map.draw_level(rng) for _ in range(count)])
     height = rng.uniform(*limits.height, count)
     lens = log_uniform(rng, limits.lens, count)
     roll = np.radians(rng.uniform(*limits.roll, count))
@@ -59,16 +59,16 @@ def draw_cameras(
 
 _STEPS = {"pitch": 0.01, "z": 0.02, "lens": 0.02}
 """What each is changed by to see what it does: radians, and shares of the height above ground and the focal length."""
-_STIFF = {"pitch": 0.5, "z": 0.4, "lens": 0.25}
+_STEP_COSTS = {"pitch": 0.5, "z": 0.4, "lens": 0.25}
 """Changes that are as dear as an error of CENTER."""
 
 
-def polish(
+def refine_cameras(
     options: Sequence[Option],
-    wanted: Wanted,
+    wanted: GoalArrays,
     index: np.ndarray,
     cameras: Cameras,
-    limits: Limits,
+    limits: CameraLimits,
     resolution: tuple[int, int],
     *,
     rounds: int = 2,
@@ -91,19 +91,21 @@ def polish(
     use = np.maximum(index, 0)
     for _ in range(rounds):
         now = fit(options, wanted, cameras, resolution, index=use)
-        weight = (index >= 0) & (now.cost < MISSED)
+        weight = (index >= 0) & (now.cost < INFEASIBLE_COST)
         # Large errors count linearly, as in the cost: one box that cannot be had must not decide alone.
-        weight = weight / np.sqrt(1 + (now.low / CENTER) ** 2)
+        weight = weight / np.sqrt(1 + (now.low / CENTER_SCALE) ** 2)
         slopes = []
         for name, step in _STEPS.items():
-            other = fit(options, wanted, _changed(cameras, name, np.full(len(cameras), step)), resolution, index=use)
+            other = fit(options, wanted, _stepped(cameras, name, np.full(len(cameras), step)), resolution, index=use)
             slopes.append(np.clip((other.low - now.low) / step, -5.0, 5.0))
-        jacobian = np.stack(slopes, -1) / CENTER
+        jacobian = np.stack(slopes, -1) / CENTER_SCALE
         normal = np.einsum("cgi,cg,cgj->cij", jacobian, weight, jacobian)
-        normal += np.diag([1 / _STIFF[name] ** 2 for name in _STEPS])
-        change = -np.linalg.solve(normal, np.einsum("cgi,cg,cg->ci", jacobian, weight, now.low / CENTER)[..., None])
+        normal += np.diag([1 / _STEP_COSTS[name] ** 2 for name in _STEPS])
+        change = -np.linalg.solve(
+            normal, np.einsum("cgi,cg,cg->ci", jacobian, weight, now.low / CENTER_SCALE)[..., None]
+        )
         for k, name in enumerate(_STEPS):
-            cameras = _changed(cameras, name, np.clip(change[:, k, 0], -0.3, 0.3))
+            cameras = _stepped(cameras, name, np.clip(change[:, k, 0], -0.3, 0.3))
         height = np.clip(cameras.z - cameras.floor, *limits.height)
         cameras = attrs.evolve(
             cameras,
@@ -114,7 +116,7 @@ def polish(
     return cameras
 
 
-def _changed(cameras: Cameras, name: str, step: np.ndarray) -> Cameras:
+def _stepped(cameras: Cameras, name: str, step: np.ndarray) -> Cameras:
     if name == "pitch":
         return attrs.evolve(cameras, pitch=cameras.pitch + step)
     if name == "z":

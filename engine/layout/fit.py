@@ -12,23 +12,23 @@ from collections.abc import Sequence
 import attrs
 import numpy as np
 
-from ..geometry.framing import EPS, box_area, clip_box, look
+from ..geometry.framing import MIN_DEPTH, box_area, clip_box, look_rotation
 from ..goals import SIDES, Goal
-from .asset_options import FEW, Option
+from .asset_options import OUTLINE_POINTS, Option
 
-CENTER = 0.04
+CENTER_SCALE = 0.04
 """Error of a centre, in image units, that costs as much as ...."""
-ASPECT = 0.2
+ASPECT_SCALE = 0.2
 """.... this one of the logarithm of width over height."""
-CUT = 0.7
+CUT_COST = 0.7
 """What it costs where a border cuts a thing that it should not, or does not cut one that it should."""
-HIDDEN = 6.0
+OCCLUSION_COST = 6.0
 """What it costs where a thing is hidden behind another."""
-CLONE = 2.0
+DUPLICATE_COST = 2.0
 """What it costs where the same asset, turned the same way, stands there already."""
-TOUCHING = 5.0
+OVERLAP_COST = 5.0
 """What it costs where things seem to stand in each other, as seen from above."""
-MISSED = 30.0
+INFEASIBLE_COST = 30.0
 """What it costs where a box cannot be had at all."""
 
 
@@ -62,7 +62,7 @@ class Cameras:
 
 
 @attrs.frozen(eq=False)
-class Wanted:
+class GoalArrays:
     """Goals as arrays, one row per option: ``area`` (T,), ``center`` (T, 2), ``aspect`` (T,) in image units or nan,
     ``cut`` (T, 4) bool in the order of SIDES."""
 
@@ -71,14 +71,14 @@ class Wanted:
     aspect: np.ndarray
     cut: np.ndarray
 
-    def take(self, index: np.ndarray) -> Wanted:
-        return Wanted(*(getattr(self, f.name)[index] for f in attrs.fields(Wanted)))
+    def take(self, index: np.ndarray) -> GoalArrays:
+        return GoalArrays(*(getattr(self, f.name)[index] for f in attrs.fields(GoalArrays)))
 
     @staticmethod
-    def of(goals: Sequence[Goal], resolution: tuple[int, int]) -> Wanted:
+    def of(goals: Sequence[Goal], resolution: tuple[int, int]) -> GoalArrays:
         """``resolution`` turns aspects, which are in pixels, into image units."""
         unit = resolution[1] / resolution[0]
-        return Wanted(
+        return GoalArrays(
             np.array([g.area for g in goals]),
             np.array([g.center for g in goals]).reshape(-1, 2),
             np.array([np.nan if g.aspect is None else g.aspect * unit for g in goals]),
@@ -88,11 +88,11 @@ class Wanted:
 
 @attrs.frozen(eq=False)
 class Fits:
-    """What :func:`fit` found for C cameras and T options: ``foot`` (C, T, 2) from the camera's own place on the plan,
+    """What :func:`fit` found for C cameras and T options: ``offset_xy`` (C, T, 2) from the camera's own place on the plan,
     ``box`` (C, T, 4) clipped, ``distance`` (C, T) on the plan, ``low`` (C, T) how much lower than wanted the box's
     centre lies in image units, ``cost`` (C, T)."""
 
-    foot: np.ndarray
+    offset_xy: np.ndarray
     box: np.ndarray
     distance: np.ndarray
     low: np.ndarray
@@ -106,7 +106,7 @@ class Fits:
 
 def fit(
     options: Sequence[Option],
-    wanted: Wanted,
+    wanted: GoalArrays,
     cameras: Cameras,
     resolution: tuple[int, int],
     *,
@@ -130,22 +130,22 @@ def fit(
     Returns
     -------
     Fits
-        Where a box cannot be had its cost is at least :data:`MISSED`.
+        Where a box cannot be had its cost is at least :data:`INFEASIBLE_COST`.
     """
     index = np.arange(len(options))[None] if index is None else index
     wanted = wanted.take(index)
-    points = np.array([o.points for o in options]).reshape(-1, FEW, 3)[index]
+    points = np.array([o.points for o in options]).reshape(-1, OUTLINE_POINTS, 3)[index]
     level = np.array([o.level for o in options])[index]
-    nearer = np.array([o.nearer for o in options])[index]
-    rotation = look(cameras.yaw, cameras.pitch, cameras.roll)
+    distance_factor = np.array([o.distance_factor for o in options])[index]
+    rotation = look_rotation(cameras.yaw, cameras.pitch, cameras.roll)
     scale = cameras.scale(resolution)
-    turned = np.matmul(points.reshape(len(points), -1, 3), rotation).reshape(len(rotation), -1, FEW, 3)
+    turned = np.matmul(points.reshape(len(points), -1, 3), rotation).reshape(len(rotation), -1, OUTLINE_POINTS, 3)
     size = np.ptp(points, axis=2)
     width = (size[..., 0] + size[..., 1]) / 2 * 0.8 + 1e-6
     # The start: as if seen level, at the middle of the view.
     ratio = width / size[..., 2] * (scale[:, :1] / scale[:, 1:])
     high = np.sqrt(wanted.area / ratio)
-    distance = np.maximum(nearer * scale[:, 1:] * size[..., 2] / high, 0.3 * width)
+    distance = np.maximum(distance_factor * scale[:, 1:] * size[..., 2] / high, 0.3 * width)
     offset = (wanted.center[..., 0] - 0.5) / scale[:, :1]
     theta = cameras.yaw[:, None] - np.arctan(offset)
     drop = (level - cameras.z[:, None])[..., None]
@@ -153,7 +153,7 @@ def fit(
         away = np.stack([distance * np.cos(theta), distance * np.sin(theta)], -1)
         base = np.einsum("cti,cij->ctj", np.concatenate([away, drop], -1), rotation)
         local = turned + base[:, :, None]
-        depth = np.maximum(-local[..., 2], EPS)
+        depth = np.maximum(-local[..., 2], MIN_DEPTH)
         x = 0.5 + scale[:, :1, None] * local[..., 0] / depth
         y = 0.5 - scale[:, 1:, None] * local[..., 1] / depth
         whole = np.stack([x.min(-1), y.min(-1), x.max(-1), y.max(-1)], -1)
@@ -176,32 +176,36 @@ def fit(
     return Fits(away, box, distance, low, _cost(whole, box, wanted, off, low))
 
 
-def _cost(whole: np.ndarray, box: np.ndarray, wanted: Wanted, off: np.ndarray, low: np.ndarray) -> np.ndarray:
+def _cost(whole: np.ndarray, box: np.ndarray, wanted: GoalArrays, off: np.ndarray, low: np.ndarray) -> np.ndarray:
     size = np.maximum(box[..., 2:] - box[..., :2], 1e-6)
     area = size.prod(-1)
     shape = np.log(size[..., 0] / size[..., 1]) - np.log(wanted.aspect)
     cuts = np.stack([whole[..., 0] < 0, whole[..., 1] < 0, whole[..., 2] > 1, whole[..., 3] > 1], -1)
-    cost = soft(low / CENTER) + soft(np.nan_to_num(shape) / ASPECT) + CUT * (cuts != wanted.cut).sum(-1)
+    cost = (
+        pseudo_huber(low / CENTER_SCALE)
+        + pseudo_huber(np.nan_to_num(shape) / ASPECT_SCALE)
+        + CUT_COST * (cuts != wanted.cut).sum(-1)
+    )
     missed = (np.abs(np.log(area / wanted.area)) > 0.1) | (np.abs(off) > 0.02)
-    return cost + MISSED * missed
+    return cost + INFEASIBLE_COST * missed
 
 
-def soft(error: np.ndarray) -> np.ndarray:
+def pseudo_huber(error: np.ndarray) -> np.ndarray:
     """A cost that is quadratic in small errors and linear in large ones: a single bad box must not decide alone."""
     return np.sqrt(1 + error**2) - 1
 
 
 @attrs.frozen(eq=False)
-class Choice:
+class Assignment:
     """An option for each of G goals, for C cameras: ``option`` (C, G) indices, ``total`` (C,) cost of all."""
 
     option: np.ndarray
     total: np.ndarray
 
 
-def choose(
+def assign_options(
     options: Sequence[Option], owner: np.ndarray, count: int, fits: Fits, rng: np.random.Generator, *, random: float
-) -> Choice:
+) -> Assignment:
     """An option for each goal: cheap ones that neither stand in each other nor hide each other.
 
     Parameters
@@ -216,8 +220,8 @@ def choose(
         Scale of what is added to costs by chance (a Gumbel draw), so that good ones take turns.
     """
     cameras = fits.cost.shape[0]
-    plans = Plans.of(options)
-    alike = np.array([[likeness(a, b) for b in options] for a in options]).reshape(len(options), -1)
+    footprints = Footprints.of(options)
+    alike = np.array([[similarity(a, b) for b in options] for a in options]).reshape(len(options), -1)
     noise = rng.gumbel(0.0, random, len(options))
     cost = fits.cost.copy()
     rows = np.arange(cameras)
@@ -226,7 +230,7 @@ def choose(
     for goal in range(count):
         mine = np.flatnonzero(owner == goal)
         if not len(mine):
-            total += MISSED
+            total += INFEASIBLE_COST
             chosen[:, goal] = -1
             continue
         best = mine[(cost[:, mine] - noise[mine]).argmin(1)]
@@ -235,30 +239,32 @@ def choose(
         later = np.flatnonzero(owner > goal)
         if not len(later):
             continue
-        cost[:, later] += CLONE * alike[best][:, later]
-        cost[:, later] += plans.cost(later[None], fits.foot[:, later], best[:, None], fits.foot[rows, best][:, None])
-        cost[:, later] += HIDDEN * covered(
+        cost[:, later] += DUPLICATE_COST * alike[best][:, later]
+        cost[:, later] += footprints.cost(
+            later[None], fits.offset_xy[:, later], best[:, None], fits.offset_xy[rows, best][:, None]
+        )
+        cost[:, later] += OCCLUSION_COST * occlusion_of(
             fits.box[:, later],
             fits.distance[:, later],
             fits.box[rows, best][:, None],
             fits.distance[rows, best][:, None],
         )
-    return Choice(chosen, total)
+    return Assignment(chosen, total)
 
 
 @attrs.frozen(eq=False)
-class Plans:
+class Footprints:
     """Options seen from above, as rectangles: ``half`` (T, 2) their half sides, ``axes`` (T, 2, 2) their directions."""
 
     half: np.ndarray
     axes: np.ndarray
 
     @staticmethod
-    def of(options: Sequence[Option]) -> Plans:
+    def of(options: Sequence[Option]) -> Footprints:
         half = np.array([o.scale * o.asset.size[:2] / 2 for o in options]).reshape(-1, 2)
-        along = np.array([o.turn[:2, 0] for o in options]).reshape(-1, 2)
+        along = np.array([o.rotation[:2, 0] for o in options]).reshape(-1, 2)
         along = along / np.maximum(np.linalg.norm(along, axis=1, keepdims=True), 1e-9)
-        return Plans(half, np.stack([along, along @ np.array([[0.0, 1.0], [-1.0, 0.0]])], 1))
+        return Footprints(half, np.stack([along, along @ np.array([[0.0, 1.0], [-1.0, 0.0]])], 1))
 
     def cost(self, a: np.ndarray, foot_a: np.ndarray, b: np.ndarray, foot_b: np.ndarray) -> np.ndarray:
         """What it costs that options ``a`` and ``b`` (...), at places (..., 2), stand in each other: little where only
@@ -274,18 +280,18 @@ class Plans:
             gaps.append(np.abs(np.einsum("...id,...d->...i", axes, way)) / reach)
         nearness = np.concatenate(gaps, -1).max(-1)
         inner = np.linalg.norm(way, axis=-1) < 0.9 * (self.half[a].min(-1) + self.half[b].min(-1))
-        return np.where(inner, MISSED / 2, np.where(nearness < 0.95, TOUCHING, 0.0))
+        return np.where(inner, INFEASIBLE_COST / 2, np.where(nearness < 0.95, OVERLAP_COST, 0.0))
 
 
-def likeness(a: Option, b: Option) -> float:
+def similarity(a: Option, b: Option) -> float:
     """How much two things look the same: 1 for one asset turned alike, less than a half turned otherwise."""
     if a.asset is not b.asset:
         return 0.0
-    angle = np.arccos(np.clip((np.trace(a.turn.T @ b.turn) - 1) / 2, -1, 1))
+    angle = np.arccos(np.clip((np.trace(a.rotation.T @ b.rotation) - 1) / 2, -1, 1))
     return 0.4 + 0.6 * max(0.0, 1 - float(angle) / np.radians(40.0))
 
 
-def covered(a: np.ndarray, near_a: np.ndarray, b: np.ndarray, near_b: np.ndarray | float) -> np.ndarray:
+def occlusion_of(a: np.ndarray, near_a: np.ndarray, b: np.ndarray, near_b: np.ndarray | float) -> np.ndarray:
     """How much boxes ``a`` and ``b`` (..., 4) of things at these distances hide each other: 0 where it is little, and
     near 1 where it is the whole farther one."""
     overlap = _overlap(a, b) / np.maximum(np.where(near_a > near_b, box_area(a), box_area(b)), 1e-9)

@@ -8,20 +8,20 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..geometry.framing import box_area, clip_box, project_box
-from ..geometry.viewpoints import View, Viewpoints
+from ..geometry.viewpoints import View, ViewpointSearch
 from ..goals import Goal
 from ..plugin.results import Rejected
 from ..stage import CameraPose, Stage
 from .matching import match
 
-_PAIRS = 6
+_MAX_MAIN_INSTANCES = 6
 """Instances that are tried for the main goal."""
-_SPECK = 2e-4
+_MIN_AREA = 2e-4
 """Relative area of a box that is left out of account."""
 
 
 def look_at_layout(
-    stage: Stage, goals: Sequence[Goal], viewpoints: Viewpoints, probes: int, rng: np.random.Generator
+    stage: Stage, goals: Sequence[Goal], viewpoints: ViewpointSearch, probes: int, rng: np.random.Generator
 ) -> CameraPose:
     """Solve the camera for the main goal, once for each instance that may be it; of all views found, the one in which
     the boxes of all instances are most nearly the layout's.
@@ -35,7 +35,7 @@ def look_at_layout(
     mains = [i for i in stage.instances if i.asset.class_name == main.class_name]
     if not mains:
         raise Rejected(f"camera: no {main.class_name} on the stage")
-    views = [v for m in mains[:_PAIRS] for v in viewpoints.find(stage, m, main.area, main.center, rng)]
+    views = [v for m in mains[:_MAX_MAIN_INSTANCES] for v in viewpoints.find(stage, m, main.area, main.center, rng)]
     if not views:
         raise Rejected("camera: no free viewpoint reaches the goal")
     cost = np.array([_cost(stage, view, goals) for view in views])
@@ -57,7 +57,7 @@ def _cost(stage: Stage, view: View, goals: Sequence[Goal]) -> float:
         if not instance.asset.class_name or (pose.project(outline)[1] <= pose.near).all():
             continue
         box = clip_box(project_box(outline, pose.position[None], pose.matrix[None, :3, :3], scale)[0])
-        if box_area(box) > _SPECK:
+        if box_area(box) > _MIN_AREA:
             names.append(instance.asset.class_name)
             boxes.append(box)
     return match(names, np.array(boxes).reshape(-1, 4), goals)[1]

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..goals import Goal
 
-FAR = 1.0
+UNMATCHED_COST = 1.0
 """Cost from which a box and a goal are not meant for each other."""
 
 
@@ -29,13 +29,13 @@ def match(names: Sequence[str], boxes: np.ndarray, goals: Sequence[Goal]) -> tup
     -------
     (B,) int, float
         Index of each box's goal, -1 for none; and the whole cost, in which a box or a goal that is left over counts
-        :data:`FAR`. A pair costs the difference of its areas' logarithms and the distance of its centres, doubled.
+        :data:`UNMATCHED_COST`. A pair costs the difference of its areas' logarithms and the distance of its centres, doubled.
     """
     from scipy.optimize import linear_sum_assignment
 
     found = np.full(len(names), -1)
     if not len(names) or not goals:
-        return found, FAR * (len(names) + len(goals))
+        return found, UNMATCHED_COST * (len(names) + len(goals))
     size = np.maximum(boxes[:, 2:] - boxes[:, :2], 1e-6)
     center = (boxes[:, 2:] + boxes[:, :2]) / 2
     area = np.array([g.area for g in goals])
@@ -43,8 +43,8 @@ def match(names: Sequence[str], boxes: np.ndarray, goals: Sequence[Goal]) -> tup
     cost += 2 * np.linalg.norm(center[:, None] - np.array([g.center for g in goals])[None], axis=-1)
     same = np.array([[name == g.class_name for g in goals] for name in names])
     cost = np.where(same, cost, np.inf)
-    rows, columns = linear_sum_assignment(np.minimum(cost, 2 * FAR))
-    good = cost[rows, columns] < 2 * FAR
+    rows, columns = linear_sum_assignment(np.minimum(cost, 2 * UNMATCHED_COST))
+    good = cost[rows, columns] < 2 * UNMATCHED_COST
     found[rows[good]] = columns[good]
     unmatched = len(names) + len(goals) - 2 * int(good.sum())
-    return found, float(cost[rows[good], columns[good]].sum()) + FAR * unmatched
+    return found, float(cost[rows[good], columns[good]].sum()) + UNMATCHED_COST * unmatched

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..stage import Asset, CameraPose
 
-_MOST = 5_000
+_MAX_TRIANGLES = 5_000
 
 
 def visible_box(asset: Asset, matrix: np.ndarray, pose: CameraPose) -> np.ndarray | None:
@@ -28,43 +28,43 @@ def visible_box(asset: Asset, matrix: np.ndarray, pose: CameraPose) -> np.ndarra
             return None
     elif (depth <= pose.near).all():
         return None
-    vertices, edges, triangles = _lines(asset)
+    vertices, edges, triangles = _mesh_of(asset)
     local = (vertices @ matrix[:3, :3].T + matrix[:3, 3] - pose.position) @ pose.matrix[:3, :3]
     focal = np.array([pose.focal, -pose.focal]) / size
-    before = -local[:, 2] > pose.near
+    is_in_front = -local[:, 2] > pose.near
     with np.errstate(divide="ignore", invalid="ignore"):
         flat = 0.5 + focal * local[:, :2] / -local[:, 2:]
-    inside = before & ((flat >= 0) & (flat <= 1)).all(1)
+    inside = is_in_front & ((flat >= 0) & (flat <= 1)).all(1)
     # Most edges lie inside as a whole, or beyond one border: only the rest is cut.
-    beyond = np.stack([flat[:, 0] < 0, flat[:, 0] > 1, flat[:, 1] < 0, flat[:, 1] > 1, ~before], 1)
-    beyond[~before, :4] = False
+    outside = np.stack([flat[:, 0] < 0, flat[:, 0] > 1, flat[:, 1] < 0, flat[:, 1] > 1, ~is_in_front], 1)
+    outside[~is_in_front, :4] = False
     a, b = edges.T
-    crossing = edges[~(inside[a] & inside[b]) & ~(beyond[a] & beyond[b]).any(1)]
-    ends = _before(local[crossing], pose.near)
+    crossing = edges[~(inside[a] & inside[b]) & ~(outside[a] & outside[b]).any(1)]
+    ends = _cut_at_near(local[crossing], pose.near)
     clouds = [flat[inside], _clip(0.5 + focal * ends[..., :2] / -ends[..., 2:]).reshape(-1, 2)]
     cloud = np.concatenate(clouds)
     if not len(cloud) or not ((cloud.min(0) <= 1e-9) & (cloud.max(0) >= 1 - 1e-9)).all():
-        corners = flat[triangles[before[triangles].all(1)]]
+        corners = flat[triangles[is_in_front[triangles].all(1)]]
         image = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
-        cloud = np.concatenate([cloud, *(corner[None] for corner in image if _covered(corner, corners))])
+        cloud = np.concatenate([cloud, *(corner[None] for corner in image if _is_inside(corner, corners))])
     return np.concatenate([cloud.min(0), cloud.max(0)]) if len(cloud) else None
 
 
-_known: weakref.WeakKeyDictionary[Asset, tuple[np.ndarray, np.ndarray, np.ndarray]] = weakref.WeakKeyDictionary()
+_mesh_cache: weakref.WeakKeyDictionary[Asset, tuple[np.ndarray, np.ndarray, np.ndarray]] = weakref.WeakKeyDictionary()
 
 
-def _lines(asset: Asset) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _mesh_of(asset: Asset) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Vertices (V, 3), edges (E, 2), each once, and triangles (T, 3) of an asset, thinned where there are very many."""
-    if asset not in _known:
-        triangles = asset.mesh.triangles[:: -(-len(asset.mesh.triangles) // _MOST)]
+    if asset not in _mesh_cache:
+        triangles = asset.mesh.triangles[:: -(-len(asset.mesh.triangles) // _MAX_TRIANGLES)]
         used, flat = np.unique(triangles, return_inverse=True)
         triangles = flat.reshape(triangles.shape)
         pairs = np.sort(np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]]), axis=1)
-        _known[asset] = asset.mesh.vertices[used], np.unique(pairs, axis=0), triangles
-    return _known[asset]
+        _mesh_cache[asset] = asset.mesh.vertices[used], np.unique(pairs, axis=0), triangles
+    return _mesh_cache[asset]
 
 
-def _before(ends: np.ndarray, near: float) -> np.ndarray:
+def _cut_at_near(ends: np.ndarray, near: float) -> np.ndarray:
     """Edges (E, 2, 3) in camera space cut off at the near end; those behind it left out."""
     depth = -ends[..., 2]
     ends, depth = ends[(depth > near).any(1)], depth[(depth > near).any(1)]
@@ -79,21 +79,21 @@ def _before(ends: np.ndarray, near: float) -> np.ndarray:
 def _clip(edges: np.ndarray) -> np.ndarray:
     """Parts of edges (E, 2, 2) inside the unit square [Liang and Barsky, "A new concept and method for line clipping",
     1984]."""
-    start, way = edges[:, 0], edges[:, 1] - edges[:, 0]
+    start, direction = edges[:, 0], edges[:, 1] - edges[:, 0]
     with np.errstate(divide="ignore", invalid="ignore"):
-        first, last = (0.0 - start) / way, (1.0 - start) / way
+        first, last = (0.0 - start) / direction, (1.0 - start) / direction
     low, high = np.fmin(first, last), np.fmax(first, last)
-    still = np.abs(way) < 1e-15
+    is_point = np.abs(direction) < 1e-15
     within = (start >= 0) & (start <= 1)
-    low = np.where(still, np.where(within, -np.inf, np.inf), low)
-    high = np.where(still, np.where(within, np.inf, -np.inf), high)
+    low = np.where(is_point, np.where(within, -np.inf, np.inf), low)
+    high = np.where(is_point, np.where(within, np.inf, -np.inf), high)
     enter, leave = np.maximum(low.max(1), 0.0), np.minimum(high.min(1), 1.0)
     keep = enter <= leave
-    start, way, enter, leave = start[keep], way[keep], enter[keep, None], leave[keep, None]
-    return np.stack([start + enter * way, start + leave * way], 1)
+    start, direction, enter, leave = start[keep], direction[keep], enter[keep, None], leave[keep, None]
+    return np.stack([start + enter * direction, start + leave * direction], 1)
 
 
-def _covered(point: np.ndarray, corners: np.ndarray) -> bool:
+def _is_inside(point: np.ndarray, corners: np.ndarray) -> bool:
     """Whether a point (2,) lies in one of the triangles (T, 3, 2)."""
     a = corners - point
     b = np.roll(a, -1, axis=1)

@@ -15,44 +15,44 @@ from ..goals import Goal
 from ..plugin.results import Rejected
 from ..stage import CameraPose, Instance, Labels, Stage
 from .asset_options import Option, draw_options
-from .cameras import Limits, draw_cameras, polish
+from .asset_placement import PlacedOption, place_option, visible_box_share
+from .camera_placement import View, VisibilityLimits, place_cameras
+from .cameras import CameraLimits, draw_cameras, refine_cameras
 from .fit import (
-    CENTER,
-    CLONE,
-    HIDDEN,
+    CENTER_SCALE,
+    DUPLICATE_COST,
+    OCCLUSION_COST,
+    Assignment,
     Cameras,
-    Choice,
     Fits,
-    Plans,
-    Wanted,
-    choose,
-    covered,
+    Footprints,
+    GoalArrays,
+    assign_options,
     fit,
-    likeness,
-    soft,
+    occlusion_of,
+    pseudo_huber,
+    similarity,
 )
-from .room import Sights, View, find_views
-from .settle import Standing, settle, shown_share
-from .terrain import camera_terrain, terrain_of
+from .height_maps import camera_map, site_map
 
 log = logging.getLogger(__name__)
 
-OFF = "camera: box off its goal"
-_TRIES = 8
+OFF_GOAL = "camera: box off its goal"
+_MAX_OPTIONS = 8
 """Options that are stood up for a box before it is left out."""
-_ASIDE = (-0.04, 0.04, -0.08, 0.08, -0.14, 0.14, -0.22, 0.22)
+_SIDE_SHIFTS = (-0.04, 0.04, -0.08, 0.08, -0.14, 0.14, -0.22, 0.22)
 """How far from its goal, in image widths, a box may lie instead of being left out."""
-_SHOWN = 0.85
+_MIN_SHOWN = 0.85
 """Share of a box that is enough for a first try; how large it should be, a probe tells."""
-_LEFT_OUT = 10.0
+_OMISSION_COST = 10.0
 """What it costs to leave out a box."""
-_WELL = 0.7
+_GOOD_MARGIN = 0.7
 """A view that is no dearer than this, when things really stand, than it was thought to be, is not improved upon."""
 NO_VIEW = "camera: no free viewpoint for the layout"
 
 
 @attrs.frozen
-class Effort:
+class SearchBudget:
     """How much is tried: cameras per attempt, options per goal, views that are really stood up, arrangements that are
     probed, and corrections of each."""
 
@@ -64,14 +64,14 @@ class Effort:
 
 
 @attrs.define(eq=False)
-class _Item:
-    """A goal that something stands for. ``aim`` is the goal, or a place beside it; ``wanted`` what is solved for so
+class _PlacedBox:
+    """A goal that something stands for. ``shifted_goal`` is the goal, or a place beside it; ``wanted`` what is solved for so
     that the visible box comes out as aimed at."""
 
     goal: int
     option: int
-    standing: Standing
-    aim: Goal
+    placed: PlacedOption
+    shifted_goal: Goal
     wanted: Goal
     tried: set[int]
 
@@ -98,19 +98,19 @@ class Solver:
     stage: Stage
     sites: Sequence[Site]
     goals: Sequence[Goal]
-    limits: Limits
-    sights: Sights
-    effort: Effort
+    limits: CameraLimits
+    visibility: VisibilityLimits
+    budget: SearchBudget
     tolerance: float
     rng: np.random.Generator
-    refused: Counter[str] = attrs.field(factory=Counter)
+    rejection_counts: Counter[str] = attrs.field(factory=Counter)
     """Why things found no place."""
-    _base: int = attrs.field(default=0, init=False)
+    _first_instance: int = attrs.field(default=0, init=False)
     _goals: list[Goal] = attrs.field(factory=list, init=False)
     _options: list[Option] = attrs.field(factory=list, init=False)
     _owner: np.ndarray = attrs.field(factory=lambda: np.zeros(0, int), init=False)
     _cameras: Cameras = attrs.field(default=None, init=False)
-    _plans: Plans = attrs.field(default=None, init=False)
+    _footprints: Footprints = attrs.field(default=None, init=False)
     _fits: Fits = attrs.field(default=None, init=False)
 
     def solve(self) -> CameraPose:
@@ -121,10 +121,10 @@ class Solver:
         Rejected
             Where the main box cannot be had.
         """
-        self._base = len(self.stage.instances)
+        self._first_instance = len(self.stage.instances)
         # The main one first, then the large ones: small ones find a place among them more easily than the reverse.
         goals = [self.goals[0], *sorted(self.goals[1:], key=lambda g: -g.area)]
-        number = max(3, min(self.effort.options, 96 // len(goals)))
+        number = max(3, min(self.budget.options, 96 // len(goals)))
         self._options = []
         owner: list[int] = []
         for k, goal in enumerate(goals):
@@ -132,198 +132,223 @@ class Solver:
             self._options += drawn
             owner += [k] * len(drawn)
         self._owner = np.array(owner, dtype=int)
-        self._plans = Plans.of(self._options)
+        self._footprints = Footprints.of(self._options)
         self._goals = goals
         if not (self._owner == 0).any():
             raise Rejected(f"camera: no {goals[0].class_name} on the stage")
-        views = self._views()
+        views = self._search_views()
         if not views:
             raise Rejected(NO_VIEW)
-        reason = OFF
-        for view, items in self._stood(views)[: self.effort.probes]:
-            self._put(items)
+        reason = OFF_GOAL
+        for view, items in self._placed_views(views)[: self.budget.probes]:
+            self._set_stage(items)
             self.stage.pose_camera(view.pose)
-            reason = self._prove(view, items)
+            reason = self._verify(view, items)
             if not reason:
                 return view.pose
-        self._put([])
-        raise Rejected(reason if self.refused.total() == 0 else reason or OFF)
+        self._set_stage([])
+        raise Rejected(reason if self.rejection_counts.total() == 0 else reason or OFF_GOAL)
 
-    def _views(self) -> list[View]:
+    def _search_views(self) -> list[View]:
         stage, options, owner = self.stage, self._options, self._owner
         levels = [o.level for o in options]
         eye = float(np.median(levels)) + sum(self.limits.height) / 2
-        terrain = camera_terrain(stage, eye, self.sights.clearance, self.sights.above_surfaces)
-        if not len(terrain.levels):
+        height_map = camera_map(stage, eye, self.visibility.clearance, self.visibility.above_surfaces)
+        if not len(height_map.levels):
             return []
-        wanted = Wanted.of([self._goals[k] for k in owner], stage.resolution)
-        count = self.effort.cameras
-        cameras = draw_cameras(self.limits, terrain, self._goals, options, owner, count, stage.resolution, self.rng)
+        wanted = GoalArrays.of([self._goals[k] for k in owner], stage.resolution)
+        count = self.budget.cameras
+        cameras = draw_cameras(self.limits, height_map, self._goals, options, owner, count, stage.resolution, self.rng)
         fits = fit(options, wanted, cameras, stage.resolution)
         choice = self._choose(fits)
         best = np.argsort(choice.total, kind="stable")[: max(1, count // 4)]
-        polished = polish(options, wanted, choice.option[best], cameras.take(best), self.limits, stage.resolution)
+        polished = refine_cameras(
+            options, wanted, choice.option[best], cameras.take(best), self.limits, stage.resolution
+        )
         more = fit(options, wanted, polished, stage.resolution)
         self._fits, self._cameras = Fits.join([fits, more]), Cameras.join([cameras, polished])
         choice = self._choose(self._fits)
-        return find_views(
-            stage, terrain, options, self._fits, choice, self._cameras, self.limits, self.sights, self.rng,
-            enough=self.effort.views,
+        return place_cameras(
+            stage, height_map, options, self._fits, choice, self._cameras, self.limits, self.visibility, self.rng,
+            max_views=self.budget.views,
         )  # fmt: skip
 
-    def _choose(self, fits: Fits) -> Choice:
-        return choose(self._options, self._owner, len(self._goals), fits, self.rng, random=0.15)
+    def _choose(self, fits: Fits) -> Assignment:
+        return assign_options(self._options, self._owner, len(self._goals), fits, self.rng, random=0.15)
 
-    def _stood(self, views: Sequence[View]) -> list[tuple[View, list[_Item]]]:
+    def _placed_views(self, views: Sequence[View]) -> list[tuple[View, list[_PlacedBox]]]:
         """Views in which things really stand, the best first."""
-        found: list[tuple[float, View, list[_Item]]] = []
+        found: list[tuple[float, View, list[_PlacedBox]]] = []
         for view in views:
             # The second best may be wanted, too, should the best one fail its probe.
             limit = sorted(f[0] for f in found)[1] if len(found) > 1 else np.inf
-            cost, items = self._stand(view, limit)
+            cost, items = self._place_all(view, limit)
             if items:
                 found.append((cost, view, items))
-            if cost <= view.cost + _WELL:
+            if cost <= view.cost + _GOOD_MARGIN:
                 break
-        self._put([])
+        self._set_stage([])
         return [(view, items) for _, view, items in sorted(found, key=lambda f: f[0])]
 
-    def _loss(self, view: View, item: _Item) -> float:
+    def _extra_cost(self, view: View, item: _PlacedBox) -> float:
         """How much dearer what stands for a goal is than what was chosen for it."""
         cost = self._fits.cost[view.camera]
         chosen = int(view.options[item.goal])
-        aside = float(soft(np.array((item.aim.center[0] - self._goals[item.goal].center[0]) / CENTER)))
-        return float(cost[item.option] - (cost[chosen] if chosen >= 0 else 0.0)) + aside
+        side_shift = float(
+            pseudo_huber(np.array((item.shifted_goal.center[0] - self._goals[item.goal].center[0]) / CENTER_SCALE))
+        )
+        return float(cost[item.option] - (cost[chosen] if chosen >= 0 else 0.0)) + side_shift
 
-    def _stand(self, view: View, limit: float) -> tuple[float, list[_Item]]:
+    def _place_all(self, view: View, limit: float) -> tuple[float, list[_PlacedBox]]:
         """Stand one thing after the other before a camera: what it costs, and what stands; nothing where the main one
         finds no place, or it costs more than ``limit``."""
-        self._put([])
-        items: list[_Item] = []
+        self._set_stage([])
+        items: list[_PlacedBox] = []
         cost = view.cost
         for k in range(len(self._goals)):
-            item = self._one(view, k, self._goals[k], set(), items)
+            item = self._place_one(view, k, self._goals[k], set(), items)
             if item is not None:
                 items.append(item)
-                self.stage.place(item.standing.option.asset, item.standing.matrix)
-            cost += _LEFT_OUT if item is None else self._loss(view, item)
+                self.stage.place(item.placed.option.asset, item.placed.matrix)
+            cost += _OMISSION_COST if item is None else self._extra_cost(view, item)
             if not items or cost > limit:
                 return cost, []
         return cost, items
 
-    def _one(
-        self, view: View, k: int, goal: Goal, tried: set[int], beside: Sequence[_Item], ignore: tuple[int, ...] = ()
-    ) -> _Item | None:
+    def _place_one(
+        self,
+        view: View,
+        k: int,
+        goal: Goal,
+        tried: set[int],
+        placed_items: Sequence[_PlacedBox],
+        ignore: tuple[int, ...] = (),
+    ) -> _PlacedBox | None:
         """Something that stands for a goal: what was chosen for it, or the next best."""
-        mine = np.flatnonzero(self._owner == k)
-        cost = self._fits.cost[view.camera, mine] - 1.0 * (mine == view.options[k])
-        feet = view.place + self._fits.foot[view.camera, mine]
-        for item in beside:
-            cost = cost + self._plans.cost(mine, feet, np.array(item.option), item.standing.foot)
-            cost = cost + CLONE * np.array([likeness(self._options[m], item.standing.option) for m in mine])
-            cost = cost + HIDDEN * covered(
-                self._fits.box[view.camera, mine],
-                self._fits.distance[view.camera, mine],
-                item.standing.box,
-                float(np.linalg.norm(item.standing.foot - view.place)),
+        own_options = np.flatnonzero(self._owner == k)
+        cost = self._fits.cost[view.camera, own_options] - 1.0 * (own_options == view.options[k])
+        feet = view.place + self._fits.offset_xy[view.camera, own_options]
+        for item in placed_items:
+            cost = cost + self._footprints.cost(own_options, feet, np.array(item.option), item.placed.offset_xy)
+            cost = cost + DUPLICATE_COST * np.array(
+                [similarity(self._options[m], item.placed.option) for m in own_options]
             )
-        best: tuple[float, _Item | None] = (0.2, None)
-        order = [int(o) for o in mine[np.argsort(cost, kind="stable")]]
-        fresh = [o for o in order if o not in tried][:_TRIES]
+            cost = cost + OCCLUSION_COST * occlusion_of(
+                self._fits.box[view.camera, own_options],
+                self._fits.distance[view.camera, own_options],
+                item.placed.box,
+                float(np.linalg.norm(item.placed.offset_xy - view.place)),
+            )
+        best: tuple[float, _PlacedBox | None] = (0.2, None)
+        order = [int(o) for o in own_options[np.argsort(cost, kind="stable")]]
+        fresh = [o for o in order if o not in tried][:_MAX_OPTIONS]
         tried.update(fresh)
         # Where there is no room, there may be some beside it: area and number of boxes count for more than their place.
-        for option, aside in [(o, 0.0) for o in fresh] + [(o, x) for x in _ASIDE for o in order[:2]]:
+        for option, side_shift in [(o, 0.0) for o in fresh] + [(o, x) for x in _SIDE_SHIFTS for o in order[:2]]:
             one = self._options[option]
-            foot = view.place + self._fits.foot[view.camera, option]
-            z = float(terrain_of(self.stage, one.site).at(foot))
+            offset_xy = view.place + self._fits.offset_xy[view.camera, option]
+            z = float(site_map(self.stage, one.site).at(offset_xy))
             if not np.isfinite(z):
                 z = one.level
-            x = float(np.clip(goal.center[0] + aside, 0.0, 1.0))
-            aim = attrs.evolve(goal, center=(x, goal.center[1])) if aside else goal
-            found = settle(self.stage, one, aim, view.pose, np.array([*foot, z]), ignore=ignore)
+            x = float(np.clip(goal.center[0] + side_shift, 0.0, 1.0))
+            shifted_goal = attrs.evolve(goal, center=(x, goal.center[1])) if side_shift else goal
+            found = place_option(self.stage, one, shifted_goal, view.pose, np.array([*offset_xy, z]), ignore=ignore)
             if isinstance(found, str):
-                self.refused[found.split(" '")[0]] += 1
+                self.rejection_counts[found.split(" '")[0]] += 1
                 continue
-            item = _Item(k, option, found, aim, aim, tried)
-            shown = self._shown(view, item, beside, ignore)
-            if shown >= _SHOWN:
+            item = _PlacedBox(k, option, found, shifted_goal, shifted_goal, tried)
+            shown = self._min_shown_share(view, item, placed_items, ignore)
+            if shown >= _MIN_SHOWN:
                 return item
             if shown > best[0]:
                 best = shown, item
         return best[1]
 
-    def _shown(self, view: View, item: _Item, beside: Sequence[_Item], ignore: tuple[int, ...]) -> float:
+    def _min_shown_share(
+        self, view: View, item: _PlacedBox, placed_items: Sequence[_PlacedBox], ignore: tuple[int, ...]
+    ) -> float:
         """How much is left of a thing's box where others hide it, or of theirs where it hides them: the least share."""
-        low, high = item.standing.box[:2], item.standing.box[2:]
-        others = [o for o in beside if (o.standing.box[:2] < high).all() and (o.standing.box[2:] > low).all()]
+        low, high = item.placed.box[:2], item.placed.box[2:]
+        others = [o for o in placed_items if (o.placed.box[:2] < high).all() and (o.placed.box[2:] > low).all()]
         eye = view.pose.position
-        me = self.stage.place(item.standing.option.asset, item.standing.matrix)
-        ids = {o.goal: self._base + 1 + n for n, o in enumerate(beside)} | {item.goal: me.id}
+        own_instance = self.stage.place(item.placed.option.asset, item.placed.matrix)
+        ids = {o.goal: self._first_instance + 1 + n for n, o in enumerate(placed_items)} | {item.goal: own_instance.id}
         shares = []
         for one in (item, *others):
-            standing = one.standing
-            away = float(np.linalg.norm(standing.foot - eye[:2]))
-            if one is not item and away < float(np.linalg.norm(item.standing.foot - eye[:2])):
+            placed = one.placed
+            away = float(np.linalg.norm(placed.offset_xy - eye[:2]))
+            if one is not item and away < float(np.linalg.norm(item.placed.offset_xy - eye[:2])):
                 continue  # it is before, and cannot be hidden by what is behind
-            shares.append(shown_share(self.stage, standing, view.pose, (ids[one.goal], *ignore)))
+            shares.append(visible_box_share(self.stage, placed, view.pose, (ids[one.goal], *ignore)))
         self.stage.take_back(1)
         return min(shares)
 
-    def _put(self, items: Sequence[_Item]) -> list[Instance]:
+    def _set_stage(self, items: Sequence[_PlacedBox]) -> list[Instance]:
         """The layout on the stage is these things, and no other."""
-        self.stage.take_back(len(self.stage.instances) - self._base)
-        return [self.stage.place(item.standing.option.asset, item.standing.matrix) for item in items]
+        self.stage.take_back(len(self.stage.instances) - self._first_instance)
+        return [self.stage.place(item.placed.option.asset, item.placed.matrix) for item in items]
 
-    def _prove(self, view: View, items: list[_Item]) -> str:
+    def _verify(self, view: View, items: list[_PlacedBox]) -> str:
         """Probe, correct what is off its goal, leave out what stays off it; why the main one cannot be had."""
-        for left in range(self.effort.corrections, -1, -1):
+        for corrections_left in range(self.budget.corrections, -1, -1):
             labels = self.stage.probe(1.0)
-            there = self.stage.instances[self._base :]
-            off = [n for n, i in enumerate(there) if not self._good(items[n], labels.bbox(i.id), labels)]
+            there = self.stage.instances[self._first_instance :]
+            off = [n for n, i in enumerate(there) if not self._is_on_goal(items[n], labels.bbox(i.id), labels)]
             if not off:
                 return ""
-            lost = [n for n in off if left == 0 or not self._correct(view, items, items[n], there[n], labels)]
-            if 0 in lost:
-                return OFF
-            if lost:
-                items[:] = [item for n, item in enumerate(items) if n not in lost]
-            self._put(items)
+            omitted = [
+                n for n in off if corrections_left == 0 or not self._correct(view, items, items[n], there[n], labels)
+            ]
+            if 0 in omitted:
+                return OFF_GOAL
+            if omitted:
+                items[:] = [item for n, item in enumerate(items) if n not in omitted]
+            self._set_stage(items)
         # The last ones were left out: what they hid is seen now, which only a last look can tell.
         labels = self.stage.probe(1.0)
-        there = self.stage.instances[self._base :]
-        good = all(self._good(items[n], labels.bbox(i.id), labels) for n, i in enumerate(there))
-        return "" if good else OFF
+        there = self.stage.instances[self._first_instance :]
+        good = all(self._is_on_goal(items[n], labels.bbox(i.id), labels) for n, i in enumerate(there))
+        return "" if good else OFF_GOAL
 
-    def _good(self, item: _Item, box: tuple[int, int, int, int] | None, labels: Labels) -> bool:
+    def _is_on_goal(self, item: _PlacedBox, box: tuple[int, int, int, int] | None, labels: Labels) -> bool:
         goal = self._goals[item.goal]
         if box is None:
             return False
         return abs(box[2] * box[3] / labels.ids.size / goal.area - 1) <= goal.slack(labels.ids.size, self.tolerance)
 
-    def _correct(self, view: View, items: Sequence[_Item], item: _Item, instance: Instance, labels: Labels) -> bool:
+    def _correct(
+        self, view: View, items: Sequence[_PlacedBox], item: _PlacedBox, instance: Instance, labels: Labels
+    ) -> bool:
         """Move a thing so that its visible box comes nearer to its goal, or put another one in its place."""
         goal, box = self._goals[item.goal], labels.bbox(instance.id)
-        found: Standing | str = "hidden"
+        found: PlacedOption | str = "hidden"
         if box is not None:
             ratio = np.clip(goal.area * labels.ids.size / (box[2] * box[3]), 0.6, 1.6)
-            x = item.wanted.center[0] + item.aim.center[0] - (box[0] + box[2] / 2) / labels.ids.shape[1]
+            x = item.wanted.center[0] + item.shifted_goal.center[0] - (box[0] + box[2] / 2) / labels.ids.shape[1]
             wanted = attrs.evolve(
                 item.wanted,
                 area=float(np.clip(item.wanted.area * ratio, goal.area / 2, min(goal.area * 2, 1.0))),
                 center=(float(np.clip(x, 0.0, 1.0)), goal.center[1]),
             )
             if wanted.area != item.wanted.area:
-                foot = np.array([*item.standing.foot, item.standing.matrix[2, 3]])
-                found = settle(self.stage, item.standing.option, wanted, view.pose, foot, ignore=(instance.id,))
-        if isinstance(found, Standing):
-            item.standing, item.wanted = found, wanted
+                offset_xy = np.array([*item.placed.offset_xy, item.placed.matrix[2, 3]])
+                found = place_option(
+                    self.stage, item.placed.option, wanted, view.pose, offset_xy, ignore=(instance.id,)
+                )
+        if isinstance(found, PlacedOption):
+            item.placed, item.wanted = found, wanted
             self.stage.move(instance, found.matrix)
             return True
-        self.refused[found.split(" '")[0]] += 1
-        beside = [i for i in items if i is not item]
-        other = self._one(view, item.goal, goal, item.tried, beside, (instance.id,))
+        self.rejection_counts[found.split(" '")[0]] += 1
+        placed_items = [i for i in items if i is not item]
+        other = self._place_one(view, item.goal, goal, item.tried, placed_items, (instance.id,))
         if other is None:
             return False
-        item.option, item.standing, item.aim, item.wanted = other.option, other.standing, other.aim, other.wanted
-        self._put(items)
+        item.option, item.placed, item.shifted_goal, item.wanted = (
+            other.option,
+            other.placed,
+            other.shifted_goal,
+            other.wanted,
+        )
+        self._set_stage(items)
         return True

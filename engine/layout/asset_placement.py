@@ -7,38 +7,38 @@ import attrs
 import numpy as np
 
 from ..geometry.framing import box_area
-from ..geometry.support import LIFT, surface_near
+from ..geometry.support import CONTACT_GAP, nearest_ground_point
 from ..goals import Goal
 from ..stage import CameraPose, Stage
 from .asset_options import Option
+from .height_maps import site_map
 from .silhouette import visible_box
-from .terrain import terrain_of
 
-CLOSE = 0.004
+TOLERANCE = 0.004
 """Relative error of an area, and error of a centre in image units times two, at which a place is found."""
-_REACH = 0.15
+_MAX_HEIGHT_ERROR = 0.15
 
 
 @attrs.frozen(eq=False)
-class Standing:
-    """An option that stands: ``matrix`` (4, 4), ``foot`` (2,), ``box`` (4,) as it projects, in image units."""
+class PlacedOption:
+    """An option that stands: ``matrix`` (4, 4), ``offset_xy`` (2,), ``box`` (4,) as it projects, in image units."""
 
     option: Option
     matrix: np.ndarray
-    foot: np.ndarray
+    offset_xy: np.ndarray
     box: np.ndarray
 
 
-def settle(
+def place_option(
     stage: Stage,
     option: Option,
     goal: Goal,
     pose: CameraPose,
-    foot: np.ndarray,
+    offset_xy: np.ndarray,
     *,
     ignore: tuple[int, ...] = (),
     iterations: int = 24,
-) -> Standing | str:
+) -> PlacedOption | str:
     """Find the place of an option, or why there is none.
 
     Parameters
@@ -48,7 +48,7 @@ def settle(
     goal : Goal
         Whose area and centre x the visible box is to have.
     pose : CameraPose
-    foot : (3,) float
+    offset_xy : (3,) float
         Where to start.
     ignore : tuple of int
         Instances that are not in its way.
@@ -56,10 +56,10 @@ def settle(
     site, asset = option.site, option.asset
     eye = pose.position[:2]
     matrix = np.eye(4)
-    matrix[:3, :3] = option.scale * option.turn
+    matrix[:3, :3] = option.scale * option.rotation
     lowest = float((asset.mesh.vertices @ matrix[2, :3]).min())
-    at, extra = np.array(foot[:2], dtype=float), 0.0
-    z, normal = float(foot[2]), np.array([0.0, 0.0, 1.0])
+    at, extra = np.array(offset_xy[:2], dtype=float), 0.0
+    z, normal = float(offset_xy[2]), np.array([0.0, 0.0, 1.0])
     exact: np.ndarray | None = None
     focal = pose.focal / pose.width
     forward = -pose.matrix[:2, 2] / max(float(np.linalg.norm(pose.matrix[:2, 2])), 1e-9)
@@ -68,17 +68,17 @@ def settle(
     contacts = 0
     things = {i.asset.name for i in stage.instances if i.id not in ignore}
     for _ in range(iterations):
-        matrix[:3, 3] = *at, z - lowest + LIFT + extra
+        matrix[:3, 3] = *at, z - lowest + CONTACT_GAP + extra
         box = visible_box(asset, matrix, pose)
         if box is None:
             return "out of the picture"
         growth = float(np.log(max(float(box_area(box)), 1e-9) / goal.area))
         off = float((box[0] + box[2]) / 2 - goal.center[0])
         pinned = box[0] <= 0 and box[2] >= 1
-        if abs(growth) <= CLOSE and (abs(off) <= CLOSE / 2 or pinned):
+        if abs(growth) <= TOLERANCE and (abs(off) <= TOLERANCE / 2 or pinned):
             # Till now the map was enough to go by.
             if exact is None or np.abs(at - exact).max() > 1e-9:
-                found = surface_near(site.ground, np.array([*at, z + 0.02]), _REACH)
+                found = nearest_ground_point(site.ground, np.array([*at, z + 0.02]), _MAX_HEIGHT_ERROR)
                 if found is None:
                     return "off the surface"
                 moved, z, normal, exact = abs(float(found[0][2]) - z), float(found[0][2]), found[1], at.copy()
@@ -87,18 +87,18 @@ def settle(
             # Nine of ten that find no place meet another thing: that is told sooner than how they would rest.
             if contacts == 0 and (other := stage.collides(asset, matrix, ignore=ignore)) in things:
                 return f"intersects '{other}'"
-            stood = site.stand(
-                stage, asset, option.scale, option.turn, np.array([*at, z]), normal,
+            stood = site.resting_pose(
+                stage, asset, option.scale, option.rotation, np.array([*at, z]), normal,
                 tilted=option.tilted, ignore=ignore,
             )  # fmt: skip
             if isinstance(stood, str):
                 return stood
             if np.abs(stood - matrix).max() < 5e-4 or contacts >= 3:
                 final = visible_box(asset, stood, pose)
-                return "out of the picture" if final is None else Standing(option, stood, at, final)
+                return "out of the picture" if final is None else PlacedOption(option, stood, at, final)
             # What it really rests on is not where its foot is: the same again from there.
             contacts += 1
-            extra, matrix = float(stood[2, 3] - (z - lowest + LIFT)), stood.copy()
+            extra, matrix = float(stood[2, 3] - (z - lowest + CONTACT_GAP)), stood.copy()
             continue
         away = at - eye
         distance = max(float(np.hypot(*away)), 1e-6)
@@ -112,21 +112,21 @@ def settle(
         c, s = np.cos(turn), np.sin(turn)
         at = eye + stretch * np.array([c * away[0] - s * away[1], s * away[0] + c * away[1]])
         if exact is None:
-            height = float(terrain_of(stage, site).at(at))
+            height = float(site_map(stage, site).at(at))
         else:  # once the map has shown not to be enough, the ground itself is asked
-            found = surface_near(site.ground, np.array([*at, z + 0.02]), _REACH)
+            found = nearest_ground_point(site.ground, np.array([*at, z + 0.02]), _MAX_HEIGHT_ERROR)
             height = np.nan if found is None else float(found[0][2])
-        if abs(height - z) < _REACH:
+        if abs(height - z) < _MAX_HEIGHT_ERROR:
             z = height
     return "box off its goal"
 
 
-def shown_share(
-    stage: Stage, standing: Standing, pose: CameraPose, ignore: tuple[int, ...], *, rays: int = 64
+def visible_box_share(
+    stage: Stage, placed: PlacedOption, pose: CameraPose, ignore: tuple[int, ...], *, rays: int = 64
 ) -> float:
     """About how much of a thing's box is left where other things or the room hide parts of it; ``ignore`` holds its own
     id."""
-    asset, matrix = standing.option.asset, standing.matrix
+    asset, matrix = placed.option.asset, placed.matrix
     clouds = [c[np.linspace(0, len(c) - 1, min(rays, len(c))).astype(int)] for c in (asset.outline, asset.points)]
     points = np.concatenate(clouds) @ matrix[:3, :3].T + matrix[:3, 3]
     pixels, depth = pose.project(points)

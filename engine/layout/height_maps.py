@@ -10,20 +10,20 @@ import attrs
 import numpy as np
 
 from ..geometry.contact import highest_below
-from ..geometry.line_of_sight import over_surfaces
+from ..geometry.line_of_sight import are_above_surfaces
 from ..geometry.support import Site
 from ..stage import Stage
 
 CELL = 0.1
 """Metres between the points of a map; more where a scene is so large that it would have over MOST of them."""
-MOST = 30_000
-_FREE = 0.06
-_STEP = 0.1
+MAX_CELLS = 30_000
+_CLEARANCE = 0.06
+_LEVEL_HEIGHT = 0.1
 """Heights that differ by less are one level."""
 
 
 @attrs.frozen(eq=False)
-class Terrain:
+class HeightMap:
     """Heights (X, Y) on a grid that starts at ``low`` (2,); nan where nothing can stand."""
 
     low: np.ndarray
@@ -47,32 +47,32 @@ class Terrain:
 
     def draw(self, level: float, count: int, rng: np.random.Generator) -> np.ndarray:
         """Random points (N, 2) on a level, as many as ``count``; none where it is empty."""
-        cells = np.argwhere(np.abs(self.heights - level) < _STEP)
+        cells = np.argwhere(np.abs(self.heights - level) < _LEVEL_HEIGHT)
         if not len(cells):
             return np.zeros((0, 2))
         chosen = cells[rng.integers(len(cells), size=count)] + rng.uniform(-0.5, 0.5, (count, 2))
         return self.low + chosen * self.cell
 
 
-def _terrain(low: np.ndarray, cell: float, heights: np.ndarray) -> Terrain:
+def _height_map(low: np.ndarray, cell: float, heights: np.ndarray) -> HeightMap:
     known = np.sort(heights[np.isfinite(heights)])
     if not len(known):
-        return Terrain(low, cell, heights, np.zeros(0), np.zeros(0))
-    groups = np.split(known, np.flatnonzero(np.diff(known) > _STEP / 2) + 1)
+        return HeightMap(low, cell, heights, np.zeros(0), np.zeros(0))
+    groups = np.split(known, np.flatnonzero(np.diff(known) > _LEVEL_HEIGHT / 2) + 1)
     # A slope is one long group: it is cut into steps.
-    parts = [p for g in groups for p in np.split(g, np.flatnonzero(np.diff(np.floor((g - g[0]) / _STEP))) + 1)]
+    parts = [p for g in groups for p in np.split(g, np.flatnonzero(np.diff(np.floor((g - g[0]) / _LEVEL_HEIGHT))) + 1)]
     size = np.array([len(p) for p in parts], dtype=float)
     keep = size >= 0.002 * size.sum()
     levels = np.array([np.median(p) for p in parts])[keep]
-    return Terrain(low, cell, heights, levels, size[keep] / size[keep].sum())
+    return HeightMap(low, cell, heights, levels, size[keep] / size[keep].sum())
 
 
-_maps: weakref.WeakKeyDictionary[Site, Terrain] = weakref.WeakKeyDictionary()
+_site_maps: weakref.WeakKeyDictionary[Site, HeightMap] = weakref.WeakKeyDictionary()
 
 
-def terrain_of(stage: Stage, site: Site) -> Terrain:
+def site_map(stage: Stage, site: Site) -> HeightMap:
     """Where things may stand on a site: its topmost flat ground, less what the scene itself takes up."""
-    if site not in _maps:
+    if site not in _site_maps:
         ground = site.ground
         flat = np.abs(ground.normals[:, 2]) >= np.cos(np.radians(site.support.max_slope)) - 1e-9
         corners = ground.corners[flat]
@@ -82,19 +82,19 @@ def terrain_of(stage: Stage, site: Site) -> Terrain:
         z = highest_below(points, float(high[2]) + 1e-6, corners)
         z = np.where(np.isfinite(z), z, np.nan)
         index = np.flatnonzero(np.isfinite(z))
-        just_above = np.column_stack([points[index], z[index] + 2 * _FREE])
-        free = stage.clearance(just_above, ignore=[i.id for i in stage.instances]) >= _FREE
+        just_above = np.column_stack([points[index], z[index] + 2 * _CLEARANCE])
+        free = stage.clearance(just_above, ignore=[i.id for i in stage.instances]) >= _CLEARANCE
         z[index[~free]] = np.nan
-        _maps[site] = _terrain(low[:2], cell, z.reshape(grid))
-    return _maps[site]
+        _site_maps[site] = _height_map(low[:2], cell, z.reshape(grid))
+    return _site_maps[site]
 
 
-_views: weakref.WeakKeyDictionary[Stage, dict[tuple[object, ...], Terrain]] = weakref.WeakKeyDictionary()
+_camera_maps: weakref.WeakKeyDictionary[Stage, dict[tuple[object, ...], HeightMap]] = weakref.WeakKeyDictionary()
 
 
-def camera_terrain(stage: Stage, eye: float, clearance: float, above_surfaces: Sequence[str]) -> Terrain:
-    """What is below cameras at the height ``eye``, where it is free around them; ``above_surfaces`` as in ``over_surfaces``."""
-    known = _views.setdefault(stage, {})
+def camera_map(stage: Stage, eye: float, clearance: float, above_surfaces: Sequence[str]) -> HeightMap:
+    """What is below cameras at the height ``eye``, where it is free around them; ``above_surfaces`` as in ``are_above_surfaces``."""
+    known = _camera_maps.setdefault(stage, {})
     eye = round(eye, 2)  # one map for all eyes that are the same to it, whichever came first
     key = (eye, clearance, tuple(above_surfaces))
     if key not in known:
@@ -105,18 +105,18 @@ def camera_terrain(stage: Stage, eye: float, clearance: float, above_surfaces: S
         hits = stage.cast(eyes, np.tile([0.0, 0.0, -1.0], (len(eyes), 1)), ignore=ignore)
         z = np.where(np.isfinite(hits.distance), eye - hits.distance, np.nan)
         index = np.flatnonzero(np.isfinite(z))
-        index = index[over_surfaces(stage, eyes[index], above_surfaces)]
+        index = index[are_above_surfaces(stage, eyes[index], above_surfaces)]
         index = index[stage.clearance(eyes[index], ignore=ignore) >= clearance]
         kept = np.full(len(points), np.nan)
         kept[index] = z[index]
-        known[key] = _terrain(low[:2], cell, kept.reshape(grid))
+        known[key] = _height_map(low[:2], cell, kept.reshape(grid))
     return known[key]
 
 
 def _grid(low: np.ndarray, high: np.ndarray) -> tuple[float, tuple[int, int], np.ndarray]:
     """Spacing, counts and points (N, 2) of a grid over a rectangle."""
     size = np.maximum(high - low, CELL)
-    cell = max(CELL, float(np.sqrt(size.prod() / MOST)))
+    cell = max(CELL, float(np.sqrt(size.prod() / MAX_CELLS)))
     counts = np.maximum((size / cell).astype(int) + 1, 2)
     x, y = (low[k] + cell * np.arange(counts[k]) for k in range(2))
     points = np.stack(np.meshgrid(x, y, indexing="ij"), -1).reshape(-1, 2)
