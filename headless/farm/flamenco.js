@@ -13,7 +13,7 @@ const JOB_TYPE = {
         { key: "images", type: "int32", required: true, visible: "submission",
           default: @images@, description: "Frames to render" },
         { key: "block", type: "int32", required: true, visible: "submission",
-          default: @block@, description: "Frames per block, as [render] block of the recipe says" },
+          default: @block@, description: "Frames per block, as block_size of the recipe says" },
         { key: "blocks_per_task", type: "int32", required: true, visible: "submission",
           default: @blocks_per_task@, description: "Blocks that one task renders, one after the other" },
         { key: "command", type: "string", required: true, visible: "submission",
@@ -36,7 +36,7 @@ function compileJob(job) {
         const chunk = start + "-" + (Math.min(start + settings.blocks_per_task, blocks) - 1);
         const render = task("render-" + chunk, program, [
             ...first, "render", settings.recipe, "--out", settings.out,
-            "--images", String(settings.images), "--block", chunk,
+            "--images", String(settings.images), "--blocks", chunk,
         ]);
         job.addTask(render);
         finish.addDependency(render);

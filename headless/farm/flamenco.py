@@ -6,23 +6,31 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from .farm import Farm
 from .plan import Plan
 
 TEMPLATE = Path(__file__).with_name("flamenco.js")
 
 
-def files(plan: Plan) -> dict[str, str]:
-    """The job type by the name of its file, ``twinset.js``."""
-    text = TEMPLATE.read_text(encoding="utf-8")
-    values = {
-        "recipe": str(plan.recipe),
-        "out": str(plan.out),
-        "images": plan.images,
-        "block": plan.block,
-        "blocks_per_task": plan.blocks_per_task,
-        "command": plan.command,
-        "allowed": plan.allowed,
-    }
-    for key, value in values.items():
-        text = text.replace(f"@{key}@", json.dumps(value))
-    return {"twinset.js": text}
+class Flamenco(Farm):
+    """Write a job type for Flamenco, whose defaults are this recipe's."""
+
+    def files(self, plan: Plan) -> dict[str, str]:
+        text = TEMPLATE.read_text(encoding="utf-8")
+        values = {
+            "recipe": str(plan.recipe),
+            "out": str(plan.out),
+            "images": plan.images,
+            "block": plan.block,
+            "blocks_per_task": plan.blocks_per_task,
+            "command": plan.command,
+            "allowed": plan.allowed,
+        }
+        for key, value in values.items():
+            text = text.replace(f"@{key}@", json.dumps(value))
+        return {"twinset.js": text}
+
+    def start(self, plan: Plan, folder: Path) -> str:
+        return (
+            f"copy {folder}/twinset.js into the folder 'scripts' beside the Flamenco Manager, then submit that job type"
+        )

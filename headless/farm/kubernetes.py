@@ -3,8 +3,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any
 
+import attrs
+import typer
+
+from ...engine.errors import DataError
+from .farm import Farm
 from .plan import MAX_TRIES, Plan, json_text, shell
 
 BLOCKS = "$first-$last"
@@ -17,43 +23,50 @@ exec {render}
 """
 
 
-def files(plan: Plan, *, image: str, claim: str, mount: str, at_once: int = 8) -> dict[str, str]:
-    """The files of the job by name: ``job.json``, which ``kubectl apply -f`` takes, and ``finish.json``.
+@attrs.frozen
+class Kubernetes(Farm):
+    """Write an Indexed Job for Kubernetes and a second one that finishes the dataset."""
 
-    Parameters
-    ----------
-    plan : Plan
-    image : str
-        Container image with Twinset in it.
-    claim : str
-        Name of the persistent volume claim (ReadWriteMany) that holds recipe, scene and output.
-    mount : str
-        Where it is mounted; recipe and output folder must lie in there.
-    at_once : int
-        Pods that run at the same time.
-    """
-    script = _SCRIPT.format(blocks=plan.blocks_per_task, render=shell(plan.render(BLOCKS), expand=BLOCKS))
-    pod = {"image": image, "claim": claim, "mount": mount}
-    render = {
-        "completionMode": "Indexed",
-        "completions": plan.tasks,
-        "parallelism": min(at_once, plan.tasks),
-        "backoffLimitPerIndex": MAX_TRIES - 1,
-        "maxFailedIndexes": plan.tasks,
-        "podFailurePolicy": {
-            "rules": [
-                # Bad input is as bad on the next node, for every index: the whole job ends.
-                {"action": "FailJob", "onExitCodes": {"operator": "In", "values": [BAD_INPUT]}},
-                {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
-            ]
-        },
-        "template": _pod(["bash", "-c", script], **pod),
-    }
-    finish = {"backoffLimit": MAX_TRIES - 1, "template": _pod(plan.finish(), **pod)}
-    return {
-        "job.json": json_text(_job(plan.name, render)),
-        "finish.json": json_text(_job(f"{plan.name}-finish", finish)),
-    }
+    image: Annotated[str, typer.Option(metavar="IMAGE", help="Container image with Twinset.", show_default=False)]
+    claim: Annotated[
+        str, typer.Option(metavar="NAME", help="Persistent volume claim that all pods share.", show_default=False)
+    ]
+    mount: Annotated[str, typer.Option(metavar="FOLDER", help="Where it is mounted in the pods.")] = "/work"
+    max_parallel: Annotated[int, typer.Option(metavar="N", min=1, help="Pods that run at the same time.")] = 8
+
+    def files(self, plan: Plan) -> dict[str, str]:
+        for path in (plan.recipe, plan.out):
+            if not PurePosixPath(path).is_relative_to(self.mount):
+                raise DataError(
+                    f"'{path}' is not in {self.mount}, where pods see the shared volume. Name its place there, or "
+                    "another --mount."
+                )
+        script = _SCRIPT.format(blocks=plan.blocks_per_task, render=shell(plan.render(BLOCKS), expand=BLOCKS))
+        pod = {"image": self.image, "claim": self.claim, "mount": self.mount}
+        render = {
+            "completionMode": "Indexed",
+            "completions": plan.tasks,
+            "parallelism": min(self.max_parallel, plan.tasks),
+            "backoffLimitPerIndex": MAX_TRIES - 1,
+            "maxFailedIndexes": plan.tasks,
+            "podFailurePolicy": {
+                "rules": [
+                    # Bad input is as bad on the next node, for every index: the whole job ends.
+                    {"action": "FailJob", "onExitCodes": {"operator": "In", "values": [BAD_INPUT]}},
+                    {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
+                ]
+            },
+            "template": _pod(["bash", "-c", script], **pod),
+        }
+        finish = {"backoffLimit": MAX_TRIES - 1, "template": _pod(plan.finish(), **pod)}
+        return {
+            "job.json": json_text(_job(plan.name, render)),
+            "finish.json": json_text(_job(f"{plan.name}-finish", finish)),
+        }
+
+    def start(self, plan: Plan, folder: Path) -> str:
+        done = f"kubectl wait --for=condition=complete job/{plan.name}"
+        return f"kubectl apply -f {folder}/job.json, and {folder}/finish.json once `{done}` returns"
 
 
 def _job(name: str, spec: dict[str, Any]) -> dict[str, Any]:

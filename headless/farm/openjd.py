@@ -3,11 +3,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+from ...engine.errors import DataError
+from .farm import Farm
 from .plan import MAX_TRIES, RENDER_AGAIN, Plan, json_text, shell
 
 BLOCKS = "{{Task.Param.Blocks}}"
+PAUSE = 10
+"""Seconds before a task that met trouble that may pass is tried again; more each time."""
 
 _SCRIPT = """\
 #!/bin/bash
@@ -22,38 +27,40 @@ exit $code
 """
 
 
-def files(plan: Plan, *, pause: int = 10) -> dict[str, str]:
-    """The files of the job bundle by name.
+class Openjd(Farm):
+    """Write an Open Job Description template, which is also a job bundle of AWS Deadline Cloud.
 
-    ``template.json`` is what ``openjd run`` takes; with ``parameter_values.json`` and ``asset_references.json`` beside
-    it the folder is a job bundle of AWS Deadline Cloud.
-
-    Parameters
-    ----------
-    plan : Plan
-    pause : int
-        Seconds before a task that met trouble that may pass is tried again; more each time.
+    ``template.json`` is what ``openjd run`` takes; ``parameter_values.json`` and ``asset_references.json`` beside it
+    make the folder a job bundle.
     """
-    return {
-        "template.json": json_text(_template(plan, pause)),
-        "parameter_values.json": json_text({"parameterValues": []}),
-        "asset_references.json": json_text(
-            {
-                "assetReferences": {
-                    "inputs": {"filenames": [str(plan.recipe)], "directories": []},
-                    "outputs": {"directories": [str(plan.out)]},
-                    "referencedPaths": [],
+
+    def files(self, plan: Plan) -> dict[str, str]:
+        for text in (str(plan.recipe), str(plan.out), plan.command):
+            if "{{" in text:
+                raise DataError(f"'{text}' holds '{{{{', which Open Job Description takes for its own. Rename it.")
+        return {
+            "template.json": json_text(_template(plan)),
+            "parameter_values.json": json_text({"parameterValues": []}),
+            "asset_references.json": json_text(
+                {
+                    "assetReferences": {
+                        "inputs": {"filenames": [str(plan.recipe)], "directories": []},
+                        "outputs": {"directories": [str(plan.out)]},
+                        "referencedPaths": [],
+                    }
                 }
-            }
-        ),
-    }
+            ),
+        }
+
+    def start(self, plan: Plan, folder: Path) -> str:
+        return f"openjd run {folder}/template.json --extensions TASK_CHUNKING, or deadline bundle submit {folder}"
 
 
-def _template(plan: Plan, pause: int) -> dict[str, Any]:
+def _template(plan: Plan) -> dict[str, Any]:
     # A chunk is handed over as "A-B", or "A" where it is one: what --block takes. Chunks of frames would not do, as
     # engines make them about equally long, across the borders of blocks.
     script = _SCRIPT.format(
-        again=RENDER_AGAIN, tries=MAX_TRIES, pause=pause, render=shell(plan.render(BLOCKS), expand=BLOCKS)
+        again=RENDER_AGAIN, tries=MAX_TRIES, pause=PAUSE, render=shell(plan.render(BLOCKS), expand=BLOCKS)
     )
     finish = plan.finish()
     return {

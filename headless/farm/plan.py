@@ -64,7 +64,7 @@ class Plan:
 
     def render(self, blocks: str) -> list[str]:
         """The arguments that render some blocks: ``A-B``, or whatever the engine replaces by it."""
-        options = ["--out", str(self.out), "--images", str(self.images), "--block", blocks]
+        options = ["--out", str(self.out), "--images", str(self.images), "--blocks", blocks]
         return [*self._call("render"), str(self.recipe), *options]
 
     def finish(self) -> list[str]:

@@ -4,7 +4,13 @@
 from __future__ import annotations
 
 import shlex
+from pathlib import Path
+from typing import Annotated
 
+import attrs
+import typer
+
+from .farm import Farm
 from .plan import MAX_TRIES, RENDER_AGAIN, Plan, shell
 
 BLOCKS = "$first-$last"
@@ -56,27 +62,32 @@ printf '  %s\n' {status}
 """
 
 
-def files(plan: Plan, *, at_once: int = 0) -> dict[str, str]:
-    """The files of the job by name: ``render.sbatch``, ``finish.sbatch`` and ``submit``.
+@attrs.frozen
+class Slurm(Farm):
+    """Write a Slurm array with a dependent finishing job; ./submit in its folder starts both."""
 
-    Parameters
-    ----------
-    plan : Plan
-    at_once : int
-        Tasks that may run at the same time; 0 for as many as the cluster has room for.
-    """
-    return {
-        "render.sbatch": _RENDER.format(
-            name=plan.name,
-            images=plan.images,
-            tasks=plan.tasks,
-            blocks=plan.blocks_per_task,
-            last_task=plan.tasks - 1,
-            at_once=f"%{at_once}" if at_once else "",
-            render=shell(plan.render(BLOCKS), expand=BLOCKS),
-            again=RENDER_AGAIN,
-            tries=MAX_TRIES - 1,
-        ),
-        "finish.sbatch": _FINISH.format(name=plan.name, finish=shell(plan.finish())),
-        "submit": _SUBMIT.format(out=shlex.quote(str(plan.out)), status=shlex.quote(shell(plan.status()))),
-    }
+    executables = ("submit",)
+
+    max_parallel: Annotated[
+        int, typer.Option(metavar="N", min=0, help="Tasks that run at the same time; 0 for all.")
+    ] = 0
+
+    def files(self, plan: Plan) -> dict[str, str]:
+        return {
+            "render.sbatch": _RENDER.format(
+                name=plan.name,
+                images=plan.images,
+                tasks=plan.tasks,
+                blocks=plan.blocks_per_task,
+                last_task=plan.tasks - 1,
+                at_once=f"%{self.max_parallel}" if self.max_parallel else "",
+                render=shell(plan.render(BLOCKS), expand=BLOCKS),
+                again=RENDER_AGAIN,
+                tries=MAX_TRIES - 1,
+            ),
+            "finish.sbatch": _FINISH.format(name=plan.name, finish=shell(plan.finish())),
+            "submit": _SUBMIT.format(out=shlex.quote(str(plan.out)), status=shlex.quote(shell(plan.status()))),
+        }
+
+    def start(self, plan: Plan, folder: Path) -> str:
+        return f"{folder}/submit"

@@ -14,8 +14,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from twinset.headless.farm import flamenco, kubernetes, openjd, slurm
+from twinset.headless.farm import openjd
+from twinset.headless.farm.flamenco import Flamenco
+from twinset.headless.farm.kubernetes import Kubernetes
+from twinset.headless.farm.openjd import Openjd
 from twinset.headless.farm.plan import Plan, fewest_blocks
+from twinset.headless.farm.slurm import Slurm
 
 WORKER = """\
 #!/bin/bash
@@ -44,7 +48,7 @@ def plan_of(worker, tmp_path, **changes):
 
 def blocks_in(log: Path) -> list[int]:
     """Blocks rendered, in order, from the calls that were noted; a call that failed has been noted twice."""
-    calls = [line for line in log.read_text().splitlines() if " --block " in line]
+    calls = [line for line in log.read_text().splitlines() if " --blocks " in line]
     ranges = {tuple(map(int, (line.rsplit(" ", 1)[1].split("-") * 2)[:2])) for line in calls}
     return sorted(block for first, last in ranges for block in range(first, min(last, 4) + 1))
 
@@ -69,7 +73,7 @@ def test_tasks_cover_each_frame_once(images, block, blocks):
 def test_slurm_script_renders_its_share_and_requeues_trouble_that_may_pass(worker, tmp_path):
     plan = plan_of(worker, tmp_path)
     folder = tmp_path / "job"
-    write(slurm.files(plan, at_once=2), folder)
+    write(Slurm(max_parallel=2).files(plan), folder)
     (tmp_path / "scontrol").write_text(f'#!/bin/bash\necho "$*" >> "{tmp_path}/requeued"\n')
     (tmp_path / "scontrol").chmod(0o755)
     assert "#SBATCH --array=0-2%2\n" in (folder / "render.sbatch").read_text()
@@ -94,7 +98,7 @@ def path_with(folder: Path) -> str:
 def test_slurm_submits_the_array_and_then_what_depends_on_it(worker, tmp_path):
     plan = plan_of(worker, tmp_path)
     folder = tmp_path / "job"
-    write(slurm.files(plan), folder)
+    write(Slurm().files(plan), folder)
     (tmp_path / "sbatch").write_text(f'#!/bin/bash\necho "$*" >> "{tmp_path}/submitted"\necho "42;cluster"\n')
     (tmp_path / "sbatch").chmod(0o755)
     env = {**os.environ, "PATH": path_with(tmp_path)}
@@ -107,10 +111,11 @@ def test_slurm_submits_the_array_and_then_what_depends_on_it(worker, tmp_path):
     ]
 
 
-def test_openjd_checks_and_runs_the_template(worker, tmp_path):
+def test_openjd_checks_and_runs_the_template(worker, tmp_path, monkeypatch):
+    monkeypatch.setattr(openjd, "PAUSE", 0)
     pytest.importorskip("openjd.cli")
     plan = plan_of(worker, tmp_path)
-    write(openjd.files(plan, pause=0), tmp_path / "bundle")
+    write(Openjd().files(plan), tmp_path / "bundle")
     template = tmp_path / "bundle" / "template.json"
     tool = [sys.executable, "-m", "openjd"]
     checked = subprocess.run(
@@ -131,7 +136,8 @@ def test_openjd_checks_and_runs_the_template(worker, tmp_path):
 def test_kubernetes_takes_the_jobs(worker, tmp_path):
     validate = pytest.importorskip("kubernetes_validate")
     plan = plan_of(worker, tmp_path)
-    files = kubernetes.files(plan, image="twinset:0.1", claim="shared", mount="/work", at_once=64)
+    mount = str(tmp_path)
+    files = Kubernetes(image="twinset:0.1", claim="shared", mount=mount, max_parallel=64).files(plan)
     for text in files.values():
         validate.validate(json.loads(text), validate.latest_version(), strict=True)
     job = json.loads(files["job.json"])
@@ -160,7 +166,7 @@ console.log(JSON.stringify({ type: JOB_TYPE, made }));
 def test_flamenco_compiles_the_job(tmp_path):
     plan = Plan(Path('/my "recipe".toml'), Path("C:\\out"), 10, 2, 2, "/opt/twinset/bin/twinset --verbose")
     script = tmp_path / "job.js"
-    script.write_text(flamenco.files(plan)["twinset.js"] + HARNESS)
+    script.write_text(Flamenco().files(plan)["twinset.js"] + HARNESS)
     found = json.loads(subprocess.run(["node", script], capture_output=True, text=True, check=True).stdout)
     *renders, finish = found["made"]
     assert [t["name"] for t in renders] == ["render-0-1", "render-2-3", "render-4-4"] == finish["needs"]
@@ -200,7 +206,7 @@ plugin = "bbox"
 samples = 1
 denoise = false
 device = "cpu"
-block = 2
+block_size = 2
 [output]
 width = 64
 height = 48
