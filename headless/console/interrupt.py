@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ctrl-C: the first stops after the frame at hand, the second at once.
+"""Ctrl-C: the first stops after the current frame, the second at once.
 
-Python's own KeyboardInterrupt would be raised inside Blender's render callbacks, which print and drop it.
+Python's own KeyboardInterrupt would be raised in Blender's render callbacks, which print and discard it.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from .output import Output
 T = TypeVar("T")
 
 STOPPED = 130
-"""Exit code of a command that Ctrl-C has stopped, as shells have it."""
+"""Exit code after Ctrl-C, by the convention of shells."""
 
 
 @contextlib.contextmanager
 def interruptible(output: Output) -> Iterator[Callable[[], bool]]:
-    """Meanwhile Ctrl-C is only noted; gives a function that tells whether it came. Outside the main thread, nothing."""
+    """Defer Ctrl-C; yields a function that says whether it was pressed. Has no effect outside the main thread."""
     stopping = threading.Event()
 
     def note(number: int, frame: FrameType | None) -> None:
         if stopping.is_set():
-            # Files appear whole or not at all, so nothing is lost; Blender would not let go of its render.
+            # Files are written atomically, so nothing is lost; Blender would not abort its render.
             os._exit(STOPPED)
         stopping.set()
-        output.message("Stopping after this frame. Ctrl-C once more stops at once.")
+        output.message("Stopping after this frame. Press Ctrl-C again to stop at once.")
 
     if threading.current_thread() is not threading.main_thread():
         yield stopping.is_set

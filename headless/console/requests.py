@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A command tied to the program that started it: requests come on standard input, and its end ends the command."""
+"""Standard input as a channel from the parent process: requests as JSON lines, and its end as a request to stop."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 from .interrupt import STOPPED
 
 GRACE = 10.0
-"""Seconds between the end of standard input and the end of the process, for the frame at hand."""
+"""Seconds from the end of standard input to the end of the process, to complete the current frame."""
 
 
 class Requests:
@@ -23,18 +23,18 @@ class Requests:
     Parameters
     ----------
     on_end : callable, optional
-        Called, on another thread, when standard input ends: the program that asked is gone, or wants no more.
+        Called, on another thread, when standard input ends: the parent has ended or needs nothing more.
     """
 
     def __init__(self, on_end: Callable[[], None] = lambda: None) -> None:
         self._on_end = on_end
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-        self._waiting: list[str | None] = []
+        self._pending: list[str | None] = []
         threading.Thread(target=self._read, name="twinset-requests", daemon=True).start()
 
     def next(self) -> dict[str, Any] | None:
-        """Wait for a request; None at the end. What is no JSON object comes as ``{"unreadable": line}``."""
-        line = self._waiting.pop(0) if self._waiting else self._lines.get()
+        """Wait for a request; None at the end. A line that is not a JSON object becomes ``{"unreadable": line}``."""
+        line = self._pending.pop(0) if self._pending else self._lines.get()
         if line is None:
             return None
         try:
@@ -45,21 +45,21 @@ class Requests:
 
     @property
     def waiting(self) -> bool:
-        """Whether another request, or the end, has come."""
+        """Whether another request, or the end, has arrived."""
         while not self._lines.empty():
-            self._waiting.append(self._lines.get())
-        return bool(self._waiting)
+            self._pending.append(self._lines.get())
+        return bool(self._pending)
 
     def _read(self) -> None:
-        # Bytes by hand: a thread that is stuck in a buffered reader would keep the interpreter from ending.
+        # Unbuffered: a thread blocked in a buffered reader would keep the interpreter from exiting.
         rest = b""
-        with_end = True
-        while with_end:
+        is_open = True
+        while is_open:
             try:
                 chunk = os.read(sys.__stdin__.fileno(), 65536) if sys.__stdin__ is not None else b""
             except (OSError, ValueError):
                 chunk = b""
-            with_end = bool(chunk)
+            is_open = bool(chunk)
             *lines, rest = (rest + chunk).split(b"\n")
             for line in lines:
                 if line.strip():
@@ -68,20 +68,20 @@ class Requests:
         self._on_end()
 
 
-def ended() -> Callable[[], bool]:
-    """A function that tells whether standard input has ended. Some time after that the process ends in any case."""
-    over = threading.Event()
+def watch_stdin() -> Callable[[], bool]:
+    """Return a function that says whether standard input has ended. The process exits soon after it has."""
+    is_ended = threading.Event()
 
     def end() -> None:
-        over.set()
-        end_soon(STOPPED)
+        is_ended.set()
+        exit_later(STOPPED)
 
     Requests(on_end=end)
-    return over.is_set
+    return is_ended.is_set
 
 
-def end_soon(code: int, seconds: float = GRACE) -> None:
-    """End the process after a while, whatever it is doing: files appear whole or not at all, so nothing is lost."""
+def exit_later(code: int, seconds: float = GRACE) -> None:
+    """Exit after some seconds, whatever the process is doing: files are written atomically, so nothing is lost."""
     timer = threading.Timer(seconds, os._exit, (code,))
     timer.daemon = True
     timer.start()

@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // A job type for Flamenco 3: renders a Twinset dataset in tasks of consecutive blocks, then finishes it.
-// Put this file into the folder "scripts" beside the Flamenco Manager.
+// Copy this file into the folder "scripts" beside the Flamenco Manager.
 
 const JOB_TYPE = {
     label: "Twinset dataset",
     description: "Render a dataset from a recipe, then write its annotations",
     settings: [
         { key: "recipe", type: "string", subtype: "file_path", required: true, visible: "submission",
-          default: @recipe@, description: "The recipe, as the workers see it" },
+          default: @recipe@, description: "Recipe (path on the workers)" },
         { key: "out", type: "string", subtype: "dir_path", required: true, visible: "submission",
-          default: @out@, description: "Output folder, as the workers see it" },
+          default: @out@, description: "Output folder (path on the workers)" },
         { key: "images", type: "int32", required: true, visible: "submission",
           default: @images@, description: "Frames to render" },
         { key: "block", type: "int32", required: true, visible: "submission",
           default: @block@, description: "Frames per block, as block_size of the recipe says" },
         { key: "blocks_per_task", type: "int32", required: true, visible: "submission",
-          default: @blocks_per_task@, description: "Blocks that one task renders, one after the other" },
+          default: @blocks_per_task@, description: "Blocks that a task renders in sequence" },
         { key: "command", type: "string", required: true, visible: "submission",
           default: @command@, description: "How the workers call Twinset" },
     ],

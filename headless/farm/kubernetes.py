@@ -51,7 +51,7 @@ class Kubernetes(Farm):
             "maxFailedIndexes": plan.tasks,
             "podFailurePolicy": {
                 "rules": [
-                    # Bad input is as bad on the next node, for every index: the whole job ends.
+                    # Invalid input fails on every node and for every index: end the whole job.
                     {"action": "FailJob", "onExitCodes": {"operator": "In", "values": [BAD_INPUT]}},
                     {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
                 ]
@@ -84,7 +84,7 @@ def _pod(command: list[str], *, image: str, claim: str, mount: str) -> dict[str,
     }
     volumes = [
         {"name": "work", "persistentVolumeClaim": {"claimName": claim}},
-        # A container's own /dev/shm has 64 MiB, less than the passes of a large picture.
+        # A container's own /dev/shm has 64 MiB, less than the render passes of a large image.
         {"name": "scratch", "emptyDir": {"medium": "Memory", "sizeLimit": "1Gi"}},
     ]
     return {"spec": {"restartPolicy": "Never", "containers": [container], "volumes": volumes}}

@@ -16,7 +16,7 @@ PAUSE = 10
 
 _SCRIPT = """\
 #!/bin/bash
-# {again} means trouble that may pass. An engine that runs tasks again does so on any failure, this one or another.
+# {again} is a temporary failure. Engines repeat tasks after any failure or none, so this script does it.
 for attempt in $(seq {tries}); do
   {render}
   code=$?
@@ -57,8 +57,8 @@ class Openjd(Farm):
 
 
 def _template(plan: Plan) -> dict[str, Any]:
-    # A chunk is handed over as "A-B", or "A" where it is one: what --block takes. Chunks of frames would not do, as
-    # engines make them about equally long, across the borders of blocks.
+    # A chunk is passed as "A-B", or "A" for a single one, as --blocks expects. Chunks of frames would not work:
+    # engines make them about equally long, across the boundaries of blocks.
     script = _SCRIPT.format(
         again=RENDER_AGAIN, tries=MAX_TRIES, pause=PAUSE, render=shell(plan.render(BLOCKS), expand=BLOCKS)
     )
@@ -101,4 +101,4 @@ def _template(plan: Plan) -> dict[str, Any]:
 
 
 _CANCEL = {"mode": "NOTIFY_THEN_TERMINATE", "notifyPeriodInSeconds": 60}
-"""Frames that are under way when a task is stopped get this long to be written."""
+"""Time to complete the current frame when a task is stopped."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How a recipe's blocks are cut into tasks of a farm, and the command lines of these tasks."""
+"""Divides a recipe's blocks into tasks for a render farm, and gives the command lines of these tasks."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from typing import Any
 import attrs
 
 RENDER_AGAIN = 75
-"""Exit code of trouble that may pass, which a farm answers by running the task again (EX_TEMPFAIL of sysexits.h)."""
+"""Exit code of a temporary failure, after which a farm runs the task again (EX_TEMPFAIL of sysexits.h)."""
 
 MAX_TRIES = 5
-"""So many times a task is run before it counts as failed."""
+"""Attempts at a task before it counts as failed."""
 
 
 @attrs.frozen
 class Plan:
-    """One recipe as a job of tasks, each of some consecutive blocks, and one task that finishes.
+    """A recipe as a job: tasks of consecutive blocks, and a task that finishes the dataset.
 
     Attributes
     ----------
     recipe, out : Path
-        The recipe and the output folder, absolute, as the nodes of the farm see them.
+        Absolute paths on the nodes of the farm.
     images : int
         Frames of the job.
     block : int
@@ -34,9 +34,9 @@ class Plan:
     blocks_per_task : int
         Blocks that one task renders.
     command : str
-        How the nodes call Twinset: a command line without arguments.
+        Command line that calls Twinset on the nodes.
     plugins : tuple of str
-        Folders of plugins that the recipe may run.
+        Trusted plugin folders.
     """
 
     recipe: Path
@@ -49,55 +49,55 @@ class Plan:
 
     @property
     def name(self) -> str:
-        """A name for the job that every engine takes: letters, digits and dashes."""
+        """A job name that every engine accepts: letters, digits and dashes."""
         return re.sub(r"[^a-z0-9]+", "-", f"twinset-{self.recipe.stem}".lower()).strip("-")[:50].rstrip("-")
 
     @property
     def blocks(self) -> int:
-        """How many blocks there are; the last one may have fewer frames."""
+        """Number of blocks; the last one may have fewer frames."""
         return math.ceil(self.images / self.block)
 
     @property
     def tasks(self) -> int:
-        """How many tasks there are; the last one may have fewer blocks."""
+        """Number of tasks; the last one may have fewer blocks."""
         return math.ceil(self.blocks / self.blocks_per_task)
 
     def render(self, blocks: str) -> list[str]:
-        """The arguments that render some blocks: ``A-B``, or whatever the engine replaces by it."""
+        """The command line that renders blocks ``A-B``, or the engine's placeholder for it."""
         options = ["--out", str(self.out), "--images", str(self.images), "--blocks", blocks]
         return [*self._call("render"), str(self.recipe), *options]
 
     def finish(self) -> list[str]:
-        """The arguments that write the annotations once all tasks have ended."""
+        """The command line that writes the annotations once all tasks have ended."""
         return [*self._call("finish"), str(self.out)]
 
     def status(self) -> list[str]:
-        """The arguments that tell how the job goes."""
+        """The command line that shows the progress of the job."""
         return [*self._call("status"), str(self.out)]
 
     @property
     def allowed(self) -> list[str]:
-        """The options that let the recipe's plugins run."""
+        """The options that trust the recipe's plugins."""
         return [word for folder in self.plugins for word in ("--plugins", folder)]
 
     def _call(self, name: str) -> list[str]:
         return [*shlex.split(self.command), *self.allowed, name]
 
 
-MOST_TASKS = 1000
-"""Slurm's own limit on arrays (MaxArraySize) is one more, unless somebody raised it."""
+MAX_TASKS = 1000
+"""The default limit of Slurm on arrays (MaxArraySize) is one more."""
 
 
-def fewest_blocks(images: int, block: int) -> int:
-    """Blocks per task that keep the number of tasks in bounds."""
-    return math.ceil(math.ceil(images / block) / MOST_TASKS)
+def min_blocks_per_task(images: int, block: int) -> int:
+    """Blocks per task that keep the number of tasks within the limit."""
+    return math.ceil(math.ceil(images / block) / MAX_TASKS)
 
 
 def shell(arguments: list[str], *, expand: str = "") -> str:
-    """A command line for a POSIX shell; the argument ``expand`` is left for the shell to expand, in double quotes."""
+    """A command line for a POSIX shell, which expands the argument ``expand`` in double quotes."""
     return " ".join(f'"{a}"' if a == expand else shlex.quote(a) for a in arguments)
 
 
 def json_text(value: Any) -> str:
-    """A job file in JSON, laid out for people."""
+    """A job file in readable JSON."""
     return json.dumps(value, indent=2, ensure_ascii=False) + "\n"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Slurm: an array of tasks that requeue themselves, and a job that depends on it and finishes the dataset."""
+"""Slurm: an array of tasks that requeue themselves, and a dependent job that finishes the dataset."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _RENDER = """\
 #!/bin/bash
 # Renders {images} frames in {tasks} tasks. Submit with ./submit, which adds the job that finishes the dataset.
 #SBATCH --job-name={name}
-#SBATCH --array=0-{last_task}{at_once}
+#SBATCH --array=0-{last_task}{max_parallel}
 #SBATCH --ntasks=1
 #SBATCH --requeue
 #SBATCH --open-mode=append
@@ -30,7 +30,7 @@ last=$((first + {blocks} - 1))
 {render}
 code=$?
 
-# {again} means trouble that may pass, such as a full disk or a lost GPU: another node may do better.
+# {again} is a temporary failure, such as a full disk or a lost GPU: try again, maybe on another node.
 if [ $code -eq {again} ] && [ "${{SLURM_RESTART_COUNT:-0}}" -lt {tries} ]; then
   scontrol requeue "${{SLURM_ARRAY_JOB_ID}}_${{SLURM_ARRAY_TASK_ID}}" && exit 0
 fi
@@ -39,7 +39,7 @@ exit $code
 
 _FINISH = """\
 #!/bin/bash
-# Writes the annotations once all tasks have ended, and names the frames that are missing where some failed.
+# Writes the annotations once all tasks have ended, and lists the frames that are missing if some failed.
 #SBATCH --job-name={name}-finish
 #SBATCH --ntasks=1
 #SBATCH --requeue
@@ -51,7 +51,7 @@ _FINISH = """\
 
 _SUBMIT = """\
 #!/bin/bash
-# Puts the job into Slurm's queue. Options are handed on to sbatch: ./submit --partition=gpu --gres=gpu:1
+# Submits the job to Slurm. Options are passed on to sbatch: ./submit --partition=gpu --gres=gpu:1
 set -euo pipefail
 cd "$(dirname "$0")"
 mkdir -p logs {out}
@@ -80,7 +80,7 @@ class Slurm(Farm):
                 tasks=plan.tasks,
                 blocks=plan.blocks_per_task,
                 last_task=plan.tasks - 1,
-                at_once=f"%{self.max_parallel}" if self.max_parallel else "",
+                max_parallel=f"%{self.max_parallel}" if self.max_parallel else "",
                 render=shell(plan.render(BLOCKS), expand=BLOCKS),
                 again=RENDER_AGAIN,
                 tries=MAX_TRIES - 1,

@@ -150,16 +150,16 @@ class Supervisor:
             self._end_all()
         if len(self._wanted) < recipe.images:
             if self._lost:
-                raise TryAgainError(_error_sentence(self._lost))
+                raise TryAgainError(_sentence(self._lost))
             yield ShareDone(out, self._wanted.start, self._wanted.stop - 1)
             return
         may_pass = any(lost.may_pass for lost in self._lost)
         if self._lost and not may_pass:
-            log.warning("%s", _error_sentence(self._lost))
+            log.warning("%s", _sentence(self._lost))
         yield Stepped("Writing annotations")
         yield self.job.finish()
         if may_pass:
-            raise TryAgainError(_error_sentence(self._lost))
+            raise TryAgainError(_sentence(self._lost))
 
     def _render(self) -> Iterator[Event]:
         count = min(self._workers, len(self._pending))
@@ -352,7 +352,7 @@ def _gpus() -> list[str]:
     return listed.stdout.split() if listed.returncode == 0 else []
 
 
-def _error_sentence(lost: Sequence[_Lost]) -> str:
+def _sentence(lost: Sequence[_Lost]) -> str:
     frames = ", ".join(f"{one.share.start} to {one.share.stop - 1}" for one in lost[:5])
     more = ", ..." if len(lost) > 5 else ""
     return f"Workers ended again and again at frames {frames}{more}, which are left out. The last {lost[-1].why}"

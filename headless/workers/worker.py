@@ -18,7 +18,7 @@ from ...engine.recipe.settings import Recipe
 from ..console.interrupt import STOPPED
 from ..console.output import Output
 from ..console.progress import as_json
-from ..console.requests import Requests, end_soon
+from ..console.requests import Requests, exit_later
 from .memory import end_this_first, resident
 
 log = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ def serve(
 
     def end() -> None:
         over.set()
-        end_soon(STOPPED)
+        exit_later(STOPPED)
 
     # Ctrl-C reaches all processes of a terminal; this one goes by its supervisor, which closes standard input.
     with contextlib.suppress(ValueError):

@@ -24,7 +24,7 @@ from twinset.engine.events import Event, Finished, FrameDone, Funnel, Started, S
 from twinset.engine.plugin.registry import catalogue
 from twinset.headless.cli import app
 from twinset.headless.commands.extend.doctor import PACKAGES
-from twinset.headless.console.frame_ranges import parse_range, share
+from twinset.headless.console.frame_ranges import parse_range, select_frames
 from typer.testing import CliRunner, Result
 
 RECIPE = """
@@ -197,12 +197,12 @@ def test_blocks_are_shares_of_whole_blocks(recipe: Path) -> None:
     from twinset.engine.recipe.reading import load_recipe
 
     loaded = load_recipe(recipe, {"images": 70, "render.block_size": 32})
-    assert share(loaded, None, range(1, 2)) == range(32, 64)
-    assert share(loaded, None, range(1, 9)) == range(32, 70)
+    assert select_frames(loaded, None, range(1, 2)) == range(32, 64)
+    assert select_frames(loaded, None, range(1, 9)) == range(32, 70)
     with pytest.raises(typer.BadParameter, match=r"96 \(block 3\) is beyond its end"):
-        share(loaded, None, range(3, 4))
+        select_frames(loaded, None, range(3, 4))
     with pytest.raises(typer.BadParameter, match="not both"):
-        share(loaded, range(1), range(1))
+        select_frames(loaded, range(1), range(1))
 
 
 def test_the_last_block_may_reach_beyond_the_end(run: Run, recipe: Path, scripted: type[ScriptedJob]) -> None:

@@ -72,8 +72,8 @@ def infer(
         list[str] | None,
         typer.Option(
             metavar="MODEL",
-            help="An ONNX file, 'packaged', 'box' (a box's own size and position), or several joined by '+'; repeat for "
-            "models to try next. Default: packaged, then packaged+box.",
+            help="An ONNX file, 'packaged', 'box' (a box's own size and position), or several joined by '+'; repeat "
+            "for models to try next. Default: packaged, then packaged+box.",
             show_default=False,
         ),
     ] = None,
@@ -82,7 +82,7 @@ def infer(
     ] = 0.5,
     all_models: Annotated[
         bool,
-        typer.Option("--all-models", help="Score all models and use the best, not the first that suffices."),
+        typer.Option("--all-models", help="Score all models and use the best one."),
     ] = False,
     real_images: RealImagesOption = None,
     synth_images: SynthImagesOption = None,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Commands for authors of plugins: new-plugin, check-plugin."""
+"""The commands ``new-plugin`` and ``check-plugin``, for authors of plugins."""
 
 from __future__ import annotations
 
@@ -15,30 +15,41 @@ from ...console.commands import command
 from ...console.output import JsonOption, output_of
 
 FAILED = 1
-"""Exit code where a plugin does not pass."""
+"""Exit code if a plugin fails a check."""
 
 
 @command("new-plugin", order=30)
 def new_plugin(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(help="What it is to be called, such as 'glare'.", show_default=False)],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="Name of the plugin, such as 'glare'.", show_default=False)
+    ],
     kind: Annotated[
-        str, typer.Option("--kind", "-k", help="placement, appearance, camera, target, metric or filter.")
+        str,
+        typer.Option("--kind", "-k", metavar="KIND", help="placement, appearance, camera, target, metric or filter."),
     ] = "metric",
-    output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="The folder to make; default is twinset-NAME here.")
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "-o", "--out", metavar="FOLDER", help="Folder to create. Default: twinset-NAME.", show_default=False
+        ),
     ] = None,
-    license: Annotated[str, typer.Option("--license", help="GPL-3.0-or-later or MIT.")] = "GPL-3.0-or-later",
+    license: Annotated[
+        str, typer.Option("--license", metavar="NAME", help="GPL-3.0-or-later or MIT.")
+    ] = "GPL-3.0-or-later",
     json: JsonOption = False,
 ) -> None:
-    """Write a package with a working plugin of your own."""
+    """Create a package for a plugin of your own.
+
+    It has a working plugin of the given kind, tests, and the files needed to publish it.
+    """
     from .scaffold import write_package
 
-    id, folder = write_package(name, kind, output, license)
+    id, folder = write_package(name, kind, out, license)
     files = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
     output_of(context).result(
         {"kind": kind, "id": id, "folder": folder.resolve(), "files": files},
-        f"The {kind} plugin '{id}' is in {folder}/src/twinset_{id}/{id}.py. Change it, then:",
+        f"The {kind} plugin '{id}' is in {folder}/src/twinset_{id}/{id}.py. Edit it, then run:",
         f"    twinset check-plugin {folder}",
         f"    pip install -e {folder}",
     )
@@ -50,20 +61,25 @@ def check_plugin(
     plugin: Annotated[
         str,
         typer.Argument(
-            help="A file, a folder of files, the folder of a package, module:Class, an id, or kind/id.",
+            metavar="PLUGIN",
+            help="A file, a folder of files, a package folder, module:Class, an id, or kind/id.",
             show_default=False,
         ),
     ],
     values: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="A parameter, as in a recipe; may be given several times."),
+        typer.Option("--set", metavar="NAME=VALUE", help="Set a parameter, as in a recipe; repeatable."),
     ] = None,
-    seconds: Annotated[
-        float, typer.Option("--seconds", min=0.001, help="What a frame of the tiny stage may take.")
+    max_seconds: Annotated[
+        float,
+        typer.Option("--max-seconds", metavar="X", min=0.001, help="Time limit for a frame of the small test scene."),
     ] = 10.0,
     json: JsonOption = False,
 ) -> None:
-    """Hold a plugin to the contract of all plugins, without Blender; exit code 1 where it fails."""
+    """Check a plugin against the plugin contract.
+
+    Runs without Blender. Exit code 1 if a check fails.
+    """
     from ....testing.conformance.candidates import find_classes
     from ....testing.conformance.checks import CHECKS, Subject
     from ....testing.conformance.checks import Check as Kit
@@ -73,9 +89,9 @@ def check_plugin(
     listed: list[dict[str, Any]] = []
     failed = 0
     for cls in find_classes(plugin):
-        subject = Subject(cls, given, seconds)
+        subject = Subject(cls, given, max_seconds)
         found = [Kit(subject, name).finding() for name in CHECKS]
-        table = Table("check", "result", "what it holds", title=subject.name, title_justify="left")
+        table = Table("check", "result", "requirement", title=subject.name, title_justify="left")
         for finding in found:
             promise = " ".join((CHECKS[finding.check].__doc__ or "").replace("``", "").split())
             state = "passed" if finding.passed else f"not run: {finding.skipped}" if finding.skipped else "FAILED"
@@ -100,4 +116,4 @@ def _assignment(text: str) -> tuple[str, Any]:
     try:
         return name.strip(), tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:
-        return name.strip(), value  # a string without its quotes, which shells take away
+        return name.strip(), value  # a string whose quotes the shell has removed

@@ -24,30 +24,33 @@ from ...console.output import JsonOption, output_of, reserve_stdout
 from ...workers.memory import memory
 
 BLENDERS = ((4, 5), (5, 2))
-"""Lines of Blender that Twinset is tested with."""
+"""Blender release lines that Twinset is tested with."""
 
 LOW_MEMORY, LOW_DISK = 2e9, 1e9
 
 
 @command(order=50)
 def doctor(context: typer.Context, json: JsonOption = False) -> None:
-    """Check Blender, devices, memory, disk and packages; exit code 2 where something is missing."""
-    facts: dict[str, Any] = {
+    """Check the installation: Blender, GPUs, memory, packages.
+
+    Exit code 2 if something is missing or broken.
+    """
+    report: dict[str, Any] = {
         "twinset": __version__,
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors",
     }
     problems: list[str] = []
-    with output_of(context).err.status("Looking around"):
+    with output_of(context).err.status("Checking the installation"):
         for check in (_blender, _packages, _memory, _disk, _plugins):
-            found, sentences = check()
-            facts |= found
+            checked, sentences = check()
+            report |= checked
             problems += sentences
     table = Table(show_header=False)
-    for name, value in facts.items():
+    for name, value in report.items():
         table.add_row(name, _text(value))
-    verdict = [f"Problem: {sentence}" for sentence in problems] or ["All is well."]
-    output_of(context).result(facts | {"problems": problems}, table, *verdict)
+    verdict = [f"Problem: {sentence}" for sentence in problems] or ["No problems found."]
+    output_of(context).result(report | {"problems": problems}, table, *verdict)
     if problems:
         raise typer.Exit(2)
 
@@ -67,13 +70,13 @@ def _blender() -> tuple[dict[str, Any], list[str]]:
 
         with silenced_stdout():
             found = blender_info()
-    except Exception as error:  # whatever a broken build of Blender raises, the doctor says it
-        return {"blender": "broken"}, [f"Blender does not start: {type(error).__name__}: {error}. Install bpy again."]
+    except Exception as error:  # a broken build of Blender may raise anything
+        return {"blender": "broken"}, [f"Blender does not start: {type(error).__name__}: {error}. Reinstall bpy."]
     line = tuple(int(part) for part in found["version"].split()[0].split(".")[:2])
     tested = " and ".join(f"{a}.{b}" for a, b in BLENDERS)
     problems = []
     if line < BLENDERS[0]:
-        problems.append(f"Blender {found['version']} is too old. Install one of the lines {tested}.")
+        problems.append(f"Blender {found['version']} is too old. Install {tested}.")
     devices = ", ".join(found["devices"]) or "none"
     untested = "" if line in BLENDERS or problems else f" (tested: {tested})"
     return {"blender": found["version"] + untested, "cycles": found["backend"], "gpus": devices}, problems
@@ -99,7 +102,7 @@ def _version(module: str, package: str) -> str:
             return metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
-    return "there, version unknown"
+    return "installed, version unknown"
 
 
 def _memory() -> tuple[dict[str, Any], list[str]]:
@@ -108,7 +111,7 @@ def _memory() -> tuple[dict[str, Any], list[str]]:
         return {"memory": "unknown"}, []
     facts = {"memory": f"{_size(total)}, {_size(free)} free" if free is not None else _size(total)}
     if free is not None and free < LOW_MEMORY:
-        return facts, [f"Only {_size(free)} of memory are free. Close other programs, or render smaller scenes."]
+        return facts, [f"Only {_size(free)} of memory is free. Close other programs, or render smaller scenes."]
     return facts, []
 
 
@@ -118,14 +121,14 @@ def _disk() -> tuple[dict[str, Any], list[str]]:
         free = shutil.disk_usage(folder).free
         facts[name] = f"{folder}, {_size(free)} free"
         if free < LOW_DISK:
-            problems.append(f"Only {_size(free)} are free in {folder}. Make room there, or work on another disk.")
+            problems.append(f"Only {_size(free)} is free in {folder}. Free some space, or work on another disk.")
     return facts, problems
 
 
 def _plugins() -> tuple[dict[str, Any], list[str]]:
     registry = default()
     problems = [
-        f"The plugin '{b.id}' ({b.source}) cannot be used: {b.reason} Repair or uninstall it." for b in registry.broken
+        f"The plugin '{b.id}' ({b.source}) cannot be used: {b.reason} Fix or uninstall it." for b in registry.broken
     ]
     return {"plugins": len(registry.catalogue())}, problems
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Commands that tell what a recipe may hold: plugins, schema."""
+"""The commands ``plugins`` and ``schema``, which print what a recipe can contain."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from ...console.commands import command, group
 from ...console.output import JsonOption, output_of
 
 FolderOption = Annotated[
-    list[Path], typer.Option("--folder", help="A folder with plugins of your own; may be given several times.")
+    list[Path],
+    typer.Option("--folder", metavar="FOLDER", help="Include the plugins in this folder; repeatable."),
 ]
-
 
 app = group("plugins", "List the plugins, or show one.", package=__package__, order=10, invoke_without_command=True)
 
 
 @app.callback()
 def plugins(context: typer.Context, folder: FolderOption = [], json: JsonOption = False) -> None:  # noqa: B006
-    """List all plugins, or show one."""
+    """List the plugins, or show one."""
     registry = Registry(folder)
     context.obj = output_of(context)
     context.meta["registry"] = registry
@@ -44,14 +44,17 @@ def plugins(context: typer.Context, folder: FolderOption = [], json: JsonOption 
     output = output_of(context)
     for broken in registry.broken:
         output.message(f"The plugin '{broken.id}' ({broken.source}) cannot be used: {broken.reason}")
-    listed = [_facts(registry, cls) for cls in registry.catalogue()]
+    listed = [_description(registry, cls) for cls in registry.catalogue()]
     output.result({"plugins": listed, "broken": registry.broken}, table)
 
 
 @app.command()
 def show(
     context: typer.Context,
-    id: Annotated[str, typer.Argument(help="A plugin's id, or kind/id where kinds share it.", show_default=False)],
+    id: Annotated[
+        str,
+        typer.Argument(metavar="ID", help="Plugin id, or kind/id.", show_default=False),
+    ],
     json: JsonOption = False,
 ) -> None:
     """Show a plugin with its parameters."""
@@ -60,16 +63,24 @@ def show(
     shown: list[Any] = []
     for cls in found:
         shown += [f"{cls.plugin_kind}/{cls.plugin_id}", inspect.getdoc(cls) or "", _table(describe(cls))]  # type: ignore[attr-defined]
-    output_of(context).result({"plugins": [_facts(registry, cls) for cls in found]}, *shown)
+    output_of(context).result({"plugins": [_description(registry, cls) for cls in found]}, *shown)
 
 
 @app.command()
 def reference(
     context: typer.Context,
-    folder: Annotated[Path, typer.Argument(help="Where the pages go, such as docs/plugins/reference.")],
+    folder: Annotated[
+        Path,
+        typer.Option(
+            "-o", "--out", metavar="FOLDER", help="Where to write, such as docs/plugins/reference.", show_default=False
+        ),
+    ],
     json: JsonOption = False,
 ) -> None:
-    """Write the reference pages of built-in plugins, with the pictures that lie in the folder."""
+    """Write the reference pages of the built-in plugins.
+
+    Pictures that are already in the folder are included.
+    """
     captions = folder / CAPTIONS
     pages = plugin_pages(jsonlib.loads(captions.read_bytes()) if captions.is_file() else {})
     for name, text in pages.items():
@@ -110,7 +121,7 @@ def _table(params: list[Param]) -> Table | str:
     return table
 
 
-def _facts(registry: Registry, cls: type) -> dict[str, Any]:
+def _description(registry: Registry, cls: type) -> dict[str, Any]:
     return {
         "kind": cls.plugin_kind,  # type: ignore[attr-defined]
         "id": cls.plugin_id,  # type: ignore[attr-defined]
@@ -122,7 +133,9 @@ def _facts(registry: Registry, cls: type) -> dict[str, Any]:
 
 
 def _parameter(p: Param) -> dict[str, Any]:
-    facts: dict[str, Any] = {"name": p.name, "value": p.expected(), "doc": p.doc, "required": p.required}
+    values: dict[str, Any] = {"name": p.name, "value": p.expected(), "doc": p.doc, "required": p.required}
     if not p.required:
-        facts["default"] = p.default
-    return facts | {key: v for key in ("min", "max", "unit", "choices") if (v := getattr(p, key)) not in (None, "", ())}
+        values["default"] = p.default
+    return values | {
+        key: v for key in ("min", "max", "unit", "choices") if (v := getattr(p, key)) not in (None, "", ())
+    }

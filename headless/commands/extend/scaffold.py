@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A new package with one plugin, written from the templates beside this."""
+"""Writes a new package with one plugin from the templates beside this file."""
 
 from __future__ import annotations
 
@@ -20,42 +20,42 @@ _PARAMETERS = {"placement": 'surfaces = ["Floor*"]\n'}
 
 
 def write_package(name: str, kind: str, folder: Path | None, license: str) -> tuple[str, Path]:
-    """Write a package with a working plugin of a kind, its tests, and all that it takes to publish it.
+    """Write a package with a working plugin, its tests, and the files needed to publish it.
 
     Parameters
     ----------
     name : str
-        What the plugin is called; its id is that in lower case with underscores.
+        Name of the plugin; its id is the name in lower case with underscores.
     kind : str
         One of :data:`..engine.plugin.KINDS`.
     folder : Path, optional
-        The folder to be made; default is ``twinset-NAME`` in the working folder.
+        Folder to create; default is ``twinset-NAME`` in the working directory.
     license : str
         One of :data:`LICENSES`.
 
     Returns
     -------
     (str, Path)
-        The plugin's id and the folder.
+        Id of the plugin, and the folder.
 
     Raises
     ------
     PluginError
-        Something of that cannot be a plugin's name, kind or licence, or there is a plugin of that id.
+        If the name, kind or licence is not valid, or a plugin with this id exists.
     OutputError
-        The folder is there already, or cannot be written.
+        If the folder exists already or cannot be written.
     """
     if kind not in KINDS:
         raise PluginError(f"'{kind}' is not a kind of plugin. Kinds: {', '.join(KINDS)}.")
     if license not in LICENSES:
-        raise PluginError(f"There is no template for the licence '{license}'. Known ones: {', '.join(LICENSES)}.")
+        raise PluginError(f"There is no template for the licence '{license}'. Licences: {', '.join(LICENSES)}.")
     id = re.sub(r"\W+", "_", name.lower(), flags=re.ASCII).strip("_").removeprefix("twinset_")
     if not id.isidentifier() or keyword.iskeyword(id):
         raise PluginError(
-            f"'{name}' cannot be a plugin's name. Take a word that begins with a letter, such as 'glare'."
+            f"'{name}' is not a valid plugin name. Use a word that begins with a letter, such as 'glare'."
         )
     if id in default().ids(kind):
-        raise PluginError(f"There is a {kind} plugin '{id}' already. Take another name.")
+        raise PluginError(f"A {kind} plugin '{id}' already exists. Choose another name.")
     folder = Path(f"twinset-{id.replace('_', '-')}") if folder is None else folder
     files = _files(id, kind, license)
     with atomic_folder(folder) as fresh:
@@ -66,18 +66,18 @@ def write_package(name: str, kind: str, folder: Path | None, license: str) -> tu
 
 
 def _files(id: str, kind: str, license: str) -> dict[str, str]:
-    """The texts of all files by their path in the package."""
+    """The content of all files by their path in the package."""
     plugin, tests = _template(kind), _template(f"{kind}_test")
     package, cls = f"twinset_{id}", "".join(part.capitalize() for part in id.split("_"))
     if re.search(rf"\b{cls}\b", plugin + tests):
         cls += kind.capitalize()
     imports, _, body = tests.partition("===\n")
-    words = {"ID": id, "KIND": kind, "CLASS": cls, "PACKAGE": package, "DIST": package.replace("_", "-")}
-    words |= {"LICENSE": license, "TWINSET": __version__, "CONTRACT": str(CONTRACT)}
-    words["SUMMARY"] = _summary(_filled(plugin, words))
+    values = {"ID": id, "KIND": kind, "CLASS": cls, "PACKAGE": package, "DIST": package.replace("_", "-")}
+    values |= {"LICENSE": license, "TWINSET": __version__, "CONTRACT": str(CONTRACT)}
+    values["SUMMARY"] = _summary(_filled(plugin, values))
     title = f"[{kind}]" if kind == "target" else f"[[{kind}]]"
-    words["RECIPE"] = f'{title}\nplugin = "{id}"\n{_PARAMETERS.get(kind, "")}'.rstrip()
-    words["IMPORTS"], words["TESTS"] = _filled(imports, words).rstrip(), _filled(body, words).rstrip()
+    values["RECIPE"] = f'{title}\nplugin = "{id}"\n{_PARAMETERS.get(kind, "")}'.rstrip()
+    values["IMPORTS"], values["TESTS"] = _filled(imports, values).rstrip(), _filled(body, values).rstrip()
     texts = {
         "pyproject.toml": _template("pyproject.toml"),
         "README.md": _template("README.md"),
@@ -87,7 +87,7 @@ def _files(id: str, kind: str, license: str) -> dict[str, str]:
         f"src/{package}/{id}.py": plugin,
         f"tests/test_{id}.py": _template("test.py"),
     }
-    return {path: _filled(text, words) for path, text in texts.items()}
+    return {path: _filled(text, values) for path, text in texts.items()}
 
 
 def _template(name: str) -> str:
@@ -95,11 +95,11 @@ def _template(name: str) -> str:
     return (path if path.is_file() else _TEMPLATES / f"{name}.py.in").read_text(encoding="utf-8")
 
 
-def _filled(text: str, words: dict[str, str]) -> str:
-    return re.sub(r"@([A-Z]+)@", lambda found: words.get(found[1], found[0]), text)
+def _filled(text: str, values: dict[str, str]) -> str:
+    return re.sub(r"@([A-Z]+)@", lambda match: values.get(match[1], match[0]), text)
 
 
 def _summary(source: str) -> str:
-    """The first line of the docstring of the last class, which is the plugin."""
+    """The first line of the docstring of the last class, the plugin."""
     *_, cls = (node for node in ast.parse(source).body if isinstance(node, ast.ClassDef))
     return (ast.get_docstring(cls) or "").split("\n")[0]

@@ -20,7 +20,7 @@ from ...console.commands import group
 from ...console.options import FrameCountOption, RecipeArgument
 from ...console.output import JsonOption, output_of
 from ...farm.farm import FARMS, Farm
-from ...farm.plan import Plan, fewest_blocks
+from ...farm.plan import Plan, min_blocks_per_task
 
 OutOption = Annotated[
     Path, typer.Option("-o", "--out", metavar="FOLDER", help="Output folder of the dataset.", show_default=False)
@@ -82,7 +82,7 @@ def farm_command(cls: type[Farm]) -> Callable[..., None]:
 
 
 def _plan(recipe: Path, out: Path, images: int | None, blocks_per_task: int | None, command: str) -> Plan:
-    """The plan of a recipe; the recipe is checked here, so that no node has to find its mistakes."""
+    """The plan of a recipe, which is checked here so that errors do not first appear on a node."""
     loaded = load_recipe(recipe)
     frames, block = images or loaded.images, loaded.render.block_size
     return Plan(
@@ -90,7 +90,7 @@ def _plan(recipe: Path, out: Path, images: int | None, blocks_per_task: int | No
         out=out.absolute(),
         images=frames,
         block=block,
-        blocks_per_task=blocks_per_task or fewest_blocks(frames, block),
+        blocks_per_task=blocks_per_task or min_blocks_per_task(frames, block),
         command=command,
         plugins=tuple(str(loaded.path(folder)) for folder in loaded.plugin_folders),
     )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The command init, which looks into a scene and a COCO file and writes a first recipe."""
+"""The command ``init``: writes a first recipe from a scene and real annotations."""
 
 from __future__ import annotations
 
@@ -15,41 +15,42 @@ from ....engine.recipe.reading import load_recipe
 from ....engine.recipe.settings import Recipe, SceneSettings
 from ....engine.recipe.writing import relative, toml_value
 from ...console.commands import command
+from ...console.options import ForceOption, RecipeFileOption
 from ...console.output import JsonOption, output_of, reserve_stdout
 from ...console.progress import at_work
-from .scene_guesses import (
+from .name_matching import (
     HEIGHT,
-    LONGEST,
-    Proportion,
-    Source,
-    class_source,
-    likely_surfaces,
-    loose_parts,
-    proportion,
+    LONGEST_SIDE,
+    ClassSource,
+    ScaleEstimate,
+    detached_parts,
+    estimate_scale,
+    find_class_source,
+    guess_surfaces,
 )
 
-MOST_IDLE = 12
-"""Classes without a source in the scene that the recipe mentions, the most frequent ones first."""
+MAX_LISTED_CLASSES = 12
+"""Classes without a source in the scene that the recipe lists, the most frequent ones first."""
 
 
 @attrs.frozen
 class Findings:
-    """What a scene and a COCO file hold, as far as a recipe can use it.
+    """The content of a scene and of a dataset that matters for a recipe.
 
-    ``scene`` is described in real size, with ``resize`` applied; ``loose`` are classes whose things the scene has, but
-    in pieces: the names of those.
+    ``scene`` is described in real size, with ``resize`` applied; ``detached`` has the classes whose objects consist of
+    several unparented parts, with the names of these.
     """
 
     scene: dict[str, Any]
     counts: dict[str, int]
-    sources: dict[str, Source]
-    loose: dict[str, list[str]]
+    sources: dict[str, ClassSource]
+    detached: dict[str, list[str]]
     surfaces: list[str]
-    resize: Proportion | None
+    resize: ScaleEstimate | None
 
     @property
-    def idle(self) -> list[str]:
-        """Classes of the COCO file that nothing in the scene looks like, most frequent first."""
+    def unmatched(self) -> list[str]:
+        """Classes without matching objects in the scene, most frequent first."""
         rest = [name for name in self.counts if name not in self.sources]
         return sorted(rest, key=lambda name: (-self.counts[name], name))
 
@@ -57,30 +58,31 @@ class Findings:
 @command(order=20)
 def init(
     context: typer.Context,
-    blend: Annotated[Path, typer.Argument(help="The scene, a .blend file.", show_default=False)],
-    coco: Annotated[Path, typer.Argument(help="COCO file of the real images.", show_default=False)],
-    out: Annotated[Path, typer.Option("-o", "--output", "--out", dir_okay=False, help="The recipe to write.")] = Path(
-        "recipe.toml"
-    ),
-    force: Annotated[bool, typer.Option("--force", help="Replace a recipe that is there already.")] = False,
+    blend: Annotated[Path, typer.Argument(metavar="BLEND", help="Scene (.blend).", show_default=False)],
+    real: Annotated[Path, typer.Argument(metavar="REAL", help="COCO file of the real images.", show_default=False)],
+    out: RecipeFileOption,
+    force: ForceOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Write a commented recipe by looking into a scene and a COCO file."""
+    """Write a commented recipe for a scene and real annotations.
+
+    Classes, surfaces and the scale of the scene are guessed from the names and sizes of its objects.
+    """
     output = output_of(context)
     if out.exists() and not force:
-        raise OutputError(f"{out} exists already. Name another file with -o, or replace it with --force.")
-    with at_work(output, "Looking into the scene and the annotations"):
-        findings = look(blend, coco)
-    text = recipe_text(findings, _relative(blend, out), _relative(coco, out))
+        raise OutputError(f"{out} already exists. Choose another file with -o, or overwrite it with --force.")
+    with at_work(output, "Reading the scene and the annotations"):
+        findings = read_inputs(blend, real)
+    text = recipe_text(findings, _relative(blend, out), _relative(real, out))
     try:
         out.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise OutputError(f"{out} cannot be written: {error.strerror}. Name another file with -o.") from None
+        raise OutputError(f"Cannot write {out}: {error.strerror}. Choose another file with -o.") from None
     todo = _to_do(findings, out)
     for name, source in findings.sources.items():
-        output.message(f"{name}: {findings.counts[name]} real boxes, assets from {source.told}.")
+        output.message(f"{name}: {findings.counts[name]} real boxes; assets from {source.description}.")
     if findings.resize is not None:
-        output.message(f"The scene is scaled by {findings.resize.scale:g}: {findings.resize.told}.")
+        output.message(f"The scene is scaled by {findings.resize.scale:g}: {findings.resize.description}.")
     for sentence in todo:
         output.message(f"To do: {sentence}")
     values = {
@@ -93,12 +95,12 @@ def init(
     output.result(values, f"Wrote {out}. {'Then: ' if todo else 'Next: '}twinset render {out} -o dataset")
 
 
-def look(blend: Path, coco: Path) -> Findings:
-    """Open both files and match the classes of one with the names in the other."""
+def read_inputs(blend: Path, real: Path) -> Findings:
+    """Read a scene and a dataset, and match the classes of the dataset with names in the scene."""
     from ....dataset.formats.coco import read_coco
 
-    counts = {name: count for name, count in read_coco(coco).classes().items() if count}
-    # Opened only now: a wrong COCO file is told without waiting for Blender.
+    counts = {name: count for name, count in read_coco(real).classes().items() if count}
+    # Imported only now: errors in the annotations need not wait for Blender.
     reserve_stdout()
     from ....blender.scene.description import describe_scene
     from ....blender.scene.open_scene import open_scene
@@ -107,57 +109,61 @@ def look(blend: Path, coco: Path) -> Findings:
     room = Recipe(classes=(), scene=SceneSettings(file=str(blend.resolve())), folder=blend.resolve().parent)
     opened = open_scene(room)
     scene = describe_scene(opened)
-    resize = proportion(scene["boxes"])
+    resize = estimate_scale(scene["boxes"])
     if resize is not None:
         resize_scene(opened, resize.scale)
         scene = describe_scene(opened)
     objects = sorted(o.name for o in opened.objects if o.parent is None and _shows_something(o))
     members = {name: len(held) for name, held in scene["collections"].items()}
-    sources, loose = {}, {}
+    sources, detached = {}, {}
     taken: set[str] = set()
     for name in counts:
-        source = class_source(name, members, objects)
+        source = find_class_source(name, members, objects)
         if source is None:
             continue
         own = source.objects or scene["collections"][source.collection]
-        pieces = {thing: loose_parts(thing, scene["boxes"], counts) for thing in own}
-        if any(pieces.values()):
-            # Each piece would be an asset of its own, and the others stay behind where it is moved.
-            loose[name] = sorted({part for thing, parts in pieces.items() if parts for part in (thing, *parts)})
+        parts_of = {root: detached_parts(root, scene["boxes"], counts) for root in own}
+        if any(parts_of.values()):
+            # Each part would be an asset of its own, and the others would stay behind when it moves.
+            detached[name] = sorted({part for root, parts in parts_of.items() if parts for part in (root, *parts)})
             continue
         sources[name] = source
         taken.update(own)
-    # What belongs to an asset moves with it, so nothing can stand on it.
+    # Parts of an asset move with it, so nothing can be placed on them.
     free = [row for row in scene["surfaces"] if not taken & {row[0], scene["roots"][row[0]]}]
-    return Findings(scene, counts, sources, loose, likely_surfaces(free, ()), resize)
+    return Findings(scene, counts, sources, detached, guess_surfaces(free, ()), resize)
 
 
-def recipe_text(found: Findings, blend: str, coco: str) -> str:
+def recipe_text(findings: Findings, blend: str, annotations: str) -> str:
     """The recipe as TOML with comments; what could not be guessed is marked TODO."""
-    size = " x ".join(f"{v:.1f}" for v in found.scene["size"])
-    lights = ", ".join(found.scene["lights"]) or "none, so Twinset adds one"
+    size = " x ".join(f"{v:.1f}" for v in findings.scene["size"])
+    lights = ", ".join(findings.scene["lights"]) or "none, so Twinset adds one"
     lines = [
-        "# A first recipe, guessed from the scene and the annotations. Reference: twinset schema --markdown",
+        "# First recipe, guessed from the scene and the annotations. Reference: twinset schema --markdown",
         "seed = 0",
         "images = 100",
         "",
         "[real]",
-        f"annotations = {toml_value(coco)}",
+        f"annotations = {toml_value(annotations)}",
         "",
         f"# {size} m. Lights: {lights}.",
         "[scene]",
         f"file = {toml_value(blend)}",
-        *([f"scale = {found.resize.scale:g}  # {found.resize.told}"] if found.resize is not None else []),
-        *_classes(found),
-        *_placement(found),
-        *_cameras(found),
+        *(
+            [f"scale = {findings.resize.scale:g}  # {findings.resize.description}"]
+            if findings.resize is not None
+            else []
+        ),
+        *_classes(findings),
+        *_placement(findings),
+        *_cameras(findings),
         "",
-        "# Frames show boxes as large as the real ones, and where those are.",
+        "# Box sizes and positions follow the real boxes.",
         "[target]",
         'plugin = "bbox_area_gmm"',
-        *([f"classes = {toml_value(list(found.sources))}"] if found.sources else []),
+        *([f"classes = {toml_value(list(findings.sources))}"] if findings.sources else []),
         "",
-        "# Light from all around, which varies from frame to frame:",
+        "# Random environment light:",
         "# [[appearance]]",
         '# plugin = "world"',
         '# hdri_folder = "hdri"',
@@ -169,7 +175,7 @@ def recipe_text(found: Findings, blend: str, coco: str) -> str:
         "width = 640",
         "height = 480",
         "",
-        "# Parts to train, validate and test with that have no shape in common:",
+        "# Training, validation and test parts without shared shapes:",
         "# [split]",
         "# val = 0.1",
         "# test = 0.1",
@@ -177,87 +183,89 @@ def recipe_text(found: Findings, blend: str, coco: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _classes(found: Findings) -> list[str]:
+def _classes(findings: Findings) -> list[str]:
     lines = []
-    for name, source in found.sources.items():
-        lines += ["", f"# {found.counts[name]} real boxes. Guessed from {source.told}.", "[[class]]"]
+    for name, source in findings.sources.items():
+        lines += ["", f"# {findings.counts[name]} real boxes. Guessed from {source.description}.", "[[class]]"]
         lines += [f"name = {toml_value(name)}", *source.toml, *_size_hint(name, "# ")]
-    for name, pieces in found.loose.items():
-        lines += ["", *(f"# {line}" for line in wrap(f"TODO: {_loose_told(found, name, pieces)}", 110))]
-    idle = found.idle
-    if not found.sources and idle:
+    for name, parts in findings.detached.items():
+        lines += ["", *(f"# {line}" for line in wrap(f"TODO: {_detached_sentence(findings, name, parts)}", 110))]
+    unmatched = findings.unmatched
+    if not findings.sources and unmatched:
         lines += [
             "",
-            "# TODO: nothing in the scene can be used for a class of the annotations. Say where its assets come from:",
+            "# TODO: no object of the scene matches a class of the annotations. Give the source of its assets:",
             '# models = ["chairs/*.glb"], collection = "Chairs" or objects = ["Chair*"]',
             "[[class]]",
-            f"name = {toml_value(idle[0])}",
-            *_size_hint(idle[0], ""),
+            f"name = {toml_value(unmatched[0])}",
+            *_size_hint(unmatched[0], ""),
         ]
-        idle = idle[1:]
-    if idle:
-        lines += ["", "# Classes that nothing in the scene can be used for; give models to use them."]
-    for name in idle[:MOST_IDLE]:
+        unmatched = unmatched[1:]
+    if unmatched:
+        lines += ["", "# Classes without matching objects in the scene; give models to use them."]
+    for name in unmatched[:MAX_LISTED_CLASSES]:
         folder = name.replace(" ", "_")
-        lines += [f"# [[class]]  # {found.counts[name]} real boxes", f"# name = {toml_value(name)}"]
+        lines += [f"# [[class]]  # {findings.counts[name]} real boxes", f"# name = {toml_value(name)}"]
         lines += [f"# models = [{toml_value(f'models/{folder}/*.glb')}]", *_size_hint(name, "# ")]
-    if len(idle) > MOST_IDLE:
-        lines.append(f"# ... and {len(idle) - MOST_IDLE} more.")
+    if len(unmatched) > MAX_LISTED_CLASSES:
+        lines.append(f"# ... and {len(unmatched) - MAX_LISTED_CLASSES} more.")
     return lines
 
 
 def _size_hint(name: str, mark: str) -> list[str]:
-    for key, table in (("height", HEIGHT), ("longest_side", LONGEST)):
+    for key, table in (("height", HEIGHT), ("longest_side", LONGEST_SIDE)):
         if name in table:
-            return [f"{mark}{key} = {toml_value(list(table[name]))}  # metres, as such things usually are"]
+            return [f"{mark}{key} = {toml_value(list(table[name]))}  # usual size in metres"]
     return []
 
 
-def _placement(found: Findings) -> list[str]:
-    listed = [f"{name} ({area:.1f} m², {low:.2f} to {high:.2f} m high)" for name, area, low, high in _top(found)]
-    told = [f"# Largest faces that look up: {', '.join(listed)}." if listed else "# No face of the scene looks up."]
-    if not found.surfaces:
-        todo = "# TODO: name surfaces to stand things on; until then they stay where they are in the scene."
-        return ["", *told, todo, "[[placement]]", 'plugin = "keep"']
-    return ["", *told, "[[placement]]", 'plugin = "on_surface"', f"surfaces = {toml_value(found.surfaces)}"]
+def _placement(findings: Findings) -> list[str]:
+    listed = [f"{name} ({area:.1f} m², {low:.2f} to {high:.2f} m high)" for name, area, low, high in _top(findings)]
+    comment = [
+        f"# Largest upward-facing areas: {', '.join(listed)}." if listed else "# No face of the scene points up."
+    ]
+    if not findings.surfaces:
+        todo = "# TODO: name surfaces to place objects on; until then they stay where they are."
+        return ["", *comment, todo, "[[placement]]", 'plugin = "keep"']
+    return ["", *comment, "[[placement]]", 'plugin = "on_surface"', f"surfaces = {toml_value(findings.surfaces)}"]
 
 
-def _top(found: Findings) -> list[Any]:
-    return list(found.scene["surfaces"][:6])
+def _top(findings: Findings) -> list[Any]:
+    return list(findings.scene["surfaces"][:6])
 
 
-def _cameras(found: Findings) -> list[str]:
-    cameras = ", ".join(found.scene["cameras"])
-    note = [f'# The scene\'s own cameras ({cameras}) are used by plugin = "keep".'] if cameras else []
-    return ["", "# Poses are solved for the target's boxes.", *note, "[[camera]]", 'plugin = "framed"']
+def _cameras(findings: Findings) -> list[str]:
+    cameras = ", ".join(findings.scene["cameras"])
+    note = [f'# The scene\'s own cameras ({cameras}) are used with plugin = "keep".'] if cameras else []
+    return ["", "# The camera pose is solved for the target's boxes.", *note, "[[camera]]", 'plugin = "framed"']
 
 
-def _to_do(found: Findings, path: Path) -> list[str]:
-    """What is left to people: what keeps the recipe from running first, then what would be better."""
+def _to_do(findings: Findings, path: Path) -> list[str]:
+    """What the user has to do: first what prevents the recipe from running, then improvements."""
     todo = []
     try:
         load_recipe(path)
     except RecipeError as error:
         todo += error.problems
-    if not found.surfaces:
-        todo.append("Name surfaces in [[placement]] to stand things on; until then they stay where they are.")
-    if found.resize is not None:
-        todo.append(f"Check [scene] scale = {found.resize.scale:g}: {found.resize.told}.")
-    todo += [_loose_told(found, name, pieces) for name, pieces in found.loose.items()]
-    without = [name for name in found.idle if name not in found.loose]
-    if without and found.sources:
-        shown = ", ".join(without[:MOST_IDLE]) + (
-            f" and {len(without) - MOST_IDLE} more" if without[MOST_IDLE:] else ""
+    if not findings.surfaces:
+        todo.append("Name surfaces in [[placement]] to place objects on; until then they stay where they are.")
+    if findings.resize is not None:
+        todo.append(f"Check [scene] scale = {findings.resize.scale:g}: {findings.resize.description}.")
+    todo += [_detached_sentence(findings, name, parts) for name, parts in findings.detached.items()]
+    without = [name for name in findings.unmatched if name not in findings.detached]
+    if without and findings.sources:
+        shown = ", ".join(without[:MAX_LISTED_CLASSES]) + (
+            f" and {len(without) - MAX_LISTED_CLASSES} more" if without[MAX_LISTED_CLASSES:] else ""
         )
-        todo.append(f"Give models for the classes that nothing in the scene shows, or do without them: {shown}.")
+        todo.append(f"Give models for the classes without matching objects in the scene, or omit them: {shown}.")
     return todo
 
 
-def _loose_told(found: Findings, name: str, pieces: list[str]) -> str:
-    shown = ", ".join(pieces[:4]) + (", ..." if len(pieces) > 4 else "")
+def _detached_sentence(findings: Findings, name: str, parts: list[str]) -> str:
+    shown = ", ".join(parts[:4]) + (", ..." if len(parts) > 4 else "")
     return (
-        f"The class '{name}' ({found.counts[name]} real boxes) is there in loose pieces ({shown}), which stay as they "
-        "are. To use it, parent them to one of them in Blender."
+        f"The class '{name}' ({findings.counts[name]} real boxes) consists of detached parts ({shown}), which stay "
+        "where they are. To use it, parent them to one of them in Blender."
     )
 
 
@@ -266,6 +274,6 @@ def _relative(path: Path, out: Path) -> str:
 
 
 def _shows_something(thing: Any) -> bool:
-    """Whether an object of the scene, or something below it, has faces or instances a collection."""
+    """Whether an object of the scene, or one of its children, has faces or instances a collection."""
     parts = [thing, *thing.children_recursive]
     return any(p.type in ("MESH", "CURVE", "SURFACE", "FONT", "META") or p.instance_type == "COLLECTION" for p in parts)

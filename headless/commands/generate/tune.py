@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The command that finds which plugin parameters, in which proportion, match a real column: tune."""
+"""The command ``tune``: finds the mix of plugin parameters that matches a real column, by probes alone."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from ....engine.recipe.search_space import Axis, read_axes
 from ....engine.rng import stream
 from ...console.commands import command
 from ...console.interrupt import interruptible, until
+from ...console.options import ForceOption, RecipeArgument, RecipeFileOption, RecipeSeedOption
 from ...console.output import JsonOption, Output, output_of
 from ...console.progress import progress_bar
 from .render import open_stage
@@ -32,52 +33,64 @@ if TYPE_CHECKING:
 @command(order=40)
 def tune(
     context: typer.Context,
-    recipe: Annotated[Path, typer.Argument(help="The recipe, a TOML file.", show_default=False)],
+    recipe: RecipeArgument,
     column: Annotated[
         str,
         typer.Option(
-            help="What is to match: bbox_area, aspect, center_y, boxes_per_image, depth, ...", show_default=False
+            metavar="NAME",
+            help="Column to match: bbox_area, aspect, center_y, boxes_per_image, depth, ...",
+            show_default=False,
         ),
     ],
     vary: Annotated[
         list[str],
         typer.Option(
             metavar="KEY=VALUES",
-            help="A parameter and its values: camera.orbit.distance=1:8, =1:8:log, =1:8/6 for six levels, =a,b,c, or a "
-            "TOML array. Give it once per parameter.",
+            help="Parameter to vary, with its values: camera.orbit.distance=1:8, =1:8:log, =1:8/6 for six levels, "
+            "=a,b,c, or a TOML array. Repeatable.",
             show_default=False,
         ),
     ],
-    out: Annotated[
-        Path, typer.Option("-o", "--output", "--out", dir_okay=False, help="The tuned recipe to write.")
-    ] = Path("tuned.toml"),
+    out: RecipeFileOption,
     class_name: Annotated[
-        str, typer.Option("--class", metavar="NAME", help="Category; needed where several are.")
+        str, typer.Option("--class", metavar="NAME", help="Class; required if there are several.")
     ] = "",
     real: Annotated[
         Path | None,
-        typer.Option(help="Real data instead of the recipe's: COCO file, folder, or table of measure or infer."),
+        typer.Option(
+            metavar="DATASET",
+            help="Real dataset, or a table of `measure` or `infer`. Default: that of the recipe.",
+            show_default=False,
+        ),
     ] = None,
-    configurations: Annotated[int, typer.Option(min=2, max=4096, help="Configurations to probe.")] = 32,
-    probes: Annotated[int, typer.Option(min=2, help="Frames to probe per configuration.")] = 24,
-    design: Annotated[str, typer.Option(help="auto, grid or sobol.")] = "auto",
+    configurations: Annotated[
+        int, typer.Option(metavar="N", min=2, max=4096, help="Number of configurations to probe.")
+    ] = 32,
+    probes: Annotated[int, typer.Option(metavar="N", min=2, help="Frames to probe per configuration.")] = 24,
+    design: Annotated[
+        str, typer.Option(metavar="NAME", help="How configurations are chosen: auto, grid or sobol.")
+    ] = "auto",
     method: Annotated[
-        str, typer.Option(help="gaussian (the method's own), shares, or auto: the better of both.")
+        str, typer.Option(metavar="NAME", help="How they are weighted: gaussian, shares, or auto for the better one.")
     ] = "auto",
     verify: Annotated[
-        int, typer.Option(min=0, help="Probe new frames of the tuned and the untuned recipe until so many values.")
+        int, typer.Option(metavar="N", min=0, help="Then probe N values of new frames, tuned and untuned, as a check.")
     ] = 0,
     scale: Annotated[
         float,
         typer.Option(
-            min=0.05, max=1.0, help="Size of the probes as a share of the images: 0.5 is three times as fast."
+            metavar="X", min=0.05, max=1.0, help="Probe resolution relative to the images; 0.5 is three times as fast."
         ),
     ] = 1.0,
-    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Seed, instead of the recipe's.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace a recipe that is there already.")] = False,
+    seed: RecipeSeedOption = None,
+    force: ForceOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Tune plugin parameters until a metadata column matches the real one, by probes alone: no picture is rendered."""
+    """Fit plugin parameters to a real metadata column.
+
+    Probes configurations of the parameters, and writes a recipe with the mix of them whose boxes come closest to the
+    real distribution. No image is rendered.
+    """
     import numpy as np
 
     from ....alignment.columns.registry import find_column
@@ -99,7 +112,7 @@ def tune(
 
     output = output_of(context)
     if out.exists() and not force:
-        raise OutputError(f"{out} exists already. Name another file with -o, or replace it with --force.")
+        raise OutputError(f"{out} already exists. Choose another file with -o, or overwrite it with --force.")
     if method not in ("auto", *configuration_weights.METHODS):
         raise typer.BadParameter(
             f"'{method}' must be auto, {' or '.join(configuration_weights.METHODS)}.", param_hint="'--method'"
@@ -107,9 +120,9 @@ def tune(
     name = column_name(column)
     loaded = load_recipe(recipe, {} if seed is None else {"seed": seed})
     if loaded.variants:
-        raise RecipeError([f"{recipe} has variants already. Tune the recipe that they were made from."])
+        raise RecipeError([f"{recipe} already has variants. Tune the recipe that they were made from."])
     if loaded.rooms:
-        raise RecipeError([f"{recipe} has several rooms. Tune with one of them as its [scene]."])
+        raise RecipeError([f"{recipe} has several rooms. Tune a recipe with one of them as its [scene]."])
     axes = read_axes(vary, loaded.plugins)
     where, widths, layout = points(
         [a.levels for a in axes], [a.most for a in axes], configurations, design=design, seed=loaded.seed
@@ -117,7 +130,7 @@ def tune(
     tried = _configurations(axes, where, widths)
     source = real or (loaded.path(loaded.real.annotations) if loaded.real else None)
     if source is None:
-        raise RecipeError([f"{recipe} names no real data. Add [real] with annotations, or give --real."])
+        raise RecipeError([f"{recipe} has no real dataset. Add annotations under [real], or use --real."])
     measured = real_columns(source)
     chosen_class = class_of(loaded, measured, class_name)
     truth = measured_table(measured, chosen_class, f"'{source}'")
@@ -129,12 +142,12 @@ def tune(
     memory = out.with_name(f"{out.stem}.probes.json")
     prober = Prober(loaded, open_stage, boxes, amodal="amodal" in find_column(name).needs, scale=scale, memory=memory)
     if not output.json:
-        output.message(f"{len(tried)} configurations, {layout}, and the recipe as it is; {probes} probes each.")
+        output.message(f"{len(tried)} configurations ({layout}), the unchanged recipe included; {probes} probes each.")
     try:
         _follow(output, prober.run(tried, probes), "Probing")
     except KeyboardInterrupt:
         output.message(
-            f"Stopped. {len(prober.found)} configurations are kept in {memory}; the same command goes on from there."
+            f"Stopped. {len(prober.found)} configurations are in {memory}. Run the same command again to continue."
         )
         if output.json:
             output.json_line({"event": "stopped", "configurations": len(prober.found), "memory": memory})
@@ -167,7 +180,7 @@ def tune(
 
 
 def _configurations(axes: Sequence[Axis], where: Any, widths: Any) -> list[dict[str, Any]]:
-    """The changes of each configuration; that of none, the recipe as it is, comes first."""
+    """The changes of each configuration; the unchanged recipe comes first."""
     found: list[dict[str, Any]] = [{}]
     for point in where:
         changes = {a.key: a.value(float(u), float(w)) for a, u, w in zip(axes, point, widths, strict=True)}
@@ -180,12 +193,12 @@ def _header(recipe: Path, source: Path, column: str, class_name: str, chosen: Ch
     p = chosen.predicted
     return [
         f"Variants by `twinset tune {recipe.name} --column {column}`, for boxes of '{class_name}' in {source.name}.",
-        f"Expected Bhattacharyya distance {p.value:.3f} (95 % {p.low:.3f} to {p.high:.3f}, floor {p.floor:.3f}).",
+        f"Expected Bhattacharyya distance {p.value:.3f} (95% {p.low:.3f} to {p.high:.3f}, floor {p.floor:.3f}).",
     ]
 
 
 def _follow(output: Output, steps: Iterable[Step], what: str) -> None:
-    """Drive probes with a bar; Ctrl-C ends them after the frame at hand."""
+    """Run probes with a progress bar; Ctrl-C stops them after the current frame."""
     with (
         interruptible(output) as is_stopping,
         progress_bar(output, hidden=output.json or not output.err.is_terminal) as bar,
@@ -193,8 +206,8 @@ def _follow(output: Output, steps: Iterable[Step], what: str) -> None:
         task = bar.add_task(what, total=None)
         said = -1
         for step in until(is_stopping, steps):
-            told = f"{what} configuration {step.configuration}" if step.configuration >= 0 else what
-            bar.update(task, description=step.message or told, completed=step.done, total=step.total)
+            text = f"{what} configuration {step.configuration}" if step.configuration >= 0 else what
+            bar.update(task, description=step.message or text, completed=step.done, total=step.total)
             tenth = step.done * 10 // max(step.total, 1)
             if tenth != said and not output.json and not output.err.is_terminal:
                 output.message(f"{what}: {step.done} of {step.total}")
@@ -211,7 +224,7 @@ def _verified(
     wanted: Sample,
     view: View,
 ) -> dict[str, dict[str, Any]]:
-    """Distances of frames that tuning has not seen: the next seed's."""
+    """Distances on frames that were not used for tuning: those of the next seed."""
     from ....alignment.columns.registry import find_column
     from ....alignment.distances.bootstrap import estimate
     from ....dataset.jobs.tuned_recipe import probed_sample
@@ -244,7 +257,7 @@ def _verified(
 
 @attrs.frozen(eq=False)
 class _Outcome:
-    """All that a tuning has found out, for text and JSON."""
+    """The results of tuning, for text and JSON."""
 
     out: Path
     what: dict[str, Any]
@@ -295,7 +308,7 @@ class _Outcome:
             found.append(_distances("Verified on new frames", list(self.verified.items()), "values", "frames"))
         for k, p in enumerate(self.probed):
             if p.problem:
-                found.append(f"Configuration {k} shows nothing: {p.problem}.")
+                found.append(f"Configuration {k} has no boxes: {p.problem}.")
         return [*found, f"Next: twinset render {self.out} -o dataset"]
 
     def _chosen(self) -> Table:
@@ -309,7 +322,7 @@ class _Outcome:
 
 
 def _distances(title: str, rows: Sequence[tuple[str, dict[str, Any]]], *counts: str) -> Table:
-    table = Table("Bhattacharyya", "distance", "95 %", "floor", *counts, title=title, title_justify="left")
+    table = Table("Bhattacharyya", "distance", "95%", "floor", *counts, title=title, title_justify="left")
     for name, found in rows:
         interval = f"{found['low']:.3f} to {found['high']:.3f}"
         numbers = [str(found[count]) for count in counts]

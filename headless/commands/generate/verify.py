@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The command that proves a dataset: every checksum, and a random sample of frames rendered again."""
+"""The command ``verify``: checks all checksums of a dataset and renders a random sample of frames again."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,6 +10,7 @@ import typer
 from ....engine.errors import OutputError
 from ....engine.rng import stream
 from ...console.commands import command
+from ...console.options import JobArgument
 from ...console.output import JsonOption, output_of
 from ...console.progress import progress_bar
 from .render import INCOMPLETE, open_stage
@@ -19,21 +19,23 @@ from .render import INCOMPLETE, open_stage
 @command(order=70)
 def verify(
     context: typer.Context,
-    out: Annotated[Path, typer.Argument(help="Output folder of a job.", show_default=False)],
-    sample: Annotated[int, typer.Option("--sample", min=0, help="Frames to render again; 0 only reads checksums.")] = 3,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Which frames are drawn.")] = 0,
+    out: JobArgument,
+    sample: Annotated[
+        int, typer.Option("--sample", metavar="N", min=0, help="Frames to render again; 0 checks only checksums.")
+    ] = 3,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Random seed of the sample.")] = 0,
     json: JsonOption = False,
 ) -> None:
-    """Check every file of a dataset by its checksum, and render a random sample of frames again to compare them.
+    """Check a dataset's checksums and re-render sample frames.
 
-    Ends with exit code 3 where anything is damaged or comes out differently.
+    Exit code 3 if a file is damaged or a frame renders differently.
     """
     from ....dataset.jobs.job import open_job
 
     output = output_of(context)
     job = open_job(out, open_stage)
     with progress_bar(output, hidden=output.json or not output.err.is_terminal) as bar:
-        task = bar.add_task("Checksums", total=None)
+        task = bar.add_task("Verifying checksums", total=None)
         accepted: list[int] = []
         damaged: list[int] = []
         kinds = {"accepted": accepted, "damaged": damaged}
@@ -50,14 +52,14 @@ def verify(
                 different[frame] = problem
             bar.advance(task)
     if not accepted and not damaged:
-        raise OutputError(f"'{out}' holds no records of frames (frames/*.json). Render into that folder first.")
-    lines = [f"{len(accepted)} frames with a picture, {len(damaged)} damaged; {len(chosen)} of them rendered again."]
+        raise OutputError(f"'{out}' has no frame records (frames/*.json). Render into this folder first.")
+    lines = [f"{len(accepted)} frames with an image, {len(damaged)} damaged; {len(chosen)} rendered again."]
     if damaged:
         shown = ", ".join(map(str, damaged[:20])) + (", ..." if len(damaged) > 20 else "")
-        lines.append(f"Damaged: {shown}. Render them again.")
+        lines.append(f"Damaged: {shown}. Run `twinset render` again to replace them.")
     lines += different.values()
     if not damaged and not different:
-        lines.append("Everything is as it was rendered.")
+        lines.append("All files are intact.")
     output.result({"accepted": len(accepted), "damaged": damaged, "sample": chosen, "different": different}, *lines)
     if damaged or different:
         raise typer.Exit(INCOMPLETE)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The command that writes a recipe around a dataset's best frames, without Blender: augment."""
+"""The command ``augment``: a recipe with variations of a dataset's best frames, without Blender."""
 
 from __future__ import annotations
 
@@ -12,54 +12,64 @@ import typer
 from .... import __version__
 from ....engine.errors import DataError
 from ...console.commands import command
+from ...console.options import (
+    MethodOption,
+    MinBoxSideOption,
+    ModelOption,
+    RealImagesOption,
+    RecipeFileOption,
+    ThreadsOption,
+)
 from ...console.output import JsonOption, output_of
 from .curation import refuse_existing
-from .scoring import (
-    ClassOption,
-    FeaturesOption,
-    MethodOption,
-    ModelOption,
-    Options,
-    RealImagesOption,
-    RealOption,
-    SmallestOption,
-    ThreadsOption,
-    score,
-)
+from .scoring import ClassOption, FeaturesOption, Options, RealOption, score
 
 
 @command(order=40)
 def augment(
     context: typer.Context,
-    dataset: Annotated[Path, typer.Argument(help="Folder of a rendered dataset.", show_default=False)],
-    out: Annotated[
-        Path,
-        typer.Option("--output", "-o", metavar="RECIPE", dir_okay=False, help="Recipe to write.", show_default=False),
+    dataset: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="Folder of a rendered dataset.", show_default=False)
     ],
+    out: RecipeFileOption,
     features: FeaturesOption = [],  # noqa: B006
     real: RealOption = None,
     real_images: RealImagesOption = None,
     class_name: ClassOption = [],  # noqa: B006
     model: ModelOption = None,
-    best: Annotated[int, typer.Option(min=1, help="So many frames are taken, the best.")] = 10,
-    pool: Annotated[str, typer.Option(help="How boxes of a frame are pooled: mean, median, min or max.")] = "mean",
-    number: Annotated[
-        int | None, typer.Option("--images", min=1, help="Frames of the recipe; default is as before.")
+    top: Annotated[int, typer.Option(metavar="N", min=1, help="Vary the N most typical frames.")] = 10,
+    pool: Annotated[
+        str, typer.Option(metavar="NAME", help="How the boxes of a frame are pooled: mean, median, min or max.")
+    ] = "mean",
+    image_count: Annotated[
+        int | None,
+        typer.Option("--images", metavar="N", min=1, help="Number of frames of the new recipe. Default: unchanged."),
     ] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Seed of the recipe; default is as before.")] = None,
-    distance: Annotated[float, typer.Option(min=0.0, help="Metres that things and lights may move.")] = 0.2,
-    turn: Annotated[float, typer.Option(min=0.0, max=180.0, help="Degrees that things may turn.")] = 20.0,
-    power: Annotated[float, typer.Option(min=0.0, help="Share by which lights may brighten or dim.")] = 0.15,
-    source: Annotated[
+    seed: Annotated[
+        int | None, typer.Option(metavar="N", min=0, help="Random seed of the new recipe. Default: unchanged.")
+    ] = None,
+    max_shift: Annotated[
+        float, typer.Option(metavar="METRES", min=0.0, help="Largest shift of objects, camera and lights.")
+    ] = 0.2,
+    max_rotation: Annotated[
+        float, typer.Option(metavar="DEGREES", min=0.0, max=180.0, help="Largest rotation of objects.")
+    ] = 20.0,
+    max_power_change: Annotated[
+        float, typer.Option(metavar="X", min=0.0, help="Largest change of light power, as a share.")
+    ] = 0.15,
+    base_recipe: Annotated[
         Path | None,
-        typer.Option("--from", metavar="RECIPE", help="The recipe to change; default is the dataset's own."),
+        typer.Option(metavar="RECIPE", help="Recipe to change. Default: that of the dataset.", show_default=False),
     ] = None,
     method: MethodOption = "knn",
-    smallest: SmallestOption = 16,
+    min_box_side: MinBoxSideOption = 16,
     threads: ThreadsOption = 1,
     json: JsonOption = False,
 ) -> None:
-    """Write a recipe that renders more around the frames that look most like real ones: their draws, varied."""
+    """Write a recipe with variations of the most realistic frames.
+
+    It repeats what was drawn for these frames, with random changes up to the given limits.
+    """
     import numpy as np
 
     from ....alignment.features.curation import pool as pooled_by_image
@@ -76,10 +86,12 @@ def augment(
     for path in (out, frames_path):
         refuse_existing(path)
     if not is_rendered(read_dataset(dataset)):
-        raise DataError(f"'{dataset}' was not rendered by Twinset, so nothing is known of what was drawn for it.")
-    recipe = load_recipe(source or dataset / "recipe.toml", files_too=False)
+        raise DataError(
+            f"'{dataset}' was not rendered by Twinset, so its frames cannot be varied. Give a rendered folder."
+        )
+    recipe = load_recipe(base_recipe or dataset / "recipe.toml", files_too=False)
     options = Options(
-        dataset, None, list(features), real, real_images, list(class_name), model, method, smallest, threads
+        dataset, None, list(features), real, real_images, list(class_name), model, method, min_box_side, threads
     )
     found = score(options, output)
     ids, pooled = pooled_by_image(found.scores.typicality, found.scores.image, pool)
@@ -88,24 +100,26 @@ def augment(
     frame_of = frames_of(found.coco)
     ranked = [frame_of[i] for i in ids[known][order].tolist()]
     moves = out.resolve().parent != recipe.folder
-    jitter = Jitter(distance, turn, power)
-    made = around(FrameStore(dataset), ranked, best, recipe, frames_path.resolve(), jitter=jitter, anchor=moves)
+    jitter = Jitter(max_shift, max_rotation, max_power_change)
+    made = around(FrameStore(dataset), ranked, top, recipe, frames_path.resolve(), jitter=jitter, anchor=moves)
     changed = attrs.evolve(
         made.recipe,
-        images=made.recipe.images if number is None else number,
+        images=made.recipe.images if image_count is None else image_count,
         seed=made.recipe.seed if seed is None else seed,
     )
     taken = [pooled[known][order][ranked.index(frame)] for frame in made.frames]
-    header = [f"Around {len(made.frames)} frames of {dataset.resolve().name}, by `twinset augment`, {__version__}."]
+    header = [
+        f"Variations of {len(made.frames)} frames of {dataset.resolve().name}, by `twinset augment`, {__version__}."
+    ]
     write_atomic(frames_path, made.frames_file)
     write_atomic(out, dump_recipe(changed, header, anchor=moves).encode())
     average = float(pooled[known].mean())
     lines = found.lines()
     lines.append(
-        f"{len(made.frames)} frames of a mean typicality of {np.mean(taken):.2f}, where all {int(known.sum())} have "
-        f"{average:.2f}: {', '.join(map(str, made.frames))}"
+        f"{len(made.frames)} frames with a mean typicality of {np.mean(taken):.2f} (all {int(known.sum())} frames: "
+        f"{average:.2f}): {', '.join(map(str, made.frames))}"
     )
-    lines += [*made.notes, f"Render it: twinset render {out} -o FOLDER"]
+    lines += [*made.notes, f"Next: twinset render {out} -o FOLDER"]
     values = {
         "recipe": out,
         "frames_file": frames_path,

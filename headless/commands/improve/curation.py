@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Commands that leave out of a dataset what is unlike real boxes, without Blender: filter, curate."""
+"""The commands ``filter`` and ``curate``, which remove what looks unlike real boxes, without Blender."""
 
 from __future__ import annotations
 
@@ -13,23 +13,20 @@ from rich.table import Table
 from .... import __version__
 from ....engine.errors import DataError, OutputError
 from ...console.commands import command
-from ...console.output import JsonOption, Output, output_of
-from ..compare.measure import measuring_bar
-from .scoring import (
-    ClassOption,
+from ...console.options import (
     DatasetArgument,
-    FeaturesOption,
     ImagesOption,
     MethodOption,
+    MinBoxSideOption,
     ModelOption,
-    Options,
+    NewDatasetOption,
     RealImagesOption,
-    RealOption,
-    Scored,
-    SmallestOption,
+    SeedOption,
     ThreadsOption,
-    score,
 )
+from ...console.output import JsonOption, Output, output_of
+from ..compare.measure import measuring_bar
+from .scoring import ClassOption, FeaturesOption, Options, RealOption, Scored, score
 
 if TYPE_CHECKING:
     from ....alignment.features.curation import GroupScore
@@ -37,19 +34,12 @@ if TYPE_CHECKING:
 
 ACTIONS = ("drop-annotation", "black-box", "drop-image")
 
-NewOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--output", "-o", metavar="FOLDER", help="Folder of the new dataset; must not exist.", show_default=False
-    ),
-]
-
 
 @command("filter", order=20)
 def filter_(
     context: typer.Context,
     dataset: DatasetArgument,
-    out: NewOption = None,
+    out: NewDatasetOption = None,
     features: FeaturesOption = [],  # noqa: B006
     real: RealOption = None,
     real_images: RealImagesOption = None,
@@ -58,28 +48,47 @@ def filter_(
     images: ImagesOption = None,
     quantile: Annotated[
         float | None,
-        typer.Option(min=0.0, max=1.0, help="Threshold: refuses this share of real boxes. Default is the elbow."),
+        typer.Option(
+            metavar="X", min=0.0, max=1.0, help="Threshold that rejects this share of real boxes. Default: the elbow."
+        ),
     ] = None,
     keep: Annotated[
-        int | None, typer.Option(min=1, help="Instead of a threshold: keep so many boxes, or images.")
+        int | None,
+        typer.Option(metavar="N", min=1, help="Instead of a threshold: keep the N most typical boxes or images."),
     ] = None,
-    per: Annotated[str, typer.Option(help="What is judged: box, or image, its boxes pooled.")] = "box",
-    pool: Annotated[str, typer.Option(help="How boxes of an image are pooled: mean, median, min or max.")] = "mean",
+    per: Annotated[
+        str, typer.Option(metavar="UNIT", help="What is judged: box, or image with its boxes pooled.")
+    ] = "box",
+    pool: Annotated[
+        str, typer.Option(metavar="NAME", help="How the boxes of an image are pooled: mean, median, min or max.")
+    ] = "mean",
     action: Annotated[
         str,
         typer.Option(
-            help=f"What becomes of it: {', '.join(ACTIONS)}. Default: drop-annotation per box, drop-image per image."
+            metavar="ACTION",
+            help=f"What happens to rejected boxes: {', '.join(ACTIONS)}. Default: drop-annotation per box, drop-image "
+            "per image.",
+            show_default=False,
         ),
     ] = "",
-    scores: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Table of all scores: .parquet or .csv.", show_default=False)
+    out_scores: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            dir_okay=False,
+            help="Write all scores to this table (.parquet or .csv).",
+            show_default=False,
+        ),
     ] = None,
     method: MethodOption = "knn",
-    smallest: SmallestOption = 16,
+    min_box_side: MinBoxSideOption = 16,
     threads: ThreadsOption = 1,
     json: JsonOption = False,
 ) -> None:
-    """Leave out what is unlike real boxes: writes a new dataset that shares all unchanged files with the old one."""
+    """Copy a dataset without boxes that look unlike real ones.
+
+    The new dataset shares all unchanged files with the old one. Without -o, only the scores are printed.
+    """
     from ....alignment.features.curation import POOLS, judge, typicality
     from ....dataset.analysis.feature_scores import score_table
     from ....dataset.formats.metadata_table import check_suffix, write_columns
@@ -91,11 +100,11 @@ def filter_(
     _check_choice("--pool", pool, tuple(POOLS))
     if quantile is not None and keep is not None:
         raise DataError("Give --quantile or --keep, not both.")
-    if scores is not None:
-        check_suffix(scores)
+    if out_scores is not None:
+        check_suffix(out_scores)
     refuse_existing(out)
     options = Options(
-        dataset, images, list(features), real, real_images, list(class_name), model, method, smallest, threads
+        dataset, images, list(features), real, real_images, list(class_name), model, method, min_box_side, threads
     )
     found = score(options, output)
     boxes = found.scores
@@ -109,8 +118,8 @@ def filter_(
         per=per,
         how=pool,
     )
-    if scores is not None:
-        write_columns(scores, score_table(found.coco, boxes, {"kept": ~judged.refused}))
+    if out_scores is not None:
+        write_columns(out_scores, score_table(found.coco, boxes, {"kept": ~judged.refused}))
     rule = f"keep {keep}" if keep is not None else "elbow" if quantile is None else f"quantile {quantile:g}"
     step = {
         "command": "filter",
@@ -126,11 +135,11 @@ def filter_(
     limits = ", ".join(f"{name or 'images'} {limit:.3g}" for name, limit in judged.thresholds.items())
     lines = found.lines()
     lines.append(
-        f"{step['refused']} boxes refused ({rule}{f'; typicality below: {limits}' if limits else ''}), per {per}"
+        f"{step['refused']} boxes rejected ({rule}{f'; typicality below: {limits}' if limits else ''}), per {per}"
         f"{f' by the {pool} of its boxes' if per == 'image' else ''}."
     )
-    lines += _told(written) if written else ["Nothing is written; name a folder with -o."]
-    values = {**step, "features": found.features, "scores": scores, "written": written, "problems": boxes.problems}
+    lines += _written_sentences(written) if written else ["No dataset is written; name a folder with -o."]
+    values = {**step, "features": found.features, "scores": out_scores, "written": written, "problems": boxes.problems}
     output.result(values, *lines)
 
 
@@ -138,7 +147,7 @@ def filter_(
 def curate(
     context: typer.Context,
     dataset: DatasetArgument,
-    out: NewOption = None,
+    out: NewDatasetOption = None,
     features: FeaturesOption = [],  # noqa: B006
     real: RealOption = None,
     real_images: RealImagesOption = None,
@@ -146,29 +155,38 @@ def curate(
     model: ModelOption = None,
     images: ImagesOption = None,
     by: Annotated[
-        str, typer.Option(metavar="COLUMN", help="What makes a group: shape, class, image or any column.")
+        str,
+        typer.Option(metavar="COLUMN", help="Column that defines the groups: shape, class, image or any other."),
     ] = "",
-    remove: Annotated[int, typer.Option(min=0, help="Take the so many worst groups out.")] = 0,
-    below: Annotated[
-        float | None, typer.Option(help="Take out groups of a mean typicality below this.", show_default=False)
+    remove: Annotated[int, typer.Option(metavar="N", min=0, help="Remove the N worst groups.")] = 0,
+    min_typicality: Annotated[
+        float | None,
+        typer.Option(metavar="X", help="Remove groups whose mean typicality is below this.", show_default=False),
     ] = None,
-    fewest: Annotated[int, typer.Option(min=1, help="Groups of fewer boxes are not taken out.")] = 5,
-    action: Annotated[str, typer.Option(help=f"What becomes of their boxes: {', '.join(ACTIONS)}.")] = "drop-image",
-    recipe: Annotated[
+    min_boxes: Annotated[int, typer.Option(metavar="N", min=1, help="Keep groups with fewer boxes than this.")] = 5,
+    action: Annotated[
+        str, typer.Option(metavar="ACTION", help=f"What happens to removed boxes: {', '.join(ACTIONS)}.")
+    ] = "drop-image",
+    out_recipe: Annotated[
         Path | None,
-        typer.Option(help="Write a recipe that leaves the taken-out shapes out.", metavar="FILE", show_default=False),
+        typer.Option(
+            metavar="FILE", dir_okay=False, help="Write a recipe without the removed shapes.", show_default=False
+        ),
     ] = None,
-    source: Annotated[
+    base_recipe: Annotated[
         Path | None,
-        typer.Option("--from", metavar="RECIPE", help="The recipe to change; default is the dataset's own."),
+        typer.Option(metavar="RECIPE", help="Recipe to change. Default: that of the dataset.", show_default=False),
     ] = None,
     method: MethodOption = "knn",
-    smallest: SmallestOption = 16,
+    min_box_side: MinBoxSideOption = 16,
     threads: ThreadsOption = 1,
-    seed: Annotated[int, typer.Option(min=0, help="Of the resamples of intervals.")] = 0,
+    seed: SeedOption = 0,
     json: JsonOption = False,
 ) -> None:
-    """Score shapes, or other groups of boxes, and take the worst out of the dataset or its recipe."""
+    """Remove the least realistic shapes from a dataset or recipe.
+
+    Scores shapes, or other groups of boxes. Nothing is written without -o or --out-recipe.
+    """
     import numpy as np
 
     from ....alignment.features.curation import group_scores
@@ -177,27 +195,27 @@ def curate(
 
     output = output_of(context)
     _check_choice("--action", action, ACTIONS)
-    for path in (out, recipe):
+    for path in (out, out_recipe):
         refuse_existing(path)
-    if (out or recipe) and not remove and below is None:
-        raise DataError("Say what is to be taken out: --remove N, or --below TYPICALITY.")
+    if (out or out_recipe) and not remove and min_typicality is None:
+        raise DataError("Say which groups to remove: --remove N or --min-typicality X.")
     options = Options(
-        dataset, images, list(features), real, real_images, list(class_name), model, method, smallest, threads
+        dataset, images, list(features), real, real_images, list(class_name), model, method, min_box_side, threads
     )
     found = score(options, output)
     boxes = found.scores
     by, names = group_names(found.coco, boxes, by)
-    if recipe is not None and by != "shape":
-        raise DataError(f"A recipe knows shapes only, and groups are by '{by}'. Leave --recipe out, or use --by shape.")
+    if out_recipe is not None and by != "shape":
+        raise DataError(f"--out-recipe needs groups by shape, but groups are by '{by}'. Omit it, or use --by shape.")
     groups = group_scores(boxes.typicality, names, stream(seed, "curate"), images=boxes.image)
     means = {g.name: float(np.mean(boxes.score[boxes.known & (names == g.name)])) for g in groups}
-    sure = [g for g in groups if g.count >= fewest]
-    taken = [g.name for g in sure if below is not None and g.mean < below]
+    sure = [g for g in groups if g.count >= min_boxes]
+    taken = [g.name for g in sure if min_typicality is not None and g.mean < min_typicality]
     taken += [g.name for g in sure[:remove] if g.name not in taken]
     shown: list[Any] = [*found.lines(), _table(groups, means, by, taken)]
     shown.append(
-        "Typicality: 0 is the median real box, -1 as far again as the real box of the upper 16 %. 95 % intervals, "
-        "images drawn. Below all others by more than chance: marked worse."
+        "Typicality: 0 is the median real box; -1 is farther from the real boxes by one standard deviation. Intervals "
+        "are bootstrapped by image. Groups significantly below all others are marked as worse."
     )
     values: dict[str, Any] = {
         "by": by,
@@ -206,21 +224,32 @@ def curate(
         "features": found.features,
         "problems": boxes.problems,
     }
-    if (out or recipe) and not taken:
-        shown.append(f"No group of {fewest} boxes or more is to be taken out, so nothing is written.")
+    if (out or out_recipe) and not taken:
+        shown.append(f"No group with at least {min_boxes} boxes is below the limit, so nothing is written.")
     elif taken:
-        step = {"command": "curate", "by": by, "taken": taken, "action": action, "remove": remove, "below": below}
+        step = {
+            "command": "curate",
+            "by": by,
+            "taken": taken,
+            "action": action,
+            "remove": remove,
+            "below": min_typicality,
+        }
         gone = np.isin(names, taken)
-        if recipe is not None:
+        if out_recipe is not None:
             classes = {name: str(boxes.class_name[names == name][0]) for name in taken}
-            values["recipe"] = _write_recipe(source or dataset / "recipe.toml", recipe, classes)
-            shown.append(f"A recipe without {', '.join(taken)}: {recipe}. Render it: twinset render {recipe} -o FOLDER")
+            values["recipe"] = _write_recipe(base_recipe or dataset / "recipe.toml", out_recipe, classes)
+            shown.append(
+                f"Recipe without {', '.join(taken)}: {out_recipe}. Next: twinset render {out_recipe} -o FOLDER"
+            )
         if out is not None:
             values["written"] = _write(found, gone, action, out, step, output)
-            shown += _told(values["written"])
-    if not (out or recipe):
-        shown.append("Nothing is written. --remove N or --below TYPICALITY take groups out: of a recipe that --recipe")
-        shown[-1] += " names, or of a new dataset that -o names."
+            shown += _written_sentences(values["written"])
+    if not (out or out_recipe):
+        shown.append(
+            "Nothing is written. To remove groups, add --remove N or --min-typicality X, and -o FOLDER for a dataset "
+            "or --out-recipe FILE for a recipe."
+        )
     output.result(values, *shown)
 
 
@@ -242,18 +271,20 @@ def _write(found: Scored, refused: Any, action: str, out: Path, step: dict[str, 
         "images_left_out": len(changes.without),
         "annotations_left_out": len(changes.unlabelled),
     }
-    with measuring_bar(output, "Writing") as told:
-        return write_subset(found.coco, found.images, out, changes, step, progress=told)
+    with measuring_bar(output, "Writing") as progress:
+        return write_subset(found.coco, found.images, out, changes, step, progress=progress)
 
 
 def _write_recipe(source: Path, path: Path, classes: dict[str, str]) -> Path:
-    """Write a recipe that excludes shapes, each of its class."""
+    """Write a recipe that excludes shapes, each from its class."""
     from ....dataset.atomic_files import write_atomic
     from ....engine.recipe.reading import dump_recipe, load_recipe
     from ....engine.recipe.settings import without_assets
 
     if not source.is_file():
-        raise DataError(f"There is no recipe {source}. Name the one that the dataset was rendered from with --from.")
+        raise DataError(
+            f"The recipe {source} does not exist. Give the one that the dataset was rendered from with --base-recipe."
+        )
     recipe = without_assets(load_recipe(source, files_too=False), classes)
     # Relative paths start at the recipe's own folder.
     moves = path.resolve().parent != recipe.folder
@@ -263,19 +294,19 @@ def _write_recipe(source: Path, path: Path, classes: dict[str, str]) -> Path:
 
 
 def _table(groups: list[GroupScore], means: dict[str, float], by: str, taken: list[str]) -> Table:
-    table = Table(by, "boxes", "images", "typicality", "95 %", "mean score", "", title_justify="left")
+    table = Table(by, "boxes", "images", "typicality", "95%", "mean score", "", title_justify="left")
     for g in groups:
         interval = f"{g.low:.2f} to {g.high:.2f}" if g.images > 1 else "-"
-        words = [*(["worse"] if g.worse and g.images > 1 else []), *(["taken out"] if g.name in taken else [])]
+        words = [*(["worse"] if g.worse and g.images > 1 else []), *(["removed"] if g.name in taken else [])]
         row = (g.name, str(g.count), str(g.images), f"{g.mean:.2f}", interval, f"{means[g.name]:.2f}")
         table.add_row(*row, ", ".join(words))
     return table
 
 
-def _told(written: SubsetSummary) -> list[str]:
-    files = [f"{written.shared} files shared with the old one"]
+def _written_sentences(written: SubsetSummary) -> list[str]:
+    files = [f"{written.shared} files shared with the original"]
     files += [f"{written.copied} copied"] if written.copied else []
-    files += [f"{written.painted} pictures painted"] if written.painted else []
+    files += [f"{written.painted} images painted"] if written.painted else []
     lines = [f"{written.images} images with {written.annotations} annotations in {written.out}: {', '.join(files)}"]
     if written.missing:
         lines.append(f"{written.missing} images were missing; their annotations are kept.")
@@ -284,10 +315,10 @@ def _told(written: SubsetSummary) -> list[str]:
 
 def _check_choice(option: str, value: str, known: tuple[str, ...]) -> None:
     if value not in known:
-        raise DataError(f"{option} must be one of {', '.join(known)}. Got '{value}' instead.")
+        raise DataError(f"{option} must be one of {', '.join(known)}, not '{value}'.")
 
 
 def refuse_existing(path: Path | None) -> None:
-    """Refuse before the work, not after it."""
+    """Raise OutputError before the work, not after it."""
     if path is not None and path.exists():
-        raise OutputError(f"'{path}' exists already, and nothing is overwritten. Name another, or delete it.")
+        raise OutputError(f"'{path}' already exists and is not overwritten. Choose another name, or delete it.")

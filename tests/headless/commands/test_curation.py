@@ -75,7 +75,7 @@ def result(*args: object) -> dict:
 def test_the_elbow_finds_what_was_painted_otherwise(material: Path, tmp_path: Path) -> None:
     bag, features = material / "bag/labels.json", material / "disc.features"
     before = bag.read_bytes()
-    said = result("filter", bag, "--features", features, "-o", tmp_path / "new", "--scores", tmp_path / "s.csv")
+    said = result("filter", bag, "--features", features, "-o", tmp_path / "new", "--out-scores", tmp_path / "s.csv")
     assert (said["scored"], said["refused"], said["rule"]) == (RIGHT + WRONG, WRONG, "elbow")
     assert bag.read_bytes() == before
     new = read_dataset(tmp_path / "new")
@@ -111,7 +111,9 @@ def test_the_worst_shape_is_named_and_taken_out(material: Path, tmp_path: Path) 
     recipe = tmp_path / "recipe.toml"
     recipe.write_text('[scene]\nbuiltin = "hall"\n[[class]]\nname = "disc"\nmodels = ["discs/*.glb"]\n')
     shared = ["curate", material / "bag/labels.json", "--features", material / "disc.features"]
-    said = result(*shared, "--remove", 1, "--from", recipe, "--recipe", tmp_path / "b.toml", "-o", tmp_path / "new")
+    said = result(
+        *shared, "--remove", 1, "--base-recipe", recipe, "--out-recipe", tmp_path / "b.toml", "-o", tmp_path / "new"
+    )
     worst = said["groups"][0]
     assert (said["by"], said["taken"], worst["name"], worst["worse"]) == ("shape", ["c[1]"], "c[1]", True)
     assert worst["count"] == WRONG and worst["high"] < said["groups"][1]["low"]
@@ -121,8 +123,8 @@ def test_the_worst_shape_is_named_and_taken_out(material: Path, tmp_path: Path) 
     assert len(left.images) == RIGHT
     # The limit lies between the shapes, and groups of few are not judged.
     limit = (worst["mean"] + said["groups"][1]["mean"]) / 2
-    assert result(*shared, "--below", limit)["taken"] == ["c[1]"]
-    assert result(*shared, "--below", limit, "--fewest", 6)["taken"] == []
+    assert result(*shared, "--min-typicality", limit)["taken"] == ["c[1]"]
+    assert result(*shared, "--min-typicality", limit, "--min-boxes", 6)["taken"] == []
     assert "worse" in run(*shared).stdout
 
 
@@ -160,14 +162,14 @@ def test_a_class_of_specks_alone_does_not_stop_the_others(material: Path) -> Non
 def test_mistakes_are_named(material: Path, tmp_path: Path) -> None:
     bag, features = material / "bag/labels.json", material / "disc.features"
     for args, words in [
-        ([], "--features FILE, or by --real"),
-        (["--features", features, "--real", bag], "--features FILE, or by --real"),
+        ([], "--features FILE, or learn them with --real"),
+        (["--features", features, "--real", bag], "--features FILE, or learn them with --real"),
         (["--real", bag], "--class NAME"),
-        (["--features", features, "--features", features], "one file for each class"),
+        (["--features", features, "--features", features], "one file per class"),
         (["--features", features, "--per", "frame"], "box, image"),
         (["--features", features, "--keep", 3, "--quantile", 0.1], "not both"),
         (["--features", features, "--pool", "sum"], "mean, median, min, max"),
-        (["--features", features, "-o", tmp_path], "exists already"),
+        (["--features", features, "-o", tmp_path], "already exists"),
         (["--features", features, "--model", features], "no ONNX file"),
     ]:
         done = run("filter", bag, *args)

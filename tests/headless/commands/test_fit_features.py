@@ -84,7 +84,7 @@ def test_what_is_missing_is_named(real: Path) -> None:
     out = real.parent / "x.features"
     assert "no class 'disk'. Did you mean 'disc'?" in run(real, "--class", "disk", "-o", out).stderr
     assert "has the class 'none' but no box of it" in run(real, "--class", "none", "-o", out).stderr
-    assert "under 70 pixels" in run(real, "--class", "disc", "-o", out, "--smallest", 70).stderr
+    assert "under 70 pixels" in run(real, "--class", "disc", "-o", out, "--min-box-side", 70).stderr
     assert "does not exist" in run(real, "--class", "disc", "-o", out, "--images", "nowhere").stderr
     assert "'m.onnx' does not exist" in run(real, "--class", "disc", "-o", out, "--model", "m.onnx").stderr
     assert "one of knn, kde" in run(real, "--class", "disc", "-o", out, "--method", "svm").stderr

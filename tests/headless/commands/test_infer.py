@@ -173,7 +173,9 @@ def test_nothing_is_written_where_nothing_can_be_inferred(synth: Path, real: Pat
 
 def test_classes_have_heads_of_their_own(tmp_path: Path) -> None:
     both = write(tmp_path / "both", 30, known=True, classes=("disc", "ring"))
-    found = infer(ImageDataset(read_coco(both), both.parent / "images"), None, {"box": [None]}, columns=["depth"], trees=5)
+    found = infer(
+        ImageDataset(read_coco(both), both.parent / "images"), None, {"box": [None]}, columns=["depth"], trees=5
+    )
     # Patches alternate between the two, specks are discs but small; a patch of each has no depth.
     assert [(o.class_name, o.boxes) for o in found.outcomes] == [("disc", 29), ("ring", 29)]
     done = run(both, "--class", "ring", *asked("shape"), "--json")

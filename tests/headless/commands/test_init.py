@@ -12,15 +12,15 @@ import numpy as np
 import pytest
 from twinset.engine.recipe.reading import load_recipe
 from twinset.headless.cli import app
-from twinset.headless.commands.generate.scene_guesses import (
+from twinset.headless.commands.generate.name_matching import (
     base_name,
-    class_source,
-    exact,
-    likely_surfaces,
-    likeness,
-    loose_parts,
-    proportion,
-    words,
+    detached_parts,
+    estimate_scale,
+    find_class_source,
+    guess_surfaces,
+    literal_pattern,
+    name_similarity,
+    name_words,
 )
 from typer.testing import CliRunner, Result
 
@@ -50,36 +50,36 @@ def coco(path: Path, names: list[str]) -> Path:
 
 
 def test_words_and_likeness() -> None:
-    assert words("OfficeChairs_02.001") == ["office", "chair"]
-    assert words("glass") == ["glass"] and words("TVStand") == ["tv", "stand"]
-    assert likeness("chair", "OfficeChair.003") >= 0.6 and likeness("dining table", "Table") >= 0.6
-    assert likeness("backpack", "Back Pack") >= 0.6 and likeness("couch", "Sofa_L") >= 0.6
-    assert likeness("chair", "Armchair") >= 0.6
-    assert likeness("chair", "Chair") > likeness("chair", "chair cushion")
+    assert name_words("OfficeChairs_02.001") == ["office", "chair"]
+    assert name_words("glass") == ["glass"] and name_words("TVStand") == ["tv", "stand"]
+    assert name_similarity("chair", "OfficeChair.003") >= 0.6 and name_similarity("dining table", "Table") >= 0.6
+    assert name_similarity("backpack", "Back Pack") >= 0.6 and name_similarity("couch", "Sofa_L") >= 0.6
+    assert name_similarity("chair", "Armchair") >= 0.6
+    assert name_similarity("chair", "Chair") > name_similarity("chair", "chair cushion")
     for name in ("Armoire", "hair", "Table", "", "001"):
-        assert likeness("chair", name) < 0.6
+        assert name_similarity("chair", name) < 0.6
 
 
 def test_sources_prefer_collections_and_gather_objects() -> None:
     objects = ["Chair", "Chair.001", "Lounge chair", "Lamp"]
-    source = class_source("chair", {"Chairs": 3, "Room": 9}, objects)
+    source = find_class_source("chair", {"Chairs": 3, "Room": 9}, objects)
     assert source is not None and source.toml == ('collection = "Chairs"',)
-    source = class_source("chair", {"Chairs": 0}, objects)
+    source = find_class_source("chair", {"Chairs": 0}, objects)
     assert source is not None and source.toml == ('objects = ["Chair*", "Lounge chair*"]',)
-    assert class_source("piano", {"Chairs": 3}, objects) is None
-    assert base_name("Chair.001") == "Chair" and exact("Cup [old]") == "Cup [[]old]"
+    assert find_class_source("piano", {"Chairs": 3}, objects) is None
+    assert base_name("Chair.001") == "Chair" and literal_pattern("Cup [old]") == "Cup [[]old]"
     beds = ["Bed", "Bed.001", "BedPillow", "BedMattress"]
-    source = class_source("bed", {}, beds)
+    source = find_class_source("bed", {}, beds)
     assert source is not None and source.objects == ("Bed", "Bed.001")
     assert source.toml == ('objects = ["Bed", "Bed.001"]',)
 
 
 def test_surfaces_by_name_else_the_largest() -> None:
     named = [("Wall", 50.0, 0, 3), ("Floor", 40.0, 0, 0), ("FloorTrim", 2.0, 0, 0), ("Desk.001", 1.2, 0.7, 0.7)]
-    assert likely_surfaces(named, set()) == ["Floor", "Desk.001"]
-    assert likely_surfaces(named, {"Desk.001"}) == ["Floor"]
-    assert likely_surfaces([("Plane.003", 30.0, 0, 0), ("Cube", 2.0, 0, 0)], set()) == ["Plane.003"]
-    assert likely_surfaces([], set()) == []
+    assert guess_surfaces(named, set()) == ["Floor", "Desk.001"]
+    assert guess_surfaces(named, {"Desk.001"}) == ["Floor"]
+    assert guess_surfaces([("Plane.003", 30.0, 0, 0), ("Cube", 2.0, 0, 0)], set()) == ["Plane.003"]
+    assert guess_surfaces([], set()) == []
 
 
 def test_pieces_of_a_thing_touch_it_and_have_its_name() -> None:
@@ -88,8 +88,8 @@ def test_pieces_of_a_thing_touch_it_and_have_its_name() -> None:
 
     boxes = {"Bed": at(0), "BedCover": at(0.2), "BedPost.001": at(1.1), "Bed.001": at(0.5), "BedRoom": at(9)}
     boxes |= {"Bedding": at(0), "BedLamp": at(0), "Cover": at(0), "BedTable": at(0)}
-    assert loose_parts("Bed", boxes, ["lamp"]) == ["BedCover", "BedPost.001"]
-    assert loose_parts("Cover", boxes) == [] and loose_parts("none", boxes) == []
+    assert detached_parts("Bed", boxes, ["lamp"]) == ["BedCover", "BedPost.001"]
+    assert detached_parts("Cover", boxes) == [] and detached_parts("none", boxes) == []
 
 
 def test_proportions_are_those_of_known_kinds() -> None:
@@ -97,18 +97,18 @@ def test_proportions_are_those_of_known_kinds() -> None:
         return np.zeros(3), np.array([0.5, 0.5, height])
 
     real = {"Chair": high(0.9), "Chair.001": high(1.0), "Table": high(0.75), "Blob": high(70.0)}
-    assert proportion(real) is None and proportion({"Blob": high(70.0)}) is None
-    assert proportion({"Chair": high(1.4), "Table": high(0.5)}) is None
-    large = proportion({name: (low, high * 4) for name, (low, high) in real.items()})
+    assert estimate_scale(real) is None and estimate_scale({"Blob": high(70.0)}) is None
+    assert estimate_scale({"Chair": high(1.4), "Table": high(0.5)}) is None
+    large = estimate_scale({name: (low, high * 4) for name, (low, high) in real.items()})
     assert large is not None and large.scale == pytest.approx(0.25, rel=0.06)
-    small = proportion({name: (low, high / 100) for name, (low, high) in real.items()})
+    small = estimate_scale({name: (low, high / 100) for name, (low, high) in real.items()})
     assert small is not None and small.scale == pytest.approx(100, rel=0.06)
     # One odd thing does not decide.
-    assert proportion({**real, "Vase": high(40.0)}) is None
-    told = proportion({"Bench": high(4.0)})
-    assert told is not None and told.told == "benches here are 4 m high, usually 0.45 to 0.9 m"
-    laptop = proportion({"Laptop": (np.zeros(3), np.array([3.5, 2.0, 0.1]))})
-    assert laptop is not None and laptop.scale == 0.1 and "3.5 m long" in laptop.told
+    assert estimate_scale({**real, "Vase": high(40.0)}) is None
+    told = estimate_scale({"Bench": high(4.0)})
+    assert told is not None and told.description == "benches here are 4 m high, usually 0.45 to 0.9 m"
+    laptop = estimate_scale({"Laptop": (np.zeros(3), np.array([3.5, 2.0, 0.1]))})
+    assert laptop is not None and laptop.scale == 0.1 and "3.5 m long" in laptop.description
 
 
 def test_init_writes_a_recipe_that_renders(run: Run, data: Path, tmp_path: Path) -> None:
@@ -122,7 +122,7 @@ def test_init_writes_a_recipe_that_renders(run: Run, data: Path, tmp_path: Path)
     assert result["classes"] == ["pillow"] and {"Floor", "BedMattress"} <= set(result["surfaces"])
     scale, bed, rest = result["todo"]
     assert "scale = 0.4: beds here are 2.36 m high, usually" in scale and result["scale"] == 0.4
-    assert "'bed' (2 real boxes) is there in loose pieces (Bed, BedBall" in bed and rest.endswith(": chair, dragon.")
+    assert "'bed' (2 real boxes) consists of detached parts (Bed, BedBall" in bed and rest.endswith(": chair, dragon.")
     assert "The scene is scaled by 0.4: beds here" in done.stderr
     loaded = load_recipe("r.toml")
     assert loaded.path(loaded.scene.file) == blend.resolve() and loaded.scene.scale == 0.4

@@ -222,7 +222,11 @@ def test_the_server_answers_takes_recipes_and_ends_with_its_input(place, tmp_pat
 def test_a_tied_render_ends_with_its_input_and_goes_on_later(place, tmp_path):
     command = [sys.executable, "-m", "twinset.headless", "--json", "render", place / "preview.toml", "-o", "out"]
     process = subprocess.Popen(
-        [*command, "--tied", "--images", "500"], cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [*command, "--stop-on-eof", "--images", "500"],
+        cwd=tmp_path,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     for line in process.stdout:
         if json.loads(line)["event"] == "frame_done":

@@ -130,7 +130,7 @@ def test_what_was_probed_is_not_probed_again(place: Path) -> None:
     assert run("-o", "a.toml").exit_code == 0
     first, seen = (place / "a.toml").read_text(), Counted.probes
     assert seen >= 63
-    assert "exists already" in run("-o", "a.toml").output
+    assert "already exists" in run("-o", "a.toml").output
     result = run("-o", "a.toml", "--force")
     assert result.exit_code == 0 and Counted.probes == seen and (place / "a.toml").read_text() == first
     # Another column of the same boxes costs nothing either; another seed does.
@@ -216,8 +216,10 @@ def test_a_configuration_in_which_nothing_can_be_placed_is_left_out_and_told(pla
     ]
     result = CliRunner().invoke(app, command)
     assert result.exit_code == 0, result.output
-    assert "shows nothing: placement: border" in result.output
-    assert all(v.changes["placement.on_surface.edge_margin"] == 0 for v in load_recipe("tuned.toml").variants if v.changes)
+    assert "has no boxes: placement: border" in result.output
+    assert all(
+        v.changes["placement.on_surface.edge_margin"] == 0 for v in load_recipe("tuned.toml").variants if v.changes
+    )
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from twinset.headless.farm import openjd
 from twinset.headless.farm.flamenco import Flamenco
 from twinset.headless.farm.kubernetes import Kubernetes
 from twinset.headless.farm.openjd import Openjd
-from twinset.headless.farm.plan import Plan, fewest_blocks
+from twinset.headless.farm.plan import Plan, min_blocks_per_task
 from twinset.headless.farm.slurm import Slurm
 
 WORKER = """\
@@ -67,7 +67,7 @@ def test_tasks_cover_each_frame_once(images, block, blocks):
     assert all(len(task) for task in tasks)
     frames = [f for task in tasks for b in task for f in range(b * block, min((b + 1) * block, images))]
     assert frames == list(range(images))
-    assert Plan(Path("/r"), Path("/o"), images, block, fewest_blocks(images, block)).tasks <= 1000
+    assert Plan(Path("/r"), Path("/o"), images, block, min_blocks_per_task(images, block)).tasks <= 1000
 
 
 def test_slurm_script_renders_its_share_and_requeues_trouble_that_may_pass(worker, tmp_path):

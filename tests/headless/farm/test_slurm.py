@@ -159,7 +159,7 @@ def test_a_lost_node_changes_nothing(cluster: Cluster, tmp_path: Path) -> None:
     twinset = [sys.executable, "-m", "twinset.headless"]
     alone, out = tmp_path / "alone", tmp_path / "out"
     subprocess.run([*twinset, "render", recipe, "-o", alone], check=True, capture_output=True)
-    written = ["farm", "slurm", recipe, "-o", out, "--to", tmp_path / "job", "--command", " ".join(twinset)]
+    written = ["farm", "slurm", recipe, "-o", out, "--out-jobs", tmp_path / "job", "--command", " ".join(twinset)]
     subprocess.run([*twinset, *written], check=True, capture_output=True)
     submitted = subprocess.run([tmp_path / "job/submit"], env=cluster.env, capture_output=True, text=True)
     assert submitted.returncode == 0, submitted.stderr

@@ -82,7 +82,7 @@ def test_a_share_ends_without_annotations_and_ctrl_c_ends_all(recipe: Path, tmp_
     pytest.importorskip("bpy")
     out = tmp_path / "out"
     process = subprocess.Popen(
-        command(recipe, out, "--workers", 2, "--block", "1-2"),
+        command(recipe, out, "--workers", 2, "--blocks", "1-2"),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -101,7 +101,7 @@ def test_a_share_ends_without_annotations_and_ctrl_c_ends_all(recipe: Path, tmp_
             out,
             "--workers",
             2,
-            "--block",
+            "--blocks",
             "1-2",
         ),
         capture_output=True,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Guesses from names: which things of a scene show a class, and what things stand on."""
+"""Matches names: which objects of a scene belong to a class, which are surfaces, and what scale the scene has."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ HEIGHT: dict[str, tuple[float, float]] = {
 }
 """Usual heights in metres, by class."""
 
-LONGEST: dict[str, tuple[float, float]] = {
+LONGEST_SIDE: dict[str, tuple[float, float]] = {
     "book": (0.17, 0.3),
     "bowl": (0.12, 0.28),
     "cell phone": (0.13, 0.17),
@@ -47,7 +47,7 @@ LONGEST: dict[str, tuple[float, float]] = {
     "scissors": (0.13, 0.22),
     "tv": (0.6, 1.4),
 }
-"""Usual lengths of the longest side in metres, for classes whose height says little."""
+"""Usual lengths of the longest side in metres, for classes of no typical height."""
 
 FURNITURE: dict[str, tuple[float, float]] = {
     "bookcase": (1.5, 2.2),
@@ -56,65 +56,65 @@ FURNITURE: dict[str, tuple[float, float]] = {
     "nightstand": (0.45, 0.65),
     "wardrobe": (1.7, 2.3),
 }
-"""Usual heights in metres of what is no class of COCO but tells a room's scale."""
+"""Usual heights in metres of furniture that is not a COCO class but indicates a room's scale."""
 
-MOST_OFF = 1.8
-"""Factor between a room's things and usual sizes that may be the artist's taste; beyond it, the room has a scale."""
+MAX_SCALE_ERROR = 1.8
+"""Factor between a scene's objects and usual sizes up to which the scene is left as it is."""
 
 Boxes = Mapping[str, tuple[np.ndarray, np.ndarray]]
 
-GROUND = ("floor", "ground", "carpet", "rug", "terrain", "grass", "street", "road", "pavement", "parquet")
-RAISED = (
+GROUND_NAMES = ("floor", "ground", "carpet", "rug", "terrain", "grass", "street", "road", "pavement", "parquet")
+RAISED_NAMES = (
     *("table", "desk", "bed", "mattress", "shelf", "shelves", "counter", "countertop", "sofa", "couch", "bench"),
     *("cabinet", "dresser", "nightstand", "sideboard", "worktop", "platform", "stage", "stairs", "step"),
 )
 
-LEAST_GROUND, LEAST_RAISED = 1.0, 0.1
-"""Square metres that face up, at least, of what is stood on."""
+MIN_GROUND_AREA, MIN_RAISED_AREA = 1.0, 0.1
+"""Smallest upward-facing areas of surfaces, in square metres."""
 
-TRIM = 0.25
-"""Surfaces under this share of the largest of their name, such as skirting boards, are not stood on."""
+MIN_AREA_SHARE = 0.25
+"""Surfaces below this share of the largest one with the same name, such as skirting boards, are skipped."""
 
 SYNONYMS = {"couch": ("sofa",), "tv": ("television",), "potted plant": ("plant",), "dining table": ("table",)}
 
 
 @attrs.frozen
-class Proportion:
-    """A factor that brings a room to real size, and the reason."""
+class ScaleEstimate:
+    """The factor that scales a scene to real size, and the reason in words."""
 
     scale: float
-    told: str
+    description: str
 
 
 @attrs.frozen
-class Source:
-    """Where a class's assets come from: lines for the recipe, the objects or collection it takes, and a description."""
+class ClassSource:
+    """The assets of a class: lines for the recipe, the objects or collection they come from, and a description."""
 
     toml: tuple[str, ...]
     objects: tuple[str, ...]
-    told: str
+    description: str
     collection: str = ""
 
 
-def words(name: str) -> list[str]:
-    """Lower-case words of a name: ``OfficeChair_02.001`` gives office, chair; plural endings are cut."""
+def name_words(name: str) -> list[str]:
+    """Lower-case singular words of a name: ``OfficeChair_02.001`` gives office, chair."""
     parts = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_a-zA-Z]+", name)
     return [_singular(part.lower()) for part in parts]
 
 
-def likeness(class_name: str, name: str) -> float:
-    """How much a name speaks of a class, in [0, 1]; under 0.6 it does not."""
-    own = words(name)
+def name_similarity(class_name: str, name: str) -> float:
+    """Similarity of a name to a class, from 0 to 1; below 0.6 the name does not match."""
+    own = name_words(name)
     if not own:
         return 0.0
     best = 0.0
-    for wanted in ([*words(class_name)], *(words(s) for s in SYNONYMS.get(class_name, ()))):
+    for wanted in ([*name_words(class_name)], *(name_words(s) for s in SYNONYMS.get(class_name, ()))):
         if own == wanted:
             best = 1.0
         elif own[-len(wanted) :] == wanted:
             best = max(best, 0.95)  # an office chair is a chair
         elif all(word in own for word in wanted):
-            best = max(best, 0.7)  # but a chair cushion hardly is
+            best = max(best, 0.7)  # a chair cushion probably is not
         elif "".join(wanted) == "".join(own):
             best = 1.0
         elif any(word.endswith("".join(wanted)) and len("".join(wanted)) > 3 for word in own):
@@ -122,8 +122,8 @@ def likeness(class_name: str, name: str) -> float:
     return best
 
 
-def class_source(class_name: str, collections: Mapping[str, int], objects: Sequence[str]) -> Source | None:
-    """The collection, or else the objects, whose names speak of a class; None where none do.
+def find_class_source(class_name: str, collections: Mapping[str, int], objects: Sequence[str]) -> ClassSource | None:
+    """The collection, or else the objects, whose names match a class; None if none match.
 
     Parameters
     ----------
@@ -133,23 +133,25 @@ def class_source(class_name: str, collections: Mapping[str, int], objects: Seque
     objects : sequence of str
         Names of top-level objects.
     """
-    named = [(likeness(class_name, name), name) for name, count in collections.items() if count]
+    named = [(name_similarity(class_name, name), name) for name, count in collections.items() if count]
     score, collection = max(named, default=(0.0, ""), key=lambda item: (item[0], item[1]))
     if score >= 0.6:
-        return Source((f"collection = {toml_value(collection)}",), (), f"the collection '{collection}'", collection)
-    scores = {name: likeness(class_name, name) for name in objects}
+        return ClassSource(
+            (f"collection = {toml_value(collection)}",), (), f"the collection '{collection}'", collection
+        )
+    scores = {name: name_similarity(class_name, name) for name in objects}
     best = max(scores.values(), default=0.0)
-    # Where a thing is called just that, others that only mention it are something else.
+    # If an object has exactly this name, objects that only contain it are something else.
     found = [name for name, score in scores.items() if score >= max(0.6, best - 0.1)]
     if not found:
         return None
     patterns = _patterns(found, objects)
     shown = ", ".join(found[:4]) + (", ..." if len(found) > 4 else "")
-    return Source((f"objects = {toml_value(patterns)}",), tuple(found), f"the objects {shown}")
+    return ClassSource((f"objects = {toml_value(patterns)}",), tuple(found), f"the objects {shown}")
 
 
-def loose_parts(name: str, boxes: Boxes, others: Collection[str] = ()) -> list[str]:
-    """Top-level objects that belong to another by name and touch it: ``BedCover`` is a part of ``Bed``.
+def detached_parts(name: str, boxes: Boxes, others: Collection[str] = ()) -> list[str]:
+    """Top-level objects that touch another and extend its name: ``BedCover`` is a part of ``Bed``.
 
     Parameters
     ----------
@@ -157,16 +159,16 @@ def loose_parts(name: str, boxes: Boxes, others: Collection[str] = ()) -> list[s
     boxes : mapping
         Top-level object to (low (3,), high (3,)) in metres.
     others : collection of str
-        Names of classes, beside the kinds known here; a ``BedPillow`` is a pillow where there is such a class.
+        Names of classes besides the kinds known here; a ``BedPillow`` is a pillow if there is such a class.
     """
     if name not in boxes:
         return []
-    own, (low, high) = words(name), boxes[name]
-    kinds = {words(kind)[-1] for kind in (*HEIGHT, *LONGEST, *FURNITURE, *others)} - {own[-1] if own else ""}
+    own, (low, high) = name_words(name), boxes[name]
+    kinds = {name_words(kind)[-1] for kind in (*HEIGHT, *LONGEST_SIDE, *FURNITURE, *others)} - {own[-1] if own else ""}
     reach = 0.25 * float(np.linalg.norm(high - low))
     out = []
     for other, (its_low, its_high) in boxes.items():
-        parts = words(other)
+        parts = name_words(other)
         is_longer = len(parts) > len(own) > 0 and parts[: len(own)] == own
         gap = np.maximum(np.maximum(its_low - high, low - its_high), 0.0).max()
         if is_longer and parts[-1] not in kinds and gap <= reach:
@@ -174,11 +176,10 @@ def loose_parts(name: str, boxes: Boxes, others: Collection[str] = ()) -> list[s
     return sorted(out)
 
 
-def proportion(boxes: Boxes) -> Proportion | None:
-    """The factor that brings things whose kind their names tell to usual sizes; None where they have them.
+def estimate_scale(boxes: Boxes) -> ScaleEstimate | None:
+    """The factor that scales objects of known kinds to their usual size; None if they have it.
 
-    It is one over the median of how much larger than usual they are, of each kind and then of all kinds, to two
-    digits.
+    It is the reciprocal of the median of their relative sizes, by kind and then over all kinds, to two digits.
 
     Parameters
     ----------
@@ -187,14 +188,14 @@ def proportion(boxes: Boxes) -> Proportion | None:
     """
     usual = {
         **{k: ("high", v) for k, v in {**HEIGHT, **FURNITURE}.items()},
-        **{k: ("long", v) for k, v in LONGEST.items()},
+        **{k: ("long", v) for k, v in LONGEST_SIDE.items()},
     }
     sizes: dict[str, list[float]] = {}
     for name in boxes:
-        score, kind = max((likeness(kind, name), kind) for kind in usual)
+        score, kind = max((name_similarity(kind, name), kind) for kind in usual)
         if score < 0.95:
             continue
-        group = [boxes[part] for part in (name, *loose_parts(name, boxes))]
+        group = [boxes[part] for part in (name, *detached_parts(name, boxes))]
         size = np.max([high for _, high in group], axis=0) - np.min([low for low, _ in group], axis=0)
         sizes.setdefault(kind, []).append(float(size[2] if usual[kind][0] == "high" else size.max()))
     middle = {kind: float(np.median(found)) for kind, found in sizes.items()}
@@ -202,31 +203,31 @@ def proportion(boxes: Boxes) -> Proportion | None:
     if not ratios:
         return None
     ratio = float(np.exp(np.median(np.log(list(ratios.values())))))
-    if 1 / MOST_OFF <= ratio <= MOST_OFF:
+    if 1 / MAX_SCALE_ERROR <= ratio <= MAX_SCALE_ERROR:
         return None
     kind = min(ratios, key=lambda k: (round(abs(np.log(ratios[k] / ratio)), 6), k))
-    how, (least, most) = usual[kind]
-    told = f"{_plural(kind)} here are {middle[kind]:.3g} m {how}, usually {least:g} to {most:g} m"
-    return Proportion(float(f"{1 / ratio:.2g}"), told)
+    how, (low, high) = usual[kind]
+    description = f"{_plural(kind)} here are {middle[kind]:.3g} m {how}, usually {low:g} to {high:g} m"
+    return ScaleEstimate(float(f"{1 / ratio:.2g}"), description)
 
 
 def base_name(name: str) -> str:
-    """A name without Blender's number of copies: ``Chair.001`` is a ``Chair``."""
+    """A name without Blender's copy number: ``Chair.001`` is a ``Chair``."""
     return re.sub(r"\.\d{3,}$", "", name)
 
 
 def _patterns(chosen: Sequence[str], objects: Sequence[str]) -> list[str]:
-    """Name patterns that match the chosen objects, with their copies to come, and none of the others."""
+    """Name patterns that match the chosen objects and later copies of them, but none of the others."""
     out = set()
     for name in chosen:
-        wide = f"{exact(base_name(name))}*"
+        wide = f"{literal_pattern(base_name(name))}*"
         is_safe = all(other in chosen for other in objects if fnmatchcase(other, wide))
-        out.add(wide if is_safe else exact(name))
+        out.add(wide if is_safe else literal_pattern(name))
     return sorted(out)
 
 
-def likely_surfaces(surfaces: Iterable[tuple[str, float, float, float]], taken: Collection[str]) -> list[str]:
-    """Name patterns of what things may stand on: by name, else the largest that faces up.
+def guess_surfaces(surfaces: Iterable[tuple[str, float, float, float]], taken: Collection[str]) -> list[str]:
+    """Name patterns of surfaces to place objects on: by name, else the largest one that faces up.
 
     Parameters
     ----------
@@ -236,26 +237,26 @@ def likely_surfaces(surfaces: Iterable[tuple[str, float, float, float]], taken: 
         Objects that are assets themselves.
     """
     free = [(name, area) for name, area, *_ in surfaces if name not in taken]
-    ground = _named(free, GROUND, LEAST_GROUND)
-    raised = _named(free, RAISED, LEAST_RAISED)
+    ground = _named(free, GROUND_NAMES, MIN_GROUND_AREA)
+    raised = _named(free, RAISED_NAMES, MIN_RAISED_AREA)
     chosen = ground + raised
     if not ground:
-        chosen += [name for name, area in free if area >= LEAST_GROUND and name not in raised][:1]
-    return list(dict.fromkeys(exact(name) for name in chosen))
+        chosen += [name for name, area in free if area >= MIN_GROUND_AREA and name not in raised][:1]
+    return list(dict.fromkeys(literal_pattern(name) for name in chosen))
 
 
-def _named(surfaces: Sequence[tuple[str, float]], keys: Sequence[str], least: float) -> list[str]:
-    """Names that hold one of the keys, without trims and edges: much smaller ones of the same key."""
+def _named(surfaces: Sequence[tuple[str, float]], keys: Sequence[str], min_area: float) -> list[str]:
+    """Names that contain one of the keys, without trims and edges: those much smaller than others of the same key."""
     found = []
     for key in keys:
-        matching = [(name, area) for name, area in surfaces if area >= least and key in words(name)]
+        matching = [(name, area) for name, area in surfaces if area >= min_area and key in name_words(name)]
         largest = max((area for _, area in matching), default=0.0)
-        found += [name for name, area in matching if area >= TRIM * largest]
+        found += [name for name, area in matching if area >= MIN_AREA_SHARE * largest]
     return found
 
 
-def exact(name: str) -> str:
-    """The pattern that matches this name and no other."""
+def literal_pattern(name: str) -> str:
+    """The pattern that matches only this name."""
     return re.sub(r"([*?\[])", r"[\1]", name)
 
 
