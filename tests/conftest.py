@@ -85,7 +85,7 @@ def extension(tracked_copy: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Small datasets in published formats, a folder for each, named after BlenderProc's loader of it."""
     folder = tmp_path_factory.mktemp("published")
-    subprocess.run([sys.executable, ROOT / "tests" / "published_formats.py", folder], check=True, timeout=60)
+    subprocess.run([sys.executable, ROOT / "tests/shared/published_formats.py", folder], check=True, timeout=60)
     return folder
 
 
