@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from ...engine.plugin.columns import NEEDS, Column
+from ...engine.plugin.hooks import hooks_of
 from ...engine.plugin.registry import default as plugin_registry
 from .builtin import BUILTIN
 
@@ -138,4 +139,5 @@ def _plugin_columns() -> dict[str, Column]:
 
 
 def _listed(cls: Any) -> Sequence[Column]:
-    return [column for column in getattr(cls, "columns", ()) if isinstance(column, Column)]
+    declared = cls.columns if "columns" in hooks_of(cls.plugin_kind) else ()
+    return [column for column in declared if isinstance(column, Column)]

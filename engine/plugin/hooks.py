@@ -97,6 +97,9 @@ def _form_problem(name: str, value: Any, default: Any) -> str:
             inspect.signature(value).bind(*([None] * (len(wanted) + 1)))
         except TypeError:
             return f"its hook '{name}' must take ({', '.join(wanted)}). It takes {_arguments(value)} instead."
+    elif isinstance(default, tuple):
+        if not isinstance(value, list | tuple | property):
+            return f"its hook '{name}' must be a tuple. Got {value!r} instead."
     elif not isinstance(value, type(default) | property):
         return f"its hook '{name}' must be of type {type(default).__name__}. Got {value!r} instead."
     return ""

@@ -192,7 +192,7 @@ def check_declaration(cls: type) -> str:
 
 def former_id(cls: type) -> str:
     """The id that a plugin had in an earlier release; "" where it had no other."""
-    return getattr(cls, "plugin_formerly", "")
+    return cls.plugin_formerly  # type: ignore[attr-defined, no-any-return]
 
 
 def summary(cls: type) -> str:

@@ -195,7 +195,8 @@ class Sampler:
         """What is known of stage and targets, as JSON values."""
         reports = [target.report() for target in self.targets]
         parts: dict[str, list[str]] = {}
-        for name, part in sorted(getattr(self.stage, "part_of", {}).items()):
+        part_of = self.stage.part_of if isinstance(self.stage, Parts) else {}
+        for name, part in sorted(part_of.items()):
             parts.setdefault(part, []).append(name)
         return {
             "stage": self.stage.info(),

@@ -20,6 +20,7 @@ from .candidates import find_classes
 from .declarations import (
     documented,
     fill,
+    hooks_and_levers,
     missing,
     owner,
     refusals,
@@ -123,6 +124,11 @@ def _declared(at: Subject) -> str:
     if getattr(at.cls, "plugin_contract", CONTRACT) != CONTRACT:
         raise _Skip("it is made for another contract")
     return at.declaration
+
+
+def _hooks(at: Subject) -> str:
+    """Its optional hooks are those of its kind, with their signatures; levers name columns that there are."""
+    return _declared_only(at, hooks_and_levers)
 
 
 def _documented(at: Subject) -> str:
@@ -231,6 +237,7 @@ def _restored(at: Subject) -> str:
 CHECKS: dict[str, Callable[[Subject], str]] = {
     "contract": _contract,
     "declared": _declared,
+    "hooks": _hooks,
     "documented": _documented,
     "toml": _toml,
     "schema": _schema,

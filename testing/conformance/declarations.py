@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import json
 import math
@@ -13,7 +14,9 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 import attrs
 
+from ...alignment.columns.registry import columns as known_columns
 from ...engine.float32 import INT_MAX, shortest, single
+from ...engine.plugin.hooks import hook_problem
 from ...engine.plugin.params import (
     Param,
     Range,
@@ -56,6 +59,22 @@ def documented(cls: type) -> str:
         for word, unit in _UNITS.items():
             if f"in {word}" in p.doc.lower() and not p.unit:
                 return f"the doc of its parameter '{p.name}' speaks of {word}s; declare unit={unit!r} instead."
+    return ""
+
+
+def hooks_and_levers(cls: type) -> str:
+    """What is wrong with the hooks of a plugin, and with what its parameters move, as one sentence; "" for nothing."""
+    params = describe(cls)
+    problem = hook_problem(cls, cls.plugin_kind, {p.name for p in params})  # type: ignore[attr-defined]
+    if problem:
+        return problem
+    columns = [column.name for column in known_columns()]
+    for p in params:
+        for name in p.moves:
+            plain_name = name.removeprefix("image_")
+            close = difflib.get_close_matches(plain_name, columns, n=1, cutoff=0.8)
+            if plain_name not in columns and close:
+                return f"its parameter '{p.name}' moves a column '{name}'. Did you mean '{close[0]}'?"
     return ""
 
 

@@ -198,6 +198,46 @@ BAD = {
         "runs",
         r"rejects every frame of the tiny stage \(camera: no\)",
     ),
+    "misspells a hook": (
+        GOOD.replace("    def measure", "    measures_probe = True\n\n    def measure"),
+        "hooks",
+        "it has no hook 'measures_probe'. Did you mean 'measures_probes'",
+    ),
+    "has a hook of another kind": (
+        GOOD.replace("    def measure", "    judges_probes = False\n\n    def measure"),
+        "hooks",
+        "'judges_probes' is a hook of filter plugins; a metric plugin has no such hook",
+    ),
+    "has a hook of the wrong type": (
+        GOOD.replace("    def measure", "    recipe_example = 3\n\n    def measure"),
+        "hooks",
+        "'recipe_example' must be of type str. Got 3",
+    ),
+    "has a hook with other arguments": (
+        camera("").replace("    def pose", "    def reachable_boxes(self, stage):\n        ...\n\n    def pose"),
+        "hooks",
+        r"must take \(stage, instance, areas, sites, rng\). It takes \(stage\) instead",
+    ),
+    "has a flag where a method belongs": (
+        camera("").replace("    def pose", "    reachable_boxes = True\n\n    def pose"),
+        "hooks",
+        r"must be a method reachable_boxes\(stage, instance, areas, sites, rng\)",
+    ),
+    "moves a column that is misspelt": (
+        GOOD.replace('counts")', 'counts", moves={"brightnes": "-"})'),
+        "hooks",
+        "'limit' moves a column 'brightnes'. Did you mean 'brightness'",
+    ),
+    "moves a column nowhere": (
+        GOOD.replace('counts")', 'counts", moves={"brightness": "up"})'),
+        "declared",
+        "'limit' moves a column by 'up', which must be",
+    ),
+    "calls a parameter like a hook": (
+        GOOD.replace("limit: int", "columns: int").replace("self.limit", "self.columns"),
+        "declared",
+        "a parameter cannot be called 'columns'",
+    ),
     "has no docs": (GOOD.replace("Share of pixels brighter than a limit.", "Glare."), "documented", "more than two"),
     "has an empty parameter doc": (
         GOOD.replace("Brightness from which a pixel counts", "Limit"),
