@@ -4,43 +4,48 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 OUT ?= demo
 
-.PHONY: help setup lint format test ci blenderproc extension demo clean
+.PHONY: help setup lint format test ci docs blenderproc extension demo clean
 
 help:  ## List the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
 
-setup: $(VENV)/.ready  ## Make a virtual environment with Twinset in it, changes in the tree taking effect at once
+setup: $(VENV)/.ready  ## Create a virtual environment with an editable install of Twinset
 
 $(VENV)/.ready: pyproject.toml .ci/system
 	.ci/system
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	$(BIN)/python -m pip install --quiet --editable '.[test,docs]'
 	touch $@
 
-lint: setup  ## Check style and types
+lint: setup  ## Check style, types, spelling and wording
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	mkdir -p .mypy_cache/src && ln -sfn ../.. .mypy_cache/src/twinset
 	$(BIN)/mypy
+	$(BIN)/codespell .
+	$(BIN)/python .ci/prose.py
 
-format: setup  ## Put the style right
+format: setup  ## Apply the code style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 test: setup  ## Run the tests
 	$(BIN)/python -m pytest
 
-ci: lint test  ## All that must pass before a change goes in
+ci: lint docs test  ## Run all checks that must pass before a change is merged
+
+docs: setup  ## Build the documentation site into build/site; fails on warnings and broken links
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 blenderproc: setup  ## Install BlenderProc beside Twinset, and run the tests that need it
 	$(BIN)/python -m pip install --quiet --editable '.[blenderproc]'
 	$(BIN)/python -m pytest tests/test_blenderproc*.py
 
-extension: setup  ## Build the Blender extension into dist/: one zip per platform with its packages, and a small one without
+extension: setup  ## Build the Blender extension into dist/: a zip per platform with its packages, and a small one without
 	$(BIN)/python .ci/extension.py
 
 demo: setup  ## Render the embedded demo dataset into OUT
 	$(BIN)/twinset demo -o $(OUT)
 
-clean:  ## Remove what the other targets made, the environment too
+clean:  ## Remove everything the other targets created, including the environment
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -4,7 +4,7 @@
 This package is a Python distribution and a Blender extension at once, so it imports nothing by itself.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 
 def register() -> None:

@@ -88,7 +88,7 @@ def test_built_archive_is_valid(tool: Path, archive: Path) -> None:
 def test_archive_holds_the_package_and_nothing_else(archive: Path, tracked_copy: Path) -> None:
     names = {n for n in zipfile.ZipFile(archive).namelist() if not n.endswith("/")}
     tracked = {p.relative_to(tracked_copy).as_posix() for p in tracked_copy.rglob("*") if p.is_file()}
-    only_developers = ("tests/", "docs/", "benchmarks/", ".")
+    only_developers = ("tests/", "docs/", "benchmarks/", ".", "setup.py")
     assert {n for n in tracked if n.endswith(".py") and not n.startswith(only_developers)} <= names
     assert {"LICENSE", "blender_manifest.toml", "__init__.py", "alignment/features/scattering.onnx"} <= names
     assert names <= tracked

@@ -202,7 +202,7 @@ def test_every_file_keeps_the_rules() -> None:
 
 
 def test_every_module_of_the_package_is_in_a_known_part() -> None:
-    known = {*LOWER, "tests", "benchmarks", "docs", "examples"}
+    known = {*LOWER, "tests", "benchmarks", "docs", "examples", "setup"}
     strangers = [p for p in tree_files() if p != "__init__.py" and p.split("/")[0].removesuffix(".py") not in known]
     assert not strangers
 

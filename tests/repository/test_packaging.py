@@ -11,9 +11,10 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import yaml
 
 DATA_SUFFIXES = {".css", ".csv", ".html", ".in", ".js", ".json", ".onnx", ".toml", ".typed"}
-NOT_PACKAGED = ("tests/", "docs/", "benchmarks/", ".")
+NOT_PACKAGED = ("tests/", "docs/", "benchmarks/", ".", "setup.py")
 
 
 @pytest.fixture(scope="module")
@@ -23,11 +24,9 @@ def tracked(tracked_copy: Path) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def packages(root: Path) -> set[str]:
-    """The packages that pyproject.toml lists."""
-    listed = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
-    assert listed == sorted(listed)
-    return set(listed)
+def folders(tracked: list[str]) -> set[str]:
+    """The folders that are packages, relative to the root; the root itself is the empty path."""
+    return {p.rpartition("/")[0] for p in tracked if p.endswith("__init__.py") and not p.startswith(NOT_PACKAGED)}
 
 
 @pytest.fixture(scope="module")
@@ -53,29 +52,23 @@ def _run(code: str, *arguments: str, cwd: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_listed_packages_are_those_of_the_tree(packages: set[str], tracked: list[str]) -> None:
-    folders = {p.rpartition("/")[0] for p in tracked if p.endswith("__init__.py") and not p.startswith(NOT_PACKAGED)}
-    assert packages == {".".join(["twinset", *f.split("/")]).rstrip(".") for f in folders}
-
-
-def test_every_module_lies_in_a_listed_package(packages: set[str], tracked: list[str]) -> None:
+def test_every_module_lies_in_a_package(folders: set[str], tracked: list[str]) -> None:
     for path in tracked:
         if path.endswith(".py") and not path.startswith(NOT_PACKAGED):
-            assert ".".join(["twinset", *path.split("/")[:-1]]) in packages, path
+            assert path.rpartition("/")[0] in folders, path
 
 
-def test_wheel_from_the_source_distribution_is_complete(parcels: Path, packages: set[str], tracked: list[str]) -> None:
+def test_wheel_from_the_source_distribution_is_complete(parcels: Path, folders: set[str], tracked: list[str]) -> None:
     (wheel,) = parcels.glob("*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
     files = {n for n in names if ".dist-info/" not in n}
-    folders = {p.removeprefix("twinset").replace(".", "/").lstrip("/") for p in packages}
-    folders |= {"examples", "addon/presets/twinset", "headless/plugin_template"}
+    with_data = folders | {"examples", "addon/presets/twinset", "headless/commands/extend/plugin_template"}
     expected = {
         f"twinset/{path}"
         for path in tracked
-        if path.rpartition("/")[0] in folders
+        if path.rpartition("/")[0] in with_data
         and (path.endswith(".py") or Path(path).suffix in DATA_SUFFIXES)
-        and path != "pyproject.toml"
+        and path not in ("pyproject.toml", "setup.py")
     }
     assert files == expected
     assert any(n.endswith(".dist-info/licenses/LICENSE") for n in names)
@@ -104,7 +97,8 @@ def test_one_version_everywhere(root: Path) -> None:
 
     project = tomllib.loads((root / "pyproject.toml").read_text())["project"]["version"]
     manifest = tomllib.loads((root / "blender_manifest.toml").read_text())["version"]
-    assert project == manifest == twinset.__version__
+    cited = yaml.safe_load((root / "CITATION.cff").read_text(encoding="utf-8"))["version"]
+    assert project == manifest == cited == twinset.__version__
 
 
 def test_imported_packages_are_declared_and_declared_ones_imported(root: Path, tracked: list[str]) -> None:
