@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Finds out how wide for their height things of a class can look before the cameras that a recipe allows."""
+"""Estimates which aspect ratios boxes of a class can have in front of the cameras that a recipe allows."""
 
 from __future__ import annotations
 
@@ -33,33 +33,33 @@ def draw_aspects(
 ) -> np.ndarray:
     """Width over height in pixels (N,) of random boxes of a class that no border of the image cuts.
 
-    Things, chosen and turned and scaled as their placements do, are put before random cameras where their boxes have
-    random areas and places in the image. What hides them is left out of account.
+    Assets, drawn, rotated and scaled as their placements do, are put in front of random cameras so that their boxes
+    have random areas and positions in the image. Occlusion is ignored.
 
     Parameters
     ----------
     stage : Stage
     sites : sequence of Site
-        Where things may stand; one of them serves the class.
+        Where assets may be placed; at least one of them serves the class.
     areas : (A,) float
         Relative areas that boxes of the class can have; those between the least and the largest are drawn.
     limits, sights
-        What the cameras may.
+        What the cameras may do and must see.
     options, cameras : int
-        How many things are put before how many cameras.
+        Number of assets, and of cameras.
     """
     goals = []
     for area in log_uniform(rng, (float(areas.min()), float(areas.max())), options):
         margin = min(float(np.sqrt(area)) / 2, 0.5)
         goals.append(Goal(class_name, float(area), tuple(rng.uniform(margin, 1 - margin, 2))))
-    things = [option for goal in goals for option in draw_options(stage, sites, goal, 1, rng)]
-    eye = float(np.median([t.level for t in things])) + sum(limits.height) / 2
+    drawn = [option for goal in goals for option in draw_options(stage, sites, goal, 1, rng)]
+    eye = float(np.median([t.level for t in drawn])) + sum(limits.height) / 2
     height_map = camera_map(stage, eye, visibility.clearance, visibility.above_surfaces)
     if not len(height_map.levels):
         return np.empty(0)
-    owner = np.arange(len(things))
-    before = draw_cameras(limits, height_map, goals, things, owner, cameras, stage.resolution, rng)
-    found = fit(things, GoalArrays.of(goals, stage.resolution), before, stage.resolution)
+    owner = np.arange(len(drawn))
+    trial_cameras = draw_cameras(limits, height_map, goals, drawn, owner, cameras, stage.resolution, rng)
+    fits = fit(drawn, GoalArrays.of(goals, stage.resolution), trial_cameras, stage.resolution)
     # In a small room nothing is far away.
     length = float(np.linalg.norm(np.subtract(*stage.bounds)[:2]))
-    return uncut_aspects(found.box[(found.cost < INFEASIBLE_COST) & (found.distance <= length)], stage.resolution)
+    return uncut_aspects(fits.box[(fits.cost < INFEASIBLE_COST) & (fits.distance <= length)], stage.resolution)

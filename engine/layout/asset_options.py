@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What may stand for a goal: assets of its class, each turned and scaled, on one of the levels that it can stand on."""
+"""Options for a goal: assets of its class, each rotated and scaled, on one of the levels of its sites."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from .height_maps import site_map
 
 _DISTANCE_FACTORS = (1.0, 0.5, 0.25)
 OUTLINE_POINTS = 24
-"""Points that stand for an asset while cameras are searched."""
+"""Points that represent an asset while cameras are searched."""
 
 
 @attrs.frozen(eq=False)
 class Option:
-    """One asset as it might stand: ``rotation`` (3, 3) in the world, on a level ``level`` metres high."""
+    """One asset with a ``rotation`` (3, 3) in the world and a scale, on a level ``level`` metres high."""
 
     asset: Asset
     site: Site
@@ -30,11 +30,11 @@ class Option:
     scale: float
     level: float
     distance_factor: float = 1.0
-    """Share of the distance of a whole box at which its place is looked for first."""
+    """Share of the distance of an uncut box at which the search for a position starts."""
 
     @property
     def points(self) -> np.ndarray:
-        """Few of its outermost points (FEW, 3), around its origin and above what it stands on."""
+        """Some of its outermost points (OUTLINE_POINTS, 3), around its origin and above the ground."""
         points = sparse_outline(self.asset) @ (self.scale * self.rotation).T
         return points - (0.0, 0.0, points[:, 2].min())
 
@@ -52,7 +52,7 @@ def draw_options(stage: Stage, sites: Sequence[Site], goal: Goal, count: int, rn
         asset, site = draw_asset(assets, rng), usable[int(site_index)]
         draw_rotations, tilted = site.draw_rotations(rng, 1)
         level = site_map(stage, site).draw_level(rng)
-        # A box that borders cut may be had from far off, or from so near that most of the thing lies outside.
+        # A box cut by a border may be seen from afar, or from so near that most of the asset lies outside.
         distance_factor = float(rng.choice(_DISTANCE_FACTORS)) if goal.cut else 1.0
         scale = float(rng.uniform(*asset.scale_range))
         out.append(Option(asset, site, draw_rotations[0], bool(tilted[0]), scale, level, distance_factor))
@@ -63,7 +63,7 @@ _outline_cache: weakref.WeakKeyDictionary[Asset, np.ndarray] = weakref.WeakKeyDi
 
 
 def sparse_outline(asset: Asset) -> np.ndarray:
-    """At most :data:`OUTLINE_POINTS` outermost points of an asset, repeated to be as many as that; (FEW, 3)."""
+    """At most :data:`OUTLINE_POINTS` outermost points of an asset, repeated to that number: (OUTLINE_POINTS, 3)."""
     if asset not in _outline_cache:
         points = extremes(asset.points, OUTLINE_POINTS)
         _outline_cache[asset] = points[np.arange(OUTLINE_POINTS) % len(points)]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Stands one thing before a posed camera so that its box is as wanted: real contact, all rules of its placement."""
+"""Places one asset in front of a posed camera so that its box matches its goal and its placement's rules hold."""
 
 from __future__ import annotations
 
@@ -15,17 +15,18 @@ from .height_maps import site_map
 from .silhouette import visible_box
 
 TOLERANCE = 0.004
-"""Relative error of an area, and error of a centre in image units times two, at which a place is found."""
+"""Relative error of the area, and twice the error of the centre in image units, at which a position is accepted."""
 _MAX_HEIGHT_ERROR = 0.15
 
 
 @attrs.frozen(eq=False)
 class PlacedOption:
-    """An option that stands: ``matrix`` (4, 4), ``offset_xy`` (2,), ``box`` (4,) as it projects, in image units."""
+    """An option placed in the scene: its ``matrix`` (4, 4), its ``position_xy`` (2,) in the world, and its projected
+    ``box`` (4,) in image units."""
 
     option: Option
     matrix: np.ndarray
-    offset_xy: np.ndarray
+    position_xy: np.ndarray
     box: np.ndarray
 
 
@@ -34,87 +35,91 @@ def place_option(
     option: Option,
     goal: Goal,
     pose: CameraPose,
-    offset_xy: np.ndarray,
+    start: np.ndarray,
     *,
     ignore: tuple[int, ...] = (),
     iterations: int = 24,
 ) -> PlacedOption | str:
-    """Find the place of an option, or why there is none.
+    """Find the position of an option at which its visible box matches its goal, or the reason why there is none.
 
     Parameters
     ----------
     stage : Stage
     option : Option
     goal : Goal
-        Whose area and centre x the visible box is to have.
+        The visible box gets its area and the x of its centre.
     pose : CameraPose
-    offset_xy : (3,) float
-        Where to start.
+    start : (3,) float
+        Where the search starts, in the world.
     ignore : tuple of int
-        Instances that are not in its way.
+        Ids of instances that it may intersect.
     """
     site, asset = option.site, option.asset
     eye = pose.position[:2]
     matrix = np.eye(4)
     matrix[:3, :3] = option.scale * option.rotation
     lowest = float((asset.mesh.vertices @ matrix[2, :3]).min())
-    at, extra = np.array(offset_xy[:2], dtype=float), 0.0
-    z, normal = float(offset_xy[2]), np.array([0.0, 0.0, 1.0])
+    xy, lift = np.array(start[:2], dtype=float), 0.0
+    z, normal = float(start[2]), np.array([0.0, 0.0, 1.0])
     exact: np.ndarray | None = None
     focal = pose.focal / pose.width
     forward = -pose.matrix[:2, 2] / max(float(np.linalg.norm(pose.matrix[:2, 2])), 1e-9)
     slope = -2.0
-    last: tuple[float, float] | None = None
-    contacts = 0
-    things = {i.asset.name for i in stage.instances if i.id not in ignore}
+    previous: tuple[float, float] | None = None
+    contact_count = 0
+    instance_names = {i.asset.name for i in stage.instances if i.id not in ignore}
     for _ in range(iterations):
-        matrix[:3, 3] = *at, z - lowest + CONTACT_GAP + extra
+        matrix[:3, 3] = *xy, z - lowest + CONTACT_GAP + lift
         box = visible_box(asset, matrix, pose)
         if box is None:
             return "out of the picture"
-        growth = float(np.log(max(float(box_area(box)), 1e-9) / goal.area))
-        off = float((box[0] + box[2]) / 2 - goal.center[0])
-        pinned = box[0] <= 0 and box[2] >= 1
-        if abs(growth) <= TOLERANCE and (abs(off) <= TOLERANCE / 2 or pinned):
-            # Till now the map was enough to go by.
-            if exact is None or np.abs(at - exact).max() > 1e-9:
-                found = nearest_ground_point(site.ground, np.array([*at, z + 0.02]), _MAX_HEIGHT_ERROR)
+        log_area_error = float(np.log(max(float(box_area(box)), 1e-9) / goal.area))
+        center_error = float((box[0] + box[2]) / 2 - goal.center[0])
+        spans_image = box[0] <= 0 and box[2] >= 1
+        if abs(log_area_error) <= TOLERANCE and (abs(center_error) <= TOLERANCE / 2 or spans_image):
+            # Up to here the height map was precise enough.
+            if exact is None or np.abs(xy - exact).max() > 1e-9:
+                found = nearest_ground_point(site.ground, np.array([*xy, z + 0.02]), _MAX_HEIGHT_ERROR)
                 if found is None:
                     return "off the surface"
-                moved, z, normal, exact = abs(float(found[0][2]) - z), float(found[0][2]), found[1], at.copy()
-                if moved > 1e-4:
+                height_change, z, normal, exact = abs(float(found[0][2]) - z), float(found[0][2]), found[1], xy.copy()
+                if height_change > 1e-4:
                     continue
-            # Nine of ten that find no place meet another thing: that is told sooner than how they would rest.
-            if contacts == 0 and (other := stage.collides(asset, matrix, ignore=ignore)) in things:
+            # Nine of ten rejected positions intersect another instance, which is faster to check than contact.
+            if contact_count == 0 and (other := stage.collides(asset, matrix, ignore=ignore)) in instance_names:
                 return f"intersects '{other}'"
-            stood = site.resting_pose(
-                stage, asset, option.scale, option.rotation, np.array([*at, z]), normal,
+            resting_matrix = site.resting_pose(
+                stage, asset, option.scale, option.rotation, np.array([*xy, z]), normal,
                 tilted=option.tilted, ignore=ignore,
             )  # fmt: skip
-            if isinstance(stood, str):
-                return stood
-            if np.abs(stood - matrix).max() < 5e-4 or contacts >= 3:
-                final = visible_box(asset, stood, pose)
-                return "out of the picture" if final is None else PlacedOption(option, stood, at, final)
-            # What it really rests on is not where its foot is: the same again from there.
-            contacts += 1
-            extra, matrix = float(stood[2, 3] - (z - lowest + CONTACT_GAP)), stood.copy()
+            if isinstance(resting_matrix, str):
+                return resting_matrix
+            if np.abs(resting_matrix - matrix).max() < 5e-4 or contact_count >= 3:
+                final = visible_box(asset, resting_matrix, pose)
+                return "out of the picture" if final is None else PlacedOption(option, resting_matrix, xy, final)
+            # The contact may be at another height than the ground below the origin: search on from there.
+            contact_count += 1
+            lift, matrix = float(resting_matrix[2, 3] - (z - lowest + CONTACT_GAP)), resting_matrix.copy()
             continue
-        away = at - eye
-        distance = max(float(np.hypot(*away)), 1e-6)
-        if last is not None and abs(np.log(distance / last[0])) > 1e-5:
-            slope = float(np.clip((growth - last[1]) / np.log(distance / last[0]), -6.0, -0.6))
-        last = distance, growth
-        stretch = float(np.exp(np.clip(-growth / slope, -0.5, 0.5)))
+        direction = xy - eye
+        distance = max(float(np.hypot(*direction)), 1e-6)
+        if previous is not None and abs(np.log(distance / previous[0])) > 1e-5:
+            slope = float(np.clip((log_area_error - previous[1]) / np.log(distance / previous[0]), -6.0, -0.6))
+        previous = distance, log_area_error
+        stretch = float(np.exp(np.clip(-log_area_error / slope, -0.5, 0.5)))
         one_side = (box[0] <= 0) != (box[2] >= 1)
-        cosine = max(float(away @ forward) / distance, 0.2)
-        turn = 0.0 if pinned else float(np.clip((1.7 if one_side else 1.0) * off / focal * cosine**2, -0.3, 0.3))
+        cosine = max(float(direction @ forward) / distance, 0.2)
+        turn = (
+            0.0
+            if spans_image
+            else float(np.clip((1.7 if one_side else 1.0) * center_error / focal * cosine**2, -0.3, 0.3))
+        )
         c, s = np.cos(turn), np.sin(turn)
-        at = eye + stretch * np.array([c * away[0] - s * away[1], s * away[0] + c * away[1]])
+        xy = eye + stretch * np.array([c * direction[0] - s * direction[1], s * direction[0] + c * direction[1]])
         if exact is None:
-            height = float(site_map(stage, site).at(at))
-        else:  # once the map has shown not to be enough, the ground itself is asked
-            found = nearest_ground_point(site.ground, np.array([*at, z + 0.02]), _MAX_HEIGHT_ERROR)
+            height = float(site_map(stage, site).height_at(xy))
+        else:  # the height map has proved too coarse, so the ground itself is intersected
+            found = nearest_ground_point(site.ground, np.array([*xy, z + 0.02]), _MAX_HEIGHT_ERROR)
             height = np.nan if found is None else float(found[0][2])
         if abs(height - z) < _MAX_HEIGHT_ERROR:
             z = height
@@ -124,8 +129,8 @@ def place_option(
 def visible_box_share(
     stage: Stage, placed: PlacedOption, pose: CameraPose, ignore: tuple[int, ...], *, rays: int = 64
 ) -> float:
-    """About how much of a thing's box is left where other things or the room hide parts of it; ``ignore`` holds its own
-    id."""
+    """Approximate share of an asset's box that remains where other assets or the room hide parts of it; ``ignore``
+    holds its own id."""
     asset, matrix = placed.option.asset, placed.matrix
     clouds = [c[np.linspace(0, len(c) - 1, min(rays, len(c))).astype(int)] for c in (asset.outline, asset.points)]
     points = np.concatenate(clouds) @ matrix[:3, :3].T + matrix[:3, 3]
@@ -134,9 +139,9 @@ def visible_box_share(
     if inside.sum() < 2:
         return 1.0
     points, pixels = points[inside], pixels[inside]
-    away = points - pose.position
-    length = np.linalg.norm(away, axis=1)
-    hits = stage.cast(np.broadcast_to(pose.position, points.shape), away / length[:, None], ignore=ignore)
+    direction = points - pose.position
+    length = np.linalg.norm(direction, axis=1)
+    hits = stage.cast(np.broadcast_to(pose.position, points.shape), direction / length[:, None], ignore=ignore)
     seen = hits.distance >= length - 0.01
     if seen.sum() < 2:
         return 0.0

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Puts solved layouts into the room: many places of a camera at once; everything must stand and be seen."""
+"""Finds camera positions in the room for solved layouts: every asset must have ground below it and be visible."""
 
 from __future__ import annotations
 
@@ -18,23 +18,24 @@ from .height_maps import HeightMap, site_map
 
 _LEVEL_TOLERANCE = 0.1
 _UNPLANNED_COST = 4.0
-"""What it costs where an annotated thing that no goal asks for is in view."""
+"""Cost of each annotated instance in view that no goal asks for."""
 
 
 @attrs.frozen(eq=False)
-class View:
-    """A solved camera, by its number, at ``place`` (2,) of the room; ``options`` (G,) stand before it, -1 for none."""
+class LayoutView:
+    """A solved camera, by its index, at ``position_xy`` (2,) in the room; ``options`` (G,) are in front of it, -1 for
+    none."""
 
     pose: CameraPose
     camera: int
-    place: np.ndarray
+    position_xy: np.ndarray
     options: np.ndarray
     cost: float
 
 
 @attrs.frozen
 class VisibilityLimits:
-    """What a camera keeps free, in metres, and sees: see the parameters of the plugin."""
+    """Clearance around a camera in metres, and what it must see: as the parameters of camera ``layout``."""
 
     clearance: float
     min_visible_share: float
@@ -55,66 +56,66 @@ def place_cameras(
     samples: int = 512,
     max_candidates: int = 48,
     max_views: int = 6,
-) -> list[View]:
-    """The best places for cameras, cheapest first, at most ``max_views``.
+) -> list[LayoutView]:
+    """The best camera positions, at most ``max_views``, in ascending order of cost.
 
     Parameters
     ----------
-    height_map : Terrain
+    height_map : HeightMap
         Where cameras may be.
     options, fits, choice, cameras
         The solved layouts.
     samples : int
-        Places tried for each camera.
+        Positions tried for each camera.
     max_candidates : int
-        Places that rays are cast from.
+        Positions that rays are cast from.
     """
     order = np.argsort(choice.total, kind="stable")
     candidates: list[tuple[float, int, np.ndarray, np.ndarray]] = []
     for camera in order:
-        places = height_map.draw(float(cameras.floor[camera]), samples, rng)
-        if not len(places):
+        positions = height_map.draw(float(cameras.floor[camera]), samples, rng)
+        if not len(positions):
             continue
-        chosen = choice.option[camera]
-        feet, ok = np.zeros((len(places), len(chosen), 3)), np.ones(len(places), bool)
-        for k, option in enumerate(chosen):
+        assigned = choice.option[camera]
+        targets, is_usable = np.zeros((len(positions), len(assigned), 3)), np.ones(len(positions), bool)
+        for k, option in enumerate(assigned):
             if option < 0:
                 continue
-            there = places + fits.offset_xy[camera, option]
-            z = site_map(stage, options[option].site).at(there)
+            target_xy = positions + fits.offset_xy[camera, option]
+            z = site_map(stage, options[option].site).height_at(target_xy)
             with np.errstate(invalid="ignore"):
-                ok &= np.abs(z - options[option].level) < _LEVEL_TOLERANCE
-            feet[:, k, :2], feet[:, k, 2] = there, z
-        for place in np.flatnonzero(ok)[:3]:
-            candidates.append((float(choice.total[camera]), int(camera), places[place], feet[place]))
+                is_usable &= np.abs(z - options[option].level) < _LEVEL_TOLERANCE
+            targets[:, k, :2], targets[:, k, 2] = target_xy, z
+        for i in np.flatnonzero(is_usable)[:3]:
+            candidates.append((float(choice.total[camera]), int(camera), positions[i], targets[i]))
         if len(candidates) >= max_candidates:
             break
-    found: list[View] = []
-    for total, camera, place, feet in candidates:
+    views: list[LayoutView] = []
+    for total, camera, position_xy, own_targets in candidates:
         view = _view_from(
-            stage, options, choice.option[camera], cameras, camera, place, feet, total, limits, visibility
+            stage, options, choice.option[camera], cameras, camera, position_xy, own_targets, total, limits, visibility
         )
         if view is not None:
-            found.append(view)
-            if len(found) >= 2 * max_views:
+            views.append(view)
+            if len(views) >= 2 * max_views:
                 break
-    return sorted(found, key=lambda view: view.cost)[:max_views]
+    return sorted(views, key=lambda view: view.cost)[:max_views]
 
 
 def _view_from(
     stage: Stage,
     options: Sequence[Option],
-    chosen: np.ndarray,
+    assigned: np.ndarray,
     cameras: Cameras,
     camera: int,
-    place: np.ndarray,
-    feet: np.ndarray,
+    position_xy: np.ndarray,
+    targets: np.ndarray,
     total: float,
     limits: CameraLimits,
     visibility: VisibilityLimits,
-) -> View | None:
-    """The view from one place, None where it is not free, not at a height of a camera's, or sees too little."""
-    position = np.array([*place, cameras.z[camera]])
+) -> LayoutView | None:
+    """The view from one position; None where it is not free, not within the camera's height, or sees too little."""
+    position = np.array([*position_xy, cameras.z[camera]])
     if stage.clearance(position[None])[0] < visibility.clearance:
         return None
     height = position[2] - line_of_sight.ground_below(stage, position[None])[0]
@@ -122,37 +123,37 @@ def _view_from(
         return None
     if not line_of_sight.are_above_surfaces(stage, position[None], visibility.above_surfaces)[0]:
         return None
-    there = [(options[o], offset_xy) for o, offset_xy in zip(chosen, feet, strict=True) if o >= 0]
-    middles = np.array([offset_xy + 0.5 * o.scale * np.array([0, 0, o.asset.size[2]]) for o, offset_xy in there])
-    least = np.array([0.25 * o.scale * o.asset.size[:2].min() for o, _ in there])
-    if (stage.clearance(middles) < least).any():
+    shown = [(options[o], target) for o, target in zip(assigned, targets, strict=True) if o >= 0]
+    centers = np.array([target + 0.5 * o.scale * np.array([0, 0, o.asset.size[2]]) for o, target in shown])
+    min_clearance = np.array([0.25 * o.scale * o.asset.size[:2].min() for o, _ in shown])
+    if (stage.clearance(centers) < min_clearance).any():
         return None
-    points = np.array([o.points[::4] + offset_xy for o, offset_xy in there])
+    points = np.array([o.points[::4] + target for o, target in shown])
     ends = points.reshape(-1, 3) + np.array([0, 0, 0.01])
-    away = ends - position
-    length = np.linalg.norm(away, axis=1)
+    directions = ends - position
+    length = np.linalg.norm(directions, axis=1)
     matrix = np.eye(4)
     matrix[:3, :3] = look_rotation(cameras.yaw[[camera]], cameras.pitch[[camera]], cameras.roll[[camera]])[0]
     matrix[:3, 3] = position
     pose = CameraPose(matrix, float(cameras.lens[camera]), *stage.resolution, near=near_clip(visibility.clearance))
     pixel, depth = pose.project(ends)
     inside = (depth > 0) & (pixel >= 0).all(1) & (pixel <= stage.resolution).all(1)
-    hits = stage.cast(np.broadcast_to(position, ends.shape), away / length[:, None])
-    free = ((hits.distance >= length - 0.02) | ~inside).reshape(len(there), -1)
+    hits = stage.cast(np.broadcast_to(position, ends.shape), directions / length[:, None])
+    free = ((hits.distance >= length - 0.02) | ~inside).reshape(len(shown), -1)
     if (free.mean(1) < visibility.min_visible_share).any():
         return None
     cost = total + float(pseudo_huber(3 * (1 - free.mean(1))).sum()) + unplanned_cost(stage, pose)
-    return View(pose, camera, place, chosen, cost)
+    return LayoutView(pose, camera, position_xy, assigned, cost)
 
 
 def unplanned_cost(stage: Stage, pose: CameraPose) -> float:
-    """What annotated instances cost that are on the stage already and would be in the picture."""
-    there = [i for i in stage.instances if i.asset.class_name]
-    if not there:
+    """Cost of annotated instances that are on the stage already and would be in the picture."""
+    annotated = [i for i in stage.instances if i.asset.class_name]
+    if not annotated:
         return 0.0
     scale = np.array([[pose.focal / pose.width, pose.focal / pose.height]])
     boxes = []
-    for instance in there:
+    for instance in annotated:
         if (pose.project(instance.outline)[1] > pose.near).any():
             boxes.append(project_box(instance.outline, pose.position[None], pose.matrix[None, :3, :3], scale)[0])
     if not boxes:

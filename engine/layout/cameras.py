@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Draws cameras that might see a layout, and polishes the best."""
+"""Draws cameras that might see a layout, and refines the best."""
 
 from __future__ import annotations
 
@@ -35,32 +35,36 @@ def draw_cameras(
     resolution: tuple[int, int],
     rng: np.random.Generator,
 ) -> Cameras:
-    """``count`` random cameras; each looks up or down so that one of the goals, as one of its options, lies as high in
-    the image as it should."""
+    """``count`` random cameras; the pitch of each puts one of the goals, as one of its options, at the right height in
+    the image."""
     yaw = rng.permutation((np.arange(count) + rng.random(count)) * (2 * np.pi / count))
     floor = np.array([height_map.draw_level(rng) for _ in range(count)])
     height = rng.uniform(*limits.height, count)
     lens = log_uniform(rng, limits.lens, count)
     roll = np.radians(rng.uniform(*limits.roll, count))
-    lead = rng.integers(len(options), size=count)
-    size = np.array([o.scale * o.asset.size for o in options])[lead]
-    level = np.array([o.level for o in options])[lead]
-    area = np.array([g.area for g in goals])[owner[lead]]
-    center = np.array([g.center for g in goals])[owner[lead]]
+    reference = rng.integers(len(options), size=count)
+    size = np.array([o.scale * o.asset.size for o in options])[reference]
+    level = np.array([o.level for o in options])[reference]
+    area = np.array([g.area for g in goals])[owner[reference]]
+    center = np.array([g.center for g in goals])[owner[reference]]
     focal = lens / 36.0
     focal_y = focal * resolution[0] / resolution[1]
     ratio = size[:, :2].mean(1) * 0.8 / size[:, 2] * focal / focal_y
     distance = focal_y * size[:, 2] / np.sqrt(area / ratio)
-    rise = level + size[:, 2] / 2 - (floor + height)
-    along = np.sqrt(np.maximum(distance**2 - rise**2, (0.3 * distance) ** 2))
-    pitch = np.arctan2(rise, along) + np.arctan((center[:, 1] - 0.5) / focal_y) + np.radians(rng.normal(0, 1, count))
+    height_difference = level + size[:, 2] / 2 - (floor + height)
+    ground_distance = np.sqrt(np.maximum(distance**2 - height_difference**2, (0.3 * distance) ** 2))
+    pitch = (
+        np.arctan2(height_difference, ground_distance)
+        + np.arctan((center[:, 1] - 0.5) / focal_y)
+        + np.radians(rng.normal(0, 1, count))
+    )
     return Cameras(yaw, np.clip(pitch, *np.radians(limits.pitch)), roll, lens, floor, floor + height)
 
 
 _STEPS = {"pitch": 0.01, "z": 0.02, "lens": 0.02}
-"""What each is changed by to see what it does: radians, and shares of the height above ground and the focal length."""
+"""Steps of numerical derivatives: radians, and shares of the height above ground and of the focal length."""
 _STEP_COSTS = {"pitch": 0.5, "z": 0.4, "lens": 0.25}
-"""Changes that are as dear as an error of CENTER."""
+"""Changes that are as costly as an error of CENTER_SCALE."""
 
 
 def refine_cameras(
@@ -73,14 +77,14 @@ def refine_cameras(
     *,
     rounds: int = 2,
 ) -> Cameras:
-    """Change pitch, height and focal length of each camera so that all its boxes lie as high in the image as wanted.
+    """Change pitch, height and focal length of each camera so that its boxes are at the right height in the image.
 
     Parameters
     ----------
     options, wanted
         As for :func:`.fit.fit`.
     index : (C, G) int
-        The options before each camera; -1 for none.
+        The options in front of each camera; -1 for none.
     cameras : Cameras
         C of them.
     limits : Limits
@@ -90,19 +94,19 @@ def refine_cameras(
     """
     use = np.maximum(index, 0)
     for _ in range(rounds):
-        now = fit(options, wanted, cameras, resolution, index=use)
-        weight = (index >= 0) & (now.cost < INFEASIBLE_COST)
-        # Large errors count linearly, as in the cost: one box that cannot be had must not decide alone.
-        weight = weight / np.sqrt(1 + (now.low / CENTER_SCALE) ** 2)
-        slopes = []
+        current = fit(options, wanted, cameras, resolution, index=use)
+        weight = (index >= 0) & (current.cost < INFEASIBLE_COST)
+        # Large errors count linearly, as in the cost, so that one infeasible box does not dominate.
+        weight = weight / np.sqrt(1 + (current.low / CENTER_SCALE) ** 2)
+        derivatives = []
         for name, step in _STEPS.items():
             other = fit(options, wanted, _stepped(cameras, name, np.full(len(cameras), step)), resolution, index=use)
-            slopes.append(np.clip((other.low - now.low) / step, -5.0, 5.0))
-        jacobian = np.stack(slopes, -1) / CENTER_SCALE
+            derivatives.append(np.clip((other.low - current.low) / step, -5.0, 5.0))
+        jacobian = np.stack(derivatives, -1) / CENTER_SCALE
         normal = np.einsum("cgi,cg,cgj->cij", jacobian, weight, jacobian)
         normal += np.diag([1 / _STEP_COSTS[name] ** 2 for name in _STEPS])
         change = -np.linalg.solve(
-            normal, np.einsum("cgi,cg,cg->ci", jacobian, weight, now.low / CENTER_SCALE)[..., None]
+            normal, np.einsum("cgi,cg,cg->ci", jacobian, weight, current.low / CENTER_SCALE)[..., None]
         )
         for k, name in enumerate(_STEPS):
             cameras = _stepped(cameras, name, np.clip(change[:, k, 0], -0.3, 0.3))

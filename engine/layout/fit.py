@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where things would have to stand before a camera so that their boxes are as wanted: all cameras and things at once.
+"""Positions at which assets have the wanted boxes in front of a camera: all cameras and assets at once.
 
-Distance along the ground and bearing of each thing are found by fixed-point iteration on its projected, clipped box;
-how high in the image it then lies, and how wide it is for its height, is left over and tells which camera is right.
+Distance along the ground and bearing of each asset are found by fixed-point iteration on its projected, clipped box;
+the remaining errors of its height in the image and of its aspect ratio rate the cameras.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from ..goals import SIDES, Goal
 from .asset_options import OUTLINE_POINTS, Option
 
 CENTER_SCALE = 0.04
-"""Error of a centre, in image units, that costs as much as ...."""
+"""Error of a centre, in image units, that costs as much as an error of :data:`ASPECT_SCALE`."""
 ASPECT_SCALE = 0.2
-""".... this one of the logarithm of width over height."""
+"""Error of the logarithm of width over height that costs as much as an error of :data:`CENTER_SCALE`."""
 CUT_COST = 0.7
-"""What it costs where a border cuts a thing that it should not, or does not cut one that it should."""
+"""Cost of each border that cuts an asset against its goal, or fails to cut it."""
 OCCLUSION_COST = 6.0
-"""What it costs where a thing is hidden behind another."""
+"""Cost of an asset hidden behind another."""
 DUPLICATE_COST = 2.0
-"""What it costs where the same asset, turned the same way, stands there already."""
+"""Cost of an asset that is in the layout already with the same rotation."""
 OVERLAP_COST = 5.0
-"""What it costs where things seem to stand in each other, as seen from above."""
+"""Cost of two assets whose footprints overlap."""
 INFEASIBLE_COST = 30.0
-"""What it costs where a box cannot be had at all."""
+"""Cost of a box that cannot be shown."""
 
 
 @attrs.frozen(eq=False)
@@ -88,8 +88,8 @@ class GoalArrays:
 
 @attrs.frozen(eq=False)
 class Fits:
-    """What :func:`fit` found for C cameras and T options: ``offset_xy`` (C, T, 2) from the camera's own place on the plan,
-    ``box`` (C, T, 4) clipped, ``distance`` (C, T) on the plan, ``low`` (C, T) how much lower than wanted the box's
+    """Result of :func:`fit` for C cameras and T options: ``offset_xy`` (C, T, 2) from the camera in the ground plane,
+    ``box`` (C, T, 4) clipped, ``distance`` (C, T) in the ground plane, ``low`` (C, T) how far below its goal the box's
     centre lies in image units, ``cost`` (C, T)."""
 
     offset_xy: np.ndarray
@@ -113,7 +113,7 @@ def fit(
     index: np.ndarray | None = None,
     iterations: int = 12,
 ) -> Fits:
-    """Put every option before every camera so that its clipped box has the wanted area and centre x.
+    """Put every option in front of every camera so that its clipped box has the wanted area and centre x.
 
     Parameters
     ----------
@@ -125,12 +125,12 @@ def fit(
     resolution : (width, height)
         In pixels.
     index : (C, T') int, optional
-        The options that are put before each camera; default is all before all.
+        The options in front of each camera; default is all options.
 
     Returns
     -------
     Fits
-        Where a box cannot be had its cost is at least :data:`INFEASIBLE_COST`.
+        The cost of boxes that cannot be shown is at least :data:`INFEASIBLE_COST`.
     """
     index = np.arange(len(options))[None] if index is None else index
     wanted = wanted.take(index)
@@ -142,16 +142,16 @@ def fit(
     turned = np.matmul(points.reshape(len(points), -1, 3), rotation).reshape(len(rotation), -1, OUTLINE_POINTS, 3)
     size = np.ptp(points, axis=2)
     width = (size[..., 0] + size[..., 1]) / 2 * 0.8 + 1e-6
-    # The start: as if seen level, at the middle of the view.
+    # Initial guess: as if seen horizontally, at the centre of the view.
     ratio = width / size[..., 2] * (scale[:, :1] / scale[:, 1:])
-    high = np.sqrt(wanted.area / ratio)
-    distance = np.maximum(distance_factor * scale[:, 1:] * size[..., 2] / high, 0.3 * width)
+    wanted_height = np.sqrt(wanted.area / ratio)
+    distance = np.maximum(distance_factor * scale[:, 1:] * size[..., 2] / wanted_height, 0.3 * width)
     offset = (wanted.center[..., 0] - 0.5) / scale[:, :1]
-    theta = cameras.yaw[:, None] - np.arctan(offset)
-    drop = (level - cameras.z[:, None])[..., None]
+    bearing = cameras.yaw[:, None] - np.arctan(offset)
+    height_offset = (level - cameras.z[:, None])[..., None]
     for step in range(iterations + 1):
-        away = np.stack([distance * np.cos(theta), distance * np.sin(theta)], -1)
-        base = np.einsum("cti,cij->ctj", np.concatenate([away, drop], -1), rotation)
+        ground_offset = np.stack([distance * np.cos(bearing), distance * np.sin(bearing)], -1)
+        base = np.einsum("cti,cij->ctj", np.concatenate([ground_offset, height_offset], -1), rotation)
         local = turned + base[:, :, None]
         depth = np.maximum(-local[..., 2], MIN_DEPTH)
         x = 0.5 + scale[:, :1, None] * local[..., 0] / depth
@@ -159,24 +159,26 @@ def fit(
         whole = np.stack([x.min(-1), y.min(-1), x.max(-1), y.max(-1)], -1)
         box = clip_box(whole)
         area = np.maximum(box_area(box), 1e-9)
-        seen = area > 1e-8
-        shown = np.where(seen, (box[..., 0] + box[..., 2]) / 2, (whole[..., 0] + whole[..., 2]) / 2)
-        off = shown - wanted.center[..., 0]
+        is_visible = area > 1e-8
+        center_x = np.where(is_visible, (box[..., 0] + box[..., 2]) / 2, (whole[..., 0] + whole[..., 2]) / 2)
+        center_error = center_x - wanted.center[..., 0]
         if step == iterations:
             break
         whole_area = np.maximum(box_area(whole), 1e-9)
-        growth = np.where(seen, area, whole_area) / wanted.area
+        growth = np.where(is_visible, area, whole_area) / wanted.area
         distance = np.maximum(distance * np.clip(np.sqrt(growth), 0.5, 2.0), 0.2 * width)
         one_side = (whole[..., 0] < 0) ^ (whole[..., 2] > 1)
         both = (whole[..., 0] < 0) & (whole[..., 2] > 1)
-        turn = np.where(both, 0.0, np.where(one_side & seen, 1.7, 1.0) * off)
-        slope = scale[:, :1] * (1 + np.tan(np.clip(theta - cameras.yaw[:, None], -1.2, 1.2)) ** 2)
-        theta = theta + np.clip(turn / slope, -0.4, 0.4)
+        turn = np.where(both, 0.0, np.where(one_side & is_visible, 1.7, 1.0) * center_error)
+        slope = scale[:, :1] * (1 + np.tan(np.clip(bearing - cameras.yaw[:, None], -1.2, 1.2)) ** 2)
+        bearing = bearing + np.clip(turn / slope, -0.4, 0.4)
     low = (box[..., 1] + box[..., 3]) / 2 - wanted.center[..., 1]
-    return Fits(away, box, distance, low, _cost(whole, box, wanted, off, low))
+    return Fits(ground_offset, box, distance, low, _cost(whole, box, wanted, center_error, low))
 
 
-def _cost(whole: np.ndarray, box: np.ndarray, wanted: GoalArrays, off: np.ndarray, low: np.ndarray) -> np.ndarray:
+def _cost(
+    whole: np.ndarray, box: np.ndarray, wanted: GoalArrays, center_error: np.ndarray, low: np.ndarray
+) -> np.ndarray:
     size = np.maximum(box[..., 2:] - box[..., :2], 1e-6)
     area = size.prod(-1)
     shape = np.log(size[..., 0] / size[..., 1]) - np.log(wanted.aspect)
@@ -186,12 +188,12 @@ def _cost(whole: np.ndarray, box: np.ndarray, wanted: GoalArrays, off: np.ndarra
         + pseudo_huber(np.nan_to_num(shape) / ASPECT_SCALE)
         + CUT_COST * (cuts != wanted.cut).sum(-1)
     )
-    missed = (np.abs(np.log(area / wanted.area)) > 0.1) | (np.abs(off) > 0.02)
+    missed = (np.abs(np.log(area / wanted.area)) > 0.1) | (np.abs(center_error) > 0.02)
     return cost + INFEASIBLE_COST * missed
 
 
 def pseudo_huber(error: np.ndarray) -> np.ndarray:
-    """A cost that is quadratic in small errors and linear in large ones: a single bad box must not decide alone."""
+    """Pseudo-Huber loss: quadratic in small errors and linear in large ones, so that one bad box does not dominate."""
     return np.sqrt(1 + error**2) - 1
 
 
@@ -206,40 +208,40 @@ class Assignment:
 def assign_options(
     options: Sequence[Option], owner: np.ndarray, count: int, fits: Fits, rng: np.random.Generator, *, random: float
 ) -> Assignment:
-    """An option for each goal: cheap ones that neither stand in each other nor hide each other.
+    """Assign an option to each goal greedily: at low cost, and neither intersecting nor hiding each other.
 
     Parameters
     ----------
     options, owner
-        T options, and the goal (T,) that each is for; goals are served in the order of their numbers.
+        T options, and the index (T,) of the goal of each; goals are assigned in order of index.
     count : int
         Number of goals.
     fits : Fits
     rng : numpy.random.Generator
     random : float
-        Scale of what is added to costs by chance (a Gumbel draw), so that good ones take turns.
+        Scale of the Gumbel noise on costs, so that good options alternate.
     """
     cameras = fits.cost.shape[0]
     footprints = Footprints.of(options)
-    alike = np.array([[similarity(a, b) for b in options] for a in options]).reshape(len(options), -1)
+    similarities = np.array([[similarity(a, b) for b in options] for a in options]).reshape(len(options), -1)
     noise = rng.gumbel(0.0, random, len(options))
     cost = fits.cost.copy()
     rows = np.arange(cameras)
     chosen = np.zeros((cameras, count), dtype=np.int64)
     total = np.zeros(cameras)
     for goal in range(count):
-        mine = np.flatnonzero(owner == goal)
-        if not len(mine):
+        own_options = np.flatnonzero(owner == goal)
+        if not len(own_options):
             total += INFEASIBLE_COST
             chosen[:, goal] = -1
             continue
-        best = mine[(cost[:, mine] - noise[mine]).argmin(1)]
+        best = own_options[(cost[:, own_options] - noise[own_options]).argmin(1)]
         chosen[:, goal] = best
         total += cost[rows, best]
         later = np.flatnonzero(owner > goal)
         if not len(later):
             continue
-        cost[:, later] += DUPLICATE_COST * alike[best][:, later]
+        cost[:, later] += DUPLICATE_COST * similarities[best][:, later]
         cost[:, later] += footprints.cost(
             later[None], fits.offset_xy[:, later], best[:, None], fits.offset_xy[rows, best][:, None]
         )
@@ -254,7 +256,7 @@ def assign_options(
 
 @attrs.frozen(eq=False)
 class Footprints:
-    """Options seen from above, as rectangles: ``half`` (T, 2) their half sides, ``axes`` (T, 2, 2) their directions."""
+    """Rectangles around options seen from above: ``half`` (T, 2) their half sides, ``axes`` (T, 2, 2) their axes."""
 
     half: np.ndarray
     axes: np.ndarray
@@ -266,38 +268,38 @@ class Footprints:
         along = along / np.maximum(np.linalg.norm(along, axis=1, keepdims=True), 1e-9)
         return Footprints(half, np.stack([along, along @ np.array([[0.0, 1.0], [-1.0, 0.0]])], 1))
 
-    def cost(self, a: np.ndarray, foot_a: np.ndarray, b: np.ndarray, foot_b: np.ndarray) -> np.ndarray:
-        """What it costs that options ``a`` and ``b`` (...), at places (..., 2), stand in each other: little where only
-        their rectangles overlap, since a chair may reach under a table, much where their middles do."""
-        way = foot_b - foot_a
+    def cost(self, a: np.ndarray, position_a: np.ndarray, b: np.ndarray, position_b: np.ndarray) -> np.ndarray:
+        """Cost of overlap of options ``a`` and ``b`` (...) at positions (..., 2): small where only their rectangles
+        overlap, since a chair may reach under a table, large where their centres do."""
+        offset = position_b - position_a
         gaps = []
         for one in (a, b):
             axes = self.axes[one]
             reach = np.zeros((*np.broadcast_shapes(a.shape, b.shape), 2))
             for other in (a, b):
-                shadow = np.abs(np.einsum("...id,...jd->...ij", axes, self.axes[other]))
-                reach = reach + np.einsum("...ij,...j->...i", shadow, self.half[other])
-            gaps.append(np.abs(np.einsum("...id,...d->...i", axes, way)) / reach)
-        nearness = np.concatenate(gaps, -1).max(-1)
-        inner = np.linalg.norm(way, axis=-1) < 0.9 * (self.half[a].min(-1) + self.half[b].min(-1))
-        return np.where(inner, INFEASIBLE_COST / 2, np.where(nearness < 0.95, OVERLAP_COST, 0.0))
+                projected = np.abs(np.einsum("...id,...jd->...ij", axes, self.axes[other]))
+                reach = reach + np.einsum("...ij,...j->...i", projected, self.half[other])
+            gaps.append(np.abs(np.einsum("...id,...d->...i", axes, offset)) / reach)
+        relative_distance = np.concatenate(gaps, -1).max(-1)
+        inner = np.linalg.norm(offset, axis=-1) < 0.9 * (self.half[a].min(-1) + self.half[b].min(-1))
+        return np.where(inner, INFEASIBLE_COST / 2, np.where(relative_distance < 0.95, OVERLAP_COST, 0.0))
 
 
 def similarity(a: Option, b: Option) -> float:
-    """How much two things look the same: 1 for one asset turned alike, less than a half turned otherwise."""
+    """How similar two options look: 1 for the same asset and rotation, less than a half for another rotation."""
     if a.asset is not b.asset:
         return 0.0
     angle = np.arccos(np.clip((np.trace(a.rotation.T @ b.rotation) - 1) / 2, -1, 1))
     return 0.4 + 0.6 * max(0.0, 1 - float(angle) / np.radians(40.0))
 
 
-def occlusion_of(a: np.ndarray, near_a: np.ndarray, b: np.ndarray, near_b: np.ndarray | float) -> np.ndarray:
-    """How much boxes ``a`` and ``b`` (..., 4) of things at these distances hide each other: 0 where it is little, and
-    near 1 where it is the whole farther one."""
-    overlap = _overlap(a, b) / np.maximum(np.where(near_a > near_b, box_area(a), box_area(b)), 1e-9)
+def occlusion_of(a: np.ndarray, distance_a: np.ndarray, b: np.ndarray, distance_b: np.ndarray | float) -> np.ndarray:
+    """How much boxes ``a`` and ``b`` (..., 4) of assets at these distances hide each other: 0 for a small overlap, near
+    1 where the farther one is wholly hidden."""
+    overlap = _overlap(a, b) / np.maximum(np.where(distance_a > distance_b, box_area(a), box_area(b)), 1e-9)
     return 2 * np.clip(overlap - 0.35, 0.0, None) ** 2
 
 
 def _overlap(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    low, high = np.maximum(a[..., :2], b[..., :2]), np.minimum(a[..., 2:], b[..., 2:])
-    return np.maximum(high - low, 0).prod(-1)
+    low, wanted_height = np.maximum(a[..., :2], b[..., :2]), np.minimum(a[..., 2:], b[..., 2:])
+    return np.maximum(wanted_height - low, 0).prod(-1)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The nearest that a camera alone comes to a layout, where nothing may be moved."""
+"""The camera whose view is nearest to a layout in a scene in which nothing may be moved."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from ..stage import CameraPose, Stage
 from .matching import match
 
 _MAX_MAIN_INSTANCES = 6
-"""Instances that are tried for the main goal."""
+"""Instances that are tried as the main one."""
 _MIN_AREA = 2e-4
-"""Relative area of a box that is left out of account."""
+"""Relative area below which a box is ignored."""
 
 
 def look_at_layout(
     stage: Stage, goals: Sequence[Goal], viewpoints: ViewpointSearch, probes: int, rng: np.random.Generator
 ) -> CameraPose:
-    """Solve the camera for the main goal, once for each instance that may be it; of all views found, the one in which
-    the boxes of all instances are most nearly the layout's.
+    """Solve the camera for the main goal, once for each instance of its class, and return the view in which the boxes
+    of all instances match the layout best.
 
     Raises
     ------
     Rejected
-        Where no camera hits the main goal.
+        Where no camera reaches the main goal.
     """
     main = goals[0]
     mains = [i for i in stage.instances if i.asset.class_name == main.class_name]
@@ -48,7 +48,7 @@ def look_at_layout(
 
 
 def _cost(stage: Stage, view: View, goals: Sequence[Goal]) -> float:
-    """How far the boxes in view are from the layout; each as it projects, what hides it left to the probe."""
+    """Distance of the projected boxes from the layout; occlusion is left to the probe."""
     pose = view.pose
     scale = np.array([[pose.focal / pose.width, pose.focal / pose.height]])
     names, boxes = [], []

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Maps of a stage: how high one stands at each place, and where a camera may be. Made once for a stage."""
+"""Height maps of a stage, made once: of the ground that supports assets, and of the ground below possible cameras."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from ..geometry.support import Site
 from ..stage import Stage
 
 CELL = 0.1
-"""Metres between the points of a map; more where a scene is so large that it would have over MOST of them."""
+"""Metres between the points of a map; more in scenes so large that it would have more than MAX_CELLS points."""
 MAX_CELLS = 30_000
 _CLEARANCE = 0.06
 _LEVEL_HEIGHT = 0.1
-"""Heights that differ by less are one level."""
+"""Heights that differ by less belong to one level."""
 
 
 @attrs.frozen(eq=False)
 class HeightMap:
-    """Heights (X, Y) on a grid that starts at ``low`` (2,); nan where nothing can stand."""
+    """Heights (X, Y) on a grid that starts at ``low`` (2,); nan where nothing can be placed."""
 
     low: np.ndarray
     cell: float
@@ -33,7 +33,7 @@ class HeightMap:
     shares: np.ndarray
     """Share of the area on each of ``levels``."""
 
-    def at(self, xy: np.ndarray) -> np.ndarray:
+    def height_at(self, xy: np.ndarray) -> np.ndarray:
         """Heights (...) at points (..., 2), nan beyond the map."""
         index = np.rint((xy - self.low) / self.cell).astype(np.int64)
         size = np.array(self.heights.shape)
@@ -42,7 +42,7 @@ class HeightMap:
         return np.where(inside, self.heights[index[..., 0], index[..., 1]], np.nan)
 
     def draw_level(self, rng: np.random.Generator) -> float:
-        """A height to stand on, each by its area; 0 where there is nowhere to stand."""
+        """A random height, each level by its area; 0 where the map is empty."""
         return float(rng.choice(self.levels, p=self.shares)) if len(self.levels) else 0.0
 
     def draw(self, level: float, count: int, rng: np.random.Generator) -> np.ndarray:
@@ -55,10 +55,10 @@ class HeightMap:
 
 
 def _height_map(low: np.ndarray, cell: float, heights: np.ndarray) -> HeightMap:
-    known = np.sort(heights[np.isfinite(heights)])
-    if not len(known):
+    finite = np.sort(heights[np.isfinite(heights)])
+    if not len(finite):
         return HeightMap(low, cell, heights, np.zeros(0), np.zeros(0))
-    groups = np.split(known, np.flatnonzero(np.diff(known) > _LEVEL_HEIGHT / 2) + 1)
+    groups = np.split(finite, np.flatnonzero(np.diff(finite) > _LEVEL_HEIGHT / 2) + 1)
     # A slope is one long group: it is cut into steps.
     parts = [p for g in groups for p in np.split(g, np.flatnonzero(np.diff(np.floor((g - g[0]) / _LEVEL_HEIGHT))) + 1)]
     size = np.array([len(p) for p in parts], dtype=float)
@@ -71,7 +71,7 @@ _site_maps: weakref.WeakKeyDictionary[Site, HeightMap] = weakref.WeakKeyDictiona
 
 
 def site_map(stage: Stage, site: Site) -> HeightMap:
-    """Where things may stand on a site: its topmost flat ground, less what the scene itself takes up."""
+    """Where assets may be placed on a site: its topmost flat ground, without what the scene itself occupies."""
     if site not in _site_maps:
         ground = site.ground
         flat = np.abs(ground.normals[:, 2]) >= np.cos(np.radians(site.support.max_slope)) - 1e-9
@@ -93,24 +93,27 @@ _camera_maps: weakref.WeakKeyDictionary[Stage, dict[tuple[object, ...], HeightMa
 
 
 def camera_map(stage: Stage, eye: float, clearance: float, above_surfaces: Sequence[str]) -> HeightMap:
-    """What is below cameras at the height ``eye``, where it is free around them; ``above_surfaces`` as in ``are_above_surfaces``."""
-    known = _camera_maps.setdefault(stage, {})
-    eye = round(eye, 2)  # one map for all eyes that are the same to it, whichever came first
+    """The ground below cameras at the height ``eye`` that have ``clearance`` metres around them.
+
+    ``above_surfaces`` is as in :func:`..geometry.line_of_sight.are_above_surfaces`.
+    """
+    cache = _camera_maps.setdefault(stage, {})
+    eye = round(eye, 2)  # equal to the centimetre is the same map, whichever came first
     key = (eye, clearance, tuple(above_surfaces))
-    if key not in known:
+    if key not in cache:
         low, high = stage.bounds
         cell, grid, points = _grid(low[:2], high[:2])
-        eyes = np.column_stack([points, np.full(len(points), eye)])
+        eye_points = np.column_stack([points, np.full(len(points), eye)])
         ignore = [i.id for i in stage.instances]
-        hits = stage.cast(eyes, np.tile([0.0, 0.0, -1.0], (len(eyes), 1)), ignore=ignore)
+        hits = stage.cast(eye_points, np.tile([0.0, 0.0, -1.0], (len(eye_points), 1)), ignore=ignore)
         z = np.where(np.isfinite(hits.distance), eye - hits.distance, np.nan)
         index = np.flatnonzero(np.isfinite(z))
-        index = index[are_above_surfaces(stage, eyes[index], above_surfaces)]
-        index = index[stage.clearance(eyes[index], ignore=ignore) >= clearance]
-        kept = np.full(len(points), np.nan)
-        kept[index] = z[index]
-        known[key] = _height_map(low[:2], cell, kept.reshape(grid))
-    return known[key]
+        index = index[are_above_surfaces(stage, eye_points[index], above_surfaces)]
+        index = index[stage.clearance(eye_points[index], ignore=ignore) >= clearance]
+        camera_heights = np.full(len(points), np.nan)
+        camera_heights[index] = z[index]
+        cache[key] = _height_map(low[:2], cell, camera_heights.reshape(grid))
+    return cache[key]
 
 
 def _grid(low: np.ndarray, high: np.ndarray) -> tuple[float, tuple[int, int], np.ndarray]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which box of a picture is which goal of its layout."""
+"""Assigns the boxes of an image to the goals of its layout."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import numpy as np
 from ..goals import Goal
 
 UNMATCHED_COST = 1.0
-"""Cost from which a box and a goal are not meant for each other."""
+"""Cost of a box or goal without a partner; no pair costs twice as much or more."""
 
 
 def match(names: Sequence[str], boxes: np.ndarray, goals: Sequence[Goal]) -> tuple[np.ndarray, float]:
-    """Assign boxes to goals of their class so that the sum of costs is least.
+    """Assign boxes to goals of their class at the smallest total cost.
 
     Parameters
     ----------
@@ -28,14 +28,14 @@ def match(names: Sequence[str], boxes: np.ndarray, goals: Sequence[Goal]) -> tup
     Returns
     -------
     (B,) int, float
-        Index of each box's goal, -1 for none; and the whole cost, in which a box or a goal that is left over counts
-        :data:`UNMATCHED_COST`. A pair costs the difference of its areas' logarithms and the distance of its centres, doubled.
+        Index of each box's goal, -1 for none; and the total cost, in which an unmatched box or goal counts
+        :data:`UNMATCHED_COST`. A pair costs the difference of its log areas, plus twice the distance of its centres.
     """
     from scipy.optimize import linear_sum_assignment
 
-    found = np.full(len(names), -1)
+    goal_index = np.full(len(names), -1)
     if not len(names) or not goals:
-        return found, UNMATCHED_COST * (len(names) + len(goals))
+        return goal_index, UNMATCHED_COST * (len(names) + len(goals))
     size = np.maximum(boxes[:, 2:] - boxes[:, :2], 1e-6)
     center = (boxes[:, 2:] + boxes[:, :2]) / 2
     area = np.array([g.area for g in goals])
@@ -44,7 +44,7 @@ def match(names: Sequence[str], boxes: np.ndarray, goals: Sequence[Goal]) -> tup
     same = np.array([[name == g.class_name for g in goals] for name in names])
     cost = np.where(same, cost, np.inf)
     rows, columns = linear_sum_assignment(np.minimum(cost, 2 * UNMATCHED_COST))
-    good = cost[rows, columns] < 2 * UNMATCHED_COST
-    found[rows[good]] = columns[good]
-    unmatched = len(names) + len(goals) - 2 * int(good.sum())
-    return found, float(cost[rows[good], columns[good]].sum()) + UNMATCHED_COST * unmatched
+    is_matched = cost[rows, columns] < 2 * UNMATCHED_COST
+    goal_index[rows[is_matched]] = columns[is_matched]
+    unmatched = len(names) + len(goals) - 2 * int(is_matched.sum())
+    return goal_index, float(cost[rows[is_matched], columns[is_matched]].sum()) + UNMATCHED_COST * unmatched

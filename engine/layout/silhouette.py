@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The visible box of a mesh that nothing hides, where borders of the image and the camera's near end cut it."""
+"""The visible box of an unoccluded mesh, cut by the borders of the image and the camera's near plane."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _MAX_TRIANGLES = 5_000
 def visible_box(asset: Asset, matrix: np.ndarray, pose: CameraPose) -> np.ndarray | None:
     """Box [x0, y0, x1, y1] in image units of what is inside the image; None where nothing is.
 
-    The box of the whole cut down to the image would be too large: the part that is cut off may be the widest. So it is
-    the box of all edges inside the image, and of the image's corners that lie on a face.
+    Clipping the box of the whole mesh to the image would give too large a box, for its widest part may lie outside. So
+    this is the box of all edges clipped to the image, and of the image's corners that lie on a face.
     """
     pixels, depth = pose.project(asset.points @ matrix[:3, :3].T + matrix[:3, 3])
     size = np.array([pose.width, pose.height], dtype=float)
@@ -35,7 +35,7 @@ def visible_box(asset: Asset, matrix: np.ndarray, pose: CameraPose) -> np.ndarra
     with np.errstate(divide="ignore", invalid="ignore"):
         flat = 0.5 + focal * local[:, :2] / -local[:, 2:]
     inside = is_in_front & ((flat >= 0) & (flat <= 1)).all(1)
-    # Most edges lie inside as a whole, or beyond one border: only the rest is cut.
+    # Most edges lie wholly inside, or beyond one border: only the others are clipped.
     outside = np.stack([flat[:, 0] < 0, flat[:, 0] > 1, flat[:, 1] < 0, flat[:, 1] > 1, ~is_in_front], 1)
     outside[~is_in_front, :4] = False
     a, b = edges.T
@@ -54,7 +54,8 @@ _mesh_cache: weakref.WeakKeyDictionary[Asset, tuple[np.ndarray, np.ndarray, np.n
 
 
 def _mesh_of(asset: Asset) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Vertices (V, 3), edges (E, 2), each once, and triangles (T, 3) of an asset, thinned where there are very many."""
+    """Vertices (V, 3), edges (E, 2), each once, and triangles (T, 3) of an asset, subsampled where there are very
+    many."""
     if asset not in _mesh_cache:
         triangles = asset.mesh.triangles[:: -(-len(asset.mesh.triangles) // _MAX_TRIANGLES)]
         used, flat = np.unique(triangles, return_inverse=True)
@@ -65,7 +66,7 @@ def _mesh_of(asset: Asset) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _cut_at_near(ends: np.ndarray, near: float) -> np.ndarray:
-    """Edges (E, 2, 3) in camera space cut off at the near end; those behind it left out."""
+    """Edges (E, 2, 3) in camera space clipped at the near plane; those behind it are left out."""
     depth = -ends[..., 2]
     ends, depth = ends[(depth > near).any(1)], depth[(depth > near).any(1)]
     a, b = ends[:, 0], ends[:, 1]
