@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...engine.goals import Goals
-from ...engine.params import Range, param
+from ...engine.plugin.params import Range, param
 from ...engine.plugin import plugin
 from ...engine.stage import Stage
 

@@ -11,7 +11,7 @@ from ..plugin.contract import KINDS
 from ..plugin.hooks import flags_of
 from ..plugin.params import describe
 from ..plugin.registry import Registry, default, summary
-from .reference_page import KIND_NOTES, parameter_table
+from .reference_page import kind_note, parameter_table
 
 INDEX = "README.md"
 """The page that lists the others, which lie in a folder per kind."""
@@ -47,7 +47,7 @@ def plugin_pages(captions: Mapping[str, str], registry: Registry | None = None) 
     registry = registry or default()
     found = {kind: [registry.find(kind, id) for id in registry.ids(kind, builtin=True)] for kind in KINDS}
     pages = {f"{page_name(cls)}.md": "\n".join(_page(cls, captions)) for classes in found.values() for cls in classes}
-    return {INDEX: "\n".join(_index(found)), **pages}
+    return {INDEX: "\n".join(_index(found, registry)), **pages}
 
 
 def page_name(cls: type) -> str:
@@ -62,10 +62,10 @@ def example(cls: type) -> str:
     return "\n".join(filter(None, [title, f'plugin = "{id}"', cls.recipe_example]))
 
 
-def _index(found: Mapping[str, list[type]]) -> Iterator[str]:
+def _index(found: Mapping[str, list[type]], registry: Registry) -> Iterator[str]:
     yield _INTRO
     for kind, classes in found.items():
-        yield f"## {kind.capitalize()}\n\n{KIND_NOTES[kind]}\n"
+        yield f"## {kind.capitalize()}\n\n{kind_note(kind, registry)}\n"
         for cls in classes:
             yield f"- [`{cls.plugin_id}`]({page_name(cls)}.md): {_markdown(summary(cls))}"  # type: ignore[attr-defined]
         yield ""

@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from ..plugin.contract import KINDS
 from ..plugin.params import Param, describe, plain_value
 from ..plugin.registry import Registry, default, summary
+from .reading import default_ids
 from .settings import LISTS, TABLES, JobSettings, ModelSettings, Room, Variant
 from .writing import toml_value
 
@@ -87,14 +88,35 @@ test = 0.1
 ```
 """
 
-KIND_NOTES = {
-    "placement": "Puts instances on the stage; several run in order. Default: `keep`.",
-    "appearance": "Varies lights, world, materials and background; several run in order. Default: none.",
-    "camera": "Poses the camera; several share the frames by `weight`. Default: `framed` with a target, else `orbit`.",
+_KIND_NOTES = {
+    "placement": "Puts instances on the stage; several run in order.",
+    "appearance": "Varies lights, world, materials and background; several run in order.",
+    "camera": "Poses the camera; several share the frames by `weight`.",
     "target": "Learns from the real boxes what frames should show. One at most; it needs `[real]`.",
-    "metric": "Measures metadata. Default: all built-in ones; `metric = []` for none.",
-    "filter": "Accepts or rejects a shot. Default: `min_pixels`; `filter = []` for none.",
+    "metric": "Measures metadata.",
+    "filter": "Accepts or rejects a shot.",
 }
+
+
+def kind_note(kind: str, registry: Registry) -> str:
+    """What plugins of a kind do, and which of them a recipe gets that names none."""
+    return f"{_KIND_NOTES[kind]} {_default_note(kind, registry)}".rstrip()
+
+
+def _default_note(kind: str, registry: Registry) -> str:
+    plain, with_target = (default_ids(kind, registry, has_target=target) for target in (False, True))
+    if kind == "target":
+        return ""
+    if plain != with_target:
+        return f"Default: {_quoted(with_target)} with a target, else {_quoted(plain)}."
+    none = f"; `{kind} = []` for none" if kind in ("metric", "filter") else ""
+    if len(plain) > 1 and plain == registry.ids(kind, builtin=True):
+        return f"Default: all built-in ones{none}."
+    return f"Default: {_quoted(plain) or 'none'}{none}."
+
+
+def _quoted(ids: Sequence[str]) -> str:
+    return ", ".join(f"`{id}`" for id in ids)
 
 
 def recipe_reference(registry: Registry | None = None) -> str:
@@ -119,7 +141,7 @@ def _lines(registry: Registry) -> Iterator[str]:
         yield from parameter_table(describe(cls))
     for kind in KINDS:
         title = "[target]" if kind == "target" else f"[[{kind}]]"
-        yield f'## {title}\n\n{KIND_NOTES[kind]} Each table names its plugin: `plugin = "id"`.\n'
+        yield f'## {title}\n\n{kind_note(kind, registry)} Each table names its plugin: `plugin = "id"`.\n'
         for id in registry.ids(kind, builtin=True):
             cls = registry.find(kind, id)
             yield f"### {kind} `{id}`\n\n{summary(cls)}\n"

@@ -7,12 +7,11 @@ import ast
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from source_tree import LOWER, ROOT, imports, in_package, tree_files
 
-ROOT = Path(__file__).resolve().parents[2]
 MAX_LINES = 400
 BLENDER_MODULES = {"bpy", "bpy_extras", "bmesh", "mathutils", "gpu", "gpu_extras", "blf", "addon_utils"}
 MAY_IMPORT_BLENDER = ("blender/", "addon/", "headless/blender_command.py")
@@ -33,55 +32,7 @@ HEAVY = {
     "pandas",
 }
 VAGUE_NAMES = {"utils", "util", "helpers", "misc", "common"}
-# What each part of the package may import besides itself. "" is the root, which imports nothing and holds the version.
-LOWER = {
-    "": {"headless", "addon"},
-    "engine": {""},
-    "alignment": {"", "engine"},
-    "dataset": {"", "engine", "alignment"},
-    "plugins": {"", "engine", "alignment", "dataset"},
-    "blender": {"", "engine", "alignment", "dataset", "plugins"},
-    "headless": {"", "engine", "alignment", "dataset", "plugins", "blender", "testing"},
-    "addon": {"", "engine", "alignment", "dataset", "plugins", "blender"},
-    "testing": {"", "engine", "alignment", "dataset", "plugins"},
-}
 NUMPY_RANDOM_ALLOWED = {"Generator", "BitGenerator", "SeedSequence", "Philox", "PCG64", "PCG64DXSM", "default_rng"}
-
-
-def tree_files() -> list[str]:
-    """All Python files of the repository, as POSIX paths relative to the root; ignored and hidden ones left out."""
-    found = []
-    for path in ROOT.rglob("*.py"):
-        parts = path.relative_to(ROOT).parts
-        if not any(p.startswith(".") or p in ("__pycache__", "build", "dist") for p in parts):
-            found.append("/".join(parts))
-    return sorted(found)
-
-
-def in_package(path: str) -> bool:
-    """Whether a file is part of the package ``twinset``, and not of its tests, docs or benchmarks."""
-    return path == "__init__.py" or path.split("/")[0] in LOWER or path.removesuffix(".py") in LOWER
-
-
-def imports(path: str, tree: ast.AST) -> Iterator[tuple[int, tuple[str, ...] | None, str]]:
-    """All imports of a file: (line, parts below the root or None when absolute, absolute top-level name)."""
-    folder = path.split("/")[:-1]
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            for alias in node.names:
-                yield node.lineno, None, alias.name.split(".")[0]
-        elif isinstance(node, ast.ImportFrom) and node.level == 0:
-            yield node.lineno, None, (node.module or "").split(".")[0]
-        elif isinstance(node, ast.ImportFrom):
-            above = node.level - 1
-            if above > len(folder):
-                yield node.lineno, ("..",), ""
-                continue
-            base = [*folder[: len(folder) - above], *(node.module.split(".") if node.module else [])]
-            for alias in node.names:
-                target = (*base, alias.name)
-                is_module = (ROOT / "/".join(target)).is_dir() or (ROOT / ("/".join(target) + ".py")).is_file()
-                yield node.lineno, target if is_module else tuple(base), ""
 
 
 def part_of(parts: tuple[str, ...]) -> str:
