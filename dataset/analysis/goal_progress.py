@@ -12,7 +12,7 @@ import numpy as np
 from ...alignment.distances.binning import view_of
 from ...alignment.distances.histograms import bhattacharyya, bhattacharyya_floor
 from ...engine.errors import DataError
-from ...engine.geometry.reachability import aims
+from ...engine.geometry.reachability import solves_for_goals
 from ...engine.recipe.settings import GoalSettings, Recipe
 from ...engine.rng import stream
 from ...engine.sampling.column_goals import IMAGE, Aims
@@ -105,7 +105,9 @@ class GoalTally:
         """How near each goal came: way, attempts compared per frame, distance, and the floor that chance makes."""
         out: list[dict[str, Any]] = []
         for use in recipe.plugins.get("target", ()):
-            cameras = " and ".join(dict.fromkeys(f"'{u.id}'" for u in recipe.plugins["camera"] if aims(u.plugin)))
+            cameras = " and ".join(
+                dict.fromkeys(f"'{u.id}'" for u in recipe.plugins["camera"] if solves_for_goals(u.plugin))
+            )
             facts: dict[str, Any] = {
                 "column": "bbox",
                 "class": "",

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How things rest on each other: exact vertical contact of triangle meshes, footprints and balance. Arrays in, out."""
+"""How assets rest on surfaces: exact vertical contact of triangle meshes, footprints and balance. Arrays in, out."""
 
 from __future__ import annotations
 
 import numpy as np
 
 BASE_THICKNESS = 0.02
-"""Metres above the lowest point that still belong to the base of a thing."""
+"""Height in metres above the lowest point up to which vertices belong to the base of an asset."""
 _EDGE_TOLERANCE = 1e-9
 
 
@@ -43,7 +43,7 @@ def box_pairs(
         i, j = np.nonzero(_overlap(low_a[:, None], high_a[:, None], low_b, high_b))
         return keep_a[i], keep_b[j]
 
-    # A uniform grid keeps the work near the number of true pairs.
+    # A uniform grid keeps the number of tests near the number of overlapping pairs.
     n = int(np.clip(np.sqrt(min(len(keep_a), len(keep_b))), 1, 64))
     factor = n / np.maximum(high - low, 1e-12)
 
@@ -68,7 +68,7 @@ def box_pairs(
 
 
 def _overlap(low_a: np.ndarray, high_a: np.ndarray, low_b: np.ndarray, high_b: np.ndarray) -> np.ndarray:
-    # Columns by name: numpy is slow at reducing over an axis of two.
+    # One comparison per coordinate: numpy is slow at reducing over an axis of two.
     x = (low_a[..., 0] <= high_b[..., 0]) & (high_a[..., 0] >= low_b[..., 0])
     return x & (low_a[..., 1] <= high_b[..., 1]) & (high_a[..., 1] >= low_b[..., 1])
 
@@ -91,19 +91,19 @@ def extents(corners: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def vertical_intersections(xy: np.ndarray, corners: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Where vertical lines meet triangles.
+    """Intersections of vertical lines with triangles.
 
     Parameters
     ----------
     xy : (P, 2) float
         The lines.
     corners : (T, 3, 3) float
-        Triangles; upright ones are met nowhere.
+        Triangles; vertical ones have no intersections.
 
     Returns
     -------
     (N,) int, (N,) float
-        Index of the line and z, one for each meeting.
+        Index of the line and z of each intersection.
     """
     point, triangle = box_pairs(xy, xy, *extents(corners[:, :, :2]))
     a, b, c = corners[triangle, 0], corners[triangle, 1], corners[triangle, 2]
@@ -160,8 +160,8 @@ def resting_height(
     corners : (S, 3, 3) float
         World triangles that it may rest on.
     level, headroom, ceiling : float
-        Lowering starts with the lowest point at ``level + headroom``. What lies above the mesh there, or above
-        ``ceiling``, is another storey and is not rested on.
+        Lowering starts with the lowest point at ``level + headroom``. Triangles above the mesh there, or above
+        ``ceiling``, belong to another storey and are ignored.
 
     Returns
     -------
@@ -180,7 +180,7 @@ def resting_height(
         fits = (z - h <= level + headroom) & (z <= ceiling)
         return max(so_far, float((z - h)[fits].max(initial=-np.inf)))
 
-    # The lowest vertices go first: what they find rules most of the rest out.
+    # The lowest vertices go first: their contacts rule most others out.
     count = min(256, len(vertices))
     lowest = np.argpartition(vertices[:, 2], count - 1)[:count]
     point, z = vertical_intersections(vertices[lowest, :2], corners)
@@ -234,7 +234,7 @@ def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def footprint(vertices: np.ndarray, triangles: np.ndarray, cells: int = 12) -> np.ndarray:
-    """Points of the base of a mesh, evenly spread over what it stands on.
+    """Points of the base of a mesh, evenly spread.
 
     Parameters
     ----------
@@ -248,7 +248,7 @@ def footprint(vertices: np.ndarray, triangles: np.ndarray, cells: int = 12) -> n
     Returns
     -------
     (K, 3) float
-        Points within 2 cm or 3 % of the height above the lowest vertex (never more than a quarter of a flat thing).
+        Points within 2 cm or 3 % of the height above the lowest vertex (for flat meshes at most a quarter of it).
     """
     z = vertices[:, 2] - vertices[:, 2].min()
     height = float(z.max())
@@ -259,7 +259,7 @@ def footprint(vertices: np.ndarray, triangles: np.ndarray, cells: int = 12) -> n
     faces = vertices[triangles[base[triangles].all(1)]]
     clouds = [points]
     if len(faces):
-        # Large faces have no vertices inside: they are filled with points on a triangular lattice.
+        # Large faces are filled with points on a triangular lattice, for they have no vertices inside.
         length = np.linalg.norm(faces[:, :, :2] - faces[:, [1, 2, 0], :2], axis=2).max(1)
         steps = np.clip(np.ceil(length / spacing), 1, 2 * cells).astype(int)
         for n in np.unique(steps[steps > 1]):
@@ -287,7 +287,8 @@ def centroid(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
 
 
 def inside_hull(point: np.ndarray, points: np.ndarray) -> bool:
-    """Whether a point (2,) lies in the convex hull of points (N, 2): no half-plane at it is free of them."""
+    """Whether a point (2,) lies in the convex hull of points (N, 2), that is, every half-plane at it has one of
+    them."""
     if len(points) < 2:
         return False
     offset = points - point

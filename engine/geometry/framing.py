@@ -15,11 +15,10 @@ import numpy as np
 from ..stage import CameraPose
 
 BoxGoal = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
-"""From a box's present width over height (C,), in image units, to the wanted size (C, 2) and centre (C, 2)."""
+"""Maps a box's current width over height (C,), in image units, to the wanted size (C, 2) and centre (C, 2)."""
 
 MIN_DEPTH = 1e-3
-"""Depth in metres below which a point counts as beside the camera; its projection is far outside, so it only pushes
-the camera back."""
+"""Depth in metres below which points are clamped; they project far outside the image, which moves the camera back."""
 
 
 @attrs.frozen(eq=False)
@@ -40,7 +39,7 @@ class Candidates:
 
 @attrs.frozen(eq=False)
 class Solution:
-    """What :func:`solve` found: ``position`` (C, 3), ``rotation`` (C, 3, 3) camera to world, ``lens`` (C,), ``box``
+    """Result of :func:`solve`: ``position`` (C, 3), ``rotation`` (C, 3, 3) camera to world, ``lens`` (C,), ``box``
     (C, 4) the unclipped box [x0, y0, x1, y1] in image units, ``error`` (C,) its largest relative error."""
 
     position: np.ndarray
@@ -76,8 +75,8 @@ def unclipped_goal(area: float, center: np.ndarray, ratio: np.ndarray) -> tuple[
     Returns
     -------
     size (C, 2), center (C, 2)
-        Of the whole box in image units. Where the whole box fits around the centre it is the goal itself; where it is
-        too wide (or high) it touches the nearer border on that axis, and the rest of the object lies outside.
+        Of the whole box in image units. Where the whole box fits around the centre, it is the goal itself; where it is
+        too wide (or high), it reaches the nearer border on that axis, and the rest of the object lies outside.
     """
     center = np.asarray(center, dtype=float)
     width, height = np.sqrt(area * ratio), np.sqrt(area / ratio)
@@ -113,17 +112,17 @@ def solve(
     points : (P, 3) float
         Surface points of the instance in world coordinates.
     box_goal : callable
-        What the box should be; see :data:`BoxGoal` and :func:`unclipped_goal`.
+        The wanted box; see :data:`BoxGoal` and :func:`unclipped_goal`.
     candidates : Candidates
-        What is fixed.
+        The fixed parameters.
     resolution : (width, height)
         In pixels.
 
     Returns
     -------
     Solution
-        ``error`` tells which candidates have reached the goal; one that cannot (the camera's height alone is already
-        too far away, say) keeps a large error.
+        ``error`` shows which candidates reached the goal; one that cannot (because its height alone is too far away,
+        for example) keeps a large error.
     """
     width, height = resolution
     focal = candidates.lens / sensor_width
@@ -193,14 +192,14 @@ def box_area(box: np.ndarray) -> np.ndarray:
 
 
 def uncut_aspects(box: np.ndarray, resolution: tuple[int, int]) -> np.ndarray:
-    """Width over height in pixels (M,) of those of the boxes (N, 4), clipped or not, that no border cuts."""
+    """Width over height in pixels (M,) of the boxes (N, 4), clipped or not, that no border cuts."""
     whole = box[(box[:, :2] > 0).all(1) & (box[:, 2:] < 1).all(1)]
     size = (whole[:, 2:] - whole[:, :2]) * resolution
     return np.asarray(size[:, 0] / size[:, 1])
 
 
 def near_clip(clearance: float) -> float:
-    """Clip distance in metres of a camera that keeps ``clearance`` metres free: nothing can stand before it."""
+    """Near clip distance in metres of a camera with ``clearance`` metres around it, within which there is nothing."""
     return min(0.01, clearance / 2 or 0.001)
 
 

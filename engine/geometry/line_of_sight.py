@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where a camera may stand and what it sees from there: clearance, height above ground, lines of sight."""
+"""Where a camera may be and what it sees from there: clearance, height above ground, lines of sight."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from .contact import vertical_intersections
 
 
 def ground_below(stage: Stage, points: np.ndarray, *, max_drop: float = 30.0) -> np.ndarray:
-    """World height (N,) of the scene's first surface below each point (N, 3); nan where none is within ``max_drop`` metres.
+    """World height (N,) of the scene's first surface below each point (N, 3); nan where none is within ``max_drop``
+    metres.
 
     Instances do not count as ground.
     """
@@ -22,7 +23,7 @@ def ground_below(stage: Stage, points: np.ndarray, *, max_drop: float = 30.0) ->
 
 
 def are_above_surfaces(stage: Stage, points: np.ndarray, names: Sequence[str]) -> np.ndarray:
-    """Whether (N,) each point (N, 3) lies above some face of the surfaces with these name patterns; all where none."""
+    """Whether (N,) each point (N, 3) lies above a face of the surfaces with these name patterns; true without names."""
     is_above = np.zeros(len(points), bool)
     for surface in stage.surfaces(names) if names else ():
         line, z = vertical_intersections(points[:, :2], surface.corners)
@@ -31,8 +32,8 @@ def are_above_surfaces(stage: Stage, points: np.ndarray, names: Sequence[str]) -
 
 
 def free_distance(stage: Stage, start: np.ndarray, ends: np.ndarray) -> np.ndarray:
-    """How far (N,) one gets from ``start`` (3,) towards each of ``ends`` (N, 3) before the scene is in the way, in
-    metres; at most the distance to the end. Instances are passed through."""
+    """Distance (N,) in metres from ``start`` (3,) towards each of ``ends`` (N, 3) up to the first surface of the scene;
+    at most the distance to the end. Instances are ignored."""
     offsets = ends - start
     length = np.linalg.norm(offsets, axis=1)
     hits = stage.cast(
@@ -45,17 +46,17 @@ def free_and_visible(
     stage: Stage, positions: np.ndarray, instance: Instance, *, clearance: float, min_visible_share: float
 ) -> np.ndarray:
     """Which positions (C, 3) keep ``clearance`` metres from any surface and have a clear line to at least the share
-    ``min_visible_share`` of an instance, (C,) bool. Rays are only cast from where it is free."""
-    good = stage.clearance(positions) >= clearance
-    good[good] &= visible_share(stage, positions[good], instance) >= min_visible_share
-    return good
+    ``min_visible_share`` of an instance, (C,) bool. Rays are only cast from positions with clearance."""
+    usable = stage.clearance(positions) >= clearance
+    usable[usable] &= visible_share(stage, positions[usable], instance) >= min_visible_share
+    return usable
 
 
 def visible_share(stage: Stage, positions: np.ndarray, instance: Instance, *, rays: int = 16) -> np.ndarray:
     """Share (C,) of an instance's surface points to which each position (C, 3) has a clear line.
 
-    Points on its far side count as seen: only what lies before the instance blocks. The points are the same for all
-    positions and spread evenly over ``instance.points``.
+    Points on its far side count as visible: only other objects block. The points are the same for all positions and
+    spread evenly over ``instance.points``.
     """
     points = instance.points
     if not len(positions):
@@ -65,5 +66,5 @@ def visible_share(stage: Stage, positions: np.ndarray, instance: Instance, *, ra
     length = np.linalg.norm(offsets, axis=1)
     origins = np.repeat(positions, len(points), axis=0)
     hits = stage.cast(origins, offsets / np.maximum(length, 1e-9)[:, None], ignore=[instance.id])
-    # A point that touches the floor is still seen when the ray meets the floor just beside it.
+    # A point that touches the floor still counts as visible when the ray hits the floor just beside it.
     return (hits.distance >= length - 0.01).reshape(len(positions), -1).mean(1)

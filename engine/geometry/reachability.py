@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Finds out which goals a scene can reach at all, before any frame is drawn."""
+"""Determines which boxes a scene can show at all, before any frame is drawn."""
 
 from __future__ import annotations
 
@@ -21,13 +21,14 @@ from ..stage import Stage
 from .support import Site
 
 AREAS = np.append(np.geomspace(1e-4, 0.9, 24), 1.0)
-"""Relative areas that are tried, a factor of about 1.5 apart, up to an instance that fills the image."""
+"""The relative areas that are tried, in steps of about 1.5, up to an instance that fills the image."""
 
-TAIL = 0.002
-"""Share of aspect ratios at each end that are too rare to be within reach. It is small, since solvers choose among
-about a thousand ways in which a thing may stand before a camera."""
+RARE_SHARE = 0.002
+"""Share of aspect ratios at each end that count as out of reach. It is small, since solvers choose among about a
+thousand ways to place an asset in front of a camera."""
 
-_FEWEST = 30  # aspect ratios, of fewer of which their interval is left open
+_MIN_ASPECTS = 30
+"""With fewer aspect ratios than this, their interval is left open."""
 
 
 @attrs.frozen(eq=False)
@@ -37,16 +38,16 @@ class Reached:
     Attributes
     ----------
     areas : (N,) bool
-        Which of the relative areas asked for its box can have from somewhere in the scene.
+        Which of the given relative areas its box can have from somewhere in the scene.
     aspects : (M,) float
-        Width over height, in pixels, of random boxes that no border cuts; none where the camera does not say.
+        Width over height, in pixels, of random boxes that no border cuts; empty where the camera gives none.
     """
 
     areas: np.ndarray
     aspects: np.ndarray = attrs.field(factory=lambda: np.empty(0))
 
 
-def survey(
+def survey_reach(
     stage: Stage,
     placements: Sequence[tuple[str, Placement]],
     camera: Any,
@@ -55,20 +56,19 @@ def survey(
     *,
     sites: Callable[[Goals], Sequence[Site]] = lambda goals: (),
     rounds: int = 6,
-    enough: float = 0.3,
+    min_success_share: float = 0.3,
 ) -> dict[str, Reach]:
-    """The boxes that each class can have in this scene: their relative areas, and their aspect ratios seen whole.
+    """The boxes that each class can have in this scene: their relative areas, and the aspect ratios of uncut boxes.
 
-    Instances are placed ``rounds`` times as frames would have it; each time the camera plugin says which of
-    :data:`AREAS` it could hit from somewhere. An area counts as reachable where this succeeds in at least the share
-    ``enough`` of the rounds. Intermediate areas between two reachable ones are reachable too, since the camera moves
-    continuously. Of the aspect ratios that the camera tells of, all count but the rarest at both ends; they are open
-    where it tells of too few.
+    Instances are placed ``rounds`` times as for frames; each time the camera plugin says which of :data:`AREAS` it can
+    reach from somewhere. An area counts as reachable if it was reached in at least the share ``min_success_share`` of
+    the rounds. Areas between two reachable ones are reachable too, since the camera moves continuously. All aspect
+    ratios that the camera gives count, except the rarest at both ends; they are left open where it gives too few.
 
     Parameters
     ----------
     sites : callable
-        Where the camera itself may put the things that some goals ask for; empty where it only looks at what stands.
+        The sites where the camera itself may place assets for some goals; empty where placements have placed them.
 
     Returns
     -------
@@ -82,17 +82,17 @@ def survey(
     """
     out = {}
     for name in sorted(class_names):
-        hits, placed = np.zeros(len(AREAS)), 0
+        successes, placed = np.zeros(len(AREAS)), 0
         aspects: list[np.ndarray] = []
-        refused: Counter[str] = Counter()
+        rejection_counts: Counter[str] = Counter()
         size = np.max([asset.size for asset in stage.assets[name]], axis=0)
         for k in range(rounds):
             stage.clear()
             goals = Goals(main=Goal(name, 0.05, (0.5, 0.5)))
             try:
-                put_instances(stage, placements, goals, seed, "reach", name, k)
+                run_placements(stage, placements, goals, seed, "reach", name, k)
             except Rejected as rejection:
-                refused[rejection.reason] += 1
+                rejection_counts[rejection.reason] += 1
                 continue
             instance = next((i for i in stage.instances if i.asset.class_name == name), None)
             if instance is None:
@@ -100,40 +100,43 @@ def survey(
             placed += 1
             with attribute_errors_to(camera):
                 own_rng = stream(seed, "reach", name, k, "camera")
-                found = camera.reachable_boxes(stage, instance, AREAS, sites(goals), own_rng)
-                hits += found.areas
-                aspects.append(found.aspects)
-        reached = np.flatnonzero(hits >= max(enough * placed, 1))
+                reached_boxes = camera.reachable_boxes(stage, instance, AREAS, sites(goals), own_rng)
+                successes += reached_boxes.areas
+                aspects.append(reached_boxes.aspects)
+        reached = np.flatnonzero(successes >= max(min_success_share * placed, 1))
         if not len(reached):
-            raise UnreachableError(_why(name, size, placed, refused))
+            raise UnreachableError(_unreachable_message(name, size, placed, rejection_counts))
         area = float(AREAS[reached[0]]), float(AREAS[reached[-1]])
-        out[name] = Reach(area, **_shapes(np.concatenate(aspects)))
+        out[name] = Reach(area, **_aspect_interval(np.concatenate(aspects)))
     stage.clear()
     return out
 
 
-def _shapes(aspects: np.ndarray) -> dict[str, tuple[float, float]]:
-    if len(aspects) < _FEWEST:
+def _aspect_interval(aspects: np.ndarray) -> dict[str, tuple[float, float]]:
+    if len(aspects) < _MIN_ASPECTS:
         return {}
-    low, high = np.quantile(aspects, [TAIL, 1 - TAIL])
+    low, high = np.quantile(aspects, [RARE_SHARE, 1 - RARE_SHARE])
     return {"aspect": (float(low), float(high))}
 
 
-def _why(name: str, size: np.ndarray, placed: int, refused: Counter[str]) -> str:
-    thing = f"a {name} (up to {size[0]:.2g} by {size[1]:.2g} m, {size[2]:.2g} m high)"
+def _unreachable_message(name: str, size: np.ndarray, placed: int, rejection_counts: Counter[str]) -> str:
+    subject = f"a {name} (up to {size[0]:.2g} by {size[1]:.2g} m, {size[2]:.2g} m high)"
     if not placed:
-        causes = ", ".join(f"{reason} ({n})" for reason, n in refused.most_common(3)) or "no placement puts one there"
+        causes = (
+            ", ".join(f"{reason} ({n})" for reason, n in rejection_counts.most_common(3))
+            or "no placement puts one there"
+        )
         return (
-            f"The placements find no room for {thing}: {causes}. Choose larger surfaces, or give the class its real "
+            f"The placements find no room for {subject}: {causes}. Choose larger surfaces, or give the class its real "
             "'height'."
         )
     return (
-        f"No camera position frames {thing} in this scene: no free viewpoint lies within the camera's 'height', "
-        "'pitch' and 'lens'. Widen those ranges, or mend the sizes of the class and the scene."
+        f"No camera position frames {subject} in this scene: no free viewpoint lies within the camera's 'height', "
+        "'pitch' and 'lens'. Widen those ranges, or correct the sizes of the class and the scene."
     )
 
 
-def put_instances(
+def run_placements(
     stage: Stage, placements: Sequence[tuple[str, Placement]], goals: Goals, seed: int, *key: int | str
 ) -> None:
     """Run the placement plugins, each on its own random stream."""
@@ -142,15 +145,15 @@ def put_instances(
             placement.place(stage, goals, stream(seed, *key, name))
 
 
-def aims(camera: Camera) -> bool:
+def solves_for_goals(camera: Camera) -> bool:
     """Whether a camera plugin solves for goals."""
     return defines(camera, "reachable_boxes")
 
 
-def widest(reaches: Iterable[Mapping[str, Reach]]) -> dict[str, Reach]:
-    """By class, what is within reach in any of several scenes."""
+def union_of_reaches(reaches: Iterable[Mapping[str, Reach]]) -> dict[str, Reach]:
+    """By class, the boxes that can be shown in any of several scenes."""
     out: dict[str, Reach] = {}
     for reach in reaches:
-        for name, found in reach.items():
-            out[name] = found.with_all_of(out.get(name, found))
+        for name, reached_boxes in reach.items():
+            out[name] = reached_boxes.with_all_of(out.get(name, reached_boxes))
     return out

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Cameras around an instance from which its box is as wanted: solved, free, in sight, and refined by probes."""
+"""Cameras around an instance from which its box matches a goal: solved, checked for clearance and sight, refined."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class View:
 
 @attrs.frozen
 class ViewpointSearch:
-    """What a camera may do; the parameters of camera ``framed`` have the same names."""
+    """Limits of the search for viewpoints; the parameters of cameras that search have the same names."""
 
     lens: tuple[float, float]
     height: tuple[float, float]
@@ -55,21 +55,21 @@ class ViewpointSearch:
         return framing.near_clip(self.clearance)
 
     def reach(self, stage: Stage, instance: Instance, areas: np.ndarray, rng: np.random.Generator) -> Reached:
-        """Which relative areas (N,) an instance's box can have in the middle of the image from somewhere in this
-        scene, and the aspect ratios of those boxes that are whole."""
+        """Which relative areas (N,) an instance's box can have at the image centre from somewhere in this scene, and
+        the aspect ratios of its uncut boxes."""
         quick = attrs.evolve(self, candidates=min(self.candidates, 32))
-        views = [quick.find(stage, instance, float(a), (0.5, 0.5), rng) for a in areas]
-        boxes = np.array([view.box for found in views for view in found]).reshape(-1, 4)
-        return Reached(np.array([bool(found) for found in views]), framing.uncut_aspects(boxes, stage.resolution))
+        views = [quick.find_views(stage, instance, float(a), (0.5, 0.5), rng) for a in areas]
+        boxes = np.array([view.box for solution in views for view in solution]).reshape(-1, 4)
+        return Reached(np.array([bool(solution) for solution in views]), framing.uncut_aspects(boxes, stage.resolution))
 
-    def find(
+    def find_views(
         self, stage: Stage, main: Instance, area: float, center: tuple[float, float], rng: np.random.Generator
     ) -> list[View]:
-        """Usable views of an instance whose box has this area and centre."""
+        """Usable views of an instance in which its box has this area and centre."""
         n = self.candidates
         points = main.outline
         center_point = (points.min(0) + points.max(0)) / 2
-        # Shuffled, since among equals the first one is taken.
+        # Shuffled, since the first of equally good views is taken.
         azimuth = rng.permutation((np.arange(n) + rng.uniform(0, 1, n)) * (2 * math.pi / n))
         z = self._ground(stage, points, azimuth) + rng.uniform(*self.height, n)
         lens = log_uniform(rng, self.lens, n)
@@ -78,15 +78,19 @@ class ViewpointSearch:
         if not len(candidates.z):
             return []
         box_goal = _box_goal(area, center)
-        found = framing.solve(points, box_goal, candidates, stage.resolution)
-        candidates = self._fit_lens(stage, center_point, found, candidates)
+        solution = framing.solve(points, box_goal, candidates, stage.resolution)
+        candidates = self._fit_lens(stage, center_point, solution, candidates)
         if not len(candidates.z):
             return []
-        found = framing.solve(points, box_goal, candidates, stage.resolution)
-        good = np.flatnonzero(self._usable(stage, main, found))
+        solution = framing.solve(points, box_goal, candidates, stage.resolution)
+        good = np.flatnonzero(self._usable(stage, main, solution))
         return [
             View(
-                main, candidates.take(np.array([i])), found.pose(int(i), stage.resolution, self._near), found.box[i], k
+                main,
+                candidates.take(np.array([i])),
+                solution.pose(int(i), stage.resolution, self._near),
+                solution.box[i],
+                k,
             )
             for k, i in enumerate(good)
         ]
@@ -102,10 +106,11 @@ class ViewpointSearch:
         return line_of_sight.ground_below(stage, start)
 
     def _fit_lens(
-        self, stage: Stage, center_point: np.ndarray, found: framing.Solution, candidates: framing.Candidates
+        self, stage: Stage, center_point: np.ndarray, solution: framing.Solution, candidates: framing.Candidates
     ) -> framing.Candidates:
-        """Shorten the lens of candidates behind a wall, so that they come to stand before it; drop the hopeless."""
-        offsets = found.position - center_point
+        """Shorten the focal length of candidates behind a wall so that they move in front of it; drop those that
+        cannot."""
+        offsets = solution.position - center_point
         distances = np.linalg.norm(offsets, axis=1)
         free = (
             line_of_sight.free_distance(
@@ -118,21 +123,21 @@ class ViewpointSearch:
         keep = np.flatnonzero(lens >= self.lens[0])
         return attrs.evolve(candidates, lens=lens).take(keep)
 
-    def _usable(self, stage: Stage, main: Instance, found: framing.Solution) -> np.ndarray:
-        pitch = np.degrees(found.pitch)
-        ok = (found.error < 0.1) & (pitch >= self.pitch[0]) & (pitch <= self.pitch[1])
-        index = np.flatnonzero(ok)
+    def _usable(self, stage: Stage, main: Instance, solution: framing.Solution) -> np.ndarray:
+        pitch = np.degrees(solution.pitch)
+        usable = (solution.error < 0.1) & (pitch >= self.pitch[0]) & (pitch <= self.pitch[1])
+        index = np.flatnonzero(usable)
         if len(index):
-            height = found.position[index, 2] - line_of_sight.ground_below(stage, found.position[index])
-            ok[index] &= (height >= self.height[0] - 0.05) & (height <= self.height[1] + 0.05)
-            ok[index] &= line_of_sight.are_above_surfaces(stage, found.position[index], self.above_surfaces)
-        index = np.flatnonzero(ok)
+            height = solution.position[index, 2] - line_of_sight.ground_below(stage, solution.position[index])
+            usable[index] &= (height >= self.height[0] - 0.05) & (height <= self.height[1] + 0.05)
+            usable[index] &= line_of_sight.are_above_surfaces(stage, solution.position[index], self.above_surfaces)
+        index = np.flatnonzero(usable)
         if len(index):
-            position = found.position[index]
-            ok[index] &= line_of_sight.free_and_visible(
+            position = solution.position[index]
+            usable[index] &= line_of_sight.free_and_visible(
                 stage, position, main, clearance=self.clearance, min_visible_share=self.min_visible_share
             )
-        return ok
+        return usable
 
     def _solve(self, stage: Stage, view: View, area: float, center: tuple[float, float]) -> framing.Solution:
         return framing.solve(
@@ -140,14 +145,14 @@ class ViewpointSearch:
         )
 
     def refine(self, stage: Stage, view: View, goal: Goal) -> tuple[CameraPose | None, str]:
-        """Probe, compare the visible box with the goal, correct the solver's goal by the difference, again."""
+        """Repeatedly probe, compare the visible box with the goal, and correct the solver's goal by the difference."""
         size = np.array(stage.resolution)
         area, center = goal.area, np.array(goal.center)
         best: tuple[float, CameraPose | None] = (np.inf, None)
         reason = "camera: main instance hidden"
         for k in range(self.corrections):
-            found = self._solve(stage, view, area, (center[0], center[1]))
-            pose = found.pose(0, stage.resolution, self._near)
+            solution = self._solve(stage, view, area, (center[0], center[1]))
+            pose = solution.pose(0, stage.resolution, self._near)
             stage.pose_camera(pose)
             box = stage.probe(1.0, _probe_region(view.main, pose)).bbox(view.main.id)
             if box is None:
@@ -157,15 +162,15 @@ class ViewpointSearch:
             error = abs(seen_area / goal.area - 1)
             reason = "camera: box off its goal"
             if np.abs(center_error).max() <= max(0.02, 1.0 / size[1]) and error < best[0]:
-                # Corrections move the camera: what the first solution kept free of may be near by now.
-                if self._usable(stage, view.main, found)[0]:
+                # Corrections move the camera, so clearance is checked again.
+                if self._usable(stage, view.main, solution)[0]:
                     best = error, pose
                 else:
                     reason = "camera: no free viewpoint reaches the goal"
             if best[0] <= self.tolerance * 0.9:
                 break
             area = float(np.clip(area * np.clip(goal.area / seen_area, 0.5, 2.0), 1e-7, 1.0))
-            # Boxes of a few pixels move in whole ones: another place between two pixels may round to the goal.
+            # Small boxes move by whole pixels: another subpixel position may round to the goal.
             subpixel_shift = (np.array([0.37, 0.71]) * k % 1 - 0.5) / size
             center = np.clip(center - center_error + subpixel_shift, 0.005, 0.995)
         if best[1] is None or best[0] > goal.slack(int(size.prod()), self.tolerance):
@@ -175,7 +180,7 @@ class ViewpointSearch:
 
 
 def draw_goal(names: Iterable[str], area: tuple[float, float], rng: np.random.Generator) -> Goal:
-    """A goal near the middle of the image for one of these classes, where no target draws any."""
+    """A goal near the image centre for one of these classes, where no target draws any."""
     known = sorted(set(names) - {""})
     if not known:
         raise Rejected("camera: nothing to look at")
@@ -188,7 +193,7 @@ def _box_goal(area: float, center: tuple[float, float]) -> framing.BoxGoal:
 
 
 def _probe_region(main: Instance, pose: CameraPose) -> tuple[int, int, int, int]:
-    """Where in the image the instance can be, in pixels."""
+    """The region of the image that can show the instance, in pixels."""
     pixels, depth = pose.project(main.points)
     if (depth <= pose.near).any():
         return 0, 0, pose.width, pose.height

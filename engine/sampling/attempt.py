@@ -10,7 +10,7 @@ import attrs
 import numpy as np
 
 from ..block import Block
-from ..geometry.reachability import put_instances
+from ..geometry.reachability import run_placements
 from ..geometry.support import Site
 from ..goals import Goals
 from ..instance_row import InstanceRow
@@ -86,7 +86,7 @@ class Trial:
         offering = [plugin for plugin, _ in self._offers or ()] if sites else []
         placing = [p for p in self.placements if not any(p[1] is plugin for plugin in offering)]
         try:
-            put_instances(stage, placing, goals, seed, index, attempt)
+            run_placements(stage, placing, goals, seed, index, attempt)
             for name, appearance in self.appearances:
                 with attribute_errors_to(appearance):
                     own_goals = (goals,) if appearance.uses_goals else ()

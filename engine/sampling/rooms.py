@@ -11,7 +11,7 @@ import numpy as np
 
 from ..block import Block
 from ..errors import StageError
-from ..geometry.reachability import widest
+from ..geometry.reachability import union_of_reaches
 from ..goals import Boxes, Reach
 from ..plugin.kinds import FittedTarget
 from ..recipe.settings import Recipe
@@ -104,7 +104,7 @@ class RoomSampler(Sampler):
 
     @property
     def reach(self) -> dict[str, Reach]:
-        return widest(sampler.reach for sampler in self._samplers.values())
+        return union_of_reaches(sampler.reach for sampler in self._samplers.values())
 
     def prepare(self, index: int) -> Iterator[str]:
         number = self._plan(index).room

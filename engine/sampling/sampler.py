@@ -10,8 +10,7 @@ import attrs
 
 from ..block import Block
 from ..errors import StageError
-from ..geometry.reachability import aims as is_aiming
-from ..geometry.reachability import survey, widest
+from ..geometry.reachability import solves_for_goals, survey_reach, union_of_reaches
 from ..goals import Boxes, Goals, Reach
 from ..instance_row import InstanceRow
 from ..plugin.contract import attribute_errors_to
@@ -156,7 +155,7 @@ class Sampler:
     def reach(self) -> dict[str, Reach]:
         """What boxes the scene can show of each class of the target; in any of the variants."""
         fits = [self._fits[self._fit]] if self._fit >= 0 else self._fits
-        return widest(fit.reach for fit in fits)
+        return union_of_reaches(fit.reach for fit in fits)
 
     def frame(
         self,
@@ -318,7 +317,7 @@ class Sampler:
         return _Probed(attempt, goals, made, shown, cost)
 
     def _goals(self, index: int, turn: Turn, block: Block, attempt: int = 0) -> Goals:
-        if self._fit < 0 or not is_aiming(self._cameras[turn.camera].plugin):
+        if self._fit < 0 or not solves_for_goals(self._cameras[turn.camera].plugin):
             return Goals(frame=index)
         plugin, target = self.recipe.plugins["target"][0].plugin, self._fits[self._fit].targets[turn.part]
         with attribute_errors_to(plugin):
@@ -330,11 +329,13 @@ class Sampler:
 
     def _share(self, weight: float) -> Share:
         """What the schedule has to know of this variant."""
-        return Share(weight, [u.weight for u in self._cameras], [is_aiming(u.plugin) for u in self._cameras], self._fit)
+        return Share(
+            weight, [u.weight for u in self._cameras], [solves_for_goals(u.plugin) for u in self._cameras], self._fit
+        )
 
     def _fitted(self, target: Any, real: Mapping[str, Boxes]) -> int:
         """Index of the target fitted for these placements and this camera among all fits; fits it where it is new."""
-        camera = next((u.plugin for u in self._cameras if is_aiming(u.plugin)), None)
+        camera = next((u.plugin for u in self._cameras if solves_for_goals(u.plugin)), None)
         key = (target, camera, *(p for _, p in self._trial.placements))
         for index, fit in enumerate(self._fits):
             if fit.key == key:
@@ -349,7 +350,7 @@ class Sampler:
                     )
             asked = (self.recipe.seed, list(wanted), camera, *(p for _, p in self._trial.placements))
             known = next((found for key, found in self._surveys if key == asked), None)
-            reach = known or survey(
+            reach = known or survey_reach(
                 self.stage,
                 self._trial.placements,
                 camera,

@@ -88,7 +88,7 @@ class Framed:
         if not mains:
             raise Rejected(f"camera: no {goal.class_name} on the stage")
         viewpoints = self._viewpoint_search
-        views = [v for main in mains[:4] for v in viewpoints.find(stage, main, goal.area, goal.center, rng)]
+        views = [v for main in mains[:4] for v in viewpoints.find_views(stage, main, goal.area, goal.center, rng)]
         if not views:
             raise Rejected("camera: no free viewpoint reaches the goal")
         ranked = sorted(views, key=lambda v: (-self._value(stage, v, goals), v.order))

@@ -13,9 +13,9 @@ from ...engine.geometry.support import Site
 from ...engine.geometry.viewpoints import ViewpointSearch, draw_goal
 from ...engine.goals import Goals
 from ...engine.layout.aspect_ratios import draw_aspects
+from ...engine.layout.camera_placement import VisibilityLimits
 from ...engine.layout.cameras import CameraLimits
 from ...engine.layout.fixed_scene import look_at_layout
-from ...engine.layout.camera_placement import VisibilityLimits
 from ...engine.layout.solver import SearchBudget, Solver
 from ...engine.plugin import Range, param, plugin
 from ...engine.stage import CameraPose, Instance, Stage

@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 from twinset.engine.geometry.framing import look_rotation
-from twinset.engine.geometry.reachability import Reached, survey, widest
+from twinset.engine.geometry.reachability import Reached, survey_reach, union_of_reaches
 from twinset.engine.goals import Reach
 from twinset.plugins.cameras.framed import Framed
 from twinset.plugins.cameras.layout import Layout
@@ -30,7 +30,9 @@ def hall(*assets, side=40.0):
 def surveyed(stage, camera, name, *, placement=None, sites=True, rounds=6, seed=0):
     placement = placement or OnSurface(["Floor"], count=(1, 1))
     offered = [placement.offer_site(stage)] if sites else []
-    return survey(stage, [("p", placement)], camera, [name], seed, rounds=rounds, sites=lambda goals: offered)[name]
+    return survey_reach(stage, [("p", placement)], camera, [name], seed, rounds=rounds, sites=lambda goals: offered)[
+        name
+    ]
 
 
 def flat_aspect(yaw, elevation):
@@ -115,5 +117,5 @@ def test_the_same_seed_finds_the_same():
 def test_of_several_scenes_each_class_can_have_what_any_of_them_shows():
     one = {"chair": Reach((0.1, 0.2), (0.5, 1.0)), "bag": Reach((0.3, 0.4))}
     other = {"chair": Reach((0.05, 0.15), (0.7, 1.5))}
-    assert widest([one, other]) == {"chair": Reach((0.05, 0.2), (0.5, 1.5)), "bag": Reach((0.3, 0.4))}
-    assert widest([other, {"chair": Reach((0.1, 0.12))}])["chair"] == Reach((0.05, 0.15))
+    assert union_of_reaches([one, other]) == {"chair": Reach((0.05, 0.2), (0.5, 1.5)), "bag": Reach((0.3, 0.4))}
+    assert union_of_reaches([other, {"chair": Reach((0.1, 0.12))}])["chair"] == Reach((0.05, 0.15))

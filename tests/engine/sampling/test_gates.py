@@ -323,7 +323,7 @@ def test_too_strict_a_gate_ends_with_the_nearest_miss(folder: Path, tmp_path: Pa
     recipe = recipe_of(folder, text, GATE + "threshold = 1.0\n", render__max_attempts=15)
     for _ in range(2):  # the second time from the records, after one more frame
         with pytest.raises(
-            StageError, match=r"^0 of \d+ judged attempts passed the gate: the nearest miss, "
+            StageError, match=r"^Only 0 of \d+ judged attempts passed the gate\. The nearest miss, "
         ) as caught:
             run(recipe, out)
         refused = [{**r, "frame": rec["frame"]} for rec in records(out) for r in rec.get("refused", ())]
@@ -339,7 +339,7 @@ def test_a_gate_that_lets_enough_through_is_not_too_strict(folder: Path, tmp_pat
     monkeypatch.setattr("twinset.dataset.jobs.job.MIN_JUDGED", 10)
     assert run(recipe_of(folder, gate=GATE + "threshold = 0.2\n"), tmp_path / "out").images == 8
     text = RECIPE.replace('classes = ["chair", "bag"]', 'classes = ["chair"]')
-    with pytest.raises(StageError, match=r"^[1-9]\d* of \d+ judged attempts passed"):
+    with pytest.raises(StageError, match=r"^Only [1-9]\d* of \d+ judged attempts passed"):
         run(recipe_of(folder, text, GATE + "threshold = 0.5\nfloor = 1.0\n"), tmp_path / "strict")
 
 

@@ -18,7 +18,7 @@ from twinset.blender.stage import open_stage
 from twinset.dataset.jobs.job import Job
 from twinset.dataset.jobs.preview import Preview
 from twinset.engine.errors import StageError
-from twinset.engine.geometry.reachability import survey
+from twinset.engine.geometry.reachability import survey_reach
 from twinset.engine.recipe.reading import loads_recipe
 from twinset.engine.sampling import sampler
 
@@ -95,9 +95,9 @@ def test_only_what_is_new_is_done_again(place, monkeypatch):
 
     def surveying(*arguments, **how):
         surveys.append(arguments)
-        return survey(*arguments, **how)
+        return survey_reach(*arguments, **how)
 
-    monkeypatch.setattr(sampler, "survey", surveying)
+    monkeypatch.setattr(sampler, "survey_reach", surveying)
 
     def opening(recipe):
         opened.append(recipe)
