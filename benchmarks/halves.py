@@ -16,13 +16,14 @@ from typing import Any
 import attrs
 import numpy as np
 from twinset.alignment.columns.table import Table, read_table
-from twinset.alignment.distances.bootstrap import DISTANCES
 from twinset.alignment.distances.comparison import compare_tables
+from twinset.alignment.distances.registry import all_distances, find_distance
 from twinset.alignment.distances.verdict import verdict
 from twinset.dataset.formats.dataset_folder import read_dataset
 from twinset.engine.rng import stream
 
 ROOT = Path(__file__).resolve().parents[1]
+NAMES = tuple(distance.name for distance in all_distances())
 
 
 def table(path: Path, name: str, main: bool = False) -> Table:
@@ -40,19 +41,19 @@ def part(of: Table, chosen: np.ndarray) -> Table:
 def halves(of: Table, splits: int) -> dict[str, Any]:
     """Mean distance of random halves over their mean floors, and the share above the upper floor."""
     images = np.unique(of.image)
-    found: dict[str, list[list[float]]] = {key: [] for key in DISTANCES}
+    found: dict[str, list[list[float]]] = {key: [] for key in NAMES}
     off = []
     for seed in range(splits):
         inside = np.isin(of.image, stream(seed, "halves").permutation(images)[: len(images) // 2])
         entry = compare_tables(part(of, inside), part(of, ~inside), seed=seed)
         for name in ("sqrt_area", "center_x", "center_y", "log_aspect"):
             column = entry["columns"][name]
-            for key in DISTANCES:
-                floor = "floor" if key == DISTANCES[0] else f"{key}_floor"
+            for key in NAMES:
+                floor = find_distance(key).floor_key
                 values = (column[key], column[floor], column[f"{key}_image_floor"], column[f"{key}_upper_floor"])
                 found[key].append([*values, column[f"{key}_interval"][0], column[f"{key}_interval"][1]])
         said = verdict({"classes": {"": {**entry, "main": None}}})
-        off += [s.off for s in (*said.off, *said.fitting)]
+        off += [s.significant for s in (*said.significant, *said.consistent)]
     out: dict[str, Any] = {"boxes": len(of), "images": len(images), "called off": float(np.mean(off))}
     for key, rows in found.items():
         value, floor, by_image, upper, low, high = np.array(rows).T
@@ -97,7 +98,7 @@ def main() -> None:
                 "distance": column["bhattacharyya"],
                 "floor by image": column["bhattacharyya_image_floor"],
                 "upper floor": column["bhattacharyya_upper_floor"],
-                "off": [s.column for s in verdict({"classes": {"": entry}}).off],
+                "off": [s.column for s in verdict({"classes": {"": entry}}).significant],
             }
     print(json.dumps(result, indent=1))
 

@@ -14,8 +14,9 @@ from ...engine.rng import stream
 from ..columns.registry import find_column
 from ..columns.table import Table, class_names, measured_classes, measured_table, read_table
 from .binning import bin_range
-from .bootstrap import Estimate, estimate, remark
+from .bootstrap import Estimate, estimate, sample_warnings
 from .histograms import BINS, histogram
+from .registry import all_distances
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 """Which quantiles of both samples a column is reported with."""
@@ -219,11 +220,11 @@ def _measure(
     rng: np.random.Generator,
 ) -> dict[str, Any]:
     span = bin_range(column, a, b)
-    out = _distances(estimate(a, b, rng, images=images, range=span))
+    out = _distance_values(estimate(a, b, rng, images=images, range=span))
     order = np.sort(a)
     below, up_to = (np.searchsorted(order, b, side=side).mean() / len(a) for side in ("left", "right"))
     return out | {
-        "remark": remark(a, b, real_images=images[0]),
+        "remark": sample_warnings(a, b, real_images=images[0]),
         "n_real": len(a),
         "n_synth": len(b),
         "real_quantiles": np.quantile(a, QUANTILES).tolist(),
@@ -235,14 +236,15 @@ def _measure(
     }
 
 
-def _distances(found: Mapping[str, Estimate]) -> dict[str, Any]:
+def _distance_values(estimates: Mapping[str, Estimate]) -> dict[str, Any]:
     out: dict[str, Any] = {}
-    for name, distance in found.items():
-        out[name] = distance.value
-        out["floor" if name == "bhattacharyya" else f"{name}_floor"] = distance.floor
-        out[f"{name}_image_floor"] = distance.image_floor
-        out[f"{name}_upper_floor"] = distance.upper_floor
-        out[f"{name}_interval"] = [distance.low, distance.high]
+    for distance in all_distances():
+        name, estimated = distance.name, estimates[distance.name]
+        out[name] = estimated.value
+        out[distance.floor_key] = estimated.floor
+        out[f"{name}_image_floor"] = estimated.image_floor
+        out[f"{name}_upper_floor"] = estimated.upper_floor
+        out[f"{name}_interval"] = [estimated.low, estimated.high]
     return out
 
 
@@ -254,9 +256,11 @@ def _measure_labels(real: Table, synth: Table, column: str, rng: np.random.Gener
     a, b = np.split(np.ravel(code).astype(float), [len(names[0])])
     span, bins = (-0.5, len(categories) - 0.5), len(categories)
     images = (real.image[known[0]], synth.image[known[1]])
-    found = estimate(a, b, rng, images=images, bins=bins, range=span)
-    nothing = Estimate(*[math.nan] * 6)
-    return _distances({k: v if k == "bhattacharyya" else nothing for k, v in found.items()}) | {
+    estimates = estimate(a, b, rng, images=images, bins=bins, range=span)
+    for distance in all_distances():
+        if distance.ordered:
+            estimates[distance.name] = Estimate(*[math.nan] * 6)
+    return _distance_values(estimates) | {
         "remark": "",
         "n_real": len(a),
         "n_synth": len(b),

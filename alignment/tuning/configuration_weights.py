@@ -13,7 +13,7 @@ import numpy as np
 from ...engine.errors import DataError
 from ..columns.registry import find_column
 from ..distances.binning import TINY, Sample, View
-from ..distances.bootstrap import LEVEL, ROUNDS, centred
+from ..distances.bootstrap import CONFIDENCE_LEVEL, N_BOOTSTRAP, centred_interval
 from ..distances.histograms import bhattacharyya_floor, bhattacharyya_of
 from ..mixtures.area_mixture import REFERENCE_SIZE, search
 
@@ -51,7 +51,7 @@ def fit_components(real: np.ndarray, view: View, *, components: int = 0, seed: i
     values = np.asarray(real, dtype=float)
     x, p = view.scaled(values), view.histogram(values)
     floor = bhattacharyya_floor(
-        values, len(values), REFERENCE_SIZE, ROUNDS, np.random.default_rng(seed), range=(view.low, view.high)
+        values, len(values), REFERENCE_SIZE, N_BOOTSTRAP, np.random.default_rng(seed), range=(view.low, view.high)
     )
     mixture, _, reason = search(
         x,
@@ -305,7 +305,7 @@ def predict(
 
     ``value`` is the distance where it was measured on other probes than ``samples``.
     """
-    floor = bhattacharyya_floor(real.values, len(real), REFERENCE_SIZE, ROUNDS, rng, range=(view.low, view.high))
+    floor = bhattacharyya_floor(real.values, len(real), REFERENCE_SIZE, N_BOOTSTRAP, rng, range=(view.low, view.high))
     fitted = distance_of(real, samples, shares, view)
     value = fitted if value is None else value
     p = _redrawn(real, view, rng)
@@ -314,7 +314,7 @@ def predict(
         if len(samples[i]):
             q += shares[i] * _redrawn(samples[i], view, rng)
     drawn = np.array([bhattacharyya_of(a, b / b.sum()) if b.sum() > 0 else math.inf for a, b in zip(p, q, strict=True)])
-    low, high = centred(value, drawn, LEVEL)
+    low, high = centred_interval(value, drawn, CONFIDENCE_LEVEL)
     return Prediction(value, low, high, floor, fitted)
 
 
@@ -329,9 +329,9 @@ def facts(components: Components) -> list[dict[str, Any]]:
 
 
 def _redrawn(sample: Sample, view: View, rng: np.random.Generator) -> np.ndarray:
-    """Histograms (ROUNDS, BINS) of a sample whose images are drawn anew; zeros where none of them has a value."""
+    """Histograms (N_BOOTSTRAP, BINS) of a sample whose images are drawn anew; zeros where none of them has a value."""
     counts = sample.by_image(view)
-    times = rng.multinomial(len(counts), np.full(len(counts), 1.0 / len(counts)), size=ROUNDS)
+    times = rng.multinomial(len(counts), np.full(len(counts), 1.0 / len(counts)), size=N_BOOTSTRAP)
     drawn = times @ counts
     total = drawn.sum(1, keepdims=True)
     return np.divide(drawn, total, out=np.zeros_like(drawn), where=total > 0)

@@ -17,7 +17,7 @@ from .markup import short, tag
 WIDTH, HEIGHT = 320, 150
 _LEFT, _RIGHT, _TOP, _BOTTOM = 6.0, 314.0, 12.0, 124.0
 _GAUGE_END = 4.0
-"""So many times what chance reaches is shown by a gauge; what lies beyond ends in an arrow."""
+"""So many times the critical value is shown by a gauge; what lies beyond ends in an arrow."""
 
 
 def svg(width: float, height: float, name: str, *children: Any, class_: str = "chart") -> Element:
@@ -106,7 +106,7 @@ def gauge(value: float, interval: Sequence[float], chance: float) -> Element:
     dot = tag("circle", cx=x(ratio), cy=height / 2, r=4.0, class_="dot")
     if ratio > _GAUGE_END:
         dot = tag("path", d=f"M{short(width - 9)} 4l8 5l-8 5Z", class_="dot")
-    said = f"{ratio:.1f} times what chance reaches" if math.isfinite(ratio) else "no common bin"
+    said = f"{ratio:.1f} times the critical value" if math.isfinite(ratio) else "no common bin"
     return svg(
         width,
         height,

@@ -60,7 +60,7 @@ class ClassSummary:
         said = self.statements.get(find_column(column).synonym_of or column)
         if said is None or math.isnan(said.upper_floor):
             return UNKNOWN
-        return DIFFERENT if said.off else CONSISTENT
+        return DIFFERENT if said.significant else CONSISTENT
 
 
 def summarize_classes(
@@ -83,7 +83,7 @@ def summarize_classes(
     said = verdict(report)
     facts = []
     for name in names:
-        own = [s for s in (*said.off, *said.fitting, *said.unknown) if s.class_name == name]
+        own = [s for s in (*said.significant, *said.consistent, *said.undecided) if s.class_name == name]
         facts.append(
             ClassSummary(
                 name,
@@ -91,7 +91,7 @@ def summarize_classes(
                 _box_table(real, name),
                 _box_table(synth, name),
                 {s.column: s for s in own if not s.main},
-                tuple(s for s in own if s.main and s.off),
+                tuple(s for s in own if s.main and s.significant),
             )
         )
     return facts, said, report

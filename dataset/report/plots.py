@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ...alignment.columns.registry import find_column
+from ...alignment.distances.registry import all_distances
 
 REAL, SYNTH, BASELINE, INK = "#b8bfc9", "#d1495b", "#5b7db1", "#2b2f36"
 PARTS = ("#2e7d9a", "#e08e45", "#6a994e", "#8e6bbf", "#c05780", "#7f7f4c", "#4f6d7a", "#a65628")
@@ -18,11 +19,6 @@ PARTS = ("#2e7d9a", "#e08e45", "#6a994e", "#8e6bbf", "#c05780", "#7f7f4c", "#4f6
 _MAX_NAMES = 12
 """So many names fit under a histogram."""
 
-_DISTANCES = (
-    ("bhattacharyya", "floor", "Bhattacharyya"),
-    ("ks", "ks_floor", "KS"),
-    ("wasserstein", "wasserstein_floor", "Wasserstein"),
-)
 
 
 def plot_comparison(
@@ -200,7 +196,8 @@ def _name_bins(axis: Any, names: Sequence[str], column: Mapping[str, Any]) -> No
 def _distance_lines(column: Mapping[str, Any]) -> str:
     """A line for each distance, with interval, floor and where chance ends; no distance where there is no floor."""
     lines = []
-    for key, floor, name in _DISTANCES[:1] if "categories" in column else _DISTANCES:
+    for distance in all_distances(categories="categories" in column):
+        key, floor, name = distance.name, distance.floor_key, distance.short
         if math.isnan(column[floor]):
             return "one real value: no floor, no distance"
         low, high = column[f"{key}_interval"]

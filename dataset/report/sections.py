@@ -11,8 +11,9 @@ from xml.etree.ElementTree import Element
 import numpy as np
 
 from ...alignment.columns.registry import find_column
-from ...alignment.distances.bootstrap import DISTANCES, LEVEL
+from ...alignment.distances.bootstrap import CONFIDENCE_LEVEL
 from ...alignment.distances.comparison import QUANTILES
+from ...alignment.distances.registry import PRIMARY, all_distances
 from ...alignment.distances.verdict import Statement, Verdict
 from ...engine.recipe.settings import Recipe
 from . import charts
@@ -25,15 +26,14 @@ from .report_dataset import ReportDataset, spread
 MAX_DOTS = 800
 """Dots of each side in a chart."""
 _MAX_ADVICE = 3
-_DISTANCE_NAMES = {"bhattacharyya": "Bhattacharyya", "ks": "Kolmogorov-Smirnov", "wasserstein": "Wasserstein"}
 _VERDICTS = {DIFFERENT: "off", CONSISTENT: "within chance", UNKNOWN: "not known"}
 _UNHELPFUL_RANK = 2
 """From this rank on, aligning a column did not help detectors."""
 
 FLOOR_NOTE = (
     "Even two samples of the same photos are never quite alike. The floor of a distance is how far apart two samples "
-    "of the real dataset lie on average, as large as these two. Chance reaches as far as the two datasets would lie "
-    f"apart in {LEVEL:.0%} of cases, were their images dealt out between them at random: what lies beyond is off."
+    "of the real dataset lie on average, as large as these two. A distance is significant above the value that it has "
+    f"at most in {CONFIDENCE_LEVEL:.0%} of cases if the images are assigned to the two datasets at random."
 )
 
 
@@ -80,7 +80,7 @@ def verdict(classes: Sequence[ClassSummary], said: Verdict, recipe: Recipe | Non
 
 
 def _class_verdict(facts: ClassSummary, recipe: Recipe | None) -> Element:
-    off = [s for s in facts.statements.values() if s.off]
+    off = [s for s in facts.statements.values() if s.significant]
     parts: list[Node] = [
         tag("h3", facts.name, " ", tag("small", f"{facts.compared['n_real']} real, {len(facts.synth)} synthetic boxes"))
     ]
@@ -184,8 +184,7 @@ def _summary_table(facts: ClassSummary, columns: Sequence[str]) -> Element:
     rows = []
     for name in columns:
         found = facts.compared["columns"][name]
-        key = DISTANCES[0]
-        value, (low, high), upper = found[key], found[f"{key}_interval"], found[f"{key}_upper_floor"]
+        value, (low, high), upper = (found[f"{PRIMARY}{key}"] for key in ("", "_interval", "_upper_floor"))
         judged = not math.isnan(upper)
         kind = facts.verdict(name)
         rows.append(
@@ -201,7 +200,7 @@ def _summary_table(facts: ClassSummary, columns: Sequence[str]) -> Element:
             ]
         )
     head = (
-        *("Column", "Real median", "Synthetic median", "Distance", "95% interval", "Floor", "Chance reaches"),
+        *("Column", "Real median", "Synthetic median", "Distance", "95% interval", "Floor", "Significant above"),
         *("Beside chance", "Verdict"),
     )
     return table(f"{facts.name}: Bhattacharyya distance of each column", head, rows, numbers=(1, 2, 3, 4, 5, 6))
@@ -239,7 +238,7 @@ def _figures(facts: ClassSummary, columns: Sequence[str]) -> list[Node]:
 
 def _figure(facts: ClassSummary, name: str) -> Element:
     declared, found = find_column(name), facts.compared["columns"][name]
-    key = DISTANCES[0]
+    key = PRIMARY
     (low, high), value = found[f"{key}_interval"], found[key]
     words = ""
     if math.isfinite(value) and not math.isnan(found["floor"]):
@@ -297,8 +296,8 @@ def _all_distances(facts: ClassSummary) -> Element:
 def _full_table(caption: str, columns: Mapping[str, Mapping[str, Any]]) -> Element:
     rows = []
     for name, found in columns.items():
-        for key in DISTANCES[:1] if "categories" in found else DISTANCES:
-            floor = found["floor" if key == DISTANCES[0] else f"{key}_floor"]
+        for measure in all_distances(categories="categories" in found):
+            key, floor = measure.name, found[measure.floor_key]
             low, high = found[f"{key}_interval"]
             floors = (floor, found[f"{key}_image_floor"], found[f"{key}_upper_floor"])
             shown = not math.isnan(floor)
@@ -306,13 +305,13 @@ def _full_table(caption: str, columns: Mapping[str, Mapping[str, Any]]) -> Eleme
             rows.append(
                 [
                     name,
-                    _DISTANCE_NAMES[key],
+                    measure.label,
                     distance(found[key]) if shown else DASH,
                     f"{format_number(low)} to {format_number(high)}" if finite else DASH,
                     *(DASH if math.isnan(f) else format_number(f) for f in floors),
                 ]
             )
-    head = ("Column", "Distance by", "Value", "95% interval", "Floor", "Floor by image", "Chance reaches")
+    head = ("Column", "Distance by", "Value", "95% interval", "Floor", "Floor by image", "Significant above")
     return table(caption, head, rows, numbers=(2, 3, 4, 5, 6))
 
 

@@ -15,7 +15,7 @@ import attrs
 import typer
 from rich.table import Table
 
-from ....alignment.distances.bootstrap import DISTANCES
+from ....alignment.distances.registry import all_distances
 from ....dataset.report.formatting import format_number
 from ....engine.errors import DataError
 from ...console.commands import command
@@ -35,6 +35,7 @@ from .measure import measured, measuring_bar, problems_shown
 if TYPE_CHECKING:
     import numpy as np
 
+    from ....alignment.distances.distance import Distance
     from ....alignment.distances.verdict import Verdict
 
 RealOrTable = Annotated[
@@ -102,7 +103,7 @@ def compare(
     )
     shown += problems_shown([*problems, *more])
     shown += ["", *said.sentences]
-    if said.off and not any(path.suffix.lower() in SUFFIXES for path in (real, synth)):
+    if said.significant and not any(path.suffix.lower() in SUFFIXES for path in (real, synth)):
         shown.append(f"For advice on the recipe: twinset report {real} {synth} -o report.html")
     values = {**report, "verdict": _verdict_values(said), "plots": written, "problems": [*problems, *more]}
     output.result(values, *shown)
@@ -139,19 +140,25 @@ def check_class(columns: Mapping[str, Sequence[Any] | np.ndarray], class_name: s
 
 def _verdict_values(said: Verdict) -> dict[str, Any]:
     """The verdict for JSON, without the statements on columns that match: their numbers are in ``classes``."""
-    return {"off": [attrs.asdict(s) for s in said.off], "sentences": said.sentences}
+    return {"significant": [attrs.asdict(s) for s in said.significant], "sentences": said.sentences}
 
 
 def _comparison(title: str, found: Mapping[str, Any]) -> list[Any]:
     """A table of distances with their intervals and floors, and remarks on single columns."""
     table = Table(
-        "column", "distance", "value", "95%", "floor", "by image", "chance", title=title, title_justify="left"
+        "column",
+        "distance",
+        "value",
+        "95%",
+        "floor",
+        "by image",
+        "significant above",
+        title=title,
+        title_justify="left",
     )
     for name, column in found["columns"].items():
-        for key, label in zip(DISTANCES, ("Bhattacharyya", "KS", "Wasserstein"), strict=True):
-            if key != DISTANCES[0] and "categories" in column:
-                continue  # names have no order
-            table.add_row(name if key == DISTANCES[0] else "", label, *_distance(column, key))
+        for number, distance in enumerate(all_distances(categories="categories" in column)):
+            table.add_row("" if number else name, distance.short, *_distance(column, distance))
     remarks: dict[str, list[str]] = {}
     for name, column in found["columns"].items():
         if column["remark"]:
@@ -160,9 +167,10 @@ def _comparison(title: str, found: Mapping[str, Any]) -> list[Any]:
     return [table, *said, *(f"  {remark}" for remark in found.get("remarks", ()))]
 
 
-def _distance(column: Mapping[str, Any], key: str) -> list[str]:
+def _distance(column: Mapping[str, Any], distance: Distance) -> list[str]:
     """The table cells of a distance: value, interval and floors; dashes if there is no floor."""
-    floor, by_image = column["floor" if key == "bhattacharyya" else f"{key}_floor"], column[f"{key}_image_floor"]
+    key = distance.name
+    floor, by_image = column[distance.floor_key], column[f"{key}_image_floor"]
     if math.isnan(floor):
         return ["-"] * 5
     floors = [

@@ -81,7 +81,10 @@ def report(
     values = {
         "report": out,
         "bytes": len(found.html),
-        "verdict": {"off": [attrs.asdict(s) for s in found.verdict.off], "sentences": found.verdict.sentences},
+        "verdict": {
+            "significant": [attrs.asdict(s) for s in found.verdict.significant],
+            "sentences": found.verdict.sentences,
+        },
         "notes": found.notes,
         **found.compared,
     }

@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from twinset.alignment.columns.table import read_table
 from twinset.alignment.distances import bootstrap, histograms
 from twinset.alignment.distances.comparison import compare, compare_tables
+from twinset.alignment.distances.registry import all_distances
+from twinset.alignment.distances.support import common_support
 from twinset.headless.cli import app
 from typer.testing import CliRunner
 
@@ -22,14 +24,15 @@ FUNCTIONS = {
     "ks": histograms.kolmogorov_smirnov,
     "wasserstein": histograms.wasserstein,
 }
+NAMES = [distance.name for distance in all_distances()]
 samples = st.lists(st.floats(-0.25, 1.25, width=16), min_size=1, max_size=40).map(np.array)
 
 
 @settings(max_examples=40, deadline=None)
 @given(samples, samples)
 def test_distances_on_the_support_are_those_of_the_samples(a, b):
-    on = bootstrap.support(a, b)
-    found = bootstrap.distances(on, on.p[None], on.q[None])
+    on = common_support(a, b)
+    found = bootstrap.resampled_distances(on, on.p[None], on.q[None])
     for name, function in FUNCTIONS.items():
         assert found[name][0] == pytest.approx(function(a, b), abs=1e-9), name
 
@@ -37,9 +40,9 @@ def test_distances_on_the_support_are_those_of_the_samples(a, b):
 def test_grouped_values_keep_the_histogram_and_nearly_the_distances():
     rng = np.random.default_rng(0)
     a, b = rng.beta(2, 5, 3000), rng.beta(2, 4, 2000)
-    on = bootstrap.support(a, b, groups=500)
+    on = common_support(a, b, max_values=500)
     assert len(on.values) <= 500 + histograms.BINS and (np.diff(on.values) > 0).all()
-    found = bootstrap.distances(on, on.p[None], on.q[None])
+    found = bootstrap.resampled_distances(on, on.p[None], on.q[None])
     assert found["bhattacharyya"][0] == pytest.approx(histograms.bhattacharyya(a, b), abs=1e-12)
     assert found["ks"][0] == pytest.approx(histograms.kolmogorov_smirnov(a, b), rel=0.03)
     assert found["wasserstein"][0] == pytest.approx(histograms.wasserstein(a, b), rel=0.01)
@@ -48,7 +51,7 @@ def test_grouped_values_keep_the_histogram_and_nearly_the_distances():
 def test_spread_and_floor_equal_plain_resampling():
     rng = np.random.default_rng(1)
     a, b = rng.beta(2, 5, 60), rng.beta(3, 4, 150)
-    found = bootstrap.estimate(a, b, np.random.default_rng(2), rounds=1500)
+    found = bootstrap.estimate(a, b, np.random.default_rng(2), n_bootstrap=1500)
     plain = np.random.default_rng(3)
     for name, function in FUNCTIONS.items():
         drawn = [function(plain.choice(a, 60), plain.choice(b, 150)) for _ in range(500)]
@@ -67,8 +70,8 @@ def test_interval_holds_as_often_as_it_says(shift):
     found = []
     for _ in range(40):
         a, b = rng.normal(0.4, 0.1, 80), rng.normal(0.4 + shift, 0.1, 200)
-        found.append(bootstrap.estimate(a, b, rng, rounds=120, level=0.9))
-    for name in bootstrap.DISTANCES:
+        found.append(bootstrap.estimate(a, b, rng, n_bootstrap=120, confidence_level=0.9))
+    for name in NAMES:
         truth = np.mean([f[name].value for f in found])
         assert sum(f[name].low <= truth <= f[name].high for f in found) >= 31, name
         floor = np.mean([f[name].floor for f in found])
@@ -78,7 +81,7 @@ def test_interval_holds_as_often_as_it_says(shift):
 @settings(max_examples=30, deadline=None)
 @given(samples, samples)
 def test_interval_holds_its_distance_for_any_input(a, b):
-    for name, found in bootstrap.estimate(a, b, np.random.default_rng(0), rounds=20).items():
+    for name, found in bootstrap.estimate(a, b, np.random.default_rng(0), n_bootstrap=20).items():
         assert 0 <= found.low <= found.value <= found.high, name
         assert all(math.isnan(f) if len(a) == 1 else f >= 0 for f in (found.floor, found.image_floor))
 
@@ -88,7 +91,7 @@ def test_images_are_drawn_whole_as_by_hand():
     centre = rng.uniform(0.2, 0.8, 12)
     of_a, of_b = np.repeat(np.arange(12), 5) * 7, np.repeat(np.arange(8), 3)
     a, b = np.clip(centre[of_a // 7] + rng.normal(0, 0.03, 60), 0, 1), rng.uniform(0, 1, 8)[of_b]
-    found = bootstrap.estimate(a, b, np.random.default_rng(2), images=(of_a, of_b), rounds=1500)
+    found = bootstrap.estimate(a, b, np.random.default_rng(2), images=(of_a, of_b), n_bootstrap=1500)
     plain = np.random.default_rng(3)
 
     def draw(values, of, count):
@@ -112,7 +115,7 @@ def test_one_real_image_has_no_floor_of_images():
     a = np.linspace(0, 1, 30)
     found = bootstrap.estimate(a, a, np.random.default_rng(0), images=(np.zeros(30, dtype=int), None))
     assert all(math.isnan(f.image_floor) and f.floor > 0 for f in found.values())
-    assert "of one image" in bootstrap.remark(a, a, real_images=np.zeros(30, dtype=int))
+    assert "of one image" in bootstrap.sample_warnings(a, a, real_images=np.zeros(30, dtype=int))
 
 
 def test_halves_lie_near_their_floor_and_other_things_do_not(data):
@@ -128,10 +131,10 @@ def test_halves_lie_near_their_floor_and_other_things_do_not(data):
         inside = np.isin(chairs.image, np.random.default_rng(seed).permutation(names)[: len(names) // 2])
         images = (chairs.image[inside], chairs.image[~inside])
         rng = np.random.default_rng(seed)
-        halves.append(bootstrap.estimate(sizes[inside], sizes[~inside], rng, images=images, rounds=60))
+        halves.append(bootstrap.estimate(sizes[inside], sizes[~inside], rng, images=images, n_bootstrap=60))
     for other in (read_table(apartment, "chair"), read_table(coco_file, "dining table")):
         apart = compare_tables(chairs, other)["columns"]["sqrt_area"]
-        for key in bootstrap.DISTANCES:
+        for key in NAMES:
             near = np.mean([half[key].value / half[key].image_floor for half in halves])
             far = apart[key] / apart[f"{key}_image_floor"]
             assert 0.7 < near < 2.1 and far > 1.3 * near, (key, near, far)
@@ -157,8 +160,8 @@ def test_histograms_that_may_share_no_bin():
         (np.linspace(0, 1, 30), np.linspace(0, 1, 40), ""),
     ],
 )
-def test_remarks(real, synth, words):
-    said = bootstrap.remark(np.array(real), np.array(synth))
+def test_warnings_of_samples(real, synth, words):
+    said = bootstrap.sample_warnings(np.array(real), np.array(synth))
     assert (words in said) if words else said == ""
 
 
@@ -194,7 +197,7 @@ def test_command_shows_no_distance_without_its_floor(tmp_path):
         return done.stdout
 
     shown = run(many, many)
-    assert shown.count("KS") == 7 and "0.000 to 0." in shown and "Floor: how far" in shown
+    assert shown.count("KS") == 7 and "0.000 to 0." in shown and "Floor:" in shown
     shown = run(one, many)
     assert "One real value" in shown and " to 0." not in shown
     columns = json.loads(run(one, many, "--json"))["classes"]["chair"]["columns"]
@@ -205,7 +208,7 @@ def test_a_million_values_take_seconds():
     rng = np.random.default_rng(0)
     a, b = rng.random(10**6), rng.random(10**6)
     start = time.perf_counter()
-    found = bootstrap.estimate(a, b, rng, rounds=100)
+    found = bootstrap.estimate(a, b, rng, n_bootstrap=100)
     assert time.perf_counter() - start < 60
     # Kolmogorov's distribution has the mean 0.8687.
     assert found["ks"].floor == pytest.approx(0.8687 * math.sqrt(2 / 10**6), rel=0.1)

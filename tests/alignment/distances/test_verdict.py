@@ -17,8 +17,11 @@ from twinset.alignment.distances.comparison import (
     compare_tables,
     to_json,
 )
+from twinset.alignment.distances.registry import all_distances
 from twinset.alignment.distances.verdict import verdict
 from twinset.engine.errors import DataError
+
+NAMES = [distance.name for distance in all_distances()]
 
 
 def measured(seed, n=240, **changes):
@@ -50,23 +53,23 @@ def test_each_difference_is_named_with_its_direction():
         shape=rng.choice(["stool", "bench"], 240, p=[0.9, 0.1]).tolist(),
     )
     found = verdict(compare_measured(measured(0), synth))
-    off = {s.column: s for s in found.off}
+    off = {s.column: s for s in found.significant}
     assert set(off) == {"sqrt_area", "center_y", "sharpness", "shape"}
     assert (off["sqrt_area"].direction, off["center_y"].spread, off["sharpness"].direction) == (
         "larger",
         "wider",
         "smaller",
     )
-    assert found.off[-1].column == "sharpness" and found.off[0].column == "sqrt_area"
+    assert found.significant[-1].column == "sharpness" and found.significant[0].column == "sqrt_area"
     assert "too many stool and too few bench" in off["shape"].sentence
     assert "vertical position: synthetic ones" in off["center_y"].sentence and "vary more" in off["center_y"].sentence
     assert found.sentences[0].startswith("4 of 8 columns differ")
-    assert {s.column for s in found.fitting} == {"center_x", "log_aspect", "boxes_per_image", "image_contrast"}
+    assert {s.column for s in found.consistent} == {"center_x", "log_aspect", "boxes_per_image", "image_contrast"}
 
 
 def test_of_yes_and_no_shares_are_told():
     real, synth = (measured(seed, touches_border=np.arange(240) % 10 < yes) for seed, yes in ((0, 1), (1, 4)))
-    said = {s.column: s for s in verdict(compare_measured(real, synth)).off}["touches_border"]
+    said = {s.column: s for s in verdict(compare_measured(real, synth)).significant}["touches_border"]
     assert said.direction == "larger"
     assert "synthetic ones are more often at the border (40% instead of 10%;" in said.sentence
 
@@ -87,7 +90,7 @@ def test_statistics_behind_it_are_scipys():
 def test_upper_floor_is_that_of_a_permutation_test():
     rng = np.random.default_rng(3)
     a, b = rng.normal(0, 1, 40), rng.normal(0.3, 1, 60)
-    found = bootstrap.estimate(a, b, rng, range=(-3, 3), rounds=1500)["ks"]
+    found = bootstrap.estimate(a, b, rng, range=(-3, 3), n_bootstrap=1500)["ks"]
     truth = stats.permutation_test(
         (a, b),
         lambda x, y: stats.ks_2samp(x, y, method="asymp").statistic,
@@ -114,9 +117,9 @@ def test_samples_of_one_source_are_called_off_as_rarely_as_it_says(data):
         ]
         entry = compare_tables(*halves, seed=seed)
         columns = entry["columns"].values()
-        above += [c[k] > c[f"{k}_upper_floor"] for c in columns for k in bootstrap.DISTANCES]
+        above += [c[k] > c[f"{k}_upper_floor"] for c in columns for k in NAMES]
         found = verdict({"classes": {"chair": entry}})
-        off += [s.off for s in (*found.off, *found.fitting)]
+        off += [s.significant for s in (*found.significant, *found.consistent)]
     assert np.mean(above) < 0.12 and np.mean(off) < 0.12
 
 
@@ -141,7 +144,7 @@ def test_one_sided_and_degenerate_columns_are_said():
     json.dumps(to_json(report), allow_nan=False)
     one = compare_measured(measured(0, n=3) | {"class": ["chair", "table", "table"]}, synth, "chair")
     found = verdict(one)
-    assert not found.off and not found.fitting and "Nothing can be said" in found.sentences[0]
+    assert not found.significant and not found.consistent and "Nothing can be said" in found.sentences[0]
     with pytest.raises(DataError, match="no column 'class'"):
         measured_table({"image_id": [1]}, "chair")
     with pytest.raises(DataError, match=r"no box of class 'lamp'.*chair"):
@@ -151,4 +154,4 @@ def test_one_sided_and_degenerate_columns_are_said():
 def test_a_dataset_against_itself_is_not_off(root):
     real = json.loads((root / "examples/coco_furniture.json").read_text())
     found = verdict(compare(real, real))
-    assert not found.off and len(found.fitting) > 20 and found.sentences[0].startswith("None of")
+    assert not found.significant and len(found.consistent) > 20 and found.sentences[0].startswith("None of")

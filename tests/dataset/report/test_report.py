@@ -174,7 +174,7 @@ def test_its_figures_are_those_of_the_comparison(pair, html):
 def test_the_verdict_names_direction(pair, html):
     text = "".join(Page(html).text)
     found = make_report(*pair, pictures=0).verdict
-    size = next(s for s in found.off if s.column == "sqrt_area")
+    size = next(s for s in found.significant if s.column == "sqrt_area")
     assert size.direction == "larger"
     assert "Box size (square root of relative area): synthetic ones are larger" in text
     # Without a recipe, advice names plugins that one could have.
@@ -378,7 +378,7 @@ def test_the_command(pair, tmp_path):
     assert done.exit_code == 0, done.output
     told = json.loads(done.stdout)
     assert told["bytes"] == out.stat().st_size and told["classes"]["chair"]["n_real"] == 14
-    assert any(s["column"] == "sqrt_area" for s in told["verdict"]["off"])
+    assert any(s["column"] == "sqrt_area" for s in told["verdict"]["significant"])
     wrong = CliRunner().invoke(app, ["report", args[0], str(tmp_path / "none.json"), "-o", str(tmp_path / "x.html")])
     assert wrong.exit_code == 2 and "does not exist" in wrong.stderr and not (tmp_path / "x.html").exists()
 
