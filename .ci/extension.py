@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Builds the Blender extension: one zip per platform with the packages that Blender's Python lacks, and one without.
+"""Builds the Blender extension: one zip per platform with the packages that Blender's Python does not have, and one
+without.
 
     python .ci/extension.py                          all of them, into dist/ (needs a network)
     python .ci/extension.py --no-wheels              only the small one, for a Python that has the packages

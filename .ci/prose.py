@@ -68,8 +68,8 @@ def prose_of_python(text: str) -> Iterator[tuple[int, str]]:
             parts = [part.value if isinstance(part, ast.Constant) else " ... " for part in node.values]
             yield node.lineno, "".join(str(part) for part in parts)
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in inside:
-            if " " in node.value.strip():  # a single word is a name
-                yield node.lineno, re.sub(r"`[^`]*`", " ", node.value)
+            is_name = " " not in node.value.strip()
+            yield node.lineno, "" if is_name else re.sub(r"`[^`]*`", " ", node.value)
 
 
 def helps() -> Iterator[tuple[str, str]]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How far cheap drafts tell what full renders would: frames rendered both ways, held against real features.
+"""How well cheap drafts predict full renders: frames rendered both ways, compared with real features.
 
     twinset fit-features real.json --images photos --class chair -o chairs.features
     python benchmarks/drafts.py examples/apartment.toml --features chairs.features --frames 25

@@ -60,7 +60,7 @@ SPOILT: dict[str, Callable[[np.ndarray, np.random.Generator], np.ndarray]] = {
 
 
 def sets(data: Path, size: tuple[int, int]) -> tuple[Crops, dict[str, Crops]]:
-    """The reference, and all that it is held against."""
+    """The reference, and all that it is compared with."""
     home = read_coco(data / "annotations/cartucho_map_A45.json"), data / "images/cartucho_A"
     coco = read_coco(data / "annotations/coco_permissive.json"), data / "images/coco_permissive"
     real = cut(*home, "chair", size, MIN_BOX_SIDE, True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the gate is worth: pass rates of real boxes, wrong ones told apart, datasets with and without it, and its cost.
+"""What the gate is worth: pass rates of real boxes, wrong ones detected, datasets with and without it, and its cost.
 
     python benchmarks/mixed_bag.py examples/apartment.toml -o bag
     python benchmarks/gate.py examples/apartment.toml ../shared/data -o work --bag bag \\

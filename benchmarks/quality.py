@@ -43,9 +43,7 @@ def main() -> None:
     parser.add_argument("--model", help="an ONNX file, its settings beside it; default is the packaged one")
     parser.add_argument("--frames", type=int, default=4)
     parser.add_argument("--samples", type=int, nargs="+", default=[1, 2, 4, 8, 16, 32])
-    parser.add_argument(
-        "--converged", type=int, default=128, help="samples of the picture that others are held against"
-    )
+    parser.add_argument("--converged", type=int, default=128, help="samples of the image that others are compared with")
     parser.add_argument("--width", type=int, default=320, help="of the pictures, three quarters as high")
     given = parser.parse_args()
     size = {"output.width": given.width, "output.height": given.width * 3 // 4}
