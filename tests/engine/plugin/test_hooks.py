@@ -146,3 +146,13 @@ def test_a_subclass_keeps_the_hooks_of_the_plugin_that_it_derives_from() -> None
         """Accept all, too."""
 
     assert Later().judges_probes and defines(Later, "judges_probes") and not defines(Later, "open_gate")
+
+
+def test_the_documentation_lists_every_hook_and_every_former_name(root: Path) -> None:
+    page = (root / "docs" / "plugins" / "README.md").read_text("utf-8")
+    hooks, former = page.partition("## Optional hooks")[2].partition("Hooks had other names")[::2]
+    for kind in KINDS:
+        for name in hooks_of(kind):
+            assert f"`{name}`" in hooks or f"`{name}(" in hooks, f"{kind}.{name}"
+        for old, new in FORMER_HOOKS[kind].items():
+            assert f"`{old}`" in former and f"`{new}`" in former
