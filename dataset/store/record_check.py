@@ -39,8 +39,9 @@ def record_problem(record: Any) -> str:
         ):
             if not is_valid:
                 return f"Invalid value - at `$.instances[{number}].{key}`"
+        raw = record["instances"][number]  # with entries that msgspec does not know
         for key, entry in entries.items():
-            if key in instance and not entry.check(record["instances"][number][key]):
+            if key in raw and not entry.check(raw[key]):
                 return f"Invalid value - at `$.instances[{number}].{key}`"
     if checked["verdict"] == ACCEPTED and "image" in checked["files"]:
         for key in ("image", "instances"):

@@ -9,17 +9,24 @@ import shlex
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
+from typing import Annotated
 
+import attrs
 import pytest
+import typer
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from twinset.headless.commands.farm.farm import farm_command
 from twinset.headless.farm import openjd
+from twinset.headless.farm.farm import FARMS, Farm
 from twinset.headless.farm.flamenco import Flamenco
 from twinset.headless.farm.kubernetes import Kubernetes
 from twinset.headless.farm.openjd import Openjd
 from twinset.headless.farm.plan import Plan, min_blocks_per_task
 from twinset.headless.farm.slurm import Slurm
+from typer.testing import CliRunner
 
 WORKER = """\
 #!/bin/bash
@@ -179,7 +186,6 @@ def test_flamenco_compiles_the_job(tmp_path):
 
 def test_paths_that_an_engine_would_take_for_its_own_words_are_refused(tmp_path):
     from twinset.headless import cli
-    from typer.testing import CliRunner
 
     demo = Path(cli.__file__).parents[1] / "examples" / "demo.toml"
     done = CliRunner().invoke(cli.app, ["farm", "openjd", str(demo), "-o", str(tmp_path / "{{out}}")])
@@ -235,3 +241,47 @@ def test_openjd_renders_the_very_dataset_of_a_single_process(tmp_path):
         for out in (tmp_path / "alone", tmp_path / "out")
     ]
     assert trees[0] == trees[1] and len(list((tmp_path / "out/images").iterdir())) == 4
+
+
+@attrs.frozen
+class Abacus(Farm):
+    """Write a list of commands for people.
+
+    What follows is not in the help.
+    """
+
+    name = "abacus"
+    executables = ("go",)
+    greeting: Annotated[str, typer.Option("--greeting", help="First line of the list.")]
+    beads: Annotated[int, typer.Option(min=1, help="Beads.")] = 10
+
+    def files(self, plan):
+        tasks = [shlex.join(plan.render(f"{k}-{k}")) for k in range(plan.blocks)]
+        return {"go": "\n".join([f"# {self.greeting} {self.beads}", *tasks, shlex.join(plan.finish())])}
+
+    def start(self, plan, folder):
+        return f"read {folder}/go aloud"
+
+
+def test_a_farm_is_one_class(tmp_path):
+    """The command of a farm that only this test declares: its options, its files and how it is started."""
+    (tmp_path / "r.toml").write_text(RENDERED)
+    app = typer.Typer()
+    app.callback()(lambda: None)
+    with FARMS.registered(Abacus):
+        for cls in FARMS.all():
+            app.command(cls.name)(farm_command(cls))
+    call = partial(CliRunner().invoke, app)
+    shown = call(["abacus", "--help"]).output
+    assert "Write a list of commands for people." in shown and "not in the help" not in shown
+    assert "--greeting" in shown and "--beads" in shown and "--blocks-per-task" in shown
+    missing = call(["abacus", str(tmp_path / "r.toml"), "-o", str(tmp_path / "out")])
+    assert missing.exit_code == 2 and "--greeting" in missing.output
+    wanted = ["abacus", str(tmp_path / "r.toml"), "-o", str(tmp_path / "out"), "--greeting", "hi", "--beads", "7"]
+    done = call(wanted)
+    assert done.exit_code == 0 and f"read {tmp_path}/out_abacus/go aloud" in " ".join(done.output.split())
+    path = tmp_path / "out_abacus/go"
+    first, *tasks, last = path.read_text().splitlines()
+    assert first == "# hi 7" and len(tasks) == 2 and tasks[1].endswith("--blocks 1-1") and " finish " in last
+    assert os.access(path, os.X_OK)
+    assert "abacus" not in FARMS.names()

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Registries by folder: a file is an entry, names are unique, and what a test adds goes with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import twinset
+from twinset.engine.errors import PluginError
+from twinset.engine.output.annotation_source import ANNOTATION_SOURCES
+from twinset.engine.output.keys import declared_keys
+from twinset.engine.output.label_pass import LABEL_PASSES
+from twinset.engine.output.writer import WRITERS, Writer
+from twinset.engine.plugin.folder_registry import FolderRegistry
+from twinset.headless.farm.farm import FARMS
+
+ROOT = Path(twinset.__file__).parent
+
+
+@pytest.mark.parametrize(
+    ("registry", "folder"),
+    [(LABEL_PASSES, "dataset/labels"), (ANNOTATION_SOURCES, "dataset/annotations"), (WRITERS, "dataset/writers")],
+)
+def test_each_file_is_one_entry_of_its_name(registry, folder):
+    files = sorted(p.stem for p in (ROOT / folder).glob("*.py") if not p.stem.startswith("_"))
+    assert registry.names() == files and files
+
+
+def test_farms_are_the_files_that_declare_one():
+    files = {p.stem for p in (ROOT / "headless/farm").glob("*.py")}
+    assert set(FARMS.names()) == files - {"__init__", "farm", "plan"}
+
+
+def test_a_file_more_is_an_entry_more(tmp_path, monkeypatch):
+    text = (
+        "from ...engine.output.writer import Writer\n"
+        "class Extra(Writer):\n    key = 'extra'\n    doc = 'One more'\n"
+        "    def write(self, dataset, files): pass\n"
+    )
+    (tmp_path / "extra_format.py").write_text(text)
+    (tmp_path / "_helper.py").write_text("1 / 0")
+    package = __import__("twinset.dataset.writers", fromlist=["x"])
+    monkeypatch.setattr(package, "__path__", [*package.__path__, str(tmp_path)])
+    registry = FolderRegistry(Writer, "dataset.writers", "writer")
+    assert registry.names() == [*WRITERS.names()[:1], "extra_format", *WRITERS.names()[1:]]
+    assert registry.find("extra_format").key == "extra"
+    assert "extra_format" not in WRITERS.names()
+
+
+def test_names_are_unique_and_known():
+    class Other(Writer):
+        name = "yolo"
+
+    with pytest.raises(PluginError, match="Two writer classes are named 'yolo'"):
+        WRITERS.register(Other)
+    with pytest.raises(PluginError, match="is no writer: derive it from Writer"):
+        WRITERS.register(int)
+    with pytest.raises(PluginError, match=r"There is no writer 'yollo'\. Did you mean 'yolo'"):
+        WRITERS.find("yollo")
+    assert WRITERS.find("yolo") is not Other
+
+
+def test_two_keys_of_the_same_name_are_refused():
+    class Other(Writer):
+        name, key = "other", "masks"
+
+    with WRITERS.registered(Other), pytest.raises(PluginError, match="declares the key 'masks'"):
+        declared_keys()
+    assert [p.name for p in declared_keys()] == ["depth", "masks", "polygons", "yolo"]
+    assert "other" not in WRITERS.names()
