@@ -34,7 +34,7 @@ from twinset.engine.block import Block
 from twinset.engine.recipe.reading import load_recipe, loads_recipe
 from twinset.engine.recipe.settings import Recipe
 from twinset.engine.sampling.sampler import Sampler
-from twinset.headless.workers.memory import resident
+from twinset.headless.workers.memory import resident_memory
 
 ROUND = 100
 
@@ -93,7 +93,7 @@ def frames_of(recipe: Recipe, out: Path) -> Iterator[dict[str, float]]:
             yield {
                 "cpu": time.process_time() - start,
                 "wall": time.perf_counter() - wall,
-                "mib": resident() / 2**20,
+                "mib": resident_memory() / 2**20,
                 "datablocks": datablocks(),
             }
 
@@ -130,7 +130,7 @@ class Worker:
 
 
 def by_frames(recipe: Path, small: dict[str, Any], frames: int, folder: Path) -> dict[str, Any]:
-    """A process that has made many frames held against a new one."""
+    """A process that has made many frames, compared with a new one."""
     aged, found = Worker(recipe, folder / "aged", small), []
     for done in range(frames):
         found.append(aged())

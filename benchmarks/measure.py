@@ -24,7 +24,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-from twinset.headless.workers.memory import resident
+from twinset.headless.workers.memory import resident_memory
 
 WIDTH, HEIGHT, PICTURES = 320, 240, 20
 
@@ -81,7 +81,7 @@ def timed(*args: object) -> dict[str, Any]:
 
 def _watch(process: subprocess.Popen[bytes], peak: list[int]) -> None:
     while process.poll() is None:
-        peak[0] = max(peak[0], sum(resident(pid) for pid in _family(process.pid)))
+        peak[0] = max(peak[0], sum(resident_memory(pid) for pid in _family(process.pid)))
         time.sleep(0.05)
 
 

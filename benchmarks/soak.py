@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from twinset.headless.workers.memory import resident
+from twinset.headless.workers.memory import resident_memory
 
 RECIPE = """
 seed = 3
@@ -91,7 +91,7 @@ def soak(recipe: Path, images: int, every: int) -> list[str]:
         if event["event"] != "frame_done" or event["done"] % every:
             continue
         held = Path(f"/proc/{process.pid}")
-        memory = resident(process.pid) / 2**20
+        memory = resident_memory(process.pid) / 2**20
         files, threads = len(os.listdir(held / "fd")), len(os.listdir(held / "task"))
         looks.append((event["done"], memory, files, len(scratch(process.pid))))
         took = time.monotonic() - started

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whole files or none: every file is written beside its place, flushed to disk, and moved there in one step."""
+"""Atomic writes: every file is written under a temporary name, flushed to disk, and then renamed.
+
+Also JSON with reproducible bytes."""
 
 from __future__ import annotations
 
@@ -29,7 +31,7 @@ log = logging.getLogger(__name__)
 
 SIGNIFICANT_DIGITS = 9
 STALE_AFTER = 3600.0
-"""Seconds after which a temporary file that another machine left is taken for abandoned."""
+"""Age in seconds from which a temporary file of another machine counts as abandoned."""
 
 _TEMP = re.compile(r"^\.twinset-(?P<host>[A-Za-z0-9]+)-(?P<pid>\d+)-.*\.tmp$")
 _TRANSIENT = {errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EAGAIN, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENOLCK}
@@ -39,10 +41,9 @@ _PATH_TAKEN = {errno.ENOTDIR, errno.EEXIST, errno.EISDIR}
 
 
 class PendingFiles:
-    """Files that are to appear together, in the order in which they were added.
+    """Files that appear together at :meth:`commit`, in the order in which they were added.
 
-    Use as a context manager. Nothing appears before :meth:`commit`; whatever goes wrong, no temporary file is left.
-    OSErrors come out as OutputError.
+    Use as a context manager: on errors, all temporary files are removed. OSErrors are raised as OutputError.
     """
 
     def __init__(self) -> None:
@@ -59,18 +60,18 @@ class PendingFiles:
                 temp.unlink(missing_ok=True)
 
     def reserve(self, path: Path) -> Path:
-        """The temporary file that becomes ``path``, for writers that want a name; they write it, then :meth:`flush`.
+        """The name of the temporary file for ``path``, for writers that need a name. Write it, then :meth:`flush`.
 
-        OutputError where ``path`` is a folder.
+        Raises OutputError if ``path`` is a folder.
         """
         if path.is_dir():
-            raise OutputError(f"'{path}' is a folder, and a file is to be written there. Name a file.")
+            raise OutputError(f"'{path}' is a folder. Name a file instead.")
         temp = path.parent / f".twinset-{_host()}-{os.getpid()}-{path.name}.tmp"
         self._moves.append((temp, path))
         return temp
 
     def flush(self, temp: Path) -> None:
-        """Bring a reserved file to the disk."""
+        """Flush a reserved file to disk."""
         try:
             with open(temp, "rb+") as file:
                 os.fsync(file.fileno())
@@ -78,7 +79,7 @@ class PendingFiles:
             raise output_error(error, temp.parent) from error
 
     def add(self, path: Path, data: bytes) -> None:
-        """Put ``data`` on the disk beside ``path``."""
+        """Write ``data`` to the temporary file for ``path``."""
         temp = self.reserve(path)
         try:
             with open(temp, "wb") as file:
@@ -89,13 +90,13 @@ class PendingFiles:
             raise output_error(error, path.parent) from error
 
     def commit(self) -> None:
-        """Move all files to their places."""
+        """Rename all files to their final names."""
         for temp, path in self._moves:
             try:
                 os.replace(temp, path)
             except FileNotFoundError as error:
                 raise TryAgainError(
-                    f"'{temp}' vanished before it could become '{path.name}'; somebody tidies that folder. "
+                    f"'{temp}' was deleted by another program before it could be renamed to '{path.name}'. "
                     "Run the same command again."
                 ) from error
             except OSError as error:
@@ -104,7 +105,7 @@ class PendingFiles:
 
 
 def write_atomic(path: Path, data: bytes) -> None:
-    """Write one file whole or not at all; makes its folder. OutputError where that fails."""
+    """Write a file atomically; creates its folder. Raises OutputError."""
     make_folder(path.parent)
     with PendingFiles() as pending:
         pending.add(path, data)
@@ -113,19 +114,19 @@ def write_atomic(path: Path, data: bytes) -> None:
 
 @contextlib.contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """A folder that appears whole or not at all: fill the one that is given; at the end it is moved to ``path``.
+    """Create a folder atomically: fill the temporary folder that is yielded; it is renamed to ``path`` at the end.
 
     Raises
     ------
     OutputError
-        Where there is something at ``path`` already, or the folder cannot be made.
+        If ``path`` exists or the folder cannot be created.
     """
     path = Path(os.path.abspath(path))
     if os.path.lexists(path):
-        raise OutputError(f"'{path}' exists already, and nothing is overwritten. Name another folder or delete it.")
+        raise OutputError(f"'{path}' already exists. Name another folder or delete this one.")
     make_folder(path.parent)
     for left in path.parent.glob(f".twinset-*-{glob.escape(path.name)}.tmp"):
-        if left.is_dir() and _is_stale(left, _now(path.parent)):
+        if left.is_dir() and _is_stale(left, _file_clock(path.parent)):
             shutil.rmtree(left, ignore_errors=True)
     temp = path.parent / f".twinset-{_host()}-{os.getpid()}-{path.name}.tmp"
     try:
@@ -140,19 +141,19 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 
 def link_or_copy(source: Path, to: Path) -> bool:
-    """Make ``to`` the same file as ``source`` by a hard link; a copy where the file system has none or is another.
+    """Create ``to`` as a hard link to ``source``, or as a copy where the file system allows no link.
 
     Returns
     -------
     bool
-        Whether they are one file on the disk.
+        Whether it is a link.
 
     Raises
     ------
     DataError
-        Where the source is missing.
+        If the source is missing.
     OutputError
-        Where the file cannot be made.
+        If the file cannot be created.
     """
     make_folder(to.parent)
     source = source.resolve()  # a link to a link would break with it
@@ -171,7 +172,7 @@ def link_or_copy(source: Path, to: Path) -> bool:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder and its parents. OutputError where that fails."""
+    """Create a folder and its parents. Raises OutputError."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -179,15 +180,15 @@ def make_folder(folder: Path) -> None:
 
 
 def remove_stale(folder: Path) -> int:
-    """Remove the temporary files of writers that are gone; returns how many.
+    """Remove abandoned temporary files; returns how many.
 
-    A file of this machine is stale when its process has ended, one of another machine after an hour; on Windows, which
-    does not tell of processes, one of this machine, too.
+    A file of this machine is stale when its process has ended. Files of other machines, and all files on Windows, where
+    processes cannot be looked up, are stale after an hour.
     """
     count = 0
-    found = sorted(folder.glob(".twinset-*.tmp"))
-    now = _now(folder) if found else 0.0
-    for path in found:
+    paths = sorted(folder.glob(".twinset-*.tmp"))
+    now = _file_clock(folder) if paths else 0.0
+    for path in paths:
         with contextlib.suppress(OSError):
             if _is_stale(path, now):
                 path.unlink(missing_ok=True)
@@ -198,7 +199,7 @@ def remove_stale(folder: Path) -> int:
 
 
 def output_error(error: OSError, folder: Path) -> OutputError:
-    """One sentence about a failed write: the folder and the remedy."""
+    """The error for a failed write, with the folder and a remedy."""
     if error.errno in _DISK_FULL:
         return TryAgainError(f"The disk of '{folder}' is full. Free some space there or choose another output folder.")
     if error.errno in _TRANSIENT:
@@ -210,7 +211,7 @@ def output_error(error: OSError, folder: Path) -> OutputError:
         )
     if error.errno in _PATH_TAKEN:
         return OutputError(
-            f"The folder '{folder}' cannot be made because a file is in its way. "
+            f"The folder '{folder}' cannot be created because a file has its name. "
             "Remove that file or choose another output folder."
         )
     return OutputError(
@@ -219,18 +220,18 @@ def output_error(error: OSError, folder: Path) -> OutputError:
 
 
 def json_bytes(value: Any) -> bytes:
-    """``value`` as UTF-8 JSON: sorted keys, floats of nine significant digits, so equal input gives equal bytes."""
+    """``value`` as UTF-8 JSON with sorted keys and nine significant digits: equal input gives equal bytes."""
     return dump_json(to_builtin_types(value))
 
 
 def dump_json(value: Any) -> bytes:
-    """Like :func:`json_bytes`, of values that went through :func:`to_builtin_types` before."""
+    """Like :func:`json_bytes`, for values that :func:`to_builtin_types` has already converted."""
     text = json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return text.encode() + b"\n"
 
 
 def to_builtin_types(value: Any) -> Any:
-    """``value`` in JSON types: numpy scalars and arrays converted, floats rounded, NaN and infinities None."""
+    """``value`` in JSON types: numpy scalars and arrays converted, floats rounded, NaN and infinities as None."""
     if isinstance(value, dict):
         return {str(k): to_builtin_types(v) for k, v in value.items()}
     if isinstance(value, np.ndarray):
@@ -250,12 +251,12 @@ def to_builtin_types(value: Any) -> Any:
 
 
 def read_json_object(path: Path) -> dict[str, Any]:
-    """The JSON object that a file holds; empty where there is none, or the file is damaged or holds something else."""
+    """The JSON object in a file; empty if the file is missing, damaged or holds something else."""
     try:
-        found = json.loads(path.read_bytes()) if path.is_file() else {}
+        value = json.loads(path.read_bytes()) if path.is_file() else {}
     except (OSError, ValueError, RecursionError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return value if isinstance(value, dict) else {}
 
 
 def is_number(value: Any) -> bool:
@@ -264,25 +265,25 @@ def is_number(value: Any) -> bool:
 
 
 def escapes_folder(name: str) -> bool:
-    """Whether a relative name that comes from a file leads out of the folder that it is relative to, or names none."""
+    """Whether a relative path read from a file points outside its base folder, or is empty."""
     path = PurePosixPath(name.replace("\\", "/"))
     return not path.parts or path.is_absolute() or bool(PurePath(name).anchor) or ".." in path.parts
 
 
-def _now(folder: Path) -> float:
-    """The time by the clock that stamps the files of a folder: this machine's own may be days off it."""
+def _file_clock(folder: Path) -> float:
+    """The time by the clock that stamps files in a folder, which may be that of a file server."""
     with contextlib.suppress(OSError), tempfile.TemporaryFile(dir=folder) as file:
         return os.fstat(file.fileno()).st_mtime
     return time.time()
 
 
 def _is_stale(path: Path, now: float) -> bool:
-    """Whether a temporary file or folder is one of ours whose writer is gone."""
+    """Whether a temporary file or folder was left by a Twinset process that has ended."""
     match = _TEMP.match(path.name)
     if match is None:
         return False
-    if match["host"] == _host() and os.name != "nt":
-        return not _is_other_process(int(match["pid"]))  # one that runs may take as long as it likes
+    if match["host"] == _host():
+        return not _is_other_process(int(match["pid"]))
     return now - path.stat().st_mtime > STALE_AFTER
 
 
@@ -291,18 +292,15 @@ def _host() -> str:
 
 
 def _is_other_process(pid: int) -> bool:
-    """Whether another living process of this machine has this id."""
+    """Whether another process of this machine with this id is running."""
     return pid != os.getpid() and is_process_running(pid)
 
 
 def is_process_running(pid: int) -> bool:
-    """Whether a process of this machine has this id; taken for granted where that cannot be found out."""
-    if os.name == "nt":  # signal 0 would end the process there
-        return True
+    """Whether a process of this machine with this id is running."""
+    import psutil
+
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        return psutil.pid_exists(pid)
+    except OverflowError:  # no system has ids as large as this
         return False
-    except (OSError, OverflowError):
-        return True
-    return True

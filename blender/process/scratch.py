@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Folders for the files that Blender renders into, in memory where there is room, and for its own temporary ones."""
+"""Folders for the files that Blender renders into, in memory if there is room, and for its own temporary files."""
 
 from __future__ import annotations
 
@@ -8,29 +8,30 @@ import contextlib
 import importlib
 import os
 import shutil
+import stat
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-from ...dataset.atomic_files import is_process_running
+from filelock import BaseFileLock, FileLock, Timeout
 
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
+from ...dataset.atomic_files import is_process_running
 
 ABANDONED_AFTER = 600.0
 """Seconds after which a folder whose process is gone counts as abandoned."""
 
-_locks: dict[Path, int] = {}
-"""The open folders of this process. Each is locked, which ends with the process, however it ends."""
+LOCK = ".lock"
+"""A file in each folder, locked by its process: the lock ends with the process, however it ends."""
+
+_locks: dict[Path, BaseFileLock] = {}
+"""The locks of this process by folder."""
 
 
 def scratch_folder(pixels: int) -> Path:
-    """A folder in memory where the largest files fit twice, otherwise among the temporary ones.
+    """A folder in memory if the largest files fit twice, otherwise in the temporary directory.
 
-    The largest are those of lone instances: nine images of two 32-bit channels. Containers often allow 64 MiB.
+    The largest are those of single instances: nine images of two 32-bit channels. Containers often allow 64 MiB.
     """
     memory = Path("/dev/shm")
     for folder in (memory, Path(tempfile.gettempdir())):
@@ -41,22 +42,21 @@ def scratch_folder(pixels: int) -> Path:
 
 def remove_scratch(folder: Path) -> None:
     """Remove a folder of this process, if it is still there."""
-    shutil.rmtree(folder, ignore_errors=True)
     lock = _locks.pop(folder, None)
     if lock is not None:
-        with contextlib.suppress(OSError):
-            os.close(lock)
+        lock.release()  # first: Windows does not remove open files
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def shelter_blender() -> None:
-    """Import Blender, where that is not done yet, so that its own temporary files lie in a folder of ours.
+    """Import Blender, unless it is imported already, so that its own temporary files are in a folder of ours.
 
-    It makes ``blender_XXXXXX`` at its start and removes it at its end. Of a killed process it would stay for ever:
-    nobody could tell whose it was.
+    Blender creates ``blender_XXXXXX`` when it starts and removes it when it ends. A killed process would leave it for
+    ever: its name does not say whose it is.
     """
     if "bpy" in sys.modules or os.name == "nt":
         return
-    base = Path(tempfile.gettempdir())  # Python's own choice, made before the variable below says otherwise
+    base = Path(tempfile.gettempdir())  # chosen by Python before the variable below is set
     try:
         _remove_abandoned(base)
         folder = _new_folder(None)
@@ -65,7 +65,7 @@ def shelter_blender() -> None:
     before = os.environ.get("TMPDIR")
     os.environ["TMPDIR"] = str(folder)
     try:
-        with contextlib.suppress(ModuleNotFoundError):  # whoever needs it says so
+        with contextlib.suppress(ModuleNotFoundError):  # code that needs it reports it
             importlib.import_module("bpy")
     finally:
         if before is None:
@@ -86,40 +86,33 @@ def _new_folder(where: Path | None) -> Path:
     return folder
 
 
-def _lock(folder: Path) -> int | None:
-    """A folder, opened and locked; None where somebody else has it, or the system knows no locks."""
-    if fcntl is None:
-        return None
-    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+def _lock(folder: Path) -> BaseFileLock | None:
+    """The lock of a folder, acquired; None if another process has it, or the file system has no locks."""
+    lock = FileLock(folder / LOCK, timeout=0, thread_local=False)
     try:
-        fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(opened)
+        lock.acquire()
+    except (Timeout, NotImplementedError, OSError):
         return None
-    return opened
+    return lock
 
 
 def _remove_abandoned(folder: Path) -> None:
-    """Remove the scratch folders of processes that were killed: nobody else would, and memory is dear."""
+    """Remove the scratch folders of killed processes, which would take up memory for ever."""
     for path in folder.glob("twinset-*-*"):
         with contextlib.suppress(OSError):
             if not _is_abandoned(path):
                 continue
             lock = _lock(path)
-            # Beyond a container's walls processes are not seen, but their locks are.
+            # Processes in other containers are not visible, but their locks are.
             if lock is not None:
+                lock.release()
                 shutil.rmtree(path, ignore_errors=True)
-                os.close(lock)
 
 
 def _is_abandoned(path: Path) -> bool:
-    """Whether a folder bears the number of a process of ours that is gone, and is no new one."""
+    """Whether a folder has the process id of an ended process of ours, and is not new."""
     number = path.name.split("-")[1]
-    facts = path.lstat()
-    own = not hasattr(os, "getuid") or facts.st_uid == os.getuid()
-    return (
-        own
-        and number.isdigit()
-        and not is_process_running(int(number))
-        and time.time() - facts.st_mtime > ABANDONED_AFTER
-    )
+    entry = path.lstat()
+    is_own = stat.S_ISDIR(entry.st_mode) and (not hasattr(os, "getuid") or entry.st_uid == os.getuid())
+    is_old = time.time() - entry.st_mtime > ABANDONED_AFTER
+    return is_own and is_old and number.isdigit() and not is_process_running(int(number))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Shows the events of a job: a bar with time left, what became of the attempts, and the preview."""
+"""Shows the events of a job: a progress bar with the time left, the attempts by outcome, and the preview."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from rich.table import Table
 from ...engine.events import Event, Finished, FrameDone, Funnel, ShareDone, Started, Stepped
 from .output import Output
 
-DRAWN_EVERY = 0.1
-"""Seconds between two drawings of a bar."""
+REFRESH_INTERVAL = 0.1
+"""Seconds between two refreshes of a bar."""
 
 
 class Bar(Progress):
-    """Drawn when something is told, not by a thread of its own, which Blender would not bear beside its renders."""
+    """A bar that refreshes on updates and not in a thread: Blender crashes with Python threads beside its renders."""
 
     _drawn = 0.0
     _described = ""
@@ -36,24 +36,24 @@ class Bar(Progress):
         self._draw(self._described)
 
     def _draw(self, described: str) -> None:
-        # Another step is shown at once: it may be long before anything else is told.
+        # A new step is shown at once: the next update may be far off.
         now = time.monotonic()
-        if described != self._described or now - self._drawn >= DRAWN_EVERY:
+        if described != self._described or now - self._drawn >= REFRESH_INTERVAL:
             self._drawn, self._described = now, described
             self.refresh()
 
 
 def progress_bar(output: Output, *, hidden: bool = False) -> Bar:
-    """A bar on standard error with counts and time left, gone when it is done."""
+    """A bar on standard error with counts and the time left, which disappears when done."""
     return Bar(
         TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        TextColumn("left:"),
+        TextColumn("remaining:"),
         TimeRemainingColumn(),
         console=output.err,
-        disable=hidden or not output.err.is_terminal,  # in a log file it would leave empty lines
+        disable=hidden or not output.err.is_terminal,  # it would leave empty lines in a log file
         transient=True,
         auto_refresh=False,
     )
@@ -61,19 +61,19 @@ def progress_bar(output: Output, *, hidden: bool = False) -> Bar:
 
 @contextlib.contextmanager
 def at_work(output: Output, what: str) -> Iterator[None]:
-    """Say meanwhile what is being done."""
+    """Show a message while something is being done."""
     with progress_bar(output) as bar:
         bar.update(bar.add_task(what, total=None))
         yield
 
 
 class Follower:
-    """Drives a job by its events and keeps count.
+    """Runs a job by consuming its events, and counts frames.
 
     Attributes
     ----------
     written : int
-        Frames that are on disk, those of earlier runs included.
+        Frames on disk, including those of earlier runs.
     """
 
     def __init__(self, output: Output) -> None:
@@ -84,7 +84,7 @@ class Follower:
         self.finished: Finished | None = None
 
     def follow(self, events: Iterable[Event]) -> Finished | None:
-        """Show all events; returns the last one's facts, None where the job had no end."""
+        """Show all events; returns the final one, or None if the job did not finish."""
         with progress_bar(self.output, hidden=self.output.json or not self.output.err.is_terminal) as bar:
             task = bar.add_task("Opening the scene", total=None)
             for event in events:
@@ -97,7 +97,7 @@ class Follower:
         return self.finished
 
     def _log(self, event: Event) -> None:
-        """Plain lines for log files: one per step, and one for each tenth of the frames."""
+        """Plain lines for log files: one per step and per tenth of the frames."""
         if isinstance(event, Stepped):
             self.output.message(f"{event.message} ...")
         elif isinstance(event, FrameDone):
@@ -105,7 +105,7 @@ class Follower:
             if event.done * 10 // event.total != (event.done - 1) * 10 // event.total or self.rendered == 1:
                 spent = time.monotonic() - self.started
                 left = timedelta(seconds=round(spent / max(self.rendered, 1) * (event.total - event.done)))
-                self.output.message(f"Frame {event.done} of {event.total}, about {left} left")
+                self.output.message(f"Frame {event.done} of {event.total}, about {left} remaining")
 
     def _count(self, event: Event) -> None:
         if isinstance(event, Started):
@@ -116,7 +116,7 @@ class Follower:
             self.finished = event
         elif isinstance(event, ShareDone):
             done = f"Frames {event.first} to {event.last} are done."
-            self.output.message(f"{done} Once all are, `twinset finish {event.out}` writes the annotations.")
+            self.output.message(f"{done} Run `twinset finish {event.out}` once all are.")
 
     @staticmethod
     def _show(event: Event, bar: Progress, task: object) -> None:
@@ -129,7 +129,7 @@ class Follower:
         elif isinstance(event, FrameDone):
             bar.update(task, description="Rendering", completed=event.done, total=event.total)  # type: ignore[arg-type]
             if event.image is None:
-                text = f"Frame {event.frame} is given up after {event.attempts} attempts."
+                text = f"Frame {event.frame} was given up after {event.attempts} attempts."
                 bar.console.print(text, markup=False, soft_wrap=True)
 
 
@@ -140,7 +140,7 @@ def as_json(event: Event) -> dict[str, object]:
 
 
 def funnel_table(funnel: Funnel) -> Table:
-    """What became of the attempts: tried, rejected by reason, accepted."""
+    """The attempts by outcome: tried, rejected by reason, accepted."""
     table = Table(title="Attempts", title_justify="left", show_header=False)
     table.add_column("what")
     table.add_column("count", justify="right")
@@ -149,15 +149,15 @@ def funnel_table(funnel: Funnel) -> Table:
         table.add_row(f"  rejected: {reason}", str(count))
     table.add_row("accepted", str(funnel.accepted))
     if funnel.rejected_after_render:
-        table.add_row("rejected after their full render", str(funnel.rejected_after_render))
+        table.add_row("rejected after rendering", str(funnel.rejected_after_render))
     if funnel.boxes:
-        table.add_row("boxes left out of layouts", f"{funnel.boxes['left_out']} of {funnel.boxes['asked']}")
+        table.add_row("boxes omitted from layouts", f"{funnel.boxes['left_out']} of {funnel.boxes['asked']}")
     if funnel.given_up:
         table.add_row("frames given up", str(funnel.given_up))
     return table
 
 
-_SHOWN = 5
+_MAX_LISTED = 5
 _WORDS = {
     "hdri": "HDRI",
     "image": "background",
@@ -168,35 +168,36 @@ _WORDS = {
 
 
 def gate_lines(gate: Mapping[str, Any]) -> list[str]:
-    """What a gate did and what is off, in few lines; none without a gate."""
+    """A summary of a gate and of what it rejects most; empty without a gate."""
     if not gate:
         return []
-    lines = [f"Gate: {gate['accepted']} of {gate['judged']} judged attempts passed."]
-    for facts in gate["gates"]:
-        draft = facts.get("draft")
+    lines = [f"Gate: {gate['accepted']} of {gate['judged']} attempts passed."]
+    for one in gate["gates"]:
+        draft = one.get("draft")
         if draft and draft["used"]:
             low, high = draft["interval"]
             lines.append(
-                f"Drafts refused {gate['refused_as_drafts']} attempts before their render; of the warm-up's "
-                f"{draft['would_pass']} good frames they would have cost {draft['false_rejects']} "
-                f"({low:.0%} to {high:.0%})."
+                f"Drafts rejected {gate['refused_as_drafts']} attempts before rendering. In the warm-up they would have "
+                f"rejected {draft['false_rejects']} of {draft['would_pass']} good frames ({low:.0%} to {high:.0%})."
             )
         elif draft:
-            lines.append("Drafts are left out: the warm-up has too few frames that pass, or drafts do not tell them.")
+            lines.append(
+                "Drafts are not used: too few frames passed in the warm-up, or drafts do not predict which do."
+            )
     rows = [
         f"  {_WORDS.get(row['what'], row['what'])} {row['value']}: {row['accepted']} of {row['judged']} passed, "
         f"mean score {'unknown' if row['score'] is None else format(row['score'], '.2f')}"
-        for row in gate["off"][:_SHOWN]
+        for row in gate["off"][:_MAX_LISTED]
     ]
     if rows:
-        lines += ["What passes less often than the rest:", *rows]
-        if len(gate["off"]) > _SHOWN:
-            lines.append(f"  and {len(gate['off']) - _SHOWN} more, see summary.json")
+        lines += ["Passed less often than the rest:", *rows]
+        if len(gate["off"]) > _MAX_LISTED:
+            lines.append(f"  and {len(gate['off']) - _MAX_LISTED} more; see summary.json")
     return lines
 
 
 def show_finished(finished: Finished, output: Output) -> None:
-    """The end of a job, in text; its JSON line is the event itself."""
+    """The result of a job in text; its JSON line is the event itself."""
     if output.json:
         return
     from ...dataset.analysis.goal_progress import goal_sentences
@@ -210,7 +211,7 @@ def show_finished(finished: Finished, output: Output) -> None:
         shown = ", ".join(map(str, finished.absent[:10])) + (", ..." if len(finished.absent) > 10 else "")
         lines.append(
             f"Incomplete: {len(finished.absent)} frames are missing or damaged ({shown}). "
-            f"`twinset render {finished.out / 'recipe.toml'} -o {finished.out}` renders them and finishes again."
+            f"To render them, run `twinset render {finished.out / 'recipe.toml'} -o {finished.out}`."
         )
     output.result(
         {},

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The CPU cores of this machine, and how many of them libraries may think there are."""
+"""The CPU cores of this machine, and how many of them libraries see."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def cpus() -> int:
 
 
 def one_blas_thread() -> None:
-    """Let linear algebra, which has little to do here, do with one thread: others wait by spinning, beside renders.
+    """Limit linear algebra to one thread: more would busy-wait beside renders and gain little.
 
-    What comes out does not depend on the number of cores then.
+    Results then do not depend on the number of cores.
     """
     from threadpoolctl import threadpool_limits
 
@@ -31,10 +31,10 @@ def one_blas_thread() -> None:
 
 @contextlib.contextmanager
 def few_cores(threads: int) -> Iterator[None]:
-    """Let libraries that are loaded meanwhile see so many cores, where not 0; afterwards all are used again.
+    """Let libraries that are loaded in this context see only so many cores; 0 for all. Afterwards all are used again.
 
-    Blender's task scheduler has as many threads as there are cores when it starts, whatever a render is told. They wait
-    by spinning: those of one worker would take the time of the others. Linux only; elsewhere nothing changes.
+    Blender's task scheduler starts a thread for each core, whatever the threads of a render. They busy-wait, and those
+    of one worker would slow down the others. Linux only; elsewhere nothing changes.
     """
     if not threads or not hasattr(os, "sched_setaffinity") or threads >= cpus():
         yield

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A worker of ``render --workers``: renders the shares that its supervisor asks for, in one scene opened once."""
+"""A worker of ``render --workers``: renders the frames that its supervisor requests, in a scene opened once."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from ..console.interrupt import STOPPED
 from ..console.output import Output
 from ..console.progress import as_json
 from ..console.requests import Requests, exit_later
-from .memory import end_this_first, resident
+from .memory import prefer_as_oom_victim, resident_memory
 
 log = logging.getLogger(__name__)
 
 RECYCLED = {"event": "recycled"}
-"""The last line of a worker that has grown too large and makes room for a fresh one."""
+"""The last line of a worker that exceeds its memory limit and ends to be replaced."""
 
 
 def serve(
     recipe: Recipe, out: Path, output: Output, open_stage: OpenStage, *, memory: float = 0.0, is_strict: bool = False
 ) -> None:
-    """Render shares until standard input ends, and tell the events of their jobs on standard output.
+    """Render the requested frames until standard input ends, and print the events of their jobs.
 
     A request is an object with ``first`` and ``last``, frames of one block; its last event is ``share_done``, or
-    ``finished`` where the job has no other frames.
+    ``finished`` if the job has no other frames.
 
     Parameters
     ----------
@@ -41,20 +41,20 @@ def serve(
         As for :class:`..dataset.job.Job`.
     output : Output
     memory : float
-        GiB that this process may take; with more, it ends after the frame at hand. 0 for any amount.
+        Memory limit of this process in GiB; above it, the process ends after the current frame. 0 for no limit.
     is_strict : bool
-        Whether that is so even where a single frame takes more; otherwise the limit is of no use then, and left out.
+        Whether the limit holds even if a single frame exceeds it; otherwise it is ignored in this case.
     """
-    over = threading.Event()
+    is_over = threading.Event()
 
     def end() -> None:
-        over.set()
+        is_over.set()
         exit_later(STOPPED)
 
-    # Ctrl-C reaches all processes of a terminal; this one goes by its supervisor, which closes standard input.
+    # Ctrl-C reaches all processes of a terminal; this one waits for its supervisor to close standard input.
     with contextlib.suppress(ValueError):
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-    end_this_first()
+    prefer_as_oom_victim()
     requests = Requests(on_end=end)
     job = Job(recipe, out, open_stage)
     is_too_large = _Limit(memory * 2**30, is_strict)
@@ -62,10 +62,10 @@ def serve(
         try:
             frames = range(int(request["first"]), int(request["last"]) + 1)
         except (KeyError, TypeError, ValueError):
-            raise DataError(f"A request must have the numbers 'first' and 'last'. Got {request!r}.") from None
+            raise DataError(f"A request must have the numbers 'first' and 'last', not {request!r}.") from None
         for event in job.run(frames):
             output.json_line(as_json(event))
-            if over.is_set():
+            if is_over.is_set():
                 raise typer.Exit(STOPPED)
             if isinstance(event, FrameDone) and not event.resumed and is_too_large():
                 output.json_line(RECYCLED)
@@ -73,19 +73,19 @@ def serve(
 
 
 class _Limit:
-    """Tells whether this process has outgrown its limit. Unless strict, one that a frame alone exceeds is of no use."""
+    """Says whether this process exceeds its memory limit. Unless strict, a limit that one frame exceeds is ignored."""
 
     def __init__(self, limit: float, is_strict: bool = False) -> None:
         self._limit = limit or float("inf")
         self._is_first = not is_strict
 
     def __call__(self) -> bool:
-        size = resident()
+        size = resident_memory()
         is_first, self._is_first = self._is_first, False
         if is_first and size > self._limit:
             log.warning(
-                "One frame alone takes %.1f GiB of memory, more than the %.1f GiB that a worker may take. The limit is "
-                "left out of account; start fewer workers if memory runs out.",
+                "A single frame needs %.1f GiB of memory, more than the limit of %.1f GiB per worker. The limit is "
+                "ignored; start fewer workers if memory runs out.",
                 size / 2**30,
                 self._limit / 2**30,
             )

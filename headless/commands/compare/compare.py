@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
@@ -17,7 +16,6 @@ from rich.table import Table
 
 from ....alignment.distances.registry import all_distances
 from ....dataset.report.formatting import format_number
-from ....engine.errors import DataError
 from ...console.commands import command
 from ...console.options import (
     DATASET_FORMATS,
@@ -69,6 +67,7 @@ def compare(
     """
     from ....alignment.distances.comparison import compare_measured
     from ....alignment.distances.verdict import verdict
+    from ....dataset.analysis.dataset_columns import check_class
     from ....dataset.formats.metadata_table import SUFFIXES
     from ....dataset.report.plots import plot_comparison
 
@@ -124,18 +123,6 @@ def read_side(
     with measuring_bar(output, f"Measuring {path.name}") as progress:
         found = measured(path, images, pixels=pixels, workers=workers, progress=progress, option=option)
     return found.columns, found.problems
-
-
-def check_class(columns: Mapping[str, Sequence[Any] | np.ndarray], class_name: str, path: Path) -> None:
-    """Raise DataError if a dataset has no box of the requested class; the message suggests a similar name."""
-    from ....alignment.columns.table import measured_classes
-
-    classes = measured_classes(columns)
-    if not class_name or class_name in classes:
-        return
-    close = difflib.get_close_matches(class_name.lower(), [c.lower() for c in classes], n=1)
-    hint = next((f" Did you mean '{c}'?" for c in classes if close and c.lower() == close[0]), "")
-    raise DataError(f"'{path}' has no box of class '{class_name}'.{hint} Its classes: {', '.join(classes) or 'none'}.")
 
 
 def _verdict_values(said: Verdict) -> dict[str, Any]:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ....engine.errors import DataError
 from ...console.commands import command
 from ...console.options import DatasetArgument, ImagesOption, TableOption, WorkersOption
 from ...console.output import JsonOption, Output, output_of
@@ -84,18 +83,12 @@ def measured(
     DataError
         If the dataset, a given folder, or the images to be opened are missing.
     """
-    from ....dataset.analysis.measure import measure as measure_dataset
-    from ....dataset.formats.dataset_folder import images_of, read_dataset
+    from ....dataset.analysis.dataset_columns import measure_with_images
+    from ....dataset.formats.dataset_folder import read_dataset
 
-    for folder in (images, depth):
-        if folder is not None and not folder.is_dir():
-            raise DataError(f"The folder '{folder}' does not exist. Check the path.")
-    coco = read_dataset(dataset)
-    if pixels:
-        images = images_of(coco, images, option, "measure without pixels")
-        beside = images.parent / "depth"
-        depth = depth or (beside if beside.is_dir() else None)
-    return measure_dataset(coco, images if pixels else None, depth=depth, workers=workers, progress=progress)
+    return measure_with_images(
+        read_dataset(dataset), images, depth=depth, pixels=pixels, workers=workers, progress=progress, option=option
+    )
 
 
 EMPTY = "files could not be measured; their columns are empty"

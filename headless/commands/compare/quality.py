@@ -194,7 +194,7 @@ def _columns(
 
 def _classes(datasets: Mapping[str, Columns], asked: Sequence[str]) -> list[str]:
     from ....alignment.columns.table import measured_classes
-    from .compare import check_class
+    from ....dataset.analysis.dataset_columns import check_class
 
     for name, columns in datasets.items():
         for wanted in asked:

@@ -106,11 +106,11 @@ def _version(module: str, package: str) -> str:
 
 
 def _memory() -> tuple[dict[str, Any], list[str]]:
-    total, free = memory()
-    if total is None:
+    if importlib.util.find_spec("psutil") is None:
         return {"memory": "unknown"}, []
-    facts = {"memory": f"{_size(total)}, {_size(free)} free" if free is not None else _size(total)}
-    if free is not None and free < LOW_MEMORY:
+    total, free = memory()
+    facts = {"memory": f"{_size(total)}, {_size(free)} free"}
+    if free < LOW_MEMORY:
         return facts, [f"Only {_size(free)} of memory is free. Close other programs, or render smaller scenes."]
     return facts, []
 

@@ -99,9 +99,7 @@ def reference(
 @command(order=20)
 def schema(
     context: typer.Context,
-    markdown: Annotated[
-        bool, typer.Option("--markdown", help="A reference page instead, as in docs/recipes/reference.md.")
-    ] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print a reference page in Markdown instead.")] = False,
     json: JsonOption = False,
 ) -> None:
     """Print the JSON schema of recipes."""

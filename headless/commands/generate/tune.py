@@ -125,7 +125,7 @@ def tune(
         raise RecipeError([f"{recipe} has several rooms. Tune a recipe with one of them as its [scene]."])
     axes = read_axes(vary, loaded.plugins)
     where, widths, layout = points(
-        [a.levels for a in axes], [a.most for a in axes], configurations, design=design, seed=loaded.seed
+        [a.levels for a in axes], [a.size for a in axes], configurations, design=design, seed=loaded.seed
     )
     tried = _configurations(axes, where, widths)
     source = real or (loaded.path(loaded.real.annotations) if loaded.real else None)

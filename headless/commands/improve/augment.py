@@ -89,7 +89,7 @@ def augment(
         raise DataError(
             f"'{dataset}' was not rendered by Twinset, so its frames cannot be varied. Give a rendered folder."
         )
-    recipe = load_recipe(base_recipe or dataset / "recipe.toml", files_too=False)
+    recipe = load_recipe(base_recipe or dataset / "recipe.toml", check_files=False)
     options = Options(
         dataset, None, list(features), real, real_images, list(class_name), model, method, min_box_side, threads
     )

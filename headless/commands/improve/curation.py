@@ -285,7 +285,7 @@ def _write_recipe(source: Path, path: Path, classes: dict[str, str]) -> Path:
         raise DataError(
             f"The recipe {source} does not exist. Give the one that the dataset was rendered from with --base-recipe."
         )
-    recipe = without_assets(load_recipe(source, files_too=False), classes)
+    recipe = without_assets(load_recipe(source, check_files=False), classes)
     # Relative paths start at the recipe's own folder.
     moves = path.resolve().parent != recipe.folder
     header = [f"{source.name} without {', '.join(classes)}, by `twinset curate`, Twinset {__version__}."]
