@@ -19,7 +19,9 @@ INDEX = "README.md"
 CAPTIONS = "pictures.json"
 """The file beside the pages that says which plugins have a picture, and what it shows."""
 
-_WRITTEN = "<!-- Written by `twinset plugins reference docs/plugins/reference`. Change the plugin, not this page. -->\n"
+_WRITTEN = (
+    "<!-- Written by `twinset plugins reference -o docs/plugins/reference`. Change the plugin, not this page. -->\n"
+)
 
 _INTRO = f"""# Built-in plugins
 

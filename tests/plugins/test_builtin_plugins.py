@@ -83,7 +83,7 @@ def test_the_reference_pages_are_those_of_the_code(root: Path) -> None:
     folder = root / "docs" / "plugins" / "reference"
     captions = json.loads((folder / CAPTIONS).read_bytes())
     pages = plugin_pages(captions, Registry(entry_points=False))
-    told = "regenerate them: twinset plugins reference docs/plugins/reference"
+    told = "regenerate them: twinset plugins reference -o docs/plugins/reference"
     assert {
         path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8") for path in folder.rglob("*.md")
     } == pages, told
