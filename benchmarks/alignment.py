@@ -7,7 +7,7 @@
 
 Frames are probed, not rendered: their boxes are those of the final labels. Distances are Bhattacharyya's over 20 bins
 (of the square root of relative area, of the logarithm of the aspect ratio), given as multiples of the floor: the mean
-distance between two resamples of the real values of the sizes at hand. Boxes per image are those of images that show
+distance between two resamples of the real values of the same sizes. Boxes per image are those of images that show
 the class at all. Aspect in reach: the same without whole boxes, real or shown, of aspect ratios that the survey of the
 scene found no whole box to have. A first few frames of Twinset are rendered, to count renders per accepted image.
 """
@@ -90,7 +90,7 @@ def probe(
     width, height = stage.resolution
     shown: Counter[str] = Counter()
     while run.frames < most and any(shown[c] < n for c, n in wanted.items()):
-        if run.frames % recipe.render.block == 0:
+        if run.frames % recipe.render.block_size == 0:
             block = Block()
         frame = sampler.frame(run.frames, block, render=run.frames < renders)
         run.frames += 1
@@ -169,7 +169,7 @@ def grid(
 ) -> dict[str, Recipe]:
     """The method's own way [Zhang2023, §3]: by class, the configurations nearest to the components of its areas."""
     axes = read_axes(vary, recipe.plugins)
-    where, widths, _ = points([a.levels for a in axes], [a.most for a in axes], 64, design="grid", seed=recipe.seed)
+    where, widths, _ = points([a.levels for a in axes], [a.size for a in axes], 64, design="grid", seed=recipe.seed)
     tried = [
         {a.key: a.value(float(u), float(w)) for a, u, w in zip(axes, point, widths, strict=True)} for point in where
     ]

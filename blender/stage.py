@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The stage on bpy: one opened scene, its assets, and the instances that frames put there."""
+"""The stage in Blender: an opened scene, its assets, and the instances that frames place."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any, cast
 import bpy
 import numpy as np
 
-from ..engine.recipe.exemplars import brings_light
+from ..engine.recipe.recorded_frames import brings_light
 from ..engine.recipe.settings import Recipe
 from ..engine.sampling.rooms import Rooms
 from ..engine.stage import (
@@ -42,10 +42,9 @@ log = logging.getLogger(__name__)
 
 
 def open_stage(recipe: Recipe, *, threads: int = 0) -> Stage:
-    """Open the recipe's scene in this process and load its assets; several rooms are opened when they are entered.
+    """Open the recipe's scene in this process and load its assets; of several rooms, each is opened when needed.
 
-    Errors are StageErrors of one sentence. ``threads`` is how many CPU threads renders take; 0 for all. Pictures do not
-    depend on it.
+    Raises StageError. ``threads`` is the number of CPU threads for renders, 0 for all; pictures do not depend on it.
     """
     if recipe.rooms:
         return cast(Stage, Rooms(recipe, functools.partial(open_room, threads=threads)))
@@ -63,9 +62,9 @@ def open_room(recipe: Recipe, *, threads: int = 0) -> BlenderStage:
 
 
 class BlenderStage:
-    """Implements :class:`..engine.stage.Stage`; see there for what each method promises.
+    """Implements :class:`..engine.stage.Stage`, which documents the methods.
 
-    ``links`` are the files that scene and models refer to, see :func:`.links.linked_files`.
+    ``links`` are the files that scene and models refer to, see :func:`.files.linked_files.linked_files`.
     """
 
     links: tuple[Path, ...] = ()
@@ -86,7 +85,7 @@ class BlenderStage:
         sources = {o for entry in loaded for o in entry.sources}
         self._meshes = static_meshes(scene, bpy.context.evaluated_depsgraph_get(), sources)
         for o in sources:
-            # A keyed visibility would show them again at the next render.
+            # Animated visibility would show them again at the next render.
             o.animation_data_clear()
             o.hide_render = True
         self._space = CollisionSpace([m.name for m in self._meshes], [m.mesh for m in self._meshes])
@@ -95,14 +94,16 @@ class BlenderStage:
             add_default_light(scene)
         lighting.remove_animation(scene)
         self._lighting = lighting.capture(scene)
-        self._holder = bpy.data.collections.new("Twinset instances")
-        self._pools: dict[str, list[bpy.types.Collection]] = {}
+        self._instance_collection = bpy.data.collections.new("Twinset instances")
+        self._copies: dict[str, list[bpy.types.Collection]] = {}
         self._shown: dict[int, bpy.types.Collection] = {}
-        self._on_stage: set[bpy.types.Collection] = set()
+        self._visible: set[bpy.types.Collection] = set()
         self._instances: list[Instance] = []
-        self._renders = Renderer(scene, self._holder, recipe.render, recipe.output, threads=threads)
+        self._unprepared_renderer = Renderer(
+            scene, self._instance_collection, recipe.render, recipe.output, threads=threads
+        )
         self._camera: CameraPose | None = None
-        self._full: Labels | None = None
+        self._full_labels: Labels | None = None
 
     @property
     def assets(self) -> Mapping[str, Sequence[Asset]]:
@@ -118,9 +119,9 @@ class BlenderStage:
     def place(self, asset: Asset, matrix: np.ndarray) -> Instance:
         instance = Instance(len(self._instances) + 1, asset, np.array(matrix, dtype=float))
         used = sum(i.asset is asset for i in self._instances)
-        pool = self._pools.setdefault(asset.name, [])
+        pool = self._copies.setdefault(asset.name, [])
         if used == len(pool):
-            pool.append(self._make_copy(asset, used))
+            pool.append(self._add_copy(asset, used))
         self._instances.append(instance)
         self._show(instance, pool[used])
         return instance
@@ -138,7 +139,7 @@ class BlenderStage:
                 part.pass_index = 0
             self._space.remove(instance.id)
         del self._instances[len(self._instances) - count :]
-        self._full = None
+        self._full_labels = None
 
     def keep(
         self,
@@ -172,7 +173,7 @@ class BlenderStage:
             if camera.data.type != "PERSP":
                 continue
             matrix = np.array(camera.matrix_world.normalized())
-            # Blender fits AUTO sensors to the longer side; ours always to the width.
+            # With sensor fit AUTO, Blender uses the longer side; CameraPose always uses the width.
             fit_height = camera.data.sensor_fit == "VERTICAL" or (camera.data.sensor_fit == "AUTO" and height > width)
             side = camera.data.sensor_height if camera.data.sensor_fit == "VERTICAL" else camera.data.sensor_width
             sensor = side * width / height if fit_height else side
@@ -184,18 +185,18 @@ class BlenderStage:
         return poses
 
     def pose_camera(self, pose: CameraPose) -> None:
-        if pose is self._camera:  # what was probed through it is still so
+        if pose is self._camera:  # keep the cached labels
             return
         self._camera = pose
-        self._full = None
-        self._renders.pose(pose)
+        self._full_labels = None
+        self._unprepared_renderer.pose(pose)
 
     def probe(self, scale: float = 0.25, region: Region | None = None) -> Labels:
-        if scale == 1.0 and self._full is not None:
-            return self._full
+        if scale == 1.0 and self._full_labels is not None:
+            return self._full_labels
         labels = self._renderer.labels(scale, region)
         if scale == 1.0 and region is None:
-            self._full = labels
+            self._full_labels = labels
         return labels
 
     def set_world(self, **settings: Any) -> None:
@@ -204,18 +205,18 @@ class BlenderStage:
     def scale_lights(self, factor: float, tint: Sequence[float]) -> None:
         lighting.scale_lights(self._scene, factor, tint)
 
-    def add_light(self, position: Sequence[float], *, power: float, color: Sequence[float], radius: float) -> None:
-        lighting.add_light(self._scene, position, power=power, color=color, radius=radius)
+    def add_light(self, position: Sequence[float], **light: Any) -> None:
+        lighting.add_light(self._scene, position, **light)
 
     def set_background(self, image: Path | None) -> None:
         lighting.set_background(self._scene, image)
 
     def clear(self) -> None:
-        # What the next frame shows again is never hidden: Blender would work out all dependencies anew.
+        # Instances are hidden only if the next frame does not reuse them: hiding rebuilds the depsgraph.
         self._shown.clear()
         self._instances.clear()
         self._space.clear()
-        self._full = None
+        self._full_labels = None
         self._camera = None
         lighting.restore(self._scene, self._lighting, keep_cache=True)
 
@@ -232,14 +233,18 @@ class BlenderStage:
         if self._camera is None:
             raise RuntimeError("pose_camera() comes before amodal()")
         boxes = {i.id: projected_box(i, self._camera) for i in self._instances if i.asset.class_name}
-        met = {id: box for id, box in boxes.items() if box is not None and overlaps_image(box, *self.resolution)}
+        in_image = {id: box for id, box in boxes.items() if box is not None and overlaps_image(box, *self.resolution)}
         labels = self.probe(1.0)
-        whole = {i.id for i in self._instances if i.id in met and is_unoccluded(i, met[i.id], self._camera, labels)}
-        found = self._renderer.amodal_masks(self._shown, {id: box for id, box in met.items() if id not in whole})
-        return {id: amodal_from_visible(labels.ids == id) if id in whole else found[id] for id in met}
+        unoccluded = {
+            i.id for i in self._instances if i.id in in_image and is_unoccluded(i, in_image[i.id], self._camera, labels)
+        }
+        rendered = self._renderer.amodal_masks(
+            self._shown, {id: box for id, box in in_image.items() if id not in unoccluded}
+        )
+        return {id: amodal_from_visible(labels.ids == id) if id in unoccluded else rendered[id] for id in in_image}
 
     def export_asset(self, name: str, path: Path) -> str:
-        """Write an asset to a .blend file of its own, in the asset's frame; returns the name of its collection."""
+        """Write an asset to a .blend file, in the asset's frame; returns the name of its collection."""
         return write_asset(self._loaded[name], path)
 
     def draft(self, seed: int = 0, *, scale: float = 0.5, samples: int = 2) -> np.ndarray:
@@ -248,12 +253,12 @@ class BlenderStage:
         return self._renderer.draft(seed, scale, samples)
 
     def hidden(self) -> list[tuple[str, bool]]:
-        """Objects of the opened scene that are not rendered: name, and whether it is linked from a library."""
-        own = set(self._holder.all_objects)
+        """Objects of the opened scene that are not rendered: name, and whether they are linked from a library."""
+        own = set(self._instance_collection.all_objects)
         return [(o.name, o.library is not None) for o in self._scene.objects if o.hide_render and o not in own]
 
     def info(self) -> dict[str, Any]:
-        device = self._renders.device
+        device = self._unprepared_renderer.device
         return {
             "blender": bpy.app.version_string,
             "device": device.kind,
@@ -265,18 +270,18 @@ class BlenderStage:
 
     @property
     def _renderer(self) -> Renderer:
-        """The renderer, once all that earlier frames have left is out of sight."""
-        for collection in self._on_stage.difference(self._shown.values()):
+        """The renderer, after hiding instances that earlier frames have left."""
+        for collection in self._visible.difference(self._shown.values()):
             for part in collection.objects:
                 part.hide_render = True
-            self._on_stage.remove(collection)
-        return self._renders
+            self._visible.remove(collection)
+        return self._unprepared_renderer
 
-    def _make_copy(self, asset: Asset, number: int) -> bpy.types.Collection:
+    def _add_copy(self, asset: Asset, number: int) -> bpy.types.Collection:
         collection = bpy.data.collections.new(f"{asset.name} {number + 1}")
         for mesh, _ in self._loaded[asset.name].parts:
             collection.objects.link(bpy.data.objects.new(f"{asset.name} {number + 1}", mesh))
-        self._holder.children.link(collection)
+        self._instance_collection.children.link(collection)
         return collection
 
     def _show(self, instance: Instance, collection: bpy.types.Collection) -> None:
@@ -289,6 +294,6 @@ class BlenderStage:
                 part.hide_render = False
             part.pass_index = instance.id
         self._shown[instance.id] = collection
-        self._on_stage.add(collection)
+        self._visible.add(collection)
         self._space.put(instance.id, instance.asset, instance.matrix)
-        self._full = None
+        self._full_labels = None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The real annotations as panels need them: read once, and again only when the file has changed."""
+"""The real annotations for the panels: read once, and again only if the file has changed."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ import bpy
 if TYPE_CHECKING:
     from ...dataset.formats.coco import CocoFile
 
-_read: dict[tuple[str, int, int], CocoFile] = {}
+_cache: dict[tuple[str, int, int], CocoFile] = {}
 
 
 def path_of(text: str) -> Path:
-    """A path as a panel holds it: from the .blend where it begins with ``//``, variables expanded."""
-    from ...engine.recipe.settings import absolute
+    """The path in a text field: relative to the .blend file if it begins with ``//``, with variables expanded."""
+    from ...engine.recipe.paths import absolute_path
 
-    return absolute(Path(bpy.path.abspath("//") or "."), bpy.path.abspath(text))
+    return absolute_path(Path(bpy.path.abspath("//") or "."), bpy.path.abspath(text))
 
 
-def annotated(text: str) -> CocoFile:
-    """The COCO file that a panel names; DataError says what is wrong with it."""
+def read_annotations(text: str) -> CocoFile:
+    """The COCO file of a text field; DataError if it cannot be read."""
     from ...dataset.formats.dataset_folder import read_dataset
 
     path = path_of(text)
@@ -31,21 +31,21 @@ def annotated(text: str) -> CocoFile:
         key = (str(path), status.st_mtime_ns, status.st_size)
     except OSError:
         key = (str(path), 0, 0)
-    if key not in _read:
-        found = read_dataset(path)
-        _read.clear()  # one at a time: such files can be large
-        _read[key] = found
-    return _read[key]
+    if key not in _cache:
+        file = read_dataset(path)
+        _cache.clear()  # keep one file only, since they can be large
+        _cache[key] = file
+    return _cache[key]
 
 
 def categories(text: str) -> list[str]:
-    """Names of the categories that have boxes, most frequent first; none where the file cannot be read."""
+    """Names of the categories that have boxes, most frequent first; empty if the file cannot be read."""
     from ...engine.errors import TwinsetError
 
     if not text:
         return []
     try:
-        counts = annotated(text).classes()
+        counts = read_annotations(text).classes()
     except (TwinsetError, OSError):
         return []
     return sorted((name for name, count in counts.items() if count), key=lambda name: (-counts[name], name))

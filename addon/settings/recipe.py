@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From the scene's settings to a recipe and back; what goes in comes out exactly."""
+"""Converts the scene's settings to a recipe and back, exactly."""
 
 from __future__ import annotations
 
@@ -18,46 +18,48 @@ from ...engine.errors import RecipeError
 from ...engine.float32 import shortest
 from ...engine.plugin.contract import KINDS
 from ...engine.plugin.params import describe
-from ...engine.recipe.settings import LISTS, TABLES, JobSettings, Recipe, absolute
+from ...engine.recipe.paths import absolute_path
+from ...engine.recipe.settings import LISTS, TABLES, JobSettings, Recipe
 from ...engine.recipe.writing import dump_recipe, relative, toml_value
 from .fields import fill, values_of
-from .properties import VERSION, folder_of_plugin, list_attribute, parameters_of
+from .plugins import folder_of_plugin
+from .properties import VERSION, list_attribute, parameters_of
 
 _JOB = [p.name for p in describe(JobSettings)]
 _LINE = re.compile(r" \(line \d+\)")
 
 
 def recipe_of(
-    scene: bpy.types.Scene, folder: Path | None = None, *, blend: Path | None = None, files_too: bool = False
+    scene: bpy.types.Scene, folder: Path | None = None, *, blend: Path | None = None, check_files: bool = False
 ) -> Recipe:
-    """The recipe that the panels of a scene show, checked.
+    """The recipe of a scene's settings, validated.
 
     Parameters
     ----------
     scene : bpy.types.Scene
     folder : Path, optional
-        Where its relative paths are to start; default is the folder of the .blend.
+        Folder that relative paths start from; default is that of the .blend file.
     blend : Path, optional
-        The file that holds the scene, where that is not the open one: a copy saved elsewhere.
-    files_too : bool
-        Whether the files that it names must be there.
+        The file with the scene if that is not the open one but a copy of it.
+    check_files : bool
+        Whether the files that it names must exist.
 
     Raises
     ------
     RecipeError
-        With all problems; among them that the file was never saved.
+        With all problems; also if the file was never saved.
     """
     from ...engine.recipe.reading import loads_recipe
 
     folder = Path(folder or blend_folder()).resolve()
     if scene.twinset.room == "THIS" and blend is None and not bpy.data.filepath:
-        raise RecipeError(["Save the file first: a recipe names the .blend that it renders."])
+        raise RecipeError(["Save the file first: the recipe refers to the .blend file."])
     table = table_of(scene, folder, blend=blend)
     text = "\n".join(f"{key} = {toml_value(value)}" for key, value in table.items())
     try:
-        return loads_recipe(text, folder, "Twinset", files_too=files_too)
+        return loads_recipe(text, folder, "Twinset", check_files=check_files)
     except RecipeError as error:
-        # Lines of a text that nobody sees say nothing.
+        # The line numbers refer to a text that the user does not see.
         raise RecipeError([_LINE.sub("", p).removeprefix("Twinset: ") for p in error.problems]) from None
 
 
@@ -67,41 +69,41 @@ def recipe_text(scene: bpy.types.Scene, folder: Path, *, blend: Path | None = No
 
 
 def export_recipe(scene: bpy.types.Scene, path: Path) -> None:
-    """Write the recipe into a file that the headless command takes; RecipeError, or OutputError where it cannot be."""
+    """Write the recipe to a file for the headless command; RecipeError if it is invalid, OutputError if that fails."""
     from ...dataset.atomic_files import write_atomic
 
     write_atomic(path, recipe_text(scene, path.parent).encode())
 
 
 def import_recipe(scene: bpy.types.Scene, path: Path) -> None:
-    """Show a recipe file in the panels; RecipeError lists what is wrong with it."""
+    """Load a recipe file into the settings; RecipeError lists its problems."""
     from ...engine.recipe.reading import load_recipe
 
-    fill_scene(scene, load_recipe(path, files_too=False))
+    fill_scene(scene, load_recipe(path, check_files=False))
 
 
 def fill_scene(scene: bpy.types.Scene, recipe: Recipe) -> None:
-    """Show a recipe in the panels; nothing of what they showed before stays."""
+    """Load a recipe into the settings; it replaces all of them."""
     table = tomllib.loads(dump_recipe(recipe))
     fill_table(scene, {key: [] if key in LISTS or key in KINDS else {} for key in (*TABLES, *LISTS, *KINDS)})
     scene.twinset.rest = ""
     fill_table(scene, table, recipe.folder)
     file = recipe.scene.file
     is_own = bool(file and bpy.data.filepath) and recipe.path(file) == Path(bpy.data.filepath).resolve()
-    # A scene of the file that is not this one stays the other one.
+    # Another scene of the same file counts as another room.
     scene.twinset.room = "THIS" if is_own and recipe.scene.scene in ("", scene.name) else "OTHER"
 
 
 def fill_table(scene: bpy.types.Scene, table: Mapping[str, Any], folder: Path | None = None) -> None:
-    """Show the tables that are given, as TOML has them; others stay as they are, such as the classes with a preset.
+    """Load the given tables of a recipe into the settings; others are kept, such as the classes for a preset.
 
     Parameters
     ----------
     scene : bpy.types.Scene
     table : mapping
-        Part of a recipe. A plugin may have ``enabled = false``, which no recipe has.
+        Part of a recipe as in TOML; plugins may also have ``enabled = false``.
     folder : Path, optional
-        Where its relative paths start; None where paths are as panels show them.
+        Folder that its relative paths start from; None if paths are as in the panels.
     """
     settings = scene.twinset
     settings.version = VERSION
@@ -129,55 +131,57 @@ def fill_table(scene: bpy.types.Scene, table: Mapping[str, Any], folder: Path | 
 
 
 def table_of(scene: bpy.types.Scene, folder: Path | None = None, *, blend: Path | None = None) -> dict[str, Any]:
-    """The recipe as TOML values, unchecked; what is switched off is left out.
+    """The recipe as TOML values, not validated, without plugins that are switched off.
 
-    Without a folder, all there is: paths as panels show them, and plugins that are switched off with ``enabled``.
+    Without a folder, all settings: paths as in the panels, and all plugins, with ``enabled``.
     """
     settings = scene.twinset
-    same = folder is not None and settings.origin == str(folder)
-    take = partial(values_of, path_out=None if folder is None else partial(_path_out, folder, same=same))
-    out = take(settings.job)
+    is_same_folder = folder is not None and settings.origin == str(folder)
+    read_values = partial(
+        values_of, path_out=None if folder is None else partial(_path_out, folder, is_same_folder=is_same_folder)
+    )
+    out = read_values(settings.job)
     for kind in KINDS:
         uses = [use for use in getattr(settings, list_attribute(kind)) if use.enabled or folder is None]
         if folder is not None:
-            _name_folders(out, kind, uses)
+            _add_plugin_folders(out, kind, uses)
         if kind != "target" or folder is None:
-            out[kind] = [_use_table(use, kind, take, folder) for use in uses]
+            out[kind] = [_use_table(use, kind, read_values, folder) for use in uses]
         elif uses:
-            out[kind] = _use_table(uses[0], kind, take, folder)
+            out[kind] = _use_table(uses[0], kind, read_values, folder)
     for key in TABLES:
-        out[key] = take(getattr(settings, key))
+        out[key] = read_values(getattr(settings, key))
     if folder is not None and not out["real"].get("annotations"):
         del out["real"]
-    out["scene"]["models"] = [take(model) for model in settings.models]
+    out["scene"]["models"] = [read_values(model) for model in settings.models]
     for key in LISTS:
-        out[key] = [take(entry) for entry in getattr(settings, list_attribute(key))]
-    if folder is not None and kept_of(scene, "room"):
+        out[key] = [read_values(entry) for entry in getattr(settings, list_attribute(key))]
+    if folder is not None and imported_tables(scene, "room"):
         del out["scene"]
     elif folder is not None and settings.room == "THIS":
-        _name_this_scene(out["scene"], scene, folder, blend)
+        _set_this_scene(out["scene"], scene, folder, blend)
     return out | json.loads(settings.rest or "{}")
 
 
 def is_set_up(scene: bpy.types.Scene) -> bool:
-    """Whether the panels of a scene were ever filled."""
+    """Whether the scene has settings."""
     return bool(scene.twinset.version)
 
 
-def kept_of(scene: bpy.types.Scene, key: str) -> list[dict[str, Any]]:
-    """The tables ``variant`` or ``room`` of an imported recipe, which panels keep as they are."""
+def imported_tables(scene: bpy.types.Scene, key: str) -> list[dict[str, Any]]:
+    """The tables ``variant`` or ``room`` of an imported recipe, which the panels keep unchanged."""
     return list(json.loads(scene.twinset.rest or "{}").get(key, []))
 
 
-def remove_kept(scene: bpy.types.Scene, key: str) -> None:
-    """Let all frames have the plugins, or the room, as the panels show them."""
+def remove_imported_tables(scene: bpy.types.Scene, key: str) -> None:
+    """Remove the variants or rooms of an imported recipe, so that all frames use the settings of the panels."""
     rest = json.loads(scene.twinset.rest or "{}")
     rest.pop(key, None)
     scene.twinset.rest = json.dumps(rest, ensure_ascii=False) if rest else ""
 
 
 def blend_folder() -> Path:
-    """The folder of the open file, or the current one where it was never saved."""
+    """The folder of the open file, or the current folder if it was never saved."""
     return Path(bpy.data.filepath).resolve().parent if bpy.data.filepath else Path.cwd()
 
 
@@ -201,7 +205,9 @@ def _fill_use(use: Any, values: Mapping[str, Any], fill_group: Callable[..., Non
         fill_group(group, own)
 
 
-def _use_table(use: Any, kind: str, take: Callable[[Any], dict[str, Any]], folder: Path | None) -> dict[str, Any]:
+def _use_table(
+    use: Any, kind: str, read_values: Callable[[Any], dict[str, Any]], folder: Path | None
+) -> dict[str, Any]:
     out: dict[str, Any] = {"plugin": use.plugin}
     if kind == "camera":
         kept = json.loads(use.weight_kept) if use.weight_kept else [1.0, None]
@@ -210,22 +216,22 @@ def _use_table(use: Any, kind: str, take: Callable[[Any], dict[str, Any]], folde
     if folder is None:
         out["enabled"] = use.enabled
     group = parameters_of(use)
-    return out | (json.loads(use.raw or "{}") if group is None else take(group))
+    return out | (json.loads(use.raw or "{}") if group is None else read_values(group))
 
 
-def _name_folders(out: dict[str, Any], kind: str, uses: list[Any]) -> None:
-    """Add the folders of plugins in use that are named in the preferences and not in the recipe."""
+def _add_plugin_folders(out: dict[str, Any], kind: str, uses: list[Any]) -> None:
+    """Add the preferences' plugin folders that the recipe's plugins need."""
     for use in uses:
         folder = folder_of_plugin(kind, use.plugin)
-        known = [absolute(Path(), text) for text in out["plugin_folders"]]
+        known = [absolute_path(Path(), text) for text in out["plugin_folders"]]
         if folder is not None and folder.resolve() not in known:
             out["plugin_folders"] = [*out["plugin_folders"], str(folder)]
 
 
-def _name_this_scene(table: dict[str, Any], scene: bpy.types.Scene, folder: Path, blend: Path | None) -> None:
+def _set_this_scene(table: dict[str, Any], scene: bpy.types.Scene, folder: Path, blend: Path | None) -> None:
     path = Path(blend or bpy.data.filepath).resolve()
-    written = table.get("file", "")
-    if not written or absolute(folder, written) != path:
+    current = table.get("file", "")
+    if not current or absolute_path(folder, current) != path:
         table["file"] = relative(str(path), folder)
     table |= dict.fromkeys(("builtin", "blenderproc", "dataset"), "")
     if table.get("scene", "") != scene.name:
@@ -233,10 +239,10 @@ def _name_this_scene(table: dict[str, Any], scene: bpy.types.Scene, folder: Path
 
 
 def _path_in(folder: Path, text: str) -> str:
-    """A path of a recipe as panels show it: relative ones from the .blend, where that is saved."""
-    if _is_rooted(text):
+    """A path of a recipe as in the panels: relative to the .blend file if that is saved."""
+    if _is_absolute(text):
         return text
-    path = str(absolute(folder, text))
+    path = str(absolute_path(folder, text))
     if not bpy.data.filepath:
         return path
     try:
@@ -245,15 +251,15 @@ def _path_in(folder: Path, text: str) -> str:
         return path
 
 
-def _path_out(folder: Path, exact: str | None, shown: str, *, same: bool) -> str:
-    """A path of a panel as a recipe in ``folder`` writes it."""
-    if exact is not None and (same or _is_rooted(exact)):
+def _path_out(folder: Path, exact: str | None, shown: str, *, is_same_folder: bool) -> str:
+    """A path of a panel as in a recipe in ``folder``."""
+    if exact is not None and (is_same_folder or _is_absolute(exact)):
         return exact
     if shown.startswith("//"):
         return relative(bpy.path.abspath(shown), folder)
     return shown if exact is None else relative(shown, folder)
 
 
-def _is_rooted(text: str) -> bool:
-    """Whether a path means the same wherever the recipe lies."""
+def _is_absolute(text: str) -> bool:
+    """Whether a path does not depend on the folder of the recipe."""
     return text.startswith(("~", "$", "//")) or os.path.isabs(text)

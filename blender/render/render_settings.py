@@ -32,7 +32,7 @@ def set_up_picture(scene: bpy.types.Scene, render: RenderSettings) -> bool:
     r.film_transparent = False
     # Dither would add noise that real photos do not have, and makes files larger.
     r.dither_intensity = 0.0
-    set_samples(scene, render.most_samples)
+    set_samples(scene, render.max_samples)
     denoises = _can_denoise(scene)
     scene.cycles.use_denoising = render.denoise and denoises
     scene.cycles.use_adaptive_sampling = True

@@ -15,7 +15,8 @@ import numpy as np
 from ...engine.errors import StageError
 from ...engine.plugin.params import unknown
 from ...engine.recipe.consistency import SOURCES
-from ...engine.recipe.settings import ClassSettings, DistractorSettings, Recipe, matches
+from ...engine.recipe.paths import matching_files
+from ...engine.recipe.settings import ClassSettings, DistractorSettings, Recipe
 from ...engine.stage import Asset
 from ..files.missing_files import replace_missing_images
 from ..files.model_import import import_model, remove_model
@@ -147,14 +148,14 @@ def _from_collection(label: str, name: str) -> list[tuple[str, list[bpy.types.Ob
 def _from_patterns(
     scene: bpy.types.Scene, label: str, patterns: Sequence[str]
 ) -> list[tuple[str, list[bpy.types.Object]]]:
-    matches: set[bpy.types.Object] = set()
+    matching_files: set[bpy.types.Object] = set()
     for pattern in patterns:
         hits = {o for o in scene.objects if fnmatchcase(o.name, pattern)}
         if not hits:
             solid = sorted(o.name for o in scene.objects if _has_geometry(o))
             raise StageError(unknown(f"{label}: the scene has no object named", pattern, solid[:60]))
-        matches |= hits
-    tops = sorted((o for o in matches if not matches.intersection(_parents(o))), key=_by_name)
+        matching_files |= hits
+    tops = sorted((o for o in matching_files if not matching_files.intersection(_parents(o))), key=_by_name)
     groups = [(o.name, _with_children([o])) for o in tops]
     groups = [(title, objects) for title, objects in groups if any(_has_geometry(o) for o in objects)]
     if not groups:
@@ -163,7 +164,7 @@ def _from_patterns(
 
 
 def _files(recipe: Recipe, label: str, pattern: str) -> list[Path]:
-    files = [path for path in matches(recipe.folder, pattern) if path.is_file()]
+    files = [path for path in matching_files(recipe.folder, pattern) if path.is_file()]
     if not files:
         raise StageError(f"{label}: no model file at {recipe.path(pattern)}.")
     return files

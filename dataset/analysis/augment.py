@@ -13,8 +13,9 @@ import attrs
 from ...engine.errors import DataError
 from ...engine.plugin.params import describe
 from ...engine.plugin.registry import default
-from ...engine.recipe.exemplars import FORMAT, brings_light
-from ...engine.recipe.settings import PluginUse, Recipe, absolute, matches
+from ...engine.recipe.paths import absolute_path, matching_files
+from ...engine.recipe.recorded_frames import FORMAT, brings_light
+from ...engine.recipe.settings import PluginUse, Recipe
 from ...engine.recipe.variants import variants_of
 from ...engine.sampling.recorded_draws import named
 from ..atomic_files import json_bytes
@@ -203,14 +204,14 @@ def _known_files(recipe: Recipe) -> list[Path]:
         for p in describe(type(use.plugin)):
             value = getattr(use.plugin, p.name) if p.path else None
             for text in [value] if isinstance(value, str) else value or ():
-                for path in matches(recipe.folder, text) if text else ():
+                for path in matching_files(recipe.folder, text) if text else ():
                     found += sorted(path.iterdir()) if path.is_dir() else [path]
     return found
 
 
 def _new_path(name: str, recipe: Recipe, files: Sequence[Path], anchor: bool) -> str:
     """A recorded file as the new recipe names it."""
-    path = absolute(recipe.folder, name)
+    path = absolute_path(recipe.folder, name)
     if not path.is_file():
         # Recorded as seen from the recipe's folder, which a rendered folder does not know: the most alike is meant.
         tail = Path(name).parts[::-1]

@@ -384,7 +384,7 @@ def open_job(out: Path, open_stage: OpenStage) -> Job:
     """The job that an output folder belongs to, from the recipe kept in it."""
     path = recipe_path(out)
     # Annotations are rebuilt on machines that have the records but not the models.
-    return Job(load_recipe(path, files_too=False), out, open_stage)
+    return Job(load_recipe(path, check_files=False), out, open_stage)
 
 
 def _no_frame_error(record: FrameRecord, frames: int) -> StageError:

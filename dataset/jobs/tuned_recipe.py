@@ -110,7 +110,7 @@ def tuned_text(recipe: Recipe, source: Path, out: Path, header: Iterable[str]) -
     text = source.read_text(encoding="utf-8-sig").rstrip("\n")
     text = f"{text}\n\n" + "\n".join(lines) + "\n" + dump_variants(recipe)
     plain = attrs.evolve(recipe, images=0, seed=0)
-    again = loads_recipe(text, recipe.folder, str(out), files_too=False)
+    again = loads_recipe(text, recipe.folder, str(out), check_files=False)
     if attrs.evolve(again, images=0, seed=0) != plain:
         raise RecipeError([f"{source} cannot be continued by variants. Write the tuned recipe to another folder."])
     return text

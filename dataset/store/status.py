@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How a job goes, told from the names of its files and its workers' signs of life: cheap for any number of frames."""
+"""The status of a job from file names and heartbeats alone, so that it is cheap for any number of frames."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class Status:
     Attributes
     ----------
     frames, done, given_up : int
-        Frames of the job, those that have a record, and those of these that have no image.
+        Frames of the job, those with a record, and those with a record but no image.
     begun : list of int
-        Blocks of which some frames are done and some are not.
+        Blocks with some frames done.
     missing : list of int
-        Blocks of which nothing is done.
+        Blocks with no frame done.
     workers : list of Worker
     """
 
@@ -44,7 +44,7 @@ class Status:
 
     @property
     def seconds_left(self) -> float | None:
-        """How long the running workers need for the rest; None where none has rendered a frame yet."""
+        """Estimated seconds for the rest; None while no running worker has rendered a frame."""
         speed = sum(w.speed for w in self.workers if w.state == "running")
         return self.left / speed if speed else None
 
@@ -55,12 +55,12 @@ class Status:
             return f"All frames are done; `twinset finish {self.out}` writes the annotations."
         if running and self.seconds_left is not None:
             left = timedelta(seconds=round(self.seconds_left))
-            return f"{running} at work; about {left} left."
+            return f"{_workers(running)} running; about {left} left."
         if running:
-            return f"{running} at work; no frame of theirs is done yet."
+            return f"{_workers(running)} running; none has finished a frame yet."
         return (
-            f"Nobody is at work on the {self.left} frames left, of {len(self.begun)} begun and {len(self.missing)} "
-            f"untouched blocks. Go on with `twinset render {recipe_path(self.out)} -o {self.out}`."
+            f"No worker is running. {self.left} frames are left, in {len(self.begun)} started and {len(self.missing)} "
+            f"untouched blocks. Resume with `twinset render {recipe_path(self.out)} -o {self.out}`."
         )
 
 
@@ -70,9 +70,9 @@ def status_of(out: Path) -> Status:
     Raises
     ------
     TwinsetError
-        Where the folder holds no recipe of a job, or a damaged one.
+        If the folder holds no recipe of a job, or a damaged one.
     """
-    recipe = load_recipe(recipe_path(out), files_too=False)
+    recipe = load_recipe(recipe_path(out), check_files=False)
     store = FrameStore(out)
     frames, block = recipe.images, recipe.render.block_size
     done = {f for f in store.frames() if f < frames}
@@ -86,3 +86,7 @@ def status_of(out: Path) -> Status:
         elif present < len(members):
             begun.append(number)
     return Status(out, frames, block, len(done), len(done - images), begun, missing, read_workers(out))
+
+
+def _workers(count: int) -> str:
+    return "1 worker is" if count == 1 else f"{count} workers are"

@@ -9,21 +9,19 @@ from pathlib import Path
 from typing import Any
 
 from ..plugin.params import describe, unknown
+from .paths import ENVIRONMENT_VARIABLE, absolute_path, matching_files
 from .settings import (
     BLENDERPROC_OBJECTS,
     BLENDERPROC_SCENES,
-    VARIABLE,
     ClassSettings,
     GoalSettings,
     ModelSettings,
     PluginUse,
     SceneSettings,
-    absolute,
-    matches,
 )
-from .toml_lines import Place
+from .toml_lines import KeyPath
 
-Report = Callable[[Place, str, str], None]
+Report = Callable[[KeyPath, str, str], None]
 
 SOLVED = ("bbox_area", "aspect", "center_x", "center_y")
 """Columns that a target and a camera solve."""
@@ -59,45 +57,49 @@ def check_recipe(data: Mapping[str, Any], parts: Mapping[str, Any], report: Repo
     if "target" in data and "real" not in data:
         text = 'A target learns from real boxes. Add [real] with annotations = "instances.json", or drop the target.'
         report(("target",), "", text)
-    for use, place, twice in _placed(data, parts["plugins"]):
-        if twice and use.kind == "metric":
-            report(place, "plugin", f"The metric '{use.id}' is listed twice. Keep one of them.")
+    for use, key_path, is_repeated in _plugin_tables(data, parts["plugins"]):
+        if is_repeated and use.kind == "metric":
+            report(key_path, "plugin", f"The metric '{use.id}' is listed twice. Keep one of them.")
 
 
-def check_files(data: Mapping[str, Any], parts: Mapping[str, Any], report: Report, folder: Path) -> None:
+def check_paths(data: Mapping[str, Any], parts: Mapping[str, Any], report: Report, folder: Path) -> None:
     """Report files that are not there; relative paths start at ``folder``. The rest as for :func:`check_recipe`."""
     real = parts["real"]
-    for place, scene, models in _scenes(parts):
+    for key_path, scene, models in _scenes(parts):
         if scene.file:
-            _check_file(scene.file, folder, place, "file", report)
+            _check_file(scene.file, folder, key_path, "file", report)
         for key in ("dataset", "materials"):
             if getattr(scene, key):
-                _check_folder(getattr(scene, key), folder, place, key, report)
+                _check_folder(getattr(scene, key), folder, key_path, key, report)
         for index, model in enumerate(models):
             if model is not None:
-                _check_file(model.path, folder, (*place, "models", index), "path", report)
+                _check_file(model.path, folder, (*key_path, "models", index), "path", report)
     for key in ("class", "distractor"):
         for index, entry in enumerate(parts[key]):
             if entry is not None and entry.dataset:
                 _check_folder(entry.dataset, folder, (key, index), "dataset", report)
             for pattern in entry.models if entry is not None else ():
-                if not any(path.is_file() for path in matches(folder, pattern)):
-                    text = f"No file matches '{pattern}' (looked for {absolute(folder, pattern)}). {_remedy(pattern)}"
+                if not any(path.is_file() for path in matching_files(folder, pattern)):
+                    text = (
+                        f"No file matches '{pattern}' (looked for {absolute_path(folder, pattern)}). {_remedy(pattern)}"
+                    )
                     report((key, index), "models", text)
     for index, goal in enumerate(parts["goal"]):
-        if goal is not None and goal.real and not matches(folder, goal.real):
-            report(("goal", index), "real", f"There is nothing at {absolute(folder, goal.real)}. {_remedy(goal.real)}")
+        if goal is not None and goal.real and not matching_files(folder, goal.real):
+            report(
+                ("goal", index), "real", f"There is nothing at {absolute_path(folder, goal.real)}. {_remedy(goal.real)}"
+            )
     if real is not None:
         _check_file(real.annotations, folder, ("real",), "annotations", report)
         if real.images:
             _check_folder(real.images, folder, ("real",), "images", report)
-    for use, place, _ in _placed(data, parts["plugins"]):
-        _check_plugin_paths(use, place, report)
-    for place, use in parts["changed"]:
-        _check_plugin_paths(use, place, report)
+    for use, key_path, _ in _plugin_tables(data, parts["plugins"]):
+        _check_plugin_paths(use, key_path, report)
+    for key_path, use in parts["changed"]:
+        _check_plugin_paths(use, key_path, report)
 
 
-def _scenes(parts: Mapping[str, Any]) -> Iterator[tuple[Place, SceneSettings, Sequence[ModelSettings | None]]]:
+def _scenes(parts: Mapping[str, Any]) -> Iterator[tuple[KeyPath, SceneSettings, Sequence[ModelSettings | None]]]:
     """Where the pictures are taken: place, settings and models of the scene, or of each room."""
     if not parts["rooms"] and parts["scene"] is not None:
         yield ("scene",), parts["scene"], parts["models"]
@@ -109,8 +111,8 @@ def _scenes(parts: Mapping[str, Any]) -> Iterator[tuple[Place, SceneSettings, Se
 def _check_rooms(data: Mapping[str, Any], parts: Mapping[str, Any], report: Report) -> None:
     if parts["rooms"] and "scene" in data:
         report(("scene",), "", "A recipe has one [scene] or several [[room]] tables. Make the scene one of the rooms.")
-    for place, scene, models in _scenes(parts):
-        _check_scene(place if place[0] in data else (), scene, bool(models), report)
+    for key_path, scene, models in _scenes(parts):
+        _check_scene(key_path if key_path[0] in data else (), scene, bool(models), report)
     seen: set[str] = set()
     for index, room in enumerate(parts["rooms"]):
         if room is None:
@@ -120,33 +122,33 @@ def _check_rooms(data: Mapping[str, Any], parts: Mapping[str, Any], report: Repo
         seen.add(room.name)
 
 
-def _check_scene(place: Place, scene: SceneSettings, has_models: bool, report: Report) -> None:
-    models = "[[room.models]]" if "room" in place else "[[scene.models]]"
+def _check_scene(key_path: KeyPath, scene: SceneSettings, has_models: bool, report: Report) -> None:
+    models = "[[room.models]]" if "room" in key_path else "[[scene.models]]"
     rooms = [key for key in ("file", "builtin", "blenderproc") if getattr(scene, key)]
     if len(rooms) > 1:
-        report(place, rooms[-1], "A scene has a file, an embedded room or one of a dataset. Keep one of them.")
+        report(key_path, rooms[-1], "A scene has a file, an embedded room or one of a dataset. Keep one of them.")
     if not (rooms or has_models):
         text = (
             f'The recipe has no room. Give file = "room.blend", builtin = "hall", {models} tables, or '
             "blenderproc with a dataset."
         )
-        report(place, "", text)
-    _check_dataset(scene, place, report)
+        report(key_path, "", text)
+    _check_dataset(scene, key_path, report)
     if bool(scene.materials) != bool(scene.material_assignments):
         text = 'Give materials, a folder, and material_assignments, such as ["Floor*: wood*"]: one says nothing alone.'
-        report(place, "materials" if scene.materials else "material_assignments", text)
+        report(key_path, "materials" if scene.materials else "material_assignments", text)
     for entry in scene.material_assignments:
         if not all(part.strip() for part in (entry.rpartition(":")[0], entry.rpartition(":")[2])):
             report(
-                place,
+                key_path,
                 "material_assignments",
                 f"'{entry}' must name objects and their textures, such as 'Floor*: wood*'.",
             )
     if scene.file and not scene.file.lower().endswith(".blend"):
-        report(place, "file", f"'{scene.file}' is no .blend file. Give other model files as {models} tables.")
+        report(key_path, "file", f"'{scene.file}' is no .blend file. Give other model files as {models} tables.")
     if scene.scale != 1.0 and not scene.file:
         text = f"It scales a .blend file, and there is none. Take it out; {models} have a scale of their own."
-        report(place, "scale", text)
+        report(key_path, "scale", text)
 
 
 def _check_split(data: Mapping[str, Any], parts: Mapping[str, Any], report: Report) -> None:
@@ -185,92 +187,94 @@ def _check_classes(data: Mapping[str, Any], parts: Mapping[str, Any], report: Re
         seen.add(name)
 
 
-def _check_goal(goal: GoalSettings, place: Place, parts: Mapping[str, Any], report: Report) -> None:
+def _check_goal(goal: GoalSettings, key_path: KeyPath, parts: Mapping[str, Any], report: Report) -> None:
     names = [entry.name for entry in parts["class"] if entry is not None]
     if goal.class_name and goal.class_name not in names:
-        report(place, "class_name", unknown("The recipe has no class", goal.class_name, names))
+        report(key_path, "class_name", unknown("The recipe has no class", goal.class_name, names))
     if goal.quantiles and goal.real:
-        report(place, "quantiles", "A goal has real values or quantiles, not both. Take one of them out.")
+        report(key_path, "quantiles", "A goal has real values or quantiles, not both. Take one of them out.")
     elif goal.quantiles and list(goal.quantiles) != sorted(goal.quantiles):
         text = f"The 'quantiles' of goal '{goal.column}' must be five rising numbers. Got {goal.quantiles} instead."
-        report(place, "quantiles", text)
+        report(key_path, "quantiles", text)
     elif not goal.quantiles and not goal.real and parts["real"] is None:
-        report(place, "", f"Goal '{goal.column}' has no values to follow. Give real or quantiles, or a table [real].")
+        report(
+            key_path, "", f"Goal '{goal.column}' has no values to follow. Give real or quantiles, or a table [real]."
+        )
     for use in parts["plugins"].get("target", ()):
         if goal.column in SOLVED and goal.class_name in ("", *use.plugin.handled_classes(names)):
             text = f"The target '{use.id}' aims at boxes already. Take the goal '{goal.column}' out, or the target."
-            report(place, "column", text)
-    twice = [other for other in parts["goal"][: int(place[-1])] if other is not None]
-    if any((o.column, o.class_name) == (goal.column, goal.class_name) for o in twice):
-        report(place, "column", f"There is already a goal '{goal.column}' of the same boxes. Keep one of them.")
+            report(key_path, "column", text)
+    is_repeated = [other for other in parts["goal"][: int(key_path[-1])] if other is not None]
+    if any((o.column, o.class_name) == (goal.column, goal.class_name) for o in is_repeated):
+        report(key_path, "column", f"There is already a goal '{goal.column}' of the same boxes. Keep one of them.")
 
 
-def _check_entry(entry: ClassSettings, place: Place, report: Report) -> None:
-    owner = f"{str(place[0]).capitalize()} '{entry.name}'"
+def _check_entry(entry: ClassSettings, key_path: KeyPath, report: Report) -> None:
+    owner = f"{str(key_path[0]).capitalize()} '{entry.name}'"
     if not any(getattr(entry, key) for key in SOURCES):
-        report(place, "", f"{owner} has no source. Give models, collection, objects, builtin or blenderproc.")
-    _check_dataset(entry, place, report)
+        report(key_path, "", f"{owner} has no source. Give models, collection, objects, builtin or blenderproc.")
+    _check_dataset(entry, key_path, report)
     if entry.select and not entry.blenderproc:
-        report(place, "select", "It selects from a dataset, and there is none. Give blenderproc and dataset.")
+        report(key_path, "select", "It selects from a dataset, and there is none. Give blenderproc and dataset.")
     if entry.height is not None and entry.longest_side is not None:
-        report(place, "longest_side", f"{owner} has both height and longest_side. Keep the one that says more.")
+        report(key_path, "longest_side", f"{owner} has both height and longest_side. Keep the one that says more.")
 
 
-def _check_dataset(entry: ClassSettings | SceneSettings, place: Place, report: Report) -> None:
+def _check_dataset(entry: ClassSettings | SceneSettings, key_path: KeyPath, report: Report) -> None:
     if entry.blenderproc and not entry.dataset:
-        report(place, "dataset", f"The loader '{entry.blenderproc}' needs the folder of its dataset.")
+        report(key_path, "dataset", f"The loader '{entry.blenderproc}' needs the folder of its dataset.")
     if entry.dataset and not entry.blenderproc:
         known = BLENDERPROC_SCENES if isinstance(entry, SceneSettings) else BLENDERPROC_OBJECTS
         text = f"A dataset needs its loader of BlenderProc. Give blenderproc, one of {', '.join(known)}."
-        report(place, "blenderproc", text)
+        report(key_path, "blenderproc", text)
 
 
-def _placed(
+def _plugin_tables(
     data: Mapping[str, Any], plugins: Mapping[str, tuple[PluginUse, ...]]
-) -> Iterator[tuple[PluginUse, Place, bool]]:
+) -> Iterator[tuple[PluginUse, KeyPath, bool]]:
     """All plugins of the recipe, each with its place and whether the same one stands before it."""
     for kind, uses in plugins.items():
         seen: set[str] = set()
         for use in uses:
-            yield use, _place_of(data, kind, use.id, twice=use.id in seen), use.id in seen
+            yield use, _table_path(data, kind, use.id, is_repeated=use.id in seen), use.id in seen
             seen.add(use.id)
 
 
-def _check_plugin_paths(use: PluginUse, place: Place, report: Report) -> None:
+def _check_plugin_paths(use: PluginUse, key_path: KeyPath, report: Report) -> None:
     for p in describe(type(use.plugin)):
         value = getattr(use.plugin, p.name)
         if not p.path or not value:
             continue
         for path in [value] if isinstance(value, str) else value:
-            if not matches(Path(), path):
-                report(place, p.name, f"No file or folder matches {path}. {_remedy(str(path))}")
+            if not matching_files(Path(), path):
+                report(key_path, p.name, f"No file or folder matches {path}. {_remedy(str(path))}")
 
 
-def _place_of(data: Mapping[str, Any], kind: str, id: str, *, twice: bool) -> Place:
+def _table_path(data: Mapping[str, Any], kind: str, id: str, *, is_repeated: bool) -> KeyPath:
     """Where a plugin stands in the recipe: its first use, or the second one; () where it is a default."""
     tables = data.get(kind)
     if isinstance(tables, Mapping):
         return (kind,)
     indices = [i for i, table in enumerate(tables or []) if isinstance(table, Mapping) and table.get("plugin") == id]
-    return (kind, indices[-1 if twice else 0]) if indices else ()
+    return (kind, indices[-1 if is_repeated else 0]) if indices else ()
 
 
-def _check_file(text: str, folder: Path, place: Place, key: str, report: Report) -> None:
-    path = absolute(folder, text)
+def _check_file(text: str, folder: Path, key_path: KeyPath, key: str, report: Report) -> None:
+    path = absolute_path(folder, text)
     if not path.is_file():
         what = "is a folder" if path.is_dir() else "does not exist"
-        report(place, key, f"The file {path} {what}. {_remedy(text)}")
+        report(key_path, key, f"The file {path} {what}. {_remedy(text)}")
 
 
-def _check_folder(text: str, folder: Path, place: Place, key: str, report: Report) -> None:
-    path = absolute(folder, text)
+def _check_folder(text: str, folder: Path, key_path: KeyPath, key: str, report: Report) -> None:
+    path = absolute_path(folder, text)
     if not path.is_dir():
-        report(place, key, f"There is no folder {path}. {_remedy(text)}")
+        report(key_path, key, f"There is no folder {path}. {_remedy(text)}")
 
 
 def _remedy(text: str) -> str:
     """What to do about a path that leads nowhere."""
-    unset = [name for name in VARIABLE.findall(text) if name not in os.environ]
+    unset = [name for name in ENVIRONMENT_VARIABLE.findall(text) if name not in os.environ]
     if unset:
         return f"The environment variable {unset[0]} is not set: export {unset[0]}=/path/to/it."
     return "Correct the path; relative ones start at the recipe's folder."

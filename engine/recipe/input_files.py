@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from ..errors import DataError
-from .settings import absolute, matches
+from .paths import absolute_path, matching_files
 
 
 def listed_files(
@@ -44,7 +44,7 @@ def listed_files(
     found: list[Path] = []
     endings = ", ".join(sorted(suffixes))
     if folder:
-        place = absolute(base, folder)
+        place = absolute_path(base, folder)
         if not place.is_dir():
             raise DataError(f"The folder {place} of {owner} is missing. Correct the path, or create the folder.")
         inside = [p for p in place.iterdir() if p.suffix.lower() in suffixes and p.is_file()]
@@ -54,9 +54,9 @@ def listed_files(
             )
         found += sorted(inside, key=lambda p: p.name)
     for pattern in files:
-        named = [p for p in matches(base, pattern) if p.is_file()]
+        named = [p for p in matching_files(base, pattern) if p.is_file()]
         if not named:
-            raise DataError(f"{absolute(base, pattern)} of {owner} is no file and matches none. Correct the path.")
+            raise DataError(f"{absolute_path(base, pattern)} of {owner} is no file and matches none. Correct the path.")
         for path in named:
             if path.suffix.lower() not in suffixes:
                 raise DataError(f"The file {path} of {owner} must end in one of {endings}.")

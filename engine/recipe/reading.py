@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,28 +19,15 @@ from ..plugin.params import Param, Problem, describe, parse, shorten, unknown
 from ..plugin.registry import Registry, default
 from ..plugin.renames import current_names, warn
 from ..plugin.trusted_folders import is_trusted, refusal
-from .consistency import check_files, check_recipe
+from .consistency import check_paths, check_recipe
 from .json_schema import json_schema
-from .settings import (
-    LISTS,
-    TABLES,
-    VARIABLE,
-    JobSettings,
-    ModelSettings,
-    PluginUse,
-    RealSettings,
-    Recipe,
-    Room,
-    SceneSettings,
-    absolute,
-    anchored,
-    with_paths,
-)
-from .toml_lines import Place, Places
+from .paths import ENVIRONMENT_VARIABLE, absolute_path, absolute_pattern, map_paths
+from .settings import LISTS, TABLES, JobSettings, ModelSettings, PluginUse, RealSettings, Recipe, Room, SceneSettings
+from .toml_lines import KeyPath, LineNumbers
 from .variants import camera_weight, read_rooms, read_variants
 from .writing import dump_recipe
 
-__all__ = ["KNOWN", "default_ids", "dump_recipe", "json_schema", "load_recipe", "loads_recipe"]
+__all__ = ["KNOWN", "default_ids", "dump_recipe", "json_schema", "load_recipe", "loads_recipe", "recipe_from_tables"]
 
 KNOWN = (*(p.name for p in describe(JobSettings)), *TABLES, *LISTS, *KINDS, "room", "variant")
 
@@ -50,7 +38,7 @@ def load_recipe(
     path: Path | str,
     overrides: Mapping[str, Any] | None = None,
     *,
-    files_too: bool = True,
+    check_files: bool = True,
     folder: Path | None = None,
 ) -> Recipe:
     """Read a recipe.
@@ -61,7 +49,7 @@ def load_recipe(
         The TOML file; relative paths in it start at its folder.
     overrides : mapping, optional
         Values that win over the file's, by dotted key: ``{"images": 10, "render.samples": 4}``.
-    files_too : bool
+    check_files : bool
         Whether the files that the recipe names must be there; not so where nothing is to be rendered.
     folder : path, optional
         Where relative paths start, instead of the file's folder.
@@ -82,19 +70,25 @@ def load_recipe(
     except OSError as error:
         raise RecipeError([f"{path}: cannot be read: {error.strerror}. Name a recipe file."]) from None
     start = path.resolve().parent if folder is None else Path(folder)
-    return loads_recipe(text, start, str(path), overrides, files_too=files_too)
+    return loads_recipe(text, start, str(path), overrides, check_files=check_files)
 
 
 def loads_recipe(
-    text: str, folder: Path, name: str, overrides: Mapping[str, Any] | None = None, *, files_too: bool = True
+    text: str, folder: Path, name: str, overrides: Mapping[str, Any] | None = None, *, check_files: bool = True
 ) -> Recipe:
     """Read a recipe from a text; ``folder`` is where its relative paths start, ``name`` stands in messages."""
     try:
         data = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # numbers of too many digits, and brackets without end, as well
         raise RecipeError([_syntax(name, str(error), text)]) from None
-    reader = _Reader(data, Places(text), Path(folder).resolve(), name, dict(overrides or {}))
-    return attrs.evolve(reader.read(files_too), variables=tuple(dict.fromkeys(VARIABLE.findall(text))))
+    reader = _Reader(data, LineNumbers(text), Path(folder).resolve(), name, dict(overrides or {}))
+    return attrs.evolve(reader.read(check_files), variables=tuple(dict.fromkeys(ENVIRONMENT_VARIABLE.findall(text))))
+
+
+def recipe_from_tables(tables: Mapping[str, Any], folder: Path, name: str) -> Recipe:
+    """A recipe from the values of a TOML file's tables; ``folder`` is the base of relative paths, ``name`` appears in messages."""
+    reader = _Reader(copy.deepcopy(dict(tables)), LineNumbers(""), Path(folder).resolve(), name, {})
+    return attrs.evolve(reader.read(True), variables=tuple(dict.fromkeys(ENVIRONMENT_VARIABLE.findall(repr(tables)))))
 
 
 def default_ids(kind: str, registry: Registry, *, has_target: bool) -> list[str]:
@@ -108,19 +102,19 @@ class _Reader:
     """Takes the plain values apart, table by table, and collects what is wrong with them."""
 
     def __init__(
-        self, data: dict[str, Any], places: Places, folder: Path, name: str, overrides: dict[str, Any]
+        self, data: dict[str, Any], lines: LineNumbers, folder: Path, name: str, overrides: dict[str, Any]
     ) -> None:
         self.data = data
-        self.places = places
+        self.lines = lines
         self.folder = folder
         self.name = name
-        self.overridden: set[Place] = set()
+        self.overridden: set[KeyPath] = set()
         self.problems: list[tuple[int, str]] = []
         for key, value in overrides.items():
             self._override(key, value)
         self.registry = default()
 
-    def read(self, files_too: bool) -> Recipe:
+    def read(self, check_files: bool) -> Recipe:
         self._rename_tables()
         for key in self.data:
             if key not in KNOWN:
@@ -137,13 +131,13 @@ class _Reader:
         rows = self._rows(("variant",), self.data.get("variant", []))
         variants, changed = read_variants(rows, plugins, self.folder, self.report, self._note_renamed)
         rows = self._rows(("room",), self.data.get("room", []))
-        models = [self._models(place, values, f"room {number}") for number, (place, values) in enumerate(rows, 1)]
+        models = [self._models(key_path, values, f"room {number}") for number, (key_path, values) in enumerate(rows, 1)]
         rooms, altered = read_rooms(rows, models, plugins, variants, self.folder, self.report, self._note_renamed)
         parts = {"job": job, "models": scene_models, "plugins": plugins, "changed": changed + altered, "rooms": rooms}
         parts |= tables | lists
         check_recipe(self.data, parts, self.report)
-        if files_too:
-            check_files(self.data, parts, self.report, self.folder)
+        if check_files:
+            check_paths(self.data, parts, self.report, self.folder)
         if self.problems or job is None:
             raise RecipeError([text for _, text in sorted(self.problems, key=lambda p: p[0])])
         return Recipe(
@@ -165,14 +159,14 @@ class _Reader:
             variants=tuple(variants),
         )
 
-    def report(self, table: Place, key: str, text: str) -> None:
+    def report(self, table: KeyPath, key: str, text: str) -> None:
         """Note a problem of ``key`` in ``table``, or of the table where key is ""."""
-        place = (*table, key) if key else table
+        key_path = (*table, key) if key else table
         names = ".".join(part for part in table if isinstance(part, str))
         shown = "" if not names else f"[[{names}]]" if any(isinstance(part, int) for part in table) else f"[{names}]"
         where = " ".join(part for part in (shown, key) if part)
-        line = self.places.line(place)
-        suffix = " (overridden)" if place in self.overridden else f" (line {line})" if line else ""
+        line = self.lines.line(key_path)
+        suffix = " (overridden)" if key_path in self.overridden else f" (line {line})" if line else ""
         self.problems.append((line or 0, f"{self.name}{': ' if where else ''}{where}{suffix}: {text}"))
 
     def _rename_tables(self) -> None:
@@ -182,20 +176,20 @@ class _Reader:
                 self.data[key] = self._renamed((key,), self.data[key], lambda _, cls=cls: describe(cls))
         for key in ("scene", "room"):
             owners = self.data.get(key)
-            for place, owner in _tables((key,), owners):
+            for key_path, owner in _tables((key,), owners):
                 if "models" in owner:
                     owner["models"] = self._renamed(
-                        (*place, "models"), owner["models"], lambda _: describe(ModelSettings)
+                        (*key_path, "models"), owner["models"], lambda _: describe(ModelSettings)
                     )
 
     def _rename_plugins(self) -> None:
         """Give plugins and their parameters the names that they have today."""
         for kind in KINDS:
-            for place, values in _tables((kind,), self.data.get(kind)):
+            for key_path, values in _tables((kind,), self.data.get(kind)):
                 old = values.get("plugin")
                 if isinstance(old, str) and (new := self.registry.current_id(kind, old)) != old:
                     values["plugin"] = new
-                    self._warn((*place, "plugin"), old, new)
+                    self._warn((*key_path, "plugin"), old, new)
             if kind in self.data:
                 self.data[kind] = self._renamed((kind,), self.data[kind], partial(self._params, kind))
 
@@ -203,24 +197,24 @@ class _Reader:
         id = values.get("plugin")
         return describe(self.registry.find(kind, id)) if id in self.registry.ids(kind) else []
 
-    def _renamed(self, place: Place, values: Any, params: Callable[[Mapping[str, Any]], list[Param]]) -> Any:
+    def _renamed(self, key_path: KeyPath, values: Any, params: Callable[[Mapping[str, Any]], list[Param]]) -> Any:
         """A table, or each of an array of tables, by current names; what is neither, as it is."""
         if isinstance(values, list):
-            return [self._renamed((*place, n), one, params) for n, one in enumerate(values)]
+            return [self._renamed((*key_path, n), one, params) for n, one in enumerate(values)]
         if not isinstance(values, Mapping):
             return values
-        return current_names(params(values), values, partial(self._note_renamed, place))
+        return current_names(params(values), values, partial(self._note_renamed, key_path))
 
-    def _note_renamed(self, table: Place, old: str, new: str) -> None:
+    def _note_renamed(self, table: KeyPath, old: str, new: str) -> None:
         """Note a key of ``table`` that is now called otherwise; its line is known by both."""
-        place, now = (*table, *old.split(".")), (*table, *new.split("."))
-        self._warn(place, old, new)
-        self.places.rename(place, now)
-        if place in self.overridden:
+        key_path, now = (*table, *old.split(".")), (*table, *new.split("."))
+        self._warn(key_path, old, new)
+        self.lines.rename(key_path, now)
+        if key_path in self.overridden:
             self.overridden.add(now)
 
-    def _warn(self, place: Place, old: str, new: str) -> None:
-        line = None if place in self.overridden else self.places.line(place)
+    def _warn(self, key_path: KeyPath, old: str, new: str) -> None:
+        line = None if key_path in self.overridden else self.lines.line(key_path)
         warn(f"{self.name} (line {line})" if line else self.name, old, new)
 
     def _override(self, dotted: str, value: Any) -> None:
@@ -239,7 +233,7 @@ class _Reader:
 
     def _with_folders(self, folders: Sequence[str]) -> Registry:
         registry = Registry()
-        paths = [absolute(self.folder, folder) for folder in folders]
+        paths = [absolute_path(self.folder, folder) for folder in folders]
         for path in paths:
             if path.is_dir() and not is_trusted(path):
                 self.problems.clear()  # without these plugins, nearly all of the recipe may look wrong
@@ -252,12 +246,12 @@ class _Reader:
                 self.report((), "plugin_folders", str(error))
         return registry
 
-    def _build(self, cls: type[T], table: Place, values: Mapping[str, Any], owner: str) -> T | None:
+    def _build(self, cls: type[T], table: KeyPath, values: Mapping[str, Any], owner: str) -> T | None:
         instance, problems = parse(cls, values, owner)
         self._report_all(table, problems)
         return instance
 
-    def _report_all(self, table: Place, problems: Sequence[Problem]) -> None:
+    def _report_all(self, table: KeyPath, problems: Sequence[Problem]) -> None:
         for problem in problems:
             self.report(table, problem.key, problem.text)
 
@@ -274,7 +268,7 @@ class _Reader:
             values = {k: v for k, v in values.items() if k != "models"}
         return self._build(cls, (key,), values, f"table [{key}]")
 
-    def _rows(self, table: Place, values: Any) -> list[tuple[Place, Mapping[str, Any]]]:
+    def _rows(self, table: KeyPath, values: Any) -> list[tuple[KeyPath, Mapping[str, Any]]]:
         """The tables of an array of tables, each with its place."""
         if not isinstance(values, list) or not all(isinstance(v, Mapping) for v in values):
             name = ".".join(str(part) for part in table)
@@ -287,17 +281,18 @@ class _Reader:
         """One entry per table, None where it has problems."""
         rows = self._rows((key,), self.data.get(key, []))
         out: list[Any] = []
-        for place, values in rows:
+        for key_path, values in rows:
             label = values.get("column" if key == "goal" else "name")
-            owner = f"{key} '{label}'" if isinstance(label, str) and label else f"{key} {place[-1] + 1}"  # type: ignore[operator]
-            out.append(self._build(LISTS[key], place, values, owner))
+            owner = f"{key} '{label}'" if isinstance(label, str) and label else f"{key} {key_path[-1] + 1}"  # type: ignore[operator]
+            out.append(self._build(LISTS[key], key_path, values, owner))
         return out
 
-    def _models(self, table: Place, values: Mapping[str, Any], owner: str) -> list[Any]:
+    def _models(self, table: KeyPath, values: Mapping[str, Any], owner: str) -> list[Any]:
         """The models of a room; None where one has problems."""
         rows = self._rows((*table, "models"), values.get("models", []))
         return [
-            self._build(ModelSettings, place, values, f"{owner} model {n}") for n, (place, values) in enumerate(rows, 1)
+            self._build(ModelSettings, key_path, values, f"{owner} model {n}")
+            for n, (key_path, values) in enumerate(rows, 1)
         ]
 
     def _plugins(self) -> dict[str, tuple[PluginUse, ...]]:
@@ -308,11 +303,11 @@ class _Reader:
             if kind not in self.data or (self.data[kind] == [] and kind in ("placement", "camera")):
                 defaults = default_ids(kind, self.registry, has_target=has_target)
                 rows = [((), {"plugin": id}) for id in defaults]
-            uses = [self._use(kind, place, values) for place, values in rows]
+            uses = [self._use(kind, key_path, values) for key_path, values in rows]
             out[kind] = tuple(use for use in uses if use is not None)
         return out
 
-    def _target_rows(self) -> list[tuple[Place, Mapping[str, Any]]]:
+    def _target_rows(self) -> list[tuple[KeyPath, Mapping[str, Any]]]:
         values = self.data.get("target")
         if values is None:
             return []
@@ -321,35 +316,35 @@ class _Reader:
             return []
         return [(("target",), values)]
 
-    def _use(self, kind: str, place: Place, values: Mapping[str, Any]) -> PluginUse | None:
+    def _use(self, kind: str, key_path: KeyPath, values: Mapping[str, Any]) -> PluginUse | None:
         id = values.get("plugin")
         if not isinstance(id, str):
             known = ", ".join(self.registry.ids(kind)) or "none"
-            self.report(place, "plugin", f'A {kind} needs plugin = "id". Known ones: {known}.')
+            self.report(key_path, "plugin", f'A {kind} needs plugin = "id". Known ones: {known}.')
             return None
         weight, problem = camera_weight(values.get("weight", 1.0), id) if kind == "camera" else (1.0, "")
         if problem:
-            self.report(place, "weight", problem)
+            self.report(key_path, "weight", problem)
             return None
         try:
             cls = self.registry.find(kind, id)
         except PluginError as error:
-            self.report(place, "plugin" if place else "", str(error))
+            self.report(key_path, "plugin" if key_path else "", str(error))
             return None
         own = ("plugin", "weight") if kind == "camera" else ("plugin",)
         rest = {k: v for k, v in values.items() if k not in own}
-        instance = self._build(cls, place, rest, f"{kind} '{id}'")
+        instance = self._build(cls, key_path, rest, f"{kind} '{id}'")
         if instance is None:
             return None
-        return PluginUse(kind, id, with_paths(instance, lambda text: anchored(self.folder, text)), weight)
+        return PluginUse(kind, id, map_paths(instance, lambda text: absolute_pattern(self.folder, text)), weight)
 
 
-def _tables(place: Place, values: Any) -> Iterator[tuple[Place, dict[str, Any]]]:
+def _tables(key_path: KeyPath, values: Any) -> Iterator[tuple[KeyPath, dict[str, Any]]]:
     """A table, or each of an array of tables, with its place; nothing where it is neither."""
     if isinstance(values, dict):
-        yield place, values
+        yield key_path, values
     for number, one in enumerate(values if isinstance(values, list) else ()):
-        yield from _tables((*place, number), one)
+        yield from _tables((*key_path, number), one)
 
 
 def _syntax(name: str, message: str, text: str) -> str:

@@ -49,7 +49,7 @@ class Axis:
     levels: int = 0
 
     @property
-    def most(self) -> int | None:
+    def size(self) -> int | None:
         """How many different values there are; None where there is no end of them."""
         if self.kind == "choice":
             return len(self.choices)
@@ -143,7 +143,7 @@ def _span(key: str, p: Param, kind: str, span: re.Match[str]) -> Axis:
     for end in (low, high):
         _checked(p, [end, end] if kind in ("range", "ints") else end)
     axis = Axis(key, kind, low, high, log, levels=levels)
-    return attrs.evolve(axis, levels=min(levels, axis.most)) if axis.most else axis
+    return attrs.evolve(axis, levels=min(levels, axis.size)) if axis.size else axis
 
 
 def _listed(text: str, kind: str) -> list[Any]:

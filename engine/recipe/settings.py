@@ -4,33 +4,27 @@
 from __future__ import annotations
 
 import glob
-import os
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from ..errors import RecipeError
 from ..output.keys import declared_keys
 from ..plugin.more_params import more_params, takes_more_params
-from ..plugin.params import Range, describe, param, unknown
+from ..plugin.params import Range, param, unknown
 from ..plugin.registry import former_id
+from .paths import absolute_path, matching_files
 
 Vector = tuple[float, float, float]
 Quantiles = tuple[float, float, float, float, float]
-
-T = TypeVar("T")
 
 BLENDERPROC_OBJECTS = ("bop", "shapenet", "pix3d")
 """Loaders of BlenderProc whose objects can be assets."""
 
 BLENDERPROC_SCENES = ("front3d", "replica", "matterport3d", "bop")
 """Loaders of BlenderProc whose scenes can be the room."""
-
-VARIABLE = re.compile(r"\$\{?(\w+)")
-"""An environment variable in a path."""
 
 
 @attrs.frozen
@@ -219,7 +213,7 @@ class RenderSettings:
     )
 
     @property
-    def most_samples(self) -> int:
+    def max_samples(self) -> int:
         """Samples per pixel where adaptive sampling ends no sooner."""
         return QUALITIES[self.quality][0] if self.samples is None else self.samples
 
@@ -355,11 +349,11 @@ class Recipe:
 
     def path(self, text: str) -> Path:
         """A path of the recipe, made absolute."""
-        return absolute(self.folder, text)
+        return absolute_path(self.folder, text)
 
     def files(self, pattern: str) -> list[Path]:
         """The files that a path or glob pattern (``*``, ``?``, ``**``) of the recipe stands for, sorted."""
-        return matches(self.folder, pattern)
+        return matching_files(self.folder, pattern)
 
 
 def without_assets(recipe: Recipe, assets: Mapping[str, str]) -> Recipe:
@@ -380,44 +374,3 @@ def without_assets(recipe: Recipe, assets: Mapping[str, str]) -> Recipe:
         more = [glob.escape(name) for name, owner in assets.items() if owner == entry.name]
         classes.append(attrs.evolve(entry, exclude=list(dict.fromkeys([*entry.exclude, *more]))))
     return attrs.evolve(recipe, classes=tuple(classes))
-
-
-def absolute(folder: Path, text: str) -> Path:
-    """A path as a recipe in ``folder`` writes it, made absolute; ``~`` and environment variables are expanded."""
-    return (folder / Path(os.path.expandvars(text)).expanduser()).resolve()
-
-
-def matches(folder: Path, pattern: str) -> list[Path]:
-    """Files that a path or glob pattern stands for; an existing path means itself, whatever its name.
-
-    They are sorted by their paths as the pattern has them, capitals first, on every machine: neither where a link
-    leads nor what kind of machine it is makes a difference.
-    """
-    path = absolute(folder, pattern)
-    if path.exists():
-        return [path]
-    found = sorted(map(Path, glob.glob(anchored(folder, pattern), recursive=True)), key=lambda p: p.parts)
-    return [p.resolve() for p in found]
-
-
-def anchored(folder: Path, text: str) -> str:
-    """A path or pattern as a recipe in ``folder`` writes it, made absolute.
-
-    Only what is written counts as a pattern: the brackets of a folder such as ``scenes [old]`` mean themselves.
-    """
-    path = absolute(folder, text)
-    text = os.path.expandvars(text)
-    if path.exists() or not glob.has_magic(text):
-        return str(path)
-    return os.path.normpath(os.path.join(glob.escape(str(folder)), os.path.expanduser(text)))
-
-
-def with_paths(instance: T, change: Callable[[str], str]) -> T:
-    """A copy of settings or a plugin whose paths went through ``change(str) -> str``; empty ones stay empty."""
-    changed: dict[str, Any] = {}
-    for p in describe(type(instance)):
-        value = getattr(instance, p.name)
-        if not p.path or not value:
-            continue
-        changed[p.name] = change(value) if isinstance(value, str) else type(value)(change(v) for v in value)
-    return attrs.evolve(instance, **changed) if changed else instance  # type: ignore[misc, type-var]

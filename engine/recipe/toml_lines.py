@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-Place = tuple[str | int, ...]
+KeyPath = tuple[str | int, ...]
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _SKIP = re.compile(r"(?:[ \t\r\n]+|#[^\n]*)+")
@@ -14,35 +14,35 @@ _BLANK = re.compile(r"[ \t]*")
 _STRING = re.compile(r'"""(?:\\.|[^\\])*?"{3,5}|\'\'\'.*?\'{3,5}|"(?:\\.|[^"\\\n])*"|\'[^\'\n]*\'', re.DOTALL)
 
 
-class Places:
+class LineNumbers:
     """Where things stand in a TOML text.
 
     A place is a path such as ``("class", 0, "height")``: table names, positions in arrays of tables, a key.
     """
 
     def __init__(self, text: str) -> None:
-        self._lines: dict[Place, int] = {}
+        self._lines: dict[KeyPath, int] = {}
         self._text = text
         self._scan()
 
-    def line(self, place: Sequence[str | int]) -> int | None:
+    def line(self, key_path: Sequence[str | int]) -> int | None:
         """The line, from 1, of a place or of the closest thing around it; None where the text has neither."""
-        for length in range(len(place), 0, -1):
-            found = self._lines.get(tuple(place[:length]))
+        for length in range(len(key_path), 0, -1):
+            found = self._lines.get(tuple(key_path[:length]))
             if found is not None:
                 return found
         return None
 
-    def rename(self, old: Place, new: Place) -> None:
+    def rename(self, old: KeyPath, new: KeyPath) -> None:
         """Let a place, and all below it, be known by another path, too."""
-        for place, line in list(self._lines.items()):
-            if place[: len(old)] == old:
-                self._lines.setdefault((*new, *place[len(old) :]), line)
+        for key_path, line in list(self._lines.items()):
+            if key_path[: len(old)] == old:
+                self._lines.setdefault((*new, *key_path[len(old) :]), line)
 
     def _scan(self) -> None:
         text, pos = self._text, 0
-        table: Place = ()
-        counts: dict[Place, int] = {}
+        table: KeyPath = ()
+        counts: dict[KeyPath, int] = {}
         while True:
             if skipped := _SKIP.match(text, pos):
                 pos = skipped.end()
@@ -65,18 +65,18 @@ class Places:
                 pos = self._after_value(pos)
 
     @staticmethod
-    def _enter(keys: list[str], is_array: bool, counts: dict[Place, int]) -> Place:
+    def _enter(keys: list[str], is_array: bool, counts: dict[KeyPath, int]) -> KeyPath:
         """The place of a header: names, with the position of the latest element behind each array of tables."""
-        place: Place = ()
+        key_path: KeyPath = ()
         for key in keys[:-1]:
-            place = (*place, key)
-            if place in counts:
-                place = (*place, counts[place])
-        place = (*place, keys[-1])
+            key_path = (*key_path, key)
+            if key_path in counts:
+                key_path = (*key_path, counts[key_path])
+        key_path = (*key_path, keys[-1])
         if is_array:
-            counts[place] = counts.get(place, -1) + 1
-            place = (*place, counts[place])
-        return place
+            counts[key_path] = counts.get(key_path, -1) + 1
+            key_path = (*key_path, counts[key_path])
+        return key_path
 
     def _keys(self, pos: int) -> tuple[list[str], int]:
         """The dotted key at ``pos`` and the position behind it."""

@@ -13,17 +13,9 @@ import attrs
 from ..plugin.params import Param, describe, parse, plain, plain_value, shorten, unknown
 from ..plugin.registry import former_id
 from ..plugin.renames import current_names
-from .settings import (
-    ModelSettings,
-    PluginUse,
-    Recipe,
-    Room,
-    SceneSettings,
-    Variant,
-    anchored,
-    with_paths,
-)
-from .toml_lines import Place
+from .paths import absolute_pattern, map_paths
+from .settings import ModelSettings, PluginUse, Recipe, Room, SceneSettings, Variant
+from .toml_lines import KeyPath
 
 CHANGEABLE = ("placement", "appearance", "camera", "target", "filter")
 """Kinds of plugins that variants may change; metrics are not among them, for a column means the same in all frames."""
@@ -64,7 +56,7 @@ def with_changes(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
     Parameters
     ----------
     changes : mapping
-        Plain values by dotted key, ``camera.orbit.distance``; see :func:`split`.
+        Plain values by dotted key, ``camera.orbit.distance``; see :func:`split_key`.
 
     Raises
     ------
@@ -77,7 +69,7 @@ def with_changes(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
     return attrs.evolve(recipe, plugins=changed.plugins, variants=())
 
 
-def split(key: str) -> tuple[str, str, str]:
+def split_key(key: str) -> tuple[str, str, str]:
     """Kind, plugin and parameter of a dotted key: ``camera.orbit.distance``, ``placement.2.count``."""
     kind, _, rest = key.partition(".")
     which, _, name = rest.rpartition(".")
@@ -119,7 +111,7 @@ def current_key(plugins: Plugins, key: str) -> str:
     UnknownUseError
         As :func:`find_use` does.
     """
-    kind, which, name = split(key)
+    kind, which, name = split_key(key)
     use = plugins[kind][find_use(plugins, kind, which)]
     id = use.id if which == former_id(type(use.plugin)) != "" else which
     (name,) = current_names(describe(type(use.plugin)), {name: None})
@@ -134,7 +126,7 @@ def parameter(plugins: Plugins, key: str) -> Param:
     UnknownUseError
         Where the recipe has no such plugin, or the plugin no such parameter.
     """
-    kind, which, name = split(current_key(plugins, key))
+    kind, which, name = split_key(current_key(plugins, key))
     use = plugins[kind][find_use(plugins, kind, which)]
     known = {p.name: p for p in (*describe(type(use.plugin)), *own_keys(kind))}
     if name not in known:
@@ -143,7 +135,7 @@ def parameter(plugins: Plugins, key: str) -> Param:
 
 
 @attrs.frozen
-class Changed:
+class ChangedPlugins:
     """Plugins with other values of their parameters.
 
     Attributes
@@ -167,7 +159,7 @@ class Changed:
     renamed: dict[str, str]
 
 
-def change_plugins(plugins: Plugins, changes: Mapping[str, Any], folder: Path) -> Changed:
+def change_plugins(plugins: Plugins, changes: Mapping[str, Any], folder: Path) -> ChangedPlugins:
     """Change parameters of plugins; ``folder`` is where relative paths start."""
     problems: list[tuple[str, str]] = []
     current: dict[str, str] = {}
@@ -179,7 +171,7 @@ def change_plugins(plugins: Plugins, changes: Mapping[str, Any], folder: Path) -
             problems.append((key, str(error)))
             continue
         current[key] = current_key(plugins, key)
-        kind, which, name = split(current[key])
+        kind, which, name = split_key(current[key])
         values = grouped.setdefault((kind, find_use(plugins, kind, which)), {})
         if name in values:
             problems.append((key, f"'{key}' means the same parameter as '{values[name][0]}'. Keep one of them."))
@@ -191,7 +183,7 @@ def change_plugins(plugins: Plugins, changes: Mapping[str, Any], folder: Path) -
         use, own = _change(plugins[kind][index], values, folder, problems)
         understood |= own
         first_key = next(iter(values.values()))[0]
-        differ[kind, split(first_key)[1]] = use
+        differ[kind, split_key(first_key)[1]] = use
         off = ENABLED in values and values[ENABLED][1] is False
         out[kind][index] = None if off else use
         if off and kind == "camera" and not any(out[kind]):
@@ -199,7 +191,7 @@ def change_plugins(plugins: Plugins, changes: Mapping[str, Any], folder: Path) -
     left = {kind: tuple(use for use in uses if use is not None) for kind, uses in out.items()}
     known = {current[key]: understood[key] for key in changes if key in understood}
     renamed = {old: new for old, new in current.items() if old != new}
-    return Changed(left, known, differ, problems, renamed)
+    return ChangedPlugins(left, known, differ, problems, renamed)
 
 
 def _change(
@@ -229,7 +221,7 @@ def _change(
         first = next(iter(values.values()))[0]
         problems += [(values[p.key][0] if p.key in values else first, p.text) for p in found]
         return use, understood
-    instance = with_paths(instance, lambda text: anchored(folder, text))
+    instance = map_paths(instance, lambda text: absolute_pattern(folder, text))
     understood |= {values[name][0]: plain_value(getattr(instance, name)) for name in rest}
     return attrs.evolve(use, plugin=instance), understood
 
@@ -242,12 +234,12 @@ def camera_weight(value: Any, id: str) -> tuple[float, str]:
 
 
 def read_variants(
-    rows: Sequence[tuple[Place, Mapping[str, Any]]],
+    rows: Sequence[tuple[KeyPath, Mapping[str, Any]]],
     plugins: Plugins,
     folder: Path,
-    report: Callable[[Place, str, str], None],
-    note: Callable[[Place, str, str], None],
-) -> tuple[list[Variant], list[tuple[Place, PluginUse]]]:
+    report: Callable[[KeyPath, str, str], None],
+    note: Callable[[KeyPath, str, str], None],
+) -> tuple[list[Variant], list[tuple[KeyPath, PluginUse]]]:
     """The variants of a recipe, and each plugin that one of them changes, with its place.
 
     Parameters
@@ -260,27 +252,27 @@ def read_variants(
         Takes table, and the old and new spelling of a key.
     """
     out: list[Variant] = []
-    uses: list[tuple[Place, PluginUse]] = []
-    for number, (place, values) in enumerate(rows, 1):
+    uses: list[tuple[KeyPath, PluginUse]] = []
+    for number, (key_path, values) in enumerate(rows, 1):
         variant, problems = parse(Variant, _own(values), f"variant {number}")
         for problem in problems:
-            report(place, problem.key, problem.text)
-        changed = _read_changes(place, values, plugins, folder, report, note)
-        uses += [((*place, *key), use) for key, use in changed.uses.items()]
+            report(key_path, problem.key, problem.text)
+        changed = _read_changes(key_path, values, plugins, folder, report, note)
+        uses += [((*key_path, *key), use) for key, use in changed.uses.items()]
         if variant is not None:
             out.append(attrs.evolve(variant, changes=changed.changes))
     return out, uses
 
 
 def read_rooms(
-    rows: Sequence[tuple[Place, Mapping[str, Any]]],
+    rows: Sequence[tuple[KeyPath, Mapping[str, Any]]],
     models: Sequence[Sequence[ModelSettings | None]],
     plugins: Plugins,
     variants: Sequence[Variant],
     folder: Path,
-    report: Callable[[Place, str, str], None],
-    note: Callable[[Place, str, str], None],
-) -> tuple[list[Room | None], list[tuple[Place, PluginUse]]]:
+    report: Callable[[KeyPath, str, str], None],
+    note: Callable[[KeyPath, str, str], None],
+) -> tuple[list[Room | None], list[tuple[KeyPath, PluginUse]]]:
     """The rooms of a recipe, None where one has problems, and each plugin that one changes, with its place.
 
     Parameters
@@ -293,16 +285,16 @@ def read_rooms(
         What they change must be there in each room.
     """
     out: list[Room | None] = []
-    uses: list[tuple[Place, PluginUse]] = []
-    for number, ((place, values), own) in enumerate(zip(rows, models, strict=True), 1):
+    uses: list[tuple[KeyPath, PluginUse]] = []
+    for number, ((key_path, values), own) in enumerate(zip(rows, models, strict=True), 1):
         room, problems = parse(Room, {k: v for k, v in _own(values).items() if k != "models"}, f"room {number}")
         for problem in problems:
-            report(place, problem.key, problem.text)
-        changed = _read_changes(place, values, plugins, folder, report, note)
-        uses += [((*place, *key), use) for key, use in changed.uses.items()]
+            report(key_path, problem.key, problem.text)
+        changed = _read_changes(key_path, values, plugins, folder, report, note)
+        uses += [((*key_path, *key), use) for key, use in changed.uses.items()]
         for variant in variants:
             for _, text in change_plugins(changed.plugins, variant.changes, folder).problems:
-                report(place, "", f"A variant cannot be had in this room: {text}")
+                report(key_path, "", f"A variant cannot be had in this room: {text}")
         known = tuple(model for model in own if model is not None)
         out.append(None if room is None else attrs.evolve(room, models=known, changes=changed.changes))
     return out, uses
@@ -314,24 +306,24 @@ def _own(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _read_changes(
-    place: Place,
+    key_path: KeyPath,
     values: Mapping[str, Any],
     plugins: Plugins,
     folder: Path,
-    report: Callable[[Place, str, str], None],
-    note: Callable[[Place, str, str], None],
-) -> Changed:
+    report: Callable[[KeyPath, str, str], None],
+    note: Callable[[KeyPath, str, str], None],
+) -> ChangedPlugins:
     """The changes that a variant or room makes; problems are reported."""
     nested = {k: v for k, v in values.items() if isinstance(v, Mapping)}
     for kind in [k for k in nested if k not in CHANGEABLE]:
-        report(place, kind, unknown(f"{str(place[0]).capitalize()}s cannot change the kind", kind, CHANGEABLE))
+        report(key_path, kind, unknown(f"{str(key_path[0]).capitalize()}s cannot change the kind", kind, CHANGEABLE))
         del nested[kind]
     changed = change_plugins(plugins, dict(_flat(nested)), folder)
     for key, text in changed.problems:
         *table, last = key.split(".")
-        report((*place, *table), last, text)
+        report((*key_path, *table), last, text)
     for old, new in changed.renamed.items():
-        note(place, old, new)
+        note(key_path, old, new)
     return changed
 
 

@@ -12,17 +12,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ..plugin.params import plain
-from .settings import (
-    TABLES,
-    JobSettings,
-    PluginUse,
-    Recipe,
-    Room,
-    Variant,
-    anchored,
-    with_paths,
-)
-from .variants import parameter, split
+from .paths import absolute_pattern, map_paths
+from .settings import TABLES, JobSettings, PluginUse, Recipe, Room, Variant
+from .variants import parameter, split_key
 
 T = TypeVar("T")
 
@@ -44,10 +36,10 @@ def dump_recipe(recipe: Recipe, header: Sequence[str] = (), *, anchor: bool = Fa
     job = JobSettings(recipe.seed, recipe.images, list(recipe.plugin_folders))
 
     def moved(text: str) -> str:
-        return Path(anchored(recipe.folder, text)).as_posix() if anchor else text
+        return Path(absolute_pattern(recipe.folder, text)).as_posix() if anchor else text
 
     def values(instance: Any) -> dict[str, Any]:
-        return plain(with_paths(instance, moved))
+        return plain(map_paths(instance, moved))
 
     lines = [f"# {line}".rstrip() for line in header]
     lines += _pairs(values(job))
@@ -111,7 +103,7 @@ def toml_value(value: Any) -> str:
 
 def _plugin_values(use: PluginUse, folder: Path | None) -> dict[str, Any]:
     # Plugins hold absolute paths; a recipe is more use to others with relative ones.
-    own = plain(use.plugin if folder is None else with_paths(use.plugin, lambda text: relative(text, folder)))
+    own = plain(use.plugin if folder is None else map_paths(use.plugin, lambda text: relative(text, folder)))
     weight = {"weight": use.weight} if use.kind == "camera" else {}
     return {"plugin": use.id, **weight, **own}
 
@@ -125,7 +117,7 @@ def _changes(recipe: Recipe, variant: Variant | Room, anchor: bool) -> list[str]
                 if isinstance(value, str)
                 else [relative(v, recipe.folder) for v in value]
             )
-        lines.append(f"{'.'.join(_key(part) for part in split(key))} = {toml_value(value)}")
+        lines.append(f"{'.'.join(_key(part) for part in split_key(key))} = {toml_value(value)}")
     return lines
 
 

@@ -12,8 +12,8 @@ import numpy as np
 from ...engine.errors import DataError
 from ...engine.goals import Goals
 from ...engine.plugin import param, plugin
-from ...engine.recipe.exemplars import in_ball, recorded_light, source_of
-from ...engine.recipe.settings import absolute
+from ...engine.recipe.paths import absolute_path
+from ...engine.recipe.recorded_frames import draw_in_ball, recorded_frame, recorded_light
 from ...engine.stage import Stage
 
 
@@ -39,18 +39,18 @@ class Jitter:
 
     def vary(self, stage: Stage, rng: np.random.Generator, goals: Goals) -> None:
         """Repeat what was done to the stage in this frame's source."""
-        again: dict[str, Callable[[Stage, Mapping[str, Any], np.random.Generator], None]] = {
+        replay: dict[str, Callable[[Stage, Mapping[str, Any], np.random.Generator], None]] = {
             "set_world": self._set_world,
             "scale_lights": self._scale_lights,
             "add_light": self._add_light,
             "set_background": self._set_background,
         }
-        for call in source_of(self.frames, goals).appearance:
+        for call in recorded_frame(self.frames, goals).appearance:
             name = call.get("call")
-            if name not in again:
+            if name not in replay:
                 raise DataError(f"'{self.frames}' asks for '{name}', which no stage knows. Make it again.")
             try:
-                again[name](stage, call, rng)
+                replay[name](stage, call, rng)
             except (KeyError, TypeError, ValueError) as error:
                 raise DataError(f"What '{self.frames}' says of '{name}' is damaged. Make it again.") from error
 
@@ -67,14 +67,14 @@ class Jitter:
         stage.scale_lights(call["factor"] * self._factor(rng), call["tint"])
 
     def _add_light(self, stage: Stage, call: Mapping[str, Any], rng: np.random.Generator) -> None:
-        recorded, away = np.array(call["position"], dtype=float), self.distance * in_ball(rng, 3)
+        recorded, offset = np.array(call["position"], dtype=float), self.distance * draw_in_ball(rng, 3)
         # A light must not go through a wall or a ceiling; its own size counts as well.
-        length = float(np.linalg.norm(away))
+        length = float(np.linalg.norm(offset))
         if length > 0:
-            free = float(stage.cast(recorded[None], away[None] / length).distance[0]) - call["radius"]
-            away *= min(1.0, max(free, 0.0) / length)
-        power = call["power"] * self._factor(rng)
-        stage.add_light((recorded + away).tolist(), power=power, color=call["color"], radius=call["radius"])
+            free = float(stage.cast(recorded[None], offset[None] / length).distance[0]) - call["radius"]
+            offset *= min(1.0, max(free, 0.0) / length)
+        unchanged = {name: value for name, value in call.items() if name not in ("call", "position", "power")}
+        stage.add_light((recorded + offset).tolist(), power=call["power"] * self._factor(rng), **unchanged)
 
     def _set_background(self, stage: Stage, call: Mapping[str, Any], rng: np.random.Generator) -> None:
         stage.set_background(_file(stage, call["image"]))
@@ -84,4 +84,4 @@ class Jitter:
 
 
 def _file(stage: Stage, name: str | None) -> Path | None:
-    return None if name is None else absolute(stage.folder, name)
+    return None if name is None else absolute_path(stage.folder, name)

@@ -9,7 +9,7 @@ from ...engine.geometry import line_of_sight
 from ...engine.geometry.support import rotation_about
 from ...engine.goals import Goals
 from ...engine.plugin import Rejected, param, plugin
-from ...engine.recipe.exemplars import in_ball, main_instance, shrinking, source_of
+from ...engine.recipe.recorded_frames import decreasing_amplitudes, draw_in_ball, main_instance, recorded_frame
 from ...engine.stage import CameraPose, Stage
 
 
@@ -36,18 +36,18 @@ class Jitter:
     recipe_example = 'frames = "best.frames.json"'
 
     def pose(self, stage: Stage, goals: Goals, rng: np.random.Generator) -> CameraPose:
-        source = source_of(self.frames, goals)
+        source = recorded_frame(self.frames, goals)
         main = main_instance(stage, source)
         if main is None:
             raise Rejected("camera: no main instance on the stage")
         moved = main.matrix[:3, 3] - source.instances[0].matrix[:3, 3]
-        for reach in shrinking(self.tries):
+        for amplitude in decreasing_amplitudes(self.tries):
             axis = rng.standard_normal(3)
-            angle = np.radians(reach * self.rotation * rng.uniform(-1, 1))
+            angle = np.radians(amplitude * self.rotation * rng.uniform(-1, 1))
             matrix = source.matrix.copy()
             matrix[:3, :3] = source.matrix[:3, :3] @ rotation_about(axis / np.linalg.norm(axis), float(angle))
-            matrix[:3, 3] += moved + reach * self.distance * in_ball(rng, 3)
-            lens = source.lens * (1 + self.zoom) ** (reach * rng.uniform(-1, 1))
+            matrix[:3, 3] += moved + amplitude * self.distance * draw_in_ball(rng, 3)
+            lens = source.lens * (1 + self.zoom) ** (amplitude * rng.uniform(-1, 1))
             position = matrix[None, :3, 3]
             if not line_of_sight.free_and_visible(
                 stage, position, main, clearance=self.clearance, min_visible_share=self.min_visible_share

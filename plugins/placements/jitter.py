@@ -22,7 +22,7 @@ from ...engine.geometry.support import (
 from ...engine.goals import Goals
 from ...engine.plugin import Rejected, param, plugin
 from ...engine.plugin.params import unknown
-from ...engine.recipe.exemplars import Placed, in_ball, shrinking, source_of
+from ...engine.recipe.recorded_frames import RecordedInstance, decreasing_amplitudes, draw_in_ball, recorded_frame
 from ...engine.stage import Asset, Stage
 
 
@@ -70,7 +70,7 @@ class Jitter:
         StageError
             A frame shows an asset that the recipe has not.
         """
-        source = source_of(self.frames, goals)
+        source = recorded_frame(self.frames, goals)
         known = {asset.name: asset for assets in stage.assets.values() for asset in assets}
         ground = find_ground(stage, self.surfaces, self.mask, self.max_slope, "placement 'jitter'")
         for number, placed in enumerate(source.instances):
@@ -81,7 +81,7 @@ class Jitter:
             if not self._place_one(stage, asset, placed, ground, rng, failures) and number == 0:
                 raise Rejected(f"placement: {failures.most_common(1)[0][0]}")
 
-    def _asset(self, placed: Placed, known: Mapping[str, Asset]) -> Asset:
+    def _asset(self, placed: RecordedInstance, known: Mapping[str, Asset]) -> Asset:
         if placed.shape not in known:
             raise StageError(
                 unknown(
@@ -94,7 +94,7 @@ class Jitter:
         self,
         stage: Stage,
         asset: Asset,
-        placed: Placed,
+        placed: RecordedInstance,
         ground: Ground,
         rng: np.random.Generator,
         failures: Counter[str],
@@ -103,18 +103,21 @@ class Jitter:
         scale = float(np.cbrt(np.linalg.det(placed.matrix[:3, :3])))
         recorded = placed.matrix[:3, :3] / scale
         tilted = bool(recorded[2, 2] < 1 - 1e-6)
-        stood = self._bottom(asset, placed.matrix)
-        stands = nearest_ground_point(ground, stood, self.max_support_gap + 0.01 + (0.1 if tilted else 0.0)) is not None
+        ground_contact = self._bottom(asset, placed.matrix)
+        on_ground = (
+            nearest_ground_point(ground, ground_contact, self.max_support_gap + 0.01 + (0.1 if tilted else 0.0))
+            is not None
+        )
         slack = self.distance * np.tan(np.radians(self.max_slope)) + self.max_support_gap + 0.01
-        for reach in shrinking(self.tries):
-            shift = reach * self.distance * in_ball(rng, 2)
-            angle = np.radians(reach * self.rotation * rng.uniform(-1, 1))
+        for amplitude in decreasing_amplitudes(self.tries):
+            shift = amplitude * self.distance * draw_in_ball(rng, 2)
+            angle = np.radians(amplitude * self.rotation * rng.uniform(-1, 1))
             turn = rotation_about((0.0, 0.0, 1.0), float(angle)) @ recorded
             matrix = np.eye(4)
             matrix[:3, :3] = scale * turn
             matrix[:3, 3] = placed.matrix[:3, 3] + (*shift, 0.0)
-            if stands:
-                found = nearest_ground_point(ground, np.array([*matrix[:2, 3], stood[2]]), slack)
+            if on_ground:
+                found = nearest_ground_point(ground, np.array([*matrix[:2, 3], ground_contact[2]]), slack)
                 if found is None:
                     failures["off the surface"] += 1
                     continue

@@ -95,7 +95,7 @@ def test_examples_come_out_as_they_went_in(name: str, saved: bool, tmp_path: Pat
         bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "room.blend"))
     path = ROOT / "examples" / f"{name}.toml"
     recipe.import_recipe(bpy.context.scene, path)
-    assert recipe.recipe_of(bpy.context.scene, path.parent) == engine_recipe.load_recipe(path, files_too=False)
+    assert recipe.recipe_of(bpy.context.scene, path.parent) == engine_recipe.load_recipe(path, check_files=False)
 
 
 def test_variants_are_kept_until_they_are_removed() -> None:
@@ -109,7 +109,7 @@ def test_variants_are_kept_until_they_are_removed() -> None:
             { camera.orbit.enabled = true, placement.1.count = [5, 9] },
         ]
     """
-    wanted = engine_recipe.loads_recipe(text, ROOT, "recipe", files_too=False)
+    wanted = engine_recipe.loads_recipe(text, ROOT, "recipe", check_files=False)
     scene = bpy.context.scene
     recipe.fill_scene(scene, wanted)
     assert len(wanted.variants) == 2 and recipe.recipe_of(scene, ROOT) == wanted
@@ -127,7 +127,7 @@ def test_rooms_are_kept_until_they_are_removed() -> None:
             { models = [{ path = "/somewhere/room.glb", location = [0.1, 0.0, 0.0] }] },
         ]
     """
-    wanted = engine_recipe.loads_recipe(text, ROOT, "recipe", files_too=False)
+    wanted = engine_recipe.loads_recipe(text, ROOT, "recipe", check_files=False)
     scene = bpy.context.scene
     recipe.fill_scene(scene, wanted)
     assert len(wanted.rooms) == 2 and recipe.recipe_of(scene, ROOT) == wanted
@@ -204,7 +204,7 @@ def recipes(draw: Any) -> str:
 @given(recipes())
 def test_any_recipe_comes_out_as_it_went_in(text: str) -> None:
     folder = Path("/somewhere") if os.name == "posix" else Path("C:/somewhere")
-    wanted = engine_recipe.loads_recipe(text, folder, "recipe", files_too=False)
+    wanted = engine_recipe.loads_recipe(text, folder, "recipe", check_files=False)
     recipe.fill_scene(bpy.context.scene, wanted)
     assert recipe.recipe_of(bpy.context.scene, folder) == wanted
     again = recipe.table_of(bpy.context.scene)
@@ -332,7 +332,7 @@ def test_shipped_presets_make_good_recipes(path: Path) -> None:
     scene = bpy.context.scene
     recipe.import_recipe(scene, ROOT / "examples" / "demo.toml")
     presets.apply_preset(scene, path)
-    recipe.recipe_of(scene, ROOT / "examples", files_too=True)
+    recipe.recipe_of(scene, ROOT / "examples", check_files=True)
     assert str(path.parent.relative_to(ROOT)) in "".join(bpy.utils.preset_paths("twinset")).replace(os.sep, "/")
 
 

@@ -181,11 +181,11 @@ def use_recipe(folder: Path, data: bytes) -> None:
     path = folder / "fuzzed.toml"
     path.write_bytes(data)
     try:
-        recipe = load_recipe(path, files_too=False)
+        recipe = load_recipe(path, check_files=False)
     finally:
         if b"**" not in data:  # which may mean the whole disk
             load_recipe(path)
-    assert loads_recipe(dump_recipe(recipe), folder, "again", files_too=False) == recipe
+    assert loads_recipe(dump_recipe(recipe), folder, "again", check_files=False) == recipe
 
 
 def use_coco(path: Path) -> None:

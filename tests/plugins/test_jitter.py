@@ -16,8 +16,8 @@ from twinset.dataset.store.frames import FrameStore
 from twinset.engine.errors import DataError, StageError
 from twinset.engine.goals import Goals
 from twinset.engine.plugin import Rejected
-from twinset.engine.recipe.exemplars import brings_light, main_instance, source_of
 from twinset.engine.recipe.reading import dump_recipe, loads_recipe
+from twinset.engine.recipe.recorded_frames import brings_light, main_instance, recorded_frame
 from twinset.engine.recipe.settings import Recipe, without_assets
 from twinset.plugins.appearances.jitter import Jitter as Light
 from twinset.plugins.cameras.jitter import Jitter as Camera
@@ -134,7 +134,7 @@ def test_moved_things_stand_free_and_near(rendered: Path, recipe: Recipe, seed: 
     (use,) = found.recipe.plugins["placement"]
     stage, goals = staged(recipe), Goals(frame=seed)
     use.plugin.place(stage, goals, np.random.default_rng(seed))
-    source = source_of(str(path), goals)
+    source = recorded_frame(str(path), goals)
     assert source.frame == (2, 0)[seed % 2]
     assert stage.instances[0].asset.name == source.instances[0].shape
     surfaces = np.concatenate([s.corners for s in stage.surfaces(["Floor", "Table"])])
@@ -162,7 +162,7 @@ def test_all_three_look_at_the_same_frame(rendered: Path, recipe: Recipe) -> Non
         plugins["placement"].place(stage, goals, rng)
         plugins["appearance"].vary(stage, rng, goals)
         pose = plugins["camera"].pose(stage, goals, rng)
-        source = source_of(str(path), goals)
+        source = recorded_frame(str(path), goals)
         old = record(rendered, source.frame)
         main = main_instance(stage, source)
         was = source.pose(source.matrix, source.lens, stage.resolution).project(

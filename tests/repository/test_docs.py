@@ -16,8 +16,8 @@ import typer
 from pycocotools.coco import COCO
 from twinset.dataset.jobs.job import Job
 from twinset.engine.errors import RecipeError
-from twinset.engine.recipe.exemplars import brings_light
 from twinset.engine.recipe.reading import load_recipe, loads_recipe
+from twinset.engine.recipe.recorded_frames import brings_light
 from twinset.engine.recipe.settings import Recipe
 from twinset.engine.recipe.writing import toml_value
 from twinset.engine.stage import Stage

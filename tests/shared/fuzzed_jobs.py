@@ -170,7 +170,7 @@ def _thin(out: Path, new: Path) -> None:
 
 
 def _augment(out: Path) -> None:
-    recipe = load_recipe(out / "recipe.toml", files_too=False)
+    recipe = load_recipe(out / "recipe.toml", check_files=False)
     augment(FrameStore(out), [1, 0], 2, recipe, out / "best.frames.json")
 
 

@@ -120,12 +120,12 @@ def test_nothing_leads_out_of_a_dataset(published, tmp_path):
     shutil.copytree(published / "pix3d", tmp_path / "pix3d")
     listing = tmp_path / "pix3d" / "pix3d.json"
     listing.write_text(json.dumps([{"category": "bed", "model": "../../secret.obj"}]))
-    with pytest.raises(StageError, match="leads out of it"):
+    with pytest.raises(StageError, match="lies outside it"):
         names(tmp_path, "pix3d")
     shutil.copytree(published / "front3d", tmp_path / "front3d")
     house = tmp_path / "front3d" / "3D-FRONT" / "house-1.json"
     house.write_text(house.read_text().replace('"chair-jid"', '"../../.."'))
-    with pytest.raises(StageError, match="leads out of it"):
+    with pytest.raises(StageError, match="lies outside it"):
         scene(tmp_path, "front3d")
 
 
@@ -162,7 +162,7 @@ def test_recipes_of_the_docs_are_recipes(root, tmp_path):
     for block in blocks:
         block += '[scene]\nbuiltin = "hall"\n' if "[scene]" not in block else ""
         block += '[[class]]\nname = "other"\nbuiltin = "chair"\n' if "[[class]]" not in block else ""
-        loads_recipe(block, tmp_path, "docs", files_too=False)
+        loads_recipe(block, tmp_path, "docs", check_files=False)
 
 
 def test_inputs_hold_the_files_of_datasets(published, tmp_path):
@@ -187,7 +187,7 @@ def test_materials_are_inputs(published):
     assert used == {f"haven/textures/{name}" for name in names}
     with pytest.raises(StageError, match=r"no texture called 'marble\*'.*wood_floor"):
         read_inputs(loads_recipe(MATERIALS.replace("wood*", "marble*"), published, "r.toml"))
-    with pytest.raises(StageError, match="holds no textures"):
+    with pytest.raises(StageError, match="has no textures"):
         read_inputs(loads_recipe(MATERIALS.replace('"haven"', '"bop"'), published, "r.toml"))
     with pytest.raises(RecipeError, match="one says nothing alone"):
         loads_recipe(MATERIALS.replace('materials = "haven"', ""), published, "r.toml")

@@ -30,7 +30,7 @@ from twinset.engine.recipe.settings import (
     Recipe,
     RenderSettings,
 )
-from twinset.engine.recipe.toml_lines import Places
+from twinset.engine.recipe.toml_lines import LineNumbers
 from twinset.engine.recipe.writing import toml_value
 
 SMALL = """
@@ -218,7 +218,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
 def test_files_need_not_be_there_where_nothing_is_rendered(tmp_path: Path) -> None:
     text = SMALL + 'models = ["no/*.glb"]\n'
     assert len(problems_of(text, tmp_path)) == 1
-    assert loads_recipe(text, tmp_path, "r.toml", files_too=False).classes[0].models == ["no/*.glb"]
+    assert loads_recipe(text, tmp_path, "r.toml", check_files=False).classes[0].models == ["no/*.glb"]
 
 
 def test_folder_plugins_and_files_start_at_the_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -279,18 +279,18 @@ def test_places_of_generated_texts(tables: dict[str, list[dict[str, Any]]]) -> N
                 ).split("\n")
     text = "\n".join(lines)
     assert tomllib.loads(text) == tables
-    places = Places(text)
+    lines = LineNumbers(text)
     escaped = any("\\" in toml_value(part) for place in expected for part in place if isinstance(part, str))
     for place, line in expected.items():
         if not escaped:  # keys with escapes are found by their table
-            assert places.line(place) == line
+            assert lines.line(place) == line
 
 
 def test_places_fall_back_to_what_is_around() -> None:
-    places = Places("a.b = 1\n[c]\nd = '''\n[x]\n'''\n[[e.f]]\ng = {h = 1}\n")
-    assert places.line(("a", "b")) == 1 and places.line(("c", "d", "z")) == 3
-    assert places.line(("e", "f", 0, "g", "h")) == 7 and places.line(("e",)) == 6
-    assert places.line(("x",)) is None
+    lines = LineNumbers("a.b = 1\n[c]\nd = '''\n[x]\n'''\n[[e.f]]\ng = {h = 1}\n")
+    assert lines.line(("a", "b")) == 1 and lines.line(("c", "d", "z")) == 3
+    assert lines.line(("e", "f", 0, "g", "h")) == 7 and lines.line(("e",)) == 6
+    assert lines.line(("x",)) is None
 
 
 # Writing

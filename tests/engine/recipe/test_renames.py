@@ -85,7 +85,7 @@ def fresh_notes() -> Iterator[None]:
 
 
 def read(text: str, folder: Path = Path("/nowhere"), **overrides: object) -> Recipe:
-    return loads_recipe(text, folder, "r.toml", overrides, files_too=False)
+    return loads_recipe(text, folder, "r.toml", overrides, check_files=False)
 
 
 def notes_of(caplog: pytest.LogCaptureFixture) -> list[str]:

@@ -150,7 +150,7 @@ def test_bad_shares_are_refused(split: str, sentence: str) -> None:
 def test_what_would_mix_the_parts_is_refused() -> None:
     text = BASE.replace('plugin = "on_surface"', 'plugin = "jitter"\nframes = "f.json"').replace("count = [2, 3]\n", "")
     with pytest.raises(RecipeError, match=r"\[\[placement\]\] plugin \(line .*cannot keep to the parts of \[split\]"):
-        loads_recipe(f"[split]\nval = 0.1\n{text}", Path(), "r", files_too=False)
+        loads_recipe(f"[split]\nval = 0.1\n{text}", Path(), "r", check_files=False)
     rooms = BASE.replace('[scene]\nbuiltin = "hall"', '[[room]]\nbuiltin = "hall"\n' * 2)
     rooms = rooms.replace('name = "bag"\n', 'name = "bag"\ncollection = "Bags"\n')
     loads_recipe(rooms, Path(), "r")

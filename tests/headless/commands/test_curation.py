@@ -117,7 +117,7 @@ def test_the_worst_shape_is_named_and_taken_out(material: Path, tmp_path: Path) 
     worst = said["groups"][0]
     assert (said["by"], said["taken"], worst["name"], worst["worse"]) == ("shape", ["c[1]"], "c[1]", True)
     assert worst["count"] == WRONG and worst["high"] < said["groups"][1]["low"]
-    assert load_recipe(tmp_path / "b.toml", files_too=False).classes[0].exclude == ["c[[]1]"]
+    assert load_recipe(tmp_path / "b.toml", check_files=False).classes[0].exclude == ["c[[]1]"]
     left = read_dataset(tmp_path / "new")
     assert {a["twinset"]["shape"] for a in left.annotations if a["id"] != 99} == {"a", "b"}
     assert len(left.images) == RIGHT

@@ -285,7 +285,7 @@ def test_smaller_probes_judge_pixels_alike(place: Path) -> None:
 
 
 def axes(*texts: str) -> list[Axis]:
-    return read_axes(texts, loads_recipe(RECIPE, Path(), "r", files_too=False).plugins)
+    return read_axes(texts, loads_recipe(RECIPE, Path(), "r", check_files=False).plugins)
 
 
 @pytest.mark.parametrize(

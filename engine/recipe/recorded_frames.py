@@ -23,7 +23,7 @@ FORMAT = 1
 
 
 @attrs.frozen(eq=False)
-class Placed:
+class RecordedInstance:
     """One instance of a frame: the name of its asset, its class ("" for a distractor) and its matrix (4, 4)."""
 
     shape: str
@@ -32,7 +32,7 @@ class Placed:
 
 
 @attrs.frozen(eq=False)
-class Source:
+class RecordedFrame:
     """What was drawn for a frame.
 
     Attributes
@@ -50,7 +50,7 @@ class Source:
     """
 
     frame: int
-    instances: tuple[Placed, ...]
+    instances: tuple[RecordedInstance, ...]
     matrix: np.ndarray
     lens: float
     sensor_width: float
@@ -62,7 +62,7 @@ class Source:
         return CameraPose(matrix, lens, *resolution, sensor_width=self.sensor_width, near=self.near)
 
 
-def source_of(path: str, goals: Goals) -> Source:
+def recorded_frame(path: str, goals: Goals) -> RecordedFrame:
     """The frame that a new one resembles: each in turn by the frame's index, the same for all plugins.
 
     Raises
@@ -70,37 +70,36 @@ def source_of(path: str, goals: Goals) -> Source:
     DataError
         Where the file is missing or damaged.
     """
-    sources = _known(path).sources
+    sources = _read_cached(path).sources
     return sources[goals.frame % len(sources)]
 
 
 def brings_light(recipe: Recipe) -> bool:
     """Whether the recipe itself lights every frame: by a world, by at least one lamp, or as the frames it resembles."""
     return all(
-        any(use.plugin.lights_scene for use in variant.plugins.get("appearance", ()))
-        for variant in variants_of(recipe)
+        any(use.plugin.lights_scene for use in variant.plugins.get("appearance", ())) for variant in variants_of(recipe)
     )
 
 
 def recorded_light(path: str) -> bool:
-    """Whether the recipe of the recorded frames in a file lit every frame itself; raises as :func:`source_of` does."""
-    return _known(path).lit
+    """Whether the recipe of the recorded frames in a file lit every frame itself; raises as :func:`recorded_frame` does."""
+    return _read_cached(path).lit
 
 
 @attrs.frozen(eq=False)
-class _Sources:
+class _RecordedFrames:
     """What a file holds; ``lit`` says that the recipe of its frames brought all light itself."""
 
-    sources: tuple[Source, ...]
+    sources: tuple[RecordedFrame, ...]
     lit: bool
 
 
-def _known(path: str) -> _Sources:
+def _read_cached(path: str) -> _RecordedFrames:
     return _read(path, Path(path).stat().st_mtime_ns if Path(path).is_file() else 0)
 
 
 @functools.lru_cache(maxsize=8)
-def _read(path: str, changed: int) -> _Sources:
+def _read(path: str, changed: int) -> _RecordedFrames:
     try:
         data = json.loads(Path(path).read_bytes())
         if data["format"] != FORMAT:
@@ -117,14 +116,14 @@ def _read(path: str, changed: int) -> _Sources:
         ) from error
     if not sources:
         raise DataError(f"'{path}' holds no frame. Make it again with `twinset augment`.")
-    return _Sources(sources, lit)
+    return _RecordedFrames(sources, lit)
 
 
-def _source(entry: Mapping[str, Any]) -> Source:
+def _source(entry: Mapping[str, Any]) -> RecordedFrame:
     camera = entry["camera"]
-    return Source(
+    return RecordedFrame(
         int(entry["frame"]),
-        tuple(Placed(str(i["shape"]), str(i["class"]), _matrix(i["matrix"])) for i in entry["instances"]),
+        tuple(RecordedInstance(str(i["shape"]), str(i["class"]), _matrix(i["matrix"])) for i in entry["instances"]),
         _matrix(camera["matrix"]),
         float(camera["lens"]),
         float(camera["sensor_width"]),
@@ -137,7 +136,7 @@ def _matrix(values: Any) -> np.ndarray:
     return np.array(values, dtype=float).reshape(4, 4)
 
 
-def main_instance(stage: Stage, source: Source) -> Instance | None:
+def main_instance(stage: Stage, source: RecordedFrame) -> Instance | None:
     """The instance that stands for the source's main one: of its shape, nearest to its place; None without any."""
     if not source.instances:
         return None
@@ -146,12 +145,12 @@ def main_instance(stage: Stage, source: Source) -> Instance | None:
     return min(same, key=lambda i: float(np.linalg.norm(i.matrix[:3, 3] - main.matrix[:3, 3])), default=None)
 
 
-def shrinking(tries: int) -> np.ndarray:
+def decreasing_amplitudes(tries: int) -> np.ndarray:
     """How far (tries,) each try goes: from 1 down to 0, the recorded place itself, near which there was room before."""
     return np.linspace(1.0, 0.0, tries) if tries > 1 else np.ones(tries)
 
 
-def in_ball(rng: np.random.Generator, dimensions: int) -> np.ndarray:
+def draw_in_ball(rng: np.random.Generator, dimensions: int) -> np.ndarray:
     """A point (dimensions,) of the unit ball, uniform by volume."""
-    away = rng.standard_normal(dimensions)
-    return away / max(float(np.linalg.norm(away)), 1e-12) * rng.random() ** (1 / dimensions)
+    offset = rng.standard_normal(dimensions)
+    return offset / max(float(np.linalg.norm(offset)), 1e-12) * rng.random() ** (1 / dimensions)

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Paths and glob patterns of recipes: made absolute, expanded to files, and changed all at once."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import attrs
+
+from ..plugin.params import describe
+
+T = TypeVar("T")
+
+ENVIRONMENT_VARIABLE = re.compile(r"\$\{?(\w+)")
+"""An environment variable in a path."""
+
+
+def absolute_path(folder: Path, text: str) -> Path:
+    """A path as a recipe in ``folder`` writes it, made absolute; ``~`` and environment variables are expanded."""
+    return (folder / Path(os.path.expandvars(text)).expanduser()).resolve()
+
+
+def matching_files(folder: Path, pattern: str) -> list[Path]:
+    """Files that a path or glob pattern stands for; an existing path means itself, whatever its name.
+
+    They are sorted by their paths as the pattern has them, capitals first, on every machine: neither where a link
+    leads nor what kind of machine it is makes a difference.
+    """
+    path = absolute_path(folder, pattern)
+    if path.exists():
+        return [path]
+    found = sorted(map(Path, glob.glob(absolute_pattern(folder, pattern), recursive=True)), key=lambda p: p.parts)
+    return [p.resolve() for p in found]
+
+
+def absolute_pattern(folder: Path, text: str) -> str:
+    """A path or pattern as a recipe in ``folder`` writes it, made absolute.
+
+    Only what is written counts as a pattern: the brackets of a folder such as ``scenes [old]`` mean themselves.
+    """
+    path = absolute_path(folder, text)
+    text = os.path.expandvars(text)
+    if path.exists() or not glob.has_magic(text):
+        return str(path)
+    return os.path.normpath(os.path.join(glob.escape(str(folder)), os.path.expanduser(text)))
+
+
+def map_paths(instance: T, change: Callable[[str], str]) -> T:
+    """A copy of settings or a plugin whose paths went through ``change(str) -> str``; empty ones stay empty."""
+    changed: dict[str, Any] = {}
+    for p in describe(type(instance)):
+        value = getattr(instance, p.name)
+        if not p.path or not value:
+            continue
+        changed[p.name] = change(value) if isinstance(value, str) else type(value)(change(v) for v in value)
+    return attrs.evolve(instance, **changed) if changed else instance  # type: ignore[misc, type-var]
