@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What BlenderProc writes, read as if it were COCO: HDF5 files of frames, and COCO files with its peculiarities."""
+"""Reads the output of BlenderProc as COCO: HDF5 files of frames, and its COCO files with their peculiarities."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .coco import CocoFile, read_json
 from .coco_check import check_coco
 
 COCO = "coco_annotations.json"
-"""How BlenderProc calls its COCO files."""
+"""File name of BlenderProc's COCO files."""
 
 SUFFIX = ".hdf5"
 CATEGORIES = "categories.csv"
@@ -29,13 +29,13 @@ CATEGORIES = "categories.csv"
 
 _COPY = re.compile(r"\.\d{3,}$")
 _NO_HIT = 1e9
-"""Metres from which on a depth means that nothing was hit."""
+"""Depths from here on, in metres, mean that nothing was hit."""
 
 _MAX_BYTES = 2**32
 
 
 def find_coco(folder: Path) -> Path | None:
-    """The COCO file that BlenderProc wrote into a folder; None where there is none."""
+    """The COCO file that BlenderProc wrote into a folder; None if there is none."""
     return next((p for p in (folder / COCO, folder / "coco_data" / COCO) if p.is_file()), None)
 
 
@@ -45,16 +45,16 @@ def has_frames(folder: Path) -> bool:
 
 
 def read_blenderproc_coco(path: Path) -> CocoFile:
-    """Read a COCO file of BlenderProc's.
+    """Read a COCO file written by BlenderProc.
 
-    Its categories are called after the first object that was seen of each, ``Chair.001`` or a bare number: endings of
-    copies are cut, and categories that are then called the same are one. Boxes and areas are taken from the masks where
-    those are run lengths, for some releases wrote boxes that are a pixel short.
+    BlenderProc names a category after the first object seen of it, such as ``Chair.001`` or a bare number: suffixes of
+    copies are removed, and categories that then have the same name are merged. Boxes and areas are computed from RLE
+    masks, as some releases wrote boxes that are a pixel too small.
 
     Raises
     ------
     DataError
-        As of :func:`.coco.read_coco`.
+        As :func:`.coco.read_coco`.
     """
     data = read_json(path)
     if isinstance(data, dict) and isinstance(data.get("categories"), list):
@@ -66,41 +66,41 @@ def read_blenderproc_coco(path: Path) -> CocoFile:
 
 
 def read_frames(folder: Path) -> CocoFile:
-    """Read a folder of BlenderProc's HDF5 files, one for each frame; colours are left for :func:`read_colors`.
+    """Read a folder of BlenderProc's HDF5 files, one per frame; :func:`read_colors` reads their images.
 
-    Instances are those of ``instance_segmaps``; each one's category is that of ``instance_attribute_maps`` or of
-    ``category_id_segmaps`` (``class_segmaps``). Category 0 is BlenderProc's background and not annotated. Categories
-    are called as ``categories.csv`` in the folder says, else as their objects if those are all called the same, else by
-    number. Where there is a depth map, each annotation has its median under the mask.
+    Instances come from ``instance_segmaps``, their categories from ``instance_attribute_maps`` or
+    ``category_id_segmaps`` (``class_segmaps``). Category 0 is BlenderProc's background and not annotated. Category
+    names come from ``categories.csv`` in the folder, else from the objects if all have the same name, else they are
+    the numbers. With a depth map, annotations get the median depth under their mask.
 
     Raises
     ------
     DataError
-        h5py is not installed, a file is broken or lacks what is needed, or all instances are background.
+        If h5py is not installed, a file is broken or incomplete, or all instances are background.
     """
     names = _read_category_names(folder / CATEGORIES)
     images: list[dict[str, Any]] = []
-    found: list[_Instance] = []
+    instances: list[_Instance] = []
     for number, path in enumerate(sorted(folder.glob(f"*{SUFFIX}"), key=_frame_order), start=1):
-        size, things = _read_frame(path, number)
+        size, of_frame = _read_frame(path, number)
         images.append({"id": number, "file_name": path.name, "width": size[1], "height": size[0]})
-        found += things
-    annotated = [thing for thing in found if thing.category != 0]
-    if found and not annotated:
+        instances += of_frame
+    annotated = [instance for instance in instances if instance.category != 0]
+    if instances and not annotated:
         raise DataError(
-            f"All instances in '{folder}' have the category 0, which BlenderProc keeps for the background. Give your "
-            "objects a category_id from 1 on."
+            f"All instances in '{folder}' have category 0, which BlenderProc uses for the background. Give your "
+            "objects a category_id of 1 or more."
         )
-    called: dict[int, Counter[str]] = {}
-    for thing in annotated:
-        called.setdefault(thing.category, Counter())[thing.name] += 1
+    object_names: dict[int, Counter[str]] = {}
+    for instance in annotated:
+        object_names.setdefault(instance.category, Counter())[instance.name] += 1
     categories = []
-    for id, counts in sorted(called.items()):
+    for id, counts in sorted(object_names.items()):
         own = next(iter(counts)) if len(counts) == 1 else ""
         categories.append({"id": id, "name": names.get(id) or own or str(id)})
     data = {
         "images": images,
-        "annotations": [thing.annotation(number) for number, thing in enumerate(annotated, start=1)],
+        "annotations": [instance.annotation(number) for number, instance in enumerate(annotated, start=1)],
         "categories": categories,
     }
     _merge_copies(data)
@@ -108,7 +108,7 @@ def read_frames(folder: Path) -> CocoFile:
 
 
 def read_colors(path: Path) -> np.ndarray:
-    """The picture (H, W, 3) uint8 RGB of an HDF5 file; DataError where there is none."""
+    """The image (H, W, 3) uint8 RGB of an HDF5 file; raises DataError without one."""
     with _open_hdf5(path) as file:
         colors = _array(file, "colors", path)
     if colors.ndim != 3 or colors.shape[2] not in (3, 4) or colors.dtype != np.uint8:
@@ -163,7 +163,7 @@ def _read_frame(path: Path, number: int) -> tuple[tuple[int, int], list[_Instanc
     for key, other in ((classes, class_map), ("depth", depth)):
         if other is not None and other.shape != ids.shape:
             raise DataError(_wrong_shape(path, key, other))
-    things = []
+    instances = []
     for id, region in rle_masks.scan_ids(ids).items():
         mask = ids == id if class_map is not None or depth is not None else None
         own = attributes.get(id, {})
@@ -173,25 +173,29 @@ def _read_frame(path: Path, number: int) -> tuple[tuple[int, int], list[_Instanc
             category = values[counts.argmax()]
         if category is None:
             raise DataError(
-                f"'{path}' does not say the category of instance {id}. Render with map_by=[\"instance\", "
-                '"category_id"] and write all of it.'
+                f"'{path}' has no category for instance {id}. Render with map_by=[\"instance\", "
+                '"category_id"] and write all results.'
             )
         under = depth[mask] if depth is not None else np.zeros(0)
         under = under[np.isfinite(under)]
         name = _COPY.sub("", str(own.get("name", "")))
-        things.append(_Instance(number, int(category), name, region, float(np.median(under)) if len(under) else None))
-    return (int(ids.shape[0]), int(ids.shape[1])), things
+        instances.append(
+            _Instance(number, int(category), name, region, float(np.median(under)) if len(under) else None)
+        )
+    return (int(ids.shape[0]), int(ids.shape[1])), instances
 
 
 def _attributes(file: Any, path: Path) -> dict[int, dict[str, Any]]:
-    """What is said of each instance, by its number."""
+    """The recorded attributes of each instance, by its id."""
     if "instance_attribute_maps" not in file:
         return {}
     text = bytes(_array(file, "instance_attribute_maps", path))
     try:
         return {int(row["idx"]): row for row in json.loads(text)}
     except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise DataError(f"The instance_attribute_maps of '{path}' are broken ({error!r}). Write it again.") from error
+        raise DataError(
+            f"The instance_attribute_maps of '{path}' are damaged ({error!r}). Write the file again."
+        ) from error
 
 
 def _depth(file: Any, path: Path) -> np.ndarray:
@@ -212,36 +216,36 @@ def _open_hdf5(path: Path) -> Iterator[Any]:
     except FileNotFoundError:
         raise DataError(f"The image '{path}' does not exist.") from None
     except OSError as error:
-        raise DataError(f"'{path}' cannot be read as HDF5; it may be damaged or cut short. Write it again.") from error
+        raise DataError(f"'{path}' cannot be read as HDF5; it may be damaged or incomplete. Write it again.") from error
     with file:
         yield file
 
 
 def _array(file: Any, key: str, path: Path) -> np.ndarray:
-    """A data set of a file, whole; none that would lead to other files."""
+    """All values of a data set; refuses links to other files, as the file may be untrusted."""
     import h5py
 
     if key not in file:
         raise DataError(f"'{path}' has no '{key}'; it has {', '.join(sorted(file)) or 'nothing'}.")
-    found = file[key] if isinstance(file.get(key, getlink=True), h5py.HardLink) else None
-    if not isinstance(found, h5py.Dataset) or found.external or found.is_virtual or found.size is None:
-        raise DataError(f"'{key}' in '{path}' is no plain array, or lies in another file. Write it anew.")
-    if found.dtype.kind not in "iufbS" or found.size * found.dtype.itemsize > _MAX_BYTES:
-        raise DataError(_wrong_shape(path, key, found))
+    data = file[key] if isinstance(file.get(key, getlink=True), h5py.HardLink) else None
+    if not isinstance(data, h5py.Dataset) or data.external or data.is_virtual or data.size is None:
+        raise DataError(f"'{key}' in '{path}' is not a plain array in this file. Write the file again.")
+    if data.dtype.kind not in "iufbS" or data.size * data.dtype.itemsize > _MAX_BYTES:
+        raise DataError(_wrong_shape(path, key, data))
     try:
-        return np.asarray(found[()])
+        return np.asarray(data[()])
     except OSError as error:
         raise DataError(f"'{key}' in '{path}' cannot be read; the file may be damaged. Write it again.") from error
 
 
-def _wrong_shape(path: Path, key: str, found: Any) -> str:
-    text = f"'{key}' in '{path}' has the shape {tuple(found.shape)} and type {found.dtype}, which is none of one frame."
-    is_stereo = len(found.shape) > 2 and found.shape[0] == 2
-    return text + (" Write stereo frames as single ones: only the left images, for example." if is_stereo else "")
+def _wrong_shape(path: Path, key: str, data: Any) -> str:
+    text = f"'{key}' in '{path}' has shape {tuple(data.shape)} and type {data.dtype}, which is not that of one frame."
+    is_stereo = len(data.shape) > 2 and data.shape[0] == 2
+    return text + (" Write only one image of each stereo pair, such as the left one." if is_stereo else "")
 
 
 def _merge_copies(data: dict[str, Any]) -> None:
-    """Cut the endings of copies off the names of categories; those that are then the same become one."""
+    """Remove suffixes of copies from category names, and merge categories that then have the same name."""
     first: dict[str, Any] = {}
     same: dict[Any, Any] = {}
     kept = []
@@ -263,7 +267,7 @@ def _merge_copies(data: dict[str, Any]) -> None:
 
 
 def _remeasure(images: Sequence[Mapping[str, Any]], annotations: Sequence[dict[str, Any]]) -> None:
-    """Boxes and areas of those annotations whose masks are run lengths of the image's size."""
+    """Compute boxes and areas again from RLE masks of the image's size."""
     sizes = {image["id"]: [image["height"], image["width"]] for image in images}
     outlined = [
         a
@@ -272,7 +276,7 @@ def _remeasure(images: Sequence[Mapping[str, Any]], annotations: Sequence[dict[s
     ]
     try:
         rles = [rle_masks.as_rle(a["segmentation"], *sizes[a["image_id"]]) for a in outlined]
-    except Exception:  # pycocotools has no errors of its own; broken masks are told by whoever needs them
+    except Exception:  # pycocotools has no error class; broken masks are reported where they are used
         return
     for annotation, rle, area, bbox in zip(outlined, rles, *rle_masks.measure(rles), strict=True):
         if area:
@@ -287,7 +291,7 @@ def _read_category_names(path: Path) -> dict[int, str]:
             return {int(row["id"]): row["name"] for row in csv.DictReader(file) if row["name"]}
     except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
         raise DataError(
-            f"'{path}' is not the table of categories it should be, with id and name ({error!r})."
+            f"'{path}' is not a table of categories with the columns id and name ({error!r}). Correct it."
         ) from error
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""COCO files: real ones read with every problem named, synthetic ones written spec-clean."""
+"""COCO files: read and checked, and written as the specification says."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from ..atomic_files import json_bytes, write_atomic
 from . import rle_masks
 from .coco_check import check_coco
 
-_HALF = re.compile(r"\\u[dD][89a-fA-F]")
-"""An escape of half a character beyond the first 65,536, which are written as two."""
+_SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
+"""An escaped surrogate: characters beyond the first 65,536 are escaped as two of them."""
 
-_HALVES = re.compile("[\ud800-\udfff]")
-"""Such a half that stands alone: others have become one character."""
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+"""A lone surrogate; pairs have become one character."""
 
 
 @attrs.frozen(eq=False)
 class CocoFile:
-    """A checked COCO file. ``images``, ``annotations`` and ``categories`` are its lists of dicts, boxes clipped.
+    """A checked COCO file: its ``images``, ``annotations`` and ``categories``, with boxes clipped to their images.
 
-    ``about`` holds what else it says of itself: ``info`` and ``licenses``, unchecked.
+    ``about`` holds ``info`` and ``licenses``, unchecked.
     """
 
     path: Path
@@ -41,12 +41,12 @@ class CocoFile:
     about: Mapping[str, Any] = attrs.field(factory=dict)
 
     def classes(self) -> dict[str, int]:
-        """How many annotations each class has, crowds left out, in the order of the categories."""
+        """Number of annotations by class name, without crowds, in the order of the categories."""
         counts = Counter(a["category_id"] for a in self.annotations if not a.get("iscrowd"))
         return {c["name"]: counts[c["id"]] for c in self.categories}
 
     def category(self, name: str) -> dict[str, Any]:
-        """The category entry of a class; DataError lists the classes where it is not there."""
+        """The category of a class; raises DataError with a list of the classes if there is none."""
         for category in self.categories:
             if category["name"] == name:
                 return category
@@ -56,7 +56,7 @@ class CocoFile:
         raise DataError(f"'{self.path}' has no class '{name}'.{hint} {self._listed()}")
 
     def no_box(self, name: str) -> DataError:
-        """The error of a class that is there without a box."""
+        """The error for a class without a box."""
         text = f"'{self.path}' has the class '{name}' but no box of it (crowds do not count)."
         return DataError(f"{text} {self._listed(fewest=1)}")
 
@@ -65,14 +65,14 @@ class CocoFile:
         return f"Its classes: {', '.join(f'{name} ({count})' for name, count in counts) or 'none'}."
 
     def annotations_of(self, class_name: str) -> list[dict[str, Any]]:
-        """The annotations of a class, crowds left out; DataError where the class is not there."""
+        """The annotations of a class without crowds; raises DataError if there is no such class."""
         category_id = self.category(class_name)["id"]
         return [a for a in self.annotations if a["category_id"] == category_id and not a.get("iscrowd")]
 
     def boxes(self, class_name: str) -> Boxes:
         """The boxes of a class in image units, in the file's order.
 
-        ``Boxes.image`` holds image ids. Raises DataError where the class is not there or has no boxes.
+        ``Boxes.image`` holds image ids. Raises DataError if there is no such class, or no box of it.
         """
         chosen = self.annotations_of(class_name)
         if not chosen:
@@ -95,8 +95,8 @@ def read_coco(path: str | Path) -> CocoFile:
     Raises
     ------
     DataError
-        Where the file is missing, is no JSON (with line and column), is no COCO (with the missing key), or holds
-        broken entries (the first ten, with their ids). Boxes that stick out by at most 2 px are clipped instead.
+        If the file is missing, not JSON (with line and column), not COCO (with the missing key), or has invalid
+        entries (the first ten, with their ids). Boxes that extend at most 2 px beyond their image are clipped.
     """
     path = Path(path)
     data = read_json(path)
@@ -104,7 +104,7 @@ def read_coco(path: str | Path) -> CocoFile:
 
 
 def read_json(path: Path) -> Any:
-    """What a JSON file of annotations or predictions holds; DataError where it is missing or broken."""
+    """The content of a JSON file of annotations or predictions; raises DataError if it is missing or invalid."""
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
@@ -116,25 +116,25 @@ def read_json(path: Path) -> Any:
     except OSError as error:
         raise DataError(f"The annotation file '{path}' cannot be read ({error.strerror}).") from error
     try:
-        found = json.loads(text)
+        data = json.loads(text)
     except json.JSONDecodeError as error:
         raise DataError(
             f"'{path}' is not valid JSON: {error.msg} at line {error.lineno}, column {error.colno}. "
             "Correct it there or export the file again."
         ) from error
     except RecursionError as error:
-        raise DataError(f"'{path}' is not JSON as COCO has it: it is nested too deeply.") from error
+        raise DataError(f"'{path}' is not a COCO file: its JSON is nested too deeply.") from error
     except ValueError as error:
-        raise DataError(f"'{path}' is not JSON as COCO has it: a number in it has thousands of digits.") from error
-    # No file that is made of such text could be written.
-    broken = _HALF.search(text) and _HALVES.search(json.dumps(found, ensure_ascii=False))
+        raise DataError(f"'{path}' is not a COCO file: it has a number with thousands of digits.") from error
+    broken = _SURROGATE_ESCAPE.search(text) and _LONE_SURROGATE.search(json.dumps(data, ensure_ascii=False))
     if broken:
-        around = broken.string[max(broken.start() - 20, 0) : broken.end() + 20]
+        # Text with a lone surrogate could not be written as UTF-8.
+        context = broken.string[max(broken.start() - 20, 0) : broken.end() + 20]
         raise DataError(
-            f"'{path}' holds half a character, \\u{ord(broken[0]):x}, in {around!a}. Correct it there or export the "
-            "file again."
+            f"'{path}' has an invalid character, the lone surrogate \\u{ord(broken[0]):x}, in {context!a}. Correct it "
+            "there or export the file again."
         )
-    return found
+    return data
 
 
 @attrs.frozen(eq=False)
@@ -164,7 +164,7 @@ def coco_entries(
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """One image of a COCO file and its annotations.
 
-    ``area`` and ``bbox`` are worked out from the mask that is written, so they equal its pixel count and its extent.
+    ``area`` and ``bbox`` are computed from the written mask: its pixel count and its extent.
 
     Parameters
     ----------
@@ -186,8 +186,8 @@ def coco_entries(
         if annotation["class"] not in ids:
             known = ", ".join(ids) or "none"
             raise DataError(
-                f"Image '{frame.image['file_name']}' shows the class '{annotation['class']}', "
-                f"which is not among the categories: {known}."
+                f"The image '{frame.image['file_name']}' shows the class '{annotation['class']}', "
+                f"which is not one of the categories: {known}."
             )
         annotations.append(
             {
@@ -206,7 +206,7 @@ def coco_entries(
 
 
 def write_coco(path: str | Path, coco: Mapping[str, Any]) -> None:
-    """Write a COCO dataset atomically; equal datasets give equal bytes. OutputError where that fails."""
+    """Write a COCO dataset atomically; equal datasets give equal bytes. Raises OutputError."""
     write_atomic(Path(path), json_bytes(dict(coco)))
 
 

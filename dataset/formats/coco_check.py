@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a COCO file must hold before anything is computed from it: every problem is found and named with its place."""
+"""Checks COCO files before anything is computed from them; every problem is reported with its place."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from ...engine.errors import DataError
 from ..atomic_files import is_number
 
 CLIP_PX = 2.0
-"""A box may stick out of its image by this many pixels, as rounding makes it; it is clipped."""
+"""Boxes may extend this many pixels beyond their image, as from rounding; they are clipped."""
 
 MAX_PIXELS = 2**28
-"""An image that claims more is damaged, or made to take all memory."""
+"""Larger image sizes are refused: the file is damaged, or made to use up all memory."""
 
 MAX_LISTED = 10
 
@@ -25,7 +25,7 @@ Entries = list[dict[str, Any]]
 def check_coco(path: Path, data: Any) -> tuple[Entries, Entries, Entries]:
     """Images, annotations and categories of a parsed COCO file, boxes clipped to their images.
 
-    Boxes of crowd annotations are not looked at, as nothing uses them.
+    Boxes of crowd annotations are not checked, as nothing uses them.
 
     Raises
     ------
@@ -34,8 +34,8 @@ def check_coco(path: Path, data: Any) -> tuple[Entries, Entries, Entries]:
     """
     if not isinstance(data, Mapping):
         raise DataError(
-            f"'{path}' is not a COCO file: it holds a JSON {_json_type(data)} where an object with 'images', "
-            "'annotations' and 'categories' is needed."
+            f"'{path}' is not a COCO file: it holds a JSON {_json_type(data)} instead of an object with 'images', "
+            "'annotations' and 'categories'."
         )
     for key in ("images", "annotations", "categories"):
         if key not in data:
@@ -60,7 +60,7 @@ def check_coco(path: Path, data: Any) -> tuple[Entries, Entries, Entries]:
 
 
 def are_categories(entries: Any) -> bool:
-    """Whether something is a list of COCO categories, with ids and names of their own."""
+    """Whether a value is a list of COCO categories with unique ids and names."""
     if not isinstance(entries, list) or not all(isinstance(e, dict) and _is_id(e.get("id")) for e in entries):
         return False
     names = [e.get("name") for e in entries]
@@ -69,7 +69,7 @@ def are_categories(entries: Any) -> bool:
 
 
 def raise_problems(path: Path, problems: list[str]) -> None:
-    """Raise DataError about ``problems``, whole sentences without their end, where there are any."""
+    """Raise a DataError that lists ``problems``, sentences without a full stop, if there are any."""
     if not problems:
         return
     if len(problems) == 1:
@@ -84,12 +84,12 @@ def _check_ids(kind: str, entries: Entries, problems: list[str]) -> None:
     counts: Counter[int] = Counter()
     for index, entry in enumerate(entries):
         if not _is_id(entry.get("id")):
-            problems.append(f"{kind} number {index + 1} needs a whole number as its 'id'; it has {entry.get('id')!r}")
+            problems.append(f"{kind} number {index + 1} needs an integer 'id'; it has {entry.get('id')!r}")
         else:
             counts[entry["id"]] += 1
     problems.extend(f"{kind} id {i} is used {n} times; ids must be unique" for i, n in counts.items() if n > 1)
     problems.extend(
-        f"{kind} {entry.get('id')} has a 'twinset' that is no object; remove it"
+        f"{kind} {entry.get('id')} has a 'twinset' that is not an object; remove it"
         for entry in entries
         if not isinstance(entry.get("twinset") or {}, Mapping)
     )
@@ -98,10 +98,10 @@ def _check_ids(kind: str, entries: Entries, problems: list[str]) -> None:
 def _check_images(images: Entries, problems: list[str]) -> None:
     for image in images:
         if not isinstance(image.get("file_name") or "", str):
-            problems.append(f"image {image.get('id')} has a 'file_name' that is no text; correct it")
+            problems.append(f"image {image.get('id')} has a 'file_name' that is not a string; correct it")
         if not _has_size(image):
             problems.append(
-                f"image {image.get('id')} ('{image.get('file_name', '')}') has no usable width and height; "
+                f"image {image.get('id')} ('{image.get('file_name', '')}') has no valid width and height; "
                 "give both in pixels"
             )
 
@@ -157,8 +157,8 @@ def _clip(annotation: dict[str, Any], place: str, size: tuple[float, float], pro
     left, top, right, bottom = max(x, 0), max(y, 0), min(x + w, width), min(y + h, height)
     if out > CLIP_PX or right <= left or bottom <= top:
         problems.append(
-            f"{place} has the box {annotation['bbox']}, which reaches {out:g} px out of its image of "
-            f"{width:g} by {height:g} px; correct it, remove it, or check that the image's size is right"
+            f"{place} has the box {annotation['bbox']}, which extends {out:g} px beyond its image of "
+            f"{width:g} by {height:g} px; correct it, remove it, or check the size of the image"
         )
         return
     annotation["bbox"] = [left, top, right - left, bottom - top]

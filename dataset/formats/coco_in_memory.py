@@ -21,14 +21,14 @@ from .metadata_rows import ColumnView, MetadataRows
 Column = Sequence[Any] | np.ndarray
 
 _OWN = ("frame", "image_id", "id", "class", "area", "bbox")
-"""Columns of rows that have a place of their own in tables."""
+"""Keys of rows that become other columns, or have a fixed place."""
 
 
 class CocoInMemory:
-    """What :class:`.coco.CocoFile` offers of a dataset that has just been written.
+    """The interface of :class:`.coco.CocoFile` for a dataset that has just been written.
 
-    Single annotations are read from its file, all else is known. ``columns`` are those of
-    :func:`.measure.measure` without pixels; each is put together when it is asked for.
+    Only single annotations are read from the file. ``columns`` are those of :func:`...analysis.measure.measure` without
+    pixels, each computed when it is accessed.
     """
 
     def __init__(self, annotations: CocoBuilder) -> None:
@@ -57,7 +57,7 @@ class CocoInMemory:
 
 
 class _Columns(Mapping[str, Column]):
-    """Columns by name, put together anew each time."""
+    """Columns by name, computed on each access."""
 
     def __init__(self, annotations: CocoBuilder) -> None:
         self._rows = annotations.rows
@@ -99,9 +99,9 @@ class _Columns(Mapping[str, Column]):
                 yield name if name == "frame" else f"image_{name}", partial(self._of_images, images.extras, name)
 
     def _of_box(self, name: str, axis: int) -> Column:
-        found = self._rows.column(name)
-        numbers = found.numbers()
-        return [None if box is None else box[axis] for box in found] if numbers is None else numbers[:, axis]
+        boxes = self._rows.column(name)
+        numbers = boxes.numbers()
+        return [None if box is None else box[axis] for box in boxes] if numbers is None else numbers[:, axis]
 
     def _by_box(self, name: str) -> np.ndarray:
         bboxes = np.column_stack([np.asarray(self._of_box("bbox", k), dtype=float) for k in range(4)])
@@ -114,7 +114,7 @@ class _Columns(Mapping[str, Column]):
         return _values(self._rows, name)
 
     def _of_images(self, rows: MetadataRows, name: str) -> Column:
-        """A column of images, for each box that of its image."""
+        """A column of images, repeated for each box."""
         owner = np.asarray(_values(self._rows, "image_id")) - 1  # ids are 1, 2, ...
         values = _values(rows, name)
         return values[owner] if isinstance(values, np.ndarray) else [values[i] for i in owner.tolist()]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Detections in the format of COCO results, read with every problem named."""
+"""Reads detections in the COCO results format, and reports every problem."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ def read_predictions(path: Path, real: CocoFile) -> list[dict[str, Any]]:
     Raises
     ------
     DataError
-        Where the file is missing, no such list, or holds broken entries (the first ten, with their places).
+        If the file is missing, not such a list, or has invalid entries (the first ten, with their places).
     """
     data = read_json(path)
     if isinstance(data, Mapping):
         data = data.get("annotations")
     if not isinstance(data, list) or not all(isinstance(entry, Mapping) for entry in data):
         raise DataError(
-            f"'{path}' holds no predictions: a JSON list of objects with 'image_id', 'category_id', 'bbox' and "
-            "'score' is needed, as COCO has it."
+            f"'{path}' holds no predictions in the COCO results format: a JSON list of objects with 'image_id', "
+            "'category_id', 'bbox' and 'score'."
         )
     images, categories = {i["id"] for i in real.images}, {c["id"] for c in real.categories}
     problems: list[str] = []
@@ -47,13 +47,13 @@ def read_predictions(path: Path, real: CocoFile) -> list[dict[str, Any]]:
 
 
 def _problem(entry: Mapping[str, Any], images: set[int], categories: set[int]) -> str:
-    """What is wrong with a prediction; nothing where it is in order."""
+    """What is wrong with a prediction; "" if nothing is."""
     missing = [key for key in ("image_id", "category_id", "bbox", "score") if key not in entry]
     if missing:
-        return f"lacks {', '.join(missing)}"
+        return f"has no {', '.join(missing)}"
     for key, known in (("image_id", images), ("category_id", categories)):
         if isinstance(entry[key], bool) or not isinstance(entry[key], int) or entry[key] not in known:
-            return f"has the {key} {entry[key]!r}, which the real dataset does not know"
+            return f"has the {key} {entry[key]!r}, which is not in the real dataset"
     box = entry["bbox"]
     if not isinstance(box, list) or len(box) != 4 or not all(map(is_number, box)) or box[2] < 0 or box[3] < 0:
         return f"needs a 'bbox' of four finite numbers [x, y, width, height]; it has {box!r}"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where the files of a dataset lie, be it rendered, a COCO file with a folder of images, or a YOLO folder."""
+"""Finds the annotations and images of a dataset: a rendered folder, a COCO file, YOLO, or BlenderProc's output."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from .coco_in_memory import CocoInMemory
 from .yolo import read_yolo
 
 INSTANCES = Path("annotations") / "instances.json"
-"""Where the COCO file of a rendered dataset lies."""
+"""Path of the COCO file in a rendered dataset."""
 
 _SAMPLED_IMAGES = 50
-"""So many images are looked for in each folder that may be theirs."""
+"""At most this many images are looked for in each candidate folder."""
 
 
 def read_dataset(path: Path) -> CocoFile:
-    """The annotations of a COCO file, or of the folder of a rendered dataset, of YOLO or of BlenderProc's output.
+    """Read the annotations of a COCO file, or of a rendered, YOLO or BlenderProc folder.
 
     Raises
     ------
     DataError
-        Where there is no such dataset, or it is broken.
+        If there is no such dataset, or it is invalid.
     """
     if not path.is_dir():
         return (
@@ -45,53 +45,51 @@ def read_dataset(path: Path) -> CocoFile:
     if (path / "labels").is_dir() or any(path.glob("*.y*ml")) or (path / "classes.txt").is_file():
         return read_yolo(path)
     raise DataError(
-        f"{path} holds no {INSTANCES}, no YOLO labels and no HDF5 files of BlenderProc. Name a COCO file, "
-        "or finish a dataset of Twinset's with "
-        f"`twinset finish {path}`."
+        f"{path} has no {INSTANCES}, no YOLO labels and no HDF5 files of BlenderProc. Name a COCO file, or write the "
+        f"annotations of a rendered folder with `twinset finish {path}`."
     )
 
 
 def image_folder(coco: CocoFile | CocoInMemory) -> Path | None:
-    """The folder that the image names of a dataset start from; None where it is not found.
+    """The folder of a dataset's images; None if it is not found.
 
-    Beside the annotations and one folder above them, the folder is taken that holds most of the images that are
-    looked for.
+    Of the folders near the annotations, the one that holds most images is taken.
     """
     names = [image["file_name"] for image in coco.images if image.get("file_name")]
     names = names[:: max(1, len(names) // _SAMPLED_IMAGES)]
-    best, found = None, 0
+    best, most = None, 0
     for folder in _candidates(coco.path):
         count = sum((folder / name).is_file() for name in names)
-        if count > found:
-            best, found = folder, count
+        if count > most:
+            best, most = folder, count
     return best
 
 
 def images_of(coco: CocoFile, given: Path | None = None, option: str = "--images", otherwise: str = "") -> Path:
-    """The folder that image names of a dataset start from, ``given`` or looked for.
+    """The folder of a dataset's images: ``given``, or found near the annotations.
 
     Parameters
     ----------
     option : str
-        What names the folder on the command line.
+        The command-line option that names the folder.
     otherwise : str
-        What else can be done, for the sentence: ``measure without pixels``.
+        An alternative for the error message, such as ``measure without pixels``.
 
     Raises
     ------
     DataError
-        Where there is no such folder.
+        If there is no such folder.
     """
     folder = given or image_folder(coco)
     if folder is None or not folder.is_dir():
-        where = f"The folder '{folder}' does not exist" if folder else f"The images of '{coco.path}' are not found"
+        where = f"The folder '{folder}' does not exist" if folder else f"The images of '{coco.path}' were not found"
         raise DataError(f"{where}. Name their folder with {option}{f', or {otherwise}' if otherwise else ''}.")
     return folder
 
 
 @attrs.frozen(eq=False)
 class ImageDataset:
-    """A dataset whose images can be opened: ``coco``, and the folder ``images`` that image names start from."""
+    """A dataset with images: its annotations ``coco``, and the folder ``images`` of its image files."""
 
     coco: CocoFile
     images: Path
@@ -114,7 +112,7 @@ def _folders(folder: Path) -> list[Path]:
     # Label files may be called as the images are.
     other = {cls.folder for cls in LABEL_PASSES.all()}.union(*(cls.folders for cls in WRITERS.all()))
     try:
-        found = (p for p in folder.iterdir() if p.is_dir() and p.name not in other)
-        return sorted(found, key=lambda p: (p.name != "images", p.name))
+        folders = (p for p in folder.iterdir() if p.is_dir() and p.name not in other)
+        return sorted(folders, key=lambda p: (p.name != "images", p.name))
     except OSError:
         return []

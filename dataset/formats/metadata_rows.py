@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The metadata rows of a whole dataset, kept as columns, so that a million of them fit in memory."""
+"""The metadata rows of a dataset, stored as columns, so that a million of them fit in memory."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from typing import Any, overload
 import numpy as np
 
 _TYPE_CODES = {float: "d", int: "q", bool: "b"}
-_LONGEST = 16
-"""Lists of so many numbers, such as boxes, lie in typed arrays, too."""
-_IS_THERE, _IS_NONE, _IS_ABSENT = range(3)
-_ABSENT: Any = object()
+_MAX_LENGTH = 16
+"""Lists of up to this many numbers, such as boxes, are stored in typed arrays, too."""
+_PRESENT, _NONE, _ABSENT = range(3)
+_MISSING: Any = object()
 
 
 class MetadataRows(Sequence[dict[str, Any]]):
-    """A sequence of rows, each a dict of what is known of one annotation.
+    """A sequence of rows, one dict per annotation or image.
 
-    Numbers lie in typed arrays; a row is put together when it is asked for, so changing it changes nothing here.
+    Numbers are stored in typed arrays. A row is created on access, so changing it has no effect here.
     """
 
     def __init__(self) -> None:
@@ -27,7 +27,7 @@ class MetadataRows(Sequence[dict[str, Any]]):
         self._columns: dict[str, _Column] = {}
 
     def append(self, row: Mapping[str, Any]) -> None:
-        """Add a row; it may lack columns that others have, and bring new ones."""
+        """Add a row; columns may be missing or new."""
         for name, value in row.items():
             column = self._columns.get(name)
             if column is None:
@@ -36,17 +36,17 @@ class MetadataRows(Sequence[dict[str, Any]]):
         self._count += 1
 
     def add(self, name: str, values: Sequence[Any]) -> None:
-        """Add a column, or replace one; it has one value per row."""
+        """Add or replace a column, with one value per row."""
         column = self._columns[name] = _Column()
         for number, value in enumerate(values):
             column.put(number, value)
 
     def names(self) -> list[str]:
-        """The columns that any row has, in the order in which they came."""
+        """The columns that any row has, in the order of their first use."""
         return list(self._columns)
 
     def column(self, name: str) -> ColumnView:
-        """The values of a column, None for rows without it."""
+        """The values of a column; None for rows without it."""
         return ColumnView(self._columns.get(name) or _Column(), self._count)
 
     def __len__(self) -> int:
@@ -60,26 +60,26 @@ class MetadataRows(Sequence[dict[str, Any]]):
     def __getitem__(self, index: int | slice) -> dict[str, Any] | list[dict[str, Any]]:
         if isinstance(index, slice):
             return [self._row(number) for number in range(*index.indices(self._count))]
-        return self._row(_place(index, self._count))
+        return self._row(_checked_index(index, self._count))
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         return (self._row(number) for number in range(self._count))
 
     def _row(self, number: int) -> dict[str, Any]:
-        found = ((name, column.get(number, _ABSENT)) for name, column in self._columns.items())
-        return {name: value for name, value in found if value is not _ABSENT}
+        values = ((name, column.get(number, _MISSING)) for name, column in self._columns.items())
+        return {name: value for name, value in values if value is not _MISSING}
 
 
 class ColumnView(Sequence[Any]):
-    """The values of a column of :class:`MetadataRows`, taken out one by one: a list of them is several times larger."""
+    """The values of a column of :class:`MetadataRows`, created one by one, as a list takes several times the memory."""
 
     def __init__(self, column: _Column, count: int) -> None:
         self._column = column
         self._count = count
 
     def numbers(self) -> np.ndarray | None:
-        """The values (n,) as numbers: whole ones as int64 where each row has one, else float64 with NaN for rows
-        without; (n, k) float64 for lists of k numbers. None where not all values are numbers of one kind."""
+        """The values (n,) as numbers: int64 if all rows have an integer, else float64 with NaN for missing values;
+        (n, k) float64 for lists of k numbers. None if not all values are numbers of one kind."""
         return self._column.numbers(self._count)
 
     def __len__(self) -> int:
@@ -93,23 +93,23 @@ class ColumnView(Sequence[Any]):
     def __getitem__(self, index: int | slice) -> Any:
         if isinstance(index, slice):
             return [self._column.get(number, None) for number in range(*index.indices(self._count))]
-        return self._column.get(_place(index, self._count), None)
+        return self._column.get(_checked_index(index, self._count), None)
 
     def __iter__(self) -> Iterator[Any]:
         return (self._column.get(number, None) for number in range(self._count))
 
 
 class _Column:
-    """Values by row number, in a typed array as long as all are numbers, lists of as many numbers, or texts; as they
-    are from then on. ``kind`` is the type code, the length of lists (0 for plain values), and whether they are texts.
+    """Values by row number: in a typed array while all are numbers, lists of equally many numbers, or strings, else in
+    a list. ``kind`` is the type code, the length of lists (0 for scalars), and whether values are strings.
     """
 
     def __init__(self) -> None:
         self._kind: tuple[str, int, bool] | None = None
         self._values: Any = None
         self._states = bytearray()
-        self._texts: dict[str, int] = {}
-        self._said: list[str] = []
+        self._codes: dict[str, int] = {}
+        self._strings: list[str] = []
 
     def put(self, number: int, value: Any) -> None:
         if isinstance(value, np.generic):
@@ -121,48 +121,48 @@ class _Column:
             self._values = [] if kind is None else array.array(kind[0])
             self._fill(number)
         if value is not None and self._kind is not None and (kind != self._kind or not self._pack(value)):
-            self._loosen()
+            self._to_list()
         if value is None:
-            self._states.append(_IS_NONE)
+            self._states.append(_NONE)
             self._fill(1)
             return
-        self._states.append(_IS_THERE)
+        self._states.append(_PRESENT)
         if self._kind is None:
             self._values.append(value)
 
     def get(self, number: int, default: Any) -> Any:
-        state = self._states[number] if number < len(self._states) else _IS_ABSENT
-        if state != _IS_THERE:
-            return None if state == _IS_NONE else default
+        state = self._states[number] if number < len(self._states) else _ABSENT
+        if state != _PRESENT:
+            return None if state == _NONE else default
         if self._kind is None:
             return self._values[number]
-        code, length, is_text = self._kind
+        code, length, is_string = self._kind
         if length:
             return self._values[number * length : (number + 1) * length].tolist()
         value = self._values[number]
-        return self._said[value] if is_text else bool(value) if code == "b" else value
+        return self._strings[value] if is_string else bool(value) if code == "b" else value
 
     def numbers(self, count: int) -> np.ndarray | None:
         if self._kind is None or self._kind[2]:
             return None
         code, length, _ = self._kind
-        found = np.array(self._values).reshape(-1, length) if length else np.array(self._values)
-        there = np.frombuffer(self._states, np.uint8) == _IS_THERE
-        if len(there) == count and there.all() and code != "b" and not length:
-            return found
-        out = np.full((count, *found.shape[1:]), np.nan)
-        out[: len(found)][there] = found[there]
+        values = np.array(self._values).reshape(-1, length) if length else np.array(self._values)
+        present = np.frombuffer(self._states, np.uint8) == _PRESENT
+        if len(present) == count and present.all() and code != "b" and not length:
+            return values
+        out = np.full((count, *values.shape[1:]), np.nan)
+        out[: len(values)][present] = values[present]
         return out
 
     def _pad(self, number: int) -> None:
-        """Note that the rows up to this one have no value."""
+        """Mark the rows up to this one as without a value."""
         missing = number - len(self._states)
         if missing > 0:
-            self._states.extend(bytes([_IS_ABSENT]) * missing)
+            self._states.extend(bytes([_ABSENT]) * missing)
             self._fill(missing)
 
     def _fill(self, count: int) -> None:
-        """Keep the places of rows without a value."""
+        """Reserve space for rows without a value."""
         if self._values is None or not count:
             return
         if self._kind is None:
@@ -171,16 +171,16 @@ class _Column:
             self._values.frombytes(bytes(count * max(self._kind[1], 1) * self._values.itemsize))
 
     def _pack(self, value: Any) -> bool:
-        """Put a value of the column's kind into its array; False where it does not fit."""
+        """Append a value of the column's kind to its array; False if it does not fit."""
         assert self._kind is not None
-        _, length, is_text = self._kind
+        _, length, is_string = self._kind
         size = len(self._values)
         try:
-            if is_text:
-                # Names of classes and shapes come again and again, each time as another string.
-                code = self._texts.setdefault(value, len(self._said))
-                if code == len(self._said):
-                    self._said.append(value)
+            if is_string:
+                # Class and shape names repeat, each time as a new string object.
+                code = self._codes.setdefault(value, len(self._strings))
+                if code == len(self._strings):
+                    self._strings.append(value)
                 self._values.append(code)
             elif length:
                 self._values.extend(value)
@@ -191,26 +191,26 @@ class _Column:
             return False
         return True
 
-    def _loosen(self) -> None:
-        """Keep values as they are from now on."""
+    def _to_list(self) -> None:
+        """Store values in a list from now on."""
         self._values = [self.get(number, None) for number in range(len(self._states))]
         self._kind = None
-        self._texts, self._said = {}, []
+        self._codes, self._strings = {}, []
 
 
 def _kind(value: Any) -> tuple[str, int, bool] | None:
-    """How a value can be packed; None where it cannot."""
+    """The kind of a value that fits into a typed array; None for others."""
     if isinstance(value, str):
         return "l", 0, True
     if isinstance(value, list):
         types = set(map(type, value))
-        code = _TYPE_CODES.get(types.pop()) if len(types) == 1 and len(value) <= _LONGEST else None
+        code = _TYPE_CODES.get(types.pop()) if len(types) == 1 and len(value) <= _MAX_LENGTH else None
         return (code, len(value), False) if code in ("d", "q") else None
     code = _TYPE_CODES.get(type(value))
     return None if code is None else (code, 0, False)
 
 
-def _place(index: int, count: int) -> int:
+def _checked_index(index: int, count: int) -> int:
     number = index + count if index < 0 else index
     if not 0 <= number < count:
         raise IndexError(f"row {index} of {count}")

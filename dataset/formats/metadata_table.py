@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The metadata of a dataset as one table, a row per annotation: Parquet, or CSV where pyarrow is missing."""
+"""Metadata tables with one row per annotation: Parquet, or CSV without pyarrow."""
 
 from __future__ import annotations
 
@@ -16,34 +16,34 @@ from ...engine.errors import DataError, OutputError
 from ..atomic_files import PendingFiles, make_folder, output_error, to_builtin_types, write_atomic
 
 SUFFIXES = (".parquet", ".csv")
-"""Endings of the names of tables that can be written."""
+"""File suffixes of tables."""
 
 _NAMES = ("class", "shape", "file_name")
-"""Columns of names, which may look like numbers."""
+"""Columns of strings, even if they look like numbers."""
 
 
 def write_table(folder: Path, columns: Mapping[str, Sequence[Any]]) -> tuple[Path, str]:
-    """Write ``metadata.parquet`` into a folder, or ``metadata.csv`` where pyarrow is missing.
+    """Write ``metadata.parquet`` into a folder, or ``metadata.csv`` without pyarrow.
 
     Equal columns give equal bytes. Lists and mappings become JSON text.
 
     Returns
     -------
     (Path, str)
-        The file, and a note for the user, which is empty for Parquet.
+        The file, and a note for the user; "" for Parquet.
     """
     parquet, text = folder / "metadata.parquet", folder / "metadata.csv"
     if not has_parquet():
         write_columns(text, columns)
         parquet.unlink(missing_ok=True)
-        return text, f"pyarrow is not installed, so metadata is written as '{text.name}' instead of Parquet."
+        return text, f"pyarrow is not installed, so metadata was written as '{text.name}' instead of Parquet."
     write_columns(parquet, columns)
     text.unlink(missing_ok=True)
     return parquet, ""
 
 
 def has_parquet() -> bool:
-    """Whether Parquet files can be written here."""
+    """Whether pyarrow is installed, which Parquet files need."""
     try:
         import pyarrow.parquet  # noqa: F401
     except ImportError:
@@ -52,22 +52,22 @@ def has_parquet() -> bool:
 
 
 def check_suffix(path: Path) -> None:
-    """OutputError where :func:`write_columns` cannot write a file of this name."""
+    """Raise OutputError if :func:`write_columns` cannot write a file of this name."""
     if path.suffix.lower() not in SUFFIXES:
-        raise OutputError(f"'{path}' must end in {' or '.join(SUFFIXES)}: its ending says what is written.")
+        raise OutputError(f"'{path}' must end in {' or '.join(SUFFIXES)}, which sets the file format.")
     if path.suffix.lower() == ".parquet" and not has_parquet():
         raise OutputError(f"'{path}' needs the package pyarrow. Install it, or name a .csv file.")
 
 
 def write_columns(path: Path, columns: Mapping[str, Sequence[Any] | np.ndarray]) -> None:
-    """Write a table of columns of the same length, atomically, as Parquet or CSV by the ending of its name.
+    """Write columns of equal length as a table, atomically; the suffix sets the format, Parquet or CSV.
 
-    Equal columns give equal bytes. NaN means that there is no value; lists and mappings become JSON text.
+    Equal columns give equal bytes. NaN stands for a missing value; lists and mappings become JSON text.
 
     Raises
     ------
     OutputError
-        Where the ending is another, pyarrow is missing, or the file cannot be written.
+        For another suffix, without pyarrow for Parquet, or if the file cannot be written.
     """
     check_suffix(path)
     if path.suffix.lower() == ".csv":
@@ -81,7 +81,7 @@ def write_columns(path: Path, columns: Mapping[str, Sequence[Any] | np.ndarray])
     import pyarrow
     import pyarrow.parquet
 
-    # One column after the other, and straight into the file: the cells of them all would be several times larger.
+    # Column by column, and straight into the file: all cells at once would take several times the memory.
     table = pyarrow.table({name: _array(pyarrow, _cells(values)) for name, values in columns.items()})
     make_folder(path.parent)
     with PendingFiles() as pending:
@@ -95,17 +95,17 @@ def write_columns(path: Path, columns: Mapping[str, Sequence[Any] | np.ndarray])
 
 
 def read_columns(path: Path) -> dict[str, Sequence[Any] | np.ndarray]:
-    """The columns of a table that :func:`write_columns` wrote, by name.
+    """Read a table written by :func:`write_columns`; its columns by name.
 
-    Numbers come as arrays with NaN where there is no value, True and False as booleans; all else as lists with None.
+    Numbers become arrays with NaN for missing values, all else lists with None.
 
     Raises
     ------
     DataError
-        Where the file is missing, no such table, or damaged, or pyarrow is missing for a Parquet file.
+        If the file is missing or damaged, or pyarrow is not installed for a Parquet file.
     """
     if not path.is_file():
-        raise DataError(f"The table '{path}' does not exist. Check the path, or write it with `twinset measure`.")
+        raise DataError(f"The table '{path}' does not exist. Check the path, or create it with `twinset measure`.")
     if path.suffix.lower() == ".csv":
         return _read_csv(path)
     if not has_parquet():
@@ -115,14 +115,14 @@ def read_columns(path: Path) -> dict[str, Sequence[Any] | np.ndarray]:
 
     try:
         table = pyarrow.parquet.read_table(path)
-        found: dict[str, Sequence[Any] | np.ndarray] = {}
+        columns: dict[str, Sequence[Any] | np.ndarray] = {}
         for name in table.column_names:
             column = table.column(name)
             number = pyarrow.types.is_integer(column.type) or pyarrow.types.is_floating(column.type)
-            found[name] = column.to_numpy() if number else column.to_pylist()
+            columns[name] = column.to_numpy() if number else column.to_pylist()
     except (pyarrow.ArrowException, OSError) as error:
-        raise DataError(f"'{path}' is no Parquet table, or is damaged. Write it again.") from error
-    return found
+        raise DataError(f"'{path}' is not a Parquet table, or is damaged. Write it again.") from error
+    return columns
 
 
 def _read_csv(path: Path) -> dict[str, Sequence[Any] | np.ndarray]:
@@ -130,19 +130,20 @@ def _read_csv(path: Path) -> dict[str, Sequence[Any] | np.ndarray]:
         with path.open(newline="", encoding="utf-8-sig") as file:
             rows = [row for row in csv.reader(file) if row]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"'{path}' is no CSV table. Write it again.") from error
+        raise DataError(f"'{path}' is not a CSV table. Write it again.") from error
     if not rows:
         raise DataError(f"'{path}' is empty. Write it again with `twinset measure`.")
     broken = next((number for number, row in enumerate(rows, 1) if len(row) != len(rows[0])), 0)
     if broken:
-        raise DataError(f"Row {broken} of '{path}' has {len(rows[broken - 1])} cells; its head has {len(rows[0])}.")
+        cells, expected = len(rows[broken - 1]), len(rows[0])
+        raise DataError(f"Row {broken} of '{path}' has {cells} cells, but the header has {expected}. Write it again.")
     head, *body = rows
     columns = dict(zip(head, zip(*body, strict=True) if body else ([] for _ in head), strict=True))
     return {name: _texts(cells) if name in _NAMES else _parsed(cells) for name, cells in columns.items()}
 
 
 def _parsed(cells: Sequence[str]) -> Sequence[Any] | np.ndarray:
-    """Cells of a CSV column as numbers where all are, as booleans where all are, else as text."""
+    """Cells of a CSV column as numbers or booleans if all are, else as strings."""
     if set(cells) <= {"True", "False", ""}:
         return [{"True": True, "False": False}.get(cell) for cell in cells]
     try:
@@ -158,7 +159,7 @@ def _texts(cells: Sequence[str]) -> list[str | None]:
 def _array(pyarrow: Any, cells: list[Any]) -> Any:
     try:
         return pyarrow.array(cells)
-    except (pyarrow.ArrowInvalid, pyarrow.ArrowTypeError):  # mixed types: text says them all
+    except (pyarrow.ArrowInvalid, pyarrow.ArrowTypeError):  # mixed types become strings
         return pyarrow.array([None if cell is None else str(cell) for cell in cells])
 
 

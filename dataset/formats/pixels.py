@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Pixels of any dataset's files: pictures as RGB, depth maps as metres."""
+"""Reads the pixels of a dataset's files: images as RGB, depth maps in metres."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ DEPTH_SUFFIXES = (".png", ".exr", blenderproc_output.SUFFIX)
 
 
 def read_image(path: Path) -> np.ndarray:
-    """The picture (H, W, 3) uint8 RGB of a file, as it is stored: annotations know nothing of a turned camera.
+    """Read an image (H, W, 3) uint8 RGB as stored: EXIF orientation is ignored, as annotations do not follow it.
 
     Raises
     ------
     DataError
-        Where the file is missing or no picture.
+        If the file is missing or not an image.
     """
     import cv2
 
@@ -33,14 +33,14 @@ def read_image(path: Path) -> np.ndarray:
 
 
 def read_depth(path: Path) -> np.ndarray:
-    """The depth map (H, W) float32 of a file in metres, NaN where there is none.
+    """Read a depth map (H, W) float32 in metres, NaN where nothing was hit.
 
-    A 16-bit PNG in millimetres, 0 for nothing, an EXR with one channel in metres, or BlenderProc's HDF5 file.
+    Formats: 16-bit PNG in millimetres (0 for nothing), EXR with one channel in metres, and BlenderProc's HDF5.
 
     Raises
     ------
     DataError
-        Where the file is missing or no depth map.
+        If the file is missing or not a depth map.
     """
     import cv2
 
@@ -50,12 +50,12 @@ def read_depth(path: Path) -> np.ndarray:
         return blenderproc_output.read_frame_depth(path)
     stored = _decode(path, cv2.IMREAD_UNCHANGED)
     if stored.ndim != 2 or stored.dtype != np.uint16:
-        raise DataError(f"'{path}' is not a depth map: a PNG of one channel with 16 bits is needed, in millimetres.")
+        raise DataError(f"'{path}' is not a depth map: it must be a PNG with one 16-bit channel, in millimetres.")
     return np.where(stored > 0, stored.astype(np.float32) / 1000.0, np.float32(np.nan))
 
 
 def declared_pixels(data: bytes) -> int:
-    """How many pixels a picture says it has, before memory is taken for them; 0 where that is not known."""
+    """The number of pixels in an image header, to check before memory is allocated; 0 if unknown."""
     try:
         from PIL import Image
     except ImportError:  # Blender's own Python has no Pillow
@@ -67,7 +67,7 @@ def declared_pixels(data: bytes) -> int:
                 return image.width * image.height
         except Image.DecompressionBombError:
             return MAX_PIXELS + 1
-        except Exception:  # Pillow's errors share no base; OpenCV says what is wrong
+        except Exception:  # Pillow's errors share no base class; OpenCV reports what is wrong
             return 0
 
 
@@ -83,7 +83,7 @@ def _read_exr(path: Path) -> np.ndarray:
     except (RuntimeError, OSError, StopIteration) as error:
         raise DataError(f"The depth map '{path}' cannot be read ({error}).") from error
     if depth.ndim != 2:
-        raise DataError(f"'{path}' is not a depth map: it has no single channel of depth.")
+        raise DataError(f"'{path}' is not a depth map: it must have one channel of depth.")
     return np.where(np.isfinite(depth), depth, np.float32(np.nan))
 
 
@@ -93,12 +93,12 @@ def _decode(path: Path, flags: int) -> np.ndarray:
     try:
         data = path.read_bytes()
         if declared_pixels(data) > MAX_PIXELS:
-            raise DataError(f"The image '{path}' claims more than {MAX_PIXELS:,} pixels. Make it smaller.")
+            raise DataError(f"The image '{path}' has more than {MAX_PIXELS:,} pixels. Use a smaller image.")
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except FileNotFoundError:
         raise DataError(f"The image '{path}' does not exist.") from None
     except (OSError, ValueError, cv2.error) as error:
         raise DataError(f"The image '{path}' cannot be read ({str(error).strip() or 'damaged'}).") from None
     if pixels is None:
-        raise DataError(f"The image '{path}' is no picture that can be read; it may be damaged.")
+        raise DataError(f"The image '{path}' is in an unknown format or damaged.")
     return pixels

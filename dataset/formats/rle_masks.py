@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Masks and their COCO encodings: run lengths for a whole id map in one pass, exact extents, exact polygons."""
+"""COCO encodings of masks: RLE of a whole id map in one pass, boxes, and polygons."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class Rle(TypedDict):
 
 
 MIN_POLYGON_IOU = 0.98
-"""A polygon that decodes to less than this intersection over union with its mask is not used."""
+"""Polygons are only used if they decode to the mask with at least this intersection over union."""
 
 
 class MaskError(DataError):
-    """A segmentation that is none."""
+    """An invalid segmentation."""
 
 
 @attrs.frozen
@@ -39,12 +39,12 @@ class Region:
 
 
 def scan_ids(ids: np.ndarray) -> dict[int, Region]:
-    """Everything COCO wants to know of every id, from one pass over the map.
+    """Area, box and RLE of every id, in one pass over the map.
 
     Parameters
     ----------
     ids : (H, W) int
-        0 is background; the map is a partition, so regions never overlap.
+        0 is background.
 
     Returns
     -------
@@ -66,7 +66,7 @@ def scan_ids(ids: np.ndarray) -> dict[int, Region]:
     starts, ends, value = starts[order], ends[order], value[order]
     firsts = np.concatenate([[0], np.flatnonzero(value[1:] != value[:-1]) + 1])
 
-    # A run that goes on into the next column touches both the top and the bottom of the image.
+    # A run that continues in the next column touches both the top and the bottom of the image.
     left, right = starts // height, (ends - 1) // height
     wraps = left != right
     top = np.where(wraps, 0, starts % height)
@@ -93,7 +93,7 @@ def scan_ids(ids: np.ndarray) -> dict[int, Region]:
 
 
 def encode(mask: np.ndarray) -> Rle:
-    """A mask (H, W) of any type, true where not zero, as compressed RLE."""
+    """A mask (H, W), non-zero inside, as compressed RLE."""
     from pycocotools import mask as coco_mask
 
     return _with_text_counts(coco_mask.encode(np.asfortranarray(np.asarray(mask) != 0, dtype=np.uint8)))
@@ -112,7 +112,7 @@ def as_rle(segmentation: Any, height: int, width: int) -> Rle:
     Raises
     ------
     MaskError
-        Where it is none, or one of another image: pycocotools does not look, and reads what is not there.
+        If it is invalid or of another image size: pycocotools does not check, and reads out of bounds.
     """
     from pycocotools import mask as coco_mask
 
@@ -127,31 +127,31 @@ def as_rle(segmentation: Any, height: int, width: int) -> Rle:
     polygons = [list(part) for part in parts if isinstance(part, list | tuple)]
     if not polygons or len(polygons) < len(parts) or not all(map(_is_polygon, polygons)):
         raise MaskError(
-            "A segmentation is neither run lengths nor polygons of finite numbers, at least three points each."
+            "A segmentation is neither RLE nor a list of polygons with at least three points of finite numbers."
         )
-    # Points far outside would be walked to pixel by pixel.
+    # pycocotools rasterizes edges pixel by pixel, also far outside the image.
     reach = np.array([width, height])
     near = [np.clip(np.reshape(p, (-1, 2)), -reach, 2 * reach).ravel().tolist() for p in polygons]
     return _with_text_counts(coco_mask.merge(coco_mask.frPyObjects(near, height, width)))
 
 
 def _decode_counts(counts: Any) -> Sequence[int] | np.ndarray:
-    """The run lengths of a compressed text: five bits to a character, from the third on differences to the one before
-    the last (pycocotools, maskApi.c). MaskError where it is none."""
+    """The run lengths of compressed RLE: five bits per character; from the third run on, differences to the run before
+    the last (pycocotools, maskApi.c). Raises MaskError if it is invalid."""
     try:
         codes = np.frombuffer(counts.encode("ascii") if isinstance(counts, str) else bytes(counts), np.uint8)
     except (TypeError, ValueError) as error:
-        raise MaskError("A segmentation has no run lengths in its 'counts'.") from error
+        raise MaskError("The RLE of a segmentation has no valid 'counts'.") from error
     bits = codes.astype(np.int64) - 48
     if not len(bits) or bits.min() < 0 or bits.max() > 63 or bits[-1] & 32:
-        raise MaskError("A segmentation has run lengths that are no text of COCO's.")
+        raise MaskError("The 'counts' of a segmentation are not compressed as COCO does it.")
     ends = np.flatnonzero((bits & 32) == 0)
     starts = np.concatenate([[0], ends[:-1] + 1])
     if (ends - starts).max() > 8:
-        raise MaskError("A segmentation has a run length of too many digits.")
+        raise MaskError("The RLE of a segmentation has a run that is too long.")
     place = 5 * (np.arange(len(bits)) - np.repeat(starts, ends - starts + 1))
     values = np.add.reduceat((bits & 31) << place, starts)
-    # A sixth bit of the last character is the sign of what is told.
+    # The fifth bit of a number's last character is its sign.
     values -= np.where(bits[ends] & 16, np.int64(1) << (place[ends] + 5), 0)
     values[1::2] = np.cumsum(values[1::2])
     values[2::2] = np.cumsum(values[2::2])
@@ -159,14 +159,15 @@ def _decode_counts(counts: Any) -> Sequence[int] | np.ndarray:
 
 
 def _check_runs(runs: Sequence[int] | np.ndarray, size: Any, height: int, width: int) -> None:
-    """MaskError where run lengths do not make up a picture of this size: others are read beyond their end."""
+    """Raise MaskError if run lengths do not fit an image of this size."""
     if not isinstance(size, list | tuple) or list(size) != [height, width]:
-        raise MaskError(f"A segmentation is of the size {size!r:.40} in an image of {[height, width]} pixels.")
+        raise MaskError(f"A segmentation has size {size!r:.40} in an image of {[height, width]} pixels.")
     if isinstance(runs, list) and not all(type(run) is int and 0 <= run <= height * width for run in runs):
-        raise MaskError("A segmentation has run lengths that are no whole numbers.")
-    found = np.asarray(runs)
-    if not len(found) or found.min() < 0 or found.max() > height * width or found.sum() > height * width:
-        raise MaskError(f"A segmentation has run lengths for other than its {height * width} pixels.")
+        raise MaskError("The RLE of a segmentation has run lengths that are not integers from 0.")
+    lengths = np.asarray(runs)
+    total = height * width
+    if not len(lengths) or lengths.min() < 0 or lengths.max() > total or lengths.sum() > total:
+        raise MaskError(f"The RLE of a segmentation does not fit its {total} pixels.")
 
 
 def _is_polygon(points: list[Any]) -> bool:
@@ -186,12 +187,12 @@ def measure(rles: Sequence[Rle]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def extent(mask: np.ndarray) -> tuple[int, int, int, int]:
-    """The tight box [x, y, w, h] of a mask in whole pixels; (0, 0, 0, 0) where it is empty."""
+    """The tight box [x, y, w, h] of a mask in whole pixels; (0, 0, 0, 0) if it is empty."""
     return stage.extent(np.asarray(mask) != 0) or (0, 0, 0, 0)
 
 
 def polygons(mask: np.ndarray) -> list[list[int]] | None:
-    """The outline of a mask along its pixels' edges, or None where polygons cannot say it.
+    """The outline of a mask along pixel edges; None where polygons cannot represent it.
 
     Parameters
     ----------
@@ -201,7 +202,7 @@ def polygons(mask: np.ndarray) -> list[list[int]] | None:
     -------
     list of [x0, y0, x1, y1, ...] or None
         One polygon per 8-connected part, each of at least four corners. None for an empty mask, one with holes, and
-        one whose polygons decode to an IoU under ``MIN_POLYGON_IOU``: keep the RLE for these.
+        one whose polygons decode to an IoU under ``MIN_POLYGON_IOU``; use RLE for these.
     """
     import cv2
 
@@ -209,8 +210,8 @@ def polygons(mask: np.ndarray) -> list[list[int]] | None:
     x, y, w, h = extent(mask)
     if w == 0:
         return None
-    # Contours run through pixel centres, which would lose half a pixel on every side. Each pixel is made four, so that
-    # a contour visits the quarter next to each corner, and the quarter tells which corner is meant.
+    # OpenCV's contours run through pixel centres, half a pixel inside the mask. With each pixel split into four, a
+    # contour visits the quarter at each corner, from which the corner follows.
     double = mask[y : y + h, x : x + w].astype(np.uint8).repeat(2, axis=0).repeat(2, axis=1)
     contours, hierarchy = cv2.findContours(double, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
     if (hierarchy[0, :, 3] >= 0).any():
@@ -228,7 +229,7 @@ def polygons(mask: np.ndarray) -> list[list[int]] | None:
 
 
 def _corners(points: np.ndarray) -> np.ndarray:
-    """A closed chain of points (n, 2) without repeated ones and without those inside a straight edge."""
+    """A closed chain of points (n, 2) without repeated points and without those inside a straight edge."""
     points = points[(points != np.roll(points, 1, axis=0)).any(axis=1)]
     before, after = points - np.roll(points, 1, axis=0), np.roll(points, -1, axis=0) - points
     turns = before[:, 0] * after[:, 1] - before[:, 1] * after[:, 0] != 0
@@ -241,7 +242,7 @@ def _iou(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def _with_text_counts(rle: Mapping[str, Any]) -> Rle:
-    """pycocotools gives bytes, which JSON cannot hold."""
+    """RLE with ``counts`` as a string: pycocotools gives bytes, which JSON cannot hold."""
     counts = rle["counts"]
     return {
         "size": [int(v) for v in rle["size"]],

@@ -27,7 +27,7 @@ def read_yolo(folder: str | Path) -> CocoFile:
     Raises
     ------
     DataError
-        Where the folder, names, images or labels are missing or broken; labels with file and line.
+        If the folder, names, images or labels are missing or invalid; labels with file and line.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -36,11 +36,11 @@ def read_yolo(folder: str | Path) -> CocoFile:
     root = folder / "images" if (folder / "images").is_dir() else folder
     pictures = sorted(p for p in root.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES)
     if not pictures:
-        raise DataError(f"The YOLO folder '{folder}' holds no images; they are looked for in '{root}'.")
+        raise DataError(f"The YOLO folder '{folder}' has no images in '{root}'.")
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     problems: list[str] = []
-    found = False
+    has_labels = False
     for image_id, picture in enumerate(pictures, start=1):
         width, height = _image_size(picture)
         relative = picture.relative_to(root)
@@ -50,7 +50,7 @@ def read_yolo(folder: str | Path) -> CocoFile:
         label = label if label.is_file() or not beside.is_file() else beside
         if not label.is_file():
             continue
-        found = True
+        has_labels = True
         for class_number, bbox in _read_label(label, width, height, len(names), problems):
             annotations.append(
                 {
@@ -62,8 +62,8 @@ def read_yolo(folder: str | Path) -> CocoFile:
                     "iscrowd": 0,
                 }
             )
-    if not found:
-        raise DataError(f"The YOLO folder '{folder}' holds no label file for its {len(pictures)} images.")
+    if not has_labels:
+        raise DataError(f"The YOLO folder '{folder}' has no label file for its {len(pictures)} images.")
     raise_problems(folder, problems)
     categories = [{"id": i, "name": name} for i, name in enumerate(names, start=1)]
     return CocoFile(
@@ -86,7 +86,7 @@ def _read_label(
         polygon = len(values) >= 6 and len(values) % 2 == 0
         if not (len(values) in (4, 5) or polygon) or not all(math.isfinite(v) for v in values):
             problems.append(
-                f"{path.name}, line {index}: '{line.strip()}' is no label; a class number and four numbers are needed"
+                f"{path.name}, line {index}: '{line.strip()}' is not a label of a class number and four numbers"
             )
             continue
         if not 0 <= class_number < classes:
@@ -115,7 +115,7 @@ def _read_names(folder: Path) -> list[str]:
             if names:
                 return names
     raise DataError(
-        f"The YOLO folder '{folder}' does not say what its classes are called. Add a data.yaml with 'names', "
+        f"The YOLO folder '{folder}' has no class names. Add a data.yaml with 'names', "
         "or a classes.txt with one name per line."
     )
 

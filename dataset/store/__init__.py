@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The output folder of a job: frames, records, inputs, workers, and how it stands."""
+"""The output folder of a job: frames, records, inputs, workers and status."""

@@ -118,14 +118,10 @@ class ColumnGoals(TypedDict):
 
 
 class InstanceRecord(InstanceRow, total=False):
-    """The row of an instance with its pose and masks; ``amodal_*`` are those of the whole instance, unoccluded."""
+    """The row of an instance with its pose and visible mask, and the entries that annotation sources declare."""
 
     matrix: Matrix
     segmentation: Rle
-    amodal_bbox: list[float]
-    amodal_segmentation: Rle
-    visible_share: float
-    truncated_share: float
 
 
 class Bystander(TypedDict, total=False):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The frames of a dataset on disk: pictures, id maps, depth, and the record of each, which is the source of truth."""
+"""The frames of a dataset on disk: images, label maps, and the record of each, which is the source of truth."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _SUBFOLDER = re.compile(r"^\d{6,}$")
 _IMAGE = re.compile(r"^(\d{6,})\.(?:jpg|png)$")
 _RECORD = re.compile(r"^(\d{6,})\.json$")
 FOLDER_SIZE = 10_000
-"""Frames per folder: file systems and file browsers are slow with more, and the first folder is enough for most."""
+"""Frames per folder: file systems and file browsers are slow with more."""
 
 
 def frame_name(frame: int) -> str:
@@ -49,7 +49,7 @@ class FrameStore:
     """The output folder of a job, frame by frame.
 
     A frame is present when its record is there and every file that the record names has the recorded SHA-256. Records
-    are written last, so an interrupted write leaves a frame absent, never half present.
+    are written last, so a frame whose write was interrupted is absent, never incomplete.
 
     Parameters
     ----------
@@ -70,20 +70,20 @@ class FrameStore:
         return self.records / f"{frame_name(frame)}.json"
 
     def prepare(self, *, min_free: int = MIN_FREE_BYTES) -> None:
-        """Make the folders, try them, and remove what an interrupted run left unfinished.
+        """Create the folders, check that they can be written to, and remove temporary files of interrupted runs.
 
         Raises
         ------
         OutputError
-            Where the folder cannot be written to, or its disk has less than ``min_free`` bytes left.
+            If the folder cannot be written to, or its disk has less than ``min_free`` bytes left.
         """
         for folder in (self.out, self.records, self.out / IMAGES):
             make_folder(folder)
         known = [self.out / folder for _, folder, _ in known_files()]
         for folder in (self.out, self.records, self.out / "annotations", *known):
-            for each in (folder, *_subfolders(folder)):
-                remove_stale(each)
-        with PendingFiles() as pending:  # never committed: only shows that files can be written
+            for subfolder in (folder, *_subfolders(folder)):
+                remove_stale(subfolder)
+        with PendingFiles() as pending:  # never committed: only checks that files can be written
             pending.add(self.records / "probe", b"\0" * 4096)
         free = shutil.disk_usage(self.out).free
         if free < min_free:
@@ -125,7 +125,7 @@ class FrameStore:
         Raises
         ------
         OutputError
-            Where anything cannot be written; no file of this call is then left unfinished.
+            If anything cannot be written; temporary files are then removed.
         """
         files: dict[str, FileEntry] = {}
         with PendingFiles() as pending:
@@ -154,7 +154,7 @@ class FrameStore:
         return self.intact(record, verify=verify)
 
     def intact(self, record: FrameRecord, *, verify: bool = True) -> bool:
-        """Whether the files that a record names are there, and unchanged."""
+        """Whether the files that a record names exist and are unchanged."""
         files = record["files"]
         if "image" not in files and record.get("verdict") not in (GIVEN_UP, FILTERED):
             return False
@@ -175,7 +175,7 @@ class FrameStore:
         Raises
         ------
         DataError
-            Where there is none, or it is damaged.
+            If there is none, or it is damaged.
         """
         path = self.record_path(frame)
         try:
@@ -207,9 +207,9 @@ class FrameStore:
         return sorted(int(match[1]) for match in map(_RECORD.match, names) if match)
 
     def images(self) -> set[int]:
-        """The frames that have an image, told by names alone."""
+        """The frames that have an image, by file names alone."""
         folder = self.out / IMAGES
-        names = (name for each in (folder, *_subfolders(folder)) for name in _file_names(each))
+        names = (name for part in (folder, *_subfolders(folder)) for name in _file_names(part))
         return {int(match[1]) for match in map(_IMAGE.match, names) if match}
 
     def missing(self, frames: Iterable[int], *, verify: bool = True) -> list[int]:
@@ -242,7 +242,7 @@ class FrameStore:
         return {"path": path.relative_to(self.out).as_posix(), "sha256": hashlib.sha256(data).hexdigest()}
 
     def _remove_leftovers(self, frame: int, files: Mapping[str, FileEntry]) -> None:
-        """Files of an earlier render of this frame that its new record does not name would pass for its own."""
+        """Remove files of an earlier render of this frame that its new record does not name."""
         for kind, folder, suffixes in known_files():
             for suffix in suffixes:
                 path = self._path(frame, folder, suffix)
@@ -257,7 +257,7 @@ class FrameStore:
 
 
 def _file_names(folder: Path) -> list[str]:
-    """Names of what lies in a folder; none where it is missing."""
+    """Names of the files and folders in a folder; empty if it is missing."""
     try:
         return os.listdir(folder)
     except FileNotFoundError:
@@ -265,23 +265,23 @@ def _file_names(folder: Path) -> list[str]:
 
 
 def _subfolders(folder: Path) -> list[Path]:
-    """The folders that hold the later frames of a large dataset, in order."""
+    """The subfolders with the later frames of a large dataset, in order."""
     return [folder / name for name in sorted(_file_names(folder)) if _SUBFOLDER.match(name)]
 
 
 def append_checksum(record: bytes) -> bytes:
-    """The bytes of a record, a JSON object, with their own SHA-256 as its last entry."""
+    """Add a last key ``sha256`` to the bytes of a JSON object: the hash of the bytes before it."""
     body = record.rstrip()[:-1]
     return body + f',"sha256":"{hashlib.sha256(body).hexdigest()}"}}\n'.encode()
 
 
 def remove_checksum(data: bytes, record: dict[str, Any]) -> bool:
-    """Whether a record is as it was sealed; takes the seal off. One that was never sealed passes."""
-    said = record.pop("sha256", None)
-    if said is None:
+    """Remove the checksum of a parsed record; whether it matches the bytes. Records without a checksum pass."""
+    expected = record.pop("sha256", None)
+    if expected is None:
         return True
     body, _, _ = data.rpartition(b',"sha256":')
-    return hashlib.sha256(body).hexdigest() == said
+    return hashlib.sha256(body).hexdigest() == expected
 
 
 def encode_image(image: np.ndarray, format: str, quality: int) -> bytes:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What became of the attempts: counted by reason, and, where a gate judged them, by shape, camera, size and draws."""
+"""Counts the outcomes of attempts: by reason and, where gates judged them, by shape, camera, size and draws."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from .frame_record import ACCEPTED, FILTERED, GIVEN_UP, FrameRecord
 log = logging.getLogger(__name__)
 
 MIN_JUDGED = 200
-"""JudgedAttempt attempts before a job is ended for want of acceptance."""
+"""Judged attempts from which on a job stops if too few are accepted."""
 
 AREA_BINS = (0.0, 0.01, 0.03, 0.1, 0.3)
-"""Where bins of relative box area begin."""
+"""Lower edges of the bins of relative box area."""
 
 ELEVATION_STEP = 15
 """Degrees of camera elevation in a bin."""
@@ -36,7 +36,7 @@ JudgedAttempt = dict[str, Any]
 
 
 class AttemptTally:
-    """Counts what became of the attempts, record by record."""
+    """Counts the outcomes of attempts, record by record."""
 
     def __init__(self) -> None:
         self._rejected: Counter[str] = Counter()
@@ -54,22 +54,22 @@ class AttemptTally:
             self._rejected[AFTER_RENDER + FILTERED] += 1
         layout = record.get("goals", {}).get("boxes", ()) if record["verdict"] == ACCEPTED else ()
         if layout:
-            shown = [row["goal"] for row in record["instances"] if row["bbox"]]
-            asked, met = len(layout), sum(goal is not None for goal in shown)
+            goals = [row["goal"] for row in record["instances"] if row["bbox"]]
+            asked, met = len(layout), sum(goal is not None for goal in goals)
             none = sum(row["annotated"] and row["goal"] is None for row in record["instances"])
             self._boxes.update(asked=asked, shown=met, left_out=asked - met, no_goal=none)
-        for one in self._gated.add(record):
-            self._breakdown.add(one)
+        for attempt in self._gated.add(record):
+            self._breakdown.add(attempt)
 
     def funnel(self, gates: Iterable[Mapping[str, Any]] = ()) -> Funnel:
-        """The funnel of what was counted; ``gates`` are the reports of the job's gates."""
+        """The funnel so far; ``gates`` are the reports of the job's gates."""
         late = sum(n for reason, n in self._rejected.items() if reason.startswith(AFTER_RENDER))
         tried = self._rejected.total() + self._accepted
         rejected = dict(sorted(self._rejected.items()))
-        gate, boxes = self._facts(list(gates)), dict(self._boxes)
+        gate, boxes = self._gate_summary(list(gates)), dict(self._boxes)
         return Funnel(tried, rejected, self._accepted, self._given_up, late, gate, boxes=boxes)
 
-    def _facts(self, gates: list[Mapping[str, Any]]) -> dict[str, Any]:
+    def _gate_summary(self, gates: list[Mapping[str, Any]]) -> dict[str, Any]:
         gated = self._gated
         if not gated.judged:
             return {}
@@ -87,14 +87,14 @@ class AttemptTally:
 
 
 class GateTally:
-    """Attempts that gates judged: how many, how many of them passed, and the nearest miss among the others.
+    """Counts attempts that gates judged, and keeps the nearest miss.
 
     Attributes
     ----------
     judged, passed, drafts : int
-        ``drafts`` were refused before their render.
+        ``drafts`` were refused as drafts, before their full render.
     nearest_miss : JudgedAttempt or None
-        The refused attempt with the highest score; those of full renders before drafts.
+        The refused attempt with the highest score; full renders come before drafts.
     """
 
     def __init__(self) -> None:
@@ -103,16 +103,16 @@ class GateTally:
 
     def add(self, record: FrameRecord) -> list[JudgedAttempt]:
         """Count the judged attempts of a record; returns them."""
-        found = list(judged_attempts(record))
-        for one in found:
+        attempts = list(judged_attempts(record))
+        for attempt in attempts:
             self.judged += 1
-            self.passed += one["accepted"]
-            self.drafts += one["stage"] == "draft"
-            if one["accepted"] or one["score"] is None:
+            self.passed += attempt["accepted"]
+            self.drafts += attempt["stage"] == "draft"
+            if attempt["accepted"] or attempt["score"] is None:
                 continue
-            if self.nearest_miss is None or _miss_rank(one) > _miss_rank(self.nearest_miss):
-                self.nearest_miss = one
-        return found
+            if self.nearest_miss is None or _miss_rank(attempt) > _miss_rank(self.nearest_miss):
+                self.nearest_miss = attempt
+        return attempts
 
 
 def _miss_rank(missed: JudgedAttempt) -> tuple[bool, float]:
@@ -144,48 +144,48 @@ def judged_attempts(record: FrameRecord) -> Iterator[JudgedAttempt]:
 
 
 SCORE_COLUMN = "feature_score"
-"""The column whose means are shown."""
+"""The metadata column with the scores of boxes."""
 
 
 def gate_error(gated: GateTally, gates: list[dict[str, Any]], out: Path) -> StageError:
-    """What to say where hardly anything passes: how many did, the nearest miss, and what would help."""
+    """The error where too few attempts pass the gate: how many did, the nearest miss, and what would help."""
     miss = gated.nearest_miss
-    text = f"{gated.passed} of {gated.judged} judged attempts passed the gate"
+    text = f"Only {gated.passed} of {gated.judged} judged attempts passed the gate"
     limit = min((g["threshold"] for g in gates if "threshold" in g), default=None)
     if miss is None or limit is None:
-        return StageError(f"{text}. Loosen its filter, and render into another output folder.")
+        return StageError(f"{text}. Loosen its filter and render into another output folder.")
     shapes = ", ".join(
         dict.fromkeys(f"{name} '{shape}'" for name, shape, score, _ in miss["boxes"] if score is not None)
     )
     remedy = (
         f"Lower 'threshold' to {miss['score']:.3g} or less"
         if miss["score"] >= 0
-        else "A score under 0 is farther from the real boxes than any of them is, so no threshold helps: bring shapes, "
-        "light and camera nearer to the real pictures"
+        else "A score below 0 means that the boxes are farther from the real boxes than these are from each other, so "
+        "no threshold helps: make shapes, light and camera more like those in the real images"
     )
     return StageError(
-        f"{text}: the nearest miss, attempt {miss['attempt']} at frame {miss['frame']} with {shapes}, scored "
-        f"{miss['score']:.3g} as a {miss['stage']} where {limit:.3g} is asked. {remedy}, and render into another "
-        f"output folder. What is made so far is kept in {out}."
+        f"{text}. The nearest miss, attempt {miss['attempt']} at frame {miss['frame']} with {shapes}, scored "
+        f"{miss['score']:.3g} as a {miss['stage']}; the threshold is {limit:.3g}. {remedy}, and render into another "
+        f"output folder. The frames rendered so far are kept in {out}."
     )
 
 
 def _worst_groups(by: Mapping[str, list[dict[str, Any]]], share: float) -> list[dict[str, Any]]:
-    """Groups that pass less often than attempts at large, by more than chance explains, the worst first."""
+    """Groups that pass significantly less often than all attempts (binomial test, Bonferroni), worst first."""
     from scipy import stats
 
-    found = []
+    worse = []
     for kind, rows in by.items():
         for row in rows:
             chance = float(stats.binom.cdf(row["accepted"], row["judged"], share))
-            if chance < 0.05 / len(rows):  # a group among many may be unlucky [Bonferroni]
-                found.append((row["accepted"] / row["judged"], chance, kind, {"what": kind, **row}))
-    return [row for *_, row in sorted(found, key=lambda f: f[:3])]
+            if chance < 0.05 / len(rows):
+                worse.append((row["accepted"] / row["judged"], chance, kind, {"what": kind, **row}))
+    return [row for *_, row in sorted(worse, key=lambda entry: entry[:3])]
 
 
 @attrs.define
 class _Group:
-    """Attempts, or boxes of them, that have something in common."""
+    """Counts attempts, or their boxes, with one value in common."""
 
     judged: int = 0
     accepted: int = 0
@@ -205,9 +205,9 @@ class _Group:
 
 
 class _Breakdown:
-    """Acceptance and mean score of the attempts that have something in common, by what that is.
+    """Acceptance and mean score by shape, box size, camera, elevation, variant and drawn values.
 
-    Of the attempts themselves only drawn numbers are kept, whose thirds are not known before the end.
+    Only drawn numbers are kept one by one, since their terciles are not known before the end.
     """
 
     def __init__(self) -> None:
@@ -234,7 +234,7 @@ class _Breakdown:
                 self._group(name, value).add(accepted, score)
 
     def rows(self) -> dict[str, list[dict[str, Any]]]:
-        """By what they have in common, a row for each group."""
+        """Rows of groups, by what the group is of."""
         out = {kind: _group_rows(kind, groups) for kind, groups in self._groups.items()}
         for name, (values, accepted, scores) in self._numbers.items():
             if len(np.unique(values)) <= 2:
@@ -252,13 +252,13 @@ class _Breakdown:
 
 def _group_rows(kind: str, groups: Mapping[Any, _Group], cuts: np.ndarray | None = None) -> list[dict[str, Any]]:
     rows = [group.row(_label(kind, value, cuts)) for value, group in sorted(groups.items(), key=lambda item: item[0])]
-    # Names have no order of their own: what is off comes first.
+    # Names have no order: the lowest acceptance comes first.
     in_order = kind in ("size", "elevation") or cuts is not None
     return rows if in_order else sorted(rows, key=lambda r: (r["accepted"] / r["judged"], r["value"]))
 
 
 DRAWN_NUMBERS = {"strength": "set_world", "factor": "scale_lights"}
-"""Drawn numbers that acceptance is shown by, and the call that they belong to."""
+"""Drawn numbers by which acceptance is broken down, and the call that they belong to."""
 
 _DRAWN_FILES = {"hdri": "set_world", "image": "set_background"}
 

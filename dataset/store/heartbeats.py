@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Signs of life of the workers of a job: one small file each in the output folder, renewed while they render."""
+"""Heartbeats of a job's workers: each keeps a small file in the output folder up to date while it renders."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from ..atomic_files import is_number, is_process_running, json_bytes, read_json_
 
 FOLDER = "workers"
 INTERVAL = 10.0
-"""Seconds between two signs of life."""
+"""Seconds between two heartbeats."""
 LOST_AFTER = 600.0
-"""Seconds without one after which a worker of another machine counts as lost. Clocks of a farm differ a little."""
+"""A worker of another machine counts as lost after so many seconds without a heartbeat; clocks may differ."""
 
 
 @attrs.frozen
 class Worker:
-    """What a worker said last. ``speed`` is frames per second, 0 before its first; ``error`` is why it stopped."""
+    """The last heartbeat of a worker. ``speed`` is in frames per second, 0 at first; ``error`` is why it stopped."""
 
     host: str
     pid: int
@@ -42,19 +42,18 @@ class Worker:
 
     @property
     def state(self) -> str:
-        """``running``, ``lost`` where it ended without a word, or ``failed``."""
+        """``running``, ``failed`` with an error, or ``lost`` if it ended without one."""
         if self.error:
             return "failed"
-        # Of this machine's own processes more is known than when they were heard of last.
         gone = not is_process_running(self.pid) if self.host == socket.gethostname() else self.age > LOST_AFTER
         return "lost" if gone else "running"
 
 
 class Heartbeat:
-    """The signs of life of this process; use as a context manager around the frames that it renders.
+    """Writes the heartbeat of this process; use as a context manager around the frames that it renders.
 
-    The file goes when the work is done; after an error it stays and says which. A disk that takes no signs of life is
-    no reason to stop: the frames themselves tell what matters.
+    The file is removed when the work is done, and keeps the message after an error. Failed writes are ignored, as
+    progress shows in the frames themselves.
     """
 
     def __init__(self, out: Path, frames: range) -> None:
@@ -79,14 +78,14 @@ class Heartbeat:
         _remove(self._path)
 
     def beat(self) -> None:
-        """One more frame is rendered."""
+        """Count a rendered frame."""
         self._done += 1
         if time.monotonic() - self._beaten >= INTERVAL:
             self._write()
 
     def _write(self, error: str = "") -> None:
         self._beaten = time.monotonic()
-        said = {
+        heartbeat = {
             "host": socket.gethostname(),
             "pid": os.getpid(),
             "first": self._frames.start,
@@ -96,16 +95,16 @@ class Heartbeat:
             "error": error,
         }
         with contextlib.suppress(OutputError):
-            write_atomic(self._path, json_bytes(said))
+            write_atomic(self._path, json_bytes(heartbeat))
 
 
 def read_workers(out: Path) -> list[Worker]:
-    """The workers that have said something in an output folder, by their frames; what cannot be read is left out."""
+    """The workers of an output folder, ordered by their frames; unreadable heartbeats are skipped."""
     return sorted((worker for _, worker in _read_heartbeats(out)), key=lambda w: (w.first, w.host, w.pid))
 
 
 def remove_heartbeats(out: Path) -> None:
-    """Remove what workers have said, once all frames are there."""
+    """Remove all heartbeats, once all frames are there."""
     for path in (out / FOLDER).glob("*.json"):
         _remove(path)
 
@@ -113,14 +112,15 @@ def remove_heartbeats(out: Path) -> None:
 def _read_heartbeats(out: Path) -> Iterator[tuple[Path, Worker]]:
     for path in sorted((out / FOLDER).glob("*.json")):
         with contextlib.suppress(OSError, KeyError):
-            said = read_json_object(path)
-            numbers = [said[key] for key in ("pid", "first", "last", "done", "seconds")]
-            if not all(is_number(n) and 0 <= n < 2**53 for n in numbers) or not isinstance(said["host"], str):
+            heartbeat = read_json_object(path)
+            numbers = [heartbeat[key] for key in ("pid", "first", "last", "done", "seconds")]
+            if not all(is_number(n) and 0 <= n < 2**53 for n in numbers) or not isinstance(heartbeat["host"], str):
                 continue
             pid, first, last, done = map(int, numbers[:4])
-            # A sign from the future is as old as one from the past: somebody's clock has jumped.
+            # A heartbeat from the future means that a clock was changed.
             age = abs(time.time() - path.stat().st_mtime)
-            yield path, Worker(said["host"], pid, first, last, done, float(numbers[4]), age, str(said["error"]))
+            error = str(heartbeat["error"])
+            yield path, Worker(heartbeat["host"], pid, first, last, done, float(numbers[4]), age, error)
 
 
 def _remove(path: Path) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The files that a dataset was made from: their hashes, and the licences that models state themselves."""
+"""The input files of a dataset: their hashes, and the licences and authors that models name."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ _MAX_JSON_BYTES = 64 * 2**20
 
 
 def read_inputs(recipe: Recipe) -> dict[str, dict[str, Any]]:
-    """All files that a recipe names, by their place: relative to the recipe where they lie below it, else by name.
+    """All files that a recipe names, by path relative to the recipe, or by file name if they are not below its folder.
 
-    Those of a dataset that lies elsewhere have their place in it. Each has ``bytes``, ``sha256`` and ``used`` (the keys
-    of the recipe that name it), and what a glTF model says of its origin under ``stated``. Files that glTF models refer
-    to count too; for what a .blend links, see :func:`read_linked_files`. Several files of one place have the sum of
-    their bytes and the hash of their hashes.
+    Files of a dataset elsewhere are named by their path in it. Each has ``bytes``, ``sha256`` and ``used`` (the keys
+    of the recipe that name it), and under ``stated`` what a glTF model says of its origin. Files that glTF models refer
+    to are included; for files linked by a .blend, see :func:`read_linked_files`. Several files of one name have the sum
+    of their bytes and the hash of their hashes.
     """
     files: dict[str, dict[Path, None]] = {}
     keys: dict[str, dict[str, None]] = {}
@@ -52,19 +52,19 @@ def read_inputs(recipe: Recipe) -> dict[str, dict[str, Any]]:
         place = _relative_name(recipe.folder, file, roots)
         files.setdefault(place, {})[file] = None
         keys.setdefault(place, {})[key] = None
-    found: dict[str, dict[str, Any]] = {}
+    entries: dict[str, dict[str, Any]] = {}
     for place, group in sorted(files.items()):
-        found[place] = {**_size_and_hash(group), "used": list(keys[place])}
+        entries[place] = {**_size_and_hash(group), "used": list(keys[place])}
         stated = next(filter(None, map(_gltf_origin, group)), None)
         if stated:
-            found[place]["stated"] = stated
-    return found
+            entries[place]["stated"] = stated
+    return entries
 
 
 def read_linked_files(recipe: Recipe, files: Iterable[Path], owner: str) -> dict[str, dict[str, Any]]:
-    """As :func:`read_inputs`, of files that scenes and models link, less those that the recipe names itself.
+    """As :func:`read_inputs`, for files that scenes and models link, without those that the recipe names itself.
 
-    ``linked_by`` is the ``owner`` alone. A file that is missing has no bytes and the hash "".
+    ``linked_by`` holds the ``owner``. A missing file has 0 bytes and the hash "".
     """
     named = {path.resolve() for _, path in named_files(recipe)}
     by_place: dict[str, list[Path]] = {}
@@ -74,36 +74,37 @@ def read_linked_files(recipe: Recipe, files: Iterable[Path], owner: str) -> dict
     return {place: {**_size_and_hash(group), "linked_by": [owner]} for place, group in sorted(by_place.items())}
 
 
-def linked_files(there: Mapping[str, Any], owner: str = "") -> dict[str, Any]:
-    """Of the files in a folder's inputs those that scenes or models link, those of one owner or of any."""
+def linked_files(inputs: Mapping[str, Any], owner: str = "") -> dict[str, Any]:
+    """The recorded inputs that scenes or models link; those of one owner, or all."""
 
-    def owners(facts: Any) -> list[str]:
-        found = facts.get("linked_by") if isinstance(facts, Mapping) else None
-        whole = isinstance(found, list) and all(isinstance(one, str) for one in found)
-        return [one for one in found or () if one == _encodable(one)] if whole else []
+    def owners(entry: Any) -> list[str]:
+        names = entry.get("linked_by") if isinstance(entry, Mapping) else None
+        is_valid = isinstance(names, list) and all(isinstance(name, str) for name in names)
+        return [name for name in names or () if name == _encodable(name)] if is_valid else []
 
     return {
-        name: {"bytes": facts.get("bytes"), "sha256": facts.get("sha256"), "linked_by": owners(facts)}
-        for name, facts in there.items()
-        if name == _encodable(name) and (owner in owners(facts) if owner else owners(facts))
+        name: {"bytes": entry.get("bytes"), "sha256": entry.get("sha256"), "linked_by": owners(entry)}
+        for name, entry in inputs.items()
+        if name == _encodable(name) and (owner in owners(entry) if owner else owners(entry))
     }
 
 
-def merge_links(there: Mapping[str, Any], links: Mapping[str, Any]) -> dict[str, Any]:
-    """The inputs of a folder and what was found to be linked, perhaps by another owner than before."""
-    known = linked_files(there)
-    both = dict(there)
-    for name, facts in links.items():
-        if name in known or name not in there:
+def merge_links(inputs: Mapping[str, Any], links: Mapping[str, Any]) -> dict[str, Any]:
+    """The recorded inputs with linked files added; a file that was linked before gets further owners."""
+    known = linked_files(inputs)
+    merged = dict(inputs)
+    for name, entry in links.items():
+        if name in known or name not in inputs:
             owners = known[name]["linked_by"] if name in known else []
-            both[name] = {**facts, "linked_by": sorted({*owners, *facts["linked_by"]})}
-    return dict(sorted(both.items()))
+            merged[name] = {**entry, "linked_by": sorted({*owners, *entry["linked_by"]})}
+    return dict(sorted(merged.items()))
 
 
-def check_unchanged(there: Mapping[str, Any], now: Mapping[str, Any], out: Path) -> None:
-    """OutputError where a file is another than the one that the frames in a folder were made from."""
-    gone = [name for name in there if name not in now or (now[name]["sha256"] == "" != there[name].get("sha256"))]
-    changed = [name for name in there if name not in gone and there[name].get("sha256") != now[name]["sha256"]]
+def check_unchanged(recorded: Mapping[str, Any], current: Mapping[str, Any], out: Path) -> None:
+    """Raise OutputError if an input file of the frames in a folder has changed or is missing."""
+    hashes = {name: entry.get("sha256") for name, entry in recorded.items()}
+    gone = [name for name in hashes if name not in current or current[name]["sha256"] == "" != hashes[name]]
+    changed = [name for name in hashes if name not in gone and hashes[name] != current[name]["sha256"]]
     for names, what in (
         (changed, "has changed since frames were rendered into"),
         (gone, "is missing, but was used for"),
@@ -111,12 +112,12 @@ def check_unchanged(there: Mapping[str, Any], now: Mapping[str, Any], out: Path)
         if names:
             more = f" (and {len(names) - 1} more)" if len(names) > 1 else ""
             raise OutputError(
-                f"The file '{names[0]}'{more} {what} '{out}'. Put the old file back, or choose another output folder."
+                f"The file '{names[0]}'{more} {what} '{out}'. Restore the old file, or choose another output folder."
             )
 
 
 def named_files(recipe: Recipe) -> Iterator[tuple[str, Path]]:
-    """Every key of the recipe that names files, with each of its files and those that glTF models refer to."""
+    """Pairs of a recipe key and a file that it names, including files that glTF models refer to."""
     parts: list[tuple[str, Any]] = [("real", recipe.real)] if recipe.real else []
     for room in rooms_of(recipe):
         key = "room" if recipe.rooms else "scene"
@@ -133,7 +134,7 @@ def named_files(recipe: Recipe) -> Iterator[tuple[str, Path]]:
                 continue
             for pattern in [value] if isinstance(value, str) else value:
                 for path in recipe.files(pattern):
-                    # The real photographs are looked at by commands, not by the job; plugins' folders are their own.
+                    # Folders are skipped: real photos are not inputs of the job, and plugins record their own.
                     if path.is_file():
                         yield from ((f"{key}.{p.name}", f) for f in (path, *_gltf_references(path)) if _is_file(f))
     for source in _dataset_settings(recipe):
@@ -141,15 +142,15 @@ def named_files(recipe: Recipe) -> Iterator[tuple[str, Path]]:
             key = "room" if recipe.rooms else "scene"
             files = find_scene(source, recipe.folder).files if source.blenderproc else ()
             yield from ((f"{key}.dataset", f) for f in files)
-            found = find_materials(source, recipe.folder).values() if source.materials else ()
-            yield from ((f"{key}.materials", f) for folders in found for one in folders for f in pictures_of(one))
+            textures = find_materials(source, recipe.folder).values() if source.materials else ()
+            yield from ((f"{key}.materials", f) for folders in textures for one in folders for f in pictures_of(one))
         else:
             key = "distractor" if isinstance(source, DistractorSettings) else "class"
             yield from ((f"{key}.dataset", f) for o in find_objects(source, recipe.folder) for f in o.files())
 
 
 def _dataset_settings(recipe: Recipe) -> list[SceneSettings | ClassSettings]:
-    """The parts of a recipe that take from datasets which BlenderProc loads."""
+    """The parts of a recipe that use datasets loaded by BlenderProc."""
     parts: list[SceneSettings | ClassSettings] = [
         *(r.scene for r in rooms_of(recipe)),
         *recipe.classes,
@@ -174,7 +175,7 @@ def _relative_name(folder: Path, file: Path, roots: Iterable[Path] = ()) -> str:
 
 
 def _encodable(name: str) -> str:
-    """A name of a file in characters that can be written, whatever its bytes are."""
+    """A file name with everything replaced that UTF-8 cannot encode."""
     return name.encode("utf-8", "replace").decode()
 
 
@@ -192,14 +193,14 @@ def _hash(path: Path) -> tuple[str, int]:
 
 @functools.lru_cache(maxsize=100_000)
 def _cached_hash(path: Path, *_: int) -> tuple[str, int]:
-    """The hash of a file, which workers ask for at every share, computed anew where it looks otherwise than before."""
+    """The hash of a file, computed again only if the arguments, its inode, size or time, differ."""
     with open(path, "rb") as file:
         digest = hashlib.file_digest(file, "sha256")
         return digest.hexdigest(), os.fstat(file.fileno()).st_size
 
 
 def _gltf_references(path: Path) -> list[Path]:
-    """The files beside a .gltf model that it refers to, in its order."""
+    """The files that a .gltf model refers to, in its order."""
     if path.suffix.lower() != ".gltf":
         return []
     content = _gltf(path)
@@ -216,12 +217,12 @@ def _gltf_origin(path: Path) -> dict[str, str]:
     if not isinstance(asset, dict):
         return {}
     extras = asset.get("extras")
-    said = {**(extras if isinstance(extras, dict) else {}), **asset}
-    return {key: said[key] for key in _ORIGIN_KEYS if isinstance(said.get(key), str)}
+    entries = {**(extras if isinstance(extras, dict) else {}), **asset}
+    return {key: entries[key] for key in _ORIGIN_KEYS if isinstance(entries.get(key), str)}
 
 
 def _gltf(path: Path) -> dict[str, Any]:
-    """The JSON of a glTF model; empty where it has none that can be read, which loading it tells better."""
+    """The JSON of a glTF model; empty if it cannot be read, which loading the model reports."""
     try:
         with open(path, "rb") as file:
             if path.suffix.lower() == ".glb":

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The files of an output folder that say which job it belongs to: recipe, inputs, and what gates have learned."""
+"""The files of an output folder that identify its job: recipe, input files, and what gates have learned."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ GATE = "gate.json"
 
 
 class JobFolder:
-    """The output folder of a job, beside its frames."""
+    """The files of an output folder other than its frames."""
 
     def __init__(self, recipe: Recipe, store: FrameStore) -> None:
         self.recipe = recipe
@@ -31,82 +31,81 @@ class JobFolder:
         self._store = store
 
     def claim(self) -> None:
-        """Write the resolved recipe and the hashes of its files, or make sure that those there are the same.
+        """Write the resolved recipe and the hashes of its input files, or check that the existing ones are the same.
 
         Raises
         ------
         OutputError
-            Where the folder holds frames of another recipe but for the number of images, or of other files.
+            If the folder holds frames of another recipe (the number of images may differ) or of other files.
         """
         self._claim_recipe()
         self._claim_inputs()
 
     def _claim_recipe(self) -> None:
-        """Write the resolved recipe, or make sure that the one there is the same but for the number of images."""
         path = self.out / RECIPE
         text = dump_recipe(self.recipe, header=[f"Resolved by Twinset {__version__}."], anchor=True)
-        there = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else text
-        mine = _without_images(there) == _without_images(text)
-        if not mine and self._store.frames():
+        recorded = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else text
+        is_same = _without_images(recorded) == _without_images(text)
+        if not is_same and self._store.frames():
             raise OutputError(
                 f"{self.out} holds frames of another recipe, seed or version (see {path}). Choose another output "
-                "folder, or delete this one."
+                "folder or delete this one."
             )
         self._store.write_text(RECIPE, text)
 
     def _claim_inputs(self) -> None:
-        """Write down which files the dataset is made from, or make sure that they are still the same."""
-        now, there = read_inputs(self.recipe), self._inputs()
+        current, recorded = read_inputs(self.recipe), self._inputs()
         if self._store.frames():
-            links = linked_files(there)
-            check_unchanged({name: facts for name, facts in there.items() if name not in links}, now, self.out)
-            now = merge_links(now, links)
-        if there != now:
-            self._store.write_text(INPUTS, json_bytes(now).decode())
+            links = linked_files(recorded)
+            own = {name: entry for name, entry in recorded.items() if name not in links}
+            check_unchanged(own, current, self.out)
+            current = merge_links(current, links)
+        if recorded != current:
+            self._store.write_text(INPUTS, json_bytes(current).decode())
 
     def claim_links(self, files: Iterable[Path], room: str = "") -> None:
-        """The same for files that the scene, or one room of several, and models link, which are known once it is open.
+        """As :meth:`claim`, for files linked by models and the scene, or one room, which are known once it is open.
 
         Raises
         ------
         OutputError
-            Where frames were made with others.
+            If existing frames were made with other files.
         """
         owner = f"room {room}" if room else "scene"
-        now, there = read_linked_files(self.recipe, files, owner), self._inputs()
+        current, recorded = read_linked_files(self.recipe, files, owner), self._inputs()
         if self._store.frames():
-            check_unchanged(linked_files(there, owner), now, self.out)
-        both = merge_links(there, now)
-        if there != both:
-            self._store.write_text(INPUTS, json_bytes(both).decode())
+            check_unchanged(linked_files(recorded, owner), current, self.out)
+        merged = merge_links(recorded, current)
+        if recorded != merged:
+            self._store.write_text(INPUTS, json_bytes(merged).decode())
 
     def _inputs(self) -> dict[str, Any]:
-        return {name: facts for name, facts in read_json_object(self.out / INPUTS).items() if isinstance(facts, dict)}
+        return {name: entry for name, entry in read_json_object(self.out / INPUTS).items() if isinstance(entry, dict)}
 
     def gate(self) -> dict[str, Any]:
-        """What an earlier run, here or on another machine, has learned for the gates; empty where nothing whole is."""
+        """What an earlier run, here or on another machine, has learned for the gates; empty if missing or damaged."""
         path = self.out / GATE
-        found = read_json_object(path)
-        if not found or not remove_checksum(path.read_bytes(), found):
+        state = read_json_object(path)
+        if not state or not remove_checksum(path.read_bytes(), state):
             return {}
-        lists = [found.get(key) for key in ("fingerprint", "learned", "report")]
-        return found if all(isinstance(entries, list) for entries in lists) and _all_dicts(found["report"]) else {}
+        lists = [state.get(key) for key in ("fingerprint", "learned", "report")]
+        return state if all(isinstance(entries, list) for entries in lists) and _all_dicts(state["report"]) else {}
 
     def known_gates(self, gates: OpenGates) -> list[list[dict[str, Any]]] | None:
-        """What the gates have learned earlier; None where that is nothing, or of other files."""
-        found = self.gate()
-        if not found:
+        """What the gates have learned earlier; None if nothing, or from other files."""
+        state = self.gate()
+        if not state:
             return None
-        if found["fingerprint"] != [one.fingerprint for one in gates]:
+        if state["fingerprint"] != [one.fingerprint for one in gates]:
             if self._store.frames():
                 raise OutputError(
-                    f"{self.out} holds frames that other real features or another model have judged (see "
-                    f"{self.out / GATE}). Choose another output folder, or put the files back."
+                    f"{self.out} holds frames that were judged with other real features or another model (see "
+                    f"{self.out / GATE}). Choose another output folder, or restore the files."
                 )
             return None
-        learned: list[list[dict[str, Any]]] = found["learned"]
-        whole = len(learned) == len(gates) and all(isinstance(each, list) and _all_dicts(each) for each in learned)
-        return learned if whole else None
+        learned: list[list[dict[str, Any]]] = state["learned"]
+        is_valid = len(learned) == len(gates) and all(isinstance(one, list) and _all_dicts(one) for one in learned)
+        return learned if is_valid else None
 
 
 def _all_dicts(entries: Iterable[Any]) -> bool:
@@ -114,15 +113,15 @@ def _all_dicts(entries: Iterable[Any]) -> bool:
 
 
 def recipe_path(out: Path) -> Path:
-    """The recipe kept in an output folder; OutputError where there is none."""
+    """The recipe in an output folder; raises OutputError if there is none."""
     path = Path(out) / RECIPE
     if not path.is_file():
-        raise OutputError(f"{out} holds no {RECIPE}, so it is no output folder of Twinset. Name one that is.")
+        raise OutputError(f"{out} has no {RECIPE}, so it is not an output folder of Twinset. Name another folder.")
     return path
 
 
 def _without_images(text: str) -> str:
-    """A recipe without its number of images, which stands above the first table."""
+    """A recipe without its number of images, a key above the first table."""
     lines = text.splitlines()
     tables = next((k for k, line in enumerate(lines) if line.startswith("[")), len(lines))
     return "\n".join(line for k, line in enumerate(lines) if k >= tables or not line.startswith("images ="))

@@ -304,7 +304,7 @@ def test_awkward_scenes_are_told_in_words(scene, place, tmp_path):
     recipe.import_recipe(scene, place / "live.toml")
     (tmp_path / "file").write_text("in the way")
     scene.twinset.output_folder = str(tmp_path / "file")
-    assert "cannot be made because a file is in its way" in problem(ops.render_dataset)
+    assert "cannot be created because a file has its name" in problem(ops.render_dataset)
     scene.twinset.placements[0].on_surface.surfaces[0].value = "Flor"
     assert "Flor" in problem(ops.preview_sample) and not scene.twinset_preview.is_shown
 

@@ -157,7 +157,7 @@ def test_a_linked_file_that_changes_or_vanishes_between_two_runs_is_refused(
     with pytest.raises(OutputError, match=rf"The file '{name}' has changed since frames were rendered into"):
         list(job(folder, out).run())
     (folder / name).unlink()
-    with pytest.raises(OutputError, match=rf"The file '{name}' is missing, but was used for .* Put the old file back"):
+    with pytest.raises(OutputError, match=rf"The file '{name}' is missing, but was used for .* Restore the old file"):
         list(job(folder, out).run())
     assert tree(out) == before
     (folder / name).write_bytes(old)

@@ -72,7 +72,7 @@ def test_classes_that_look_like_numbers_stay_names(tmp_path: Path, names: list[s
 @pytest.mark.parametrize("half", [r"\ud800", r"cup \uDE00 x", r"\ude00\ud83d"])
 def test_half_characters_are_refused_where_they_come_in(tmp_path: Path, half: str) -> None:
     (tmp_path / "real.json").write_text(coco(half))
-    with pytest.raises(DataError, match=r"real\.json' holds half a character, \\ud"):
+    with pytest.raises(DataError, match=r"real\.json' has an invalid character, the lone surrogate \\ud"):
         read_coco(tmp_path / "real.json")
 
 

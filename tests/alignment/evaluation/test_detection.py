@@ -220,7 +220,7 @@ def test_command(files, tmp_path):
         ('{"a": 1}', "holds no predictions"),
         ("[1]", "holds no predictions"),
         ("[{", "not valid JSON"),
-        ('[{"image_id": 1}]', "number 1 lacks category_id, bbox, score"),
+        ('[{"image_id": 1}]', "number 1 has no category_id, bbox, score"),
         ('[{"image_id": 99, "category_id": 5, "bbox": [1, 2, 3, 4], "score": 1}]', "image_id 99"),
         ('[{"image_id": 1, "category_id": 8, "bbox": [1, 2, 3, 4], "score": 1}]', "category_id 8"),
         ('[{"image_id": 1, "category_id": 5, "bbox": [1, 2, -3, 4], "score": 1}]', "'bbox' of four"),

@@ -127,7 +127,7 @@ def test_missing_and_broken_images_are_named(folder):
     found = measure(coco, folder / "images", workers=1)
     assert len(found.problems) == 3
     for problem, words in zip(
-        found.problems, ("03.png' does not exist", "05.png' is no picture", "5 by 4 px"), strict=True
+        found.problems, ("03.png' does not exist", "05.png' is in an unknown format", "5 by 4 px"), strict=True
     ):
         assert words in problem
     empty = np.flatnonzero(np.isnan(found.columns["sharpness"])) // 2

@@ -156,7 +156,7 @@ def test_commands_take_them(frames, tmp_path):
     ("change", "sentence"),
     [
         ({"drop": ["instance_segmaps"]}, "has no instance_segmaps. Render with"),
-        ({"drop": ["instance_attribute_maps", "category_id_segmaps"]}, "does not say the category of instance 1"),
+        ({"drop": ["instance_attribute_maps", "category_id_segmaps"]}, "has no category for instance 1"),
         ({"instance_attribute_maps": np.bytes_(b"[1")}, "instance_attribute_maps of '.*' are broken"),
         ({"instance_segmaps": np.zeros((2, 8, 8), np.uint8)}, "only the left images"),
         ({"depth": np.zeros((4, 4), np.float32)}, "none of one frame"),

@@ -112,10 +112,10 @@ def set_box(*box):
         (set_box(10, 5, "20", 10), ["needs a 'bbox' of four numbers"]),
         (lambda d: d["annotations"][0].pop("bbox"), ["needs a 'bbox' of four numbers"]),
         (set_box(10, 5, 20), ["needs a 'bbox' of four numbers"]),
-        (set_box(90, 5, 20, 10), ["annotation 1 (image 7)", "[90, 5, 20, 10]", "10 px out of its image of 100 by 50"]),
-        (set_box(-3, 5, 20, 10), ["3 px out"]),
-        (set_box(101, 5, 1, 10), ["2 px out"]),  # wholly outside, however little
-        (lambda d: d["images"][0].pop("width"), ["image 7 ('a.jpg') has no usable width and height"]),
+        (set_box(90, 5, 20, 10), ["annotation 1 (image 7)", "[90, 5, 20, 10]", "10 px beyond its image of 100 by 50"]),
+        (set_box(-3, 5, 20, 10), ["3 px beyond"]),
+        (set_box(101, 5, 1, 10), ["2 px beyond"]),  # wholly outside, however little
+        (lambda d: d["images"][0].pop("width"), ["image 7 ('a.jpg') has no valid width and height"]),
         (lambda d: d["images"][0].update(height=0), ["image 7", "width and height"]),
         (lambda d: d["annotations"][2].update(id=1), ["annotation id 1 is used 2 times"]),
         (lambda d: d["images"].append(d["images"][0]), ["image id 7 is used 2 times"]),
@@ -124,7 +124,7 @@ def set_box(*box):
         (lambda d: d["categories"][1].pop("name"), ["category 5 has no name"]),
         (lambda d: d["annotations"][0].update(image_id=8), ["annotation 1 (image 8)", "not in 'images'"]),
         (lambda d: d["annotations"][0].update(category_id=1), ["annotation 1 (image 7)", "category 1", "not in"]),
-        (lambda d: d["annotations"][0].pop("id"), ["annotation number 1 needs a whole number as its 'id'"]),
+        (lambda d: d["annotations"][0].pop("id"), ["annotation number 1 needs an integer 'id'"]),
     ],
 )
 def test_each_problem_is_named_with_its_place(tmp_path, change, words):
@@ -285,5 +285,5 @@ def test_extras_stay_under_one_key_and_licences_empty(tmp_path):
 
 def test_unwritable_place_is_an_output_error(tmp_path):
     (tmp_path / "annotations").write_text("in the way")
-    with pytest.raises(OutputError, match="file is in its way"):
+    with pytest.raises(OutputError, match="a file has its name"):
         write_coco(tmp_path / "annotations" / "instances.json", {})

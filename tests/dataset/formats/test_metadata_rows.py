@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""MetadataRows kept as columns are the dicts that went in, whatever is in them."""
+"""Rows kept as columns are the dicts that went in, whatever is in them."""
 
 import sys
 

@@ -105,12 +105,12 @@ def test_splits_labels_beside_images_polygons_and_confidences(tmp_path):
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("0 0.5 0.5", "000000.txt, line 2: '0 0.5 0.5' is no label"),
-        ("chair 0.5 0.5 0.1 0.1", "is no label"),
-        ("0 nan 0.5 0.1 0.1", "is no label"),
+        ("0 0.5 0.5", "000000.txt, line 2: '0 0.5 0.5' is not a label"),
+        ("chair 0.5 0.5 0.1 0.1", "is not a label"),
+        ("0 nan 0.5 0.1 0.1", "is not a label"),
         ("7 0.5 0.5 0.1 0.1", "line 2: class 7 has no name; there are 2 names"),
         ("0 0.5 0.5 0.1 0", "not positive"),
-        ("0 0.9 0.5 0.6 0.1", "out of its image"),
+        ("0 0.9 0.5 0.6 0.1", "beyond its image"),
     ],
 )
 def test_problems_have_a_place(folder, line, words):
@@ -134,5 +134,5 @@ def test_what_is_missing_is_named(folder):
         read_yolo(folder)
     for path in (folder / "images").iterdir():
         path.unlink()
-    with pytest.raises(DataError, match="holds no images"):
+    with pytest.raises(DataError, match="has no images"):
         read_yolo(folder)

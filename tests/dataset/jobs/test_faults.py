@@ -170,7 +170,7 @@ def test_a_wrong_clock_sweeps_away_nothing_that_is_being_written(
 
 
 def test_a_file_that_somebody_swept_away_ends_with_try_again(tmp_path: Path) -> None:
-    with pytest.raises(TryAgainError, match=r"vanished before it could become 'a\.png'"), PendingFiles() as pending:
+    with pytest.raises(TryAgainError, match=r"before it could be renamed to 'a\.png'"), PendingFiles() as pending:
         pending.add(tmp_path / "a.png", b"whole")
         next(tmp_path.iterdir()).unlink()
         pending.commit()

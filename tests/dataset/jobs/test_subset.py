@@ -283,7 +283,7 @@ def test_a_real_other_file_system(tmp_path: Path) -> None:
 
 def test_nothing_is_overwritten_and_nothing_half_written(photos: Path, tmp_path: Path) -> None:
     (tmp_path / "there").mkdir()
-    with pytest.raises(OutputError, match="exists already"):
+    with pytest.raises(OutputError, match="already exists"):
         subset(photos, tmp_path / "there", SubsetChanges(frozenset([20])))
     with pytest.raises(DataError, match="No box would be left"):
         subset(photos, tmp_path / "new", SubsetChanges(frozenset([0, 10, 20, 30])))

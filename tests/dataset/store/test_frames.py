@@ -162,7 +162,7 @@ def test_records_name_no_files_outside_their_folder(store, image, name):
     entry = whole["files"]["image"]
     for broken in ({"files": {"image": entry | {"path": name}}}, {"image": {"file_name": name}}):
         store.record_path(5).write_text(json.dumps(whole | broken))
-        with pytest.raises(DataError, match=r"is damaged: .* is no file of the folder"):
+        with pytest.raises(DataError, match=r"is damaged: (.* lies outside the output folder|Expected `str`)"):
             store.read(5)
         assert not store.has(5)
 
@@ -252,7 +252,7 @@ def test_prepare_removes_what_a_killed_run_left(store, image):
 
 def test_prepare_says_where_it_cannot_write(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
-    with pytest.raises(OutputError, match="a file is in its way"):
+    with pytest.raises(OutputError, match="a file has its name"):
         FrameStore(tmp_path / "file" / "out").prepare()
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda p: usage(10**9, 10**9, 3 * 2**20))

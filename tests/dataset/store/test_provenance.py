@@ -88,10 +88,11 @@ def test_status_counts_frames_blocks_and_workers(folder: Path) -> None:
     assert (found.frames, found.done, found.left, found.begun, found.missing) == (7, 4, 3, [1], [2])
     (worker,) = found.workers
     assert (worker.first, worker.last, worker.state, worker.pid) == (3, 5, "running", os.getpid())
-    assert found.sentence().startswith("1 at work")
+    assert found.sentence().startswith("1 worker is running")
     running.close()
     assert read_workers(job.out) == [] and not (job.out / FOLDER).exists()
-    assert "Nobody is at work on the 3 frames left, of 1 begun and 1 untouched blocks" in status_of(job.out).sentence()
+    sentence = status_of(job.out).sentence()
+    assert "No worker is running. 3 frames are left, in 1 started and 1 untouched blocks" in sentence
     list(job.run(range(3, 7)))
     assert "twinset finish" in status_of(job.out).sentence()
 

@@ -80,10 +80,10 @@ def test_tables_come_back_as_they_were_written(tmp_path):
     "name, content, words",
     [
         ("none.csv", None, "does not exist"),
-        ("t.parquet", b"junk", "no Parquet table"),
+        ("t.parquet", b"junk", "not a Parquet table"),
         ("t.csv", b"", "is empty"),
         ("t.csv", b"a,b\n1,2\n3\n", "Row 3"),
-        ("t.csv", b"\xff\xfe", "no CSV table"),
+        ("t.csv", b"\xff\xfe", "not a CSV table"),
     ],
 )
 def test_broken_tables_are_named(tmp_path, name, content, words):

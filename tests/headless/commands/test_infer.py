@@ -22,7 +22,7 @@ WIDTH, HEIGHT, SIDE = 120, 90, 32
 
 
 def write(folder: Path, n: int, *, known: bool, seed: int = 0, classes: tuple[str, ...] = ("disc",), bright=0) -> Path:
-    """ImageDataset of two square patches: how bright one is says its depth, what it is striped like says its shape."""
+    """Images of two square patches: the brightness of one gives its depth, its stripes give its shape."""
     rng = np.random.default_rng(seed)
     (folder / "images").mkdir(parents=True)
     images, annotations = [], []

@@ -93,7 +93,7 @@ def test_names_that_cannot_be(tmp_path: Path) -> None:
     with pytest.raises(PluginError, match="no template for the licence"):
         write_package("glare", "metric", tmp_path / "x", "WTFPL")
     assert not (tmp_path / "x").exists()
-    with pytest.raises(OutputError, match="exists already"):
+    with pytest.raises(OutputError, match="already exists"):
         write_package("glare", "metric", tmp_path, "MIT")
 
 
