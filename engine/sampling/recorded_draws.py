@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Notes what appearance plugins do to the stage, so that records tell it and other frames can repeat it."""
+"""Records what appearance plugins do to the stage, so that other frames can repeat it."""
 
 from __future__ import annotations
 
+import functools
+import inspect
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +14,19 @@ from ..recipe.settings import Recipe
 from ..recipe.writing import relative
 from ..stage import Stage
 
+RECORDED = frozenset({"set_world", "scale_lights", "add_light", "set_background"})
+"""Methods of a stage by which appearances change it."""
+
 
 class DrawRecorder:
-    """A stage that notes every change of world, lights and background, and passes everything on.
+    """A stage that records every change of world, lights and background, and passes everything on.
 
     Parameters
     ----------
     stage : Stage
         The stage itself.
     recipe : Recipe
-        How it names files is how they are noted, see :func:`named`.
+        Files are recorded as it names them, see :func:`named`.
 
     Attributes
     ----------
@@ -35,46 +40,23 @@ class DrawRecorder:
         self.calls: list[dict[str, Any]] = []
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._stage, name)
+        method = getattr(self._stage, name)
+        return functools.partial(self._record, name, method) if name in RECORDED else method
 
-    def set_world(
-        self,
-        *,
-        hdri: Path | None,
-        color: Sequence[float],
-        strength: float,
-        rotation: float,
-        max_radiance: float | None = None,
-    ) -> None:
-        self._stage.set_world(hdri=hdri, color=color, strength=strength, rotation=rotation, max_radiance=max_radiance)
-        self._note(
-            "set_world",
-            hdri=self._name(hdri),
-            color=_floats(color),
-            strength=float(strength),
-            rotation=float(rotation),
-            max_radiance=None if max_radiance is None else float(max_radiance),
-        )
+    def _record(self, name: str, method: Callable[..., None], *arguments: Any, **named_arguments: Any) -> None:
+        # By the declaration of Stage, so that a new argument is recorded without a change here.
+        bound = inspect.signature(vars(Stage)[name]).bind(self, *arguments, **named_arguments)
+        bound.apply_defaults()
+        method(*arguments, **named_arguments)
+        values = {key: self._json_value(value) for key, value in bound.arguments.items() if key != "self"}
+        self.calls.append({"call": name, **values})
 
-    def scale_lights(self, factor: float, tint: Sequence[float]) -> None:
-        self._stage.scale_lights(factor, tint)
-        self._note("scale_lights", factor=float(factor), tint=_floats(tint))
-
-    def add_light(self, position: Sequence[float], *, power: float, color: Sequence[float], radius: float) -> None:
-        self._stage.add_light(position, power=power, color=color, radius=radius)
-        self._note(
-            "add_light", position=_floats(position), power=float(power), color=_floats(color), radius=float(radius)
-        )
-
-    def set_background(self, image: Path | None) -> None:
-        self._stage.set_background(image)
-        self._note("set_background", image=self._name(image))
-
-    def _name(self, path: Path | None) -> str | None:
-        return None if path is None else named(self._recipe, path)
-
-    def _note(self, call: str, **arguments: Any) -> None:
-        self.calls.append({"call": call, **arguments})
+    def _json_value(self, value: Any) -> Any:
+        if value is None:
+            return None
+        if isinstance(value, str | os.PathLike):
+            return named(self._recipe, Path(value))
+        return [float(v) for v in value] if isinstance(value, Iterable) else float(value)
 
 
 def named(recipe: Recipe, path: Path) -> str:
@@ -89,7 +71,3 @@ def named(recipe: Recipe, path: Path) -> str:
         if path.is_relative_to(root):
             return f"${{{variable}}}/{path.relative_to(root).as_posix()}"
     return relative(str(path), recipe.folder)
-
-
-def _floats(values: Sequence[float]) -> list[float]:
-    return [float(v) for v in values]

@@ -16,6 +16,7 @@ from twinset.engine.recipe.reading import loads_recipe
 from twinset.engine.recipe.settings import Recipe
 from twinset.engine.sampling.recorded_draws import DrawRecorder, named
 from twinset.engine.sampling.sampler import Sampler
+from twinset.engine.stage import Stage
 from twinset.testing.fixtures.scene import scene
 
 RECIPE = """
@@ -125,3 +126,21 @@ def test_all_else_of_the_stage_is_there(house: Path) -> None:
     assert json.loads(json.dumps(recorder.calls)) == [
         {"call": "add_light", "position": [1, 2, 3], "power": 4, "color": [1, 1, 1], "radius": 0}
     ]
+
+
+def test_a_new_argument_of_the_stage_is_recorded_as_it_is_declared(house: Path, monkeypatch) -> None:
+    """So a further parameter of lights takes the plugin, the stage's declaration and Blender's side, no more."""
+
+    def add_light(self, position, *, power, color, radius, angle=180.0):
+        """Like the stage's own, with an angle."""
+
+    monkeypatch.setattr(Stage, "add_light", add_light)
+    stage = scene()
+    recorder = DrawRecorder(stage, loads_recipe(RECIPE, house, "recipe.toml"))
+    recorder.add_light((1, 2, 3), power=4, color=(1, 1, 1), radius=0, angle=30)
+    recorder.add_light((1, 2, 3), power=4, color=(1, 1, 1), radius=0)
+    assert [call["angle"] for call in recorder.calls] == [30.0, 180.0]
+    assert stage.calls[0][1]["angle"] == 30
+    with pytest.raises(TypeError, match="missing a required argument: 'radius'"):
+        recorder.add_light((1, 2, 3), power=4, color=(1, 1, 1))
+    assert len(recorder.calls) == 2
