@@ -22,6 +22,7 @@ from ...alignment.columns.box_data import BoxData
 from ...alignment.columns.metadata import MetadataColumns, box_columns, picture_columns
 from ...alignment.columns.registry import added_columns, register
 from ...engine.errors import DataError
+from ...engine.output.annotation_source import declared_entries
 from ...engine.plugin.columns import Column
 from ..atomic_files import is_number
 from ..formats import rle_masks
@@ -148,7 +149,8 @@ def _annotation_columns(
         "area": [float(a["area"]) if is_number(a.get("area")) else None for a in annotations],
         **box_columns(bboxes, sizes[:, 0], sizes[:, 1]),
     }
-    extras = [_twinset_values(a) for a in annotations]
+    axes = {name: entry.axes for name, entry in declared_entries("twinset").items() if entry.axes}
+    extras = [_twinset_values(a, axes) for a in annotations]
     for name in sorted({key for extra in extras for key in extra}.difference(columns)):
         columns[name] = [extra.get(name) for extra in extras]
     of_images = [_mapping(i.get("twinset")) for i in images]
@@ -158,12 +160,13 @@ def _annotation_columns(
     return columns
 
 
-def _twinset_values(annotation: Mapping[str, Any]) -> dict[str, Any]:
+def _twinset_values(annotation: Mapping[str, Any], axes: Mapping[str, str]) -> dict[str, Any]:
     extra = dict(_mapping(annotation.get("twinset")))
     extra.pop("bbox", None)  # its numbers have columns of their own
-    box = extra.pop("amodal_bbox", None)
-    if isinstance(box, list) and len(box) == 4:
-        extra |= {f"amodal_bbox_{axis}": value for axis, value in zip("xywh", box, strict=True)}
+    for name, letters in axes.items():
+        values = extra.pop(name, None)
+        if isinstance(values, list) and len(values) == len(letters):
+            extra |= {f"{name}_{axis}": value for axis, value in zip(letters, values, strict=True)}
     return extra
 
 

@@ -70,7 +70,11 @@ def tilted_square(output):
     mesh.from_pydata([(-0.4, -0.4, 0), (0.4, -0.4, 0), (0.4, 0.4, 0), (-0.4, 0.4, 0)], [], [(0, 1, 2, 3)])
     material = bpy.data.materials.new("red")
     material.use_nodes = True
-    material.node_tree.nodes["Principled BSDF"].inputs["Base Color"].default_value = (0.8, 0.1, 0.2, 1.0)
+    nodes = material.node_tree.nodes
+    nodes.clear()
+    diffuse = nodes.new("ShaderNodeBsdfDiffuse")
+    diffuse.inputs["Color"].default_value = (0.8, 0.1, 0.2, 1.0)
+    material.node_tree.links.new(diffuse.outputs["BSDF"], nodes.new("ShaderNodeOutputMaterial").inputs["Surface"])
     mesh.materials.append(material)
     part = bpy.data.objects.new("square", mesh)
     part.location, part.rotation_euler, part.pass_index = (0, 0, -2), (0, TILT, 0), 1
