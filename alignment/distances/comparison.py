@@ -21,8 +21,8 @@ from .registry import all_distances
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 """Which quantiles of both samples a column is reported with."""
 
-MOST_LABELS = 500
-"""A column of more different names than this says nothing by their shares."""
+MAX_CATEGORIES = 500
+"""Columns with more different categories than this are not compared: their shares say nothing."""
 
 Progress = Callable[[int, int], None]
 
@@ -165,7 +165,7 @@ def _shared(real: Table, synth: Table) -> list[str]:
     for name in real.labels:
         if name in synth.labels:
             known = np.unique(np.concatenate([real.labels[name], synth.labels[name]]))
-            if len(known) <= MOST_LABELS:
+            if len(known) <= MAX_CATEGORIES:
                 shared.append(name)
     return shared
 

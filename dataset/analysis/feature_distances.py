@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Feature distances between datasets: to real boxes for quality, to synthetic ones for nearness."""
+"""Feature distances of boxes: to real ones for the quality of datasets, to synthetic ones for their coverage."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import attrs
 import numpy as np
 
-from ...alignment.distances.quality import Part
+from ...alignment.distances.components import ComponentSample
 from ...alignment.features.crops import MARGIN
 from ...alignment.features.density import fit_density, left_out_distances
 from ...alignment.features.extractor import Extractor
@@ -18,10 +18,10 @@ from ..progress import StepProgress
 from .features import MIN_BOX_SIDE, BoxFeatures, box_features
 
 MAX_BOXES = 2000
-"""Boxes of a class in one dataset beyond which features of a part of the images stand for all."""
+"""With more boxes of a class in a dataset, only a random sample of its images is used."""
 
 
-def feature_parts(
+def feature_samples(
     real: ImageDataset,
     others: Mapping[str, ImageDataset],
     class_name: str,
@@ -32,39 +32,39 @@ def feature_parts(
     min_side: float = MIN_BOX_SIDE,
     max_boxes: int = MAX_BOXES,
     progress: StepProgress = lambda what, done, total: None,
-) -> tuple[Part, dict[str, Part], list[str]]:
-    """How far boxes lie from real ones in features: mean distance to the nearest five, as :func:`..fit_density` has it.
+) -> tuple[ComponentSample, dict[str, ComponentSample], list[str]]:
+    """Distances of boxes to real ones in feature space: the mean over the nearest five, see :func:`..fit_density`.
 
     Returns
     -------
-    real : Part
-        Of each real box, to the boxes of other images.
-    others : dict of str to Part
+    real : ComponentSample
+        Distances of real boxes to those of other images.
+    others : dict of str to ComponentSample
     problems : list of str
-        A sentence for each image of no use.
+        A sentence per unusable image.
 
     Raises
     ------
     DataError
-        Where there are too few real boxes, or a dataset has none that is large enough.
+        If there are too few real boxes, or a dataset has none that is large enough.
     """
 
     settings = _Settings(class_name, extractor, margin, min_side, max_boxes, progress)
     own = _features("the real set", real, settings, rng)
     density = fit_density(own.features, own.image)
-    found = {name: _features(name, of, settings, rng) for name, of in others.items()}
-    problems = [problem for box in (own, *found.values()) for problem in box.problems]
+    features = {name: _features(name, dataset, settings, rng) for name, dataset in others.items()}
+    problems = [problem for boxes in (own, *features.values()) for problem in boxes.problems]
     return (
-        Part(left_out_distances(own.features, own.image), own.image),
-        {name: Part(density.distance(box.features), box.image) for name, box in found.items()},
+        ComponentSample(left_out_distances(own.features, own.image), own.image),
+        {name: ComponentSample(density.distance(boxes.features), boxes.image) for name, boxes in features.items()},
         problems,
     )
 
 
 @attrs.frozen
 class SyntheticDistances:
-    """How far real boxes lie from synthetic ones: ``values`` (n,), the ids (n,) of ``images`` and ``annotations`` that
-    they are of, how many real boxes were too ``small``, and a sentence for each image of no use in ``problems``."""
+    """Distances of real boxes to synthetic ones: ``values`` (n,), the ids (n,) of their ``images`` and
+    ``annotations``, how many real boxes were too ``small``, and a sentence per unusable image in ``problems``."""
 
     values: np.ndarray
     images: np.ndarray
@@ -85,12 +85,12 @@ def distances_to_synthetic(
     max_boxes: int = MAX_BOXES,
     progress: StepProgress = lambda what, done, total: None,
 ) -> SyntheticDistances:
-    """Mean distance of each real box to its nearest five synthetic ones in features.
+    """Mean distance of each real box to its nearest five synthetic ones in feature space.
 
     Raises
     ------
     DataError
-        Where there are too few synthetic boxes, or no real one that is large enough.
+        If there are too few synthetic boxes, or no real one that is large enough.
     """
     settings = _Settings(class_name, extractor, margin, min_side, max_boxes, progress)
     others = _features("the synthetic set", synth, settings, rng)
@@ -119,12 +119,12 @@ def _features(what: str, of: ImageDataset, settings: _Settings, rng: np.random.G
         settings.extractor,
         margin=settings.margin,
         min_side=settings.min_side,
-        progress=lambda done, total: settings.progress(f"Features of {what}", done, total),
+        progress=lambda done, total: settings.progress(f"Extracting features of {what}", done, total),
     )
 
 
 def subsample_images(coco: CocoFile, class_name: str, max_boxes: int, rng: np.random.Generator) -> CocoFile:
-    """A dataset with so many of its images, chosen at random, as hold about ``max_boxes`` boxes of a class."""
+    """A random sample of a dataset's images with about ``max_boxes`` boxes of a class."""
     owners = np.array([a["image_id"] for a in coco.annotations_of(class_name)])
     if len(owners) <= max_boxes:
         return coco

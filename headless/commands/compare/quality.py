@@ -14,7 +14,9 @@ import numpy as np
 import typer
 from rich.table import Table
 
-from ....alignment.distances.quality import COLUMNS
+from ....alignment.columns.registry import find_column
+from ....alignment.distances.components import default_columns
+from ....alignment.distances.registry import PRIMARY, all_distances, find_distance
 from ....engine.errors import DataError
 from ...console.commands import command
 from ...console.options import (
@@ -35,7 +37,8 @@ from .fit import draw_plot
 from .measure import LEFT_OUT, problems_shown
 
 if TYPE_CHECKING:
-    from ....alignment.distances.quality import Part, Ranking, Span
+    from ....alignment.distances.components import Bins, ComponentSample
+    from ....alignment.distances.quality import Ranking
     from ....alignment.evaluation.correlation import Correlation
     from ....dataset.formats.dataset_folder import ImageDataset
 
@@ -52,8 +55,15 @@ def quality(
     class_name: ClassesOption = None,
     column: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help=f"Metadata column; repeatable. Default: {', '.join(COLUMNS)}."),
+        typer.Option(metavar="NAME", help=f"Metadata column; repeatable. Default: {', '.join(default_columns())}."),
     ] = None,
+    distance: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help=f"Distance of metadata columns: {', '.join(d.name for d in all_distances())}.",
+        ),
+    ] = PRIMARY,
     features: Annotated[bool, typer.Option(help="Include distances in feature space, not only metadata.")] = True,
     model: Annotated[
         list[Path] | None,
@@ -88,6 +98,7 @@ def quality(
     from ....dataset.report.plots import plot_quality
 
     output = output_of(context)
+    find_distance(distance)
     paths = dict(zip(_names(synth), synth, strict=True))
     given = _scores(scores or (), paths)
     if synth_images and len(synth_images) != len(synth):
@@ -96,7 +107,7 @@ def quality(
         )
     named: list[Path | None] = [*synth_images] if synth_images else [None for _ in synth]
     folders = dict(zip(paths, named, strict=True))
-    wanted = tuple(column or COLUMNS)
+    wanted = tuple(column or default_columns())
     own = _columns(output, real, real_images, "--real-images", wanted, workers)
     others = {n: _columns(output, p, folders[n], "--synth-images", wanted, workers) for n, p in paths.items()}
     classes = _classes({str(real): own, **others}, class_name or ())
@@ -126,7 +137,7 @@ def quality(
         if not found.real:
             raise DataError(f"Nothing is left to rank by. {' '.join(found.left_out)}")
         resampling = partial(show_progress, "Resampling")
-        ranking = rank(found.real, found.synth, found.spans, seed=seed, progress=resampling)
+        ranking = rank(found.real, found.synth, found.bins, seed=seed, distance=distance, progress=resampling)
     ranked, title = ranking.datasets, f"{', '.join(classes)}: distance to {real.name}"
     correlation = None
     if given:
@@ -135,6 +146,7 @@ def quality(
     values = {
         "real": real,
         "classes": classes,
+        "distance": distance,
         "datasets": ranked,
         "floor": ranking.floor,
         "upper_floor": ranking.upper_floor,
@@ -184,8 +196,8 @@ def _columns(
     from ....dataset.formats.metadata_table import SUFFIXES
 
     found, _ = read_side(output, path, None, option, pixels=False, workers=workers)
-    derived = {"sqrt_area", "area", "log_aspect", "boxes_per_image", "shape", *found}
-    if path.suffix.lower() in SUFFIXES or derived.issuperset(wanted):
+    missing = [find_column(name) for name in wanted if name not in found]
+    if path.suffix.lower() in SUFFIXES or not any(c.measure and c.needs for c in missing):
         return found
     if images is None and image_folder(read_dataset(path)) is None:
         return found
@@ -230,25 +242,25 @@ def opened(path: Path, folder: Path | None, option: str, otherwise: str) -> Imag
 class _Components:
     """The components of the composite distance, class by class."""
 
-    real: dict[str, Part]
-    synth: dict[str, dict[str, Part]]
-    spans: dict[str, Span]
+    real: dict[str, ComponentSample]
+    synth: dict[str, dict[str, ComponentSample]]
+    bins: dict[str, Bins]
     left_out: list[str]
 
     def add_columns(
         self, class_name: str, real: Columns, others: Mapping[str, Columns], wanted: Sequence[str], several: bool
     ) -> None:
         from ....alignment.columns.table import measured_table
-        from ....alignment.distances.quality import column_parts
+        from ....alignment.distances.components import column_components
 
         head = f"{class_name}: " if several else ""
         table = measured_table(real, class_name, "The real set")
         tables = {n: measured_table(columns, class_name, f"'{n}'") for n, columns in others.items()}
-        own, parts, spans, left_out = column_parts(table, tables, wanted)
+        own, samples, bins, left_out = column_components(table, tables, wanted)
         self.real |= {head + k: v for k, v in own.items()}
-        for name, of in parts.items():
+        for name, of in samples.items():
             self.synth[name] |= {head + k: v for k, v in of.items()}
-        self.spans |= {head + k: v for k, v in spans.items()}
+        self.bins |= {head + k: v for k, v in bins.items()}
         self.left_out += [head + text for text in left_out]
 
     def add_features(
@@ -262,9 +274,9 @@ class _Components:
         options: Mapping[str, Any],
     ) -> list[str]:
         """Add feature distances by each model; with too few boxes, note that instead."""
-        from ....alignment.distances.quality import FEATURES
+        from ....alignment.distances.components import FEATURES
         from ....alignment.features.extractor import Extractor
-        from ....dataset.analysis.feature_distances import feature_parts
+        from ....dataset.analysis.feature_distances import feature_samples
         from ....engine.rng import stream
 
         head = f"{class_name}: " if several else ""
@@ -273,7 +285,7 @@ class _Components:
             extractor = Extractor(model, threads=threads)
             name = head + (FEATURES if len(models) == 1 else f"{FEATURES} {extractor.path.stem}")
             try:
-                own, others, found = feature_parts(
+                own, others, found = feature_samples(
                     pictures[0], pictures[1], class_name, extractor, stream(seed, "thin", class_name), **options
                 )
             except DataError as error:
@@ -281,8 +293,8 @@ class _Components:
                 continue
             problems += found
             self.real[name] = own
-            for dataset, part in others.items():
-                self.synth[dataset][name] = part
+            for dataset, sample in others.items():
+                self.synth[dataset][name] = sample
         return problems
 
 

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from twinset.alignment.columns.table import Table
 from twinset.alignment.distances.binning import bin_range
-from twinset.alignment.distances.quality import Part, Span, column_parts, quality
+from twinset.alignment.distances.components import Bins, ComponentSample, column_components
+from twinset.alignment.distances.quality import quality
 from twinset.engine.errors import DataError
 from twinset.headless.cli import app
 from twinset.testing.fixtures.pictures import striped_dataset as dataset
@@ -26,8 +27,8 @@ def table(seed, n=200, mean=0.3, spread=0.1, per_image=2, **more):
 
 
 def ranked(real, others, **options):
-    own, parts, spans, left_out = column_parts(real, others)
-    return quality(own, parts, spans, **options), left_out
+    own, samples, bins, left_out = column_components(real, others)
+    return quality(own, samples, bins, **options), left_out
 
 
 def test_distance_of_gaussians_is_the_closed_form():
@@ -37,7 +38,9 @@ def test_distance_of_gaussians_is_the_closed_form():
     a, b = rng.normal(m1, s1, 40_000), rng.normal(m2, s2, 40_000)
     truth = (m1 - m2) ** 2 / (4 * (s1**2 + s2**2)) + 0.5 * math.log((s1**2 + s2**2) / (2 * s1 * s2))
     ids = np.arange(40_000)
-    found = quality({"x": Part(a, ids)}, {"b": {"x": Part(b, ids)}}, {"x": Span(0, 1, 50)}, rounds=8)
+    found = quality(
+        {"x": ComponentSample(a, ids)}, {"b": {"x": ComponentSample(b, ids)}}, {"x": Bins(0, 1, 50)}, n_bootstrap=8
+    )
     assert found.datasets["b"].components["x"].distance == pytest.approx(truth, rel=0.05)
 
 
@@ -61,7 +64,9 @@ def test_samples_of_one_source_share_a_rank_whatever_their_size():
     told, ratios = 0, []
     for seed in range(20):
         real = table(100 * seed, 120)
-        found, _ = ranked(real, {"small": table(100 * seed + 1, 40), "large": table(100 * seed + 2, 1000)}, rounds=120)
+        found, _ = ranked(
+            real, {"small": table(100 * seed + 1, 40), "large": table(100 * seed + 2, 1000)}, n_bootstrap=120
+        )
         told += len({q.rank for q in found.datasets.values()}) > 1
         ratios.append([found.datasets[n].value for n in ("small", "large")])
     assert told <= 4
@@ -76,8 +81,8 @@ def test_floor_of_halves_is_unbiased():
     for seed in range(60):
         rng = np.random.default_rng(seed)
         a, b = rng.beta(2, 5, 80), rng.beta(2, 5, 240)
-        parts = {"x": Part(b, np.arange(240))}
-        found = quality({"x": Part(a, np.arange(80))}, {"b": parts}, {"x": Span(0, 1)}, rounds=40)
+        parts = {"x": ComponentSample(b, np.arange(240))}
+        found = quality({"x": ComponentSample(a, np.arange(80))}, {"b": parts}, {"x": Bins(0, 1)}, n_bootstrap=40)
         shown.append(found.datasets["b"].components["x"].distance)
         promised.append(found.datasets["b"].components["x"].floor)
     assert np.mean(shown) == pytest.approx(np.mean(promised), rel=0.15)
@@ -87,7 +92,9 @@ def test_feature_distances_are_means_over_that_of_real_ones():
     rng = np.random.default_rng(0)
     own, other = rng.gamma(9, 1, 300), rng.gamma(9, 1.5, 500)
     found = quality(
-        {"features": Part(own, np.arange(300))}, {"b": {"features": Part(other, np.arange(500) // 5)}}, {}
+        {"features": ComponentSample(own, np.arange(300))},
+        {"b": {"features": ComponentSample(other, np.arange(500) // 5)}},
+        {},
     ).datasets["b"]
     part = found.components["features"]
     assert part.distance == pytest.approx(other.mean()) and part.unit == pytest.approx(own.mean(), rel=0.02)
@@ -118,7 +125,7 @@ def test_degenerate_sets_get_a_statement():
 
 
 def test_a_million_boxes_take_seconds():
-    found, _ = ranked(table(0, 1_000_000, per_image=10), {"b": table(1, 1_000_000, per_image=10)}, rounds=40)
+    found, _ = ranked(table(0, 1_000_000, per_image=10), {"b": table(1, 1_000_000, per_image=10)}, n_bootstrap=40)
     assert found.datasets["b"].low < found.upper_floor and found.datasets["b"].components["center_y"].distance < 1e-5
 
 
