@@ -45,6 +45,15 @@ def frame_name(frame: int) -> str:
     return f"{start:06d}/{frame:06d}" if start else f"{frame:06d}"
 
 
+def _file_name(frame: int, folder: str, suffix: str) -> str:
+    """A file of a frame, relative to the output folder."""
+    return f"{folder}/{frame_name(frame)}.{suffix}"
+
+
+def _entry(name: str, data: bytes) -> FileEntry:
+    return {"path": name, "sha256": hashlib.sha256(data).hexdigest()}
+
+
 class FrameStore:
     """The output folder of a job, frame by frame.
 
@@ -130,14 +139,14 @@ class FrameStore:
         files: dict[str, FileEntry] = {}
         with PendingFiles() as pending:
             if image is not None:
-                path = self._path(frame, IMAGES, format)
-                make_folder(path.parent)
+                name = _file_name(frame, IMAGES, format)
+                make_folder((self.out / name).parent)
                 data = encode_image(image, format, quality)
-                pending.add(path, data)
-                files["image"] = self._entry(path, data)
+                pending.add(self.out / name, data)
+                files["image"] = _entry(name, data)
             for label in labels:
-                path = self._path(frame, label.folder, label.suffix)
-                files[label.name] = self._entry(path, _add_label(pending, path, label))
+                name = _file_name(frame, label.folder, label.suffix)
+                files[label.name] = _entry(name, _add_label(pending, self.out / name, label))
             path = self.record_path(frame)
             make_folder(path.parent)
             pending.add(path, append_checksum(json_bytes({**record, "frame": frame, "files": files})))
@@ -235,20 +244,14 @@ class FrameStore:
         write_atomic(path, text.encode())
         return path
 
-    def _path(self, frame: int, folder: str, suffix: str) -> Path:
-        return self.out / folder / f"{frame_name(frame)}.{suffix}"
-
-    def _entry(self, path: Path, data: bytes) -> FileEntry:
-        return {"path": path.relative_to(self.out).as_posix(), "sha256": hashlib.sha256(data).hexdigest()}
-
     def _remove_leftovers(self, frame: int, files: Mapping[str, FileEntry]) -> None:
         """Remove files of an earlier render of this frame that its new record does not name."""
         for kind, folder, suffixes in known_files():
             for suffix in suffixes:
-                path = self._path(frame, folder, suffix)
-                if kind not in files or files[kind]["path"] != path.relative_to(self.out).as_posix():
+                name = _file_name(frame, folder, suffix)
+                if kind not in files or files[kind]["path"] != name:
                     with contextlib.suppress(OSError):
-                        path.unlink(missing_ok=True)
+                        os.unlink(self.out / name)
 
     def damaged(self, frame: int, problem: str) -> DataError:
         """The error for a damaged record."""
