@@ -3,12 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
-from ...engine.plugin.columns import NEEDS, Column
-from ...engine.plugin.hooks import hooks_of
+from ...engine.plugin.columns import NEEDS, Column, declared_columns
 from ...engine.plugin.registry import default as plugin_registry
 from .builtin import BUILTIN
 
@@ -133,11 +131,6 @@ def _plugin_columns() -> dict[str, Column]:
     """What plugins declare; of two that declare the same name, the first by kind and id counts."""
     found: dict[str, Column] = {}
     for cls in plugin_registry().catalogue():
-        for column in _listed(cls):
+        for column in declared_columns(cls):
             found.setdefault(column.name, column)
     return found
-
-
-def _listed(cls: Any) -> Sequence[Column]:
-    declared = cls.columns if "columns" in hooks_of(cls.plugin_kind) else ()
-    return [column for column in declared if isinstance(column, Column)]

@@ -12,6 +12,8 @@ import numpy as np
 
 KINDS_OF_VALUES = ("number", "share", "count", "flag", "category")
 LEVELS = ("bbox", "image")
+KINDS_WITH_COLUMNS = ("metric", "filter")
+"""Kinds of plugins that have the class attribute ``columns``."""
 METHOD = "[Zhang2023, §2]"
 """Source of the columns that the method defines."""
 
@@ -138,3 +140,13 @@ class Column:
             composite=False,
             inferred=False,
         )
+
+
+def declared_columns(cls: type) -> tuple[Column, ...]:
+    """The columns that a plugin class declares; those of kinds without columns may call a parameter so.
+
+    They are recognised by their class's name: a plugin may have imported it from the installed package, while this one
+    is Blender's extension.
+    """
+    declared = cls.columns if cls.plugin_kind in KINDS_WITH_COLUMNS else ()  # type: ignore[attr-defined]
+    return tuple(column for column in declared if type(column).__name__ == Column.__name__)

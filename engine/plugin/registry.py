@@ -17,6 +17,7 @@ from typing import get_args
 import attrs
 
 from ..errors import PluginError
+from .columns import KINDS_WITH_COLUMNS, declared_columns
 from .contract import CONTRACT, KINDS
 from .hooks import hooks_of, lacks_method
 from .kinds import METHODS
@@ -187,6 +188,8 @@ def check_declaration(cls: type) -> str:
         return f"a {kind} plugin needs the method '{METHODS[kind]}'."
     if not (cls.__doc__ or "").strip():
         return "it has no docstring, whose first line describes it."
+    if kind in KINDS_WITH_COLUMNS and len(declared_columns(cls)) < len(cls.columns):  # type: ignore[attr-defined]
+        return "its 'columns' must be a tuple of Column(...)."
     return _check_params(cls)
 
 

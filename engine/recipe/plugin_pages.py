@@ -7,6 +7,7 @@ import inspect
 import re
 from collections.abc import Iterator, Mapping
 
+from ..plugin.columns import declared_columns
 from ..plugin.contract import KINDS
 from ..plugin.hooks import flags_of
 from ..plugin.params import describe
@@ -26,7 +27,7 @@ _WRITTEN = (
 _INTRO = f"""# Built-in plugins
 
 {_WRITTEN}
-Each page says what a plugin does, shows it, and lists its parameters. How to write your own is in
+Each page describes a plugin, shows an example image, and lists its parameters. How to write your own is in
 [the tutorial](../tutorial.md), the rest of a recipe in [the recipe reference](../../recipes/reference.md).
 """
 
@@ -84,7 +85,20 @@ def _page(cls: type, captions: Mapping[str, str]) -> Iterator[str]:
         yield f"![{captions[name]}]({cls.plugin_id}.jpg)\n\n*{captions[name]}*\n"
     yield f"```toml\n{example(cls)}\n```\n"
     yield from parameter_table(describe(cls))
+    yield from _columns_table(cls)
     yield f"[All built-in plugins](../{INDEX})\n"
+
+
+def _columns_table(cls: type) -> Iterator[str]:
+    """What a metric or filter declares of its columns."""
+    columns = declared_columns(cls)
+    if not columns:
+        return
+    yield "| column | of each | unit | what it is |\n| --- | --- | --- | --- |"
+    for column in columns:
+        levels = " and ".join("box" if level == "bbox" else level for level in column.levels)
+        yield f"| `{column.name}` | {levels} | {column.unit} | {' '.join([column.definition, column.source]).strip()} |"
+    yield ""
 
 
 def _markdown(text: str) -> str:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Only what looks like the real boxes to a vision model, judged by a cheap draft first where that is wanted."""
+"""Accepts frames whose boxes resemble real ones in the features of a vision model; cheap drafts may be judged first."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 import attrs
 import numpy as np
 
+from ...alignment.columns.registry import builtin_columns
 from ...alignment.features.curation import POOLS, elbow
 from ...alignment.features.density import Density, load_density
 from ...alignment.features.draft_calibration import DraftRule, fit_draft_rule, rate
@@ -29,66 +30,69 @@ Rows = Sequence[Mapping[str, Any]]
 
 @plugin("filter")
 class FeatureScore:
-    """Judge how typical boxes are of real ones by the features of a vision model [Zhang2023, §5]."""
+    """Score how typical boxes are of real ones by the features of a vision model [Zhang2023, §5]."""
 
-    features: str = param(path=True, doc="Real features, as `twinset fit-features` writes them")
-    model: str = param("", path=True, doc="The ONNX model that they were made with; default is the packaged one")
-    threshold: float = param(
-        0.1, min=0.0, max=1.0, doc="Score that must be reached: 0.1 is reached by nine in ten new real boxes"
-    )
+    columns = builtin_columns(COLUMN)
+
+    features: str = param(path=True, doc="File of real features, written by `twinset fit-features`")
+    model: str = param("", path=True, doc="ONNX model that computed them; default is the packaged one")
+    threshold: float = param(0.1, min=0.0, max=1.0, doc="Minimum score; nine of ten new real boxes have more than 0.1")
     threshold_by: str = param(
-        "real", choices=("real", "elbow"), doc="Go by 'threshold', or by the elbow of the scores of a warm-up instead"
+        "real", choices=("real", "elbow"), doc="Use 'threshold', or the elbow of the scores of a warm-up"
     )
     level: str = param(
-        "image", choices=("image", "box"), doc="Judge images by the mean score of their boxes, or each box by itself"
+        "image", choices=("image", "box"), doc="Judge images by the mean score of their boxes, or each box separately"
     )
     action: str = param(
         "reject",
         choices=("reject", "drop annotation", "black box"),
-        doc="What becomes of what is below: the frame is rejected, the box loses its annotation, or is painted black, "
-        "too. A frame without boxes left is rejected",
+        doc="What happens below the threshold: the frame is rejected, the box loses its annotation, or it is also "
+        "painted black. A frame without remaining boxes is rejected",
     )
-    classes: list[str] = param(
-        [], means="class", doc="Classes that are judged; default is the one that the features are of"
+    classes: list[str] = param([], means="class", doc="Classes to judge; default is the class of the features")
+    min_box_side: int = param(
+        16, min=1, unit="px", doc="Boxes with a shorter side are accepted without judging", formerly="min_size"
     )
-    min_box_side: int = param(16, min=1, unit="px", doc="Boxes with a shorter side pass unjudged", formerly="min_size")
-    draft: bool = param(False, doc="Judge a cheap draft first, calibrated by a warm-up; pays where many are rejected")
-    draft_scale: float = param(
-        1.0, min=0.05, max=1.0, doc="Size of a draft, share of the image's; models see less in a small one"
+    draft: bool = param(
+        False, doc="Judge a cheap draft first, calibrated by a warm-up; saves time if many frames are rejected"
     )
-    draft_samples: int = param(1, min=1, max=65536, doc="Samples per pixel of a draft; it is denoised")
+    draft_scale: float = param(1.0, min=0.05, max=1.0, doc="Size of a draft, relative to the image")
+    draft_samples: int = param(1, min=1, max=65536, doc="Samples per pixel of a draft, which is denoised")
     max_false_reject_rate: float = param(
         0.05,
         min=0.001,
         max=0.5,
-        doc="Share of frames that would pass that drafts may cost at most",
+        doc="Maximum share of acceptable frames that drafts may reject",
         formerly="draft_error",
     )
     warm_up: int = param(
-        48, min=10, max=10_000, doc="Frames rendered first, for drafts or the elbow; they are not part of the dataset"
+        48,
+        min=10,
+        max=10_000,
+        doc="Frames rendered first to calibrate drafts or find the elbow; they are not part of the dataset",
     )
     near_duplicate_distance: float = param(
         0.0,
         formerly="near_duplicates",
         min=0.0,
         max=1.0,
-        doc="Reject a frame all of whose boxes lie nearer to those of an accepted one of its block than this share of "
-        "the usual distance between nearest real boxes; 0 for no such test",
+        doc="Reject a frame if all of its boxes are nearer to those of an accepted frame of its block than this share "
+        "of the typical distance between nearest real boxes; 0 accepts near-duplicates",
     )
     min_pass_rate: float = param(
         0.01,
         min=0.0,
         max=1.0,
-        doc="The job ends where, after 200 judged attempts, fewer than this share passed",
+        doc="Minimum share of accepted attempts; the job ends if, after 200 judged attempts, fewer were accepted",
         formerly="floor",
     )
-    threads: int = param(1, min=1, max=256, doc="Threads of the model")
+    threads: int = param(1, min=1, max=256, doc="Number of threads that run the model")
 
     recipe_example = 'features = "chair.features"'
 
     def __attrs_post_init__(self) -> None:
         if self.level == "image" and self.action != "reject":
-            raise ValueError(f"'{self.action}' is about boxes; write level = \"box\" with it.")
+            raise ValueError(f"the action '{self.action}' needs level = \"box\".")
 
     def open_gate(self) -> FeatureGate:
         """Read features and model and try them. DataError where they do not fit."""

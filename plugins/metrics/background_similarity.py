@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How far each instance melts into its surroundings, by the definition of [Zhang2023, §2]."""
+"""Similarity of each instance to its surroundings, as defined in [Zhang2023, §2]."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import numpy as np
 
 from ...alignment.columns.background_similarity import background_similarity
 from ...alignment.columns.id_map import crop, extents
+from ...alignment.columns.registry import builtin_columns
 from ...engine.plugin import Columns, plugin
 from ...engine.stage import Shot
 
@@ -15,10 +16,12 @@ from ...engine.stage import Shot
 class BackgroundSimilarity:
     """Compare the colours along each instance's outline with those of the background next to it.
 
-    Column per instance: ``background_similarity``, the cosine of two vectors: RGB of the object's boundary pixels,
-    concatenated, and RGB of the background pixels next to them in the same order; boundary and neighbours come from a
-    3x3 dilation of the visible mask. 1 = melts into its surroundings; NaN where it fills the image.
+    ``background_similarity`` is the cosine of two vectors: RGB of the object's boundary pixels, concatenated, and RGB
+    of the background pixels next to them in the same order; boundary and neighbours come from a 3x3 dilation of the
+    visible mask. 1 means equal colours; NaN if it fills the image.
     """
+
+    columns = builtin_columns("background_similarity")
 
     used_by_default = "always"
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...alignment.columns.id_map import extents
+from ...alignment.columns.registry import builtin_columns
 from ...engine.plugin import Columns, plugin
 from ...engine.stage import Shot
 
@@ -14,11 +15,13 @@ from ...engine.stage import Shot
 class BBox:
     """Measure area, aspect ratio, centre and truncation of each visible box.
 
-    Columns per instance: ``bbox`` [x, y, w, h], the exact extent of the visible mask in pixels; ``bbox_area`` relative
-    to the image; ``aspect``, width over height; ``center_x`` and ``center_y`` in image units; ``truncated_share``,
-    the share of the instance's own pixels (seen alone) that lies beyond the image border, and ``truncated``, whether
-    there are any; ``touches_border``, whether the visible mask has a pixel on the border.
+    It also gives ``bbox`` [x, y, w, h], the exact extent of the visible mask in pixels. Here, ``touches_border`` says
+    whether the visible mask has a pixel on the border.
     """
+
+    columns = builtin_columns(
+        "bbox_area", "aspect", "center_x", "center_y", "truncated_share", "truncated", "touches_border"
+    )
 
     used_by_default = "always"
     measures_probes = True

@@ -9,6 +9,7 @@ import numpy as np
 
 from ...alignment.columns.id_map import crop, extents
 from ...alignment.columns.image_statistics import NAMES, grey, statistics
+from ...alignment.columns.registry import builtin_columns
 from ...engine.plugin import Columns, plugin
 from ...engine.stage import Shot
 
@@ -17,10 +18,10 @@ from ...engine.stage import Shot
 class ImageQuality:
     """Measure sharpness, blur, entropy, brightness and contrast of the image and of each visible box.
 
-    Columns per image and per instance, all from the luma: ``sharpness``, variance of the Laplacian in squared grey
-    levels; ``blur``, 0 sharp to 1 blurred, by Crete et al. 2007; ``entropy`` of the histogram of 256 grey levels, in
-    bits; ``brightness``, mean in [0, 1]; ``contrast``, root mean square deviation of the brightness.
+    All are statistics of the luma.
     """
+
+    columns = builtin_columns(*NAMES)
 
     used_by_default = "always"
 

@@ -10,44 +10,42 @@ from typing import Any
 import numpy as np
 
 from ...alignment.columns.id_map import depths_under, extents
+from ...alignment.columns.registry import builtin_columns
 from ...engine.plugin import Columns, param, plugin
 from ...engine.stage import Shot
 
 Rows = Sequence[Mapping[str, Any]]
 
 UNOCCLUDED = 0.99
-"""From this visible share on an instance counts as unoccluded: masks rendered separately differ by edge pixels."""
+"""Visible share from which an instance counts as unoccluded: masks rendered separately differ by edge pixels."""
 
 
 @plugin("metric")
 class Occlusion:
     """Measure visible pixels a, depth d and a·d², and the true visible share; estimate the share as a·d²/C.
 
-    Columns per instance: ``a`` in pixels; ``d``, median planar depth under the mask in metres; ``a_d2`` in
-    px·m², as the method has it; ``a_d2_m2`` = a·d²/f² in m², f being the focal length in pixels: the area that the
-    visible part covers on a plane at depth d facing the camera, which compares across lenses and resolutions;
-    ``visible_share``, visible pixels over the pixels of the whole instance seen alone, those beyond the image border
-    included; ``occluded_share``, the share of its pixels inside the image that something else hides; ``scale``, by
-    which its asset was scaled.
-
-    Once the dataset is finished: ``c_m2``, the C of the instance's shape, and ``visible_share_estimate`` =
-    min(1, a_d2_m2 / c_m2). Lower means more of it is hidden.
+    ``a_d2_m2`` is the area that the visible part covers on a plane at depth d facing the camera. ``c_m2`` and
+    ``visible_share_estimate`` are computed when the dataset is finished; lower means more of it is hidden.
     """
+
+    columns = builtin_columns(
+        *("a", "d", "a_d2", "a_d2_m2", "visible_share", "occluded_share", "scale", "c_m2", "visible_share_estimate")
+    )
 
     used_by_default = "always"
     measures_probes = True
 
     quantile: float = param(
-        0.5, min=0.0, max=1.0, doc="C is this quantile of a·d²/f² over the unoccluded instances of a shape"
+        0.5, min=0.0, max=1.0, doc="Quantile of a·d²/f² over the unoccluded instances of a shape that is C"
     )
     fallback_quantile: float = param(
         0.9,
         min=0.0,
         max=1.0,
-        doc="The same over all instances of a shape, where too few are known to be unoccluded",
+        doc="Quantile over all instances of a shape, used if too few are known to be unoccluded",
         formerly="blind_quantile",
     )
-    min_samples: int = param(5, min=1, soft_max=100, doc="Fewest instances of a shape from which its C is estimated")
+    min_samples: int = param(5, min=1, soft_max=100, doc="Minimum number of instances of a shape to estimate its C")
 
     def measure(self, shot: Shot) -> Columns:
         """See the class."""

@@ -1,19 +1,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which asset each instance was made from."""
+"""Name of the asset of each instance."""
 
 from __future__ import annotations
 
 from ...alignment.columns.id_map import extents
+from ...alignment.columns.registry import builtin_columns
 from ...engine.plugin import Columns, plugin
 from ...engine.stage import Shot
 
 
 @plugin("metric")
 class Shape:
-    """Note the unique name of each instance's asset.
+    """Record the unique name of each instance's asset."""
 
-    Column per instance: ``shape``.
-    """
+    columns = builtin_columns("shape")
 
     used_by_default = "always"
     measures_probes = True

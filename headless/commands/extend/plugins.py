@@ -12,6 +12,7 @@ import typer
 from rich.table import Table
 
 from ....dataset.atomic_files import write_atomic
+from ....engine.plugin.columns import declared_columns
 from ....engine.plugin.params import Param, describe, plain_value
 from ....engine.plugin.registry import Registry, summary
 from ....engine.recipe.plugin_pages import CAPTIONS, plugin_pages
@@ -62,7 +63,12 @@ def show(
     found = registry.search(id)
     shown: list[Any] = []
     for cls in found:
-        shown += [f"{cls.plugin_kind}/{cls.plugin_id}", inspect.getdoc(cls) or "", _table(describe(cls))]  # type: ignore[attr-defined]
+        shown += [
+            f"{cls.plugin_kind}/{cls.plugin_id}",
+            inspect.getdoc(cls) or "",
+            _table(describe(cls)),
+            *_columns(cls),
+        ]  # type: ignore[attr-defined]
     output_of(context).result({"plugins": [_description(registry, cls) for cls in found]}, *shown)
 
 
@@ -107,6 +113,15 @@ def schema(
         typer.echo(recipe_reference(), nl=False)
     else:
         typer.echo(jsonlib.dumps(json_schema(), indent=None if output_of(context).json else 2, ensure_ascii=False))
+
+
+def _columns(cls: type) -> list[Table]:
+    """The columns that a metric or filter declares, as a table; nothing without any."""
+    table = Table("column", "of each", "unit", "what it is")
+    for column in declared_columns(cls):
+        levels = " and ".join("box" if level == "bbox" else level for level in column.levels)
+        table.add_row(column.name, levels, column.unit, column.definition)
+    return [table] if table.row_count else []
 
 
 def _table(params: list[Param]) -> Table | str:
