@@ -69,6 +69,11 @@ def document(title: str, css: str, *body: Node | Iterable[Node]) -> bytes:
     return b"<!DOCTYPE html>\n" + tostring(html, encoding="utf-8", method="html") + b"\n"
 
 
+def to_html(element: Element) -> str:
+    """An element as HTML, to be shown in somebody else's page."""
+    return tostring(element, encoding="unicode", method="html")
+
+
 def data_uri(data: bytes, kind: str = "image/jpeg") -> str:
     """A file as an address that holds it."""
     return f"data:{kind};base64,{base64.b64encode(data).decode()}"

@@ -50,15 +50,15 @@ def load_recipe(
     overrides : mapping, optional
         Values that win over the file's, by dotted key: ``{"images": 10, "render.samples": 4}``.
     check_files : bool
-        Whether the files that the recipe names must be there; not so where nothing is to be rendered.
+        Whether the files that the recipe names must exist; not needed if nothing is rendered.
     folder : path, optional
         Where relative paths start, instead of the file's folder.
 
     Raises
     ------
     RecipeError
-        With all problems, each with its place; with one alone where it names a folder of plugins that the user has not
-        allowed, see :mod:`.trusted`.
+        With all problems, each with its line; with one alone where it names a folder of plugins that the user has not
+        allowed, see :mod:`..plugin.trusted_folders`.
     """
     path = Path(path)
     try:
@@ -76,7 +76,7 @@ def load_recipe(
 def loads_recipe(
     text: str, folder: Path, name: str, overrides: Mapping[str, Any] | None = None, *, check_files: bool = True
 ) -> Recipe:
-    """Read a recipe from a text; ``folder`` is where its relative paths start, ``name`` stands in messages."""
+    """Read a recipe from a text; ``folder`` is the base of its relative paths, ``name`` appears in messages."""
     try:
         data = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # numbers of too many digits, and brackets without end, as well
@@ -86,20 +86,20 @@ def loads_recipe(
 
 
 def recipe_from_tables(tables: Mapping[str, Any], folder: Path, name: str) -> Recipe:
-    """A recipe from the values of a TOML file's tables; ``folder`` is the base of relative paths, ``name`` appears in messages."""
+    """A recipe from the values of a TOML file's tables; see :func:`loads_recipe` for ``folder`` and ``name``."""
     reader = _Reader(copy.deepcopy(dict(tables)), LineNumbers(""), Path(folder).resolve(), name, {})
     return attrs.evolve(reader.read(True), variables=tuple(dict.fromkeys(ENVIRONMENT_VARIABLE.findall(repr(tables)))))
 
 
 def default_ids(kind: str, registry: Registry, *, has_target: bool) -> list[str]:
-    """What a recipe gets that says nothing of a kind."""
+    """Ids of the plugins that a recipe gets if it has none of this kind."""
     wanted = ("always", "with target" if has_target else "without target")
     ids = registry.ids(kind, builtin=True)
     return [id for id in ids if registry.find(kind, id).used_by_default in wanted]  # type: ignore[attr-defined]
 
 
 class _Reader:
-    """Takes the plain values apart, table by table, and collects what is wrong with them."""
+    """Builds a recipe from plain values, table by table, and collects all problems."""
 
     def __init__(
         self, data: dict[str, Any], lines: LineNumbers, folder: Path, name: str, overrides: dict[str, Any]
@@ -269,7 +269,7 @@ class _Reader:
         return self._build(cls, (key,), values, f"table [{key}]")
 
     def _rows(self, table: KeyPath, values: Any) -> list[tuple[KeyPath, Mapping[str, Any]]]:
-        """The tables of an array of tables, each with its place."""
+        """The tables of an array of tables, each with its key path."""
         if not isinstance(values, list) or not all(isinstance(v, Mapping) for v in values):
             name = ".".join(str(part) for part in table)
             text = f"'{name}' must be one or more tables, each written [[{name}]]. Got {shorten(values)} instead."
@@ -340,7 +340,7 @@ class _Reader:
 
 
 def _tables(key_path: KeyPath, values: Any) -> Iterator[tuple[KeyPath, dict[str, Any]]]:
-    """A table, or each of an array of tables, with its place; nothing where it is neither."""
+    """A table, or each of an array of tables, with its key path; nothing if it is neither."""
     if isinstance(values, dict):
         yield key_path, values
     for number, one in enumerate(values if isinstance(values, list) else ()):

@@ -11,13 +11,14 @@ ROOT = Path(__file__).resolve().parents[2]
 
 # What each part of the package may import besides itself. "" is the root, which imports nothing and holds the version.
 LOWER = {
-    "": {"headless", "addon"},
+    "": {"api", "headless", "addon"},
     "engine": {""},
     "alignment": {"", "engine"},
     "dataset": {"", "engine", "alignment"},
     "plugins": {"", "engine", "alignment", "dataset"},
     "blender": {"", "engine", "alignment", "dataset", "plugins"},
     "headless": {"", "engine", "alignment", "dataset", "plugins", "blender", "testing"},
+    "api": {"", "engine", "alignment", "dataset", "plugins", "blender", "headless"},
     "addon": {"", "engine", "alignment", "dataset", "plugins", "blender"},
     "testing": {"", "engine", "alignment", "dataset", "plugins"},
 }

@@ -10,6 +10,7 @@ import attrs
 import typer
 from rich.table import Table
 
+from ....alignment.columns.registry import by_default
 from ....engine.errors import DataError, OutputError
 from ...console.commands import command
 from ...console.options import (
@@ -25,12 +26,8 @@ from ...console.progress import progress_bar
 from .measure import LEFT_OUT, problems_shown
 
 if TYPE_CHECKING:
-    from ....alignment.features.extractor import Extractor
     from ....dataset.analysis.inference import Outcome
     from ....dataset.formats.coco import CocoFile
-
-PACKAGED, BOX = "packaged", "box"
-_DEFAULT = (PACKAGED, f"{PACKAGED}+{BOX}")
 
 
 @command(order=50)
@@ -63,7 +60,7 @@ def infer(
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="Column to predict; repeatable. Default: depth, a_d2, visible_share, background_similarity and shape.",
+            help=f"Column to predict; repeatable. Default: {', '.join(by_default('inferred'))}.",
             show_default=False,
         ),
     ] = None,
@@ -110,6 +107,7 @@ def infer(
     with progress_bar(output, hidden=output.json) as bar:
         task = bar.add_task("Reading annotations", total=None)
         from ....dataset.analysis.inference import infer as infer_metadata
+        from ....dataset.analysis.models import DEFAULT_MODELS, open_models
         from ....dataset.formats.dataset_folder import ImageDataset, images_of
         from ....dataset.formats.metadata_table import check_suffix, write_columns
 
@@ -121,7 +119,7 @@ def infer(
             None
             if photographed is None
             else ImageDataset(photographed, images_of(photographed, real_images, "--real-images")),
-            _models(model or _DEFAULT, threads),
+            open_models(model or DEFAULT_MODELS, threads),
             columns=column or (),
             classes=class_name or (),
             threshold=threshold,
@@ -194,22 +192,6 @@ def _roles(output: Output, given: list[Path]) -> tuple[CocoFile, CocoFile | None
 
 def _has_metadata(coco: CocoFile) -> bool:
     return any("twinset" in annotation for annotation in coco.annotations)
-
-
-def _models(texts: list[str] | tuple[str, ...], threads: int) -> dict[str, list[Extractor | None]]:
-    """The extractors of each choice by its name in tables; each file is opened once."""
-    from ....alignment.features.extractor import Extractor
-
-    opened: dict[str, Extractor | None] = {BOX: None}
-    models: dict[str, list[Extractor | None]] = {}
-    for text in texts:
-        parts = [text] if Path(text).is_file() else text.split("+")
-        for part in parts:
-            if part not in opened:
-                opened[part] = Extractor(None if part == PACKAGED else part, threads=threads)
-        name = "+".join(Path(part).stem for part in parts)
-        models[text if name in models else name] = [opened[part] for part in parts]
-    return models
 
 
 def _tables(outcomes: tuple[Outcome, ...]) -> list[Table]:

@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Recipes read from TOML or built in Python."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from ..engine.plugin.params import plain
+from ..engine.recipe.reading import load_recipe as read_recipe
+from ..engine.recipe.reading import recipe_from_tables
+from ..engine.recipe.settings import Recipe as RecipeSettings
+
+PathLike = str | os.PathLike[str]
+Table = Mapping[str, Any] | Any
+"""Keys and values of a recipe's table, or the settings object or plugin that has them."""
+
+
+class _RecipeType(type):
+    def __instancecheck__(cls, instance: object) -> bool:
+        return isinstance(instance, RecipeSettings)
+
+
+class Recipe(metaclass=_RecipeType):
+    """Build a recipe in Python, with the defaults, checks and messages of a TOML file.
+
+    Tables are mappings with the keys of the TOML tables. A plugin is an instance such as
+    ``OnSurface(surfaces=["Floor"])``, a mapping with the key ``plugin``, or an id; it must be found by its id, like the
+    plugins of TOML files.
+
+    Parameters
+    ----------
+    scene : mapping or path
+        The ``[scene]`` table, or a .blend file.
+    classes : sequence of mappings
+        The ``[[class]]`` tables.
+    real : mapping or path, optional
+        The ``[real]`` table, or the COCO file.
+    target : plugin, optional
+    placements, appearances, cameras, metrics, filters : sequence of plugins, optional
+        Kinds that are omitted have the default plugins of TOML recipes. A mapping of a camera may have a ``weight``.
+    images, seed : int, optional
+    folder : path, optional
+        Base of relative paths. Default: the working directory.
+    plugin_folders : sequence of paths
+        Folders with plugins of your own; they run only if trusted, see ``twinset --plugins``.
+    render, output, split : mapping, optional
+    distractors, goals, rooms, variants : sequence of mappings
+
+    Returns
+    -------
+    Recipe
+        Immutable; ``attrs.evolve(recipe, images=10)`` makes a changed copy.
+
+    Raises
+    ------
+    TwinsetError
+        With all problems at once.
+    """
+
+    def __new__(  # type: ignore[misc]  # a recipe has one type, however it was made
+        cls,
+        *,
+        scene: Table | PathLike,
+        classes: Sequence[Table],
+        real: Table | PathLike | None = None,
+        target: Table | str | None = None,
+        placements: Sequence[Table | str] | None = None,
+        appearances: Sequence[Table | str] | None = None,
+        cameras: Sequence[Table | str] | None = None,
+        metrics: Sequence[Table | str] | None = None,
+        filters: Sequence[Table | str] | None = None,
+        images: int | None = None,
+        seed: int | None = None,
+        folder: PathLike | None = None,
+        plugin_folders: Sequence[PathLike] = (),
+        render: Table | None = None,
+        output: Table | None = None,
+        split: Table | None = None,
+        distractors: Sequence[Table] = (),
+        goals: Sequence[Table] = (),
+        rooms: Sequence[Table] = (),
+        variants: Sequence[Table] = (),
+    ) -> RecipeSettings:
+        tables: dict[str, Any] = {
+            "seed": seed,
+            "images": images,
+            "plugin_folders": [os.fspath(path) for path in plugin_folders] or None,
+            "scene": _file_or_table(scene, "file"),
+            "real": _file_or_table(real, "annotations"),
+            "class": _tables(classes),
+            "target": None if target is None else _plugin(target),
+            "placement": _plugins(placements),
+            "appearance": _plugins(appearances),
+            "camera": _plugins(cameras),
+            "metric": _plugins(metrics),
+            "filter": _plugins(filters),
+            "render": _table(render),
+            "output": _table(output),
+            "split": _table(split),
+            "distractor": _tables(distractors) or None,
+            "goal": _tables(goals) or None,
+            "room": _tables(rooms) or None,
+            "variant": _tables(variants) or None,
+        }
+        if rooms:
+            tables["scene"] = None  # each room is a scene
+        given = {key: value for key, value in tables.items() if value is not None}
+        return recipe_from_tables(given, Path.cwd() if folder is None else Path(folder), "Recipe")
+
+
+def load_recipe(path: PathLike, overrides: Mapping[str, Any] | None = None) -> RecipeSettings:
+    """Read a recipe from a TOML file.
+
+    Parameters
+    ----------
+    path : path
+    overrides : mapping, optional
+        Values that replace those of the file, by dotted key: ``{"images": 10, "render.samples": 4}``.
+
+    Raises
+    ------
+    TwinsetError
+        With all problems at once, each with its line.
+    """
+    return read_recipe(Path(path), overrides)
+
+
+def as_recipe(recipe: RecipeSettings | PathLike, **changes: Any) -> RecipeSettings:
+    """A recipe, or the one in a file, with some values replaced; None leaves a value as it is."""
+    found = recipe if isinstance(recipe, RecipeSettings) else load_recipe(recipe)
+    samples = changes.pop("samples", None)
+    if samples is not None:
+        changes["render"] = attrs.evolve(found.render, samples=samples)
+    return attrs.evolve(found, **{key: value for key, value in changes.items() if value is not None})
+
+
+def _table(values: Any) -> Any:
+    return plain(values) if attrs.has(type(values)) else dict(values) if isinstance(values, Mapping) else values
+
+
+def _tables(values: Iterable[Any]) -> list[Any]:
+    return [_table(value) for value in values]
+
+
+def _file_or_table(values: Any, key: str) -> Any:
+    return {key: os.fspath(values)} if isinstance(values, str | os.PathLike) else _table(values)
+
+
+def _plugins(values: Sequence[Any] | None) -> list[Any] | None:
+    return None if values is None else [_plugin(value) for value in values]
+
+
+def _plugin(value: Any) -> Any:
+    if isinstance(value, str):
+        return {"plugin": value}
+    if isinstance(value, Mapping):
+        return {**value, **_plugin(value["plugin"])} if "plugin" in value else dict(value)
+    return {"plugin": value.plugin_id, **plain(value)} if hasattr(value, "plugin_id") else value
