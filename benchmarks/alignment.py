@@ -181,7 +181,7 @@ def grid(
     for name, boxes in real.items():
         values = np.sqrt(boxes.area)
         wanted = Sample(values, np.unique(boxes.image, return_inverse=True)[1].ravel(), len(np.unique(boxes.image)))
-        samples = [probed_sample(prober.found[k], name, "sqrt_area") for k in range(len(tried))]
+        samples = [probed_sample(prober.results[k], name, "sqrt_area") for k in range(len(tried))]
         view = view_of("sqrt_area", values)
         chosen = configuration_weights.choose(
             wanted, samples, view, stream(recipe.seed, "grid"), methods=("gaussian",)
@@ -248,7 +248,7 @@ def benchmark(recipe: Recipe, arguments: argparse.Namespace) -> dict[str, Any]:
         seconds["twinset"] = ours.seconds
     result: dict[str, Any] = {
         "real": {name: {"boxes": len(b), "images": len(np.unique(b.image))} for name, b in real.items()},
-        "reach": {name: found.facts() for name, found in reach.items()},
+        "reach": {name: found.to_json() for name, found in reach.items()},
         "grid": {"vary": list(arguments.vary), "probes": arguments.probes},
         "seconds": {**{k: round(v, 1) for k, v in seconds.items()}, "all": round(time.perf_counter() - start, 1)},
         "methods": {

@@ -20,14 +20,14 @@ class Block:
         How many frames there are in it.
     traits : list
         What gates keep of each frame that has any, see :class:`.plugin.Verdict`.
-    aims : list
-        What each frame showed of the recipe's goals, see :class:`.aims.Aims`.
+    goal_values : list
+        What each frame shows of the recipe's goals for columns, see :mod:`.sampling.column_goals`.
     """
 
     def __init__(self) -> None:
         self.images = 0
         self.traits: list[Sequence[Any]] = []
-        self.aims: list[Sequence[Sequence[float]]] = []
+        self.goal_values: list[Sequence[Sequence[float]]] = []
         self._boxes: dict[str, list[tuple[float, float, float, float, int]]] = {}
 
     def add(
@@ -35,7 +35,7 @@ class Block:
         boxes: Iterable[tuple[str, Sequence[float]]],
         size: tuple[int, int],
         traits: Sequence[Any] = (),
-        aims: Sequence[Sequence[float]] = (),
+        goal_values: Sequence[Sequence[float]] = (),
     ) -> None:
         """Add one accepted frame.
 
@@ -47,7 +47,7 @@ class Block:
             Of its image in pixels.
         traits : sequence, optional
             What gates keep of it.
-        aims : sequence of sequence of float, optional
+        goal_values : sequence of sequence of float, optional
             Its values of each goal's column.
         """
         width, height = size
@@ -57,8 +57,8 @@ class Block:
         self.images += 1
         if traits:
             self.traits.append(traits)
-        if aims:
-            self.aims.append(aims)
+        if goal_values:
+            self.goal_values.append(goal_values)
 
     def boxes(self, class_name: str) -> Boxes:
         """All boxes of a class that the block has shown; ``image`` counts its accepted frames from 0."""

@@ -10,7 +10,7 @@ from collections.abc import Callable
 INT_MAX = 2**31 - 1
 
 
-def single(value: float) -> float:
+def to_float32(value: float) -> float:
     """The nearest 32-bit float; inf beyond its range."""
     try:
         return struct.unpack("f", struct.pack("f", value))[0]
@@ -18,7 +18,7 @@ def single(value: float) -> float:
         return math.copysign(math.inf, value)
 
 
-def shortest(value: float, held: Callable[[float], float] = float) -> float:
+def shortest_decimal(value: float, held: Callable[[float], float] = float) -> float:
     """The decimal with the fewest digits that Blender holds as this 32-bit ``value``.
 
     Parameters
@@ -31,6 +31,6 @@ def shortest(value: float, held: Callable[[float], float] = float) -> float:
     inverse = math.degrees(value) if held is math.radians else value
     for digits in range(1, 17):
         guess = float(f"{inverse:.{digits}g}")
-        if single(held(guess)) == value:
+        if to_float32(held(guess)) == value:
             return guess
     return inverse

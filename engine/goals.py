@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a frame is to hit: the metadata values drawn by the target, and the real boxes that it learns from."""
+"""Goals of a frame: the boxes that the target draws for it; and the real boxes that it learns from."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Boxes:
 
 @attrs.frozen
 class Reach:
-    """What boxes of a class a scene can show, as closed intervals; what is not said is open.
+    """What boxes of a class a scene can show, as closed intervals; by default they are open.
 
     Attributes
     ----------
@@ -63,10 +63,10 @@ class Reach:
     aspect: tuple[float, float] = (0.0, math.inf)
 
     def with_all_of(self, other: Reach) -> Reach:
-        """The least intervals that hold those of both."""
+        """The smallest intervals that contain those of both."""
         return Reach(_hull(self.area, other.area), _hull(self.aspect, other.aspect))
 
-    def facts(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """As JSON values; None for an aspect that is open."""
         return {"area": list(self.area), "aspect": list(self.aspect) if math.isfinite(self.aspect[1]) else None}
 
@@ -77,7 +77,7 @@ def _hull(one: tuple[float, float], other: tuple[float, float]) -> tuple[float, 
 
 @attrs.frozen
 class Goal:
-    """What one box of a frame is to be: the visible box of an instance, clipped to the image.
+    """Goal of one box of a frame: the visible box of an instance, clipped to the image.
 
     Attributes
     ----------
@@ -88,7 +88,7 @@ class Goal:
     component : int
         Which component of the target's mixture it was drawn from.
     aspect : float, optional
-        Width over height in pixels; None leaves it open.
+        Width over height in pixels; None for any.
     cut : sequence of str
         Borders of the image that cut through the object, of :data:`SIDES`.
     """
@@ -108,7 +108,7 @@ class Goal:
 
 @attrs.frozen
 class Goals:
-    """All that a frame is to hit. ``main`` is None where the recipe has no target.
+    """The goals of a frame. ``main`` is None where the recipe has no target.
 
     ``boxes`` is the whole layout, the main one first, where the target draws more than that one.
     """
@@ -116,7 +116,7 @@ class Goals:
     main: Goal | None = None
     frame: int = 0
     open_area: Sequence[tuple[float, float]] = ()
-    """(square root of relative area, weight) of the block's gaps: where the target has more than it has shown."""
+    """(square root of relative area, weight) of the bins in which the block has fewer boxes than the target."""
     boxes: tuple[Goal, ...] = ()
 
     def gain(self, sqrt_area: np.ndarray) -> np.ndarray:

@@ -55,7 +55,7 @@ class Asset:
     @functools.cached_property
     def outline(self) -> np.ndarray:
         """Few of ``points`` with almost the same projected box from anywhere, (<= 200, 3)."""
-        return extremes(self.points)
+        return extreme_points(self.points)
 
     @functools.cached_property
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
@@ -165,7 +165,7 @@ def extent(mask: np.ndarray) -> tuple[int, int, int, int] | None:
     return int(columns[0]), int(rows[0]), int(columns[-1] - columns[0]) + 1, int(rows[-1] - rows[0]) + 1
 
 
-def extremes(points: np.ndarray, most: int = 200) -> np.ndarray:
+def extreme_points(points: np.ndarray, most: int = 200) -> np.ndarray:
     """The farthest of points (P, 3) in evenly spread directions, at most ``most`` of them."""
     if len(points) <= most:
         return points

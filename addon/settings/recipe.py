@@ -15,7 +15,7 @@ from typing import Any
 import bpy
 
 from ...engine.errors import RecipeError
-from ...engine.float32 import shortest
+from ...engine.float32 import shortest_decimal
 from ...engine.plugin.contract import KINDS
 from ...engine.plugin.params import describe
 from ...engine.recipe.paths import absolute_path
@@ -196,7 +196,8 @@ def _fill_use(use: Any, values: Mapping[str, Any], fill_group: Callable[..., Non
     use.enabled = values.get("enabled", True)
     weight = values.get("weight", 1.0)
     use.weight = weight
-    use.weight_kept = json.dumps([weight, shortest(use.weight)]) if shortest(use.weight) != weight else ""
+    shown = shortest_decimal(use.weight)
+    use.weight_kept = json.dumps([weight, shown]) if shown != weight else ""
     own = {k: v for k, v in values.items() if k not in ("plugin", "enabled", "weight")}
     group = parameters_of(use)
     if group is None:
@@ -211,7 +212,7 @@ def _use_table(
     out: dict[str, Any] = {"plugin": use.plugin}
     if kind == "camera":
         kept = json.loads(use.weight_kept) if use.weight_kept else [1.0, None]
-        shown = shortest(use.weight)
+        shown = shortest_decimal(use.weight)
         out["weight"] = kept[0] if kept[1] == shown else shown
     if folder is None:
         out["enabled"] = use.enabled

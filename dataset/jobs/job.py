@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A job: a recipe in, a dataset on disk out, frame by frame, resumable, as a generator of progress events."""
+"""A job renders a recipe to a dataset on disk, frame by frame; it is resumable and yields progress events."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from ...engine.plugin.hooks import defines
 from ...engine.recipe.reading import load_recipe
 from ...engine.recipe.settings import Recipe
 from ...engine.sampling.gates import OpenGates
-from ...engine.sampling.rooms import by_room, left_out, sampler_of
+from ...engine.sampling.rooms import by_room, sampler_of, unused_room_notes
 from ...engine.sampling.sampler import Frame, Sampler
 from ...engine.stage import Stage
-from ..analysis.goal_progress import GoalTally, read_aims
+from ..analysis.goal_progress import GoalTally, read_goal_scorer
 from ..analysis.real_boxes import read_real, real_boxes
 from ..atomic_files import json_bytes, read_json_object
 from ..formats.coco_check import are_categories
@@ -47,10 +47,10 @@ from .finish import finish
 log = logging.getLogger(__name__)
 
 MAX_FAILURES = 5
-"""So many frames given up, with none accepted, end the job: more would not help. A shorter job ends with its last."""
+"""A job stops after this many frames, or after its last one, if none was accepted."""
 
 VERIFIED = ("camera", "columns", "goals", "image", "instances", "bystanders", "draws")
-"""What a frame that is rendered again must have in common with its record, beside the bytes of its files."""
+"""Keys of a record that must be the same when its frame is rendered again, beside the hashes of its files."""
 
 OpenStage = Callable[[Recipe], Stage]
 
@@ -62,7 +62,7 @@ class Job:
     ----------
     recipe : Recipe
     out : Path
-        Output folder. What is there of the same recipe is kept, so a job that was stopped goes on.
+        Output folder. Existing frames of the same recipe are kept, so a stopped job resumes.
     open_stage : callable
         Opens the recipe's scene, ``twinset.blender.stage.open_stage`` for one; called only when a frame is missing.
     """
@@ -76,7 +76,7 @@ class Job:
         self._sampler: Sampler | None = None
 
     def run(self, frames: range | None = None) -> Iterator[Event]:
-        """Render what is missing, then write annotations; a share of the frames leaves these to :meth:`finish`.
+        """Render missing frames, then write annotations; after a part of the frames, :meth:`finish` does that.
 
         Parameters
         ----------
@@ -87,7 +87,7 @@ class Job:
         Raises
         ------
         TwinsetError
-            Whatever the user can put right; frames accepted so far are kept.
+            Errors that the user can correct; frames rendered so far are kept.
         """
         real = real_boxes(self.recipe)
         is_new = not self.out.exists()
@@ -97,7 +97,7 @@ class Job:
             earlier = sorted(missing - set(wanted if frames is None else frames))
             if earlier:
                 notes.append(
-                    f"Frames {earlier[0]} to {earlier[-1]} are rendered too: later frames of a block of "
+                    f"Frames {earlier[0]} to {earlier[-1]} are rendered, too: later frames of a block of "
                     f"{self.recipe.render.block_size} depend on them."
                 )
             try:
@@ -110,7 +110,7 @@ class Job:
                 raise
             sampler = self._sampler
             assert sampler is not None
-            notes += [] if len(wanted) < self.recipe.images else left_out(self.recipe)
+            notes += [] if len(wanted) < self.recipe.images else unused_room_notes(self.recipe)
             notes += dict.fromkeys(note for target in sampler.targets for note in target.notes())
             notes += dict.fromkeys(note for facts in sampler.gates.report() for note in facts.get("notes", ()))
             self._write_facts(sampler)
@@ -121,13 +121,13 @@ class Job:
                     pulse.beat()
                 yield event
         if len(wanted) < self.recipe.images:
-            # Workers of a farm would all write the same annotations again and again, each time longer.
+            # Otherwise all workers of a farm would write the same annotations, again and again.
             yield ShareDone(self.out, wanted.start, wanted.stop - 1)
             return
         yield from self._finish()
 
     def claim(self, frames: range | None = None) -> tuple[range, set[int]]:
-        """Make the folder this job's: what :meth:`run` has to render for ``frames``, and which of it is missing."""
+        """Prepare the folder for this job; the frames that ``frames`` depend on, and those of them that are missing."""
         asked = range(self.recipe.images) if frames is None else frames
         wanted = range(asked.start - asked.start % self.recipe.render.block_size, asked.stop)
         self._store.prepare()
@@ -139,7 +139,7 @@ class Job:
         return wanted, missing
 
     def finish(self) -> Finished:
-        """Rebuild annotations and previews from the records. Works on any folder that records were copied into."""
+        """Rebuild annotations and previews from the records, which may have been copied from several folders."""
         *_, finished = self._finish()
         assert isinstance(finished, Finished)
         return finished
@@ -173,7 +173,7 @@ class Job:
         for note in summary.notes:
             log.warning("%s", note)
         funnel = tally.funnel(self._folder.gate().get("report", ()))
-        funnel = attrs.evolve(funnel, goals=goals.facts(recipe))
+        funnel = attrs.evolve(funnel, goals=goals.summary(recipe))
         absent = sorted(set(range(recipe.images)) - set(self._store.frames()) | set(summary.left_out))
         if not absent:
             remove_heartbeats(self.out)
@@ -211,7 +211,7 @@ class Job:
         Returns
         -------
         str
-            What differs; "" where picture, maps, camera, instances and labels are the same to the last bit.
+            What differs; "" if image, maps, camera, instances and labels are bit-identical.
         """
         there = self._store.read(frame)
         try:
@@ -228,9 +228,9 @@ class Job:
         return f"Frame {frame} came out differently: {', '.join(changed)}." if changed else ""
 
     def checksums(self) -> Iterator[tuple[int, int, int, str]]:
-        """Read every file of every frame: how many are done, of how many, the frame, and what it is.
+        """Read every file of every frame; yields how many are done, of how many, the frame, and its state.
 
-        The last is ``accepted``, ``given up``, ``filtered``, or ``damaged`` where a file is not what was written.
+        States are ``accepted``, ``given up``, ``filtered``, and ``damaged`` if a file differs from what was written.
         """
         frames = self._store.frames()
         for done, frame in enumerate(frames, 1):
@@ -242,10 +242,10 @@ class Job:
             yield done, len(frames), frame, state
 
     def _again(self, frame: int) -> Frame:
-        """A recorded frame, sampled again by its accepted attempt alone; StageError where that is now rejected."""
+        """Sample a recorded frame again, only its accepted attempt; raises StageError if that is now rejected."""
         record = self._store.read(frame)
         if record["verdict"] == GIVEN_UP:
-            raise StageError(f"Frame {frame} was given up after {record['attempts']} attempts; there is no image.")
+            raise StageError(f"Frame {frame} was given up after {record['attempts']} attempts, so it has no image.")
         start = frame - frame % self.recipe.render.block_size
         absent = self._store.missing(range(start, frame), verify=False)
         if absent:
@@ -268,16 +268,16 @@ class Job:
 
     def _open(self, real: Mapping[str, Boxes]) -> Iterator[Event]:
         """Open the scene and let the gates learn."""
-        # Models and features that will not do are told before Blender has opened anything.
+        # Errors in models and features are raised before Blender opens the scene.
         gates = OpenGates(self.recipe)
         known = self._folder.known_gates(gates)
-        aims = read_aims(self.recipe)
+        scorer = read_goal_scorer(self.recipe)
         if not self.recipe.rooms:
             yield Stepped("Opening the scene")
         stage = self._open_stage(self.recipe)
         if not self.recipe.rooms:
             yield Stepped("Surveying the scene")
-        sampler = sampler_of(self.recipe, stage, real, gates, aims=aims)
+        sampler = sampler_of(self.recipe, stage, real, gates, scorer=scorer)
         yield from self._teach(sampler, known)
         self._sampler = sampler
 
@@ -317,34 +317,34 @@ class Job:
             yield FrameDone(frame, done, len(wanted), image, record["attempts"], resumed=frame not in missing)
             if gated.judged >= MIN_JUDGED and self._sampler and gated.passed < self._sampler.gates.floor * gated.judged:
                 raise gate_error(gated, self._sampler.gates.report(), self.out)
-            # A share of a job may be unlucky where the job is not.
+            # Another part of the job may have accepted frames.
             if done == hopeless and not accepted and not (is_share and self._store.images()):
                 if self._sampler and 2 * gated.judged > rejected:
                     raise gate_error(gated, self._sampler.gates.report(), self.out)
                 raise _no_frame_error(record, done)
 
     def _teach(self, sampler: Sampler, known: list[list[dict[str, Any]]] | None) -> Iterator[Event]:
-        """Let the gates learn, or tell them what they have learned earlier: the same, on whichever machine it was."""
+        """Let the gates learn, or restore what they learned earlier, on any machine."""
         gates = sampler.gates
         if not any(map(len, gates)):
             return
         if known is not None:
             for one, learned in zip(gates, known, strict=True):
-                one.teach(learned)
+                one.apply_learned(learned)
             return
         total = gates.warm_up
         for done in sampler.warm_up():
             if done == 1 or done * 10 // total != (done - 1) * 10 // total:
                 yield Stepped(f"Warming up the gate: {done} of {total} frames")
-        # As the file has it, rounded, so that whoever reads it goes by the very same numbers.
+        # Rounded as in the file, so that all workers use the same numbers.
         learned = json.loads(json_bytes([one.learned for one in gates]))
         for one, rounded in zip(gates, learned, strict=True):
-            one.teach(rounded)
+            one.apply_learned(rounded)
         facts = {"fingerprint": [one.fingerprint for one in gates], "learned": learned, "report": gates.report()}
         self._store.write_text(GATE, append_checksum(json_bytes(facts)).decode())
 
     def _write(self, store: FrameStore, result: Frame) -> Path | None:
-        # Here and now: with a Python thread at work beside its renders, Blender 4.5 has crashed within 2,000 frames.
+        # Not in a thread: with a Python thread running beside its renders, Blender 4.5 has crashed within 2,000 frames.
         output = self.recipe.output
         shot = result.shot
         return store.write(
@@ -357,11 +357,11 @@ class Job:
         )
 
     def _write_facts(self, sampler: Sampler) -> None:
-        """Keep what readers want to know of stage and target, and :meth:`finish` on machines without the real file."""
+        """Write facts about stage and target for readers, and for :meth:`finish` on machines without the real data."""
         self._folder.claim_links(getattr(sampler.stage, "links", ()), getattr(sampler.stage, "name", ""))
-        facts = sampler.facts()
+        facts = sampler.report()
         if self.recipe.rooms:
-            # Others may have opened other rooms.
+            # Other workers may have opened other rooms.
             facts = {**next(iter(facts.values())), "rooms": {**self._known_rooms(), **facts}}
         facts |= {"gates": sampler.gates.report()} if sampler.gates.report() else {}
         facts["categories"] = categories(self.recipe, read_real(self.recipe))
@@ -383,7 +383,7 @@ class Job:
 def open_job(out: Path, open_stage: OpenStage) -> Job:
     """The job that an output folder belongs to, from the recipe kept in it."""
     path = recipe_path(out)
-    # Annotations are rebuilt on machines that have the records but not the models.
+    # Annotations can be rebuilt on machines with the records but without the models.
     return Job(load_recipe(path, check_files=False), out, open_stage)
 
 
@@ -393,6 +393,6 @@ def _no_frame_error(record: FrameRecord, frames: int) -> StageError:
     aim = f" with a goal of {goal['area']:.2%} of the image for a {goal['class_name']}" if goal else ""
     return StageError(
         f"None of the first {frames} frames could be made. Frame {record['frame']}{aim} failed {record['attempts']} "
-        f"attempts: {reasons}. Loosen the plugin named there, or raise 'max_attempts' in [render], and render into "
+        f"attempts: {reasons}. Relax the named plugin, or increase 'max_attempts' in [render], and render into "
         "another output folder."
     )

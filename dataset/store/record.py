@@ -61,8 +61,8 @@ def make_record(frame: Frame, recipe: Recipe) -> FrameContent:
     }
     if frame.score is not None or frame.traits:
         record["gate"] = {"score": frame.score, "traits": list(frame.traits)}
-    if frame.aims:
-        goals = {"compared": frame.compared, "shown": [attrs.asdict(shown) for shown in frame.aims]}
+    if frame.goal_values:
+        goals = {"compared": frame.compared, "shown": [attrs.asdict(shown) for shown in frame.goal_values]}
         record["aims"] = cast(ColumnGoals, goals)
     record["camera"] = _camera(shot.camera)
     record["columns"] = dict(frame.columns)
@@ -132,5 +132,5 @@ def add_to_block(block: Block, record: FrameContent) -> None:
     size = record["image"]["width"], record["image"]["height"]
     boxes = ((row["class"], row["bbox"]) for row in counted if row["bbox"])
     traits = record["gate"]["traits"] if "gate" in record else ()
-    aims = [shown["values"] for shown in record["aims"]["shown"]] if "aims" in record else []
-    block.add(boxes, size, traits, aims)
+    goal_values = [shown["values"] for shown in record["aims"]["shown"]] if "aims" in record else []
+    block.add(boxes, size, traits, goal_values)

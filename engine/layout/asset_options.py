@@ -11,7 +11,7 @@ import numpy as np
 
 from ..geometry.support import Site
 from ..goals import Goal
-from ..stage import Asset, Stage, draw_asset, extremes
+from ..stage import Asset, Stage, draw_asset, extreme_points
 from .height_maps import site_map
 
 _DISTANCE_FACTORS = (1.0, 0.5, 0.25)
@@ -65,6 +65,6 @@ _outline_cache: weakref.WeakKeyDictionary[Asset, np.ndarray] = weakref.WeakKeyDi
 def sparse_outline(asset: Asset) -> np.ndarray:
     """At most :data:`OUTLINE_POINTS` outermost points of an asset, repeated to that number: (OUTLINE_POINTS, 3)."""
     if asset not in _outline_cache:
-        points = extremes(asset.points, OUTLINE_POINTS)
+        points = extreme_points(asset.points, OUTLINE_POINTS)
         _outline_cache[asset] = points[np.arange(OUTLINE_POINTS) % len(points)]
     return _outline_cache[asset]

@@ -21,24 +21,24 @@ from ..recipe.settings import PluginUse, Recipe
 from ..rng import stream
 from ..stage import Shot, Stage
 from .evaluation import (
-    NOTHING,
+    EMPTY_SHOT,
     add_columns,
+    annotated_rows,
     basic_row,
     early_verdict,
+    exclusion_reason,
     goals_of,
     judge,
-    left_of,
     main_of,
     measure,
-    why_not,
 )
-from .gates import Gates, OpenGates, draft_of, is_gate, paint
+from .gates import Gates, OpenGates, is_gate, paint_black, render_draft
 from .recorded_draws import DrawRecorder
 
 
 @attrs.frozen(eq=False)
 class Attempt:
-    """One try: ``reason`` says why it was rejected, ``gate`` at which stage where a gate did that, "" otherwise."""
+    """One try at a frame: ``reason`` says why it was rejected, ``gate`` at which stage a gate did so, "" otherwise."""
 
     shot: Shot
     rows: list[InstanceRow]
@@ -65,7 +65,7 @@ class Trial:
         self.recipe = recipe
         self.stage = stage
         uses = recipe.plugins
-        # What stays where it is comes first, whatever the recipe's order, so that the rest is placed around it.
+        # Whatever the recipe's order, so that the others place around these.
         self.placements = sorted(_named(uses.get("placement", ())), key=lambda p: not p[1].runs_first)
         self.appearances = _named(uses.get("appearance", ()))
         self.metrics = _named(uses.get("metric", ()))
@@ -98,7 +98,7 @@ class Trial:
                 else:
                     pose = use.plugin.pose(stage, goals, rng)
         except Rejected as rejection:
-            return Attempt(NOTHING, [], reason=rejection.reason)
+            return Attempt(EMPTY_SHOT, [], reason=rejection.reason)
         stage.pose_camera(pose)
         labels = stage.probe(1.0)
         annotatable = tuple(i for i in stage.instances if i.asset.class_name)
@@ -113,7 +113,7 @@ class Trial:
         return Attempt(probed, rows, appearance=tuple(recorder.calls), verdict=verdict, reason=reason)
 
     def sites(self, camera: Any, goals: Goals) -> list[Site]:
-        """Where the camera itself may put this frame's things; empty where it only looks at what others put there."""
+        """Sites where the camera may put this frame's instances; empty where it only poses itself."""
         if not defines(camera, "place_and_pose"):
             return []
         if self._offers is None:
@@ -128,7 +128,7 @@ class Trial:
         return sites if served and (goals.main is None or goals.main.class_name in served) else []
 
     def render(self, index: int, made: Attempt, block: Block) -> Attempt:
-        """The render and what is said of it; drafts come before."""
+        """The attempt with its render, measured and judged; drafts are judged before."""
         rows, noise = made.rows, self.noise(index)
         if self.gates.drafts:
             left = [row for row in rows if row["area"] > 0 and row["id"] not in made.verdict.unannotated]
@@ -144,37 +144,39 @@ class Trial:
         return self._pass_gates(made, block) if len(self.gates) else made
 
     def _pass_gates(self, made: Attempt, block: Block) -> Attempt:
-        shot, rows, least = made.shot, made.rows, self.recipe.output.min_visible_share
-        verdict, traits = self.gates.judge(shot, left_of(shot, rows, made.verdict, least), block.traits)
+        shot, rows, min_visible_share = made.shot, made.rows, self.recipe.output.min_visible_share
+        verdict, traits = self.gates.judge(
+            shot, annotated_rows(shot, rows, made.verdict, min_visible_share), block.traits
+        )
         whole = attrs.evolve(
             verdict,
             reason=made.verdict.reason or verdict.reason,
             unannotated=made.verdict.unannotated | verdict.unannotated,
         )
-        left = left_of(shot, rows, whole, least)
+        left = annotated_rows(shot, rows, whole, min_visible_share)
         if not verdict.accepted or (verdict.unannotated and not left):
             return attrs.evolve(made, verdict=verdict, reason=f"{AFTER_RENDER}{verdict.reason}", gate="render")
         add_columns(rows, verdict.columns)
         made = attrs.evolve(made, verdict=whole, traits=tuple(traits))
         if verdict.painted:
-            shot = paint(shot, rows, verdict.painted, {row["id"] for row in left})
-            # What stands beside a black box has other surroundings now.
+            shot = paint_black(shot, rows, verdict.painted, {row["id"] for row in left})
+            # The surroundings of instances beside a black box have changed.
             made = attrs.evolve(made, shot=shot, columns=measure(self.metrics, shot, rows))
         return made
 
     def warm_up(self, seed: int, index: int, use: PluginUse, goals: Goals) -> list[InstanceRow]:
-        """Show the gates the first attempt at a frame that gets as far as them; returns its annotated rows."""
+        """Show the gates the first attempt at a frame that reaches them; returns its annotated rows."""
         for attempt in range(self.recipe.render.max_attempts):
             made = self.probe(seed, index, attempt, use, goals)
             if made.reason:
                 continue
             noise = self.noise(index)
-            drafts = {draft: draft_of(self.stage, draft, noise) for draft in self.gates.drafts}
+            drafts = {draft: render_draft(self.stage, draft, noise) for draft in self.gates.drafts}
             shot = self.stage.shoot(noise)
             verdict = judge(self.filters, shot, made.rows)
             if verdict.accepted:
-                left = left_of(shot, made.rows, verdict, self.recipe.output.min_visible_share)
-                self.gates.take(shot, left, drafts)
+                left = annotated_rows(shot, made.rows, verdict, self.recipe.output.min_visible_share)
+                self.gates.add_warm_up_frame(shot, left, drafts)
                 return left
         return []
 
@@ -184,7 +186,7 @@ class Trial:
 
     def annotate(self, shot: Shot, rows: list[InstanceRow], verdict: Verdict) -> None:
         for row in rows:
-            row["reason"] = why_not(shot, row, verdict, self.recipe.output.min_visible_share)
+            row["reason"] = exclusion_reason(shot, row, verdict, self.recipe.output.min_visible_share)
             row["annotated"] = not row["reason"]
 
 

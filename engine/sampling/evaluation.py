@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What metrics and filters say of a shot, row by row."""
+"""Calls metrics and filters on a shot, and keeps their results in the rows of its instances."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..stage import CameraPose, Instance, Labels, Shot
 
 
 def basic_row(instance: Instance, labels: Labels, main: int) -> InstanceRow:
-    """What is known of an instance before anything is measured."""
+    """The row of an instance before anything is measured."""
     bbox = labels.bbox(instance.id)
     return {
         "id": instance.id,
@@ -33,7 +33,7 @@ def basic_row(instance: Instance, labels: Labels, main: int) -> InstanceRow:
 
 
 def measure(metrics: Sequence[tuple[str, Any]], shot: Shot, rows: list[InstanceRow]) -> dict[str, Any]:
-    """Let metrics fill the columns of rows; returns those of the image."""
+    """Let metrics add columns to the rows; returns the columns of the image."""
     image: dict[str, Any] = {}
     for _, metric in metrics:
         with attribute_errors_to(metric):
@@ -53,7 +53,7 @@ def measure(metrics: Sequence[tuple[str, Any]], shot: Shot, rows: list[InstanceR
 
 
 def judge(filters: Sequence[Any], shot: Shot, rows: Sequence[InstanceRow]) -> Verdict:
-    """The verdict of plain filters: the first refusal, or all that they leave unannotated."""
+    """The verdict of plain filters: the first rejection, or all instances that they leave unannotated."""
     unannotated: frozenset[int] = frozenset()
     reason = ""
     for each in filters:
@@ -67,7 +67,7 @@ def judge(filters: Sequence[Any], shot: Shot, rows: Sequence[InstanceRow]) -> Ve
 
 
 def early_verdict(filters: Sequence[Any], probed: Shot, rows: list[InstanceRow], goals: Goals) -> Verdict:
-    """All that can be said from the probe, before the render is paid for."""
+    """The verdict on the probe, before the render."""
     verdict = judge([f for f in filters if f.judges_probes], probed, rows)
     if not verdict.accepted:
         return Verdict(False, f"probe: {verdict.reason}")
@@ -116,26 +116,28 @@ def main_of(
     return best
 
 
-def why_not(shot: Shot, row: InstanceRow, verdict: Verdict, least: float) -> str:
-    """Why an instance is not annotated, "" where it is; ``least`` is the smallest visible share."""
+def exclusion_reason(shot: Shot, row: InstanceRow, verdict: Verdict, min_visible_share: float) -> str:
+    """Why an instance is not annotated, "" where it is."""
     alone = shot.amodal.get(row["id"])
     share = None if alone is None else alone.visible_share(row["area"])
     if row["area"] == 0:
         return "not visible"
     if row["id"] in verdict.unannotated:
         return verdict.reason or "refused by a filter"
-    if share is not None and share < least:
+    if share is not None and share < min_visible_share:
         return "visible share too low"
     return ""
 
 
-def left_of(shot: Shot, rows: Sequence[InstanceRow], verdict: Verdict, least: float) -> list[InstanceRow]:
-    """The rows that this verdict would leave annotated."""
-    return [row for row in rows if not why_not(shot, row, verdict, least)]
+def annotated_rows(
+    shot: Shot, rows: Sequence[InstanceRow], verdict: Verdict, min_visible_share: float
+) -> list[InstanceRow]:
+    """The rows that stay annotated under this verdict."""
+    return [row for row in rows if not exclusion_reason(shot, row, verdict, min_visible_share)]
 
 
 def add_columns(rows: Sequence[InstanceRow], columns: Mapping[str, Mapping[int, Any]]) -> None:
-    """Add what gates measured, by instance id, to rows; None where an instance has no value."""
+    """Add columns that gates measured, by instance id, to the rows; None where an instance has no value."""
     for name, values in columns.items():
         for value in values.values():
             check_value(name, value)
@@ -149,11 +151,11 @@ def check_value(name: str, value: Any) -> None:
         raise ValueError(f"'{name}' is a {type(value).__name__}; columns hold numbers, strings, and lists of them")
 
 
-NOTHING = Shot(
+EMPTY_SHOT = Shot(
     np.empty((0, 0, 3), np.uint8),
     Labels(np.empty((0, 0), np.int32), np.empty((0, 0), np.float32)),
     (),
     {},
     CameraPose(np.eye(4), 1.0, 1, 1),
 )
-"""Stands where no camera was posed."""
+"""The shot of attempts whose camera was never posed."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The gates of a job: filters that read files, look at drafts first, or learn from a warm-up; and what they refused."""
+"""The gates of a job: filters that read files, judge drafts, or learn from a warm-up; and what they rejected."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Rows = Sequence[InstanceRow]
 
 @attrs.frozen(eq=False)
 class Refusal:
-    """An attempt that a gate refused, as little as is needed to see later what is off.
+    """An attempt that a gate rejected: what is needed to see later why.
 
     Attributes
     ----------
@@ -57,7 +57,7 @@ class Gates:
     Parameters
     ----------
     filters : sequence
-        Its filters. TwinsetErrors of those that are gates come from here, before anything slow has begun.
+        Its filters. Gates are opened here, and raise their TwinsetErrors before anything slow has begun.
     """
 
     def __init__(self, filters: Sequence[Any]) -> None:
@@ -74,7 +74,7 @@ class Gates:
 
     @property
     def warm_up(self) -> int:
-        """Frames that the most curious gate wants to learn from."""
+        """Number of warm-up frames: the most that a gate wants to learn from."""
         return max((gate.warm_up for gate in self._gates), default=0)
 
     @property
@@ -84,7 +84,7 @@ class Gates:
 
     @property
     def fingerprint(self) -> list[str]:
-        """Of the files of each gate."""
+        """The fingerprint of each gate's files."""
         return [gate.fingerprint for gate in self._gates]
 
     @property
@@ -92,28 +92,28 @@ class Gates:
         """The drafts that gates want to see."""
         return list(dict.fromkeys(gate.draft for gate in self._gates if gate.draft is not None))
 
-    def take(self, shot: Shot, rows: Rows, drafts: Mapping[Draft, np.ndarray]) -> None:
-        """Take in a warm-up frame: the shot, its rows still to be annotated, and the drafts that were asked for."""
+    def add_warm_up_frame(self, shot: Shot, rows: Rows, drafts: Mapping[Draft, np.ndarray]) -> None:
+        """Let gates measure a warm-up frame: the shot, its rows still to be annotated, and the drafts asked for."""
         size = shot.image.shape[1], shot.image.shape[0]
-        for plugin, gate, found in zip(self.plugins, self._gates, self._measured, strict=True):
+        for plugin, gate, samples in zip(self.plugins, self._gates, self._measured, strict=True):
             with attribute_errors_to(plugin):
                 draft = None if gate.draft is None else gate.measure(drafts[gate.draft], rows, size)
-                found.append((draft, gate.measure(shot.image, rows, size)))
+                samples.append((draft, gate.measure(shot.image, rows, size)))
 
-    def conclude(self) -> None:
-        """Learn from all that was taken in."""
+    def learn(self) -> None:
+        """Let gates learn from all warm-up frames."""
         learned = []
-        for plugin, gate, found in zip(self.plugins, self._gates, self._measured, strict=True):
+        for plugin, gate, samples in zip(self.plugins, self._gates, self._measured, strict=True):
             with attribute_errors_to(plugin):
-                learned.append(gate.learn(found))
-            found.clear()
-        self.teach(learned)
+                learned.append(gate.learn(samples))
+            samples.clear()
+        self.apply_learned(learned)
 
-    def teach(self, learned: Sequence[Mapping[str, Any]]) -> None:
-        """Go by what an earlier warm-up said. DataError where that is not what they say."""
+    def apply_learned(self, learned: Sequence[Mapping[str, Any]]) -> None:
+        """Apply what gates learned from an earlier warm-up. Raises DataError where that is damaged."""
         self.learned = list(learned)
         try:
-            self._gates = [gate.taught(facts) for gate, facts in zip(self._gates, learned, strict=True)]
+            self._gates = [gate.taught(values) for gate, values in zip(self._gates, learned, strict=True)]
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise DataError(
                 f"What the gates have learned is damaged ({error!r}). Delete gate.json in the output folder: they "
@@ -121,13 +121,13 @@ class Gates:
             ) from error
 
     def judge_draft(self, stage: Stage, seed: int, rows: Rows) -> Verdict:
-        """Show each gate the draft that it wants to see; the first refusal counts."""
+        """Show each gate the draft that it wants to see; the first rejection counts."""
         pictures: dict[Draft, np.ndarray] = {}
         for plugin, gate in zip(self.plugins, self._gates, strict=True):
             if gate.draft is None:
                 continue
             if gate.draft not in pictures:
-                pictures[gate.draft] = draft_of(stage, gate.draft, seed)
+                pictures[gate.draft] = render_draft(stage, gate.draft, seed)
             with attribute_errors_to(plugin):
                 verdict = gate.judge_draft(pictures[gate.draft], rows, stage.resolution)
             if not verdict.accepted:
@@ -135,7 +135,7 @@ class Gates:
         return Verdict(True)
 
     def judge(self, shot: Shot, rows: Rows, seen: Sequence[Sequence[Any]]) -> tuple[Verdict, list[Any]]:
-        """The verdict of all, and the traits that each has of this frame; ``seen`` holds those of earlier frames."""
+        """The verdict of all gates, and each one's traits of this frame; ``seen`` holds those of earlier frames."""
         whole, traits = Verdict(True), []
         left = list(rows)
         for number, (plugin, gate) in enumerate(zip(self.plugins, self._gates, strict=True)):
@@ -150,7 +150,7 @@ class Gates:
                 whole.unannotated | verdict.unannotated,
                 whole.painted | verdict.painted,
                 columns,
-                lesser(whole.score, verdict.score),
+                lower_score(whole.score, verdict.score),
             )
             if not verdict.accepted:
                 break
@@ -159,7 +159,7 @@ class Gates:
         return whole, traits
 
     def report(self) -> list[dict[str, Any]]:
-        """What each gate goes by."""
+        """Thresholds and figures of each gate."""
         return [
             {"plugin": plugin.plugin_id, **gate.report()}
             for plugin, gate in zip(self.plugins, self._gates, strict=True)
@@ -180,14 +180,14 @@ class OpenGates(list[Gates]):
             self.of(one)
 
     def of(self, recipe: Recipe) -> Gates:
-        """The gates of a recipe without variants; they are opened where they are new."""
+        """The gates of a recipe without variants, opened if they are new."""
         filters = [use.plugin for use in recipe.plugins.get("filter", ())]
-        wanted = [plugin for plugin in filters if is_gate(plugin)]
-        found = next((gates for gates in self if gates.plugins == wanted), None)
-        if found is None:
-            found = Gates(filters)
-            self.append(found)
-        return found
+        plugins = [plugin for plugin in filters if is_gate(plugin)]
+        known = next((gates for gates in self if gates.plugins == plugins), None)
+        if known is None:
+            known = Gates(filters)
+            self.append(known)
+        return known
 
     @property
     def warm_up(self) -> int:
@@ -200,8 +200,8 @@ class OpenGates(list[Gates]):
         return max((gates.floor for gates in self), default=0.0)
 
     def report(self) -> list[dict[str, Any]]:
-        """What all gates go by."""
-        return [facts for gates in self for facts in gates.report()]
+        """Thresholds and figures of all gates."""
+        return [report for gates in self for report in gates.report()]
 
 
 def is_gate(plugin: Any) -> bool:
@@ -209,12 +209,12 @@ def is_gate(plugin: Any) -> bool:
     return defines(plugin, "open_gate")
 
 
-def draft_of(stage: Stage, draft: Draft, seed: int) -> np.ndarray:
+def render_draft(stage: Stage, draft: Draft, seed: int) -> np.ndarray:
     """The draft of what is on the stage."""
     return stage.draft(seed, scale=draft.scale, samples=draft.samples)
 
 
-def lesser(a: float | None, b: float | None) -> float | None:
+def lower_score(a: float | None, b: float | None) -> float | None:
     """The smaller of two scores, of which either may be missing."""
     return b if a is None else a if b is None else min(a, b)
 
@@ -227,7 +227,7 @@ def refusal(
     camera: CameraPose,
     appearance: tuple[dict[str, Any], ...],
 ) -> Refusal:
-    """What is kept of a refused attempt."""
+    """The record of a rejected attempt."""
     pixels = camera.width * camera.height
     scores = next(iter(verdict.columns.values()), {})
     boxes = tuple(
@@ -243,7 +243,7 @@ def elevation(matrix: np.ndarray) -> float:
     return math.degrees(math.asin(min(1.0, max(-1.0, float(np.asarray(matrix)[2, 2])))))
 
 
-def paint(shot: Shot, rows: Rows, painted: Collection[int], kept: Collection[int]) -> Shot:
+def paint_black(shot: Shot, rows: Rows, painted: Collection[int], kept: Collection[int]) -> Shot:
     """The shot with the boxes of ``painted`` instances black, but for the pixels of instances that are ``kept``."""
     image = shot.image.copy()
     others = np.isin(shot.labels.ids, list(kept))

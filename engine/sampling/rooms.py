@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Several rooms in one recipe: each block of frames is in one of them, and only one is open at a time."""
+"""Several rooms in one recipe: each block of frames is in one room, and only one room is open at a time."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from ..plugin.kinds import FittedTarget
 from ..recipe.settings import Recipe
 from ..recipe.variants import rooms_of
 from ..stage import Stage
-from .column_goals import Aims
+from .column_goals import ColumnGoalScorer
 from .gates import OpenGates
 from .sampler import Frame, Sampler, Survey, plan_of
-from .schedule import deal
+from .schedule import apportion
 
 
 class Rooms:
@@ -37,7 +37,7 @@ class Rooms:
     number : int
         Which room is open; -1 for none.
     surveys : list of lists
-        For each room what samplers have found out about reach.
+        Surveys of reach in each room.
     """
 
     def __init__(self, recipe: Recipe, open_room: Callable[[Recipe], Stage]) -> None:
@@ -82,10 +82,10 @@ class RoomSampler(Sampler):
         stage: Stage,
         real: Mapping[str, Boxes],
         gates: OpenGates | None = None,
-        aims: Aims | None = None,
+        scorer: ColumnGoalScorer | None = None,
     ) -> None:
         self.recipe = recipe
-        self.aims = Aims((), (), recipe.seed) if aims is None else aims
+        self.scorer = ColumnGoalScorer((), (), recipe.seed) if scorer is None else scorer
         self.stage = stage
         self.gates = OpenGates() if gates is None else gates
         self._rooms = cast(Rooms, stage)
@@ -122,13 +122,13 @@ class RoomSampler(Sampler):
 
     def rehearse(self, indices: Iterable[int]) -> Iterator[int]:
         order = np.array(list(indices), int)
-        owner = deal([room.weight for room in self.recipe.rooms], len(order))
+        owner = apportion([room.weight for room in self.recipe.rooms], len(order))
         for number in range(len(self._recipes)):
             yield from self._enter(number).rehearse(order[owner == number].tolist())
 
-    def facts(self) -> dict[str, Any]:
-        """Those of each room that has been opened, by its name."""
-        return {self._rooms.names[number]: sampler.facts() for number, sampler in sorted(self._samplers.items())}
+    def report(self) -> dict[str, Any]:
+        """The report of each room that has been opened, by its name."""
+        return {self._rooms.names[number]: sampler.report() for number, sampler in sorted(self._samplers.items())}
 
     def _enter(self, number: int) -> Sampler:
         self._rooms.enter(number)
@@ -141,7 +141,7 @@ class RoomSampler(Sampler):
                 self.gates,
                 surveys=surveys,
                 plan=self._plan,
-                aims=self.aims,
+                scorer=self.scorer,
             )
         return self._samplers[number]
 
@@ -151,8 +151,8 @@ def room_names(recipe: Recipe) -> list[str]:
     return [room.name or str(number) for number, room in enumerate(recipe.rooms, 1)]
 
 
-def left_out(recipe: Recipe) -> list[str]:
-    """A sentence for each room that so few frames leave out."""
+def unused_room_notes(recipe: Recipe) -> list[str]:
+    """A sentence for each room that gets no frame because there are so few."""
     images, block = recipe.images, recipe.render.block_size
     plan = plan_of(recipe)
     entered = {plan(index).room for index in range(0, images, block)} if recipe.rooms else set()
@@ -165,7 +165,7 @@ def left_out(recipe: Recipe) -> list[str]:
 
 
 def by_room(recipe: Recipe) -> Callable[[int], tuple[int, int]]:
-    """A key that sorts frames, or the first ones of blocks, as one process takes them: room by room."""
+    """A sort key for frames, or the first frames of blocks: room by room."""
     plan = plan_of(recipe)
     return lambda frame: (plan(frame).room, frame)
 
@@ -177,9 +177,9 @@ def sampler_of(
     gates: OpenGates | None = None,
     *,
     surveys: list[Survey] | None = None,
-    aims: Aims | None = None,
+    scorer: ColumnGoalScorer | None = None,
 ) -> Sampler:
     """The sampling loop of a recipe with one room or several; arguments as for :class:`.sampler.Sampler`."""
     if recipe.rooms:
-        return RoomSampler(recipe, stage, real, gates, aims)
-    return Sampler(recipe, stage, real, gates, surveys=surveys, aims=aims)
+        return RoomSampler(recipe, stage, real, gates, scorer)
+    return Sampler(recipe, stage, real, gates, surveys=surveys, scorer=scorer)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Makes one frame: draws its goals and makes attempts until one is accepted; variants and cameras take turns."""
+"""Makes one frame: draws its goals and makes attempts until one is accepted; variants and cameras share the frames."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from ..recipe.variants import variants_of
 from ..rng import stream
 from ..stage import Instance, Shot, Stage
 from .attempt import Attempt, Trial
-from .column_goals import Aims, Shown
+from .column_goals import ColumnGoalScorer, GoalValues
 from .gates import OpenGates, Refusal, refusal
-from .schedule import Plan, Schedule, Share, Turn
-from .splits import Parts, in_parts
+from .schedule import Assignment, FramePlan, Schedule, Share
+from .splits import Parts, with_parts
 
 
 @attrs.frozen(eq=False)
@@ -37,7 +37,8 @@ class Frame:
     whose assets it shows; "" where it has no parts. ``appearance`` is what was done to world, lights
     and background, see :class:`.draws.DrawRecorder`. ``refused`` says what gates saw in attempts that they rejected,
     ``score`` what they gave the accepted one, ``traits`` by what they compare later frames of the block with it.
-    ``aims`` is what it shows of each goal's column, ``compared`` how many probed attempts were held against each other.
+    ``goal_values`` is what it shows of each goal's column, ``compared`` the number of probed attempts that were
+    compared with each other.
     """
 
     index: int
@@ -56,25 +57,25 @@ class Frame:
     refused: tuple[Refusal, ...] = ()
     score: float | None = None
     traits: tuple[Any, ...] = ()
-    aims: tuple[Shown, ...] = ()
+    goal_values: tuple[GoalValues, ...] = ()
     compared: int = 0
 
 
 @attrs.frozen(eq=False)
 class _Probed:
-    """A probed attempt that was not rejected: its number, its goals, what it shows of the recipe's goals."""
+    """A probed attempt that was not rejected: its number, its goals, its values of the goals for columns."""
 
     attempt: int
     goals: Goals
     made: Attempt
-    aims: tuple[Shown, ...] = ()
+    goal_values: tuple[GoalValues, ...] = ()
     cost: float = 0.0
     compared: int = 0
 
 
 @attrs.frozen(eq=False)
 class _Fit:
-    """A target fitted for each part, and what it was fitted for: variants that are alike in that share its draws."""
+    """A target fitted for each part, and what it was fitted for; variants with the same key share its draws."""
 
     key: tuple[Any, ...]
     targets: tuple[FittedTarget, ...]
@@ -82,7 +83,7 @@ class _Fit:
 
 
 Survey = tuple[tuple[Any, ...], dict[str, Reach]]
-"""What a survey was asked and what it found."""
+"""The arguments of a survey of reach, and its result."""
 
 
 class Sampler:
@@ -99,11 +100,11 @@ class Sampler:
     gates : OpenGates, optional
         The recipe's gates where they are open already; probes alone open none.
     surveys : list, optional
-        What earlier samplers of this stage have found out about reach, which need not be surveyed again; grows.
-    plan : Plan, optional
-        Where frames belong, for the sampler of one room of several.
-    aims : Aims, optional
-        The recipe's goals for columns, with the values wanted; left out, none is followed.
+        Surveys of reach by earlier samplers of this stage, which are not repeated; grows.
+    plan : FramePlan, optional
+        Rooms and parts of frames, for the sampler of one room of several.
+    scorer : ColumnGoalScorer, optional
+        Of the recipe's goals for columns; left out, there are none.
     """
 
     def __init__(
@@ -115,14 +116,14 @@ class Sampler:
         *,
         fits: list[_Fit] | None = None,
         surveys: list[Survey] | None = None,
-        plan: Plan | None = None,
-        aims: Aims | None = None,
+        plan: FramePlan | None = None,
+        scorer: ColumnGoalScorer | None = None,
     ) -> None:
         self.recipe = recipe
-        self.stage = stage = in_parts(stage, recipe)
+        self.stage = stage = with_parts(stage, recipe)
         self._cameras = recipe.plugins["camera"]
         self.gates = OpenGates() if gates is None else gates
-        self.aims = Aims((), (), recipe.seed) if aims is None else aims
+        self.scorer = ColumnGoalScorer((), (), recipe.seed) if scorer is None else scorer
         self._trial = Trial(recipe, stage, self.gates)
         self._fits: list[_Fit] = [] if fits is None else fits
         self._surveys: list[Survey] = [] if surveys is None else surveys
@@ -130,14 +131,14 @@ class Sampler:
         self.variants: tuple[Sampler, ...] = ()
         if recipe.variants:
             self.variants = tuple(
-                Sampler(one, stage, real, self.gates, fits=self._fits, surveys=self._surveys, aims=self.aims)
+                Sampler(one, stage, real, self.gates, fits=self._fits, surveys=self._surveys, scorer=self.scorer)
                 for one in variants_of(recipe)
             )
         elif recipe.plugins.get("target"):
             self._fit = self._fitted(recipe.plugins["target"][0].plugin, real)
         weights = [v.weight for v in recipe.variants] or [1.0]
         shares = [s._share(weight) for s, weight in zip(self.variants or [self], weights, strict=True)]
-        self._turn = Schedule(recipe.seed, shares)
+        self._schedule = Schedule(recipe.seed, shares)
         self._plan = plan_of(recipe) if plan is None else plan
 
     @property
@@ -179,19 +180,21 @@ class Sampler:
             Without a render the frame ends with its probe: labels and boxes are those of the frame, picture, amodal
             masks and metrics are left out.
         """
-        turn = self._turn_of(index)
-        part = self._show(turn)
+        assignment = self._assignment_of(index)
+        part = self._show(assignment)
         if not self.variants:
-            return attrs.evolve(self._frame(index, turn, block, attempts, render), part=part)
-        made = self.variants[turn.variant]._frame(index, turn, block, attempts, render)
-        return attrs.evolve(made, part=part, variant=self.recipe.variants[turn.variant].name or str(turn.variant + 1))
+            return attrs.evolve(self._frame(index, assignment, block, attempts, render), part=part)
+        made = self.variants[assignment.variant]._frame(index, assignment, block, attempts, render)
+        return attrs.evolve(
+            made, part=part, variant=self.recipe.variants[assignment.variant].name or str(assignment.variant + 1)
+        )
 
     def prepare(self, index: int) -> Iterator[str]:
-        """Make ready for a frame; says what takes time before it is done."""
+        """Prepare for a frame; yields a caption before each step that takes time."""
         return iter(())
 
-    def facts(self) -> dict[str, Any]:
-        """What is known of stage and targets, as JSON values."""
+    def report(self) -> dict[str, Any]:
+        """Stage, reach and targets as JSON values."""
         reports = [target.report() for target in self.targets]
         parts: dict[str, list[str]] = {}
         part_of = self.stage.part_of if isinstance(self.stage, Parts) else {}
@@ -199,15 +202,15 @@ class Sampler:
             parts.setdefault(part, []).append(name)
         return {
             "stage": self.stage.info(),
-            "reach": {name: reach.facts() for name, reach in self.reach.items()},
+            "reach": {name: reach.to_json() for name, reach in self.reach.items()},
             "target": reports[0] if reports else None,
             **({"targets": reports} if len(reports) > 1 else {}),
-            **({"goals": self.aims.facts()} if len(self.aims) else {}),
+            **({"goals": self.scorer.report()} if len(self.scorer) else {}),
             **({"parts": parts} if parts else {}),
         }
 
     def warm_up(self) -> Iterator[int]:
-        """Render the frames that gates want to learn from, and let them learn; yields how many are done.
+        """Render the warm-up frames of gates, and let them learn; yields how many are done.
 
         They are frames like the job's, drawn with a seed of their own: none of them is one of the job's, and every
         machine has the same ones.
@@ -216,43 +219,43 @@ class Sampler:
         for done, _ in enumerate(self.rehearse(range(self.gates.warm_up)), 1):
             yield done
         for gates in self.gates:
-            gates.conclude()
+            gates.learn()
 
     def rehearse(self, indices: Iterable[int]) -> Iterator[int]:
-        """Let gates take in the warm-up frames of these indices; yields each when it is done."""
+        """Show gates the warm-up frames of these indices; yields each when it is done."""
         block = Block()
         for done, index in enumerate(indices):
             if done % self.recipe.render.block_size == 0:
                 block = Block()
-            turn = self._turn_of(index)
-            self._show(turn)
-            rows = (self.variants[turn.variant] if self.variants else self)._warm_up(index, turn, block)
+            assignment = self._assignment_of(index)
+            self._show(assignment)
+            rows = (self.variants[assignment.variant] if self.variants else self)._warm_up(index, assignment, block)
             if rows:
                 block.add(((row["class"], row["bbox"]) for row in rows if row["bbox"]), self.stage.resolution)
             yield index
 
-    def _turn_of(self, index: int) -> Turn:
+    def _assignment_of(self, index: int) -> Assignment:
         place = self._plan(index)
-        return attrs.evolve(self._turn(place.number), part=place.part)
+        return attrs.evolve(self._schedule(place.number), part=place.part)
 
-    def _show(self, turn: Turn) -> str:
-        """Let the stage show the part of the dataset whose turn it is; returns its name."""
+    def _show(self, assignment: Assignment) -> str:
+        """Let the stage show the frame's part of the dataset; returns its name."""
         if not isinstance(self.stage, Parts):
             return ""
-        self.stage.part = list(self.recipe.split.shares)[turn.part]
+        self.stage.part = list(self.recipe.split.shares)[assignment.part]
         return self.stage.part
 
-    def _warm_up(self, index: int, turn: Turn, block: Block) -> list[InstanceRow]:
+    def _warm_up(self, index: int, assignment: Assignment, block: Block) -> list[InstanceRow]:
         if index >= self._trial.gates.warm_up:
             return []
         seed = int(stream(self.recipe.seed, "warm-up").integers(2**31))
-        return self._trial.warm_up(seed, index, self._cameras[turn.camera], self._goals(index, turn, block))
+        return self._trial.warm_up(seed, index, self._cameras[assignment.camera], self._goals(index, assignment, block))
 
-    def _frame(self, index: int, turn: Turn, block: Block, attempts: range | None, render: bool) -> Frame:
-        use = self._cameras[turn.camera]
+    def _frame(self, index: int, assignment: Assignment, block: Block, attempts: range | None, render: bool) -> Frame:
+        use = self._cameras[assignment.camera]
         rejected: list[str] = []
         refused: list[Refusal] = []
-        for probed in self._probed(index, turn, block, attempts, rejected):
+        for probed in self._probed(index, assignment, block, attempts, rejected):
             made = self._trial.render(index, probed.made, block) if render else probed.made
             if made.gate:
                 camera = made.shot.camera
@@ -275,66 +278,66 @@ class Sampler:
                 refused=tuple(refused),
                 score=made.verdict.score,
                 traits=made.traits,
-                aims=probed.aims,
+                goal_values=probed.goal_values,
                 compared=probed.compared,
             )
-        goals = self._goals(index, turn, block, (attempts or range(self.recipe.render.max_attempts))[-1])
+        goals = self._goals(index, assignment, block, (attempts or range(self.recipe.render.max_attempts))[-1])
         return Frame(index, len(rejected), tuple(rejected), use.id, goals, refused=tuple(refused))
 
     def _probed(
-        self, index: int, turn: Turn, block: Block, attempts: range | None, rejected: list[str]
+        self, index: int, assignment: Assignment, block: Block, attempts: range | None, rejected: list[str]
     ) -> Iterator[_Probed]:
-        """Probed attempts to render, the best of several first, each on the stage when it is given; notes reasons."""
+        """Yield probed attempts, the best of several first, each while it is on the stage; collects rejections."""
         tried = range(self.recipe.render.max_attempts) if attempts is None else attempts
-        # A replay knows which attempt it was; nothing has to be held against it.
-        wanted = self.aims.candidates if attempts is None else 1
+        # A replay knows which attempt it was; no others are compared with it.
+        candidates = self.scorer.candidates if attempts is None else 1
         kept: list[_Probed] = []
         for attempt in tried:
-            probed = self._probe(index, turn, block, attempt)
+            probed = self._probe(index, assignment, block, attempt)
             if probed.made.reason:
                 rejected.append(probed.made.reason)
             else:
                 kept.append(probed)
             on_stage = attempt
-            while kept and (len(kept) >= wanted or attempt == tried[-1]):
+            while kept and (len(kept) >= candidates or attempt == tried[-1]):
                 best = min(kept, key=lambda p: (p.cost, p.attempt))
                 if best.attempt != on_stage:
-                    again = self._probe(index, turn, block, best.attempt)
+                    again = self._probe(index, assignment, block, best.attempt)
                     on_stage = best.attempt
                     yield attrs.evolve(again, compared=len(kept))
                 else:
                     yield attrs.evolve(best, compared=len(kept))
                 kept.remove(best)
 
-    def _probe(self, index: int, turn: Turn, block: Block, attempt: int) -> _Probed:
-        goals = self._goals(index, turn, block, attempt)
-        made = self._trial.probe(self.recipe.seed, index, attempt, self._cameras[turn.camera], goals)
-        if made.reason or not len(self.aims):
+    def _probe(self, index: int, assignment: Assignment, block: Block, attempt: int) -> _Probed:
+        goals = self._goals(index, assignment, block, attempt)
+        made = self._trial.probe(self.recipe.seed, index, attempt, self._cameras[assignment.camera], goals)
+        if made.reason or not len(self.scorer):
             return _Probed(attempt, goals, made)
-        shown = self.aims.measure(self._trial, index, made)
+        shown = self.scorer.measure(self._trial, index, made)
         first = index - index % self.recipe.render.block_size
-        cost = self.aims.cost(shown, block, range(first, index + 1))
+        cost = self.scorer.cost(shown, block, range(first, index + 1))
         return _Probed(attempt, goals, made, shown, cost)
 
-    def _goals(self, index: int, turn: Turn, block: Block, attempt: int = 0) -> Goals:
-        if self._fit < 0 or not solves_for_goals(self._cameras[turn.camera].plugin):
+    def _goals(self, index: int, assignment: Assignment, block: Block, attempt: int = 0) -> Goals:
+        if self._fit < 0 or not solves_for_goals(self._cameras[assignment.camera].plugin):
             return Goals(frame=index)
-        plugin, target = self.recipe.plugins["target"][0].plugin, self._fits[self._fit].targets[turn.part]
+        plugin, target = self.recipe.plugins["target"][0].plugin, self._fits[self._fit].targets[assignment.part]
         with attribute_errors_to(plugin):
             # Goals that failed so many attempts give way to another draw; which one follows from the attempt alone.
             attempts = attempts_per_draw(plugin, target)
-            redraw = (attempt // max(attempts, self.aims.candidates),) if attempts else ()
-            goals = target.draw(turn.draw, block, *redraw)
+            redraw = (attempt // max(attempts, self.scorer.candidates),) if attempts else ()
+            goals = target.draw(assignment.draw, block, *redraw)
         return attrs.evolve(goals, frame=index)
 
     def _share(self, weight: float) -> Share:
-        """What the schedule has to know of this variant."""
+        """This variant as the schedule sees it."""
         return Share(
             weight, [u.weight for u in self._cameras], [solves_for_goals(u.plugin) for u in self._cameras], self._fit
         )
 
     def _fitted(self, target: Any, real: Mapping[str, Boxes]) -> int:
-        """Index of the target fitted for these placements and this camera among all fits; fits it where it is new."""
+        """Index among all fits of the target fitted for these placements and this camera; fits it if it is new."""
         camera = next((u.plugin for u in self._cameras if solves_for_goals(u.plugin)), None)
         key = (target, camera, *(p for _, p in self._trial.placements))
         for index, fit in enumerate(self._fits):
@@ -342,24 +345,24 @@ class Sampler:
                 return index
         reach: dict[str, Reach] = {}
         if camera is not None:
-            wanted = target.handled_classes(list(real))
-            for name in wanted:
+            names = target.handled_classes(list(real))
+            for name in names:
                 if name not in self.stage.assets:
                     raise StageError(
                         unknown("[target] the recipe has no class", name, [n for n in self.stage.assets if n])
                     )
-            asked = (self.recipe.seed, list(wanted), camera, *(p for _, p in self._trial.placements))
-            known = next((found for key, found in self._surveys if key == asked), None)
+            arguments = (self.recipe.seed, list(names), camera, *(p for _, p in self._trial.placements))
+            known = next((result for key, result in self._surveys if key == arguments), None)
             reach = known or survey_reach(
                 self.stage,
                 self._trial.placements,
                 camera,
-                wanted,
+                names,
                 self.recipe.seed,
                 sites=lambda goals: self._trial.sites(camera, goals),
             )
             if known is None:
-                self._surveys.append((asked, reach))
+                self._surveys.append((arguments, reach))
         output = self.recipe.output
         with attribute_errors_to(target):
             # Each part has draws of its own, else frames of two parts would be made for the same goals.
@@ -372,7 +375,7 @@ class Sampler:
         return len(self._fits) - 1
 
 
-def plan_of(recipe: Recipe) -> Plan:
-    """Where each frame of a recipe belongs."""
+def plan_of(recipe: Recipe) -> FramePlan:
+    """The room and part of each frame of a recipe."""
     rooms = [room.weight for room in recipe.rooms]
-    return Plan(recipe.render.block_size, rooms, list(recipe.split.shares.values()))
+    return FramePlan(recipe.render.block_size, rooms, list(recipe.split.shares.values()))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whose turn a frame is: its room and part of the dataset, the variant and camera that make it, the target's draw."""
+"""What makes a frame: its room and part of the dataset, its variant and camera, and the target's draw."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..rng import low_discrepancy, stream
 
 
 @attrs.frozen
-class Turn:
+class Assignment:
     """What makes a frame. ``draw`` counts the frames before it that have drawn from the same target."""
 
     variant: int
@@ -22,32 +22,32 @@ class Turn:
 
 
 @attrs.frozen
-class Place:
-    """Where a frame belongs. ``number`` counts the frames before it that are in the same room and part."""
+class FramePlace:
+    """The room and part of a frame. ``number`` counts the frames before it that are in the same room and part."""
 
     room: int
     part: int
     number: int
 
 
-class Plan:
+class FramePlan:
     """The places of all frames: rooms share the blocks, and parts of the dataset the frames, by weights."""
 
     def __init__(self, block: int, rooms: Sequence[float], parts: Sequence[float]) -> None:
         self._rooms, self._parts, self._block = tuple(rooms) or (1.0,), tuple(parts) or (1.0,), block
         self._places = np.empty((3, 0), int)
 
-    def __call__(self, index: int) -> Place:
+    def __call__(self, index: int) -> FramePlace:
         """The place of one frame (>= 0)."""
         if len(self._rooms) == len(self._parts) == 1:
-            return Place(0, 0, index)
+            return FramePlace(0, 0, index)
         if self._places.shape[1] <= index:
             self._places = self._up_to(2 * index + 64)
-        return Place(*(int(v) for v in self._places[:, index]))
+        return FramePlace(*(int(v) for v in self._places[:, index]))
 
     def _up_to(self, size: int) -> np.ndarray:
-        room = np.repeat(deal(self._rooms, -(-size // self._block)), self._block)[:size]
-        part = deal(self._parts, size)
+        room = np.repeat(apportion(self._rooms, -(-size // self._block)), self._block)[:size]
+        part = apportion(self._parts, size)
         number = np.zeros(size, int)
         for own in np.unique(np.stack([room, part]), axis=1).T:
             mine = (room == own[0]) & (part == own[1])
@@ -65,44 +65,44 @@ class Share:
         Its share of the frames.
     cameras : sequence of float
         Their shares of its frames.
-    aims : sequence of bool
+    takes_goals : sequence of bool
         Which of them take goals.
     target : int
-        Which target it draws from: variants with the same number take turns at its draws.
+        Which target it draws from: variants with the same number share its draws.
     """
 
     weight: float
     cameras: Sequence[float]
-    aims: Sequence[bool]
+    takes_goals: Sequence[bool]
     target: int = 0
 
 
 class Schedule:
-    """The turns of all frames. What a frame gets depends on its index and the seed alone.
+    """The assignments of all frames. What a frame gets depends on its index and the seed alone.
 
     Variants share the frames by a low-discrepancy sequence, so that any run of frames has nearly their shares. Cameras
-    share the frames of a variant in the same way, by another counter: the two would be tied to each other otherwise.
+    share the frames of a variant in the same way, by another counter, since the two would be correlated otherwise.
     """
 
     def __init__(self, seed: int, shares: Sequence[Share]) -> None:
         self._shares = tuple(shares)
         self._offsets = stream(seed, "variant").uniform(), stream(seed, "camera").uniform()
-        self._turns = np.empty((3, 0), int)
+        self._assignments = np.empty((3, 0), int)
 
-    def __call__(self, index: int) -> Turn:
-        """The turn of one frame (>= 0)."""
-        if self._turns.shape[1] <= index:
-            self._turns = self._up_to(2 * index + 64)
-        return Turn(*(int(v) for v in self._turns[:, index]))
+    def __call__(self, index: int) -> Assignment:
+        """The assignment of one frame (>= 0)."""
+        if self._assignments.shape[1] <= index:
+            self._assignments = self._up_to(2 * index + 64)
+        return Assignment(*(int(v) for v in self._assignments[:, index]))
 
     def _up_to(self, size: int) -> np.ndarray:
         """Variant, camera and draw of the first ``size`` frames, (3, size)."""
-        variant = _pick([s.weight for s in self._shares], size, self._offsets[0])
+        variant = _share_out([s.weight for s in self._shares], size, self._offsets[0])
         camera, target = np.zeros(size, int), np.full(size, -1)
         for number, share in enumerate(self._shares):
             own = np.flatnonzero(variant == number)
-            camera[own] = _pick(share.cameras, len(own), self._offsets[1])
-            target[own] = np.where(np.asarray(share.aims, bool)[camera[own]], share.target, -1)
+            camera[own] = _share_out(share.cameras, len(own), self._offsets[1])
+            target[own] = np.where(np.asarray(share.takes_goals, bool)[camera[own]], share.target, -1)
         draw = np.zeros(size, int)
         for number in {s.target for s in self._shares}:
             mine = np.isin(variant, [k for k, s in enumerate(self._shares) if s.target == number])
@@ -111,9 +111,11 @@ class Schedule:
         return np.stack([variant, camera, draw])
 
 
-def deal(weights: Sequence[float], size: int) -> np.ndarray:
-    """Which of some shares each of ``size`` turns goes to, (size,): the first n of them are dealt as n seats of a
-    parliament are by votes, so few frames have all shares, too [Webster; Sainte-Lague, 1910].
+def apportion(weights: Sequence[float], size: int) -> np.ndarray:
+    """Apportion ``size`` items to shares by their weights; returns the index of the share that gets each, (size,).
+
+    The first n items are apportioned like n seats of a parliament by votes, by the method of Webster and Sainte-Laguë
+    (1910), so that all shares get some even of few items.
     """
     shares = np.asarray(weights, float) / np.sum(weights)
     counts = np.ceil(size * shares).astype(int) + len(shares) + 1
@@ -122,8 +124,8 @@ def deal(weights: Sequence[float], size: int) -> np.ndarray:
     return owner[np.argsort(when, kind="stable")[:size]]
 
 
-def _pick(weights: Sequence[float], size: int, offset: float) -> np.ndarray:
-    """Which of some shares each of ``size`` turns goes to, (size,)."""
+def _share_out(weights: Sequence[float], size: int, offset: float) -> np.ndarray:
+    """The share that each of ``size`` items goes to, (size,), by a low-discrepancy sequence with this offset."""
     ends = np.cumsum(weights) / np.sum(weights)
     points = low_discrepancy(np.arange(size), offset)
     return np.minimum(np.searchsorted(ends, points, side="right"), len(ends) - 1)

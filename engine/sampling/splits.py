@@ -39,7 +39,7 @@ class Parts:
         return {name: [a for a in assets if self._shows(a)] for name, assets in self._stage.assets.items()}
 
     def keep(self, class_names: Collection[str], rng: np.random.Generator | None = None) -> tuple[Instance, ...]:
-        """As a stage does, of this part alone."""
+        """As :meth:`Stage.keep`, of this part alone."""
         among = {asset.name for assets in self.assets.values() for asset in assets}
         return self._stage.keep(class_names, rng, among=among)
 
@@ -47,17 +47,17 @@ class Parts:
         return not self.part or self.part_of.get(asset.name, self.part) == self.part
 
 
-def in_parts(stage: Stage, recipe: Recipe) -> Stage:
+def with_parts(stage: Stage, recipe: Recipe) -> Stage:
     """The stage, as :class:`Parts` where the recipe has them and it is not so yet."""
     if not recipe.split.shares or isinstance(stage, Parts):
         return stage
-    return cast(Stage, Parts(stage, divide(stage.assets, recipe.split, recipe.seed)))
+    return cast(Stage, Parts(stage, assign_parts(stage.assets, recipe.split, recipe.seed)))
 
 
-def divide(assets: Mapping[str, Sequence[Asset]], split: SplitSettings, seed: int) -> dict[str, str]:
+def assign_parts(assets: Mapping[str, Sequence[Asset]], split: SplitSettings, seed: int) -> dict[str, str]:
     """The part of each asset, by name, drawn by the seed for each class by itself.
 
-    Assets of one shape stay together, see :func:`kin`, those of another class, too.
+    Assets of one shape stay together, see :func:`shape_numbers`, those of another class, too.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def divide(assets: Mapping[str, Sequence[Asset]], split: SplitSettings, seed: in
     """
     shares = split.shares
     everything = [asset for name, group in assets.items() if name or split.distractors for asset in group]
-    shape_of = dict(zip([a.name for a in everything], kin(everything), strict=True))
+    shape_of = dict(zip([a.name for a in everything], shape_numbers(everything), strict=True))
     part_of_shape: dict[int, str] = {}
     for name, group in assets.items():
         if not name and not split.distractors:
@@ -88,8 +88,8 @@ def divide(assets: Mapping[str, Sequence[Asset]], split: SplitSettings, seed: in
     return {name: part_of_shape[shape] for name, shape in shape_of.items()}
 
 
-def kin(assets: Sequence[Asset]) -> list[int]:
-    """A number for each asset, equal for those of one shape: copies of a mesh, moved, turned or scaled.
+def shape_numbers(assets: Sequence[Asset]) -> list[int]:
+    """A number for each asset, equal for assets of one shape: copies of a mesh, moved, turned or scaled.
 
     Such copies have the same triangles in the same order, each with the same share of the whole area.
     """
@@ -110,13 +110,13 @@ def kin(assets: Sequence[Asset]) -> list[int]:
     return out
 
 
-def _counts(total: int, shares: Sequence[float], least: Sequence[int]) -> list[int]:
-    """How many of ``total`` each part gets: by its share, but one at least, and no less than ``least``."""
-    counts = [max(1, known) for known in least]
+def _counts(total: int, shares: Sequence[float], minimum: Sequence[int]) -> list[int]:
+    """How many of ``total`` each part gets: by its share, but at least one, and at least its ``minimum``."""
+    counts = [max(1, known) for known in minimum]
     while sum(counts) < total:
         counts[int(np.argmax([total * share - count for share, count in zip(shares, counts, strict=True)]))] += 1
     while sum(counts) > total:  # shapes of other classes fill one part
-        spare = [count - known for count, known in zip(counts, least, strict=True)]
+        spare = [count - known for count, known in zip(counts, minimum, strict=True)]
         counts[int(np.argmax(spare))] -= 1
     return counts
 

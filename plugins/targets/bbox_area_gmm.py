@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Draw goals for the main box of each frame from a Gaussian mixture of the real relative bbox areas."""
+"""Draws the goal of each frame's main box from a Gaussian mixture of the real relative box areas."""
 
 from __future__ import annotations
 
@@ -137,23 +137,23 @@ class FittedBboxAreaGmm:
 
 @plugin("target")
 class BboxAreaGmm:
-    """Match the real bbox areas: a Gaussian mixture per class, drawn from evenly over the frames."""
+    """Match the real box areas: a Gaussian mixture per class, sampled evenly over the frames."""
 
     classes: list[str] = param(
         [],
         means="class",
-        doc="Classes that take turns as the main instance; empty means all with real boxes",
+        doc="Classes of the main instance, in turn; default is all with real boxes",
         moves={"sqrt_area": "?"},
     )
-    scale: str = param("log", choices=("log", "sqrt", "logit"), doc="Scale on which components are Gaussian")
-    components: int = param(0, min=0, max=50, doc="Number of components; 0 lets the criterion choose")
-    criterion: str = param("silhouette", choices=("silhouette", "bic"), doc="How the number of components is chosen")
-    min_real_boxes: int = param(
-        1, min=1, doc="Fewest real boxes of a class that are enough to learn from", formerly="min_real"
+    scale: str = param("log", choices=("log", "sqrt", "logit"), doc="Scale on which the components are Gaussian")
+    components: int = param(0, min=0, max=50, doc="Number of components; 0 selects it by the criterion")
+    criterion: str = param(
+        "silhouette", choices=("silhouette", "bic"), doc="Criterion that selects the number of components"
     )
+    min_real_boxes: int = param(1, min=1, doc="Minimum number of real boxes of a class", formerly="min_real")
     match_center: bool = param(
         True,
-        doc="Draw where the box lies from real boxes of like area; off aims at the image centre",
+        doc="Draw the box centre from real boxes of similar area; if off, boxes are centred in the image",
         formerly="center",
         moves={"center_x": "?", "center_y": "?", "touches_border": "?"},
     )
@@ -213,7 +213,7 @@ def _report_class(fit: ClassFit, total: int) -> dict[str, Any]:
     return {
         **fit.mixture.report(),
         "share_of_frames": len(fit.boxes) / total,
-        "reach": fit.reach.facts(),
+        "reach": fit.reach.to_json(),
         "reachable_share": float(reachable.mean()),
         "unreachable_areas": sorted(float(a) for a in lost),
         "distance_to_reachable": fit.mixture.distance(fit.boxes.area[reachable]),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Draw the boxes of whole images: how many, how large, where and of what shape, as real images have them together."""
+"""Draws the boxes of whole images: their number, sizes, positions and shapes together, as in real images."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ from ...engine.rng import stream
 _ID = "target.layout_gmm"
 
 CYCLE = 512
-"""Layouts that are in balance together. After so many the next ones begin anew, so that late frames cost no more."""
+"""Number of layouts that are balanced together; after that a new cycle begins, so that late frames cost no more."""
 
 FEW = 100
-"""Of fewer real boxes than this, the user is told what was done about it."""
+"""With fewer real boxes of a class than this, a note explains the consequences."""
 
 MOST_IMAGES = 4000
-"""Of more real images than this, so many are learned from, evenly spread over the file."""
+"""Maximum number of real images to fit; of more, a subset evenly spread over the file is used."""
 
 
 @attrs.frozen(eq=False)
@@ -108,7 +108,7 @@ class FittedLayoutGmm:
                 **mixture.report(),
                 "share_of_boxes": len(c.boxes) / total,
                 "images_by_boxes": {str(n): int(i) for n, i in zip(number, images, strict=True)},
-                "reach": c.reach.facts(),
+                "reach": c.reach.to_json(),
                 "interval": [float(a) for a in self.model.areas[k]],
                 "reachable_share": float(c.reachable.mean()),
                 "unreachable_areas": sorted(float(a) for a in c.boxes.area[~c.reachable]),
@@ -158,24 +158,26 @@ def together(arrays: list[BoxArrays], kind: np.ndarray, boxes: list[Boxes], numb
 
 @plugin("target")
 class LayoutGmm:
-    """Match whole images: how many boxes of each class, their areas, places and shapes, cuts and overlaps together.
+    """Match whole images: the number of boxes of each class, and their areas, positions, shapes, cuts and overlaps.
 
-    Boxes of a class are drawn from a Gaussian mixture of area, centre and aspect ratio, given how many boxes are in the
-    image; how many of each class is drawn from real images. Of many draws, those are taken that bring what the frames
-    have shown so far nearest to the real images, so that a goal that was missed is made up for by later ones.
-    Areas that the scene cannot show are left out, and of whole boxes aspect ratios that it cannot.
+    Boxes of a class are drawn from a Gaussian mixture of area, centre and aspect ratio, given the number of boxes in
+    the image, which is drawn from real images. Of many draws, the one is taken that brings the frames so far nearest to
+    the real images, so that later goals compensate for missed ones. Areas that the scene cannot show are excluded, and
+    so are aspect ratios of uncut boxes.
     """
 
-    classes: list[str] = param([], means="class", doc="Classes of the layouts; empty means all with real boxes")
-    components: int = param(0, min=0, max=50, doc="Number of components of each class; 0 takes those of least BIC")
+    classes: list[str] = param([], means="class", doc="Classes of the layouts; default is all with real boxes")
+    components: int = param(0, min=0, max=50, doc="Number of components of each class; 0 selects it by the BIC")
     max_boxes: int = param(
-        0, min=0, max=1000, doc="Most boxes of an image; real images of more are left out. 0 for any", formerly="most"
+        0,
+        min=0,
+        max=1000,
+        doc="Maximum number of boxes in an image; real images with more are excluded. 0 for no limit",
+        formerly="most",
     )
-    min_real_boxes: int = param(
-        1, min=1, doc="Fewest real boxes of a class that are enough to learn from", formerly="min_real"
-    )
+    min_real_boxes: int = param(1, min=1, doc="Minimum number of real boxes of a class", formerly="min_real")
     attempts_per_layout: int = param(
-        2, min=1, doc="Failed attempts at a frame after which it gets another layout", formerly="tries"
+        2, min=1, doc="Failed attempts at a frame before it gets another layout", formerly="tries"
     )
 
     @property

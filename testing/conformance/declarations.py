@@ -15,7 +15,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 import attrs
 
 from ...alignment.columns.registry import columns as known_columns
-from ...engine.float32 import INT_MAX, shortest, single
+from ...engine.float32 import INT_MAX, shortest_decimal, to_float32
 from ...engine.plugin.hooks import hook_problem
 from ...engine.plugin.params import (
     Param,
@@ -135,7 +135,7 @@ def through_blender(cls: type) -> str:
         elif float in kinds:
             for value in numbers:
                 held = math.radians if p.unit == "deg" else float
-                shown = shortest(single(held(value)), held)
+                shown = shortest_decimal(to_float32(held(value)), held)
                 if shown != value:
                     return f"its parameter '{p.name}' has the number {value!r}; Blender holds 32 bits of it: {shown!r}."
     return ""

@@ -75,7 +75,7 @@ def test_files_are_sorted_and_each_taken_once(pictures):
     ("folder", "files", "words"),
     [
         ("nowhere", [], "missing"),
-        ("sky", [], "holds no file ending in .tga"),
+        ("sky", [], "has no files ending in .tga"),
         ("", ["sky/zzz.tga"], "Correct the path"),
         ("", ["sky/a.HDR"], "must end in one of .tga"),
     ],

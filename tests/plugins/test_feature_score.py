@@ -17,7 +17,7 @@ from twinset.engine.block import Block
 from twinset.engine.errors import DataError, RecipeError
 from twinset.engine.recipe.reading import loads_recipe
 from twinset.engine.recipe.settings import Recipe
-from twinset.engine.sampling.gates import OpenGates, paint
+from twinset.engine.sampling.gates import OpenGates, paint_black
 from twinset.engine.sampling.sampler import Sampler
 from twinset.testing import BruteStage, asset, box, plane
 from twinset.testing.fixtures.models import pixel_model
@@ -60,7 +60,7 @@ def test_paint_leaves_other_instances_alone() -> None:
     image = np.full((6, 8, 3), 200, np.uint8)
     shot = make_shot(ids, n=2, image=image)
     rows = [{"id": 1, "bbox": (1, 1, 4, 4)}, {"id": 2, "bbox": (4, 3, 4, 3)}]
-    black = (paint(shot, rows, {1}, {2}).image == 0).all(2)
+    black = (paint_black(shot, rows, {1}, {2}).image == 0).all(2)
     inside = np.zeros_like(black)
     inside[1:5, 1:5] = True
     assert np.array_equal(black, inside & (ids != 2)) and (image == 200).all()
@@ -117,7 +117,7 @@ def test_missing_files_and_contradictions_are_problems_of_the_recipe(folder: Pat
         recipe_of(tmp_path)
     with pytest.raises(RecipeError, match=r"needs the parameter 'features'"):
         recipe_of(folder, gate='[[filter]]\nplugin = "feature_score"\n')
-    with pytest.raises(RecipeError, match="'black box' is about boxes"):
+    with pytest.raises(RecipeError, match="'black box' needs level"):
         recipe_of(folder, gate=GATE + 'action = "black box"\n')
 
 

@@ -305,7 +305,7 @@ def test_tilted_things_lie_on_their_side():
     [
         ({}, "needs the parameter 'surfaces'"),
         ({"surfaces": []}, "'surfaces' must name at least one object"),
-        ({"surfaces": ["F"], "count": [3, 1]}, "'count' must not have its fewest above its most"),
+        ({"surfaces": ["F"], "count": [3, 1]}, "'count' must be [minimum, maximum]"),
         ({"surfaces": ["F"], "max_overhang": 1.5}, "'max_overhang' parameter"),
     ],
 )

@@ -29,7 +29,7 @@ from twinset.engine.block import Block
 from twinset.engine.errors import DataError, OutputError
 from twinset.engine.plugin import Verdict
 from twinset.engine.recipe.reading import loads_recipe
-from twinset.engine.sampling.evaluation import why_not
+from twinset.engine.sampling.evaluation import exclusion_reason
 from twinset.testing.fixtures.scene import scene
 
 RECIPE = """
@@ -177,7 +177,7 @@ def test_what_a_render_refused_does_not_pass_for_what_was_filtered_later(rendere
     record = FrameStore(rendered).read(0)
     row = next(i for i in record["instances"] if i["annotated"])
     shot: Any = SimpleNamespace(amodal={})
-    row |= {"annotated": False, "reason": why_not(shot, row, Verdict(True, "", frozenset({row["id"]})), 0.0)}
+    row |= {"annotated": False, "reason": exclusion_reason(shot, row, Verdict(True, "", frozenset({row["id"]})), 0.0)}
     block = Block()
     add_to_block(block, record)
     names = {i["class"] for i in record["instances"]}

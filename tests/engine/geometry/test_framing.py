@@ -7,7 +7,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twinset.engine.geometry import framing
-from twinset.engine.stage import extremes
+from twinset.engine.stage import extreme_points
 
 RESOLUTION = (640, 480)
 
@@ -83,7 +83,7 @@ def test_a_farther_goal_needs_a_farther_camera():
 def test_extreme_points_have_nearly_the_same_box():
     rng = np.random.default_rng(3)
     points = rng.normal(size=(5000, 3)) * [0.3, 0.3, 0.5]
-    few = extremes(points)
+    few = extreme_points(points)
     assert len(few) <= 200
     scale = np.array([[1.0, 1.0]])
     for _ in range(20):

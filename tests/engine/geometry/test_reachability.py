@@ -102,8 +102,8 @@ def test_a_camera_that_does_not_say_leaves_aspects_open():
     stage = hall(asset("crate", "bag", box((0.4, 0.3, 0.3))))
     told, silent = (surveyed(stage, camera(), "bag", sites=False, rounds=2) for camera in (Framed, Mute))
     assert silent == Reach(told.area) and told.aspect[0] > 0 and math.isfinite(told.aspect[1])
-    assert silent.facts() == {"area": list(told.area), "aspect": None}
-    assert told.facts()["aspect"] == list(told.aspect)
+    assert silent.to_json() == {"area": list(told.area), "aspect": None}
+    assert told.to_json()["aspect"] == list(told.aspect)
 
 
 def test_the_same_seed_finds_the_same():

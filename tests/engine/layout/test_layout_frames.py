@@ -84,7 +84,7 @@ def test_boxes_of_accepted_frames_are_on_their_goals_and_frames_the_same_in_any_
     # Parallel rays show the narrowest chair 0.35 by 0.7 m, from above 0.45 times as wide as high, and the stool's
     # diagonal, 1.26 times its height, as the widest; a wide lens stretches what is at the side.
     assert 0.35 < low < 0.55 and 1.05 < high < 1.6
-    assert json.loads(json.dumps(sampler.facts()))["reach"]["chair"]["aspect"] == [low, high]
+    assert json.loads(json.dumps(sampler.report()))["reach"]["chair"]["aspect"] == [low, high]
     for frame in frames:
         record = make_record(frame, sampler.recipe) | {"frame": frame.index}
         tally.add(record)

@@ -22,7 +22,7 @@ from twinset.engine.recipe.reading import dump_recipe, json_schema, loads_recipe
 from twinset.engine.recipe.settings import Recipe, Variant
 from twinset.engine.recipe.variants import variants_of, with_changes
 from twinset.engine.sampling.sampler import Sampler
-from twinset.engine.sampling.schedule import Schedule, Share, Turn
+from twinset.engine.sampling.schedule import Assignment, Schedule, Share
 from twinset.testing.fixtures.scene import scene
 
 BASE = """
@@ -114,8 +114,8 @@ def test_changes_reach_the_plugins_they_name_and_no_others(tmp_path: Path) -> No
         ("camera.2.distance = [1, 2]", "[[variant.camera.2]] distance", "The recipe has no camera '2'"),
         ("camera.orbit.distnce = [1, 2]", "[[variant.camera.orbit]] distnce", "Did you mean 'distance'?"),
         ("camera.orbit.distance = [2, 1]", "[[variant.camera.orbit]] distance", "a pair [low, high] of floats"),
-        ("placement.on_surface.count = [1, 1]", "on_surface]] count", "by its number: placement.1 or placement.2"),
-        ("placement.1.count = [3, 1]", "[[variant.placement.1]] count", "fewest above its most"),
+        ("placement.on_surface.count = [1, 1]", "on_surface]] count", "number of one: placement.1 or placement.2"),
+        ("placement.1.count = [3, 1]", "[[variant.placement.1]] count", "must be [minimum, maximum]"),
         ("camera.orbit.enabled = 0", "[[variant.camera.orbit]] enabled", "must be true or false. Got 0"),
         ("camera.orbit.enabled = false", "[[variant.camera.orbit]] enabled", "needs a camera"),
         ("camera.orbit.weight = 0", "[[variant.camera.orbit]] weight", "must be a float in (0, inf)"),
@@ -213,7 +213,7 @@ def test_turns_have_their_shares_and_no_draw_is_skipped(
         for camera, weight in enumerate(share.cameras):
             assert abs(own[camera] - counts[number] * weight / sum(share.cameras)) <= 6
     for target in set(targets[: len(shares)]):
-        mine = [t for t in turns if shares[t.variant].target == target and shares[t.variant].aims[t.camera]]
+        mine = [t for t in turns if shares[t.variant].target == target and shares[t.variant].takes_goals[t.camera]]
         assert [t.draw for t in mine] == list(range(len(mine)))
 
 
@@ -223,7 +223,7 @@ def test_without_variants_cameras_take_turns_by_the_frame_alone() -> None:
     aimed = [t.camera == 0 for t in turns]
     assert [t.variant for t in turns] == [0] * 50
     assert [t.draw for t in turns] == list(np.cumsum(aimed) - aimed)
-    assert one(3) == Turn(0, turns[3].camera, turns[3].draw)
+    assert one(3) == Assignment(0, turns[3].camera, turns[3].draw)
 
 
 # Frames
@@ -278,7 +278,7 @@ def test_variants_that_aim_alike_share_the_targets_draws_and_others_have_their_o
     recipe = read(text, tmp_path)
     mixed = sampler(recipe, real_boxes(recipe))
     assert [s._fit for s in mixed.variants] == [0, 0, 1, -1] and len(mixed.targets) == 2
-    turns = [mixed._turn(i) for i in range(24)]
+    turns = [mixed._schedule(i) for i in range(24)]
     goals = [mixed.variants[t.variant]._goals(i, t, Block()).main for i, t in enumerate(turns)]
     shared = [g for g, t in zip(goals, turns, strict=True) if t.variant in (0, 1)]
     assert shared == [mixed.targets[0].draw(k, Block()).main for k in range(len(shared))]

@@ -13,7 +13,7 @@ from twinset.engine.block import Block
 from twinset.engine.errors import DataError, RecipeError
 from twinset.engine.recipe.reading import dump_recipe, load_recipe, loads_recipe
 from twinset.engine.recipe.settings import GoalSettings
-from twinset.engine.sampling.column_goals import ALONE, DRAFTS, PROBES, Aims, Shown
+from twinset.engine.sampling.column_goals import ALONE, DRAFTS, PROBES, ColumnGoalScorer, GoalValues
 
 RECIPE = """
 seed = 3
@@ -162,12 +162,12 @@ def test_boxes_of_layouts_that_are_missing_or_off_are_told(folder):
         folder,
         "r",
     )
-    (facts,) = tally.facts(recipe)
+    (facts,) = tally.summary(recipe)
     assert (
         facts["asked"] == {"chair": 2, "bag": 2} and facts["shown"] == {"chair": 1, "bag": 1} and facts["near"] == 0.5
     )
     (sentence,) = goal_sentences([facts])
-    assert "1 of 2 chair, 1 of 2 bag are there, 50% of them within 5% of their area" in sentence
+    assert "1 of 2 chair, 1 of 2 bag are visible, 50% of them within 5% of their goal's area" in sentence
 
 
 def test_goals_survive_being_written(folder):
@@ -178,8 +178,8 @@ def test_goals_survive_being_written(folder):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ('column = "depth"', "has no values to follow"),
-        ('column = "depth"\nquantiles = [2.0, 1.0, 3.0, 4.0, 5.0]', "five rising numbers"),
+        ('column = "depth"', "has no values"),
+        ('column = "depth"\nquantiles = [2.0, 1.0, 3.0, 4.0, 5.0]', "five numbers in ascending order"),
         ('column = "depth"\nquantiles = [1.0, 2.0, 3.0, 4.0, 5.0]\nclass_name = "sofa"', "no class 'sofa'"),
         ('column = "depth"\nreal = "missing.csv"', "There is nothing at"),
         ('column = "depth"\nreal = "open.blend"\nquantiles = [1.0, 2.0, 3.0, 4.0, 5.0]', "not both"),
@@ -194,16 +194,18 @@ def test_contradictions_are_sentences(folder, text, said):
 def test_boxes_are_the_targets_own_matter(folder):
     (folder / "real.json").write_text('{"images": [], "annotations": [], "categories": []}')
     text = '[real]\nannotations = "real.json"\n[target]\nplugin = "layout_gmm"\n[[goal]]\ncolumn = "bbox_area"\n'
-    with pytest.raises(RecipeError, match="aims at boxes already"):
+    with pytest.raises(RecipeError, match="already controls boxes"):
         loads_recipe(RECIPE + text, folder, "r")
 
 
 def test_each_frame_has_a_value_of_its_own_and_misses_are_made_up_for():
-    aims = Aims([GoalSettings("depth")], [np.linspace(0, 1, 64)], seed=0)
+    scorer = ColumnGoalScorer([GoalSettings("depth")], [np.linspace(0, 1, 64)], seed=0)
     candidates = np.linspace(0.0, 1.0, 201)
 
     def best(block, frames):
-        return float(candidates[np.argmin([aims.cost([Shown(PROBES, (c,))], block, frames) for c in candidates])])
+        return float(
+            candidates[np.argmin([scorer.cost([GoalValues(PROBES, (c,))], block, frames) for c in candidates])]
+        )
 
     def follow(error):
         out = []
@@ -211,7 +213,7 @@ def test_each_frame_has_a_value_of_its_own_and_misses_are_made_up_for():
             block = Block()
             for frame in range(first, first + 8):
                 value = float(np.clip(best(block, range(first, frame + 1)) + error, 0, 1))
-                block.add([], (1, 1), aims=[[value]])
+                block.add([], (1, 1), goal_values=[[value]])
                 out.append(value)
         return out
 

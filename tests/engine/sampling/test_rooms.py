@@ -112,7 +112,7 @@ def test_rooms_are_read_and_written_back(tmp_path: Path) -> None:
             'placement.on_surface.surfaces = ["Dais"]\n',
             "placement.on_surface.enabled = false\n[[variant]]\nplacement.on_surface.count = [1, 1]\n",
             "[[room]] (line 18)",
-            "A variant cannot be had in this room: The recipe has no placement 'on_surface'.",
+            "A variant is not possible in this room: The recipe has no placement 'on_surface'.",
         ),
     ],
 )

@@ -160,7 +160,7 @@ def test_other_goals_after_failed_attempts_are_those_of_a_replay(sampler, recipe
 
 
 def test_cameras_share_the_frames_by_weight_and_goals_go_to_those_that_aim(sampler):
-    turns = [sampler._turn(i) for i in range(300)]
+    turns = [sampler._schedule(i) for i in range(300)]
     cameras = [sampler._cameras[turn.camera].id for turn in turns]
     assert abs(cameras.count("framed") - 200) <= 2
     goals = [sampler._goals(i, turns[i], Block()) for i in range(60)]

@@ -19,8 +19,8 @@ from twinset.engine.recipe.reading import dump_recipe, loads_recipe
 from twinset.engine.recipe.settings import SplitSettings
 from twinset.engine.rng import stream
 from twinset.engine.sampling.sampler import Sampler
-from twinset.engine.sampling.schedule import Place, Plan
-from twinset.engine.sampling.splits import Parts, divide, kin
+from twinset.engine.sampling.schedule import FramePlace, FramePlan
+from twinset.engine.sampling.splits import Parts, assign_parts, shape_numbers
 from twinset.engine.stage import Asset, Mesh, draw_asset
 from twinset.testing.fixtures.scene import scene
 
@@ -94,7 +94,7 @@ def test_each_class_is_divided_by_the_shares(sizes: list[int], shares: tuple[flo
     whole = {str(c): [made(f"{c} {i}", str(c)) for i in range(n)] for c, n in enumerate(sizes)}
     wanted = np.array(shares) / sum(shares)
     split = SplitSettings(val=float(wanted[1]), test=float(wanted[2]))
-    part_of = divide(whole, split, seed)
+    part_of = assign_parts(whole, split, seed)
     assert set(part_of) == {a.name for group in whole.values() for a in group}
     for group in whole.values():
         count = Counter(part_of[a.name] for a in group)
@@ -102,7 +102,7 @@ def test_each_class_is_divided_by_the_shares(sizes: list[int], shares: tuple[flo
         for part, share in zip(("train", "val", "test"), wanted, strict=True):
             # By its share, but for rounding and those that one at least takes from the others.
             assert abs(count[part] - share * len(group)) <= 2
-    assert part_of == divide(whole, split, seed)
+    assert part_of == assign_parts(whole, split, seed)
 
 
 def test_copies_stay_together_whatever_their_class() -> None:
@@ -110,15 +110,15 @@ def test_copies_stay_together_whatever_their_class() -> None:
     chairs = [*shapes, *(moved(shapes[i % 8], f"copy {i}", seed=i) for i in range(24))]
     lookalike = moved(shapes[2], "lookalike", "", seed=99)
     whole = {"chair": chairs, "": [lookalike, *(made(f"thing {i}", "", seed=50 + i) for i in range(5))]}
-    numbers = kin(chairs)
+    numbers = shape_numbers(chairs)
     assert numbers == [*range(8), *(i % 8 for i in range(24))]
     for seed in range(10):
-        part_of = divide(whole, SplitSettings(val=0.2, test=0.2), seed)
+        part_of = assign_parts(whole, SplitSettings(val=0.2, test=0.2), seed)
         for asset, number in zip(chairs, numbers, strict=True):
             assert part_of[asset.name] == part_of[shapes[number].name]
         assert part_of["lookalike"] == part_of["shape 2"]
         assert {part_of[a.name] for a in whole[""]} == {"train", "val", "test"}
-    shown_by_all = divide(whole, SplitSettings(test=0.5, distractors=False), 0)
+    shown_by_all = assign_parts(whole, SplitSettings(test=0.5, distractors=False), 0)
     assert set(shown_by_all) == {a.name for a in chairs} and set(shown_by_all.values()) == {"train", "test"}
 
 
@@ -126,11 +126,11 @@ def test_too_few_shapes_are_told() -> None:
     stool = made("stool")
     whole = {"chair": [stool, moved(stool, "again"), made("high")]}
     with pytest.raises(StageError, match=r"^Class 'chair' has 2 shapes, too few for the parts train, val, test of"):
-        divide(whole, SplitSettings(val=0.1, test=0.1), 0)
-    assert len(set(divide(whole, SplitSettings(test=0.1), 0).values())) == 2
+        assign_parts(whole, SplitSettings(val=0.1, test=0.1), 0)
+    assert len(set(assign_parts(whole, SplitSettings(test=0.1), 0).values())) == 2
     whole = {"chair": [made(f"a{i}") for i in range(4)], "": [made("box", "")]}
     with pytest.raises(StageError, match=r"^The distractors have 1 shape, .* set distractors = false there\.$"):
-        divide(whole, SplitSettings(test=0.5), 0)
+        assign_parts(whole, SplitSettings(test=0.5), 0)
 
 
 @pytest.mark.parametrize(
@@ -176,14 +176,14 @@ def test_train_is_what_the_others_leave() -> None:
     st.integers(1, 40),
 )
 def test_frames_have_their_places(rooms: list[float], parts: list[float], block: int) -> None:
-    plan, count = Plan(block, rooms, parts), 600
+    plan, count = FramePlan(block, rooms, parts), 600
     places = [plan(i) for i in range(count)]
     assert [plan(i) for i in (599, 0, 77)] == [places[i] for i in (599, 0, 77)]
     for start in range(0, count, block):
         assert len({p.room for p in places[start : start + block]}) == 1
     met: Counter[tuple[int, int]] = Counter()
     for place in places:
-        assert place == Place(place.room, place.part, met[place.room, place.part])
+        assert place == FramePlace(place.room, place.part, met[place.room, place.part])
         met[place.room, place.part] += 1
     part, room = np.array([p.part for p in places]), np.array([p.room for p in places[::block]])
     for n in range(1, 60):
