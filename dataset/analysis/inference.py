@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Metadata of real boxes that only a renderer knows, inferred from rendered boxes [Zhang2023, §2]."""
+"""Infers metadata of real boxes that only a renderer knows, by learning from rendered boxes [Zhang2023, §2]."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 import attrs
 import numpy as np
 
+from ...alignment.columns.registry import by_default
 from ...alignment.features.crops import MARGIN
 from ...alignment.features.extractor import Extractor
 from ...alignment.features.inference import FOLDS, TREES, Head, Prediction, Score, geometry
@@ -21,36 +22,33 @@ from ..progress import StepProgress
 from .features import MIN_BOX_SIDE, box_features, reduction
 from .measure import measure
 
-COLUMNS = ("depth", "a_d2", "visible_share", "background_similarity", "shape")
-"""Inferred where nothing else is asked for, as far as a dataset has them."""
-
 Models = Mapping[str, Sequence[Extractor | None]]
-"""By name, the extractors whose features are taken together; None stands for the box's own size and place."""
+"""By name, the extractors whose features are concatenated; None stands for the box's own size and position."""
 
 
 @attrs.define(eq=False)
 class Outcome:
-    """What became of one column of one class.
+    """The outcome for one column of one class.
 
     Attributes
     ----------
     class_name, column : str
     boxes, images : int
-        How many rendered ones with a value the heads have learnt from.
+        How many rendered ones with a value were used for learning.
     log : bool
-        Whether logarithms are fitted and scored.
+        Whether the logarithm is fitted and scored.
     scores : dict of str to Score
-        By model, for all that were tried.
+        By name, for all models tried.
     model : str
-        The one whose predictions are taken; empty where none is good enough.
+        The model whose predictions are used; "" if none is good enough.
     reason : str
-        Why nothing could be learnt, in a sentence; else empty.
+        Why nothing could be learned; "" otherwise.
     predicted : int
         Real boxes with a prediction.
     outside, beyond : float
-        Share of them that are unlike the rendered boxes, and whose prediction is beyond all rendered values.
+        Share of these boxes unlike the rendered ones, and share with predictions outside the range of rendered values.
     truth : (float, float, int) or None
-        Where the real annotations know the column after all: R² or accuracy there, share of values within their
+        If the real annotations have the column after all: R² or accuracy on them, share of values inside their
         intervals, and number of boxes.
     """
 
@@ -69,11 +67,11 @@ class Outcome:
 
     @property
     def kind(self) -> str:
-        """``r2``, ``accuracy``, or nothing where there is no score."""
+        """``r2`` or ``accuracy``; "" without a score."""
         return next((score.kind for score in self.scores.values()), "")
 
     def refusal(self, threshold: float) -> str:
-        """Why there are no predictions, in a sentence; empty where there are some."""
+        """Why there are no predictions; "" if there are."""
         if self.model:
             return ""
         of = f"'{self.column}' of '{self.class_name}'"
@@ -83,17 +81,17 @@ class Outcome:
         score, tried = self.scores[best], len(self.scores)
         text = f"the best of {tried} models, {best}, has" if tried > 1 else f"{best} has"
         kind = "an R² of" if self.kind == "r2" else "an accuracy of"
-        need = f"{threshold:g} is asked for"
+        need = f"the threshold is {threshold:g}"
         if score.value >= threshold:
-            need = f"{score.baseline:.2f} is had without any features"
+            need = f"without any features it is {score.baseline:.2f}"
         return f"{of} is not inferred: {text} {kind} {score.value:.2f} ({score.low:.2f} to {score.high:.2f}); {need}."
 
 
 @attrs.frozen(eq=False)
 class InferenceResult:
-    """``outcomes`` by class and column, the ``table`` of real boxes with all that is inferred, a row each, how many
-    real and rendered boxes were too ``small``, a sentence per unusable image in ``problems``, and in ``max_side`` the
-    side to which larger images of one dataset were ``reduced``."""
+    """``outcomes`` by class and column, the ``table`` of real boxes with the inferred columns, how many real and
+    rendered boxes were too ``small``, a sentence per unusable image in ``problems``, and the dataset whose images were
+    ``reduced`` to a longest side of ``max_side`` pixels."""
 
     outcomes: tuple[Outcome, ...]
     table: dict[str, list[Any]]
@@ -122,24 +120,24 @@ def infer(
 ) -> InferenceResult:
     """Learn metadata columns from rendered boxes, class by class, and predict them for real ones.
 
-    The larger images of the two datasets are reduced to the size of the other's, see :func:`.features.box_features`.
+    Images of the dataset with the larger ones are reduced to the size of the other's, see :func:`.box_features`.
 
     Parameters
     ----------
     synth : ImageDataset
-        A dataset whose annotations hold the columns, or whose masks and depth maps they can be measured from.
+        A dataset whose annotations have the columns, or whose masks and depth maps allow measuring them.
     real : ImageDataset, optional
-        Left out, heads are only scored.
+        Without it, heads are only scored.
     models : mapping
-        Tried in their order until one predicts a column well enough.
+        Tried in order until one predicts a column well enough.
     columns : sequence of str
-        Any columns of :func:`.measure.measure`; those of ``COLUMNS`` that there are, where none are named.
+        Columns of :func:`.measure.measure`; by default those that real photos lack.
     classes : sequence of str
-        All classes that both datasets have boxes of, where none are named.
+        By default, all classes with boxes in both datasets.
     threshold : float
         Least R² or accuracy with which a head predicts real boxes.
     score_all : bool
-        Try every model, and take the best.
+        Try every model and use the best.
     folds, trees, seed, threads
         See :class:`..alignment.inference.Head`.
     margin, min_side
@@ -148,7 +146,7 @@ def infer(
     Raises
     ------
     DataError
-        Where a column or class is not there, or images cannot be used.
+        If a column or class is missing, or images cannot be used.
     """
     names = _classes(synth, real, classes)
     known = _known_columns(synth, columns)
@@ -164,7 +162,7 @@ def infer(
         features = rendered.features(parts)
         usable = np.isfinite(features).all(1)
         for done, outcome in enumerate(todo):
-            progress(f"Learning by {model}", done, len(todo))
+            progress(f"Learning with {model}", done, len(todo))
             rows = np.flatnonzero(usable & (rendered.owner_class == outcome.class_name))
             values = [known[outcome.column].get(rendered.ids[row]) for row in rows]
             head = Head(folds=folds, trees=trees, seed=seed, threads=threads)
@@ -188,7 +186,7 @@ def infer(
 
 
 def _predict(boxes: _Boxes, outcomes: Sequence[Outcome], heads: Mapping[tuple[str, str], Head], models: Models) -> Any:
-    """The table of real boxes; fills in what outcomes say of them."""
+    """The table of real boxes with predictions; completes the outcomes."""
     table = boxes.table()
     truth = measure(boxes.source.coco, None).columns if heads else {}
     truth_of = {id: k for k, id in enumerate(truth.get("id", ()))}
@@ -200,36 +198,36 @@ def _predict(boxes: _Boxes, outcomes: Sequence[Outcome], heads: Mapping[tuple[st
         rows = np.flatnonzero(np.isfinite(features).all(1) & (boxes.owner_class == outcome.class_name))
         if not len(rows):
             continue
-        found = head.predict(features[rows])
-        outcome.predicted, outcome.outside = len(rows), float(found.outside.mean())
+        prediction = head.predict(features[rows])
+        outcome.predicted, outcome.outside = len(rows), float(prediction.outside.mean())
         if not head.categorical_:
             low, high = head.range_
-            outcome.beyond = float(((found.values < low) | (found.values > high)).mean())
+            outcome.beyond = float(((prediction.values < low) | (prediction.values > high)).mean())
         if outcome.column in truth:
             values = [truth[outcome.column][truth_of[boxes.ids[row]]] for row in rows]
-            outcome.truth = head.judge(found, values)
-        for name, cells in _cells(outcome, head, found).items():
+            outcome.truth = head.judge(prediction, values)
+        for name, cells in _cells(outcome, head, prediction).items():
             column = table.setdefault(name, [None] * len(boxes.ids))
             for row, cell in zip(rows, cells, strict=True):
                 column[row] = cell
     return table
 
 
-def _cells(outcome: Outcome, head: Head, found: Prediction) -> dict[str, list[Any]]:
-    name, count = outcome.column, len(found.values)
-    cells: dict[str, list[Any]] = {name: found.values.tolist()}
+def _cells(outcome: Outcome, head: Head, prediction: Prediction) -> dict[str, list[Any]]:
+    name, count = outcome.column, len(prediction.values)
+    cells: dict[str, list[Any]] = {name: prediction.values.tolist()}
     if head.categorical_:
-        cells[f"{name}_probability"] = found.probability.tolist()
+        cells[f"{name}_probability"] = prediction.probability.tolist()
     else:
-        cells |= {f"{name}_low": found.low.tolist(), f"{name}_high": found.high.tolist()}
-    cells[f"{name}_outside"] = found.outside.tolist()
+        cells |= {f"{name}_low": prediction.low.tolist(), f"{name}_high": prediction.high.tolist()}
+    cells[f"{name}_outside"] = prediction.outside.tolist()
     cells[f"{name}_model"] = [outcome.model] * count
     cells[f"{name}_score"] = [head.score_.value] * count
     return cells
 
 
 def _classes(synth: ImageDataset, real: ImageDataset | None, asked: Sequence[str]) -> list[str]:
-    """The classes to learn, all of which both datasets have boxes of."""
+    """The classes to learn: all with boxes in both datasets."""
     sources = [synth] if real is None else [synth, real]
     counts = [source.coco.classes() for source in sources]
     for source, count in zip(sources, counts, strict=True):
@@ -241,35 +239,35 @@ def _classes(synth: ImageDataset, real: ImageDataset | None, asked: Sequence[str
     if not shared:
         had = (", ".join(name for name, count in c.items() if count) or "none" for c in counts)
         raise DataError(
-            f"There is no class with boxes to infer from: '{synth.coco.path}' has {'; the other '.join(had)}."
+            f"The datasets share no class with boxes: '{synth.coco.path}' has {'; the other has '.join(had)}."
         )
     return list(dict.fromkeys(shared))
 
 
 def _side(source: ImageDataset) -> float:
-    """The longer side of most images in pixels."""
+    """The median of the longer sides of images, in pixels."""
     return float(np.median([max(image["width"], image["height"]) for image in source.coco.images]))
 
 
 def _known_columns(synth: ImageDataset, asked: Sequence[str]) -> dict[str, dict[int, Any]]:
-    """Columns of the rendered boxes by annotation id; measured in their images only where annotations lack them."""
-    columns = measure(synth.coco, None).columns
+    """Columns of the rendered boxes by annotation id; measured in images only if annotations do not have them."""
+    columns, default = measure(synth.coco, None).columns, by_default("inferred")
     if not asked or any(name not in columns for name in asked):
-        asked_here = set(asked or COLUMNS)
+        asked_here = set(asked or default)
         if not asked_here <= set(columns):
             depth = synth.images.parent / "depth"
             columns = measure(synth.coco, synth.images, depth=depth if depth.is_dir() else None).columns | columns
-    chosen = [name for name in dict.fromkeys(asked or COLUMNS) if asked or name in columns]
+    chosen = [name for name in dict.fromkeys(asked or default) if asked or name in columns]
     for name in chosen:
         if name not in columns:
             raise DataError(unknown(f"'{synth.coco.path}' has no column", name, columns))
     if not chosen:
-        raise DataError(f"'{synth.coco.path}' has none of the columns {', '.join(COLUMNS)}. Name others with --column.")
+        raise DataError(f"'{synth.coco.path}' has none of the columns {', '.join(default)}. Name others with --column.")
     return {name: dict(zip(columns["id"], columns[name], strict=True)) for name in chosen}
 
 
 class _Boxes:
-    """The boxes of some classes, and their features, each extracted when first asked for."""
+    """The boxes of some classes and their features, extracted on first use."""
 
     def __init__(
         self,
@@ -295,17 +293,17 @@ class _Boxes:
         self._parts: dict[str, np.ndarray] = {}
 
     def features(self, parts: Sequence[Extractor | None]) -> np.ndarray:
-        """Features (n, d) of extractors side by side; NaN for boxes that are too small or cannot be seen."""
-        found = []
+        """Concatenated features (n, d) of extractors; NaN for boxes that are too small or in unusable images."""
+        columns = []
         for part in parts:
             key = "" if part is None else part.sha256
             if key not in self._parts:
                 self._parts[key] = self._geometry() if part is None else self._extracted(part)
-            found.append(self._parts[key])
-        return np.concatenate(found, axis=1)
+            columns.append(self._parts[key])
+        return np.concatenate(columns, axis=1)
 
     def table(self) -> dict[str, list[Any]]:
-        """What says which box a row is."""
+        """The columns that identify boxes."""
         bboxes = np.array([a["bbox"] for a in self.annotations], dtype=float)
         return {
             "image_id": self.images.tolist(),
@@ -317,16 +315,18 @@ class _Boxes:
 
     def _geometry(self) -> np.ndarray:
         sizes = np.array([(self.image_of[i]["width"], self.image_of[i]["height"]) for i in self.images.tolist()], float)
-        found = geometry(np.array([a["bbox"] for a in self.annotations], float), sizes[:, 0], sizes[:, 1])
-        found[~self.large] = np.nan
-        return found
+        features = geometry(np.array([a["bbox"] for a in self.annotations], float), sizes[:, 0], sizes[:, 1])
+        features[~self.large] = np.nan
+        return features
 
     def _extracted(self, extractor: Extractor) -> np.ndarray:
         def progress(done: int, total: int) -> None:
-            self.progress(f"Looking at {self.source.coco.path.name} by {extractor.path.stem}", done, total)
+            self.progress(
+                f"Extracting features of {self.source.coco.path.name} with {extractor.path.stem}", done, total
+            )
 
         source = self.source
-        found = box_features(
+        features = box_features(
             source.coco,
             source.images,
             self.classes,
@@ -336,8 +336,8 @@ class _Boxes:
             max_side=self.max_side,
             progress=progress,
         )
-        self.problems += [problem for problem in found.problems if problem not in self.problems]
+        self.problems += [problem for problem in features.problems if problem not in self.problems]
         row_of = {id: row for row, id in enumerate(self.ids)}
-        out = np.full((len(self.ids), found.features.shape[1]), np.nan)
-        out[[row_of[id] for id in found.annotation.tolist()]] = found.features
+        out = np.full((len(self.ids), features.features.shape[1]), np.nan)
+        out[[row_of[id] for id in features.annotation.tolist()]] = features.features
         return out

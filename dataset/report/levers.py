@@ -8,15 +8,13 @@ from typing import Any
 
 import attrs
 
+from ...alignment.columns.registry import find_column
 from ...engine.plugin.params import Param, describe
 from ...engine.plugin.registry import Registry, default
 from ...engine.recipe.settings import Recipe
 
 _KIND_ORDER = ("target", "camera", "placement", "appearance", "metric", "filter")
 """Kinds in the order of advice: what says the goals first, what only leaves things out last."""
-
-_SAME_LEVERS = {"area": "sqrt_area"}
-"""Columns that are moved by whatever moves another one."""
 
 
 @attrs.frozen
@@ -53,7 +51,7 @@ def levers(column: str, plugins: Iterable[type]) -> list[Lever]:
 
     A column of whole images (``image_brightness``) has those of the same statistic of boxes, too.
     """
-    names = (column, _SAME_LEVERS.get(column, column), column.removeprefix("image_"))
+    names = (column, find_column(column).synonym_of or column, column.removeprefix("image_"))
     out = []
     for cls in sorted(set(plugins), key=_rank):
         for param in describe(cls):
@@ -138,7 +136,7 @@ def advice(
 
 def _of_class(lever: Lever, plugins: Sequence[Any], class_name: str) -> list[Any]:
     """The plugins of a recipe that a lever belongs to, those for other classes left out."""
-    own = [plugin for plugin in plugins if type(plugin) is lever.plugin]
+    own: list[Any] = [plugin for plugin in plugins if type(plugin) == lever.plugin]  # noqa: E721 - mypy narrows "is"
     if lever.param.means == "class":
         return own
     return [plugin for plugin in own if class_name in plugin.handled_classes([class_name])]
