@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What single values cannot tell of a recipe: contradictions between its tables, and files that are not there."""
+"""Checks of a whole recipe: contradictions between its tables, and missing files."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from .toml_lines import KeyPath
 Report = Callable[[KeyPath, str, str], None]
 
 SOLVED = ("bbox_area", "aspect", "center_x", "center_y")
-"""Columns that a target and a camera solve."""
+"""Columns that targets and cameras control."""
 
 SOURCES = ("models", "collection", "objects", "builtin", "blenderproc")
-"""Keys of a class that say where its assets come from."""
+"""Keys of a class that name sources of its assets."""
 
 
 def check_recipe(data: Mapping[str, Any], parts: Mapping[str, Any], report: Report) -> None:
-    """Report what does not fit together.
+    """Report contradictions between the tables of a recipe.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ def check_recipe(data: Mapping[str, Any], parts: Mapping[str, Any], report: Repo
     parts : mapping
         What was built of them: the tables, ``class``, ``distractor``, ``models`` (lists with None where an entry has
         problems of its own), ``rooms`` likewise, ``plugins``, and ``changed``, the plugins that variants and rooms
-        change, each with its place.
+        change, each with its key path.
     report : callable
         Takes table, key and sentence.
     """
@@ -55,11 +55,11 @@ def check_recipe(data: Mapping[str, Any], parts: Mapping[str, Any], report: Repo
         if goal is not None:
             _check_goal(goal, ("goal", index), parts, report)
     if "target" in data and "real" not in data:
-        text = 'A target learns from real boxes. Add [real] with annotations = "instances.json", or drop the target.'
+        text = 'A target learns from real boxes. Add [real] with annotations = "instances.json", or remove the target.'
         report(("target",), "", text)
     for use, key_path, is_repeated in _plugin_tables(data, parts["plugins"]):
         if is_repeated and use.kind == "metric":
-            report(key_path, "plugin", f"The metric '{use.id}' is listed twice. Keep one of them.")
+            report(key_path, "plugin", f"The metric '{use.id}' is listed twice. Remove one of them.")
 
 
 def check_paths(data: Mapping[str, Any], parts: Mapping[str, Any], report: Report, folder: Path) -> None:
@@ -100,7 +100,7 @@ def check_paths(data: Mapping[str, Any], parts: Mapping[str, Any], report: Repor
 
 
 def _scenes(parts: Mapping[str, Any]) -> Iterator[tuple[KeyPath, SceneSettings, Sequence[ModelSettings | None]]]:
-    """Where the pictures are taken: place, settings and models of the scene, or of each room."""
+    """Key path, settings and models of the scene, or of each room."""
     if not parts["rooms"] and parts["scene"] is not None:
         yield ("scene",), parts["scene"], parts["models"]
     for index, room in enumerate(parts["rooms"]):
@@ -110,23 +110,25 @@ def _scenes(parts: Mapping[str, Any]) -> Iterator[tuple[KeyPath, SceneSettings, 
 
 def _check_rooms(data: Mapping[str, Any], parts: Mapping[str, Any], report: Report) -> None:
     if parts["rooms"] and "scene" in data:
-        report(("scene",), "", "A recipe has one [scene] or several [[room]] tables. Make the scene one of the rooms.")
+        report(
+            ("scene",), "", "A recipe has one [scene] or several [[room]] tables. Turn the scene into one of the rooms."
+        )
     for key_path, scene, models in _scenes(parts):
         _check_scene(key_path if key_path[0] in data else (), scene, bool(models), report)
-    seen: set[str] = set()
+    known_names: set[str] = set()
     for index, room in enumerate(parts["rooms"]):
         if room is None:
             continue
-        if room.name and room.name in seen:
+        if room.name and room.name in known_names:
             report(("room", index), "name", f"There is already a room '{room.name}'. Give this one another name.")
-        seen.add(room.name)
+        known_names.add(room.name)
 
 
 def _check_scene(key_path: KeyPath, scene: SceneSettings, has_models: bool, report: Report) -> None:
     models = "[[room.models]]" if "room" in key_path else "[[scene.models]]"
     rooms = [key for key in ("file", "builtin", "blenderproc") if getattr(scene, key)]
     if len(rooms) > 1:
-        report(key_path, rooms[-1], "A scene has a file, an embedded room or one of a dataset. Keep one of them.")
+        report(key_path, rooms[-1], "A scene has a file, a built-in room or a dataset. Remove the others.")
     if not (rooms or has_models):
         text = (
             f'The recipe has no room. Give file = "room.blend", builtin = "hall", {models} tables, or '
@@ -135,7 +137,7 @@ def _check_scene(key_path: KeyPath, scene: SceneSettings, has_models: bool, repo
         report(key_path, "", text)
     _check_dataset(scene, key_path, report)
     if bool(scene.materials) != bool(scene.material_assignments):
-        text = 'Give materials, a folder, and material_assignments, such as ["Floor*: wood*"]: one says nothing alone.'
+        text = 'Give materials, a folder, and material_assignments, such as ["Floor*: wood*"]; one needs the other.'
         report(key_path, "materials" if scene.materials else "material_assignments", text)
     for entry in scene.material_assignments:
         if not all(part.strip() for part in (entry.rpartition(":")[0], entry.rpartition(":")[2])):
@@ -145,19 +147,19 @@ def _check_scene(key_path: KeyPath, scene: SceneSettings, has_models: bool, repo
                 f"'{entry}' must name objects and their textures, such as 'Floor*: wood*'.",
             )
     if scene.file and not scene.file.lower().endswith(".blend"):
-        report(key_path, "file", f"'{scene.file}' is no .blend file. Give other model files as {models} tables.")
+        report(key_path, "file", f"'{scene.file}' is not a .blend file. Give other model files as {models} tables.")
     if scene.scale != 1.0 and not scene.file:
-        text = f"It scales a .blend file, and there is none. Take it out; {models} have a scale of their own."
+        text = f"It scales a .blend file, and there is none. Remove it; {models} have their own scale."
         report(key_path, "scale", text)
 
 
 def _check_split(data: Mapping[str, Any], parts: Mapping[str, Any], report: Report) -> None:
-    """Whether the assets can be kept apart at all."""
+    """Whether the assets of the parts can be kept apart."""
     if parts["split"] is None or not parts["split"].shares:
         return
     for index, use in enumerate(parts["plugins"]["placement"]):
         if use.plugin.repeats_recorded_frames:
-            text = "It repeats what recorded frames showed, so it cannot keep to the parts of [split]. Take one out."
+            text = "It repeats recorded frames, so it cannot keep to the parts of [split]. Remove one of the two."
             report(("placement", index), "plugin", text)
     if len(parts["rooms"]) < 2:
         return
@@ -165,7 +167,7 @@ def _check_split(data: Mapping[str, Any], parts: Mapping[str, Any], report: Repo
         for index, entry in enumerate(parts[key]):
             own = next((name for name in ("collection", "objects") if entry and getattr(entry, name)), "")
             if own:
-                text = "It differs from room to room, so [split] cannot keep its shapes apart. Give models instead."
+                text = "It differs between rooms, so [split] cannot keep its shapes apart. Give models instead."
                 report((key, index), own, text)
 
 
@@ -174,17 +176,17 @@ def _check_classes(data: Mapping[str, Any], parts: Mapping[str, Any], report: Re
         text = "The recipe has no class. Add a [[class]] table with a name and models, collection, objects or builtin."
         report((), "", text)
     rows = data.get("class")
-    seen: set[str] = set()
+    known_names: set[str] = set()
     for index, row in enumerate(rows if isinstance(rows, list) else []):
         name = row.get("name") if isinstance(row, Mapping) else None
         if not isinstance(name, str):
             continue
         if not name.strip():
-            report(("class", index), "name", "A class needs a name that is not empty.")
-        elif name in seen:
+            report(("class", index), "name", "The name of a class must not be empty.")
+        elif name in known_names:
             text = f"There is already a class '{name}'. Put all sources of a class into one [[class]] table."
             report(("class", index), "name", text)
-        seen.add(name)
+        known_names.add(name)
 
 
 def _check_goal(goal: GoalSettings, key_path: KeyPath, parts: Mapping[str, Any], report: Report) -> None:
@@ -192,21 +194,19 @@ def _check_goal(goal: GoalSettings, key_path: KeyPath, parts: Mapping[str, Any],
     if goal.class_name and goal.class_name not in names:
         report(key_path, "class_name", unknown("The recipe has no class", goal.class_name, names))
     if goal.quantiles and goal.real:
-        report(key_path, "quantiles", "A goal has real values or quantiles, not both. Take one of them out.")
+        report(key_path, "quantiles", "A goal has either real or quantiles. Remove one of them.")
     elif goal.quantiles and list(goal.quantiles) != sorted(goal.quantiles):
-        text = f"The 'quantiles' of goal '{goal.column}' must be five rising numbers. Got {goal.quantiles} instead."
+        text = f"The 'quantiles' of goal '{goal.column}' must be five numbers in ascending order. Got {goal.quantiles}."
         report(key_path, "quantiles", text)
     elif not goal.quantiles and not goal.real and parts["real"] is None:
-        report(
-            key_path, "", f"Goal '{goal.column}' has no values to follow. Give real or quantiles, or a table [real]."
-        )
+        report(key_path, "", f"Goal '{goal.column}' has no values. Give real or quantiles, or a table [real].")
     for use in parts["plugins"].get("target", ()):
         if goal.column in SOLVED and goal.class_name in ("", *use.plugin.handled_classes(names)):
-            text = f"The target '{use.id}' aims at boxes already. Take the goal '{goal.column}' out, or the target."
+            text = f"The target '{use.id}' already controls boxes. Remove the goal '{goal.column}' or the target."
             report(key_path, "column", text)
     is_repeated = [other for other in parts["goal"][: int(key_path[-1])] if other is not None]
     if any((o.column, o.class_name) == (goal.column, goal.class_name) for o in is_repeated):
-        report(key_path, "column", f"There is already a goal '{goal.column}' of the same boxes. Keep one of them.")
+        report(key_path, "column", f"There is already a goal '{goal.column}' for the same boxes. Remove one of them.")
 
 
 def _check_entry(entry: ClassSettings, key_path: KeyPath, report: Report) -> None:
@@ -217,7 +217,7 @@ def _check_entry(entry: ClassSettings, key_path: KeyPath, report: Report) -> Non
     if entry.select and not entry.blenderproc:
         report(key_path, "select", "It selects from a dataset, and there is none. Give blenderproc and dataset.")
     if entry.height is not None and entry.longest_side is not None:
-        report(key_path, "longest_side", f"{owner} has both height and longest_side. Keep the one that says more.")
+        report(key_path, "longest_side", f"{owner} has both height and longest_side. Remove one of them.")
 
 
 def _check_dataset(entry: ClassSettings | SceneSettings, key_path: KeyPath, report: Report) -> None:
@@ -232,12 +232,12 @@ def _check_dataset(entry: ClassSettings | SceneSettings, key_path: KeyPath, repo
 def _plugin_tables(
     data: Mapping[str, Any], plugins: Mapping[str, tuple[PluginUse, ...]]
 ) -> Iterator[tuple[PluginUse, KeyPath, bool]]:
-    """All plugins of the recipe, each with its place and whether the same one stands before it."""
+    """All plugins of the recipe, each with its key path and whether the same one stands before it."""
     for kind, uses in plugins.items():
-        seen: set[str] = set()
+        known_names: set[str] = set()
         for use in uses:
-            yield use, _table_path(data, kind, use.id, is_repeated=use.id in seen), use.id in seen
-            seen.add(use.id)
+            yield use, _table_path(data, kind, use.id, is_repeated=use.id in known_names), use.id in known_names
+            known_names.add(use.id)
 
 
 def _check_plugin_paths(use: PluginUse, key_path: KeyPath, report: Report) -> None:
@@ -273,7 +273,7 @@ def _check_folder(text: str, folder: Path, key_path: KeyPath, key: str, report: 
 
 
 def _remedy(text: str) -> str:
-    """What to do about a path that leads nowhere."""
+    """How to correct a path that does not exist."""
     unset = [name for name in ENVIRONMENT_VARIABLE.findall(text) if name not in os.environ]
     if unset:
         return f"The environment variable {unset[0]} is not set: export {unset[0]}=/path/to/it."

@@ -13,10 +13,9 @@ from .paths import absolute_path, matching_files
 def listed_files(
     base: Path, folder: str, files: Sequence[str], *, suffixes: Collection[str], owner: str
 ) -> tuple[Path, ...]:
-    """The files of a folder and those named one by one, in the same order on every machine.
+    """The files of a folder and individually named files, in the same order on every machine.
 
-    That is the order in which the recipe names them, and by name what one name stands for: where folders lie makes no
-    difference.
+    They are in the order of the recipe, and the matches of one pattern are sorted by name.
 
     Parameters
     ----------
@@ -29,7 +28,7 @@ def listed_files(
     suffixes : collection of str
         Lower-case endings such as ``.hdr``; upper-case spellings match as well.
     owner : str
-        Who asks, for sentences: ``appearance 'world'``.
+        Name of the plugin for messages: ``appearance 'world'``.
 
     Returns
     -------
@@ -39,26 +38,26 @@ def listed_files(
     Raises
     ------
     DataError
-        Where the folder or a file is missing, or there is no file with such an ending.
+        If the folder or a file is missing, or no file has one of the suffixes.
     """
-    found: list[Path] = []
+    files_found: list[Path] = []
     endings = ", ".join(sorted(suffixes))
     if folder:
-        place = absolute_path(base, folder)
-        if not place.is_dir():
-            raise DataError(f"The folder {place} of {owner} is missing. Correct the path, or create the folder.")
-        inside = [p for p in place.iterdir() if p.suffix.lower() in suffixes and p.is_file()]
-        if not inside:
+        folder_path = absolute_path(base, folder)
+        if not folder_path.is_dir():
+            raise DataError(f"The folder {folder_path} of {owner} is missing. Correct the path, or create the folder.")
+        contents = [p for p in folder_path.iterdir() if p.suffix.lower() in suffixes and p.is_file()]
+        if not contents:
             raise DataError(
-                f"The folder {place} of {owner} holds no file ending in {endings}. Put some in, or name another folder."
+                f"The folder {folder_path} of {owner} has no files ending in {endings}. Add some, or correct it."
             )
-        found += sorted(inside, key=lambda p: p.name)
+        files_found += sorted(contents, key=lambda p: p.name)
     for pattern in files:
-        named = [p for p in matching_files(base, pattern) if p.is_file()]
-        if not named:
-            raise DataError(f"{absolute_path(base, pattern)} of {owner} is no file and matches none. Correct the path.")
-        for path in named:
+        matched = [p for p in matching_files(base, pattern) if p.is_file()]
+        if not matched:
+            raise DataError(f"{absolute_path(base, pattern)} of {owner} matches no file. Correct the path.")
+        for path in matched:
             if path.suffix.lower() not in suffixes:
                 raise DataError(f"The file {path} of {owner} must end in one of {endings}.")
-        found += named
-    return tuple(dict.fromkeys(found))
+        files_found += matched
+    return tuple(dict.fromkeys(files_found))

@@ -26,10 +26,9 @@ def absolute_path(folder: Path, text: str) -> Path:
 
 
 def matching_files(folder: Path, pattern: str) -> list[Path]:
-    """Files that a path or glob pattern stands for; an existing path means itself, whatever its name.
+    """Files that match a path or glob pattern; an existing path matches itself, whatever its name.
 
-    They are sorted by their paths as the pattern has them, capitals first, on every machine: neither where a link
-    leads nor what kind of machine it is makes a difference.
+    They are sorted by their unresolved paths, capitals first, in the same order on every machine.
     """
     path = absolute_path(folder, pattern)
     if path.exists():
@@ -41,7 +40,7 @@ def matching_files(folder: Path, pattern: str) -> list[Path]:
 def absolute_pattern(folder: Path, text: str) -> str:
     """A path or pattern as a recipe in ``folder`` writes it, made absolute.
 
-    Only what is written counts as a pattern: the brackets of a folder such as ``scenes [old]`` mean themselves.
+    Only ``text`` can be a pattern: brackets in the name of ``folder``, such as ``scenes [old]``, are literal.
     """
     path = absolute_path(folder, text)
     text = os.path.expandvars(text)
@@ -51,7 +50,7 @@ def absolute_pattern(folder: Path, text: str) -> str:
 
 
 def map_paths(instance: T, change: Callable[[str], str]) -> T:
-    """A copy of settings or a plugin whose paths went through ``change(str) -> str``; empty ones stay empty."""
+    """A copy of settings or a plugin with ``change`` applied to all paths that are not empty."""
     changed: dict[str, Any] = {}
     for p in describe(type(instance)):
         value = getattr(instance, p.name)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Frames that others are to resemble: what was drawn for them, as ``twinset augment`` writes it and plugins read it."""
+"""Recorded frames that new ones should resemble: written by ``twinset augment``, read by the ``jitter`` plugins."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ class RecordedInstance:
 
 @attrs.frozen(eq=False)
 class RecordedFrame:
-    """What was drawn for a frame.
+    """One frame as it was recorded.
 
     Attributes
     ----------
     frame : int
-        Its index in the dataset that it is from.
+        Its index in its dataset.
     instances : tuple of Placed
         The main one, which the camera looks at, first.
     matrix : (4, 4) float
@@ -46,7 +46,7 @@ class RecordedFrame:
     lens, sensor_width, near : float
         As in :class:`.stage.CameraPose`.
     appearance : tuple of mappings
-        As :class:`.draws.DrawRecorder` notes them.
+        As :class:`..sampling.recorded_draws.DrawRecorder` records them.
     """
 
     frame: int
@@ -58,12 +58,12 @@ class RecordedFrame:
     appearance: tuple[Mapping[str, Any], ...]
 
     def pose(self, matrix: np.ndarray, lens: float, resolution: tuple[int, int]) -> CameraPose:
-        """This camera, elsewhere and with another lens."""
+        """This camera with another matrix and focal length."""
         return CameraPose(matrix, lens, *resolution, sensor_width=self.sensor_width, near=self.near)
 
 
 def recorded_frame(path: str, goals: Goals) -> RecordedFrame:
-    """The frame that a new one resembles: each in turn by the frame's index, the same for all plugins.
+    """The recorded frame that a new one resembles: by its index in turn, the same for all plugins.
 
     Raises
     ------
@@ -75,20 +75,20 @@ def recorded_frame(path: str, goals: Goals) -> RecordedFrame:
 
 
 def brings_light(recipe: Recipe) -> bool:
-    """Whether the recipe itself lights every frame: by a world, by at least one lamp, or as the frames it resembles."""
+    """Whether the recipe's own plugins light every frame; see :attr:`..plugin.kinds.Appearance.lights_scene`."""
     return all(
         any(use.plugin.lights_scene for use in variant.plugins.get("appearance", ())) for variant in variants_of(recipe)
     )
 
 
 def recorded_light(path: str) -> bool:
-    """Whether the recipe of the recorded frames in a file lit every frame itself; raises as :func:`recorded_frame` does."""
+    """Whether the recipe of the recorded frames lit every frame itself; raises as :func:`recorded_frame` does."""
     return _read_cached(path).lit
 
 
 @attrs.frozen(eq=False)
 class _RecordedFrames:
-    """What a file holds; ``lit`` says that the recipe of its frames brought all light itself."""
+    """Contents of a file; ``lit`` says whether the recipe of its frames lit them itself."""
 
     sources: tuple[RecordedFrame, ...]
     lit: bool
@@ -103,19 +103,19 @@ def _read(path: str, changed: int) -> _RecordedFrames:
     try:
         data = json.loads(Path(path).read_bytes())
         if data["format"] != FORMAT:
-            raise DataError(f"'{path}' has format {data['format']}; this version reads {FORMAT}. Make it again.")
+            raise DataError(
+                f"'{path}' has format {data['format']}, and {FORMAT} is read. Write it again with `twinset augment`."
+            )
         sources = tuple(_source(entry) for entry in data["frames"])
         lit = bool(data["lit"])
     except FileNotFoundError:
-        raise DataError(f"The file '{path}' does not exist. Make it with `twinset augment`.") from None
+        raise DataError(f"The file '{path}' does not exist. Write it with `twinset augment`.") from None
     except OSError as error:
         raise DataError(f"The file '{path}' cannot be read ({error.strerror}).") from error
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
-        raise DataError(
-            f"'{path}' does not hold frames, or is damaged. Make it again with `twinset augment`."
-        ) from error
+        raise DataError(f"'{path}' has no frames, or is damaged. Write it again with `twinset augment`.") from error
     if not sources:
-        raise DataError(f"'{path}' holds no frame. Make it again with `twinset augment`.")
+        raise DataError(f"'{path}' has no frames. Write it again with `twinset augment`.")
     return _RecordedFrames(sources, lit)
 
 
@@ -137,7 +137,7 @@ def _matrix(values: Any) -> np.ndarray:
 
 
 def main_instance(stage: Stage, source: RecordedFrame) -> Instance | None:
-    """The instance that stands for the source's main one: of its shape, nearest to its place; None without any."""
+    """The instance nearest to the recorded main one that has its shape; None if there is none."""
     if not source.instances:
         return None
     main = source.instances[0]
@@ -146,11 +146,11 @@ def main_instance(stage: Stage, source: RecordedFrame) -> Instance | None:
 
 
 def decreasing_amplitudes(tries: int) -> np.ndarray:
-    """How far (tries,) each try goes: from 1 down to 0, the recorded place itself, near which there was room before."""
+    """Relative amplitude (tries,) of each try: from 1 down to 0, which repeats the recorded position."""
     return np.linspace(1.0, 0.0, tries) if tries > 1 else np.ones(tries)
 
 
 def draw_in_ball(rng: np.random.Generator, dimensions: int) -> np.ndarray:
-    """A point (dimensions,) of the unit ball, uniform by volume."""
+    """A random point (dimensions,) in the unit ball, uniform by volume."""
     offset = rng.standard_normal(dimensions)
     return offset / max(float(np.linalg.norm(offset)), 1e-12) * rng.random() ** (1 / dimensions)

@@ -14,12 +14,11 @@ from .writing import toml_value
 
 _INTRO = """# Recipe reference
 
-<!-- Written by `twinset schema --markdown > docs/recipes/reference.md`. Change the declarations in the code, not this page. -->
+<!-- Written by `twinset schema --markdown > docs/recipes/reference.md`. Change the declarations, not this page. -->
 
-A recipe is one TOML file that says all about a job. Relative paths start at its folder; paths may be glob patterns
-where several files are asked for. Lengths are in metres, angles in degrees, areas and centres in shares of the image.
-A range is written `[low, high]`. Unknown tables and keys are refused; all problems are reported at once, with
-their lines.
+A recipe is one TOML file that describes a whole job. Relative paths start at its folder; keys that take several files
+accept glob patterns. Lengths are in metres, angles in degrees, areas and centres relative to the image. A range is
+written `[low, high]`. Unknown tables and keys are errors; all errors are reported at once, with their lines.
 `twinset schema` prints the same as a JSON schema, which editors understand.
 
 The smallest recipe:
@@ -39,9 +38,9 @@ surfaces = ["Floor"]
 """
 
 _VARIANT_NOTES = """
-Variants share the frames by `weight`. Each says what it changes, as `kind.plugin.parameter`; all else is as above.
-`enabled = false` takes a plugin out. Where a recipe has a plugin twice, its number among its kind, from 1, stands for
-its id. Kinds: placement, appearance, camera, target and filter. `twinset tune` writes variants; so can you:
+Variants share the frames by `weight`. Each lists its changes as `kind.plugin.parameter`; the rest stays as above.
+`enabled = false` removes a plugin. If a recipe uses a plugin twice, write its number among its kind, from 1, instead
+of its id. Kinds: placement, appearance, camera, target and filter. `twinset tune` writes variants; you can, too:
 
 ```toml
 [[variant]]
@@ -58,9 +57,9 @@ target.bbox_area_gmm.enabled = false
 """
 
 _ROOM_NOTES = """
-Models of a room are `[[room.models]]`, with the keys of `[[scene.models]]`. A block of frames is in one room, so that
-each process opens rooms one after the other: lower `block_size` in `[render]` where few frames are to have many rooms. What
-else differs from room to room is written as in a variant, and reach is surveyed in each:
+Models of a room are `[[room.models]]`, with the keys of `[[scene.models]]`. A block of frames is in one room, and each
+process opens rooms one after the other: lower `block_size` in `[render]` to spread few frames over many rooms. Other
+differences between rooms are written as in a variant; the reachable boxes are determined for each room:
 
 ```toml
 [[room]]
@@ -77,9 +76,9 @@ placement.on_surface.surfaces = ["Floor", "BedCover"]
 """
 
 _SPLIT_NOTES = """
-Each frame belongs to one part and shows assets of that part alone. Of each class, assets are drawn by the seed, at
-least one for each part; copies of one shape, turned or scaled, stay together. `annotations/` gets a file per part
-beside the whole, such as `instances_train.json`, with the same categories and ids, and `data.yaml` names them:
+Each frame belongs to one part and shows only assets of that part. The assets of each class are divided by the seed, at
+least one for each part; rotated or scaled copies of one shape stay together. `annotations/` gets a file per part, such
+as `instances_train.json`, with the same categories and ids as the whole, and `data.yaml` names them:
 
 ```toml
 [split]
@@ -92,7 +91,7 @@ _KIND_NOTES = {
     "placement": "Puts instances on the stage; several run in order.",
     "appearance": "Varies lights, world, materials and background; several run in order.",
     "camera": "Poses the camera; several share the frames by `weight`.",
-    "target": "Learns from the real boxes what frames should show. One at most; it needs `[real]`.",
+    "target": "Learns from the real boxes what frames should show. At most one; needs `[real]`.",
     "metric": "Measures metadata.",
     "filter": "Accepts or rejects a shot.",
 }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How parameters of a recipe are to be varied: ``camera.orbit.distance=1:8:log/6``, read and turned into values."""
+"""Search spaces over parameters of a recipe: ``camera.orbit.distance=1:8:log/6``, parsed and sampled."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Axis:
     choices : tuple
         The values of a choice.
     levels : int
-        How many values a grid has of it; 0 leaves that open.
+        Number of values in a grid; 0 leaves it open.
     """
 
     key: str
@@ -50,7 +50,7 @@ class Axis:
 
     @property
     def size(self) -> int | None:
-        """How many different values there are; None where there is no end of them."""
+        """Number of different values; None if it is unlimited."""
         if self.kind == "choice":
             return len(self.choices)
         return int(self.high - self.low) + 1 if self.kind in ("int", "ints") else None
@@ -75,7 +75,7 @@ class Axis:
             value = math.exp(math.log(self.low) + u * (math.log(self.high) - math.log(self.low)))
         else:
             value = self.low + u * (self.high - self.low)
-        # Four digits say as much as a probe can tell; the ends stay inside the bounds.
+        # Four digits are as precise as probes can measure; the ends stay within the bounds.
         return min(max(float(f"{value:.4g}"), self.low), self.high)
 
 
@@ -96,7 +96,7 @@ def read_axes(texts: Sequence[str], plugins: Plugins) -> list[Axis]:
             problems.append(f"--vary {text}: {error}")
             continue
         if any(axis.key == other.key for other in axes):
-            problems.append(f"--vary {text}: '{axis.key}' is varied already. Name all its values in one --vary.")
+            problems.append(f"--vary {text}: '{axis.key}' is varied already. Give all its values in one --vary.")
         axes.append(axis)
     if problems:
         raise RecipeError(problems)
@@ -106,7 +106,7 @@ def read_axes(texts: Sequence[str], plugins: Plugins) -> list[Axis]:
 def _read(text: str, plugins: Plugins) -> Axis:
     key, equals, values = (part.strip() for part in text.partition("="))
     if not equals or not values:
-        raise ValueError(f"it says no values. {_FORMS}")
+        raise ValueError(f"it has no values. {_FORMS}")
     try:
         p, old, key = parameter(plugins, key), key, current_key(plugins, key)
     except UnknownUseError as error:
@@ -119,7 +119,7 @@ def _read(text: str, plugins: Plugins) -> Axis:
         return _span(key, p, kind, span)
     choices = tuple(_checked(p, value) for value in _listed(values, kind))
     if len(choices) < 2:
-        raise ValueError(f"there is nothing to vary in {values}. {_FORMS}")
+        raise ValueError(f"{values} is a single value. {_FORMS}")
     return Axis(key, "choice", choices=choices)
 
 
@@ -127,15 +127,15 @@ def _span(key: str, p: Param, kind: str, span: re.Match[str]) -> Axis:
     try:
         low, high = float(span[1]), float(span[2])
     except ValueError:
-        raise ValueError(f"'{span[0]}' is no interval of numbers. {_FORMS}") from None
+        raise ValueError(f"'{span[0]}' is not an interval of numbers. {_FORMS}") from None
     if not low < high or not math.isfinite(high - low):
-        raise ValueError(f"the interval {span[1]}:{span[2]} must rise.")
+        raise ValueError(f"the interval {span[1]}:{span[2]} must be ascending.")
     levels = int(span[4] or 0)
     if span[4] and levels < 2:
         raise ValueError("a grid needs at least two levels.")
     log = bool(span[3])
     if log and low <= 0:
-        raise ValueError("a log scale needs a lowest value above 0.")
+        raise ValueError("a log scale needs a lower end above 0.")
     if kind in ("int", "ints"):
         if low != int(low) or high != int(high):
             raise ValueError(f"'{p.name}' takes whole numbers.")
@@ -152,7 +152,7 @@ def _listed(text: str, kind: str) -> list[Any]:
         try:
             return list(tomllib.loads(f"x = {text}")["x"])
         except tomllib.TOMLDecodeError:
-            raise ValueError(f"'{text}' is no TOML array.") from None
+            raise ValueError(f"'{text}' is not a TOML array.") from None
     return [_scalar(part.strip(), kind) for part in text.split(",")]
 
 

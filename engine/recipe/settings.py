@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The sections of a recipe as typed settings, and the whole recipe. Paths are as written; see ``Recipe.path``."""
+"""The tables of a recipe as typed settings, and the whole recipe. Paths are as written; see ``Recipe.path``."""
 
 from __future__ import annotations
 
@@ -29,24 +29,24 @@ BLENDERPROC_SCENES = ("front3d", "replica", "matterport3d", "bop")
 
 @attrs.frozen
 class JobSettings:
-    """What stands above the first table of a recipe."""
+    """The keys above the first table of a recipe."""
 
-    seed: int = param(0, min=0, doc="Seed of everything random; 0 is a seed like any other")
+    seed: int = param(0, min=0, doc="Seed of all random numbers; 0 is a valid seed")
     images: int = param(100, min=1, max=10_000_000, doc="Frames to render")
     plugin_folders: list[str] = param(
         [],
         path=True,
         means="folder",
-        doc="Folders with plugins of your own, one file per plugin; allow them by --plugins",
+        doc="Folders with your own plugins, one file per plugin; allow them with --plugins",
     )
 
 
 @attrs.frozen
 class RealSettings:
-    """The real dataset that the synthetic one is to match."""
+    """The real dataset that the synthetic one should match."""
 
     annotations: str = param(path=True, doc="COCO file of the real images")
-    images: str = param("", path=True, means="folder", doc="Folder of the real images; not needed for boxes alone")
+    images: str = param("", path=True, means="folder", doc="Folder of the real images; not needed to match boxes only")
 
 
 @attrs.frozen
@@ -55,12 +55,12 @@ class ModelSettings:
 
     path: str = param(
         path=True,
-        doc="Model file: .glb .gltf .obj .usd .usda .usdc .usdz .fbx .blend; its lights and cameras are left out",
+        doc="Model file: .glb .gltf .obj .usd .usda .usdc .usdz .fbx .blend; its lights and cameras are ignored",
     )
-    name: str = param("", doc="Name of the part, for surfaces and masks; default is the file's name")
-    location: Vector = param((0.0, 0.0, 0.0), unit="m", doc="Where its own origin goes")
+    name: str = param("", doc="Name of the model, for surfaces and masks; default is the file's name")
+    location: Vector = param((0.0, 0.0, 0.0), unit="m", doc="Position of its origin")
     rotation: Vector = param((0.0, 0.0, 0.0), unit="deg", doc="Euler angles about x, y, z")
-    scale: float = param(1.0, min=0.0, min_exclusive=True, doc="Factor on its size")
+    scale: float = param(1.0, min=0.0, min_exclusive=True, doc="Scale factor")
     up_axis: str = param(
         "z",
         choices=("x", "-x", "y", "-y", "z", "-z"),
@@ -71,71 +71,74 @@ class ModelSettings:
 
 @attrs.frozen
 class SceneSettings:
-    """The room: a .blend file, a list of models, an embedded one, or one of a dataset that BlenderProc loads."""
+    """The room: a .blend file, a list of models, a built-in room, or a scene of a dataset that BlenderProc loads."""
 
     file: str = param("", path=True, doc="A .blend file; scripts in it never run")
     scene: str = param(
         "",
-        doc="Name of the scene in the file, default is the one it was saved with; or of the dataset's, such as "
-        "'apartment_0'",
+        doc="Name of the scene in the file, by default the one that was active when it was saved; or of a scene "
+        "of the dataset, such as 'apartment_0'",
     )
     scale: float = param(
         1.0,
         min=0.0,
         min_exclusive=True,
-        doc="Factor on all that the file holds, lamps and cameras included, where it was drawn too large or too small",
+        doc="Scale factor for everything in the file, including lights and cameras, if it is too large or small",
     )
-    builtin: str = param("", doc="An embedded room: 'hall'")
+    builtin: str = param("", doc="A built-in room: 'hall'")
     blenderproc: str = param(
         "",
         choices=("", *BLENDERPROC_SCENES),
-        doc="BlenderProc's loader of the dataset that the room comes from; needs twinset[blenderproc]",
+        doc="BlenderProc's loader for the dataset of the room; needs twinset[blenderproc]",
     )
     dataset: str = param("", path=True, means="folder", doc="Folder of that dataset")
     materials: str = param(
-        "", path=True, means="folder", doc="Folder of Poly Haven's textures, which BlenderProc makes materials of"
+        "", path=True, means="folder", doc="Folder of Poly Haven textures, from which BlenderProc makes materials"
     )
     material_assignments: list[str] = param(
         [],
         formerly="materials_on",
-        doc="What gets which of these textures, as 'OBJECTS: TEXTURES', two name patterns; the seed draws among them",
+        doc="Which objects get which of these textures, as 'OBJECTS: TEXTURES', two name patterns; drawn by the seed",
     )
-    hide: list[str] = param([], means="object", doc="Name patterns of objects that are not to be rendered")
+    hide: list[str] = param([], means="object", doc="Name patterns of objects that are not rendered")
 
 
 @attrs.frozen
 class ClassSettings:
-    """One class, and where its assets come from. Several sources add up."""
+    """One class and the sources of its assets; several sources are combined."""
 
     name: str = param(means="class", doc="Category name, as in the real annotations")
     models: list[str] = param([], path=True, doc="Model files or glob patterns; each file is one asset")
     collection: str = param(
-        "", means="collection", doc="Collection of the scene; each top-level object or collection instance is one asset"
+        "",
+        means="collection",
+        doc="Collection of the scene; each of its top-level objects or collection instances is one asset",
     )
     objects: list[str] = param(
-        [], means="object", doc="Name patterns of the scene's objects; each with its children is one asset"
+        [], means="object", doc="Name patterns of objects of the scene; each object with its children is one asset"
     )
     builtin: str = param(
-        "", doc="Embedded shapes: 'chair', 'table', 'bag' (all kinds), 'handbag', 'backpack' or 'suitcase'"
+        "", doc="Built-in shapes: 'chair', 'table', 'bag' (all kinds), 'handbag', 'backpack' or 'suitcase'"
     )
     blenderproc: str = param(
         "",
         choices=("", *BLENDERPROC_OBJECTS),
-        doc="BlenderProc's loader of a dataset whose objects are assets; needs twinset[blenderproc]",
+        doc="BlenderProc's loader for a dataset whose objects are assets; needs twinset[blenderproc]",
     )
     dataset: str = param("", path=True, means="folder", doc="Folder of that dataset")
     select: list[str] = param(
-        [], doc="Name patterns of the dataset's objects or of their categories; all where that is not too many"
+        [],
+        doc="Name patterns of objects of the dataset or of their categories; default is all, if they are not too many",
     )
     exclude: list[str] = param(
         [],
-        doc="Name patterns of assets to leave out, as the column shape names them; the others keep their names",
+        doc="Name patterns of assets to exclude, by their names in the column shape; the others keep their names",
     )
     weights: dict[str, float] = param(
         {},
         min=0.0,
         min_exclusive=True,
-        doc="How often assets are placed: name patterns, each with a factor; the last that fits counts, others have 1",
+        doc="How often assets are placed: name patterns, each with a factor; the last match counts, the default is 1",
     )
     height: Range | None = param(
         None, min=0.0, min_exclusive=True, unit="m", doc="Real height; assets are scaled to it"
@@ -145,7 +148,7 @@ class ClassSettings:
         min=0.0,
         min_exclusive=True,
         unit="m",
-        doc="Real length of the longest side, where height says little",
+        doc="Real length of the longest side; use it instead of height",
         formerly="longest",
     )
     up_axis: str = param(
@@ -160,66 +163,72 @@ class ClassSettings:
 class DistractorSettings(ClassSettings):
     """Assets that are placed and rendered but never annotated."""
 
-    name: str = param("", doc="A name for messages")
+    name: str = param("", doc="Name in messages")
 
 
 @attrs.frozen
 class GoalSettings:
-    """A metadata column that frames are to follow, beside the boxes of the target."""
+    """A metadata column whose real distribution the frames should match, in addition to the boxes of the target."""
 
     column: str = param(
-        doc="Column of any metric, such as depth, visible_share, a_d2 or background_similarity; image_brightness and "
-        "the like are columns of whole images"
+        doc="Column of any metric, such as depth, visible_share, a_d2 or background_similarity; columns of whole "
+        "images begin with image_, such as image_brightness"
     )
-    class_name: str = param("", means="class", doc="Class whose boxes count; default is all")
+    class_name: str = param("", means="class", doc="Class whose boxes count; default is all classes")
     real: str = param(
-        "", path=True, doc="Where the wanted values are: a COCO file, a table of measure or infer; default is [real]"
+        "",
+        path=True,
+        doc="Source of the real values: a COCO file, or a table written by measure or infer; default is [real]",
     )
     quantiles: Quantiles | None = param(
-        None, doc="Wanted values instead: the least, those below which a quarter, half and three quarters lie, the most"
+        None, doc="Quantiles of the wanted values instead: minimum, first quartile, median, third quartile, maximum"
     )
-    weight: float = param(1.0, min=0.0, min_exclusive=True, doc="How much it counts beside other goals")
-    candidates: int = param(4, min=2, max=1000, doc="Probed attempts per frame, of which the nearest is rendered")
-    samples: int = param(2, min=1, max=4096, doc="Samples per pixel of drafts, for columns that need the picture")
+    weight: float = param(1.0, min=0.0, min_exclusive=True, doc="Weight relative to other goals")
+    candidates: int = param(4, min=2, max=1000, doc="Probed attempts per frame, of which the best match is rendered")
+    samples: int = param(
+        2, min=1, max=4096, doc="Samples per pixel of drafts, for columns that need the rendered image"
+    )
 
 
 QUALITIES: dict[str, tuple[int, float]] = {"detector": (16, 0.01), "picture": (128, 0.02)}
-"""Most samples per pixel, and the noise at which a pixel needs no more, by name; docs/results has the figures."""
+"""Maximum samples per pixel, and the noise threshold of adaptive sampling, by name; docs/results has the figures."""
 
 
 @attrs.frozen
 class RenderSettings:
-    """How pictures are rendered."""
+    """How images are rendered."""
 
-    engine: str = param("cycles", choices=("cycles", "eevee"), doc="Renderer of the pictures; labels are always Cycles")
+    engine: str = param(
+        "cycles", choices=("cycles", "eevee"), doc="Renderer of the images; labels are always rendered with Cycles"
+    )
     quality: str = param(
         "detector",
         choices=tuple(QUALITIES),
-        doc="As few samples as a detector needs, or as many as an eye wants",
+        doc="As few samples as a detector needs, or enough for people to look at",
     )
     samples: int | None = param(
-        None, min=1, max=65536, doc="Most samples per pixel; default is what the quality says, 16 or 128"
+        None, min=1, max=65536, doc="Maximum samples per pixel; default depends on quality: 16 or 128"
     )
-    denoise: bool = param(True, doc="Denoise with OpenImageDenoise")
-    device: str = param("auto", choices=("auto", "cpu", "gpu"), doc="Where Cycles renders")
-    bounces: int | None = param(None, min=0, max=1024, doc="Light bounces; default is what the scene says")
-    max_attempts: int = param(20, min=1, max=10_000, doc="Tries at one frame before it is given up")
+    denoise: bool = param(True, doc="Denoise with Open Image Denoise")
+    device: str = param("auto", choices=("auto", "cpu", "gpu"), doc="Device on which Cycles renders")
+    bounces: int | None = param(None, min=0, max=1024, doc="Light bounces; default is the setting of the scene")
+    max_attempts: int = param(20, min=1, max=10_000, doc="Attempts at one frame before it is skipped")
     block_size: int = param(
         32,
         min=1,
         max=100_000,
-        doc="Frames per block, the unit of farm work and of the closed loop",
+        doc="Frames per block, the unit of distributed work and of feedback",
         formerly="block",
     )
 
     @property
     def max_samples(self) -> int:
-        """Samples per pixel where adaptive sampling ends no sooner."""
+        """Maximum samples per pixel; adaptive sampling may use fewer."""
         return QUALITIES[self.quality][0] if self.samples is None else self.samples
 
     @property
     def noise_threshold(self) -> float:
-        """The noise at which Cycles gives a pixel no more samples; Blender's own where samples are given."""
+        """Noise threshold of adaptive sampling; Blender's default where samples are given."""
         return QUALITIES[self.quality][1] if self.samples is None else 0.01
 
 
@@ -237,8 +246,12 @@ class OutputSettings:
     format: str = param("jpg", choices=("jpg", "png"), doc="Image format")
     quality: int = param(92, min=1, max=100, doc="JPEG quality")
     more: dict[str, Any] = more_params(declared_keys)
-    report: bool = param(True, doc="A page that compares the boxes with the real ones, once all frames are there")
-    min_visible_share: float = param(0.0, min=0.0, max=1.0, doc="Instances less visible than this are not annotated")
+    report: bool = param(
+        True, doc="Write a page that compares the boxes with the real ones, once all frames are rendered"
+    )
+    min_visible_share: float = param(
+        0.0, min=0.0, max=1.0, doc="Instances with a smaller visible share are not annotated"
+    )
 
     if TYPE_CHECKING:
 
@@ -247,12 +260,12 @@ class OutputSettings:
 
 @attrs.frozen
 class SplitSettings:
-    """Parts of the dataset that have no shape in common: frames, and the assets of each class, are divided alike."""
+    """Parts of the dataset without shared assets: frames and the assets of each class are divided in the same ratio."""
 
-    train: float | None = param(None, min=0.0, max=1.0, doc="Share to train on; default is what the others leave")
-    val: float = param(0.0, min=0.0, max=1.0, doc="Share to validate with")
-    test: float = param(0.0, min=0.0, max=1.0, doc="Share to test with")
-    distractors: bool = param(True, doc="Divide distractors, too; otherwise every part shows all of them")
+    train: float | None = param(None, min=0.0, max=1.0, doc="Share for training; default is the rest")
+    val: float = param(0.0, min=0.0, max=1.0, doc="Share for validation")
+    test: float = param(0.0, min=0.0, max=1.0, doc="Share for testing")
+    distractors: bool = param(True, doc="Divide distractors, too; otherwise every part uses all of them")
 
     def __attrs_post_init__(self) -> None:
         held_out = self.val + self.test
@@ -263,7 +276,7 @@ class SplitSettings:
 
     @property
     def shares(self) -> dict[str, float]:
-        """Share of each part by its name; empty where all is one part."""
+        """Share of each part by its name; empty if there is only one part."""
         whole = {"train": max(1 - self.val - self.test, 0.0), "val": self.val, "test": self.test}
         found = {name: share for name, share in whole.items() if share > 1e-6}
         return found if len(found) > 1 else {}
@@ -281,7 +294,7 @@ LISTS: dict[str, type] = {"class": ClassSettings, "distractor": DistractorSettin
 
 @attrs.frozen
 class PluginUse:
-    """One plugin of the stack with its parameters; ``weight`` counts among cameras, which share the frames."""
+    """One plugin of a recipe with its parameters; ``weight`` is its share of the frames among cameras."""
 
     kind: str
     id: str
@@ -290,42 +303,42 @@ class PluginUse:
 
     @property
     def stream(self) -> str:
-        """The name of its random stream: a plugin that was renamed keeps its first one, so that frames stay the same."""
+        """Name of its random stream; a renamed plugin keeps that of its first id, so that frames stay the same."""
         return f"{self.kind}.{former_id(type(self.plugin)) or self.id}"
 
 
 @attrs.frozen
 class Variant:
-    """A share of the frames for which some parameters of plugins have other values.
+    """A share of the frames with other values of some plugin parameters.
 
     ``changes`` holds them as plain values by dotted key, such as ``camera.orbit.distance``; paths are absolute.
     """
 
-    name: str = param("", doc="What records call it; default is its number")
-    weight: float = param(1.0, min=0.0, min_exclusive=True, doc="Share of the frames among variants")
+    name: str = param("", doc="Name in records; default is its number")
+    weight: float = param(1.0, min=0.0, min_exclusive=True, doc="Share of the frames, relative to other variants")
     changes: dict[str, Any] = attrs.field(factory=dict)
 
 
 @attrs.frozen
 class Room(SceneSettings):
-    """One of several rooms, which share the blocks of frames by weight; it stands for [scene].
+    """One of several rooms, which share the blocks of frames by weight; replaces [scene].
 
-    ``changes`` are values of plugin parameters that only hold in this room, as those of a :class:`Variant`.
+    ``changes`` are values of plugin parameters for this room only, as in a :class:`Variant`.
     """
 
-    name: str = param("", doc="What records call it; default is its number")
-    weight: float = param(1.0, min=0.0, min_exclusive=True, doc="Share of the blocks among rooms")
+    name: str = param("", doc="Name in records; default is its number")
+    weight: float = param(1.0, min=0.0, min_exclusive=True, doc="Share of the blocks, relative to other rooms")
     models: tuple[ModelSettings, ...] = ()
     changes: dict[str, Any] = attrs.field(factory=dict)
 
 
 @attrs.frozen
 class Recipe:
-    """The whole job.
+    """A whole job.
 
     ``plugins`` holds the stack by kind, in order. ``folder`` is where relative paths start: the recipe's own folder.
-    ``variants`` share the frames; without any, all frames have the plugins as they are. Where there are ``rooms``,
-    ``scene`` and ``models`` say nothing; see :func:`.variants.rooms_of`.
+    ``variants`` share the frames; without any, all frames use the plugins as they are. Where there are ``rooms``,
+    ``scene`` and ``models`` are unused; see :func:`.variants.rooms_of`.
     ``variables`` are the environment variables that its text uses.
     """
 
@@ -357,7 +370,7 @@ class Recipe:
 
 
 def without_assets(recipe: Recipe, assets: Mapping[str, str]) -> Recipe:
-    """The recipe with assets excluded: their names, each with the name of its class.
+    """The recipe without these assets, given as asset name to class name.
 
     Raises
     ------
@@ -367,10 +380,10 @@ def without_assets(recipe: Recipe, assets: Mapping[str, str]) -> Recipe:
     names = [entry.name for entry in recipe.classes]
     for name, owner in assets.items():
         if owner not in names:
-            raise RecipeError([unknown(f"The asset '{name}' is of a class that the recipe has not:", owner, names)])
+            raise RecipeError([unknown(f"The recipe does not have the class of asset '{name}',", owner, names)])
     classes = []
     for entry in recipe.classes:
-        # Brackets of a name are no pattern.
+        # Brackets in a name are literal.
         more = [glob.escape(name) for name, owner in assets.items() if owner == entry.name]
         classes.append(attrs.evolve(entry, exclude=list(dict.fromkeys([*entry.exclude, *more]))))
     return attrs.evolve(recipe, classes=tuple(classes))

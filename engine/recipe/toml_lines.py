@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Line numbers of the tables and keys of a TOML text that is known to be valid."""
+"""Line numbers of the tables and keys of a valid TOML text."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _STRING = re.compile(r'"""(?:\\.|[^\\])*?"{3,5}|\'\'\'.*?\'{3,5}|"(?:\\.|[^"\\\n
 
 
 class LineNumbers:
-    """Where things stand in a TOML text.
+    """Line numbers in a TOML text.
 
-    A place is a path such as ``("class", 0, "height")``: table names, positions in arrays of tables, a key.
+    A key path is such as ``("class", 0, "height")``: table names, positions in arrays of tables, a key.
     """
 
     def __init__(self, text: str) -> None:
@@ -26,7 +26,7 @@ class LineNumbers:
         self._scan()
 
     def line(self, key_path: Sequence[str | int]) -> int | None:
-        """The line, from 1, of a place or of the closest thing around it; None where the text has neither."""
+        """The line, from 1, of a key path or of the closest table around it; None if the text has neither."""
         for length in range(len(key_path), 0, -1):
             found = self._lines.get(tuple(key_path[:length]))
             if found is not None:
@@ -34,7 +34,7 @@ class LineNumbers:
         return None
 
     def rename(self, old: KeyPath, new: KeyPath) -> None:
-        """Let a place, and all below it, be known by another path, too."""
+        """Make the lines of a key path, and of all below it, known by another key path, too."""
         for key_path, line in list(self._lines.items()):
             if key_path[: len(old)] == old:
                 self._lines.setdefault((*new, *key_path[len(old) :]), line)
@@ -66,7 +66,7 @@ class LineNumbers:
 
     @staticmethod
     def _enter(keys: list[str], is_array: bool, counts: dict[KeyPath, int]) -> KeyPath:
-        """The place of a header: names, with the position of the latest element behind each array of tables."""
+        """The key path of a header: names, with the index of the latest element after each array of tables."""
         key_path: KeyPath = ()
         for key in keys[:-1]:
             key_path = (*key_path, key)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Variants and rooms of a recipe: shares of its frames for which some parameters of plugins have other values."""
+"""Variants and rooms of a recipe: shares of its frames with other values of some plugin parameters."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from .settings import ModelSettings, PluginUse, Recipe, Room, SceneSettings, Var
 from .toml_lines import KeyPath
 
 CHANGEABLE = ("placement", "appearance", "camera", "target", "filter")
-"""Kinds of plugins that variants may change; metrics are not among them, for a column means the same in all frames."""
+"""Kinds of plugins that variants may change; not metrics, so that a column means the same in all frames."""
 
 ENABLED = "enabled"
-"""The key that takes a plugin out of a variant, or leaves it in."""
+"""The key that removes a plugin from a variant."""
 
 Plugins = Mapping[str, tuple[PluginUse, ...]]
 
 
 class UnknownUseError(ValueError):
-    """A key of a variant that means no plugin of the recipe, or several; its text is whole sentences."""
+    """A key of a variant that matches no plugin of the recipe, or several; its text is whole sentences."""
 
 
 def rooms_of(recipe: Recipe) -> tuple[Recipe, ...]:
-    """The recipe in each of its rooms, with its ``scene`` and none of ``rooms``; the recipe itself without rooms."""
+    """The recipe for each of its rooms, with its ``scene`` and without ``rooms``; the recipe itself if it has none."""
     return tuple(_in_room(recipe, room) for room in recipe.rooms) or (recipe,)
 
 
@@ -42,7 +42,7 @@ def _in_room(recipe: Recipe, room: Room) -> Recipe:
 
 
 def variants_of(recipe: Recipe) -> tuple[Recipe, ...]:
-    """The recipe of each variant in each room, none of them with variants or rooms of its own."""
+    """The recipe of each variant in each room, without variants and rooms of its own."""
     return tuple(
         with_changes(room, variant.changes) if variant else room
         for room in rooms_of(recipe)
@@ -61,7 +61,7 @@ def with_changes(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
     Raises
     ------
     ValueError
-        With one sentence, where a change is not possible.
+        With one sentence, if a change is not possible.
     """
     changed = change_plugins(recipe.plugins, changes, recipe.folder)
     if changed.problems:
@@ -89,15 +89,15 @@ def find_use(plugins: Plugins, kind: str, which: str) -> int:
     if kind not in CHANGEABLE:
         raise UnknownUseError(unknown("Variants cannot change the kind", kind, CHANGEABLE))
     uses = plugins.get(kind, ())
-    found = [i for i, use in enumerate(uses) if use.id == which]
-    found = found or [i for i, use in enumerate(uses) if which == former_id(type(use.plugin)) != ""]
-    if len(found) > 1:
-        numbers = " or ".join(f"{kind}.{i + 1}" for i in found)
+    matching = [i for i, use in enumerate(uses) if use.id == which]
+    matching = matching or [i for i, use in enumerate(uses) if which == former_id(type(use.plugin)) != ""]
+    if len(matching) > 1:
+        numbers = " or ".join(f"{kind}.{i + 1}" for i in matching)
         raise UnknownUseError(
-            f"The recipe has {len(found)} times {kind} '{which}'. Say which by its number: {numbers}."
+            f"The recipe has {len(matching)} {kind} plugins '{which}'. Write the number of one: {numbers}."
         )
-    if found:
-        return found[0]
+    if matching:
+        return matching[0]
     if which.isascii() and which.isdigit() and 1 <= int(which) <= len(uses):
         return int(which) - 1
     raise UnknownUseError(unknown(f"The recipe has no {kind}", which, [u.id for u in uses]))
@@ -174,7 +174,7 @@ def change_plugins(plugins: Plugins, changes: Mapping[str, Any], folder: Path) -
         kind, which, name = split_key(current[key])
         values = grouped.setdefault((kind, find_use(plugins, kind, which)), {})
         if name in values:
-            problems.append((key, f"'{key}' means the same parameter as '{values[name][0]}'. Keep one of them."))
+            problems.append((key, f"'{key}' means the same parameter as '{values[name][0]}'. Remove one of them."))
         values[name] = (key, value)
     out: dict[str, list[PluginUse | None]] = {kind: list(uses) for kind, uses in plugins.items()}
     understood: dict[str, Any] = {}
@@ -216,10 +216,10 @@ def _change(
     rest = {name: value for name, (_, value) in values.items() if name not in own}
     if not rest:
         return use, understood
-    instance, found = parse(type(use.plugin), plain(use.plugin) | rest, owner)
+    instance, mistakes = parse(type(use.plugin), plain(use.plugin) | rest, owner)
     if instance is None:
         first = next(iter(values.values()))[0]
-        problems += [(values[p.key][0] if p.key in values else first, p.text) for p in found]
+        problems += [(values[p.key][0] if p.key in values else first, p.text) for p in mistakes]
         return use, understood
     instance = map_paths(instance, lambda text: absolute_pattern(folder, text))
     understood |= {values[name][0]: plain_value(getattr(instance, name)) for name in rest}
@@ -244,8 +244,8 @@ def read_variants(
 
     Parameters
     ----------
-    rows : sequence of (place, mapping)
-        The tables, each with its place.
+    rows : sequence of (key path, mapping)
+        The tables, each with its key path.
     report : callable
         Takes table, key and sentence.
     note : callable
@@ -294,14 +294,14 @@ def read_rooms(
         uses += [((*key_path, *key), use) for key, use in changed.uses.items()]
         for variant in variants:
             for _, text in change_plugins(changed.plugins, variant.changes, folder).problems:
-                report(key_path, "", f"A variant cannot be had in this room: {text}")
+                report(key_path, "", f"A variant is not possible in this room: {text}")
         known = tuple(model for model in own if model is not None)
         out.append(None if room is None else attrs.evolve(room, models=known, changes=changed.changes))
     return out, uses
 
 
 def _own(values: Mapping[str, Any]) -> dict[str, Any]:
-    """What a variant or room says of itself, beside its changes."""
+    """A variant's or room's own keys, without its changes."""
     return {k: v for k, v in values.items() if not isinstance(v, Mapping)}
 
 
@@ -337,7 +337,7 @@ def _flat(values: Mapping[str, Any], *above: str) -> Iterator[tuple[str, Any]]:
 
 
 def own_keys(kind: str) -> tuple[Param, ...]:
-    """What variants may say of a plugin besides its parameters."""
-    enabled = Param(ENABLED, bool, True, "Whether frames of the variant have the plugin at all")
-    weight = Param("weight", float, 1.0, "Share of the frames among cameras", min=0.0, min_exclusive=True)
+    """The keys of a plugin in a variant besides its parameters."""
+    enabled = Param(ENABLED, bool, True, "Whether frames of the variant use the plugin")
+    weight = Param("weight", float, 1.0, "Share of the frames, relative to other cameras", min=0.0, min_exclusive=True)
     return (enabled, weight) if kind == "camera" else (enabled,)

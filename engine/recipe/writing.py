@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Recipes written as TOML, every default spelt out, so that reading them back gives the same recipe."""
+"""Writes recipes as TOML with all defaults, so that reading them back gives the same recipe."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ def dump_recipe(recipe: Recipe, header: Sequence[str] = (), *, anchor: bool = Fa
     Parameters
     ----------
     recipe : Recipe
-        What to write.
+        The recipe to write.
     header : sequence of str
         Lines for the comment at the top.
     anchor : bool
-        Write absolute paths, so that the text may lie, and be moved, anywhere on this machine.
+        Write absolute paths, so that the text can be moved anywhere on this machine.
     """
     job = JobSettings(recipe.seed, recipe.images, list(recipe.plugin_folders))
 
@@ -70,7 +70,7 @@ def dump_recipe(recipe: Recipe, header: Sequence[str] = (), *, anchor: bool = Fa
 
 
 def dump_variants(recipe: Recipe, *, anchor: bool = False) -> str:
-    """The variants of a recipe alone, as TOML that may follow the rest of it."""
+    """Only the variants of a recipe, as TOML that can be appended to the rest."""
     lines: list[str] = []
     for variant in recipe.variants:
         lines += [*_section("[[variant]]", plain(variant)), *_changes(recipe, variant, anchor)]
@@ -102,7 +102,7 @@ def toml_value(value: Any) -> str:
 
 
 def _plugin_values(use: PluginUse, folder: Path | None) -> dict[str, Any]:
-    # Plugins hold absolute paths; a recipe is more use to others with relative ones.
+    # Plugins hold absolute paths; relative ones make a recipe portable.
     own = plain(use.plugin if folder is None else map_paths(use.plugin, lambda text: relative(text, folder)))
     weight = {"weight": use.weight} if use.kind == "camera" else {}
     return {"plugin": use.id, **weight, **own}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Pictures behind the scene."""
+"""Background images."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp")
 
 @plugin("appearance")
 class Background:
-    """Show a random picture behind the scene, seen only where no geometry is; it neither lights nor mirrors."""
+    """Show a random image behind the scene. It is visible only where there is no geometry, and emits no light."""
 
     image_folder: str = param(
         "",
         path=True,
         means="folder",
-        doc="Folder of pictures: " + " ".join(SUFFIXES),
+        doc="Folder of images: " + " ".join(SUFFIXES),
         moves={"entropy": "?", "sharpness": "?", "background_similarity": "?"},
     )
-    image_files: list[str] = param([], path=True, doc="More pictures, by name or pattern")
+    image_files: list[str] = param([], path=True, doc="More images, by name or pattern")
     probability: float = param(
         1.0,
         min=0.0,
         max=1.0,
-        doc="Share of frames with a picture; the rest show the world",
+        doc="Share of frames with an image; the others show the world",
         moves={"entropy": "?", "sharpness": "?", "background_similarity": "?", "blur": "?"},
     )
 
@@ -36,7 +36,7 @@ class Background:
 
     def __attrs_post_init__(self) -> None:
         if not self.image_folder and not self.image_files:
-            raise ValueError("name an image_folder or image_files to take pictures from.")
+            raise ValueError("give image_folder or image_files.")
 
     def vary(self, stage: Stage, rng: np.random.Generator) -> None:
         """Set the background of this frame."""

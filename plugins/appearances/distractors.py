@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Objects that float around the annotated ones, as domain randomisation has them."""
+"""Objects that float around the annotated ones, as in domain randomisation."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from ...engine.stage import Asset, Stage, draw_asset
 
 @plugin("appearance")
 class Distractors:
-    """Let unannotated objects float around the annotated ones, turned at random, free of everything else."""
+    """Place unannotated objects in the air around the annotated ones, randomly rotated, without collisions."""
 
     count_range: tuple[int, int] = param(
         (1, 5),
         min=0,
         max=1000,
-        doc="Fewest and most distractors in a frame",
+        doc="Minimum and maximum number of distractors in a frame",
         moves={"entropy": "+", "sharpness": "+", "visible_share": "-", "occluded_share": "+"},
     )
     distance_range: Range = param(
         (0.3, 2.0), min=0.0, unit="m", doc="Distance of a distractor's centre from the centre of an annotated instance"
     )
     size_range: Range = param(
-        (0.5, 1.5), min=0.0, min_exclusive=True, doc="Factor on the distractor's real size; drawn log-uniformly"
+        (0.5, 1.5), min=0.0, min_exclusive=True, doc="Scale factor of a distractor; drawn log-uniformly"
     )
-    gap: float = param(0.02, min=0.0, unit="m", doc="Free distance kept to other instances")
-    tries: int = param(20, min=1, max=1000, doc="Places tried for one distractor before it is left out")
+    gap: float = param(0.02, min=0.0, unit="m", doc="Minimum distance to other instances")
+    tries: int = param(20, min=1, max=1000, doc="Positions tried for one distractor before it is omitted")
 
     def __attrs_post_init__(self) -> None:
         if self.count_range[0] > self.count_range[1]:
-            raise ValueError(f"count_range must be [fewest, most]. Got {list(self.count_range)} instead.")
+            raise ValueError(f"count_range must be [minimum, maximum]. Got {list(self.count_range)} instead.")
 
     def vary(self, stage: Stage, rng: np.random.Generator) -> None:
-        """Put this frame's distractors on the stage. Those that find no free place are left out."""
+        """Put this frame's distractors on the stage. Those without a free position are omitted."""
         assets = stage.assets.get("", ())
         if not assets:
             raise StageError("Appearance 'distractors' finds no distractor. Add a [[distractor]] table to the recipe.")
@@ -77,7 +77,7 @@ def _rotation(rng: np.random.Generator) -> np.ndarray:
 
 
 def _matrix(asset: Asset, rotation: np.ndarray, scale: float, center: np.ndarray) -> np.ndarray:
-    """Turned and scaled about the middle of its bounding box, which lands on ``center``."""
+    """Rotated and scaled about the centre of its bounding box, which moves to ``center``."""
     vertices = asset.mesh.vertices
     middle = (vertices.min(0) + vertices.max(0)) / 2
     matrix = np.eye(4)

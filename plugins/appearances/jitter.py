@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The light of chosen frames, varied a little."""
+"""Small random changes to the light of recorded frames."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from ...engine.stage import Stage
 
 @plugin("appearance", formerly="around")
 class Jitter:
-    """Light the scene, and show the background, as in frames that `twinset augment` chose, varied at random."""
+    """Repeat the light and background of frames chosen by `twinset augment`, with small random changes."""
 
-    frames: str = param(path=True, doc="File of the frames, as `twinset augment` writes it")
-    power: float = param(0.15, min=0.0, soft_max=1.0, doc="Largest share by which the power of each light changes")
+    frames: str = param(path=True, doc="File of recorded frames, written by `twinset augment`")
+    power: float = param(0.15, min=0.0, soft_max=1.0, doc="Largest relative change of the power of each light")
     rotation: float = param(
-        10.0, min=0.0, max=180.0, unit="deg", doc="Farthest that an HDRI is turned about the vertical", formerly="turn"
+        10.0, min=0.0, max=180.0, unit="deg", doc="Largest rotation of an HDRI about the vertical axis", formerly="turn"
     )
-    distance: float = param(0.2, min=0.0, soft_max=2.0, unit="m", doc="Farthest that an added light is moved")
+    distance: float = param(0.2, min=0.0, soft_max=2.0, unit="m", doc="Largest displacement of an added light")
 
     recipe_example = 'frames = "best.frames.json"'
     uses_goals = True
@@ -38,7 +38,7 @@ class Jitter:
         return recorded_light(self.frames)
 
     def vary(self, stage: Stage, rng: np.random.Generator, goals: Goals) -> None:
-        """Repeat what was done to the stage in this frame's source."""
+        """Repeat the recorded changes to the stage of this frame's source."""
         replay: dict[str, Callable[[Stage, Mapping[str, Any], np.random.Generator], None]] = {
             "set_world": self._set_world,
             "scale_lights": self._scale_lights,
@@ -48,11 +48,15 @@ class Jitter:
         for call in recorded_frame(self.frames, goals).appearance:
             name = call.get("call")
             if name not in replay:
-                raise DataError(f"'{self.frames}' asks for '{name}', which no stage knows. Make it again.")
+                raise DataError(
+                    f"'{self.frames}' has an unknown change '{name}'. Write it again with `twinset augment`."
+                )
             try:
                 replay[name](stage, call, rng)
             except (KeyError, TypeError, ValueError) as error:
-                raise DataError(f"What '{self.frames}' says of '{name}' is damaged. Make it again.") from error
+                raise DataError(
+                    f"The change '{name}' in '{self.frames}' is damaged. Write the file again with `twinset augment`."
+                ) from error
 
     def _set_world(self, stage: Stage, call: Mapping[str, Any], rng: np.random.Generator) -> None:
         stage.set_world(

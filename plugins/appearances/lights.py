@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Power and colour of the scene's lights, and extra ones."""
+"""Power and colour of the scene's lights, and extra lights."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ _TRIES = 16
 
 @plugin("appearance")
 class Lights:
-    """Dim, brighten and tint the scene's lights together, and add lights at random places."""
+    """Scale and tint the scene's lights together, and add lights at random positions."""
 
     factor_range: Range = param(
         (0.5, 2.0),
         min=0.0,
         min_exclusive=True,
         soft_max=5.0,
-        doc="Factor on the power of all lights; log-uniform",
+        doc="Factor for the power of all lights; drawn log-uniformly",
         moves={"brightness": "+", "background_similarity": "?"},
     )
     temperature_range: Range = param(
-        (6500.0, 6500.0), min=1700.0, max=25000.0, unit="K", doc="Colour temperature of the tint; 6500 leaves colours"
+        (6500.0, 6500.0), min=1700.0, max=25000.0, unit="K", doc="Colour temperature of the tint; 6500 is neutral"
     )
     extra_range: tuple[int, int] = param(
-        (0, 0), min=0, max=64, doc="Fewest and most extra lights", moves={"contrast": "-"}
+        (0, 0), min=0, max=64, doc="Minimum and maximum number of extra lights", moves={"contrast": "-"}
     )
     extra_power_range: Range = param((20.0, 100.0), min=0.0, unit="W", doc="Power of an extra light")
     extra_height_range: Range = param(
-        (1.8, 2.6), min=0.0, unit="m", doc="Height of an extra light above what is below it"
+        (1.8, 2.6), min=0.0, unit="m", doc="Height of an extra light above the surface below it"
     )
     extra_radius: float = param(
         0.1, min=0.0, unit="m", doc="Radius of an extra light; larger gives softer shadows", moves={"contrast": "-"}
@@ -44,7 +44,7 @@ class Lights:
 
     def __attrs_post_init__(self) -> None:
         if self.extra_range[0] > self.extra_range[1]:
-            raise ValueError(f"extra_range must be [fewest, most]. Got {list(self.extra_range)} instead.")
+            raise ValueError(f"extra_range must be [minimum, maximum]. Got {list(self.extra_range)} instead.")
 
     @property
     def lights_scene(self) -> bool:
@@ -64,7 +64,7 @@ class Lights:
                 stage.add_light(position, power=power, color=color, radius=self.extra_radius)
 
     def _free_place(self, stage: Stage, rng: np.random.Generator) -> tuple[float, ...] | None:
-        """A place above something, with nothing between the two; None where none was found."""
+        """A position above a surface, with nothing in between; None if none was found."""
         low, high = (np.asarray(b, dtype=float) for b in stage.bounds)
         grounds = rng.uniform(low[:2], high[:2], size=(_TRIES, 2))
         heights = rng.uniform(*self.extra_height_range, size=_TRIES)

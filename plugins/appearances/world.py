@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Light from all around: HDRI pictures, or one colour."""
+"""Environment light: HDRI images, or one colour."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Color = tuple[float, float, float]
 
 @plugin("appearance")
 class World:
-    """Light the scene from all around by a random HDRI, turned at random, or by a random colour."""
+    """Light the scene by a randomly rotated random HDRI, or by a random uniform colour."""
 
     hdri_folder: str = param(
         "",
@@ -28,26 +28,28 @@ class World:
         moves={"entropy": "?", "sharpness": "?"},
     )
     hdri_files: list[str] = param([], path=True, doc="More HDRI files, by name or pattern")
-    hdri_probability: float = param(1.0, min=0.0, max=1.0, doc="Share of frames lit by an HDRI, the rest by a colour")
+    hdri_probability: float = param(
+        1.0, min=0.0, max=1.0, doc="Share of frames lit by an HDRI; the others are lit by a colour"
+    )
     strength_range: Range = param(
         (0.7, 1.3),
         min=0.0,
         soft_max=5.0,
-        doc="Factor on the light; drawn log-uniformly",
+        doc="Factor for the strength of the light; drawn log-uniformly",
         moves={"brightness": "+", "contrast": "-", "background_similarity": "?"},
     )
-    rotation_range: Range = param((0.0, 360.0), unit="deg", doc="Rotation of the HDRI about the vertical")
+    rotation_range: Range = param((0.0, 360.0), unit="deg", doc="Rotation of the HDRI about the vertical axis")
     max_radiance: float | None = param(
         None,
         min=0.0,
         min_exclusive=True,
-        doc="Cap on each channel of the HDRI before its strength: one with a sun of 65,000 gives fireflies",
+        doc="Upper limit of each channel of the HDRI before the strength; avoids fireflies from a bright sun",
     )
     color_low: Color = param(
-        (0.5, 0.5, 0.5), means="color", min=0.0, soft_max=1.0, doc="Lowest linear RGB of a colour without HDRI"
+        (0.5, 0.5, 0.5), means="color", min=0.0, soft_max=1.0, doc="Minimum linear RGB of the uniform colour"
     )
     color_high: Color = param(
-        (1.0, 1.0, 1.0), means="color", min=0.0, soft_max=1.0, doc="Highest linear RGB of a colour without HDRI"
+        (1.0, 1.0, 1.0), means="color", min=0.0, soft_max=1.0, doc="Maximum linear RGB of the uniform colour"
     )
 
     recipe_example = 'hdri_folder = "skies"'

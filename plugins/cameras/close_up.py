@@ -18,11 +18,11 @@ from ...engine.stage import CameraPose, Instance, Stage
 class CloseUp:
     """Frame one instance so closely that it fills most of the image, and may be cut by its border.
 
-    Close-ups cure detectors that see several objects in one [Zhang2023, §4]. The camera keeps free of every surface,
-    has a clear line to the instance, and clips so near that 5 cm in front of it is still seen.
+    Close-ups help detectors that report one large object as several [Zhang2023, §4]. The camera keeps its distance to
+    every surface and has a clear line of sight to the instance; its near clip distance is at most 1 cm.
     """
 
-    classes: list[str] = param([], means="class", doc="Classes to look at; all when empty")
+    classes: list[str] = param([], means="class", doc="Classes to look at; default is all")
     fill: Range = param(
         (0.6, 1.6),
         min=0.05,
@@ -34,17 +34,21 @@ class CloseUp:
         (0.0, 0.25),
         min=0.0,
         max=0.5,
-        doc="How far the box's centre may lie from the image's",
+        doc="Distance of the box centre from the image centre",
         moves={"center_x": "?", "center_y": "?"},
     )
-    lens: Range = param((24.0, 50.0), min=1.0, soft_max=200.0, unit="mm", doc="Focal lengths for a sensor 36 mm wide")
+    lens: Range = param((24.0, 50.0), min=1.0, soft_max=200.0, unit="mm", doc="Focal length for a sensor 36 mm wide")
     elevation: Range = param(
-        (-5.0, 55.0), min=-89.0, max=89.0, unit="deg", doc="Direction from the instance to the camera, above horizontal"
+        (-5.0, 55.0), min=-89.0, max=89.0, unit="deg", doc="Elevation of the camera as seen from the instance"
     )
     roll: Range = param((-5.0, 5.0), min=-180.0, max=180.0, unit="deg", doc="Rotation about the viewing direction")
-    clearance: float = param(0.05, min=0.0, unit="m", doc="Free distance kept between the camera and any surface")
+    clearance: float = param(0.05, min=0.0, unit="m", doc="Minimum distance of the camera to any surface")
     min_visible_share: float = param(
-        0.7, min=0.0, max=1.0, doc="Least share of the instance with a clear line to the camera", formerly="seen"
+        0.7,
+        min=0.0,
+        max=1.0,
+        doc="Minimum share of the instance with a clear line of sight to the camera",
+        formerly="seen",
     )
     candidates: int = param(48, min=1, max=4096, doc="Cameras solved per attempt")
 
@@ -90,7 +94,7 @@ class CloseUp:
         return framing.Candidates(azimuth, z, lens, np.radians(rng.uniform(*self.roll, n)))
 
     def _filled(self, box: np.ndarray, resolution: tuple[int, int]) -> np.ndarray:
-        """Which boxes (C, 4) are as large as wanted, but for what their outlines lack of the whole instance."""
+        """Which boxes (C, 4) are within ``fill``, with 1 % tolerance for instances larger than their outlines."""
         width, height = resolution
         longer = np.maximum((box[:, 2] - box[:, 0]) * width / height, box[:, 3] - box[:, 1])
         return (longer >= 0.99 * self.fill[0]) & (longer <= 1.01 * self.fill[1])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Solves the camera so that the main instance's visible box hits the goal that the target drew."""
+"""Solves the camera so that the visible box of the main instance matches the goal drawn by the target."""
 
 from __future__ import annotations
 
@@ -18,13 +18,12 @@ from ...engine.stage import CameraPose, Instance, Stage
 
 @plugin("camera")
 class Framed:
-    """Solve the camera so that the main instance's visible box has the goal's area and centre.
+    """Solve the camera so that the visible box of the main instance has the area and centre of the goal.
 
-    Many candidates (azimuth, height, focal length) are solved at once on the instance's projected points. Those that
-    stand free, at a plausible height and with a clear line to the instance are ranked by how well the boxes of the
-    other instances fill what the block still lacks. The best are probed, and what the probe shows of occlusion and
-    silhouette is fed back until the visible box is within the tolerance. Without a target, goals are drawn from
-    ``area``.
+    Many candidates (azimuth, height, focal length) are solved at once on the projected points of the instance. Those
+    with clearance, at an allowed height and with a clear line of sight are ranked by how well the boxes of the other
+    instances fill gaps in the distribution of the block. The best are probed, and the measured occlusion and silhouette
+    correct the solution until the visible box is within the tolerance. Without a target, goals are drawn from ``area``.
     """
 
     lens: Range = param(
@@ -32,7 +31,7 @@ class Framed:
         min=1.0,
         soft_max=200.0,
         unit="mm",
-        doc="Focal lengths for a sensor 36 mm wide",
+        doc="Focal length for a sensor 36 mm wide",
         moves={"sqrt_area": "+", "depth": "+", "boxes_per_image": "-"},
     )
     height: Range = param(
@@ -45,7 +44,7 @@ class Framed:
     above_surfaces: list[str] = param(
         [],
         means="object",
-        doc="Name patterns of the objects that the camera stays above; default is anywhere",
+        doc="Name patterns of objects above which the camera must be; default is anywhere",
         formerly="above",
     )
     pitch: Range = param(
@@ -53,29 +52,31 @@ class Framed:
         min=-90.0,
         max=90.0,
         unit="deg",
-        doc="Viewing direction, negative is down",
+        doc="Pitch of the viewing direction; negative is down",
         moves={"center_y": "+", "log_aspect": "?"},
     )
     roll: Range = param((-2.0, 2.0), min=-180.0, max=180.0, unit="deg", doc="Rotation about the viewing direction")
-    clearance: float = param(0.2, min=0.0, unit="m", doc="Free distance kept between the camera and any surface")
+    clearance: float = param(0.2, min=0.0, unit="m", doc="Minimum distance of the camera to any surface")
     min_visible_share: float = param(
         0.6,
         min=0.0,
         max=1.0,
-        doc="Least share of the main instance with a clear line to the camera",
+        doc="Minimum share of the main instance with a clear line of sight to the camera",
         formerly="seen",
         moves={"visible_share": "+", "occluded_share": "-"},
     )
-    tolerance: float = param(0.05, min=0.001, max=1.0, doc="Largest relative error of the visible box's area")
+    tolerance: float = param(0.05, min=0.001, max=1.0, doc="Maximum relative error of the visible box's area")
     candidates: int = param(64, min=1, max=4096, doc="Cameras solved per instance and attempt")
-    probes: int = param(4, min=1, max=100, doc="Candidates that are probed before the attempt is given up")
-    corrections: int = param(10, min=1, max=100, doc="Probes of one candidate, each correcting the last one's error")
+    probes: int = param(4, min=1, max=100, doc="Candidates probed before the attempt is rejected")
+    corrections: int = param(
+        10, min=1, max=100, doc="Probes of one candidate, each of which corrects the error of the one before"
+    )
     area: Range = param(
         (0.01, 0.4),
         min=0.0,
         max=1.0,
         min_exclusive=True,
-        doc="Goal areas where there is no target",
+        doc="Relative box areas to draw goals from if there is no target",
         moves={"sqrt_area": "+"},
         unused_with="target",
     )
@@ -110,7 +111,7 @@ class Framed:
         return ViewpointSearch.of(self)
 
     def _value(self, stage: Stage, view: View, goals: Goals) -> float:
-        """How much the other instances' boxes help the block; each box as it projects, occlusion left to the probe."""
+        """How well the projected boxes of other instances fill the gaps of the block; occlusion is ignored."""
         others = [i for i in stage.instances if i.id != view.main.id and i.asset.class_name]
         if not others or not goals.open_area:
             return 0.0

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The cameras of chosen frames, moved a little."""
+"""Small random changes to the cameras of recorded frames."""
 
 from __future__ import annotations
 
@@ -15,21 +15,25 @@ from ...engine.stage import CameraPose, Stage
 
 @plugin("camera", formerly="around")
 class Jitter:
-    """Look as the cameras of frames that `twinset augment` chose did, moved and turned at random.
+    """Repeat the cameras of frames chosen by `twinset augment`, with small random changes.
 
-    The camera goes where the main instance has gone, so that it keeps its place in the picture. It keeps free of every
-    surface and has a clear line to the main instance; each try is nearer to the recorded camera.
+    The camera moves with the main instance, which therefore keeps its position in the image. It keeps its distance to
+    every surface and has a clear line of sight to the main instance; each try is nearer to the recorded camera.
     """
 
-    frames: str = param(path=True, doc="File of the frames, as `twinset augment` writes it")
-    distance: float = param(0.15, min=0.0, soft_max=1.0, unit="m", doc="Farthest that the camera is moved")
+    frames: str = param(path=True, doc="File of recorded frames, written by `twinset augment`")
+    distance: float = param(0.15, min=0.0, soft_max=1.0, unit="m", doc="Largest displacement of the camera")
     rotation: float = param(
-        3.0, min=0.0, max=90.0, unit="deg", doc="Farthest that it is turned about any axis", formerly="turn"
+        3.0, min=0.0, max=90.0, unit="deg", doc="Largest rotation of the camera about any axis", formerly="turn"
     )
-    zoom: float = param(0.1, min=0.0, soft_max=1.0, doc="Largest share by which its focal length changes")
-    clearance: float = param(0.05, min=0.0, unit="m", doc="Free distance kept between the camera and any surface")
+    zoom: float = param(0.1, min=0.0, soft_max=1.0, doc="Largest relative change of the focal length")
+    clearance: float = param(0.05, min=0.0, unit="m", doc="Minimum distance of the camera to any surface")
     min_visible_share: float = param(
-        0.3, min=0.0, max=1.0, doc="Least share of the main instance with a clear line to the camera", formerly="seen"
+        0.3,
+        min=0.0,
+        max=1.0,
+        doc="Minimum share of the main instance with a clear line of sight to the camera",
+        formerly="seen",
     )
     tries: int = param(20, min=1, max=10_000, doc="Cameras tried, each nearer to the recorded one")
 

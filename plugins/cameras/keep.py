@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Looks through the cameras that the artist has set up."""
+"""Uses the cameras of the scene."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from ...engine.stage import CameraPose, Stage
 
 @plugin("camera")
 class Keep:
-    """Look through one of the scene's own perspective cameras, moved a little if wanted.
+    """Use a random perspective camera of the scene, with optional small random changes.
 
-    Their place, lens and clipping are kept; lens shift and depth of field are left out.
+    Position, focal length and clipping are kept; lens shift and depth of field are ignored.
     """
 
-    jitter: float = param(0.0, min=0.0, unit="m", doc="Largest random offset of the camera along each axis")
+    jitter: float = param(0.0, min=0.0, unit="m", doc="Largest displacement of the camera along each axis")
     zoom: Range = param(
-        (1.0, 1.0), min=0.0, min_exclusive=True, doc="Factors on the focal length", moves={"sqrt_area": "+"}
+        (1.0, 1.0), min=0.0, min_exclusive=True, doc="Factor for the focal length", moves={"sqrt_area": "+"}
     )
 
     def pose(self, stage: Stage, goals: Goals, rng: np.random.Generator) -> CameraPose:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Solves the camera and the places of all things so that every box of a frame's layout is on its goal."""
+"""Solves the camera and the positions of all assets so that every box of a frame's layout matches its goal."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from ...engine.plugin import Range, param, plugin
 from ...engine.stage import CameraPose, Instance, Stage
 
 _REFINE = 10
-"""Probes of one view where nothing can be moved; they show the main box alone, so they are cheap."""
+"""Probes of one view where nothing can be moved; cheap, for they show the main box alone."""
 
 
 @plugin("camera")
 class Layout:
-    """Solve camera and places together, so that each box of the frame's layout has its goal's area and place.
+    """Solve the camera and all positions together so that each box of the layout has the area and position of its goal.
 
     Placements that can be asked, such as on_surface, say where things may stand and by what rules; how many of which
     class there are is the layout's matter. Camera height, pitch and focal length, and for each box asset, turn and size
@@ -38,27 +38,35 @@ class Layout:
     frame gives layouts of one box; without a target, its goal is drawn from ``area``.
     """
 
-    lens: Range = param((24.0, 50.0), min=1.0, soft_max=200.0, unit="mm", doc="Focal lengths for a sensor 36 mm wide")
+    lens: Range = param((24.0, 50.0), min=1.0, soft_max=200.0, unit="mm", doc="Focal length for a sensor 36 mm wide")
     height: Range = param((0.3, 1.8), soft_max=5.0, unit="m", doc="Camera height above the ground below it")
     above_surfaces: list[str] = param(
         [],
         means="object",
-        doc="Name patterns of the objects that the camera stays above; default is anywhere",
+        doc="Name patterns of objects above which the camera must be; default is anywhere",
         formerly="above",
     )
-    pitch: Range = param((-60.0, 20.0), min=-90.0, max=90.0, unit="deg", doc="Viewing direction, negative is down")
-    roll: Range = param((-2.0, 2.0), min=-180.0, max=180.0, unit="deg", doc="Rotation about the viewing direction")
-    clearance: float = param(0.2, min=0.0, unit="m", doc="Free distance kept between the camera and any surface")
-    min_visible_share: float = param(
-        0.6, min=0.0, max=1.0, doc="Least share of each thing that nothing of the room hides", formerly="seen"
+    pitch: Range = param(
+        (-60.0, 20.0), min=-90.0, max=90.0, unit="deg", doc="Pitch of the viewing direction; negative is down"
     )
-    tolerance: float = param(0.05, min=0.001, max=1.0, doc="Largest relative error of a visible box's area")
+    roll: Range = param((-2.0, 2.0), min=-180.0, max=180.0, unit="deg", doc="Rotation about the viewing direction")
+    clearance: float = param(0.2, min=0.0, unit="m", doc="Minimum distance of the camera to any surface")
+    min_visible_share: float = param(
+        0.6, min=0.0, max=1.0, doc="Minimum share of each instance that the room does not hide", formerly="seen"
+    )
+    tolerance: float = param(0.05, min=0.001, max=1.0, doc="Maximum relative error of a visible box's area")
     candidates: int = param(96, min=8, max=4096, doc="Cameras solved per attempt")
-    options: int = param(12, min=1, max=256, doc="Assets, each turned and scaled, that are solved for each box")
-    views: int = param(6, min=1, max=100, doc="Solved layouts that are really stood up before the best are probed")
-    probes: int = param(3, min=1, max=100, doc="Layouts that are probed before the attempt is given up")
-    corrections: int = param(4, min=0, max=100, doc="Times that one of them is corrected by what its probe shows")
-    area: Range = param((0.01, 0.4), min=0.0, max=1.0, min_exclusive=True, doc="Goal areas where there is no target")
+    options: int = param(12, min=1, max=256, doc="Randomly rotated and scaled assets tried for each box")
+    views: int = param(6, min=1, max=100, doc="Solved layouts that are placed in the scene before the best are probed")
+    probes: int = param(3, min=1, max=100, doc="Layouts probed before the attempt is rejected")
+    corrections: int = param(4, min=0, max=100, doc="Corrections of one layout by what its probe shows")
+    area: Range = param(
+        (0.01, 0.4),
+        min=0.0,
+        max=1.0,
+        min_exclusive=True,
+        doc="Relative box areas to draw goals from if there is no target",
+    )
 
     def place_and_pose(self, stage: Stage, goals: Goals, sites: Sequence[Site], rng: np.random.Generator) -> CameraPose:
         """Put this frame's things on the stage, where ``sites`` lets them stand, and return the camera."""
@@ -68,7 +76,7 @@ class Layout:
         return Solver(stage, sites, boxes, self._limits, self._visibility, budget, self.tolerance, rng).solve()
 
     def pose(self, stage: Stage, goals: Goals, rng: np.random.Generator) -> CameraPose:
-        """Where nothing may be moved: the camera that shows what stands there most nearly as the layout wants it."""
+        """The camera whose view matches the layout best, where nothing may be moved."""
         main = goals.main or draw_goal((i.asset.class_name for i in stage.instances), self.area, rng)
         return look_at_layout(stage, goals.boxes or (main,), self._viewpoint_search, self.probes, rng)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A random camera around a random instance: the usual baseline, aimed at no goal."""
+"""A random camera around a random instance: the usual baseline, without goals."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ...engine.stage import CameraPose, Stage
 
 @plugin("camera")
 class Orbit:
-    """Look at a random instance from a random direction and distance, with no regard to goals."""
+    """Look at a random instance from a random direction and distance, without goals."""
 
     distance: Range = param(
         (1.0, 8.0),
@@ -31,20 +31,20 @@ class Orbit:
         min=-89.0,
         max=89.0,
         unit="deg",
-        doc="Direction from the instance to the camera, above horizontal",
+        doc="Elevation of the camera as seen from the instance",
         moves={"center_y": "?", "log_aspect": "?"},
     )
     above_surfaces: list[str] = param(
         [],
         means="object",
-        doc="Name patterns of the objects that the camera stays above; default is anywhere",
+        doc="Name patterns of objects above which the camera must be; default is anywhere",
         formerly="above",
     )
     off_axis: float = param(
         0.35,
         min=0.0,
         max=1.0,
-        doc="How far from the image's centre it may appear, as a share of the image",
+        doc="Maximum distance of the instance from the image centre, as a share of the image",
         moves={"center_x": "?", "center_y": "?", "touches_border": "+", "truncated_share": "+"},
     )
     lens: Range = param(
@@ -52,13 +52,17 @@ class Orbit:
         min=1.0,
         soft_max=200.0,
         unit="mm",
-        doc="Focal lengths for a sensor 36 mm wide",
+        doc="Focal length for a sensor 36 mm wide",
         moves={"sqrt_area": "+"},
     )
     roll: Range = param((0.0, 0.0), min=-180.0, max=180.0, unit="deg", doc="Rotation about the viewing direction")
-    clearance: float = param(0.1, min=0.0, unit="m", doc="Free distance kept between the camera and any surface")
+    clearance: float = param(0.1, min=0.0, unit="m", doc="Minimum distance of the camera to any surface")
     min_visible_share: float = param(
-        0.3, min=0.0, max=1.0, doc="Least share of the instance with a clear line to the camera", formerly="seen"
+        0.3,
+        min=0.0,
+        max=1.0,
+        doc="Minimum share of the instance with a clear line of sight to the camera",
+        formerly="seen",
     )
     tries: int = param(32, min=1, max=10_000, doc="Cameras drawn per attempt")
 

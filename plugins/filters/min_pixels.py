@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""No annotation for specks, or no frame that shows one."""
+"""Removes annotations of tiny instances, or rejects their frames."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from ...engine.stage import Shot
 
 @plugin("filter")
 class MinPixels:
-    """Leave instances with too few visible pixels unannotated, or reject their frame [Zhang2023, §4]."""
+    """Remove the annotation of instances with too few visible pixels, or reject their frame [Zhang2023, §4]."""
 
     pixels: int = param(
         50,
         min=1,
         soft_max=1000,
         unit="px²",
-        doc="Fewest visible pixels of an annotated instance",
+        doc="Minimum number of visible pixels of an annotated instance",
         moves={"sqrt_area": "+", "boxes_per_image": "-"},
     )
     min_visible_share: float = param(
         0.0,
         min=0.0,
         max=1.0,
-        doc="Smallest visible share of an annotated instance, parts beyond the border included",
+        doc="Minimum visible share of an annotated instance; parts outside the image count as hidden",
         moves={"visible_share": "+"},
     )
     action: str = param(
         "drop annotation",
         choices=("drop annotation", "reject frame"),
-        doc="What becomes of an instance below: it stays in the picture unannotated, or the frame is rejected",
+        doc="What happens to an instance below: it stays in the image without annotation, or the frame is rejected",
     )
 
     used_by_default = "always"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Stand things where they stood in chosen frames, moved a little."""
+"""Small random changes to the positions of instances in recorded frames."""
 
 from __future__ import annotations
 
@@ -28,29 +28,29 @@ from ...engine.stage import Asset, Stage
 
 @plugin("placement", formerly="around")
 class Jitter:
-    """Stand things where they stood in frames that `twinset augment` chose, moved and turned at random.
+    """Repeat the instances of frames chosen by `twinset augment`, with small random displacements and rotations.
 
-    Contact, support and free room are asked for as on_surface does; each try is nearer to the recorded place. Things
-    that stood on none of the surfaces, such as floating distractors, keep their height.
+    Contact, support and collisions are checked as by on_surface; each try is nearer to the recorded position. Instances
+    that were on none of the surfaces, such as floating distractors, keep their height.
     """
 
-    frames: str = param(path=True, doc="File of the frames, as `twinset augment` writes it")
-    surfaces: list[str] = param(means="object", doc="Name patterns of the objects to stand on, such as 'Floor*'")
-    mask: str = param("", doc="Vertex group or material that bounds the zone; default is the whole surfaces")
-    classes: list[str] = param([], means="class", doc="Classes to place; default is all that the frames show")
-    distance: float = param(0.2, min=0.0, soft_max=2.0, unit="m", doc="Farthest that a thing is moved")
+    frames: str = param(path=True, doc="File of recorded frames, written by `twinset augment`")
+    surfaces: list[str] = param(means="object", doc="Name patterns of the objects to place on, such as 'Floor*'")
+    mask: str = param("", doc="Vertex group or material that limits the surfaces; default is the whole surfaces")
+    classes: list[str] = param([], means="class", doc="Classes to place; default is all in the recorded frames")
+    distance: float = param(0.2, min=0.0, soft_max=2.0, unit="m", doc="Largest displacement of an instance")
     rotation: float = param(
-        20.0, min=0.0, max=180.0, unit="deg", doc="Farthest that it is turned about the vertical axis", formerly="turn"
+        20.0, min=0.0, max=180.0, unit="deg", doc="Largest rotation about the vertical axis", formerly="turn"
     )
-    max_slope: float = param(15.0, min=0.0, max=89.0, unit="deg", doc="Steepest face that is placed on")
+    max_slope: float = param(15.0, min=0.0, max=89.0, unit="deg", doc="Maximum slope of the faces to place on")
     max_overhang: float = param(
-        0.1, min=0.0, max=1.0, doc="Share of the base that may have no support beneath", formerly="overhang"
+        0.1, min=0.0, max=1.0, doc="Maximum share of the base without support", formerly="overhang"
     )
     max_support_gap: float = param(
-        0.02, min=0.0, soft_max=0.1, unit="m", doc="Largest gap under a point that counts as support", formerly="step"
+        0.02, min=0.0, soft_max=0.1, unit="m", doc="Maximum gap below a supported point", formerly="step"
     )
-    gap: float = param(0.02, min=0.0, soft_max=1.0, unit="m", doc="Least distance to other instances")
-    tries: int = param(20, min=1, max=10_000, doc="Places tried for each instance, each nearer to the recorded one")
+    gap: float = param(0.02, min=0.0, soft_max=1.0, unit="m", doc="Minimum distance to other instances")
+    tries: int = param(20, min=1, max=10_000, doc="Positions tried for each instance, each nearer to the recorded one")
 
     recipe_example = 'frames = "best.frames.json"\nsurfaces = ["Floor*"]'
 
@@ -66,9 +66,9 @@ class Jitter:
         Raises
         ------
         Rejected
-            The main instance found no place. Others are left out silently.
+            The main instance could not be placed. Others are omitted silently.
         StageError
-            A frame shows an asset that the recipe has not.
+            A recorded frame has an asset that the recipe does not have.
         """
         source = recorded_frame(self.frames, goals)
         known = {asset.name: asset for assets in stage.assets.values() for asset in assets}
@@ -137,6 +137,6 @@ class Jitter:
 
     @staticmethod
     def _bottom(asset: Asset, matrix: np.ndarray) -> np.ndarray:
-        """Where a thing stands (3,): under its origin, as high as its lowest point."""
+        """The point (3,) below the origin of an asset at the height of its lowest vertex."""
         lowest = (asset.mesh.vertices @ matrix[2, :3]).min() + matrix[2, 3]
         return np.array([*matrix[:2, 3], lowest])

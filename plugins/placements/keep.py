@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Take the instances as the artist left them."""
+"""Keeps the instances of the scene."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from ...engine.stage import Stage
 
 @plugin("placement")
 class Keep:
-    """Keep the things that stand in the scene where the artist left them, and annotate them."""
+    """Keep the instances that the scene contains at their positions, and annotate them."""
 
-    classes: list[str] = param([], means="class", doc="Classes to keep; default is all annotated ones")
+    classes: list[str] = param([], means="class", doc="Classes to keep; default is all annotated classes")
 
     keeps_scene_instances = True
     runs_first = True

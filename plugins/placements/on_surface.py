@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Stand things on surfaces: exact contact, support under the base, nothing intersected."""
+"""Places instances on surfaces: exact contact, support under the base, no intersections."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from ...engine.stage import Asset, Stage, draw_asset
 log = logging.getLogger(__name__)
 
 _SOLID = 1.0
-"""A face that looks down and has its own surface within so many metres above is the underside of a solid."""
+"""A downward face with a face of the same surface within this many metres above it is the underside of a solid."""
 _BATCH = 4096
 
 
 class NoPlace(Rejected):
-    """Nowhere to put an instance. ``reason`` is the commonest cause; ``details`` counts all of them."""
+    """An instance could not be placed. ``reason`` is the most common cause; ``details`` counts all of them."""
 
     def __init__(self, details: Counter[str]) -> None:
         self.details = dict(details)
@@ -32,75 +32,89 @@ class NoPlace(Rejected):
 
 @plugin("placement")
 class OnSurface:
-    """Stand instances on surfaces: by real contact, supported, turned about the vertical, intersecting nothing.
+    """Place instances on surfaces with exact contact and support, rotated at random, without intersections.
 
-    Points are drawn on the evaluated triangles, each by its area, on faces that are not too steep. The asset is lowered
-    onto the point until it first touches. It is refused where too much of its base hangs free, its centre of gravity
-    has no support around it, it intersects anything of the scene, or comes too near another instance [Zhang2023, §4].
+    Points are drawn uniformly by area on faces that are not too steep. The asset is lowered onto the point until it
+    first touches. The position is rejected if too much of the base is unsupported, the centre of gravity is not
+    supported, the asset intersects anything in the scene, or it is too near another instance [Zhang2023, §4].
     """
 
     surfaces: list[str] = param(means="object", doc="Name patterns of the objects to place on, such as 'Floor*'")
-    classes: list[str] = param([], means="class", doc="Classes to place; default is all annotated ones")
+    classes: list[str] = param([], means="class", doc="Classes to place; default is all annotated classes")
     distractors: bool = param(
-        False, doc="Place distractors: alone where no classes are named, else besides these classes"
+        False, doc="Place distractors: in addition to the named classes, or only distractors if none are named"
     )
     mask: str = param(
-        "", means="zone", doc="Vertex group or material that bounds the zone; default is the whole surfaces"
+        "", means="zone", doc="Vertex group or material that limits the surfaces; default is the whole surfaces"
     )
     count: tuple[int, int] = param(
         (1, 3),
         min=0,
         soft_max=20,
-        doc="Fewest and most instances per frame",
+        doc="Minimum and maximum number of instances per frame",
         moves={"boxes_per_image": "+", "touches_border": "+", "visible_share": "-", "occluded_share": "+"},
     )
     count_without_main: tuple[int, int] | None = param(
         None,
         min=0,
         soft_max=20,
-        doc="The same for frames whose main class is not placed here; default is count",
+        doc="The same for frames whose main instance is of a class that is not placed here; default is count",
         formerly="others",
         moves={"sqrt_area": "?", "center_x": "?", "center_y": "?"},
     )
-    max_slope: float = param(15.0, min=0.0, max=89.0, unit="deg", doc="Steepest face that is placed on")
+    max_slope: float = param(15.0, min=0.0, max=89.0, unit="deg", doc="Maximum slope of the faces to place on")
     max_overhang: float = param(
-        0.1, min=0.0, max=1.0, doc="Share of the base that may have no support beneath", formerly="overhang"
+        0.1, min=0.0, max=1.0, doc="Maximum share of the base without support", formerly="overhang"
     )
     max_support_gap: float = param(
-        0.02, min=0.0, soft_max=0.1, unit="m", doc="Largest gap under a point that counts as support", formerly="step"
+        0.02, min=0.0, soft_max=0.1, unit="m", doc="Maximum gap below a supported point", formerly="step"
     )
     gap: float = param(
         0.02,
         min=0.0,
         soft_max=1.0,
         unit="m",
-        doc="Least distance to other instances",
+        doc="Minimum distance to other instances",
         moves={"visible_share": "+", "occluded_share": "-"},
     )
     edge_margin: float = param(
-        0.0, min=0.0, soft_max=1.0, unit="m", doc="Least distance of the base to the surface's edge", formerly="border"
+        0.0,
+        min=0.0,
+        soft_max=1.0,
+        unit="m",
+        doc="Minimum distance of the base to the edge of the surface",
+        formerly="border",
     )
-    align_to_normal: bool = param(False, doc="Stand along the surface's normal instead of upright", formerly="align")
+    align_to_normal: bool = param(
+        False,
+        doc="Align the vertical axis of instances with the normal of the surface instead of keeping them upright",
+        formerly="align",
+    )
     yaw: Range = param(
-        (0.0, 360.0), min=-360.0, max=360.0, unit="deg", doc="Turn about the vertical axis", moves={"log_aspect": "?"}
+        (0.0, 360.0),
+        min=-360.0,
+        max=360.0,
+        unit="deg",
+        doc="Rotation about the vertical axis",
+        moves={"log_aspect": "?"},
     )
     tilt: Range = param(
         (0.0, 0.0),
         min=0.0,
         max=180.0,
         unit="deg",
-        doc="Lean in a random direction; where tilted, balance is not asked for",
+        doc="Tilt in a random direction; tilted instances need not be balanced",
     )
     cluster_radius: float = param(
         0.0,
         min=0.0,
         soft_max=5.0,
         unit="m",
-        doc="Further instances come this near to the first; 0 is anywhere",
+        doc="Maximum distance of further instances to the first one; 0 for no limit",
         formerly="cluster",
         moves={"sqrt_area": "-", "boxes_per_image": "-", "touches_border": "+"},
     )
-    tries: int = param(50, min=1, max=10_000, doc="Places tried for each instance")
+    tries: int = param(50, min=1, max=10_000, doc="Positions tried for each instance")
 
     recipe_example = 'surfaces = ["Floor*"]\ncount = [2, 5]'
 
@@ -108,7 +122,7 @@ class OnSurface:
         for name in ("count", "count_without_main"):
             span = getattr(self, name)
             if span is not None and span[0] > span[1]:
-                raise ValueError(f"'{name}' must not have its fewest above its most. Got {list(span)} instead.")
+                raise ValueError(f"'{name}' must be [minimum, maximum]. Got {list(span)} instead.")
         if not self.surfaces:
             raise ValueError("'surfaces' must name at least one object.")
 
@@ -118,9 +132,10 @@ class OnSurface:
         Raises
         ------
         Rejected
-            The main instance, or in a frame without a goal the first one, found no place. Others are left out silently.
+            The main instance, or in a frame without a goal the first one, could not be placed. Others are
+            omitted silently.
         StageError
-            No assets, or no surface that anything could stand on.
+            There are no assets, or no surface is flat enough.
         """
         classes = self._classes(stage)
         main = goals.main.class_name if goals.main else None

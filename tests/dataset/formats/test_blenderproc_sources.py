@@ -189,7 +189,7 @@ def test_materials_are_inputs(published):
         read_inputs(loads_recipe(MATERIALS.replace("wood*", "marble*"), published, "r.toml"))
     with pytest.raises(StageError, match="has no textures"):
         read_inputs(loads_recipe(MATERIALS.replace('"haven"', '"bop"'), published, "r.toml"))
-    with pytest.raises(RecipeError, match="one says nothing alone"):
+    with pytest.raises(RecipeError, match="one needs the other"):
         loads_recipe(MATERIALS.replace('materials = "haven"', ""), published, "r.toml")
     with pytest.raises(RecipeError, match="'Floor' must name objects and their textures"):
         loads_recipe(MATERIALS.replace('"Floor*: wood*"', '"Floor"'), published, "r.toml")
@@ -214,7 +214,7 @@ def test_without_blenderproc_the_remedy_is_told(published):
         (('dataset = "bop"', ""), "The loader 'bop' needs the folder"),
         (('blenderproc = "bop"\ndataset = "bop"', 'builtin = "chair"'), "selects from a dataset, and there is none"),
         (('blenderproc = "bop"', 'builtin = "chair"'), "A dataset needs its loader"),
-        (('dataset = "front3d"', 'dataset = "front3d"\nbuiltin = "hall"'), "Keep one of them"),
+        (('dataset = "front3d"', 'dataset = "front3d"\nbuiltin = "hall"'), "Remove the others"),
     ],
 )
 def test_recipes_are_told_what_does_not_fit(published, change, sentence):

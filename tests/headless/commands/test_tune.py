@@ -137,7 +137,7 @@ def test_what_was_probed_is_not_probed_again(place: Path) -> None:
     other = ["tune", "r.toml", "--column", "aspect", "--vary", "camera.orbit.distance=1:8:log/6", "--probes", "9"]
     assert CliRunner().invoke(app, [*other, "-o", "a.toml", "--force"]).exit_code == 0 and Counted.probes == seen
     (place / "a.probes.json").write_text("[]")
-    assert "does not hold remembered probes" in run("-o", "a.toml", "--force").output
+    assert "is not a valid cache of probes" in run("-o", "a.toml", "--force").output
 
 
 def test_what_a_target_learned_from_other_boxes_is_probed_again(place: Path) -> None:
@@ -163,7 +163,7 @@ def test_a_stopped_run_comes_to_the_very_same_numbers(place: Path) -> None:
     for _ in range(2):
         prober = Prober(loads_recipe(RECIPE, place, "r.toml"), open_stage, {}, memory=place / "memory.json")
         list(prober.run([{}], 4))
-        found.append(attrs.asdict(prober.found[0]))
+        found.append(attrs.asdict(prober.results[0]))
     assert found[0] == found[1] and found[0]["columns"]["bbox_area"]
 
 
@@ -180,7 +180,7 @@ def test_ctrl_c_leaves_what_is_measured_and_the_same_command_goes_on(
 
     monkeypatch.setattr(Counted, "after", staticmethod(interrupt))
     result = run("-o", "cut.toml")
-    assert result.exit_code == 130 and "the same command goes on from there" in result.output
+    assert result.exit_code == 130 and "Run the same command again to continue." in result.output
     assert not (place / "cut.toml").exists() and not list(place.glob(".twinset-*"))
     kept = json.loads((place / "cut.probes.json").read_text())
     assert 1 <= len(kept) <= 4
@@ -225,12 +225,12 @@ def test_a_configuration_in_which_nothing_can_be_placed_is_left_out_and_told(pla
 @pytest.mark.parametrize(
     ("args", "part"),
     [
-        (["--column", "brightness"], "'brightness' needs the picture, and probes have none"),
+        (["--column", "brightness"], "'brightness' needs a rendered image, which probes do not have"),
         (["--column", "depth"], "The real data have no column 'depth'. Their columns: aspect, bbox_area"),
         (["--class", "sofa"], "The recipe has no class 'sofa'"),
         (["--real", "none.json"], "does not exist"),
         (["--vary", "camera.orbit.distance=1:2"], "is varied already"),
-        (["--vary", "camera.orbit.lens=5:3"], "must rise"),
+        (["--vary", "camera.orbit.lens=5:3"], "must be ascending"),
         (["--vary", "camera.orbit.lenses=5:6"], "Did you mean 'lens'?"),
         (["--method", "magic"], "must be auto, gaussian or shares"),
         (["--configurations", 5, "--design", "grid"], "more than 5"),
@@ -270,12 +270,12 @@ def test_probes_measure_what_full_frames_measure(place: Path) -> None:
 
     sampler = Sampler(recipe, scene(size(recipe)), {})
     rows = [row for i in range(4) for row in sampler.frame(i, Block()).rows if row["annotated"]]
-    found = prober.found[0]
+    found = prober.results[0]
     assert len(rows) == len(found.columns["class"]) > 0
     for name in ("bbox_area", "center_y", "depth", "a_d2", "visible_share", "truncated_share"):
         assert found.columns[name] == pytest.approx([row["columns"][name] for row in rows]), name
     # The second configuration has frames of its own.
-    assert set(prober.found[1].columns["image_id"]) <= {4, 5, 6, 7}
+    assert set(prober.results[1].columns["image_id"]) <= {4, 5, 6, 7}
 
 
 def test_smaller_probes_judge_pixels_alike(place: Path) -> None:
@@ -314,15 +314,15 @@ def test_values_of_an_axis(text: str, points: list[tuple[float, float]], expecte
 @pytest.mark.parametrize(
     ("text", "part"),
     [
-        ("camera.orbit.distance", "it says no values"),
-        ("camera.orbit.distance=1:0", "must rise"),
+        ("camera.orbit.distance", "it has no values"),
+        ("camera.orbit.distance=1:0", "must be ascending"),
         ("camera.orbit.distance=-1:2", "must be a pair"),
         ("camera.orbit.off_axis=0:2", "must be a float in [0, 1]"),
-        ("camera.orbit.off_axis=0:1:log", "a log scale needs a lowest value above 0"),
+        ("camera.orbit.off_axis=0:1:log", "a log scale needs a lower end above 0"),
         ("camera.orbit.tries=1:2.5", "takes whole numbers"),
         ("camera.orbit.distance=1:2/1", "at least two levels"),
-        ("camera.orbit.min_visible_share=0.5", "nothing to vary"),
-        ("camera.orbit.min_visible_share=[0.5", "no TOML array"),
+        ("camera.orbit.min_visible_share=0.5", "is a single value"),
+        ("camera.orbit.min_visible_share=[0.5", "is not a TOML array"),
         ("camera.orbit.min_visible_share=a,b", "must be a float"),
         ("metric.bbox.x=1:2", "Variants cannot change the kind"),
         ("orbit=1:2", "must be kind.plugin.parameter"),
