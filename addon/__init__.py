@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The artist's side of Twinset: panels, operators and properties in Blender's window."""
+"""The Blender add-on: panels, operators and properties."""
 
 from __future__ import annotations
 
@@ -10,39 +10,49 @@ from types import ModuleType
 log = logging.getLogger(__name__)
 
 MODULES: tuple[str, ...] = (
+    # Properties, which everything else uses; preferences first, since they name the folder of plugins.
     "settings.preferences",
     "settings.properties",
-    "widgets.icons",
-    "operators.lists",
-    "operators.exchange",
-    "operators.presets",
-    "panels.recipe_panels",
-    "panels.fit",
-    "operators.mark",
     "settings.migration",
+    "preview.properties",
+    # Background processes.
     "processes.process",
-    "processes.preview_state",
-    "processes.session",
-    "operators.preview_ops",
-    "widgets.overlay",
+    "processes.preview_session",
     "processes.render_job",
-    "operators.render_ops",
-    "panels.view_panels",
+    # What panels and viewports are drawn with.
+    "preview.overlay",
+    "widgets.icons",
+    "widgets.lists",
+    # Operators.
+    "operators.entries",
+    "operators.fit",
+    "operators.marking",
+    "operators.plugins",
+    "operators.presets",
+    "operators.preview",
+    "operators.recipe",
+    "operators.render",
+    # Panels, in the order in which Blender shows those without an order of their own.
+    "panels.recipe",
+    "panels.real_dataset",
+    "panels.presets",
+    "panels.marking",
+    "panels.view3d",
 )
-"""Modules of this folder with register() and unregister(), in the order in which they are registered."""
+"""Modules with register() and unregister(), in the order of registration."""
 
 _registered: list[ModuleType] = []
 
 
 def register() -> None:
-    """Register all modules, or where a package is missing only the panel that says so. A second call changes nothing.
+    """Register all modules, or only the panel with the missing packages if there are any. A second call does nothing.
 
-    Should one fail, those before it are taken back, so that nothing half-registered stays.
+    If a module fails, those before it are unregistered.
     """
     if _registered:
         return
     try:
-        for name in ("missing", *MODULES) if _can_start() else ("missing",):
+        for name in ("missing_packages", *MODULES) if _can_start() else ("missing_packages",):
             module = importlib.import_module(f".{name}", __package__)
             module.register()
             _registered.append(module)
@@ -52,17 +62,17 @@ def register() -> None:
 
 
 def unregister() -> None:
-    """Take everything back, last first; one module that fails keeps no other from it."""
+    """Unregister all modules in reverse order, even if one of them fails."""
     while _registered:
         module = _registered.pop()
         try:
             module.unregister()
         except Exception:
-            log.exception("%s was not unregistered cleanly.", module.__name__)
+            log.exception("Unregistering %s failed.", module.__name__)
 
 
 def _can_start() -> bool:
-    """Whether what the panels are made of is there; what only some buttons need, they ask for themselves."""
+    """Whether the packages that all panels need are installed; operators check for those that only they need."""
     from ..engine.packages import missing_packages
 
     return not {"attrs", "numpy"} & set(missing_packages())

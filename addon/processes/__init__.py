@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Background Blenders and the samples that they make."""
+"""Blender processes in the background: the preview session and the render job."""

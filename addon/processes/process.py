@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A twinset command in a Blender of its own, beside this window: JSON lines go in and out, its messages to a log."""
+"""Runs a twinset command in a background Blender, with JSON lines as input and output and a log file."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ import bpy
 log = logging.getLogger(__name__)
 
 ROOT = __package__.rsplit(".", 2)[0]
-"""The package as Blender or Python knows it: ``bl_ext.user_default.twinset``, or ``twinset``."""
+"""The name of the package: ``bl_ext.user_default.twinset`` as an extension, or ``twinset``."""
 
-_INSIDE_WHEEL = """
+_SCRIPT_FOR_BPY_MODULE = """
 import sys, bpy, addon_utils
 addon_utils.enable({root!r})
 sys.exit(sys.modules[{root!r} + ".headless.blender_command"].execute(sys.argv[1:]))
@@ -31,36 +31,35 @@ _running: list[Process] = []
 
 
 def command_line(*arguments: str | Path) -> list[str]:
-    """The command that runs ``twinset`` with these arguments on the Blender, packages and extension of this process.
+    """The command that runs ``twinset`` with these arguments, with this process's Blender, packages and extension.
 
-    Scripts inside .blend files do not run there, whatever the preferences say.
+    Scripts in .blend files never run there, regardless of the preferences.
     """
-    words = [str(a) for a in arguments]
+    texts = [str(a) for a in arguments]
     if bpy.app.binary_path:
         python = [] if sys.flags.ignore_environment else ["--python-use-system-env"]
         start = [bpy.app.binary_path, "--background", "--disable-autoexec", *python, "--addons", ROOT]
-        return [*start, "--command", "twinset", *words]
+        return [*start, "--command", "twinset", *texts]
     if ROOT.startswith("bl_ext."):
-        return [sys.executable, "-c", _INSIDE_WHEEL.format(root=ROOT), *words]
-    return [sys.executable, "-m", f"{ROOT}.headless", *words]
+        return [sys.executable, "-c", _SCRIPT_FOR_BPY_MODULE.format(root=ROOT), *texts]
+    return [sys.executable, "-m", f"{ROOT}.headless", *texts]
 
 
 class Process:
     """A running command.
 
-    Its standard input ties it to this one: when that ends, by :meth:`close` or because Blender is gone, however that
-    came about, it ends too.
+    It ends when its standard input is closed: by :meth:`close`, or because this Blender has ended or crashed.
 
     Parameters
     ----------
     command : list of str
     log_file : Path
-        Where its messages go; begun anew.
+        File for its messages; overwritten.
     """
 
     def __init__(self, command: list[str], log_file: Path) -> None:
         self.log_file = log_file
-        self.strays: list[str] = []
+        self.other_output: list[str] = []
         self._lines: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         log_file.parent.mkdir(parents=True, exist_ok=True)
         log.info("Starting %s", command)
@@ -71,7 +70,7 @@ class Process:
                 stdout=subprocess.PIPE,
                 stderr=messages,
                 env=_environment(),
-                # Neither Ctrl-C in Blender's terminal nor a console window on Windows is meant for it.
+                # Do not pass on Ctrl-C in Blender's terminal, and open no console window on Windows.
                 start_new_session=os.name != "nt",
                 creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
             )
@@ -85,11 +84,11 @@ class Process:
 
     @property
     def code(self) -> int | None:
-        """The exit code, negative for a signal; None while it runs, or while not all of its lines are read."""
+        """The exit code, negative for a signal; None while the process runs or has unread output."""
         return None if self._reader.is_alive() else self._process.poll()
 
     def send(self, **request: Any) -> bool:
-        """Send a request; False where the process does not listen any more."""
+        """Send a request; False if the process no longer accepts input."""
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(json.dumps(request).encode() + b"\n")
@@ -98,32 +97,32 @@ class Process:
             return False
         return True
 
-    def received(self) -> list[dict[str, Any]]:
-        """All that came since the last call."""
+    def take_messages(self) -> list[dict[str, Any]]:
+        """The messages since the last call."""
         out = []
         while not self._lines.empty():
             out.append(self._lines.get())
         return out
 
-    def close(self, patience: float = 15.0) -> None:
-        """End it soon: it may finish what is at hand, but is killed after ``patience`` seconds. Does not wait."""
+    def close(self, timeout: float = 15.0) -> None:
+        """Ask the process to end, and kill it after ``timeout`` seconds. Returns at once."""
         if self in _running:
             _running.remove(self)
         with contextlib.suppress(OSError, ValueError):
             self._process.stdin.close()  # type: ignore[union-attr]
-        threading.Thread(target=self._see_off, args=(patience,), daemon=True).start()
+        threading.Thread(target=self._wait_or_kill, args=(timeout,), daemon=True).start()
 
-    def last_words(self, lines: int = 20) -> list[str]:
-        """The end of its log."""
+    def log_tail(self, lines: int = 20) -> list[str]:
+        """The last lines of its log."""
         try:
             text = self.log_file.read_text(encoding="utf-8", errors="replace")
         except OSError:
             return []
         return [line.rstrip() for line in text.splitlines() if line.strip()][-lines:]
 
-    def _see_off(self, patience: float) -> None:
+    def _wait_or_kill(self, timeout: float) -> None:
         try:
-            self._process.wait(patience)
+            self._process.wait(timeout)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
@@ -138,39 +137,39 @@ class Process:
             if isinstance(values, dict):
                 self._lines.put(values)
             elif line.strip():
-                # Blender's own chatter.
-                self.strays = [*self.strays[-19:], line.decode("utf-8", "replace").rstrip()]
-        # Reaps it, so that no zombie stays.
+                # Blender's own output.
+                self.other_output = [*self.other_output[-19:], line.decode("utf-8", "replace").rstrip()]
+        # Collect the exit status, so that no zombie process remains.
         self._process.wait()
 
 
-def farewell(process: Process) -> str:
-    """How a process came to its end that nobody asked for, in a sentence or two."""
+def exit_message(process: Process) -> str:
+    """A message for a process that has ended unexpectedly, with the last line of its log."""
     code = process.code or 0
     how = f"was killed (signal {-code})" if code < 0 else f"ended unexpectedly (code {code})"
-    # What is killed does not know why.
-    words = [] if code < 0 else process.last_words() or process.strays
-    said = f" Its last words: {words[-1]}" if words else ""
-    return f"The background Blender {how}.{said}"
+    # The log of a killed process does not contain the cause.
+    lines = [] if code < 0 else process.log_tail() or process.other_output
+    last_line = f" Its last message: {lines[-1]}" if lines else ""
+    return f"The background Blender {how}.{last_line}"
 
 
 def _environment() -> dict[str, str]:
-    """This process's own, with the folder of this very package on the path where Python takes it from there."""
+    """This process's environment, with the folder of the package on the path if it is not an extension."""
     out = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"}
     if not ROOT.startswith("bl_ext."):
-        home = str(Path(__file__).resolve().parents[3])
-        out["PYTHONPATH"] = os.pathsep.join(filter(None, [home, os.environ.get("PYTHONPATH", "")]))
+        folder = str(Path(__file__).resolve().parents[3])
+        out["PYTHONPATH"] = os.pathsep.join(filter(None, [folder, os.environ.get("PYTHONPATH", "")]))
     return out
 
 
-def end_all(patience: float = 5.0) -> None:
-    """End all processes that run."""
+def end_all(timeout: float = 5.0) -> None:
+    """End all running processes."""
     for process in list(_running):
-        process.close(patience)
+        process.close(timeout)
 
 
 def register() -> None:
-    """Nothing to add: processes start when they are needed."""
+    """Nothing to do: processes are started when they are needed."""
 
 
 def unregister() -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The render of a dataset in a background Blender: started on a saved copy, followed, cancelled, resumed."""
+"""Renders a dataset in a background Blender from a saved copy: start, progress, cancel, resume."""
 
 from __future__ import annotations
 
@@ -18,29 +18,30 @@ from ...dataset.atomic_files import json_bytes, make_folder, write_atomic
 from ...dataset.store.frames import FrameStore
 from ...engine.errors import DataError, OutputError, TwinsetError
 from ..settings.recipe import blend_folder, recipe_text
-from .process import Process, command_line, farewell
-from .session import redraw, save_copy
+from .process import Process, command_line, exit_message
+from .redraw import redraw_panels
+from .scene_copy import save_copy
 
 log = logging.getLogger(__name__)
 
 TICK = 0.25
 FOLDER = "job"
-"""Folder inside the output that holds the copy of the scene, its recipe and the log, so that a render can go on."""
+"""Folder inside the output with the copy of the scene, its recipe and the log, needed for resuming."""
 
 
 @attrs.define(eq=False)
 class Job:
-    """A render that runs or has run in this session.
+    """A render of this Blender session, running or finished.
 
     Attributes
     ----------
     out : Path
     step : str
-        What it is doing before the first frame, for people.
+        What it is doing before the first frame, for display.
     total, done, rendered : int
-        Frames in all, frames dealt with, and those of them that this run has rendered.
+        Number of frames, of those completed, and of those that this run has rendered.
     rejected : Counter
-        Attempts by reason, of this run's frames.
+        Rejected attempts of this run, by reason.
     given_up : int
     image, record
         The latest picture and its record.
@@ -68,18 +69,18 @@ class Job:
 
     @property
     def seconds_left(self) -> float | None:
-        """By the pace of this run; None before its second frame."""
+        """Estimated from the speed of this run; None before its second frame."""
         if self.rendered < 2:
             return None
         return (self.latest - self.first) / (self.rendered - 1) * (self.total - self.done)
 
 
 _current: list[Job] = []
-_counted: dict[Path, tuple[float, int]] = {}
+_frame_counts: dict[Path, tuple[float, int]] = {}
 
 
 def current() -> Job | None:
-    """The render of this session, running or over."""
+    """The render of this session, running or finished."""
     return _current[0] if _current else None
 
 
@@ -88,39 +89,39 @@ def is_running() -> bool:
 
 
 def output_of(scene: bpy.types.Scene) -> Path:
-    """The output folder of a scene, made absolute."""
+    """The absolute output folder of a scene."""
     text = scene.twinset.output_folder
     if text.startswith("//") and not bpy.data.filepath:
-        raise OutputError("Save the file first, or choose an absolute output folder: this one starts at the file.")
+        raise OutputError("Save the file first, or choose an absolute output folder: this one is relative to the file.")
     return Path(bpy.path.abspath(text)).resolve()
 
 
-def present(out: Path) -> int:
-    """How many frames an output folder holds; counted every other second at most."""
-    known = _counted.get(out)
+def count_frames(out: Path) -> int:
+    """Number of frames in an output folder, updated at most every 2 seconds."""
+    known = _frame_counts.get(out)
     if known is None or time.monotonic() - known[0] > 2.0:
         try:
             count = len(FrameStore(out).frames())
         except OSError:
             count = 0
-        _counted[out] = known = time.monotonic(), count
+        _frame_counts[out] = known = time.monotonic(), count
     return known[1]
 
 
 def can_resume(out: Path) -> bool:
-    """Whether a folder holds a render of the add-on with all that is needed to go on."""
+    """Whether a folder has a render of the add-on with all files that resuming needs."""
     return all((out / FOLDER / name).is_file() for name in ("scene.blend", "recipe.toml", "job.json"))
 
 
 def free_folder(out: Path) -> Path:
-    """The folder itself where it holds no frames, else the next one of its name with a number."""
-    _counted.clear()
-    number, found = 1, out
+    """The folder itself if it has no frames, else the first free one with a number after its name."""
+    _frame_counts.clear()
+    number, folder = 1, out
     stem = out.name.rstrip("0123456789").rstrip("_") if out.name.rpartition("_")[2].isdigit() else out.name
-    while (found / FOLDER).exists() or present(found):
+    while (folder / FOLDER).exists() or count_frames(folder):
         number += 1
-        found = out.with_name(f"{stem}_{number}")
-    return found
+        folder = out.with_name(f"{stem}_{number}")
+    return folder
 
 
 def start(context: bpy.types.Context, out: Path) -> Job:
@@ -129,7 +130,7 @@ def start(context: bpy.types.Context, out: Path) -> Job:
     Raises
     ------
     TwinsetError
-        Where the recipe will not do, or the folder cannot be written.
+        If the recipe is invalid or the folder cannot be written.
     """
     scene, folder = context.scene, out / FOLDER
     blend = folder / "scene.blend"
@@ -143,15 +144,15 @@ def start(context: bpy.types.Context, out: Path) -> Job:
 
 
 def resume(out: Path, images: int | None = None) -> Job:
-    """Go on with a folder's render, with the scene as it was then; ``images`` changes how many there are to be."""
-    facts = json.loads((out / FOLDER / "job.json").read_text(encoding="utf-8"))
-    if images is not None and images != facts["images"]:
-        write_atomic(out / FOLDER / "job.json", json_bytes({**facts, "images": images}))
+    """Resume the render of a folder with its copy of the scene; ``images`` is the new number of images."""
+    stored = json.loads((out / FOLDER / "job.json").read_text(encoding="utf-8"))
+    if images is not None and images != stored["images"]:
+        write_atomic(out / FOLDER / "job.json", json_bytes({**stored, "images": images}))
     return _run(out)
 
 
 def cancel() -> None:
-    """End the running render; its frames stay, and it can go on."""
+    """Cancel the running render; its frames are kept, and it can be resumed."""
     job = current()
     if job is not None and job.state == "running":
         job.state = "cancelled"
@@ -159,46 +160,46 @@ def cancel() -> None:
 
 
 def dismiss() -> None:
-    """Forget a render that is over."""
+    """Discard a finished render."""
     if _current and _current[0].state != "running":
         _current.clear()
 
 
-def follow() -> bool:
-    """Take in what the render has told; whether there was anything new."""
+def process_messages() -> bool:
+    """Process the messages of the render; returns whether there were any."""
     job = current()
     if job is None:
         return False
-    lines = job.process.received()
+    lines = job.process.take_messages()
     for line in lines:
-        _take(job, line)
+        _process_message(job, line)
     if job.state == "running" and job.process.code is not None:
         job.process.close()
         job.state = "failed"
         if not job.problems:
-            job.problems = [f"{farewell(job.process)} Its frames are kept: resume to go on."]
+            job.problems = [f"{exit_message(job.process)} Its frames are kept and the render can be resumed."]
         return True
     return bool(lines)
 
 
 def _run(out: Path) -> Job:
     folder = out / FOLDER
-    facts = json.loads((folder / "job.json").read_text(encoding="utf-8"))
-    images = str(facts["images"])
+    stored = json.loads((folder / "job.json").read_text(encoding="utf-8"))
+    images = str(stored["images"])
     command = command_line("--json", "render", folder / "recipe.toml", "-o", out, "--images", images, "--stop-on-eof")
-    command += ["--folder", facts["folder"]]
-    _counted.clear()
+    command += ["--folder", stored["folder"]]
+    _frame_counts.clear()
     try:
         process = Process(command, folder / "log.txt")
     except OSError as error:
-        raise OutputError(f"The background Blender cannot be started: {error}") from None
+        raise OutputError(f"Cannot start Blender in the background: {error}") from None
     _current[:] = [Job(out, process)]
     if not bpy.app.timers.is_registered(_tick):
         bpy.app.timers.register(_tick, first_interval=TICK, persistent=True)
     return _current[0]
 
 
-def _take(job: Job, line: dict[str, Any]) -> None:
+def _process_message(job: Job, line: dict[str, Any]) -> None:
     event = line.get("event")
     if "error" in line:
         job.problems = line["error"]
@@ -207,14 +208,14 @@ def _take(job: Job, line: dict[str, Any]) -> None:
     elif event == "started":
         job.total, job.notes, job.step = line["frames"], line["notes"], ""
     elif event == "frame_done":
-        _take_frame(job, line)
+        _process_frame(job, line)
     elif event == "finished":
         job.state, job.step = "finished", ""
         job.process.close()
-        _counted.clear()
+        _frame_counts.clear()
 
 
-def _take_frame(job: Job, line: dict[str, Any]) -> None:
+def _process_frame(job: Job, line: dict[str, Any]) -> None:
     job.done, job.total = line["done"], line["total"]
     if line["resumed"]:
         return
@@ -236,19 +237,19 @@ def _take_frame(job: Job, line: dict[str, Any]) -> None:
 
 def _tick() -> float | None:
     try:
-        if follow():
-            redraw()
+        if process_messages():
+            redraw_panels()
     except (OSError, TwinsetError):
-        log.exception("The render could not be followed.")
+        log.exception("The progress of the render cannot be read.")
     return TICK if is_running() else None
 
 
 def register() -> None:
-    """Nothing to add: renders start when they are asked for."""
+    """Nothing to do: renders are started by an operator."""
 
 
 def unregister() -> None:
-    """End the render: the add-on that follows it goes."""
+    """Cancel the render and remove the timer."""
     cancel()
     _current.clear()
     if bpy.app.timers.is_registered(_tick):

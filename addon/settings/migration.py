@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Settings in files that an older Twinset saved, or one whose plugins had other parameters."""
+"""Converts settings that were saved by an older version, or with other parameters of plugins."""
 
 import json
 import logging
@@ -13,7 +13,8 @@ from ...engine.plugin.contract import KINDS
 from ...engine.plugin.params import coerce, describe, plain_value
 from ...engine.plugin.renames import current_names
 from ...engine.recipe.settings import LISTS, TABLES, JobSettings, ModelSettings
-from .properties import VERSION, registry
+from .plugins import registry
+from .properties import VERSION
 from .recipe import fill_table, is_set_up, table_of
 
 log = logging.getLogger(__name__)
@@ -22,60 +23,80 @@ Table = dict[str, Any]
 
 
 def _stack_of_target(table: Table) -> Table:
-    """Version 0 had one target as a table; now it is a stack like the others, which remembers what is switched off."""
+    """Version 0 had one target as a table; now it is a stack like the others, with entries that can be disabled."""
     target = table.get("target")
     return table | {"target": [target] if target else []} if isinstance(target, Mapping | None) else table
 
 
 STEPS: dict[int, Callable[[Table], Table]] = {0: _stack_of_target}
-"""What turns the settings of a version into those of the next."""
+"""Version to the function that converts its settings to those of the next version."""
 
 
 def migrate(table: Table, version: int, steps: Mapping[int, Callable[[Table], Table]] | None = None) -> Table:
-    """Settings of an older version as this one has them; what no longer fits is left out and told in the log.
+    """Convert settings of an older version; values that are no longer valid are left out with a warning in the log.
 
     Parameters
     ----------
     table : dict
         As :func:`.recipe.table_of` gives it.
     version : int
-        The one that wrote it. A newer one than this is taken as it is.
+        The version that saved it. Those of newer versions are not converted.
     steps : mapping, optional
-        Version to the function that leads to the next; default is those of this module.
+        As ``STEPS``, which is the default.
     """
     chosen = STEPS if steps is None else steps
     while version in chosen:
         table, version = chosen[version](table), version + 1
-    return _fitting(table)
+    return _without_invalid(table)
+
+
+def current_spelling(table: Mapping[str, Any]) -> Table:
+    """The same table with the current names of plugins and parameters, for presets of an older version."""
+    out: Table = {}
+    for key, values in table.items():
+        if key in KINDS:
+            rows = [values] if isinstance(values, Mapping) else values
+            out[key] = [_current_use(key, use) for use in rows]
+        elif key in TABLES and isinstance(values, Mapping):
+            out[key] = current_names(describe(TABLES[key]), values)
+        else:
+            out[key] = values
+    return out
+
+
+def _current_use(kind: str, use: Mapping[str, Any]) -> Table:
+    id = registry().current_id(kind, use["plugin"])
+    params = describe(registry().find(kind, id)) if id in registry().ids(kind) else []
+    return current_names(params, {**use, "plugin": id})
 
 
 def saved_text(scene: bpy.types.Scene) -> str:
-    """The settings as text that any later version can read, unlike Blender's own storage of properties."""
+    """The settings as text that all later versions can read, unlike Blender's storage of properties."""
     return json.dumps({"version": VERSION, "made of": declarations(), "table": table_of(scene)}, ensure_ascii=False)
 
 
 def declarations() -> int:
-    """A number that changes whenever a table or plugin has other parameters than before."""
+    """A checksum that changes whenever the parameters of a table or plugin change."""
     import zlib
 
     classes = [JobSettings, ModelSettings, *TABLES.values(), *LISTS.values(), *registry().catalogue()]
-    told = [(cls.__name__, [(p.name, str(p.type), p.choices, p.unit) for p in describe(cls)]) for cls in classes]
-    return zlib.crc32(repr(told).encode())
+    parameters = [(cls.__name__, [(p.name, str(p.type), p.choices, p.unit) for p in describe(cls)]) for cls in classes]
+    return zlib.crc32(repr(parameters).encode())
 
 
 def restore(scene: bpy.types.Scene) -> bool:
-    """Fill the panels anew from what was saved, where Blender's own storage may mean something else by now."""
+    """Load the saved text if it is from another version or other parameters: Blender's storage may be wrong then."""
     saved = json.loads(scene.twinset.saved) if scene.twinset.saved else {}
     if not saved or (saved["version"] == VERSION and saved.get("made of") == declarations()):
         return False
-    log.info("The settings of scene '%s' were saved by version %s; they are taken over.", scene.name, saved["version"])
+    log.info("Converting the settings of scene '%s', which were saved in version %s.", scene.name, saved["version"])
     fill_table(scene, migrate(saved["table"], saved["version"]))
     return True
 
 
 @persistent
 def on_save(*_: Any) -> None:
-    """Keep the settings of all scenes as text, too."""
+    """Store the settings of all scenes as text."""
     for scene in bpy.data.scenes:
         if scene.library is None and is_set_up(scene):
             scene.twinset.saved = saved_text(scene)
@@ -83,62 +104,62 @@ def on_save(*_: Any) -> None:
 
 @persistent
 def on_load(*_: Any) -> None:
-    """Take over what older versions saved."""
+    """Convert settings that older versions saved."""
     for scene in bpy.data.scenes:
         if scene.library is None:
             try:
                 restore(scene)
             except (ValueError, KeyError, TypeError) as error:  # a file from a newer version, or damaged
-                log.warning("The older settings of scene '%s' cannot be taken over: %s.", scene.name, error)
+                log.warning("The settings of scene '%s' cannot be converted: %s.", scene.name, error)
 
 
-def _fitting(table: Table) -> Table:
+def _without_invalid(table: Table) -> Table:
     out: Table = {}
     for key, values in table.items():
         if key in TABLES and isinstance(values, Mapping):
-            out[key] = _fit(TABLES[key], values, f"[{key}]", also=("models",))
+            out[key] = _valid_values(TABLES[key], values, f"[{key}]", also=("models",))
             if "models" in values:
-                out[key]["models"] = [_fit(ModelSettings, row, "[[scene.models]]") for row in values["models"]]
+                out[key]["models"] = [_valid_values(ModelSettings, row, "[[scene.models]]") for row in values["models"]]
         elif key in LISTS:
-            out[key] = [_fit(LISTS[key], row, f"[[{key}]]") for row in values]
+            out[key] = [_valid_values(LISTS[key], row, f"[[{key}]]") for row in values]
         elif key in KINDS:
-            out[key] = [_fit_use(key, use) for use in values]
+            out[key] = [_valid_use(key, use) for use in values]
         else:
             out[key] = values
     return out
 
 
-def _fit_use(kind: str, use: Mapping[str, Any]) -> Table:
+def _valid_use(kind: str, use: Mapping[str, Any]) -> Table:
     id = registry().current_id(kind, use["plugin"])
     if id not in registry().ids(kind):
-        return dict(use)  # kept as it is until the plugin is there again
+        return dict(use)  # kept unchanged until the plugin is available again
     own = ("plugin", "enabled", "weight")
-    return _fit(registry().find(kind, id), {**use, "plugin": id}, f"{kind} '{id}'", also=own)
+    return _valid_values(registry().find(kind, id), {**use, "plugin": id}, f"{kind} '{id}'", also=own)
 
 
-def _fit(cls: type, values: Mapping[str, Any], owner: str, also: tuple[str, ...] = ()) -> Table:
+def _valid_values(cls: type, values: Mapping[str, Any], owner: str, also: tuple[str, ...] = ()) -> Table:
     params = {p.name: p for p in describe(cls)}
     out = {}
     for name, value in current_names(params.values(), values).items():
         if name in also:
             out[name] = value
         elif name not in params:
-            log.warning("%s has no '%s' any more; it is left out.", owner, name)
+            log.warning("%s no longer has '%s'; it is left out.", owner, name)
         else:
             try:
                 out[name] = plain_value(coerce(params[name], value))
             except (ValueError, OverflowError):
-                log.warning("%s: '%s' cannot be %r any more; it has its default.", owner, name, value)
+                log.warning("%s: %r is no longer valid for '%s'; the default is used.", owner, value, name)
     return out
 
 
 def register() -> None:
-    """Save and read settings with the files."""
+    """Add the handlers for saving and loading files."""
     bpy.app.handlers.save_pre.append(on_save)
     bpy.app.handlers.load_post.append(on_load)
 
 
 def unregister() -> None:
-    """Stop that."""
+    """Remove the handlers."""
     bpy.app.handlers.save_pre.remove(on_save)
     bpy.app.handlers.load_post.remove(on_load)

@@ -1,47 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Preferences of the extension: folders with plugins of one's own, which are code and therefore off by default."""
-
-from pathlib import Path
+"""Preferences of the extension: a folder with the user's own plugins, which are code and therefore off by default."""
 
 import bpy
 
-from ..missing import lacking_packages, missing_sentence
-
-
-def extension_name() -> str:
-    """The name under which Blender knows this extension."""
-    return __package__.rsplit(".", 2)[0]
-
-
-def preferences() -> bpy.types.AddonPreferences | None:
-    """The preferences; None where the package is used without being enabled as an extension."""
-    addon = bpy.context.preferences.addons.get(extension_name())
-    return addon.preferences if addon is not None else None
-
-
-def plugin_folders() -> list[Path]:
-    """The folders whose plugins the artist has chosen to load."""
-    own = preferences()
-    if own is None or not getattr(own, "use_plugin_folder", False) or not own.plugin_folder:
-        return []
-    return [Path(bpy.path.abspath(own.plugin_folder))]
-
-
-class TWINSET_OT_reload_plugins(bpy.types.Operator):
-    """Look for plugins again, and make the panels of those that are there"""
-
-    bl_idname = "twinset.reload_plugins"
-    bl_label = "Load Plugins"
-    bl_options = {"INTERNAL"}
-
-    def execute(self, context: bpy.types.Context) -> set[str]:
-        from . import properties
-
-        properties.unregister()
-        properties.register()
-        found = properties.registry()
-        self.report({"INFO"}, f"{len(found.catalogue())} plugins, {len(found.broken)} that cannot be used.")
-        return {"FINISHED"}
+from ..missing_packages import missing_packages, missing_packages_message
+from .plugins import extension_name, registry
 
 
 class TWINSET_AP_preferences(bpy.types.AddonPreferences):
@@ -51,10 +14,10 @@ class TWINSET_AP_preferences(bpy.types.AddonPreferences):
 
     use_plugin_folder: bpy.props.BoolProperty(
         name="Plugin Folder",
-        description="Load plugins from a folder. They are programs: use only what you trust",
+        description="Load plugins from a folder. Plugins are Python code: use only folders that you trust",
     )
     plugin_folder: bpy.props.StringProperty(
-        name="Plugin Folder", description="Folder with plugins, one Python file each", subtype="DIR_PATH"
+        name="Plugin Folder", description="Folder with plugins, one Python file for each", subtype="DIR_PATH"
     )
 
     def draw(self, context: bpy.types.Context) -> None:
@@ -67,17 +30,15 @@ class TWINSET_AP_preferences(bpy.types.AddonPreferences):
         field.enabled = self.use_plugin_folder
         field.prop(self, "plugin_folder", text="")
         field.operator("twinset.reload_plugins", text="", icon="FILE_REFRESH")
-        lacking = missing_sentence(lacking_packages())
-        if lacking:
-            layout.label(text=lacking, icon="ERROR")
-        draw_broken(layout)
+        message = missing_packages_message(missing_packages())
+        if message:
+            layout.label(text=message, icon="ERROR")
+        draw_broken_plugins(layout)
 
 
-def draw_broken(layout: bpy.types.UILayout, kind: str = "") -> None:
-    """One line for each plugin (of a kind, or of none that is known) that cannot be used."""
-    from . import properties
-
-    for broken in properties.registry().broken:
+def draw_broken_plugins(layout: bpy.types.UILayout, kind: str = "") -> None:
+    """Draw a line for each plugin that cannot be loaded: those of a kind and those of unknown kind, or all."""
+    for broken in registry().broken:
         if not kind or broken.kind in ("", kind):
             row = layout.row()
             row.alert = True
@@ -85,12 +46,10 @@ def draw_broken(layout: bpy.types.UILayout, kind: str = "") -> None:
 
 
 def register() -> None:
-    """Add the preferences."""
-    bpy.utils.register_class(TWINSET_OT_reload_plugins)
+    """Register the preferences."""
     bpy.utils.register_class(TWINSET_AP_preferences)
 
 
 def unregister() -> None:
-    """Take the preferences back."""
+    """Unregister the preferences."""
     bpy.utils.unregister_class(TWINSET_AP_preferences)
-    bpy.utils.unregister_class(TWINSET_OT_reload_plugins)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a text field suggests while the artist types: classes, objects, zones of the scene at hand."""
+"""Suggestions of text fields: classes, objects and zones of the scene."""
 
 from __future__ import annotations
 
@@ -8,21 +8,23 @@ from typing import Any
 
 import bpy
 
-MOST = 200
-"""Suggestions shown at once."""
+from .real_annotations import categories
+
+LIMIT = 200
+"""Maximum number of suggestions."""
 
 
 def search_classes(group: Any, context: bpy.types.Context, typed: str) -> list[str]:
     """Classes of the scene, then categories of the real annotations."""
     settings = group.id_data.twinset
-    from .real_annotations import categories
-
     return _matching((*(c.name for c in settings.classes), *categories(settings.real.annotations)), typed)
 
 
 def search_objects(group: Any, context: bpy.types.Context, typed: str) -> list[str]:
-    """Objects of the scene that could be meant, as patterns that match just them."""
-    return _matching((escaped(o.name) for o in group.id_data.objects if o.type in ("MESH", "EMPTY", "CURVE")), typed)
+    """Objects of the scene, as patterns that match exactly one name."""
+    return _matching(
+        (escape_pattern(o.name) for o in group.id_data.objects if o.type in ("MESH", "EMPTY", "CURVE")), typed
+    )
 
 
 def search_zones(group: Any, context: bpy.types.Context, typed: str) -> list[str]:
@@ -33,8 +35,8 @@ def search_zones(group: Any, context: bpy.types.Context, typed: str) -> list[str
 SEARCHES = {"class": search_classes, "object": search_objects, "zone": search_zones}
 
 
-def escaped(name: str) -> str:
-    """A name as a pattern that matches nothing else: ``[``, ``*`` and ``?`` mean themselves."""
+def escape_pattern(name: str) -> str:
+    """A name as a pattern that matches only this name: ``[``, ``*`` and ``?`` are escaped."""
     return "".join(f"[{c}]" if c in "[*?" else c for c in name)
 
 
@@ -46,10 +48,10 @@ def _zones(scene: bpy.types.Scene) -> Iterator[str]:
 
 
 def _matching(names: Iterable[str], typed: str) -> list[str]:
-    found: dict[str, None] = {}
+    matches: dict[str, None] = {}
     for name in names:
         if typed.lower() in name.lower():
-            found[name] = None
-            if len(found) >= MOST:
+            matches[name] = None
+            if len(matches) >= LIMIT:
                 break
-    return list(found)
+    return list(matches)

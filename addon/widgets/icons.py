@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Icons made of numbers, for panels: drawn again only when what they show has changed, and kept out of the file."""
+"""Generated icons for panels: redrawn only after changes, and not saved in the .blend file."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ _shown: dict[str, Hashable] = {}
 
 
 def icon_of(key: str, state: Hashable, draw: Callable[[], np.ndarray]) -> int:
-    """The icon at a place that ``key`` names.
+    """The icon with this key.
 
     Parameters
     ----------
     key : str
     state : hashable
-        All that the icon depends on; it is drawn where this is another than last time.
+        Everything that the icon depends on; it is redrawn if this differs from the last call.
     draw : callable
-        Gives the pixels (side, side, 4) float32 RGBA, top row first. What it raises comes out, and nothing changes.
+        Returns the pixels (side, side, 4) float32 RGBA, top row first. Its exceptions are passed on.
     """
     import bpy.utils.previews
 
@@ -38,7 +38,7 @@ def icon_of(key: str, state: Hashable, draw: Callable[[], np.ndarray]) -> int:
 
 
 def register() -> None:
-    """Nothing to add: icons are made when they are first shown."""
+    """Nothing to do: icons are created when they are first drawn."""
 
 
 def unregister() -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Pictures with their boxes: small in a panel, whole in an image editor. None of them stays in the artist's file."""
+"""Pictures with their boxes, in a panel or in an Image Editor. They are not saved in the .blend file."""
 
 from __future__ import annotations
 
@@ -10,36 +10,36 @@ from typing import Any
 import bpy
 import numpy as np
 
+from ..preview.sample_labels import BACKGROUND, by_size, color_of, label_of
 from . import icons
-from .sample_labels import GROUND, by_size, color_of, label_of
 
 NAME = "Twinset picture"
 SIDE = 384
-"""Pixels of a picture in a panel."""
+"""Size of a picture in a panel, in pixels."""
 
 
 def draw_picture(layout: bpy.types.UILayout, path: Path, record: Mapping[str, Any], scale: float = 11.0) -> None:
-    """Show a picture with its boxes in a panel; it is read once."""
+    """Draw a picture with its boxes in a panel; the file is read only once."""
     try:
         icon = icons.icon_of(NAME, path, lambda: _square(with_boxes(path, record, SIDE)))
     except OSError:
-        layout.label(text="The picture cannot be read", icon="ERROR")
+        layout.label(text="Cannot Read Picture", icon="ERROR")
         return
     layout.template_icon(icon_value=icon, scale=scale)
 
 
-def with_boxes(path: Path, record: Mapping[str, Any], most: int = 0) -> Any:
-    """A PIL image with the boxes of a record drawn on it, no larger than ``most`` pixels where that is given."""
+def with_boxes(path: Path, record: Mapping[str, Any], max_side: int = 0) -> Any:
+    """A PIL image with the boxes of a record; ``max_side`` limits its width and height in pixels, 0 does not."""
     from PIL import Image, ImageDraw, ImageFont
 
     with Image.open(path) as opened:
         width, height = opened.size
-        if most:
-            # Large JPEG files are decoded at a fraction of their size, which is quick enough between two events.
-            opened.draft("RGB", (most, most))
+        if max_side:
+            # Decode large JPEG files at a fraction of their size, to keep the window responsive.
+            opened.draft("RGB", (max_side, max_side))
         image = opened.convert("RGB")
-    if most:
-        image.thumbnail((most, most))
+    if max_side:
+        image.thumbnail((max_side, max_side))
     across, up = image.width / width, image.height / height
     draw = ImageDraw.Draw(image, "RGBA")
     size = max(11, image.height // 40)
@@ -50,19 +50,19 @@ def with_boxes(path: Path, record: Mapping[str, Any], most: int = 0) -> Any:
         x, y, w, h = row["bbox"]
         low, high = (x * across, y * up), ((x + w) * across - 1, (y + h) * up - 1)
         color = tuple(round(255 * v) for v in color_of(row, record))
-        draw.rectangle((*low, max(low[0], high[0]), max(low[1], high[1])), outline=color, width=1 if most else 2)
-        if not most:
+        draw.rectangle((*low, max(low[0], high[0]), max(low[1], high[1])), outline=color, width=1 if max_side else 2)
+        if not max_side:
             text = label_of(row, record)
             left, top = min(low[0], max(0.0, image.width - draw.textlength(text, font=font) - 6)), low[1] - size - 5
             top = top if top > 0 else low[1] + 2
-            ground = tuple(round(255 * v) for v in GROUND)
-            draw.rectangle((left, top, left + draw.textlength(text, font=font) + 6, top + size + 4), fill=ground)
+            background = tuple(round(255 * v) for v in BACKGROUND)
+            draw.rectangle((left, top, left + draw.textlength(text, font=font) + 6, top + size + 4), fill=background)
             draw.text((left + 3, top + 1), text, font=font, fill=color)
     return image
 
 
 def show_picture(context: bpy.types.Context, path: Path, record: Mapping[str, Any]) -> None:
-    """Show a picture with its boxes in an image editor: one that is open, else in a window of its own."""
+    """Show a picture with its boxes in an open Image Editor, or in a new window."""
     target = Path(bpy.app.tempdir) / "twinset_picture.png"
     with_boxes(path, record).save(target)
     image = next((i for i in bpy.data.images if i.get("twinset_shown")), None)
@@ -88,18 +88,18 @@ def show_picture(context: bpy.types.Context, path: Path, record: Mapping[str, An
 
 
 def is_shown() -> bool:
-    """Whether a picture is in an image editor."""
+    """Whether the file has a picture of :func:`show_picture`."""
     return any(i.get("twinset_shown") for i in bpy.data.images)
 
 
-def forget_picture() -> None:
-    """Take the shown picture out of the file."""
+def remove_picture() -> None:
+    """Remove the picture from the file."""
     for image in [i for i in bpy.data.images if i.get("twinset_shown")]:
         bpy.data.images.remove(image)
 
 
 def _square(image: Any) -> np.ndarray:
-    """A picture in the middle of a transparent square, (SIDE, SIDE, 4) float32."""
+    """The picture centred on a transparent square, (SIDE, SIDE, 4) float32."""
     out = np.zeros((SIDE, SIDE, 4), np.float32)
     top, left = (SIDE - image.height) // 2, (SIDE - image.width) // 2
     out[top : top + image.height, left : left + image.width, :3] = np.asarray(image, dtype=np.float32) / 255.0

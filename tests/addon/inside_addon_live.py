@@ -61,7 +61,7 @@ def part(name: str) -> Any:
 
 
 recipe = part("addon.settings.recipe")
-session, render_job = part("addon.processes.session"), part("addon.processes.render_job")
+session, render_job = part("addon.processes.preview_session"), part("addon.processes.render_job")
 ops = bpy.ops.twinset
 
 
@@ -139,7 +139,7 @@ def assert_same(before: dict[Any, Any]) -> None:
 def finish_render() -> Any:
     until = time.monotonic() + 120
     while render_job.is_running():
-        render_job.follow()
+        render_job.process_messages()
         assert time.monotonic() < until
         time.sleep(0.05)
     return render_job.current()
@@ -173,8 +173,8 @@ def test_samples_come_and_go_without_a_trace(scene, place, tmp_path):
     assert scene.camera == shown.camera and scene.world.name == "Twinset world"
     assert ops.preview_sample(step=1) == {"FINISHED"} == ops.preview_sample(step=1)
     assert shown.frame == 2 and len([c for c in bpy.data.collections if c.name.startswith("Twinset")]) == 1
-    message = part("addon.processes.sample").shown_sample(scene)
-    said = part("addon.widgets.sample_labels")
+    message = part("addon.preview.sample").shown_sample(scene)
+    said = part("addon.preview.sample_labels")
     assert all(said.label_of(row, message["record"]) for row in message["record"]["instances"])
     assert said.headline_of(message)[0].startswith("Sample 2: ")
     assert ops.restore_scene() == {"FINISHED"}
@@ -234,12 +234,12 @@ def test_a_killed_render_is_reported_and_goes_on(scene, tmp_path):
     assert "running" in problem(ops.render_dataset)
     while render_job.current().done < 2:
         assert render_job.is_running() or not render_job.current().problems
-        render_job.follow()
+        render_job.process_messages()
         time.sleep(0.02)
     os.kill(render_job.current().process.pid, signal.SIGKILL)
     job = finish_render()
-    assert job.state == "failed" and "killed" in job.problems[0] and "resume" in job.problems[0]
-    assert "holds frames already" in problem(ops.render_dataset)
+    assert job.state == "failed" and "killed" in job.problems[0] and "can be resumed" in job.problems[0]
+    assert "already has frames" in problem(ops.render_dataset)
     frames = len(list((tmp_path / "out/frames").glob("*.json")))
     # Another session finds it by its folder alone, whatever the scene has become.
     bpy.ops.object.select_all(action="SELECT")
@@ -259,11 +259,11 @@ def test_cancelling_keeps_what_there_is(scene, tmp_path):
     ops.render_dataset()
     process = render_job.current().process
     while render_job.current().done < 1:
-        render_job.follow()
+        render_job.process_messages()
         time.sleep(0.02)
     assert ops.cancel_render() == {"FINISHED"} and not render_job.is_running()
     assert process._process.wait(15) == 130
-    assert render_job.can_resume(tmp_path / "out") and render_job.present(tmp_path / "out") >= 1
+    assert render_job.can_resume(tmp_path / "out") and render_job.count_frames(tmp_path / "out") >= 1
     assert render_job.free_folder(tmp_path / "out") == tmp_path / "out_2"
 
 
@@ -294,7 +294,7 @@ def test_awkward_scenes_are_told_in_words(scene, place, tmp_path):
     for operator in (ops.preview_sample, ops.preview_gap, ops.render_dataset):
         assert "Mark some objects as a class first" in problem(operator)
     assert "No sample is shown" in problem(ops.restore_scene)
-    assert "holds no render" in problem(ops.resume_render)
+    assert "has no render" in problem(ops.resume_render)
 
     bpy.ops.wm.open_mainfile(filepath=str(place / "small.blend"))
     scene = bpy.context.scene
@@ -326,7 +326,7 @@ def test_awkward_scenes_work(scene, place, tmp_path):
     scene.twinset.placements[0].on_surface.count_min = 7
     before = structure()
     assert ops.preview_sample() == {"FINISHED"}
-    shapes = {row["shape"] for row in part("addon.processes.sample").shown_sample(scene)["record"]["instances"]}
+    shapes = {row["shape"] for row in part("addon.preview.sample").shown_sample(scene)["record"]["instances"]}
     assert len(shapes) >= 3
     ops.restore_scene()
     assert bpy.context.mode == "OBJECT"

@@ -20,7 +20,7 @@ def part(name: str) -> Any:
 
 
 mark, recipe, properties = (
-    part("addon.operators.mark"),
+    part("addon.operators.marking"),
     part("addon.settings.recipe"),
     part("addon.settings.properties"),
 )
@@ -113,7 +113,7 @@ def test_nothing_selected_and_edit_mode_are_told(operator: str) -> None:
     select(add("a"))
     assert called.poll()
     bpy.ops.object.mode_set(mode="EDIT")
-    with pytest.raises(RuntimeError, match="Leave the editing mode first"):
+    with pytest.raises(RuntimeError, match="Switch to Object Mode first"):
         called(**arguments)
     bpy.ops.object.mode_set(mode="OBJECT")
 
@@ -190,17 +190,17 @@ def test_lists_of_names_and_entries() -> None:
     assert [use.plugin for use in settings.cameras] == ["framed", "orbit"] and settings.camera_index == 1
 
 
-def test_advice_goes_on_until_everything_is_there() -> None:
-    scene, advice_of = bpy.context.scene, part("addon.panels.recipe_panels").advice_of
+def test_next_steps_are_shown_until_all_are_done() -> None:
+    scene, next_steps = bpy.context.scene, part("addon.settings.validation").next_steps
     bpy.ops.twinset.set_up()
-    steps = ["Say what is to be found", "Say what things stand on", "Choose the COCO file"]
-    assert [told.startswith(step) for told, step in zip(advice_of(scene), steps, strict=True)] == [True] * 3
+    steps = ["Select the objects to detect", "Select the objects to place them on", "Choose the COCO file"]
+    assert [text.startswith(step) for text, step in zip(next_steps(scene), steps, strict=True)] == [True] * 3
     select(add("a"))
     bpy.ops.twinset.mark_class(name="chair")
     bpy.ops.twinset.mark_surface()
-    assert len(advice_of(scene)) == 1
+    assert len(next_steps(scene)) == 1
     scene.twinset.real.annotations = "//real.json"
-    assert advice_of(scene) == [] and part("addon.panels.recipe_panels").problems_of(scene) == []
+    assert next_steps(scene) == [] and part("addon.settings.validation").recipe_problems(scene) == []
 
 
 def test_commands_and_exports_say_what_is_wrong(tmp_path: Path) -> None:
@@ -215,7 +215,7 @@ def test_commands_and_exports_say_what_is_wrong(tmp_path: Path) -> None:
     (tmp_path / "bad.toml").write_text("seed = [", encoding="utf-8")
     with pytest.raises(RuntimeError, match="not valid TOML"):
         bpy.ops.twinset.import_recipe(filepath=str(tmp_path / "bad.toml"))
-    command = part("addon.operators.exchange").farm_command(tmp_path / "my room.toml", tmp_path / "out")
+    command = part("addon.operators.recipe").farm_command(tmp_path / "my room.toml", tmp_path / "out")
     assert "my room.toml" in command and ("'" in command or '"' in command)
 
 
@@ -267,5 +267,5 @@ def test_ten_thousand_objects_are_marked_in_moments() -> None:
     start = time.perf_counter()
     for _ in range(10):
         mark.roles_of(scene, scene.objects[5])
-        part("addon.panels.recipe_panels").problems_of(scene)
+        part("addon.settings.validation").recipe_problems(scene)
     assert (time.perf_counter() - start) / 10 < 0.05  # what each redraw costs

@@ -25,8 +25,10 @@ def part(name: str) -> Any:
     return importlib.import_module(f"{NAME}.{name}")
 
 
-fields, properties, recipe = (part(f"addon.settings.{n}") for n in ("fields", "properties", "recipe"))
-presets = part("addon.operators.presets")
+fields, plugins, properties, recipe = (
+    part(f"addon.settings.{n}") for n in ("fields", "plugins", "properties", "recipe")
+)
+presets = part("addon.settings.presets")
 migration = part("addon.settings.migration")
 params, engine_recipe, tables = (
     part("engine.plugin.params"),
@@ -50,10 +52,10 @@ def declared() -> list[tuple[str, type, Any]]:
     out += [(key, cls, getattr(settings, key)) for key, cls in tables.TABLES.items()]
     out += [(key, cls, getattr(settings, properties.list_attribute(key)).add()) for key, cls in tables.LISTS.items()]
     for kind in KINDS:
-        for id in properties.registry().ids(kind):
+        for id in plugins.registry().ids(kind):
             use = getattr(settings, properties.list_attribute(kind)).add()
             use.plugin = id
-            out.append((f"{kind} {id}", properties.registry().find(kind, id), properties.parameters_of(use)))
+            out.append((f"{kind} {id}", plugins.registry().find(kind, id), properties.parameters_of(use)))
     return out
 
 
@@ -189,8 +191,8 @@ def recipes(draw: Any) -> str:
     for entry in (*table["class"], *table["distractor"]):
         entry.pop("longest_side", None)
     for kind in KINDS:
-        id = draw(st.sampled_from(properties.registry().ids(kind)))
-        use = {"plugin": id} | draw(tables_of(properties.registry().find(kind, id), id))
+        id = draw(st.sampled_from(plugins.registry().ids(kind)))
+        use = {"plugin": id} | draw(tables_of(plugins.registry().find(kind, id), id))
         if kind == "camera":
             use["weight"] = draw(st.floats(1e-9, 1e9))
         table[kind] = use if kind == "target" else [use]
@@ -282,14 +284,14 @@ def test_plugins_of_a_folder_have_panels_and_broken_ones_a_sentence(tmp_path: Pa
         encoding="utf-8",
     )
     (tmp_path / "torn.py").write_text("import no_such_module\n", encoding="utf-8")
-    chosen = part("addon.settings.preferences").preferences()
+    chosen = part("addon.settings.plugins").preferences()
     scene = bpy.context.scene
     recipe.import_recipe(scene, ROOT / "examples" / "demo.toml")
-    assert "dim" not in properties.registry().ids("appearance")
+    assert "dim" not in plugins.registry().ids("appearance")
     chosen.plugin_folder, chosen.use_plugin_folder = str(tmp_path), True
     try:
         bpy.ops.twinset.reload_plugins()
-        assert "no_such_module" in next(b.reason for b in properties.registry().broken if b.id == "torn")
+        assert "no_such_module" in next(b.reason for b in plugins.registry().broken if b.id == "torn")
         use = scene.twinset.appearances.add()
         use.plugin = "dim"
         use.dim.amount, use.dim.steps = 0.25, "[4, 5, 6]"
@@ -368,8 +370,30 @@ def test_older_settings_are_taken_over(tmp_path: Path, caplog: pytest.LogCapture
         ("lost", 1.0, True),
     ]
     assert found["camera"][1]["x"] == 1
-    assert "no 'gone' any more" in caplog.text and "'scale' cannot be 'cube root'" in caplog.text
+    assert "no longer has 'gone'" in caplog.text and "'cube root' is no longer valid for 'scale'" in caplog.text
     assert now["version"] == properties.VERSION
+
+
+def test_settings_and_presets_with_former_names_are_read(tmp_path: Path) -> None:
+    """Files and presets of version 0.1, whose recipe keys have other names today."""
+    former = {p.formerly: p.name for p in params.describe(tables.RenderSettings) if p.formerly}
+    assert former["block"] == "block_size"
+    scene = bpy.context.scene
+    bpy.ops.twinset.set_up()
+    table = recipe.table_of(scene)
+    table["render"] = {"block": 16}
+    table["class"] = [{"name": "chair", "builtin": "chair", "longest": [0.5, 0.7], "up": "y"}]
+    scene.twinset.saved = json.dumps({"version": properties.VERSION, "made of": 0, "table": table})
+    assert migration.restore(scene)
+    assert scene.twinset.render.block_size == 16
+    (entry,) = scene.twinset.classes
+    assert (entry.up_axis, entry.use_longest_side) == ("y", True)
+    assert entry.longest_side_max == pytest.approx(0.7)
+
+    preset = tmp_path / "old.toml"
+    preset.write_text('[render]\nblock = 8\n[[camera]]\nplugin = "framed"\n', encoding="utf-8")
+    presets.apply_preset(scene, preset)
+    assert scene.twinset.render.block_size == 8
 
 
 def test_steps_of_migration_run_one_after_the_other() -> None:

@@ -63,7 +63,7 @@ def press(operator: Any, **arguments: Any) -> Any:
 
 def wait(until: Callable[[], Any], seconds: float = 300.0) -> Iterator[float]:
     end = time.monotonic() + seconds
-    session = part("addon.processes.session").session
+    session = part("addon.processes.preview_session").session
     while not until():
         assert not session.problems, session.problems
         assert time.monotonic() < end, "nothing happened"
@@ -96,7 +96,7 @@ def the_way() -> Iterator[float]:
     archive = os.environ["TWINSET_ARCHIVE"]
     bpy.ops.extensions.package_install_files(repo="user_default", filepath=archive, enable_on_install=True)
     recipe = part("addon.settings.recipe")
-    session, render_job = part("addon.processes.session"), part("addon.processes.render_job")
+    session, render_job = part("addon.processes.preview_session"), part("addon.processes.render_job")
     bpy.ops.wm.open_mainfile(filepath=str(DATA / "blend/megatank58_room.blend"))
     yield 1.0
     while len(bpy.context.window_manager.windows) > 1:
@@ -181,7 +181,7 @@ def the_way() -> Iterator[float]:
     yield from shot("addon_picture")
     with bpy.context.temp_override(window=bpy.context.window_manager.windows[-1]):
         bpy.ops.wm.window_close()
-    part("addon.widgets.pictures").forget_picture()
+    part("addon.widgets.pictures").remove_picture()
     press(ops.restore_scene)
     press(ops.stop_preview)
     yield from wait(lambda: places() == before, 20)

@@ -18,12 +18,12 @@ INSIDE = """
     bpy.ops.extensions.package_install_files(repo="user_default", filepath=sys.argv[1], enable_on_install=True)
     code = pytest.main([*sys.argv[2:], "-q", "--import-mode=importlib", "-p", "no:cacheprovider", "--durations=5"])
     sys.stdout.flush()
-    os._exit(int(code))  # the farewell of the bpy wheel may wait for ever
+    os._exit(int(code))  # the shutdown of the bpy module may hang
 """
 
 
 def test_inside_blender(extension: Path, tmp_path: Path, root: Path) -> None:
-    files = sorted(map(str, (root / "tests").glob("inside_addon_*.py")))
+    files = sorted(map(str, (root / "tests/addon").glob("inside_addon_*.py")))
     assert files
     environment = os.environ | {"BLENDER_USER_RESOURCES": str(tmp_path), "HOME": str(tmp_path), "PYTHONSAFEPATH": "1"}
     environment["TWINSET_ROOT"] = str(root)

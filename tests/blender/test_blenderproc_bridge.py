@@ -214,7 +214,7 @@ def test_the_script_of_the_docs_runs(root, tmp_path):
     [
         ({"box": []}, STANDING, StageError, "nothing to place"),
         (None, STANDING.replace('"Floor"', '"Flor"'), StageError, "Did you mean 'Floor'"),
-        (None, STANDING + "[render]\nsamples = 3\n", RecipeError, "comes from the script: render"),
+        (None, STANDING + "[render]\nsamples = 3\n", RecipeError, "does not take 'render'"),
         (None, STANDING.replace("count", "cout"), RecipeError, "has no parameter 'cout'"),
         (None, "[[placement]\n", RecipeError, "not valid TOML"),
         (None, ["on_surface"], RecipeError, "is not a placement or camera"),

@@ -1,75 +1,54 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Operators that preview: one sample in the scene, the histogram of many, and back again."""
+"""Operators of previews: show a sample in the scene, predict the histogram of many, and restore the scene."""
 
 import time
 from typing import Any
 
 import bpy
 
-from ...engine.errors import RecipeError, TwinsetError
-from ..processes.sample import restore, show_sample
-from ..processes.session import (
-    Replaced,
-    answer,
-    ask,
-    ask_gap,
-    own_changes,
-    redraw,
-    session,
-    stop,
-)
-from ..settings.recipe import is_set_up
+from ...engine.errors import TwinsetError
+from ..preview.sample import restore, show_sample
+from ..processes.preview_session import RequestSuperseded, answer, ask, ask_gap, session, stop
+from ..processes.redraw import redraw_panels
+from ..processes.scene_copy import own_changes
+from .feedback import can_render, problems_of_error, report_error
 
-LONGEST_WAIT = 600.0
-"""Seconds that a script waits for a sample; in a window there is no limit, and Esc."""
+TIMEOUT = 600.0
+"""Seconds that scripts wait for a sample. In the window there is no limit, and Esc cancels."""
 
 
-def problem_of(context: bpy.types.Context) -> str:
-    """Why nothing can be previewed or rendered now; "" where it can."""
-    if context.scene is None:
-        return "There is no scene"
-    if not is_set_up(context.scene) or not context.scene.twinset.classes:
-        return "Mark some objects as a class first"
-    return ""
-
-
-def complain(operator: bpy.types.Operator, error: Exception) -> None:
-    """Say in the status bar what an artist can put right."""
-    problems = error.problems if isinstance(error, RecipeError) else [str(error)]
-    session.problems = problems
+def report_preview_error(operator: bpy.types.Operator, error: Exception) -> set[str]:
+    """Report an expected error, and show it in the panel; returns what ``execute`` is to return."""
+    session.problems = problems_of_error(error)
     session.step = ""
-    operator.report({"ERROR"}, problems[0] if len(problems) == 1 else f"{problems[0]} (and {len(problems) - 1} more)")
-    redraw()
+    redraw_panels()
+    return report_error(operator, error)
 
 
-class Waiting:
-    """An operator that asks about one frame, lets the window live meanwhile, and ends as one undo step."""
+class FrameRequestOperator:
+    """Base of modal operators that request one frame from the preview session and end with one undo step."""
 
     _number: int
     _timer: Any = None
-    _said: str = ""
+    _status: str = ""
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        problem = problem_of(context)
-        if problem:
-            cls.poll_message_set(problem)  # type: ignore[attr-defined]
-        return not problem
+        return can_render(cls, context)
 
     def request(self, context: bpy.types.Context) -> dict[str, Any]:
-        """What to ask."""
+        """The parameters of the request."""
         raise NotImplementedError
 
     def finish(self, context: bpy.types.Context, message: dict[str, Any]) -> None:
-        """What to do with the answer."""
+        """Process the answer."""
         raise NotImplementedError
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         try:
             self._number = ask(context, **self.request(context))
         except TwinsetError as error:
-            complain(self, error)  # type: ignore[arg-type]
-            return {"CANCELLED"}
+            return report_preview_error(self, error)  # type: ignore[arg-type]
         self._timer = context.window_manager.event_timer_add(0.05, window=context.window)
         context.window_manager.modal_handler_add(self)  # type: ignore[arg-type]
         return {"RUNNING_MODAL"}
@@ -78,66 +57,64 @@ class Waiting:
         if event.type == "ESC" and event.value == "PRESS":
             return self._end(context, {"CANCELLED"})
         if event.type != "TIMER":
-            # Undo and file commands would pull the scene from under the sample that is on its way.
+            # Block undo and file commands until the sample is there: they would replace the scene.
             return {"RUNNING_MODAL"} if event.ctrl or event.oskey else {"PASS_THROUGH"}
         try:
             message = answer(self._number)
             if message is None:
-                self._say(context, f"Twinset: {session.step or 'waiting'} ...   Esc to give up")
+                self._show_progress(context, f"Twinset: {session.step or 'Waiting'}...   Esc: Cancel")
                 return {"PASS_THROUGH"}
             self.finish(context, message)
-        except Replaced:
+        except RequestSuperseded:
             return self._end(context, {"CANCELLED"})
         except TwinsetError as error:
-            complain(self, error)  # type: ignore[arg-type]
-            return self._end(context, {"CANCELLED"})
+            return self._end(context, report_preview_error(self, error))  # type: ignore[arg-type]
         return self._end(context, {"FINISHED"})
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         try:
             number = ask(context, **self.request(context))
-            until = time.monotonic() + LONGEST_WAIT
+            deadline = time.monotonic() + TIMEOUT
             while (message := answer(number)) is None:
-                if time.monotonic() > until:
+                if time.monotonic() > deadline:
                     stop()
                 time.sleep(0.02)
             self.finish(context, message)
-        except Replaced:
+        except RequestSuperseded:
             return {"CANCELLED"}
         except TwinsetError as error:
-            complain(self, error)  # type: ignore[arg-type]
-            return {"CANCELLED"}
+            return report_preview_error(self, error)  # type: ignore[arg-type]
         return {"FINISHED"}
 
-    def _say(self, context: bpy.types.Context, text: str) -> None:
-        """Show where things stand, drawn again only when that changes."""
-        if text != self._said:
-            self._said = text
+    def _show_progress(self, context: bpy.types.Context, text: str) -> None:
+        """Show the progress in the status bar; redrawn only after a change."""
+        if text != self._status:
+            self._status = text
             context.workspace.status_text_set(text)
-            redraw()
+            redraw_panels()
 
     def _end(self, context: bpy.types.Context, result: set[str]) -> set[str]:
         context.window_manager.event_timer_remove(self._timer)
         context.workspace.status_text_set(None)
-        redraw()
+        redraw_panels()
         return result
 
 
-class TWINSET_OT_preview_sample(Waiting, bpy.types.Operator):
-    """Show one frame of the dataset in the scene, as a render would make it"""
+class TWINSET_OT_preview_sample(FrameRequestOperator, bpy.types.Operator):
+    """Show a frame of the dataset in the scene, as it would be rendered"""
 
     bl_idname = "twinset.preview_sample"
     bl_label = "Preview Sample"
     bl_options = {"UNDO"}
 
     step: bpy.props.IntProperty(
-        name="Step", description="How many frames to go on from the one that is shown", options={"SKIP_SAVE"}
+        name="Step", description="Number of frames to go on from the current one", options={"SKIP_SAVE"}
     )
 
     @classmethod
     def description(cls, context: bpy.types.Context, properties: Any) -> str:
         if properties.step:
-            return "Show the next sample" if properties.step > 0 else "Show the sample before"
+            return "Show the next sample" if properties.step > 0 else "Show the previous sample"
         return cls.__doc__ or ""
 
     def request(self, context: bpy.types.Context) -> dict[str, Any]:
@@ -150,13 +127,13 @@ class TWINSET_OT_preview_sample(Waiting, bpy.types.Operator):
         with own_changes(context):
             show_sample(context.scene, context.view_layer, message, session.folder)
         if message["record"]["image"] is None:
-            self.report({"WARNING"}, f"Frame {message['frame']} would be given up after all its attempts")
+            self.report({"WARNING"}, f"All attempts at frame {message['frame']} were rejected")
         elif context.window_manager.twinset_live.look_through:
             look_through_camera(context)
 
 
 def look_through_camera(context: bpy.types.Context) -> None:
-    """Turn the 3D views of the window to the scene's camera."""
+    """Set the 3D Viewports of the window to the camera view."""
     if context.screen is None:
         return
     for area in context.screen.areas:
@@ -165,7 +142,7 @@ def look_through_camera(context: bpy.types.Context) -> None:
 
 
 class TWINSET_OT_restore_scene(bpy.types.Operator):
-    """Take the sample out of the scene and put everything back as it was"""
+    """Remove the sample and restore the scene"""
 
     bl_idname = "twinset.restore_scene"
     bl_label = "Restore Scene"
@@ -184,35 +161,31 @@ class TWINSET_OT_restore_scene(bpy.types.Operator):
         for area in context.screen.areas if context.screen is not None else ():
             if area.type == "VIEW_3D" and area.spaces.active.region_3d.view_perspective == "CAMERA":
                 area.spaces.active.region_3d.view_perspective = "PERSP"
-        redraw()
+        redraw_panels()
         return {"FINISHED"}
 
 
 class TWINSET_OT_preview_gap(bpy.types.Operator):
-    """Predict by probes in the background, without rendering, how near the boxes to come are to the real ones"""
+    """Predict, without rendering, how close the dataset's boxes will be to the real ones"""
 
     bl_idname = "twinset.preview_gap"
     bl_label = "Preview Many"
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        problem = problem_of(context)
-        if problem:
-            cls.poll_message_set(problem)
-        return not problem
+        return can_render(cls, context)
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         try:
             ask_gap(context)
         except TwinsetError as error:
-            complain(self, error)
-            return {"CANCELLED"}
-        redraw()
+            return report_preview_error(self, error)
+        redraw_panels()
         return {"FINISHED"}
 
 
 class TWINSET_OT_stop_preview(bpy.types.Operator):
-    """End the preview and the background Blender that makes it"""
+    """Stop the preview and its background Blender"""
 
     bl_idname = "twinset.stop_preview"
     bl_label = "Stop"
@@ -226,10 +199,30 @@ class TWINSET_OT_stop_preview(bpy.types.Operator):
     def execute(self, context: bpy.types.Context) -> set[str]:
         session.wants_gap = False
         stop()
-        redraw()
+        redraw_panels()
         return {"FINISHED"}
 
 
-_CLASSES = (TWINSET_OT_preview_sample, TWINSET_OT_restore_scene, TWINSET_OT_preview_gap, TWINSET_OT_stop_preview)
+class TWINSET_OT_choose_class(bpy.types.Operator):
+    """Show the histogram of this class"""
+
+    bl_idname = "twinset.choose_class"
+    bl_label = "Show Class"
+    bl_options = {"INTERNAL"}
+
+    name: bpy.props.StringProperty()
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        context.window_manager.twinset_live.class_name = self.name
+        return {"FINISHED"}
+
+
+_CLASSES = (
+    TWINSET_OT_preview_sample,
+    TWINSET_OT_restore_scene,
+    TWINSET_OT_preview_gap,
+    TWINSET_OT_stop_preview,
+    TWINSET_OT_choose_class,
+)
 
 register, unregister = bpy.utils.register_classes_factory(_CLASSES)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Shows a sample in the open scene, and puts the scene back exactly."""
+"""Shows a sample in the open scene, and restores the scene exactly."""
 
 from __future__ import annotations
 
@@ -13,56 +13,55 @@ import bpy
 import numpy as np
 
 from ...blender.scene import lighting
+from ...blender.scene.ownership import OWNED
 from ...engine.errors import StageError
-from ...engine.recipe.settings import absolute
+from ...engine.recipe.paths import absolute_path
 
 log = logging.getLogger(__name__)
 
 NAME = "Twinset preview"
-ASSETS = "twinset-preview-"
-"""How folders begin that hold the assets of samples; undo brings back what was linked from there without our mark."""
-
-_OWN = "twinset_own"
+ASSET_FOLDER_PREFIX = "twinset-preview-"
+"""Of the folders with the assets of samples. After undo, libraries from there lack the custom property."""
 
 
 def show_sample(scene: bpy.types.Scene, layer: bpy.types.ViewLayer, message: Mapping[str, Any], folder: Path) -> None:
-    """Show a sample in place of the one shown before; the first one notes how the scene was.
+    """Show a sample and remove the previous one; the first one stores the original state of the scene.
 
     Parameters
     ----------
     scene : bpy.types.Scene
     layer : bpy.types.ViewLayer
-        The layer in which the sources of classes are hidden.
+        The view layer in which the source objects of classes are hidden.
     message : mapping
         The ``sample`` event of ``twinset preview --serve``.
     folder : Path
-        Where file names of the recipe start.
+        Folder that relative paths of the recipe start from.
     """
     state = scene.twinset_preview
     if state.is_shown:
-        _take_back_frame(scene)
+        _remove_sample(scene)
     else:
-        _remember(scene)
+        _store_original(scene)
     _hide(scene, layer, message["hidden"])
     collection = bpy.data.collections.new(NAME)
     scene.collection.children.link(collection)
     state.collection = collection
-    record, factor = message["record"], factor_of(message)
+    record, scale = message["record"], units_per_metre(message)
     for entry in (*record["instances"], *record.get("bystanders", ())):
-        _add_instance(collection, entry, message["assets"], factor)
+        _add_instance(collection, entry, message["assets"], scale)
     if record["image"] is not None:
-        _add_camera(scene, collection, record, factor)
-        _change_lighting(scene, record["draws"]["appearance"], folder, factor)
+        _add_camera(scene, collection, record, scale)
+        _change_lighting(scene, record["draws"]["appearance"], folder, scale)
     state.is_shown, state.frame = True, message["frame"]
     state.sample = json.dumps({**message, "hidden": []}, ensure_ascii=False)
 
 
 def restore(scene: bpy.types.Scene) -> bool:
-    """Put everything back as it was before the first sample; whether there was anything to put back."""
+    """Restore the scene as it was before the first sample; returns whether a sample was shown."""
     state = scene.twinset_preview
     if not state.is_shown:
         return False
-    _take_back_frame(scene)
+    _remove_sample(scene)
     render = scene.render
     render.resolution_x, render.resolution_y, render.resolution_percentage = state.resolution_before
     render.pixel_aspect_x, render.pixel_aspect_y = state.aspect_before
@@ -74,23 +73,23 @@ def restore(scene: bpy.types.Scene) -> bool:
 
 
 def remove_assets() -> None:
-    """Take the files that samples are linked to out of the open one, with all that came from them."""
-    for library in [x for x in bpy.data.libraries if x.get(_OWN) or ASSETS in x.filepath]:
+    """Remove the libraries that samples are linked from, with all their data."""
+    for library in [x for x in bpy.data.libraries if x.get(OWNED) or ASSET_FOLDER_PREFIX in x.filepath]:
         bpy.data.libraries.remove(library)
 
 
-def factor_of(message: Mapping[str, Any]) -> float:
-    """How many units of the open scene a metre of the sample is: a recipe may scale its copy of the scene."""
+def units_per_metre(message: Mapping[str, Any]) -> float:
+    """Units of the open scene per metre of the sample: a recipe may scale its copy of the scene."""
     return 1.0 / float(message.get("scale", 1.0))
 
 
 def shown_sample(scene: bpy.types.Scene) -> dict[str, Any] | None:
-    """The sample that a scene shows, as it came."""
+    """The message with the sample that a scene shows; None if it shows none."""
     state = scene.twinset_preview
     return json.loads(state.sample) if state.is_shown and state.sample else None
 
 
-def _remember(scene: bpy.types.Scene) -> None:
+def _store_original(scene: bpy.types.Scene) -> None:
     state, render = scene.twinset_preview, scene.render
     state.camera_before = scene.camera
     state.world_before = scene.world
@@ -99,30 +98,30 @@ def _remember(scene: bpy.types.Scene) -> None:
     state.is_transparent_before = render.film_transparent
 
 
-def _take_back_frame(scene: bpy.types.Scene) -> None:
-    """Remove what one sample has brought; what hides and sizes stay for the next one."""
+def _remove_sample(scene: bpy.types.Scene) -> None:
+    """Remove the objects and lighting of a sample; hidden objects and the resolution stay for the next one."""
     state = scene.twinset_preview
     lighting.restore(scene, lighting.LightingState(state.world_before, state.is_transparent_before))
     scene.camera = state.camera_before
     if state.collection is not None:
         for o in list(state.collection.objects):
             data = o.data if o.type == "CAMERA" else None
-            if o == state.camera or o.get(_OWN):
+            if o == state.camera or o.get(OWNED):
                 bpy.data.objects.remove(o)
                 if data is not None and data.users == 0:
                     bpy.data.cameras.remove(data)
             elif not scene.collection.objects.get(o.name):
-                # The artist's own, moved in here meanwhile.
+                # An object that the user has moved to this collection.
                 scene.collection.objects.link(o)
         bpy.data.collections.remove(state.collection)
 
 
 def _hide(scene: bpy.types.Scene, layer: bpy.types.ViewLayer, names: Sequence[Sequence[Any]]) -> None:
-    """Hide what the render does not show: the sources of classes, and what the recipe hides."""
+    """Hide the objects that renders do not show: the source objects of classes, and those that the recipe hides."""
     state = scene.twinset_preview
     wanted = {(name, bool(linked)) for name, linked in names}
     known = {entry.object for entry in state.hidden}
-    # Objects that were just removed leave empty places behind.
+    # Objects that were just removed leave None in the list.
     for o in filter(None, layer.objects):
         if (o.name, o.library is not None) not in wanted or o in known or o.hide_render:
             continue
@@ -148,45 +147,45 @@ def _add_instance(
     collection: bpy.types.Collection,
     entry: Mapping[str, Any],
     assets: Mapping[str, Mapping[str, Any]],
-    factor: float,
+    scale: float,
 ) -> None:
     holder = bpy.data.objects.new(f"{entry.get('class') or 'distractor'} {entry['id']}", None)
-    holder[_OWN] = True
+    holder[OWNED] = True
     holder.empty_display_size = 0.05
     holder.instance_type = "COLLECTION"
-    holder.instance_collection = _linked(assets[entry["shape"]])
-    holder.matrix_world = _matrix(np.diag([factor, factor, factor, 1.0]) @ np.reshape(entry["matrix"], (4, 4)))
+    holder.instance_collection = _linked_collection(assets[entry["shape"]])
+    holder.matrix_world = _matrix(np.diag([scale, scale, scale, 1.0]) @ np.reshape(entry["matrix"], (4, 4)))
     collection.objects.link(holder)
 
 
-def _linked(asset: Mapping[str, Any]) -> bpy.types.Collection:
-    """The collection of an asset's file, linked once."""
+def _linked_collection(asset: Mapping[str, Any]) -> bpy.types.Collection:
+    """The collection of an asset's file, linked if it is not yet."""
     path, name = asset["file"], asset["collection"]
-    for found in bpy.data.collections:
-        if found.name == name and found.library is not None and found.library.filepath == path:
-            return found
+    for collection in bpy.data.collections:
+        if collection.name == name and collection.library is not None and collection.library.filepath == path:
+            return collection
     before = set(bpy.data.libraries)
-    with bpy.data.libraries.load(path, link=True) as (_, wanted):
-        wanted.collections = [name]
+    with bpy.data.libraries.load(path, link=True) as (_, linked):
+        linked.collections = [name]
     for library in set(bpy.data.libraries) - before:
-        library[_OWN] = True
-    return wanted.collections[0]
+        library[OWNED] = True
+    return linked.collections[0]
 
 
 def _add_camera(
-    scene: bpy.types.Scene, collection: bpy.types.Collection, record: Mapping[str, Any], factor: float
+    scene: bpy.types.Scene, collection: bpy.types.Collection, record: Mapping[str, Any], scale: float
 ) -> None:
     pose, image, state = record["camera"], record["image"], scene.twinset_preview
     data = bpy.data.cameras.new(NAME)
     data.sensor_fit = "HORIZONTAL"
     data.lens, data.sensor_width = pose["lens"], pose["sensor_width"]
-    data.clip_start, data.clip_end = pose["near"] * factor, 10_000.0 * factor
-    # What lies beyond the picture is dimmed, so that one sees what comes out.
+    data.clip_start, data.clip_end = pose["near"] * scale, 10_000.0 * scale
+    # Darken the viewport outside the picture.
     data.passepartout_alpha = 0.8
     camera = bpy.data.objects.new(NAME, data)
-    camera[_OWN] = True
+    camera[OWNED] = True
     matrix = np.reshape(pose["matrix"], (4, 4)).astype(float)
-    matrix[:3, 3] *= factor
+    matrix[:3, 3] *= scale
     camera.matrix_world = _matrix(matrix)
     collection.objects.link(camera)
     scene.camera = state.camera = camera
@@ -195,18 +194,18 @@ def _add_camera(
     render.pixel_aspect_x = render.pixel_aspect_y = 1.0
 
 
-def _change_lighting(scene: bpy.types.Scene, calls: Sequence[Mapping[str, Any]], folder: Path, factor: float) -> None:
-    """Repeat what appearance plugins did to world, lights and background."""
-    for noted in calls:
-        arguments = {k: v for k, v in noted.items() if k != "call"}
+def _change_lighting(scene: bpy.types.Scene, calls: Sequence[Mapping[str, Any]], folder: Path, scale: float) -> None:
+    """Apply the changes of appearance plugins to world, lights and background."""
+    for call in calls:
+        arguments = {k: v for k, v in call.items() if k != "call"}
         for key in ("hdri", "image"):
             if arguments.get(key):
-                arguments[key] = absolute(folder, arguments[key])
+                arguments[key] = absolute_path(folder, arguments[key])
         if "radius" in arguments:
-            # In a scene drawn larger a lamp shines from further away, so it takes more to be as bright.
-            arguments["position"] = [factor * x for x in arguments["position"]]
-            arguments["radius"], arguments["power"] = factor * arguments["radius"], factor**2 * arguments["power"]
-        change = getattr(lighting, noted["call"], None)
+            # In a scene of a larger scale a light is farther away, and needs more power for the same brightness.
+            arguments["position"] = [scale * x for x in arguments["position"]]
+            arguments["radius"], arguments["power"] = scale * arguments["radius"], scale**2 * arguments["power"]
+        change = lighting.CHANGES.get(call["call"])
         try:
             if change is not None:
                 change(scene, **arguments)

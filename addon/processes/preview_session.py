@@ -1,15 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The preview server of the open file: a background Blender with a saved copy, and what it has told so far."""
+"""The preview session of the open file: a background Blender with a saved copy of the scene, and its results."""
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
-import math
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,40 +14,42 @@ import attrs
 import bpy
 from bpy.app.handlers import persistent
 
-from ...engine.errors import OutputError, RecipeError, StageError, TwinsetError
+from ...engine.errors import RecipeError, StageError, TwinsetError
+from ..preview.sample import ASSET_FOLDER_PREFIX, remove_assets
 from ..settings.recipe import recipe_text, table_of
-from .process import Process, command_line, farewell
-from .sample import ASSETS, remove_assets, restore, show_sample, shown_sample
+from .process import Process, command_line, exit_message
+from .redraw import redraw_panels
+from .scene_copy import is_own_change, save_copy
 
 log = logging.getLogger(__name__)
 
 TICK = 0.1
-LOOK = 0.3
-"""Seconds between two looks at all settings, each of which takes a few milliseconds."""
+CHECK_INTERVAL = 0.3
+"""Seconds between two checks of all settings for changes; a check takes a few milliseconds."""
 DEBOUNCE = 0.5
-"""Seconds that settings must have stood still before they are predicted again."""
-IDLE = 900.0
-"""Seconds without a question after which the background Blender goes, and gives its memory back."""
+"""Seconds without a change of settings before the prediction is updated."""
+IDLE_TIMEOUT = 900.0
+"""Seconds without a request after which the background Blender is closed, to free its memory."""
 
-_ENDS = ("answered", "superseded", "failed")
+_FINAL_EVENTS = ("answered", "superseded", "failed")
 
 
 @attrs.define(eq=False)
 class Session:
-    """What is asked and known.
+    """Requests and results.
 
     Attributes
     ----------
     step : str
-        What the server is doing, for people; "" when nothing is asked.
+        What the server is doing, for display; "" without a request.
     problems : list of str
-        Why the last answer failed.
+        Why the last request failed.
     notes : list of str
-        Sentences about the target, such as which real boxes are out of reach.
+        Messages about the target, such as which real boxes cannot be reached.
     gap : dict or None
         The latest prediction.
     samples : dict of int to dict
-        Answers about single frames, by request, until they are fetched.
+        Answers to requests for single frames, by request number, until they are fetched.
     """
 
     process: Process | None = None
@@ -69,9 +68,8 @@ class Session:
     gap_request: int = 0
     count: int = 0
     changed: tuple[str, float] = ("", 0.0)
-    looked: float = 0.0
+    last_check: float = 0.0
     last_used: float = 0.0
-    quiet_until: float = 0.0
 
     @property
     def is_busy(self) -> bool:
@@ -81,28 +79,28 @@ class Session:
 session = Session()
 
 
-class Replaced(Exception):  # noqa: N818 - no error: another question was asked, or the preview was stopped
-    """Raised for an answer that will not come."""
+class RequestSuperseded(Exception):  # noqa: N818 - not an error: another request was sent, or the preview was stopped
+    """Raised if a request will not be answered."""
 
 
 def ask(context: bpy.types.Context, **request: Any) -> int:
-    """Ask the server about the open scene as it is now; starts it, and saves a copy of the scene, where needed.
+    """Send a request about the current scene; starts the server and saves a copy of the scene if needed.
 
     Returns
     -------
     int
-        The request's number; :func:`answer` tells when it is answered.
+        The request's number, for :func:`answer`.
 
     Raises
     ------
     TwinsetError
-        Where the recipe or the copy will not do.
+        If the recipe is invalid or the copy cannot be saved.
     """
     scene = context.scene
     is_new = session.process is None or session.process.code is not None or session.folder is None
     if is_new:
         stop()
-        session.folder = Path(tempfile.mkdtemp(prefix=ASSETS, dir=bpy.app.tempdir))
+        session.folder = Path(tempfile.mkdtemp(prefix=ASSET_FOLDER_PREFIX, dir=bpy.app.tempdir))
     assert session.folder is not None
     reopen = is_new or session.is_stale or session.scene != scene.name
     blend = session.folder / "scene.blend"
@@ -120,18 +118,18 @@ def ask(context: bpy.types.Context, **request: Any) -> int:
     session.problems = []
     session.last_used = time.monotonic()
     session.waiting.add(session.count)
-    session.step = "Starting Blender in the background" if is_new else "Asking"
+    session.step = "Starting Blender in the background" if is_new else "Waiting for the preview"
     assert session.process is not None
     session.process.send(id=session.count, recipe=text, reopen=reopen and not is_new, **request)
     return session.count
 
 
 def ask_gap(context: bpy.types.Context) -> None:
-    """Predict the histogram anew, and keep it up to date while settings change."""
+    """Request a prediction, which is updated when settings change."""
     count = context.window_manager.twinset_live.count
     session.wants_gap = True
     if session.waiting - {session.gap_request}:
-        # Somebody waits for a sample; the timer asks once it is there.
+        # A sample is pending; the timer sends the request after it.
         session.predicted = ""
         return
     session.predicted = json.dumps(table_of(context.scene))
@@ -139,7 +137,7 @@ def ask_gap(context: bpy.types.Context) -> None:
 
 
 def answer(number: int) -> dict[str, Any] | None:
-    """The answer to a request about one frame; None while it is awaited. TwinsetError or Replaced without one."""
+    """The answer to a request about a frame; None while it is pending, TwinsetError or RequestSuperseded on failure."""
     receive()
     if number in session.samples:
         return session.samples.pop(number)
@@ -147,19 +145,19 @@ def answer(number: int) -> dict[str, Any] | None:
         return None
     if session.problems:
         raise StageError(" ".join(session.problems))
-    raise Replaced
+    raise RequestSuperseded
 
 
 def receive() -> bool:
-    """Take in what the server has said; whether there was anything."""
+    """Process the server's messages; returns whether there were any."""
     process = session.process
     if process is None:
         return False
-    lines = process.received()
+    lines = process.take_messages()
     for line in lines:
-        _take(line)
+        _process_message(line)
     if process.code is not None and session.waiting:
-        session.problems = [farewell(process)]
+        session.problems = [exit_message(process)]
         session.waiting.clear()
         session.step = ""
         return True
@@ -167,61 +165,18 @@ def receive() -> bool:
 
 
 def stop() -> None:
-    """End the server and forget all but the latest prediction."""
+    """End the server and discard everything except the latest prediction."""
     if session.process is not None:
         session.process.close()
     if session.folder is not None:
-        # Assets stay, a sample that is shown is linked to them; all goes with Blender's own temporary folder.
+        # Keep the assets, to which a shown sample is linked; Blender removes its temporary folder when it closes.
         (session.folder / "scene.blend").unlink(missing_ok=True)
     session.process, session.folder, session.is_stale = None, None, True
     session.waiting.clear()
     session.step = ""
 
 
-def save_copy(context: bpy.types.Context, path: Path) -> None:
-    """Save the open file as a copy, a shown sample left out; the file stays what it was."""
-    scene = context.scene
-    message = shown_sample(scene)
-    with own_changes(context):
-        if message is not None:
-            hidden = [(e.object.name, e.object.library is not None) for e in scene.twinset_preview.hidden if e.object]
-            restore(scene)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            bpy.ops.wm.save_as_mainfile(
-                filepath=str(path), copy=True, relative_remap=True, compress=False, check_existing=False
-            )
-        except (OSError, RuntimeError) as error:
-            reason = " ".join(str(error).removeprefix("Error: ").split())
-            raise OutputError(f"A copy of the scene cannot be saved to {path}: {reason}") from None
-        finally:
-            if message is not None:
-                show_sample(scene, context.view_layer, {**message, "hidden": hidden}, path.parent)
-
-
-@contextlib.contextmanager
-def own_changes(context: bpy.types.Context) -> Iterator[None]:
-    """What changes meanwhile, and in the next moment, is the preview's doing and makes no copy stale."""
-    session.quiet_until = math.inf
-    try:
-        yield
-        # Let it be noticed now: in a large scene the window would come to that only later.
-        context.view_layer.update()
-    finally:
-        session.quiet_until = time.monotonic() + 1.0
-
-
-def redraw() -> None:
-    """Show what is new in the panels; views, which take far longer to draw, show nothing of it."""
-    for window in bpy.context.window_manager.windows:
-        for area in window.screen.areas:
-            wanted = {"VIEW_3D": "UI", "PROPERTIES": "WINDOW"}.get(area.type)
-            for region in area.regions:
-                if region.type == wanted:
-                    region.tag_redraw()
-
-
-def _take(line: dict[str, Any]) -> None:
+def _process_message(line: dict[str, Any]) -> None:
     event, number = line.get("event"), line.get("id") or 0
     if event == "stepped":
         session.step = line["message"]
@@ -232,7 +187,7 @@ def _take(line: dict[str, Any]) -> None:
         session.step = f"Probed {line['done']} of {line['total']}"
     elif event in ("sample", "picture"):
         session.samples[number] = line
-    elif event in _ENDS:
+    elif event in _FINAL_EVENTS:
         session.waiting.discard(number)
         if event == "failed":
             session.problems = line["problems"]
@@ -250,49 +205,49 @@ def _tick() -> float | None:
         return None
     try:
         if receive():
-            redraw()
-        _follow_settings()
+            redraw_panels()
+        _update_prediction()
     except Exception:
-        log.exception("The preview stopped following.")
+        log.exception("The preview has stopped updating.")
         return None
-    if not session.waiting and time.monotonic() - session.last_used > IDLE:
+    if not session.waiting and time.monotonic() - session.last_used > IDLE_TIMEOUT:
         stop()
         return None
     return TICK
 
 
-def _follow_settings() -> None:
-    """Predict again once settings have changed and stood still; and what another question has cut short."""
+def _update_prediction() -> None:
+    """Update the prediction after settings have changed, and complete one that another request has interrupted."""
     context = bpy.context
     if not session.wants_gap or not context.window_manager.twinset_live.is_live or context.scene is None:
         return
     if session.process is None or session.scene != context.scene.name or session.folder is None:
         return
     now = time.monotonic()
-    if now - session.looked < LOOK:
+    if now - session.last_check < CHECK_INTERVAL:
         return
-    session.looked = now
+    session.last_check = now
     settings = json.dumps(table_of(context.scene))
     if settings != session.changed[0]:
         session.changed = settings, now
     if session.waiting - {session.gap_request}:
         return
-    cut_short = not session.waiting and (session.gap is None or session.gap["done"] < session.gap["total"])
+    is_interrupted = not session.waiting and (session.gap is None or session.gap["done"] < session.gap["total"])
     is_new = settings != session.predicted
-    if (is_new or (cut_short and not session.problems)) and now - session.changed[1] >= DEBOUNCE:
-        # Even where it fails: what is wrong is said once, not until it is put right.
+    if (is_new or (is_interrupted and not session.problems)) and now - session.changed[1] >= DEBOUNCE:
+        # Also if it fails, so that the error is reported only once.
         session.predicted = settings
         try:
             ask_gap(context)
         except TwinsetError as error:
             session.problems = error.problems if isinstance(error, RecipeError) else [str(error)]
-        redraw()
+        redraw_panels()
 
 
 @persistent
 def _on_change(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph) -> None:
-    """Notice that the copy is no longer the scene; settings and the cursor, which are the scene's own, do not count."""
-    if session.is_stale or session.process is None or time.monotonic() < session.quiet_until:
+    """Mark the copy as outdated; changes of the scene data-block itself, such as settings and cursor, do not count."""
+    if session.is_stale or session.process is None or is_own_change():
         return
     shown = scene.twinset_preview.collection
     own = set() if shown is None else {o.name for o in shown.objects}
@@ -305,25 +260,25 @@ def _on_change(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph) -> None:
 
 @persistent
 def _on_undo(*_: Any) -> None:
-    """Undo keeps what a sample was linked to; where none is shown any more, take it out once undo is through."""
-    if not bpy.app.timers.is_registered(_tidy):
-        bpy.app.timers.register(_tidy, first_interval=0.05, persistent=True)
+    """Undo keeps the libraries of a sample; if no sample is shown any more, remove them after the undo."""
+    if not bpy.app.timers.is_registered(_remove_unused_assets):
+        bpy.app.timers.register(_remove_unused_assets, first_interval=0.05, persistent=True)
 
 
-def _tidy() -> None:
+def _remove_unused_assets() -> None:
     if not any(scene.twinset_preview.is_shown for scene in bpy.data.scenes):
         remove_assets()
 
 
 @persistent
 def _on_load(*_: Any) -> None:
-    """Another file is open: what was told belongs to the old one."""
+    """Discard the results of the previous file."""
     stop()
     session.gap, session.problems, session.notes, session.wants_gap = None, [], [], False
 
 
 def register() -> None:
-    """Watch for changes and for other files."""
+    """Add the handlers for changes and for loading files."""
     bpy.app.handlers.depsgraph_update_post.append(_on_change)
     bpy.app.handlers.load_post.append(_on_load)
     bpy.app.handlers.undo_post.append(_on_undo)
@@ -331,12 +286,12 @@ def register() -> None:
 
 
 def unregister() -> None:
-    """Watch no more, and end the server."""
+    """Remove the handlers, and end the server."""
     bpy.app.handlers.depsgraph_update_post.remove(_on_change)
     bpy.app.handlers.load_post.remove(_on_load)
     bpy.app.handlers.undo_post.remove(_on_undo)
     bpy.app.handlers.redo_post.remove(_on_undo)
-    for timer in (_tick, _tidy):
+    for timer in (_tick, _remove_unused_assets):
         if bpy.app.timers.is_registered(timer):
             bpy.app.timers.unregister(timer)
     _on_load()

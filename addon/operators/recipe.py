@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Recipes in and out of the panels, and the command that renders them elsewhere."""
+"""Operators that import and export recipes, and copy the command that renders them."""
 
 import shlex
 import subprocess
@@ -10,27 +10,13 @@ from typing import Any
 import bpy
 from bpy_extras.io_utils import ExportHelper, ImportHelper
 
-from ...engine.errors import RecipeError, TwinsetError
-from ..settings.fields import touched
-from ..settings.recipe import (
-    blend_folder,
-    export_recipe,
-    import_recipe,
-    is_set_up,
-    remove_kept,
-)
-
-
-def said(operator: Any, error: Exception) -> set[str]:
-    """Report an expected error as sentences and end the operator."""
-    problems = error.problems if isinstance(error, RecipeError) else [str(error)]
-    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-    operator.report({"ERROR"}, problems[0] + more)
-    return {"CANCELLED"}
+from ...engine.errors import TwinsetError
+from ..settings.recipe import blend_folder, export_recipe, import_recipe, remove_imported_tables
+from .feedback import has_recipe, is_editable, report_error
 
 
 class TWINSET_OT_import_recipe(bpy.types.Operator, ImportHelper):
-    """Show a recipe file in these panels; it replaces what they hold"""
+    """Load a recipe file. It replaces the current settings"""
 
     bl_idname = "twinset.import_recipe"
     bl_label = "Import Recipe"
@@ -46,14 +32,13 @@ class TWINSET_OT_import_recipe(bpy.types.Operator, ImportHelper):
         try:
             import_recipe(context.scene, Path(self.filepath))
         except TwinsetError as error:
-            return said(self, error)
-        touched()
-        self.report({"INFO"}, f"Opened the recipe {Path(self.filepath).name}.")
+            return report_error(self, error)
+        self.report({"INFO"}, f"Imported {Path(self.filepath).name}")
         return {"FINISHED"}
 
 
 class TWINSET_OT_export_recipe(bpy.types.Operator, ExportHelper):
-    """Write these settings as a recipe that the twinset command renders unchanged"""
+    """Save the settings as a recipe file for the twinset command"""
 
     bl_idname = "twinset.export_recipe"
     bl_label = "Export Recipe"
@@ -68,15 +53,15 @@ class TWINSET_OT_export_recipe(bpy.types.Operator, ExportHelper):
         try:
             export_recipe(context.scene, Path(self.filepath))
         except TwinsetError as error:
-            return said(self, error)
-        self.report({"INFO"}, f"Wrote {self.filepath}.")
+            return report_error(self, error)
+        self.report({"INFO"}, f"Exported {self.filepath}")
         if bpy.data.is_dirty and context.scene.twinset.room == "THIS":
-            self.report({"WARNING"}, "The .blend has unsaved changes, which a render from the recipe does not see.")
+            self.report({"WARNING"}, "The .blend file has unsaved changes, which the recipe does not include")
         return {"FINISHED"}
 
 
 class TWINSET_OT_remove_variants(bpy.types.Operator):
-    """Let all frames be as these panels show them"""
+    """Remove the imported variants or rooms, so that all frames use the settings of these panels"""
 
     bl_idname = "twinset.remove_variants"
     bl_label = "Remove Variants"
@@ -84,13 +69,12 @@ class TWINSET_OT_remove_variants(bpy.types.Operator):
     key: bpy.props.StringProperty(default="variant", options={"HIDDEN"})
 
     def execute(self, context: Any) -> set[str]:
-        remove_kept(context.scene, self.key)
-        touched()
+        remove_imported_tables(context.scene, self.key)
         return {"FINISHED"}
 
 
 class TWINSET_OT_copy_command(bpy.types.Operator):
-    """Save the recipe beside the .blend and copy the command that renders it, here or on a farm"""
+    """Save the recipe next to the .blend file and copy the command that renders it, for example on a farm"""
 
     bl_idname = "twinset.copy_command"
     bl_label = "Copy Farm Command"
@@ -100,7 +84,7 @@ class TWINSET_OT_copy_command(bpy.types.Operator):
         if not has_recipe(cls, context):
             return False
         if not bpy.data.filepath:
-            cls.poll_message_set("Save the file first: the recipe is written beside it")
+            cls.poll_message_set("Save the file first: the recipe is written to its folder")
             return False
         return True
 
@@ -109,34 +93,20 @@ class TWINSET_OT_copy_command(bpy.types.Operator):
         try:
             export_recipe(context.scene, path)
         except TwinsetError as error:
-            return said(self, error)
+            return report_error(self, error)
         out = Path(bpy.path.abspath(context.scene.twinset.output_folder))
         context.window_manager.clipboard = farm_command(path, out)
-        block = context.scene.twinset.render.block
-        self.report({"INFO"}, f"Copied. Add --frames 0-{block - 1} for one block of {block} frames; wrote {path.name}.")
+        block = context.scene.twinset.render.block_size
+        self.report(
+            {"INFO"}, f"Copied the command and saved {path.name}. Add --frames 0-{block - 1} to render one block"
+        )
         return {"FINISHED"}
 
 
 def farm_command(recipe: Path, out: Path) -> str:
-    """The command line that renders a recipe by Blender and this extension, quoted for this system's shell."""
-    words = ["blender", "--command", "twinset", "render", str(recipe), "-o", str(out)]
-    return subprocess.list2cmdline(words) if sys.platform == "win32" else shlex.join(words)
-
-
-def is_editable(cls: Any, context: Any) -> bool:
-    """Whether the settings of the scene can be changed; else the operator's button says why not."""
-    if context.scene.library is not None:
-        cls.poll_message_set(f"This scene is linked from {Path(context.scene.library.filepath).name}: open that file")
-        return False
-    return True
-
-
-def has_recipe(cls: Any, context: Any) -> bool:
-    """Whether the panels hold anything; else the operator's button says what to do."""
-    if not is_set_up(context.scene):
-        cls.poll_message_set("Set up the dataset first: Properties > Output > Twinset")
-        return False
-    return True
+    """The command line that renders a recipe with Blender and this extension, quoted for this system's shell."""
+    arguments = ["blender", "--command", "twinset", "render", str(recipe), "-o", str(out)]
+    return subprocess.list2cmdline(arguments) if sys.platform == "win32" else shlex.join(arguments)
 
 
 _CLASSES = (TWINSET_OT_import_recipe, TWINSET_OT_export_recipe, TWINSET_OT_remove_variants, TWINSET_OT_copy_command)

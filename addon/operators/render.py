@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Operators that render: the whole dataset in the background, or one frame to look at."""
+"""Operators that render in the background: the dataset, or one frame."""
 
 from pathlib import Path
 from typing import Any
@@ -7,6 +7,7 @@ from typing import Any
 import bpy
 
 from ...engine.errors import TwinsetError
+from ..processes.redraw import redraw_panels
 from ..processes.render_job import (
     can_resume,
     cancel,
@@ -18,13 +19,13 @@ from ..processes.render_job import (
     resume,
     start,
 )
-from ..processes.session import redraw
-from ..widgets.pictures import forget_picture, show_picture
-from .preview_ops import Waiting, complain, problem_of
+from ..widgets.pictures import remove_picture, show_picture
+from .feedback import can_render
+from .preview import FrameRequestOperator, report_preview_error
 
 
 def folder_or_none(scene: bpy.types.Scene) -> Path | None:
-    """The output folder; None where it cannot be told yet."""
+    """The output folder; None if it is relative to a file that is not saved yet."""
     try:
         return output_of(scene)
     except TwinsetError:
@@ -32,23 +33,23 @@ def folder_or_none(scene: bpy.types.Scene) -> Path | None:
 
 
 class TWINSET_OT_render_dataset(bpy.types.Operator):
-    """Render the dataset in the background, from a copy of the scene as it is now; this window stays free for work"""
+    """Render the dataset in the background, from a copy of the current scene"""
 
     bl_idname = "twinset.render_dataset"
     bl_label = "Render Dataset"
 
     is_anew: bpy.props.BoolProperty(
-        name="Anew",
-        description="Where the folder holds frames already, render into a new one beside it",
+        name="New Folder",
+        description="Render into a new folder if the output folder already has frames",
         options={"SKIP_SAVE"},
     )
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        problem = "A render is running" if is_running() else problem_of(context)
-        if problem:
-            cls.poll_message_set(problem)
-        return not problem
+        if is_running():
+            cls.poll_message_set("A render is running")
+            return False
+        return can_render(cls, context)
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         scene = context.scene
@@ -57,20 +58,19 @@ class TWINSET_OT_render_dataset(bpy.types.Operator):
             free = free_folder(out)
             if free != out:
                 if not self.is_anew:
-                    self.report({"ERROR"}, f"{out} holds frames already: resume them, or render anew.")
+                    self.report({"ERROR"}, f"{out} already has frames. Resume the render, or choose another folder")
                     return {"CANCELLED"}
-                scene.twinset.output_folder = _shown(free)
+                scene.twinset.output_folder = _display_path(free)
                 out = free
             start(context, out)
         except (OSError, TwinsetError) as error:
-            complain(self, error)
-            return {"CANCELLED"}
-        redraw()
+            return report_preview_error(self, error)
+        redraw_panels()
         return {"FINISHED"}
 
 
 class TWINSET_OT_resume_render(bpy.types.Operator):
-    """Go on with the render in the output folder, with the scene and the settings that it was begun with"""
+    """Resume the render in the output folder, with its original scene and settings"""
 
     bl_idname = "twinset.resume_render"
     bl_label = "Resume Render"
@@ -82,7 +82,7 @@ class TWINSET_OT_resume_render(bpy.types.Operator):
             cls.poll_message_set("A render is running")
             return False
         if out is None or not can_resume(out):
-            cls.poll_message_set("The output folder holds no render that was begun here")
+            cls.poll_message_set("The output folder has no render of the add-on")
             return False
         return True
 
@@ -90,14 +90,13 @@ class TWINSET_OT_resume_render(bpy.types.Operator):
         try:
             resume(output_of(context.scene), context.scene.twinset.job.images)
         except (OSError, ValueError, TwinsetError) as error:
-            complain(self, error)
-            return {"CANCELLED"}
-        redraw()
+            return report_preview_error(self, error)
+        redraw_panels()
         return {"FINISHED"}
 
 
 class TWINSET_OT_cancel_render(bpy.types.Operator):
-    """Stop after the frame at hand; all frames so far are kept, and it can be resumed"""
+    """Stop after the current frame. All frames are kept, and the render can be resumed"""
 
     bl_idname = "twinset.cancel_render"
     bl_label = "Cancel Render"
@@ -110,12 +109,12 @@ class TWINSET_OT_cancel_render(bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         cancel()
-        redraw()
+        redraw_panels()
         return {"FINISHED"}
 
 
 class TWINSET_OT_dismiss_render(bpy.types.Operator):
-    """Clear away what is said of the last render; its files stay"""
+    """Close the report of the last render. Its files are kept"""
 
     bl_idname = "twinset.dismiss_render"
     bl_label = "Close"
@@ -126,8 +125,8 @@ class TWINSET_OT_dismiss_render(bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         dismiss()
-        forget_picture()
-        redraw()
+        remove_picture()
+        redraw_panels()
         return {"FINISHED"}
 
 
@@ -157,11 +156,11 @@ class TWINSET_OT_show_log(bpy.types.Operator):
             lines = []
         for line in lines or ["The log is empty."]:
             column.label(text=line[:160])
-        layout.operator("wm.path_open", text="Open the Whole File", icon="FILE_FOLDER").filepath = self.file
+        layout.operator("wm.path_open", text="Open File", icon="FILE_FOLDER").filepath = self.file
 
 
 class TWINSET_OT_show_picture(bpy.types.Operator):
-    """Show the latest picture with its boxes in an image editor"""
+    """Show the latest picture with its boxes in an Image Editor"""
 
     bl_idname = "twinset.show_picture"
     bl_label = "Show Picture"
@@ -170,7 +169,7 @@ class TWINSET_OT_show_picture(bpy.types.Operator):
     def poll(cls, context: bpy.types.Context) -> bool:
         job = current()
         if job is None or job.image is None:
-            cls.poll_message_set("No picture is rendered yet")
+            cls.poll_message_set("No picture has been rendered yet")
             return False
         return True
 
@@ -180,13 +179,13 @@ class TWINSET_OT_show_picture(bpy.types.Operator):
         try:
             show_picture(context, job.image, job.record)
         except (OSError, RuntimeError) as error:
-            self.report({"ERROR"}, f"The picture cannot be shown: {error}")
+            self.report({"ERROR"}, f"Cannot show the picture: {error}")
             return {"CANCELLED"}
         return {"FINISHED"}
 
 
-class TWINSET_OT_render_here(Waiting, bpy.types.Operator):
-    """Render one frame in the background, the sample that is shown, and open it with its boxes"""
+class TWINSET_OT_render_here(FrameRequestOperator, bpy.types.Operator):
+    """Render the current sample in the background and show the picture with its boxes"""
 
     bl_idname = "twinset.render_here"
     bl_label = "Render This Sample"
@@ -196,13 +195,13 @@ class TWINSET_OT_render_here(Waiting, bpy.types.Operator):
 
     def finish(self, context: bpy.types.Context, message: dict[str, Any]) -> None:
         if message["file"] is None:
-            self.report({"WARNING"}, f"Frame {message['frame']} would be given up after all its attempts")
+            self.report({"WARNING"}, f"All attempts at frame {message['frame']} were rejected")
             return
         show_picture(context, Path(message["file"]), message["record"])
 
 
-def _shown(folder: Path) -> str:
-    """A folder as the panel shows it: from the file where the two are near."""
+def _display_path(folder: Path) -> str:
+    """A folder as in the panel: relative to the file if it is near."""
     if not bpy.data.filepath:
         return str(folder)
     try:

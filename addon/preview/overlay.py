@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Draws over the 3D view what a sample holds: boxes, classes, areas against goals, visible shares, rejections."""
+"""Draws the labels of a sample over the 3D Viewport: boxes, classes, areas, visible shares, rejections."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ import numpy as np
 from bpy_extras.view3d_utils import location_3d_to_region_2d
 from gpu_extras.batch import batch_for_shader
 
-from ..processes.sample import factor_of
+from .sample import units_per_metre
 from .sample_labels import (
-    GROUND,
+    BACKGROUND,
     REJECTED,
     WHITE,
     Color,
@@ -50,8 +50,8 @@ def _draw() -> None:
     message = _read(state.sample)
     painter = _Painter(context)
     view = space.region_3d
-    through = view.view_perspective == "CAMERA" and scene.camera is not None and scene.camera == state.camera
-    frame = _camera_frame(scene, region, view) if through else None
+    is_camera_view = view.view_perspective == "CAMERA" and scene.camera is not None and scene.camera == state.camera
+    frame = _camera_frame(scene, region, view) if is_camera_view else None
     if live.show_rejected:
         _draw_rejected(painter, message, region, view)
     if live.show_labels:
@@ -64,7 +64,7 @@ def _draw() -> None:
 
 
 def _camera_frame(scene: bpy.types.Scene, region: Any, view: Any) -> tuple[float, float, float, float] | None:
-    """Where the picture lies in the region: (left, bottom, width, height) in pixels."""
+    """The rectangle of the picture in the region: (left, bottom, width, height) in pixels."""
     camera = scene.camera
     corners = [camera.matrix_world @ corner for corner in camera.data.view_frame(scene=scene)]
     points = [location_3d_to_region_2d(region, view, corner) for corner in corners]
@@ -97,7 +97,7 @@ def _draw_solids(painter: _Painter, message: Mapping[str, Any], region: Any, vie
 
 
 def _draw_rejected(painter: _Painter, message: Mapping[str, Any], region: Any, view: Any) -> None:
-    """The last few rejected attempts; more would hide what they say."""
+    """Draw the last few rejected attempts."""
     for tried in message["record"]["tried"][-3:]:
         for n, entry in enumerate(tried["instances"]):
             if entry["class"]:
@@ -117,9 +117,9 @@ def _draw_solid(
     painter.lines(
         [(points[a], points[b]) for a, b in _EDGES if points[a] is not None and points[b] is not None], color, 1.5
     )
-    seen = [p for p in points if p is not None]
-    if seen and text:
-        painter.label((min(p[0] for p in seen), max(p[1] for p in seen)), text, color)
+    visible = [p for p in points if p is not None]
+    if visible and text:
+        painter.label((min(p[0] for p in visible), max(p[1] for p in visible)), text, color)
 
 
 def _corners(entry: Mapping[str, Any], message: Mapping[str, Any]) -> list[list[float]]:
@@ -127,7 +127,7 @@ def _corners(entry: Mapping[str, Any], message: Mapping[str, Any]) -> list[list[
     asset, matrix = message["assets"][entry["shape"]], np.reshape(entry["matrix"], (4, 4))
     ends = np.array([asset["low"], asset["high"]])
     local = np.array([[ends[i][0], ends[j][1], ends[k][2]] for i in (0, 1) for j in (0, 1) for k in (0, 1)])
-    return (factor_of(message) * (local @ matrix[:3, :3].T + matrix[:3, 3])).tolist()
+    return (units_per_metre(message) * (local @ matrix[:3, :3].T + matrix[:3, 3])).tolist()
 
 
 def _draw_headline(painter: _Painter, message: Mapping[str, Any], region: Any, frame: Any) -> None:
@@ -142,12 +142,12 @@ def _draw_headline(painter: _Painter, message: Mapping[str, Any], region: Any, f
 
 
 class _Painter:
-    """Collects lines and words, and draws the words last."""
+    """Draws lines at once, and collects labels to draw them last."""
 
     def __init__(self, context: bpy.types.Context) -> None:
         self._scale = context.preferences.system.ui_scale
         self._viewport = (context.region.width, context.region.height)
-        self._words: list[tuple[Point, str, Color]] = []
+        self._labels: list[tuple[Point, str, Color]] = []
         self._taken: list[tuple[float, float, float, float]] = []
         self.line_height = 1.5 * _SIZE * self._scale
 
@@ -170,27 +170,27 @@ class _Painter:
         gpu.state.blend_set("NONE")
 
     def label(self, corner: Point, text: str, color: Color) -> None:
-        """Words above a corner, inside the region, where no other words are."""
+        """A label above a corner, inside the region and without overlapping others."""
         width, height = self._extent(text)
         x = min(max(corner[0], 2.0), max(self._viewport[0] - width - 2.0, 2.0))
         y = min(corner[1] + 3.0, self._viewport[1] - height - 2.0)
         for _ in range(12):
             box = (x, y, x + width, y + height)
-            clash = next((t for t in self._taken if _meet(t, box)), None)
+            clash = next((t for t in self._taken if _overlap(t, box)), None)
             if clash is None:
                 break
             y = clash[1] - height - 1.0
         self._taken.append((x, y, x + width, y + height))
-        self._words.append(((x, y), text, color))
+        self._labels.append(((x, y), text, color))
 
     def text(self, at: Point, text: str, color: Color) -> None:
-        """Words exactly here."""
-        self._words.append((at, text, color))
+        """A label at this position."""
+        self._labels.append((at, text, color))
 
     def flush(self) -> None:
-        """Draw all words, each on a dark ground."""
+        """Draw all labels, each on a dark background."""
         pad = 4.0 * self._scale
-        for (x, y), text, color in self._words:
+        for (x, y), text, color in self._labels:
             width, height = self._extent(text)
             self._fill((x, y), (x + width, y + height))
             blf.color(0, *color)
@@ -202,7 +202,7 @@ class _Painter:
         corners = [low, (high[0], low[1]), high, (low[0], high[1])]
         batch = batch_for_shader(shader, "TRIS", {"pos": corners}, indices=((0, 1, 2), (0, 2, 3)))
         gpu.state.blend_set("ALPHA")
-        shader.uniform_float("color", GROUND)
+        shader.uniform_float("color", BACKGROUND)
         batch.draw(shader)
         gpu.state.blend_set("NONE")
 
@@ -211,25 +211,25 @@ class _Painter:
         return blf.dimensions(0, text)[0] + 8.0 * self._scale, self.line_height - 1.0
 
 
-def _meet(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
+def _overlap(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
     return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
 
 
 def handles() -> Iterator[Any]:
-    """The draw handlers that are registered."""
+    """The registered draw handlers."""
     if _handle is not None:
         yield _handle
 
 
 def register() -> None:
-    """Draw from now on; where there is no window nothing is drawn."""
+    """Add the draw handler, unless Blender runs in the background."""
     global _handle
     if not bpy.app.background and _handle is None:
         _handle = bpy.types.SpaceView3D.draw_handler_add(_draw, (), "WINDOW", "POST_PIXEL")
 
 
 def unregister() -> None:
-    """Draw no more."""
+    """Remove the draw handler."""
     global _handle
     if _handle is not None:
         bpy.types.SpaceView3D.draw_handler_remove(_handle, "WINDOW")

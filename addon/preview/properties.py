@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a preview has changed in a scene, kept in the scene itself: undo, saving and loading carry it along."""
+"""The state of previews as properties of scene and window manager, so that undo, saving and loading include it."""
 
 import bpy
 
 
 class TWINSET_PG_hidden(bpy.types.PropertyGroup):
-    """An object that the preview hides"""
+    """An object that the preview hides, and its original visibility"""
 
     object: bpy.props.PointerProperty(type=bpy.types.Object)
     eye: bpy.props.BoolProperty()
@@ -13,12 +13,10 @@ class TWINSET_PG_hidden(bpy.types.PropertyGroup):
 
 
 class TWINSET_PG_preview(bpy.types.PropertyGroup):
-    """A sample that is shown in a scene, and what it has replaced"""
+    """The sample that is shown in a scene, and the settings that it has replaced"""
 
     is_shown: bpy.props.BoolProperty()
-    frame: bpy.props.IntProperty(
-        name="Sample", description="Index of the frame that is shown; the same one that a render makes", min=0
-    )
+    frame: bpy.props.IntProperty(name="Sample", description="Index of the frame that is shown, as in a render", min=0)
     sample: bpy.props.StringProperty(options={"HIDDEN"})
     collection: bpy.props.PointerProperty(type=bpy.types.Collection)
     camera: bpy.props.PointerProperty(type=bpy.types.Object)
@@ -31,28 +29,30 @@ class TWINSET_PG_preview(bpy.types.PropertyGroup):
 
 
 class TWINSET_PG_live(bpy.types.PropertyGroup):
-    """How previews are made and shown, while Blender runs"""
+    """Settings of previews, until Blender is closed"""
 
     count: bpy.props.IntProperty(
-        name="Samples", description="Samples from which the histogram is predicted", default=50, min=1, soft_max=200
+        name="Samples", description="Number of samples for the predicted histogram", default=50, min=1, soft_max=200
     )
-    is_live: bpy.props.BoolProperty(name="Live", description="Predict again whenever a setting changes", default=True)
+    is_live: bpy.props.BoolProperty(
+        name="Live", description="Update the prediction when a setting changes", default=True
+    )
     look_through: bpy.props.BoolProperty(
         name="Look Through Camera",
-        description="Show samples through their own camera; otherwise the view stays where it is",
+        description="Show samples through their camera. Otherwise the view does not change",
         default=True,
     )
     show_labels: bpy.props.BoolProperty(
-        name="Labels", description="Draw boxes, classes, areas and visible shares over the view", default=True
+        name="Labels", description="Draw boxes, classes, areas and visible shares over the viewport", default=True
     )
     show_rejected: bpy.props.BoolProperty(
-        name="Rejected", description="Draw what rejected attempts had placed, each with its reason", default=True
+        name="Rejected", description="Draw the instances of rejected attempts, with the reasons", default=True
     )
-    class_name: bpy.props.StringProperty(name="Class", description="The class whose histogram is shown")
+    class_name: bpy.props.StringProperty(name="Class", description="Class whose histogram is shown")
 
 
 def register() -> None:
-    """Put the state on scenes and on the window manager."""
+    """Add the properties to scenes and to the window manager."""
     for cls in (TWINSET_PG_hidden, TWINSET_PG_preview, TWINSET_PG_live):
         bpy.utils.register_class(cls)
     bpy.types.Scene.twinset_preview = bpy.props.PointerProperty(type=TWINSET_PG_preview)
@@ -60,7 +60,7 @@ def register() -> None:
 
 
 def unregister() -> None:
-    """Take the properties back."""
+    """Remove the properties."""
     del bpy.types.WindowManager.twinset_live
     del bpy.types.Scene.twinset_preview
     for cls in (TWINSET_PG_live, TWINSET_PG_preview, TWINSET_PG_hidden):

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""3D View > N > Twinset: samples, the histogram to come, the render."""
+"""3D Viewport > Sidebar > Twinset: samples, the predicted histogram, the render."""
 
 import math
 from typing import Any
 
 import bpy
 
-from ..operators.render_ops import folder_or_none
-from ..processes.render_job import FOLDER, Job, can_resume, current, present
-from ..processes.session import session
+from ..operators.render import folder_or_none
+from ..processes.preview_session import session
+from ..processes.render_job import FOLDER, Job, can_resume, count_frames, current
 from ..settings.recipe import is_set_up
 from ..widgets.chart import Chart, draw_chart
 from ..widgets.layouts import draw_text
@@ -19,7 +19,7 @@ _TICKS = ((0.1, "1 %"), (0.3, "9 %"), (0.5, "25 %"), (0.7, "49 %"), (0.9, "81 %"
 _CHART_SCALE = 9.0
 
 
-class _InView:
+class _SidebarPanel:
     bl_space_type = "VIEW_3D"
     bl_region_type = "UI"
     bl_category = "Twinset"
@@ -29,8 +29,8 @@ class _InView:
         return context.scene is not None and is_set_up(context.scene)
 
 
-class TWINSET_PT_preview(_InView, bpy.types.Panel):
-    """Frames as they would be rendered, in the scene itself"""
+class TWINSET_PT_preview(_SidebarPanel, bpy.types.Panel):
+    """Preview frames of the dataset in the scene"""
 
     bl_label = "Sample"
     bl_order = 10
@@ -55,12 +55,12 @@ class TWINSET_PT_preview(_InView, bpy.types.Panel):
             row.prop(live, "show_rejected", toggle=True)
         layout.prop(live, "look_through")
         if session.step and not session.wants_gap:
-            layout.label(text=f"{session.step} ...", icon="SORTTIME")
+            layout.label(text=f"{session.step}...", icon="SORTTIME")
         _draw_problems(layout, context)
 
 
-class TWINSET_PT_gap(_InView, bpy.types.Panel):
-    """How near the boxes to come are to the real ones"""
+class TWINSET_PT_gap(_SidebarPanel, bpy.types.Panel):
+    """Predict how close the dataset's boxes will be to the real ones"""
 
     bl_label = "Prediction"
     bl_order = 12
@@ -77,7 +77,7 @@ class TWINSET_PT_gap(_InView, bpy.types.Panel):
         elif gap["done"] < gap["total"]:
             layout.progress(factor=gap["done"] / gap["total"], text=f"{gap['done']} of {gap['total']}")
         if session.wants_gap and session.step and (gap is None or gap["done"] == gap["total"]):
-            layout.label(text=f"{session.step} ...", icon="SORTTIME")
+            layout.label(text=f"{session.step}...", icon="SORTTIME")
         if gap is not None:
             self._draw_gap(layout, context, gap)
 
@@ -90,10 +90,10 @@ class TWINSET_PT_gap(_InView, bpy.types.Panel):
             row = layout.row(align=True)
             for other in names[:4]:
                 row.operator("twinset.choose_class", text=other, depress=other == name).name = other
-        found = gap["classes"][name]
-        column = found["columns"]["sqrt_area"]
+        predicted = gap["classes"][name]
+        column = predicted["columns"]["sqrt_area"]
         if column["real"] is None and column["synth"] is None:
-            layout.label(text=f"No box of {name}")
+            layout.label(text=f"No boxes of {name}")
             return
         edges = tuple(k / BINS for k in range(BINS + 1))
         chart = Chart(
@@ -101,24 +101,24 @@ class TWINSET_PT_gap(_InView, bpy.types.Panel):
             real=column["real"] or (0.0,) * BINS,
             synth=column["synth"],
             ticks=_TICKS,
-            title=f"{name}, box areas",
+            title=f"{name}: Box Area",
         )
         draw_chart(layout, "gap", chart, _CHART_SCALE)
         lines = layout.column(align=True)
         lines.scale_y = 0.85
         if column["distance"] is not None:
             _draw_pair(lines, "Distance", f"{column['distance']:.3f}")
-            _draw_pair(lines, "By chance", f"{column['floor'] or math.nan:.3f}")
+            _draw_pair(lines, "Expected by Chance", f"{column['floor'] or math.nan:.3f}")
         elif column["real"] is not None and column["synth"] is not None:
-            lines.label(text="No box of a real one's size")
-        _draw_pair(lines, "Real boxes (bars)", str(found["n_real"]))
-        _draw_pair(lines, "Predicted (line)", str(found["n_synth"]))
+            lines.label(text="No box within the range of real areas")
+        _draw_pair(lines, "Real Boxes (Bars)", str(predicted["n_real"]))
+        _draw_pair(lines, "Predicted Boxes (Line)", str(predicted["n_synth"]))
         if gap["given_up"]:
             lines.label(text=f"{gap['given_up']} of {gap['frames']} frames given up", icon="ERROR")
 
 
-class TWINSET_PT_gap_details(_InView, bpy.types.Panel):
-    """Why attempts were rejected, and which real boxes this scene cannot show"""
+class TWINSET_PT_gap_details(_SidebarPanel, bpy.types.Panel):
+    """Why attempts were rejected, and which real boxes cannot be reached in this scene"""
 
     bl_label = "Rejections and Notes"
     bl_parent_id = "TWINSET_PT_gap"
@@ -134,22 +134,8 @@ class TWINSET_PT_gap_details(_InView, bpy.types.Panel):
             draw_text(self.layout, context, note, icon="INFO")
 
 
-class TWINSET_OT_choose_class(bpy.types.Operator):
-    """Show the histogram of this class"""
-
-    bl_idname = "twinset.choose_class"
-    bl_label = "Show Class"
-    bl_options = {"INTERNAL"}
-
-    name: bpy.props.StringProperty()
-
-    def execute(self, context: bpy.types.Context) -> set[str]:
-        context.window_manager.twinset_live.class_name = self.name
-        return {"FINISHED"}
-
-
-class TWINSET_PT_render(_InView, bpy.types.Panel):
-    """The dataset itself, rendered in the background"""
+class TWINSET_PT_render(_SidebarPanel, bpy.types.Panel):
+    """Render the dataset in the background"""
 
     bl_label = "Render"
     bl_order = 11
@@ -161,19 +147,21 @@ class TWINSET_PT_render(_InView, bpy.types.Panel):
             _draw_job(layout, context, job)
             return
         out = folder_or_none(scene)
-        there = 0 if out is None else present(out)
+        present = 0 if out is None else count_frames(out)
         images = scene.twinset.job.images
         column = layout.column(align=True)
         column.scale_y = 1.3
-        if out is not None and there and can_resume(out):
-            label = f"Resume, {there} of {images} There" if there < images else "All Frames Are There"
+        if out is not None and present and can_resume(out):
+            label = f"Resume ({present} of {images} Done)" if present < images else "All Frames Done"
             row = column.row(align=True)
-            row.enabled = there < images
+            row.enabled = present < images
             row.operator("twinset.resume_render", text=label, icon="PLAY")
-            column.operator("twinset.render_dataset", text="Render Anew", icon="RENDER_ANIMATION").is_anew = True
+            column.operator(
+                "twinset.render_dataset", text="Render to New Folder", icon="RENDER_ANIMATION"
+            ).is_anew = True
         else:
             anew = column.operator("twinset.render_dataset", text=f"Render {images} Images", icon="RENDER_ANIMATION")
-            anew.is_anew = bool(there)
+            anew.is_anew = bool(present)
         column = layout.column(align=True)
         column.prop(scene.twinset.job, "images")
         column.prop(scene.twinset, "output_folder", text="")
@@ -184,15 +172,15 @@ class TWINSET_PT_render(_InView, bpy.types.Panel):
 def _draw_job(layout: bpy.types.UILayout, context: bpy.types.Context, job: Job) -> None:
     if job.state == "running":
         if job.total:
-            text = f"{job.done} of {job.total}{_left(job.seconds_left)}"
+            text = f"{job.done} of {job.total}{_time_left(job.seconds_left)}"
             layout.progress(factor=job.done / max(job.total, 1), text=text)
         else:
-            layout.progress(factor=0.0, text=f"{job.step} ...")
+            layout.progress(factor=0.0, text=f"{job.step}...")
         layout.operator("twinset.cancel_render", icon="CANCEL")
     else:
         row = layout.row(align=True)
-        words = {"finished": f"{job.done} frames done", "cancelled": "Cancelled", "failed": "Failed"}[job.state]
-        row.label(text=words, icon="CHECKMARK" if job.state == "finished" else "ERROR")
+        status = {"finished": f"{job.done} Frames Done", "cancelled": "Cancelled", "failed": "Failed"}[job.state]
+        row.label(text=status, icon="CHECKMARK" if job.state == "finished" else "ERROR")
         row.operator("twinset.dismiss_render", text="", icon="X")
     for problem in job.problems[:2]:
         draw_text(layout, context, problem, icon="ERROR")
@@ -216,12 +204,12 @@ def _draw_job(layout: bpy.types.UILayout, context: bpy.types.Context, job: Job) 
 
 
 def main_class(gap: dict[str, Any]) -> str:
-    """The class with most real boxes among those that would come: what a target is most likely about."""
+    """The class with the most real boxes among those that are predicted: usually that of the target."""
     return max(gap["classes"], key=lambda name: (gap["classes"][name]["n_synth"] > 0, gap["classes"][name]["n_real"]))
 
 
 def _draw_pair(layout: bpy.types.UILayout, label: str, value: str) -> None:
-    """A name on the left, its value on the right."""
+    """Draw a label on the left and its value on the right."""
     row = layout.row()
     row.label(text=label)
     right = row.row()
@@ -230,12 +218,12 @@ def _draw_pair(layout: bpy.types.UILayout, label: str, value: str) -> None:
 
 
 def _draw_reasons(layout: bpy.types.UILayout, context: bpy.types.Context, reasons: dict[str, int]) -> None:
-    """The commonest reasons of rejected attempts."""
+    """Draw the most frequent reasons of rejections."""
     for reason, n in list(reasons.items())[:3]:
         draw_text(layout, context, f"{n} rejected: {reason}")
 
 
-def _left(seconds: float | None) -> str:
+def _time_left(seconds: float | None) -> str:
     if seconds is None:
         return ""
     if seconds < 90:
@@ -255,6 +243,6 @@ def _draw_problems(layout: bpy.types.UILayout, context: bpy.types.Context) -> No
         box.operator("twinset.show_log", icon="TEXT").file = str(session.process.log_file)
 
 
-_CLASSES = (TWINSET_PT_preview, TWINSET_PT_render, TWINSET_PT_gap, TWINSET_PT_gap_details, TWINSET_OT_choose_class)
+_CLASSES = (TWINSET_PT_preview, TWINSET_PT_render, TWINSET_PT_gap, TWINSET_PT_gap_details)
 
 register, unregister = bpy.utils.register_classes_factory(_CLASSES)

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""3D Viewport > Sidebar > Twinset: what the selected objects are: a class, a surface, a distractor."""
+
+from typing import Any
+
+import bpy
+
+from ..operators.marking import roles_of, surfaces_of
+
+
+class TWINSET_PT_mark(bpy.types.Panel):
+    """Mark the selected objects as a class, surface or distractor"""
+
+    bl_label = "Mark Selection"
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "UI"
+    bl_category = "Twinset"
+
+    def draw(self, context: Any) -> None:
+        layout, scene = self.layout, context.scene
+        active = context.active_object
+        if active is not None and active.select_get():
+            roles = roles_of(scene, active)
+            layout.label(text=f"{active.name}: {', '.join(roles) or 'Not Marked'}", icon="OBJECT_DATA")
+        else:
+            layout.label(text="No Object Selected", icon="OBJECT_DATA")
+        column = layout.column(align=True)
+        for entry in scene.twinset.classes:
+            _draw_role(column, entry, entry.name, "twinset.mark_class")
+        column.operator("twinset.mark_class", text="New Class...", icon="ADD").name = ""
+        column = layout.column(align=True)
+        names = surfaces_of(scene)
+        count = f" ({len(names)})" if names is not None and len(names) else ""
+        column.operator("twinset.mark_surface", text=f"Surface{count}", icon="MESH_GRID")
+        distractors = [entry for entry in scene.twinset.distractors if entry.name == "Distractors"]
+        if distractors:
+            _draw_role(column, distractors[0], "Distractor", "twinset.mark_distractor")
+        else:
+            column.operator("twinset.mark_distractor", text="Distractor", icon="GHOST_DISABLED")
+        column.operator("twinset.unmark", icon="X")
+
+
+def _draw_role(layout: Any, entry: Any, label: str, operator: str) -> None:
+    row = layout.row(align=True)
+    collection = entry.collection
+    count = len(collection.objects) + len(collection.children) if collection is not None else 0
+    is_class = operator == "twinset.mark_class"
+    icon = "COLLECTION_COLOR_04" if is_class else "COLLECTION_COLOR_06"
+    mark = row.operator(operator, text=f"{label} ({count})" if count else label, icon=icon)
+    if is_class:
+        mark.name = entry.name
+    if collection is not None:
+        row.operator("twinset.select_marked", text="", icon="RESTRICT_SELECT_OFF").collection = collection.name
+
+
+register, unregister = bpy.utils.register_classes_factory((TWINSET_PT_mark,))

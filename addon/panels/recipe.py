@@ -1,0 +1,280 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Properties > Output > Twinset: the whole recipe."""
+
+from typing import Any
+
+import bpy
+
+from ...engine.plugin.contract import KINDS
+from ..missing_packages import missing_packages, missing_packages_message
+from ..settings.display_names import plugin_summary
+from ..settings.plugins import registry
+from ..settings.preferences import draw_broken_plugins
+from ..settings.properties import list_attribute, parameters_of
+from ..settings.recipe import imported_tables, is_set_up
+from ..settings.validation import clear_cache, next_steps, recipe_problems
+from ..widgets.layouts import draw_fields, draw_plugin, draw_text
+from ..widgets.lists import draw_list
+
+
+class _OutputPanel:
+    """Base of all panels in Properties > Output."""
+
+    bl_space_type = "PROPERTIES"
+    bl_region_type = "WINDOW"
+    bl_context = "output"
+
+
+class TWINSET_PT_recipe(_OutputPanel, bpy.types.Panel):
+    """Synthetic dataset for object detection that matches a small real dataset"""
+
+    bl_label = "Twinset"
+
+    def draw_header_preset(self, context: Any) -> None:
+        if is_set_up(context.scene):
+            self.layout.popover("TWINSET_PT_presets", text="", icon="PRESET")
+
+    def draw(self, context: Any) -> None:
+        layout, scene = self.layout, context.scene
+        layout.use_property_split = True
+        layout.use_property_decorate = False
+        if not is_set_up(scene):
+            draw_text(layout, context, "Create a synthetic dataset whose boxes match those of your real photos.")
+            column = layout.column()
+            column.scale_y = 1.4
+            column.operator("twinset.set_up", icon="ADD")
+            layout.operator("twinset.import_recipe", text="Import Recipe", icon="FILE_FOLDER")
+            return
+        draw_fields(layout, scene.twinset.job, skip=("plugin_folders",))
+        layout.prop(scene.twinset, "output_folder")
+        row = layout.row(align=True)
+        row.operator("twinset.import_recipe", text="Import", icon="IMPORT")
+        row.operator("twinset.export_recipe", text="Export", icon="EXPORT")
+        row.operator("twinset.copy_command", text="Farm Command", icon="COPYDOWN")
+        message = missing_packages_message(missing_packages())
+        if message:
+            draw_text(layout.box(), context, message, icon="ERROR")
+        steps = next_steps(scene)
+        lines = steps or recipe_problems(scene)
+        if lines:
+            box = layout.box()
+            draw_text(box, context, lines[0], icon="INFO" if steps else "ERROR")
+            if len(lines) > 1:
+                box.label(text=f"and {len(lines) - 1} more", icon="BLANK1")
+
+
+class RecipePanel(_OutputPanel):
+    """Base of the sub-panels with parts of the recipe, shown if the scene is set up."""
+
+    bl_parent_id = "TWINSET_PT_recipe"
+    bl_options = {"DEFAULT_CLOSED"}
+    bl_order = 1
+
+    @classmethod
+    def poll(cls, context: Any) -> bool:
+        return is_set_up(context.scene)
+
+
+class TWINSET_PT_classes(RecipePanel, bpy.types.Panel):
+    """Objects to place and annotate, and their sources"""
+
+    bl_label = "Classes"
+    bl_options = set()
+
+    def draw(self, context: Any) -> None:
+        _draw_entries(
+            self.layout, context, "class", "Mark the objects to detect as a class in the Sidebar of the 3D Viewport."
+        )
+
+
+class TWINSET_PT_distractors(RecipePanel, bpy.types.Panel):
+    """Objects to place and render without annotating them"""
+
+    bl_label = "Distractors"
+
+    def draw(self, context: Any) -> None:
+        _draw_entries(self.layout, context, "distractor", "Distractors are objects that are placed but not annotated.")
+
+
+class TWINSET_PT_goals(RecipePanel, bpy.types.Panel):
+    """Metadata columns to match in addition to the boxes of the target"""
+
+    bl_label = "Additional Goals"
+
+    def draw(self, context: Any) -> None:
+        text = "Columns such as depth or brightness. Of several attempts at a frame, the closest one is rendered."
+        _draw_entries(self.layout, context, "goal", text)
+
+
+class TWINSET_PT_room(RecipePanel, bpy.types.Panel):
+    """Scene in which pictures are rendered"""
+
+    bl_label = "Room"
+
+    def draw(self, context: Any) -> None:
+        layout, settings = self.layout, context.scene.twinset
+        layout.use_property_split = True
+        layout.use_property_decorate = False
+        if imported_tables(context.scene, "room"):
+            _draw_imported_tables(
+                layout, context, "room", "blocks", "The imported recipe has several rooms, which cannot be edited here."
+            )
+            return
+        layout.row().prop(settings, "room", expand=True)
+        own = ("file", "scene", "builtin", "blenderproc", "dataset")
+        draw_fields(layout, settings.scene, skip=own if settings.room == "THIS" else ())
+        header, body = layout.panel("twinset_models", default_closed=not len(settings.models))
+        header.label(text="Additional Models")
+        if body:
+            _draw_entries(body, context, "model", "Model files to add to the room.")
+
+
+class TWINSET_PT_variants(RecipePanel, bpy.types.Panel):
+    """Shares of the frames with other values of some plugin parameters, as found by twinset tune"""
+
+    bl_label = "Variants"
+
+    @classmethod
+    def poll(cls, context: Any) -> bool:
+        return is_set_up(context.scene) and bool(imported_tables(context.scene, "variant"))
+
+    def draw(self, context: Any) -> None:
+        text = "Variants change plugin parameters for a share of the frames. They cannot be edited here."
+        _draw_imported_tables(self.layout, context, "variant", "frames", text)
+
+
+class TWINSET_PT_rendering(RecipePanel, bpy.types.Panel):
+    """Render engine and quality"""
+
+    bl_label = "Rendering"
+
+    def draw(self, context: Any) -> None:
+        draw_fields(self.layout, context.scene.twinset.render)
+
+
+class TWINSET_PT_output(RecipePanel, bpy.types.Panel):
+    """Images and labels to write"""
+
+    bl_label = "Images and Labels"
+
+    def draw(self, context: Any) -> None:
+        draw_fields(self.layout, context.scene.twinset.output)
+
+
+class TWINSET_PT_split(RecipePanel, bpy.types.Panel):
+    """Parts of the dataset without common assets"""
+
+    bl_label = "Train, Validate, Test"
+
+    def draw(self, context: Any) -> None:
+        draw_fields(self.layout, context.scene.twinset.split)
+
+
+class TWINSET_PT_plugins(RecipePanel, bpy.types.Panel):
+    """Folders from which the recipe loads plugins"""
+
+    bl_label = "Plugins"
+
+    def draw(self, context: Any) -> None:
+        draw_fields(self.layout, context.scene.twinset.job, only=("plugin_folders",))
+        draw_text(
+            self.layout, context, "To use your own plugins here, set their folder in the preferences of the extension."
+        )
+        draw_broken_plugins(self.layout)
+
+
+def _draw_imported_tables(layout: Any, context: Any, key: str, unit: str, text: str) -> None:
+    """Draw the variants or rooms of an imported recipe with their shares."""
+    tables = imported_tables(context.scene, key)
+    total = sum(float(entry.get("weight", 1.0)) for entry in tables)
+    for number, entry in enumerate(tables, 1):
+        row = layout.row()
+        row.label(text=str(entry.get("name") or f"{key.capitalize()} {number}"), icon="MOD_ARRAY")
+        row.label(text=f"{float(entry.get('weight', 1.0)) / total:.0%} of the {unit}")
+    draw_text(layout, context, text)
+    layout.operator("twinset.remove_variants", text=f"Remove {key.capitalize()}s", icon="X").key = key
+
+
+def _draw_entries(layout: Any, context: Any, key: str, hint: str) -> None:
+    settings = context.scene.twinset
+    entries = getattr(settings, list_attribute(key))
+    draw_list(layout, settings, key, list_attribute(key), "TWINSET_UL_entries")
+    index = getattr(settings, f"{key}_index")
+    if not len(entries):
+        draw_text(layout, context, hint, icon="INFO")
+    elif 0 <= index < len(entries):
+        draw_fields(layout, entries[index], skip=("name",) if key in ("class", "distractor") else ())
+
+
+def _stack_panel(kind: str, title: str, is_open: bool) -> type:
+    def draw(self: Any, context: Any) -> None:
+        layout, settings = self.layout, context.scene.twinset
+        uses = getattr(settings, list_attribute(kind))
+        draw_list(layout, settings, kind, list_attribute(kind), "TWINSET_UL_uses")
+        index = getattr(settings, f"{kind}_index")
+        if not len(uses):
+            draw_text(layout, context, _EMPTY_TEXTS[kind], icon="INFO")
+        elif 0 <= index < len(uses):
+            _draw_use(layout, context, kind, uses[index])
+
+    members = {
+        "bl_label": title,
+        "bl_options": set() if is_open else {"DEFAULT_CLOSED"},
+        "draw": draw,
+        "__doc__": _DESCRIPTIONS[kind],
+    }
+    return type(f"TWINSET_PT_{kind}", (RecipePanel, bpy.types.Panel), members)
+
+
+def _draw_use(layout: Any, context: Any, kind: str, use: Any) -> None:
+    group = parameters_of(use)
+    if group is None:
+        reasons = [b.reason for b in registry().broken if b.id == use.plugin and b.kind in ("", kind)]
+        reason = reasons[0] if reasons else "Install it, or set its folder in the preferences of the extension."
+        draw_text(layout, context, f"The plugin '{use.plugin}' is not loaded. {reason}", icon="ERROR")
+        return
+    draw_text(layout, context, plugin_summary(registry().find(kind, use.plugin)))
+    column = layout.column()
+    column.active = use.enabled
+    draw_plugin(column, group, f"{kind}_{use.plugin}")
+
+
+_EMPTY_TEXTS = {
+    "placement": "No assets are placed; objects stay in place.",
+    "appearance": "Lights and world do not vary.",
+    "camera": "Without a camera plugin, a default one is used.",
+    "target": "Without a target, box sizes are not controlled.",
+    "metric": "No metrics are measured.",
+    "filter": "All pictures are accepted.",
+}
+_DESCRIPTIONS = {
+    "placement": "Placement of assets",
+    "appearance": "Variation of light, world and background",
+    "camera": "Camera poses",
+    "target": "Distribution of boxes, fitted to the real ones",
+    "metric": "Metadata of every box and picture",
+    "filter": "Conditions for accepting pictures and boxes",
+}
+_TITLES = {k: k.capitalize() for k in KINDS} | {"metric": "Metrics", "filter": "Filters"}
+
+_CLASSES = (
+    TWINSET_PT_recipe,
+    TWINSET_PT_classes,
+    TWINSET_PT_distractors,
+    *(_stack_panel(kind, _TITLES[kind], is_open=False) for kind in KINDS),
+    TWINSET_PT_goals,
+    TWINSET_PT_variants,
+    TWINSET_PT_room,
+    TWINSET_PT_output,
+    TWINSET_PT_split,
+    TWINSET_PT_rendering,
+    TWINSET_PT_plugins,
+)
+
+register, _unregister = bpy.utils.register_classes_factory(_CLASSES)
+
+
+def unregister() -> None:
+    """Unregister the panels."""
+    _unregister()
+    clear_cache()
