@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The stage on bpy: the only code besides the add-on that imports bpy."""
+"""The stage in Blender: the only code besides the add-on that imports bpy."""
 
-from .process.scratch import shelter_blender
+from .process.scratch import import_blender_in_scratch_folder
 
-shelter_blender()
+import_blender_in_scratch_folder()

@@ -48,7 +48,7 @@ def remove_scratch(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def shelter_blender() -> None:
+def import_blender_in_scratch_folder() -> None:
     """Import Blender, unless it is imported already, so that its own temporary files are in a folder of ours.
 
     Blender creates ``blender_XXXXXX`` when it starts and removes it when it ends. A killed process would leave it for
