@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a kind of render farm declares: options of its command, and the job files that it takes."""
+"""The base class of render farms: the options of its command, and its job files."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from .plan import Plan
 class Farm:
     """A kind of render farm. One file in ``headless/farm`` declares one, and ``twinset farm NAME`` follows from it.
 
-    Subclasses are made with ``@attrs.frozen``. Their fields are the command's options beside those that all farms have,
-    with types as Typer wants them: ``max_parallel: Annotated[int, typer.Option(help=...)] = 0``. The first line of the
-    docstring is the command's help.
+    Subclasses are made with ``@attrs.frozen``. Their fields are the options of the command, besides those that all farms have,
+    with types for Typer: ``max_parallel: Annotated[int, typer.Option(help=...)] = 0``. The docstring is
+    the help of the command.
 
     Attributes
     ----------
     name : str
-        The command's name; the file's name where the class does not set it.
+        Name of the command; by default that of the file.
     executables : tuple of str
-        Which of the files are to be run as programs.
+        Names of files to make executable.
     """
 
     name: ClassVar[str] = ""
@@ -34,11 +34,11 @@ class Farm:
             cls.name = name_of(cls)
 
     def files(self, plan: Plan) -> dict[str, str]:
-        """The job files by name; DataError where the farm cannot take this plan."""
+        """The job files by name; DataError if the farm cannot run this plan."""
         raise NotImplementedError
 
     def start(self, plan: Plan, folder: Path) -> str:
-        """How the user starts the job, as the end of a sentence; ``folder`` is where the files lie."""
+        """How to start the job, as the end of a sentence; ``folder`` has the files."""
         raise NotImplementedError
 
 

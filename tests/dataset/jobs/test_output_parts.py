@@ -4,14 +4,19 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
+import re
 import shutil
+import sys
+from pathlib import Path
 from typing import ClassVar
 
 import attrs
 import cv2
 import numpy as np
 import pytest
+import twinset
 from twinset.dataset.formats.dataset_folder import read_dataset
 from twinset.dataset.jobs.job import Job, open_job
 from twinset.engine.errors import DataError, PluginError, RecipeError
@@ -249,6 +254,28 @@ def test_recipe_schema_and_reference_have_their_keys(registered, tmp_path):
     with pytest.raises(RecipeError) as error:
         load_recipe(tmp_path / "r.toml")
     assert "'none', 'npy', 'png'" in str(error.value) and "Did you mean 'lists_header'?" in str(error.value)
+
+
+def test_the_pass_of_the_handbook_shows_categories(tmp_path, monkeypatch):
+    page = (Path(twinset.__file__).parent / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"^```python\n([^`]*class \w+\(LabelPass\):.*?)^```", page, re.M | re.S)
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "labels/categories.py").write_text(code)
+    package = importlib.import_module("twinset.dataset.labels")
+    monkeypatch.setattr(package, "__path__", [*package.__path__, str(tmp_path / "labels")])
+    made = importlib.import_module("twinset.dataset.labels.categories").Categories
+    monkeypatch.delitem(sys.modules, "twinset.dataset.labels.categories")
+    with LABEL_PASSES.registered(made):
+        run(tmp_path, "out", RECIPE + "categories = true\nmasks = true\n")
+        assert open_job(tmp_path / "out", open_stage).verify(1) == ""
+    record = json.loads((tmp_path / "out/frames/000001.json").read_text())
+    maps = [
+        cv2.imread(str(tmp_path / "out" / record["files"][name]["path"]), cv2.IMREAD_UNCHANGED)
+        for name in ("categories", "ids")
+    ]
+    (category,) = json.loads((tmp_path / "out/annotations/instances.json").read_text())["categories"]
+    assert maps[0].dtype == np.uint16 and (maps[1] > 0).any()
+    np.testing.assert_array_equal(maps[0], np.where(maps[1] > 0, category["id"], 0))
 
 
 def test_without_them_nothing_is_left(tmp_path):
