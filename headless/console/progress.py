@@ -177,8 +177,8 @@ def gate_lines(gate: Mapping[str, Any]) -> list[str]:
         if draft and draft["used"]:
             low, high = draft["interval"]
             lines.append(
-                f"Drafts rejected {gate['refused_as_drafts']} attempts before rendering. In the warm-up they would have "
-                f"rejected {draft['false_rejects']} of {draft['would_pass']} good frames ({low:.0%} to {high:.0%})."
+                f"Drafts rejected {gate['refused_as_drafts']} attempts before rendering. In the warm-up they would "
+                f"have rejected {draft['false_rejects']} of {draft['would_pass']} good ones ({low:.0%} to {high:.0%})."
             )
         elif draft:
             lines.append(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Flamenco: a job type whose settings have this recipe's values as defaults."""
+"""Flamenco: a job type with a recipe's values as default settings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TEMPLATE = Path(__file__).with_name("flamenco.js")
 
 
 class Flamenco(Farm):
-    """Write a job type for Flamenco, whose defaults are this recipe's."""
+    """Write a Flamenco job type with this recipe as default."""
 
     def files(self, plan: Plan) -> dict[str, str]:
         text = TEMPLATE.read_text(encoding="utf-8")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Kubernetes: an Indexed Job whose pods render, one index a task, and a Job that waits for it and finishes."""
+"""Kubernetes: an Indexed Job whose pods render, one index per task, and a Job that finishes the dataset."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ exec {render}
 
 @attrs.frozen
 class Kubernetes(Farm):
-    """Write an Indexed Job for Kubernetes and a second one that finishes the dataset."""
+    """Write a Kubernetes Indexed Job, and a Job that finishes."""
 
     image: Annotated[str, typer.Option(metavar="IMAGE", help="Container image with Twinset.", show_default=False)]
     claim: Annotated[
-        str, typer.Option(metavar="NAME", help="Persistent volume claim that all pods share.", show_default=False)
+        str, typer.Option(metavar="NAME", help="Persistent volume claim shared by all pods.", show_default=False)
     ]
-    mount: Annotated[str, typer.Option(metavar="FOLDER", help="Where it is mounted in the pods.")] = "/work"
-    max_parallel: Annotated[int, typer.Option(metavar="N", min=1, help="Pods that run at the same time.")] = 8
+    mount: Annotated[str, typer.Option(metavar="PATH", help="Mount path of the volume in the pods.")] = "/work"
+    max_parallel: Annotated[int, typer.Option(metavar="N", min=1, help="Run at most N pods at the same time.")] = 8
 
     def files(self, plan: Plan) -> dict[str, str]:
         for path in (plan.recipe, plan.out):
             if not PurePosixPath(path).is_relative_to(self.mount):
                 raise DataError(
-                    f"'{path}' is not in {self.mount}, where pods see the shared volume. Name its place there, or "
-                    "another --mount."
+                    f"'{path}' is not in {self.mount}, where pods mount the shared volume. Give its path there, or "
+                    "change --mount."
                 )
         script = _SCRIPT.format(blocks=plan.blocks_per_task, render=shell(plan.render(BLOCKS), expand=BLOCKS))
         pod = {"image": self.image, "claim": self.claim, "mount": self.mount}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Open Job Description: a template with a chunked range of blocks and a finishing step; a Deadline Cloud job bundle."""
+"""Open Job Description: a template with a chunked range of blocks and a final step; a Deadline Cloud job bundle."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .plan import MAX_TRIES, RENDER_AGAIN, Plan, json_text, shell
 
 BLOCKS = "{{Task.Param.Blocks}}"
 PAUSE = 10
-"""Seconds before a task that met trouble that may pass is tried again; more each time."""
+"""Seconds before the first repetition after a temporary failure; longer each time."""
 
 _SCRIPT = """\
 #!/bin/bash
@@ -28,16 +28,15 @@ exit $code
 
 
 class Openjd(Farm):
-    """Write an Open Job Description template, which is also a job bundle of AWS Deadline Cloud.
+    """Write an Open Job Description template.
 
-    ``template.json`` is what ``openjd run`` takes; ``parameter_values.json`` and ``asset_references.json`` beside it
-    make the folder a job bundle.
+    The job folder is also a job bundle for AWS Deadline Cloud.
     """
 
     def files(self, plan: Plan) -> dict[str, str]:
         for text in (str(plan.recipe), str(plan.out), plan.command):
             if "{{" in text:
-                raise DataError(f"'{text}' holds '{{{{', which Open Job Description takes for its own. Rename it.")
+                raise DataError(f"'{text}' contains '{{{{', which is reserved in Open Job Description. Rename it.")
         return {
             "template.json": json_text(_template(plan)),
             "parameter_values.json": json_text({"parameterValues": []}),

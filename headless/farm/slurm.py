@@ -64,12 +64,15 @@ printf '  %s\n' {status}
 
 @attrs.frozen
 class Slurm(Farm):
-    """Write a Slurm array with a dependent finishing job; ./submit in its folder starts both."""
+    """Write a Slurm job array, and a job that finishes.
+
+    Run ./submit in the job folder to start both.
+    """
 
     executables = ("submit",)
 
     max_parallel: Annotated[
-        int, typer.Option(metavar="N", min=0, help="Tasks that run at the same time; 0 for all.")
+        int, typer.Option(metavar="N", min=0, help="Run at most N tasks at the same time; 0 for no limit.")
     ] = 0
 
     def files(self, plan: Plan) -> dict[str, str]:

@@ -112,7 +112,7 @@ def test_render_shows_funnel_notes_and_preview(run: Run, recipe: Path, scripted:
     assert "1 images with 2 annotations in out" in done.stdout
     assert f"Preview: {Path('out') / 'contact_sheet.jpg'}" in done.stdout
     assert "3 of 9 boxes are out of reach." in done.stderr
-    assert "Frame 1 is given up after 20 attempts." in done.stderr
+    assert "Frame 1 was given up after 20 attempts." in done.stderr
     ((loaded, out, frames),) = scripted.calls
     assert (loaded.images, loaded.seed, loaded.render.samples) == (2, 0, 3)
     assert (out, frames) == (Path("out"), range(0, 2))
@@ -134,7 +134,7 @@ def test_ctrl_c_says_how_to_go_on(
     monkeypatch.setattr(scripted, "ending", KeyboardInterrupt)
     done = run("render", recipe, "-o", "out")
     assert done.exit_code == 130
-    assert "Stopped with 1 frames written to out. The same command goes on from there." in done.stderr
+    assert "Stopped with 1 frames in out. Run the same command again to continue." in done.stderr
     assert "Traceback" not in done.output
     done = run("render", recipe, "-o", "out", "--json")
     assert json.loads(done.stdout.splitlines()[-1]) == {"event": "stopped", "written": 1, "out": "out"}
@@ -226,7 +226,7 @@ def test_a_real_render_is_stopped_and_goes_on(recipe: Path, tmp_path: Path) -> N
             break
     rest, messages = process.communicate(timeout=60)
     assert process.returncode == 130, messages
-    assert "The same command goes on from there." in messages
+    assert "Run the same command again to continue." in messages
     written = json.loads(rest.splitlines()[-1])["written"]
     there = len(list((tmp_path / "out" / "images").glob("*.jpg")))
     assert there - 1 <= written <= there and there >= 2  # Ctrl-C may come between a frame and its event
@@ -333,7 +333,7 @@ def test_doctor_has_a_remedy_for_each_problem(run: Run, monkeypatch: pytest.Monk
     done = run("doctor")
     assert done.exit_code == 2
     assert "Problem: The package no-such-package is missing." in done.stdout
-    assert "Problem: Only" in done.stdout and "Make room there" in done.stdout
+    assert "Problem: Only" in done.stdout and "Free some space" in done.stdout
 
 
 def test_version_and_help(run: Run) -> None:

@@ -77,7 +77,9 @@ def quality(
     scores: Annotated[
         list[str] | None,
         typer.Option(
-            "--map", metavar="DATASET=MAP", help="A detector's mAP after training on a dataset, to correlate; repeatable."
+            "--map",
+            metavar="DATASET=MAP",
+            help="A detector's mAP after training on a dataset, to correlate; repeatable.",
         ),
     ] = None,
     max_boxes: MaxBoxesOption = 2000,

@@ -26,7 +26,9 @@ def new_plugin(
     ],
     kind: Annotated[
         str,
-        typer.Option("--kind", "-k", metavar="KIND", help="placement, appearance, camera, target, metric or filter."),
+        typer.Option(
+            "--kind", "-k", metavar="KIND", help="Kind: placement, appearance, camera, target, metric or filter."
+        ),
     ] = "metric",
     out: Annotated[
         Path | None,

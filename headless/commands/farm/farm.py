@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Commands that write job files for render farms, one for each file of ``headless/farm`` that declares a farm."""
+"""The commands ``farm NAME``, one for each file of ``headless/farm`` that declares a farm."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ import attrs
 import typer
 
 from ....dataset.atomic_files import write_atomic
-from ....engine.plugin.registry import summary
 from ....engine.recipe.reading import load_recipe
 from ...console.commands import group
 from ...console.options import FrameCountOption, RecipeArgument
@@ -23,11 +22,14 @@ from ...farm.farm import FARMS, Farm
 from ...farm.plan import Plan, min_blocks_per_task
 
 OutOption = Annotated[
-    Path, typer.Option("-o", "--out", metavar="FOLDER", help="Output folder of the dataset.", show_default=False)
+    Path,
+    typer.Option(
+        "-o", "--out", metavar="FOLDER", help="Output folder of the dataset, as given to `render`.", show_default=False
+    ),
 ]
 JobFilesOption = Annotated[
     Path | None,
-    typer.Option("--out-jobs", metavar="FOLDER", help="Folder of the job files. Default: beside the output folder."),
+    typer.Option("--out-jobs", metavar="FOLDER", help="Folder for the job files. Default: beside the output folder."),
 ]
 BlocksOption = Annotated[
     int | None,
@@ -35,19 +37,21 @@ BlocksOption = Annotated[
         "--blocks-per-task",
         metavar="N",
         min=1,
-        help="Blocks that one task renders, one after the other. Default: 1, or as many as keep to 1000 tasks.",
+        help="Blocks that a task renders in sequence. Default: 1, or more to stay within 1000 tasks.",
     ),
 ]
 CommandOption = Annotated[
     str,
-    typer.Option("--command", metavar="COMMAND", help="How nodes call Twinset, such as '/opt/twinset/bin/twinset'."),
+    typer.Option(
+        "--command", metavar="COMMAND", help="How the nodes call Twinset, such as '/opt/twinset/bin/twinset'."
+    ),
 ]
 
 app = group("farm", "Write job files for a render farm.", package=__package__, order=10, no_args_is_help=True)
 
 
 def farm_command(cls: type[Farm]) -> Callable[..., None]:
-    """The function of a farm's command: options of all farms, and those that the farm declares."""
+    """The function of a farm's command, with the options of all farms and those that the farm declares."""
 
     def run(
         context: typer.Context,
@@ -75,7 +79,7 @@ def farm_command(cls: type[Farm]) -> Callable[..., None]:
         )
         for field in (attrs.fields(cls) if attrs.has(cls) else ())
     ]
-    run.__name__, run.__doc__ = cls.name, summary(cls)
+    run.__name__, run.__doc__ = cls.name, inspect.getdoc(cls)
     run.__annotations__ = {p.name: p.annotation for p in (*common, *own)}
     run.__signature__ = inspect.Signature([*common[:3], *own, *common[3:]])  # type: ignore[attr-defined]
     return run

@@ -147,13 +147,13 @@ def tune(
         _follow(output, prober.run(tried, probes), "Probing")
     except KeyboardInterrupt:
         output.message(
-            f"Stopped. {len(prober.found)} configurations are in {memory}. Run the same command again to continue."
+            f"Stopped. {len(prober.results)} configurations are in {memory}. Run the same command again to continue."
         )
         if output.json:
-            output.json_line({"event": "stopped", "configurations": len(prober.found), "memory": memory})
+            output.json_line({"event": "stopped", "configurations": len(prober.results), "memory": memory})
         raise typer.Exit(130) from None
 
-    samples = [probed_sample(prober.found[k], chosen_class, name) for k in range(len(tried))]
+    samples = [probed_sample(prober.results[k], chosen_class, name) for k in range(len(tried))]
     fitted = configuration_weights.fit_components(wanted.values, view)
     rng = stream(loaded.seed, "tune")
     choices = configuration_weights.choose(wanted, samples, view, rng, components=fitted)
@@ -174,7 +174,7 @@ def tune(
         "components": configuration_weights.facts(fitted),
         "criterion": fitted.criterion_,
     }
-    probed = [prober.found[k] for k in range(len(tried))]
+    probed = [prober.results[k] for k in range(len(tried))]
     outcome = _Outcome(out, what, tried, probed, samples, chosen, choices, untuned, checked, loaded.images)
     output.result(outcome.values(), *outcome.shown())
 
@@ -234,7 +234,7 @@ def _verified(
         fresh = attrs.evolve(recipe, seed=recipe.seed + 1)
         steps = prober.fresh(fresh, class_name, boxes, images=find_column(view.column).kind == "count")
         _follow(output, steps, f"Verifying, {name}")
-        probed = prober.found[-1]
+        probed = prober.results[-1]
         got = probed_sample(probed, class_name, view.column)
         if not len(got):
             continue

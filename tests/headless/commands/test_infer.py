@@ -109,6 +109,19 @@ def test_predictions_are_true_and_in_line_with_their_boxes(synth: Path, real: Pa
     assert again.read_bytes() == out.read_bytes()
 
 
+def test_datasets_in_the_old_order_are_told_apart(synth: Path, real: Path, tmp_path: Path) -> None:
+    """Up to 0.1 the synthetic one came first; only its annotations know what is to be inferred."""
+    new, old = (
+        run(*pair, "-o", tmp_path / f"{k}.csv", *asked("depth"))
+        for k, pair in enumerate([(real, synth), (synth, real)])
+    )
+    assert new.exit_code == old.exit_code == 0, old.output
+    assert (tmp_path / "0.csv").read_bytes() == (tmp_path / "1.csv").read_bytes()
+    assert new.stderr == "" and old.stderr.strip() == (
+        f"Deprecated: the order is now REAL SYNTH; '{synth}' is taken as the synthetic dataset."
+    )
+
+
 def test_scores_alone_need_no_real_dataset_and_stand_in_a_table(synth: Path) -> None:
     done = run(synth, "--model", "box", "--model", "packaged", "--all-models")
     assert done.exit_code == 0, done.output

@@ -212,7 +212,7 @@ def test_a_frame_that_kills_every_worker_leaves_out_its_block_alone(recipe: Path
     finished, failed = map(json.loads, done.stdout.splitlines()[-2:])
     assert finished["absent"] == [4, 5] and finished["images"] == 7
     said = "Workers failed repeatedly at frames 3 to 5, which are left out. The last at frame 4:"
-    assert said in failed["error"][0] and "start fewer workers" in failed["error"][0]
+    assert said in failed["error"][0] and "Start fewer workers" in failed["error"][0]
     (trap / "4-kill").unlink()
     done = subprocess.run(command(recipe, out, *allowed), capture_output=True, text=True)
     assert done.returncode == 0 and json.loads(done.stdout.splitlines()[-1])["images"] == 9
