@@ -188,9 +188,7 @@ def check_declaration(cls: type) -> str:
         return f"a {kind} plugin needs the method '{METHODS[kind]}'."
     if not (cls.__doc__ or "").strip():
         return "it has no docstring, whose first line describes it."
-    if kind in KINDS_WITH_COLUMNS and len(declared_columns(cls)) < len(cls.columns):  # type: ignore[attr-defined]
-        return "its 'columns' must be a tuple of Column(...)."
-    return _check_params(cls)
+    return _check_params(cls) or _check_columns(cls)
 
 
 def former_id(cls: type) -> str:
@@ -201,6 +199,15 @@ def former_id(cls: type) -> str:
 def summary(cls: type) -> str:
     """The one-line description of a plugin: the first paragraph of its docstring."""
     return " ".join((cls.__doc__ or "").strip().split("\n\n")[0].split())
+
+
+def _check_columns(cls: type) -> str:
+    if cls.plugin_kind not in KINDS_WITH_COLUMNS:  # type: ignore[attr-defined]
+        return ""
+    columns = cls.columns  # type: ignore[attr-defined]
+    if isinstance(columns, tuple | list) and len(declared_columns(cls)) == len(columns):
+        return ""
+    return "its 'columns' must be a tuple of Column(...)."
 
 
 def _check_params(cls: type) -> str:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Plugin classes, sound or not, by whatever an author may call them: a class, a file, a folder, a module, an id."""
+"""Finds plugin classes, valid or not, by class, file, folder, module or id."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _of_folder(folder: Path) -> list[type]:
 
 
 def _of_project(folder: Path) -> list[type]:
-    """What a package that is not installed would offer, as its pyproject.toml says."""
+    """The plugins that the pyproject.toml of a package names, installed or not."""
     file = folder / "pyproject.toml"
     try:
         entries = tomllib.loads(file.read_text("utf-8"))["project"]["entry-points"][GROUP]
@@ -64,12 +64,12 @@ def _of_project(folder: Path) -> list[type]:
 
 def _loaded(source: str, load: Callable[[], list[type]]) -> list[type]:
     try:
-        found = load()
+        classes = load()
     except (Exception, SystemExit) as error:  # whatever a third party's module does on import
         raise PluginError(f"The import of {source} failed with {type(error).__name__}: {error}.") from error
-    if not found:
+    if not classes:
         raise PluginError(f"{source} declares no class with @plugin(kind).")
-    return found
+    return classes
 
 
 @contextlib.contextmanager

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The conformance kit: what every plugin owes its users, as checks that run without Blender."""
+"""The conformance kit: checks that every plugin must pass; they run without Blender."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class PluginCheckError(AssertionError):
 
 @attrs.frozen
 class Finding:
-    """What a check says: passed where both texts are empty; ``skipped`` says why it could not run."""
+    """The result of a check: passed if both texts are empty; ``skipped`` says why it could not run."""
 
     check: str
     problem: str = ""
@@ -51,12 +51,12 @@ class Finding:
         return not self.problem and not self.skipped
 
 
-class _Skip(Exception):  # noqa: N818 - no error of anyone
+class _Skip(Exception):  # noqa: N818 - not an error
     """A check that cannot run."""
 
 
 class Subject:
-    """A plugin under check, and its runs on the tiny stage, made when first asked for.
+    """A plugin under check, and its runs on the test stage, made on first use.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ class Subject:
     values : mapping
         Plain values of its parameters; needed for those without a default.
     seconds : float
-        What one frame may take on the tiny stage.
+        Time limit of one frame on the test stage.
     """
 
     def __init__(self, cls: type, values: Mapping[str, Any], seconds: float) -> None:
@@ -100,14 +100,14 @@ class Subject:
 
     @property
     def sound(self) -> list[Run]:
-        """The forward runs; skips where they are none."""
+        """The forward runs; skips if they failed."""
         if any(run.error or run.overdue for run in self.forward):
             raise _Skip("it does not run")
         return self.forward
 
     def _runs(self, frames: Sequence[int]) -> list[Run]:
         if self.declaration:
-            raise _Skip("its declaration is wrong")
+            raise _Skip("its declaration is invalid")
         if problem := missing(self.cls, self.values):
             raise _Skip(problem)
         return run_frames(self.make, frames, self.seconds)
@@ -178,7 +178,7 @@ def _time(at: Subject) -> str:
 
 def _answers(at: Subject) -> str:
     """What it returns has the type, shape and range that its kind is to return."""
-    return next((run.complaint for run in at.sound if run.complaint), "")
+    return next((run.answer_problem for run in at.sound if run.answer_problem), "")
 
 
 def _repeatable(at: Subject) -> str:
@@ -187,7 +187,7 @@ def _repeatable(at: Subject) -> str:
         if one.outcome != other.outcome:
             return (
                 f"with the same seed and parameters it does something else for frame {one.frame} the second time: "
-                "it must draw from rng alone, and remember nothing."
+                "it must take all randomness from rng, and remember nothing."
             )
     return ""
 
@@ -209,8 +209,8 @@ def _order(at: Subject) -> str:
     for run in at.backward:
         if before.get(run.frame, run.outcome) != run.outcome:
             return (
-                f"frame {run.frame} is another one where other frames came before it: it must not carry anything from "
-                "call to call."
+                f"frame {run.frame} differs when other frames came before it: it must not keep anything from call to "
+                "call."
             )
     return ""
 
@@ -226,7 +226,7 @@ def _inputs(at: Subject) -> str:
 def _restored(at: Subject) -> str:
     """After ``stage.clear()`` the stage is as it was: it acts through the stage's methods alone, never on Blender."""
     for run in at.forward:
-        if run.left:
+        if run.not_restored:
             return (
                 f"after frame {run.frame}, stage.clear() does not bring the stage back: it must act through the "
                 "stage's methods alone, and leave meshes, surfaces and attributes as they are."
@@ -252,7 +252,7 @@ CHECKS: dict[str, Callable[[Subject], str]] = {
     "inputs": _inputs,
     "restored": _restored,
 }
-"""All checks by name, in the order in which they run. A docstring says what each holds."""
+"""All checks by name, in the order in which they run. Their docstrings say what must hold."""
 
 
 @attrs.frozen(eq=False)
@@ -266,7 +266,7 @@ class Check:
         return f"{self.subject.name.replace(' ', '-')}-{self.name}".replace("'", "")
 
     def finding(self) -> Finding:
-        """The same without raising."""
+        """The result, without raising."""
         try:
             problem = CHECKS[self.name](self.subject)
         except _Skip as skip:
@@ -308,7 +308,7 @@ def check_plugin(
     seconds: float = 10.0,
     raises: bool = True,
 ) -> list[Finding]:
-    """Hold a plugin to its contract, on a tiny stage of known truth (:func:`..scene.scene`), without Blender.
+    """Check that a plugin keeps its contract, without Blender, on a small stage (:func:`..fixtures.scene.scene`).
 
     Parameters
     ----------
@@ -319,7 +319,7 @@ def check_plugin(
         Plain values of parameters, as TOML has them. Needed for parameters without a default, unless they name an
         object, a class or a zone: then the stage's own is taken.
     seconds : float
-        What one frame may take.
+        Time limit of one frame.
     raises : bool
         Whether failed checks raise.
 
@@ -344,7 +344,7 @@ def check_plugin(
 
 def _declared_only(at: Subject, check: Callable[[type], str]) -> str:
     if at.declaration:
-        raise _Skip("its declaration is wrong")
+        raise _Skip("its declaration is invalid")
     return check(at.cls)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether a plugin's parameters get through TOML, JSON schema and Blender unharmed, and are refused in clear words."""
+"""Checks a plugin's declaration: hooks, levers, and parameters in TOML, JSON schema, Blender and error messages."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ _WRONG = {bool: "text", int: "text", float: "text", str: 5}
 
 
 def owner(cls: type) -> str:
-    """How sentences call a plugin: ``metric 'depth'``."""
+    """A plugin's name in messages: ``metric 'depth'``."""
     return f"{cls.plugin_kind} '{cls.plugin_id}'"  # type: ignore[attr-defined]
 
 
 def fill(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Values for the tiny stage: those given, and for required ones that are not what the stage has of their kind."""
+    """Values for the test stage: those given, and names of its objects and classes for required ones that are not."""
     out = dict(values)
     for p in describe(cls):
         if p.required and p.name not in out and (guess := _guess(p)) is not None:
@@ -49,7 +49,7 @@ def fill(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def documented(cls: type) -> str:
-    """What is missing from the docs of a plugin, as one sentence; "" where nothing is."""
+    """What is missing in the documentation of a plugin, as one sentence; "" if nothing is."""
     first = (cls.__doc__ or "").strip().split("\n")[0]
     if len(first.split()) < 3:
         return "its docstring must begin with a line that says what it does, in more than two words."
@@ -58,7 +58,7 @@ def documented(cls: type) -> str:
             return f"the doc of its parameter '{p.name}' must say what it does. It says {p.doc!r}."
         for word, unit in _UNITS.items():
             if f"in {word}" in p.doc.lower() and not p.unit:
-                return f"the doc of its parameter '{p.name}' speaks of {word}s; declare unit={unit!r} instead."
+                return f"the doc of its parameter '{p.name}' is in {word}s; declare unit={unit!r} instead."
     return ""
 
 
@@ -84,8 +84,8 @@ def through_toml(cls: type, values: Mapping[str, Any]) -> str:
         text = "".join(f"{name} = {toml_value(value)}\n" for name, value in plain(instance).items())
         again, problems = parse(cls, tomllib.loads(text), owner(cls))
         if problems or again != instance:
-            told = problems[0].text if problems else f"It reads {again} instead."
-            return f"its parameters do not come back from TOML as they went in: {shorten(text)}. {told}"
+            problem = problems[0].text if problems else f"It reads {again} instead."
+            return f"its parameters do not come back from TOML as they went in: {shorten(text)}. {problem}"
     return ""
 
 
@@ -104,7 +104,7 @@ def through_schema(cls: type, values: Mapping[str, Any]) -> str:
     try:
         validator.check_schema(schema)
     except jsonschema.SchemaError as error:
-        return f"its JSON schema is none: {error.message}."
+        return f"its JSON schema is invalid: {error.message}."
     head = {"plugin": cls.plugin_id}  # type: ignore[attr-defined]
     for instance in _variants(cls, values):
         for problem in validator.iter_errors(head | plain(instance)):
@@ -206,7 +206,7 @@ def _allowed(cls: type) -> Iterator[tuple[Param, Any]]:
             leaves = [v for v in (low, p.soft_min, p.soft_max, p.max) if v is not None]
         for leaf in leaves:
             if not (p.path or p.means):
-                yield p, _whole(kind, int(leaf) if _kinds(kind) == {int} else leaf)
+                yield p, _filled_with(kind, int(leaf) if _kinds(kind) == {int} else leaf)
 
 
 def _refused(cls: type) -> Iterator[tuple[Param, Any]]:
@@ -217,16 +217,16 @@ def _refused(cls: type) -> Iterator[tuple[Param, Any]]:
         if leaf_kind is None or get_origin(kind) is dict:
             continue
         if leaf_kind in _WRONG:
-            yield p, _whole(kind, _WRONG[leaf_kind])
+            yield p, _filled_with(kind, _WRONG[leaf_kind])
         if leaf_kind in (int, float):
             if p.min is not None:
-                yield p, _whole(kind, p.min if p.min_exclusive else p.min - 1)
+                yield p, _filled_with(kind, p.min if p.min_exclusive else p.min - 1)
             if p.max is not None:
-                yield p, _whole(kind, p.max + 1)
+                yield p, _filled_with(kind, p.max + 1)
         if leaf_kind is float:
-            yield p, _whole(kind, math.nan)
+            yield p, _filled_with(kind, math.nan)
         if p.choices:
-            yield p, _whole(kind, "no such choice")
+            yield p, _filled_with(kind, "no such choice")
 
 
 def _inner(kind: Any) -> Any:
@@ -245,15 +245,15 @@ def _kinds(kind: Any) -> set[Any]:
     return set().union(*(_kinds(a) for a in args)) if args else {kind}
 
 
-def _whole(kind: Any, leaf: Any) -> Any:
+def _filled_with(kind: Any, leaf: Any) -> Any:
     """A plain value of a type all of whose scalars are ``leaf``."""
     kind, origin, args = _inner(kind), get_origin(_inner(kind)), get_args(_inner(kind))
     if origin is list or (origin is tuple and args[-1] is ...):
-        return [_whole(args[0], leaf)]
+        return [_filled_with(args[0], leaf)]
     if origin is tuple or kind == Range:
-        return [_whole(a, leaf) for a in args]
+        return [_filled_with(a, leaf) for a in args]
     if origin is dict:
-        return {"key": _whole(args[1], leaf)}
+        return {"key": _filled_with(args[1], leaf)}
     return leaf
 
 
@@ -269,7 +269,7 @@ def _leaves(value: Any) -> Iterator[Any]:
 
 
 def missing(cls: type, values: Mapping[str, Any]) -> str:
-    """Which values the tiny stage still needs, as one sentence; "" where it can be built."""
+    """Which values the test stage still needs, as one sentence; "" if the plugin can be built."""
     for p in describe(cls):
         if p.default is attrs.NOTHING and p.name not in values:
             return (

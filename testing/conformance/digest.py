@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One string for a value and all that it holds, to tell whether two are the same or one was changed."""
+"""A digest of a value and everything in it, to see whether two values are equal or one was changed."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The global random generators: nothing of Twinset draws from them, and this sees whether a plugin does."""
+"""Detects whether a plugin uses the global random generators, which nothing in Twinset does."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ def states() -> States:
 
 
 def stir() -> None:
-    """Bring both into states that no earlier call has left: what depends on them then differs from run to run."""
+    """Seed both differently at each call, so that results which depend on them differ from run to run."""
     number = next(_stirred)
     random.seed(number)
     np.random.seed(number)  # noqa: NPY002
 
 
 def restore(before: States) -> None:
-    """Put both back."""
+    """Restore both."""
     random.setstate(before[0])
     np.random.set_state(before[1])  # noqa: NPY002
 

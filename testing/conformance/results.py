@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether plugins return what their kind is to return: types, shapes, ranges."""
+"""Checks what plugins return: types, shapes and ranges."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from ...engine.stage import CameraPose
 from .situations import Situation, real_boxes
 
 
-def complaint(kind: str, at: Situation, answers: Mapping[str, Any]) -> str:
-    """What is wrong with what a plugin returned, as one sentence; "" where nothing is."""
+def answer_problem(kind: str, at: Situation, answers: Mapping[str, Any]) -> str:
+    """What is wrong with the values that a plugin returned, as one sentence; "" if nothing is."""
     try:
         return _KINDS[kind](at, answers)
     except Exception as error:  # whatever a plugin may return
-        return f"what it returned cannot be read ({type(error).__name__}: {error})."
+        return f"the value that it returned cannot be read ({type(error).__name__}: {error})."
 
 
 def _placement(at: Situation, answers: Mapping[str, Any]) -> str:
@@ -78,7 +78,7 @@ def _target(at: Situation, answers: Mapping[str, Any]) -> str:
     main = goals.main
     if main is not None:
         if main.class_name not in real:
-            return f"it aims at the class {main.class_name!r}, which has no real boxes."
+            return f"its goal has the class {main.class_name!r}, which has no real boxes."
         if not 0 < main.area <= 1 or len(main.center) != 2 or not all(0 <= c <= 1 for c in main.center):
             return f"the goal {main} must have an area in (0, 1] and a centre in [0, 1], both relative to the image."
     for pair in goals.open_area:

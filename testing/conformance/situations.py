@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a plugin of each kind is called with on the tiny stage, frame by frame."""
+"""Calls each kind of plugin on the small test stage, frame by frame."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import numpy as np
 from ...engine.block import Block
 from ...engine.geometry.framing import look_rotation
 from ...engine.goals import Boxes, Goal, Goals, Reach
+from ...engine.instance_row import InstanceRow
 from ...engine.plugin.hooks import defines
 from ...engine.rng import stream
 from ...engine.sampling.evaluation import basic_row, main_of
@@ -38,13 +39,13 @@ class Situation:
     Attributes
     ----------
     stage : BruteStage
-        The stage, as the plugin finds it.
+        The stage before the call.
     given : mapping
-        What it is given by name, none of which it may change.
+        Arguments by name; the plugin must not change any of them.
     call : callable
-        Calls the plugin; returns what its methods gave, by their names.
+        Calls the plugin; returns the results of its methods by their names.
     shot : Shot, optional
-        What metrics and filters see.
+        The shot that metrics and filters get.
     """
 
     stage: BruteStage
@@ -78,7 +79,7 @@ def real_boxes() -> dict[str, Boxes]:
 
 
 def situation(plugin: Any, frame: int, stage: BruteStage, memory: dict[str, Any]) -> Situation:
-    """The stage made ready for a frame, and the call to be made.
+    """Prepare the stage for a frame, and the call to make.
 
     Parameters
     ----------
@@ -87,7 +88,7 @@ def situation(plugin: Any, frame: int, stage: BruteStage, memory: dict[str, Any]
     stage : BruteStage
         Cleared.
     memory : dict
-        What lasts over the frames of one job: a target is fitted once. Empty at first.
+        What is kept over the frames of one job, such as the fitted target. Empty at first.
     """
     return _KINDS[plugin.plugin_kind](plugin, frame, stage, memory)
 
@@ -112,7 +113,7 @@ def furnish(stage: BruteStage, frame: int) -> None:
     stage.pose_camera(CameraPose(matrix, 28.0, *stage.resolution))
 
 
-def rows_of(shot: Shot, goals: Goals) -> list[dict[str, Any]]:
+def rows_of(shot: Shot, goals: Goals) -> list[InstanceRow]:
     """One row per instance, with the columns of the metrics ``bbox`` and ``depth``."""
     main = main_of(shot.instances, shot.labels, goals)
     rows = [basic_row(i, shot.labels, main) for i in shot.instances]
@@ -125,13 +126,13 @@ def rows_of(shot: Shot, goals: Goals) -> list[dict[str, Any]]:
 
 
 def placed(instances: tuple[Instance, ...]) -> list[tuple[int, str, np.ndarray]]:
-    """What tells instances apart, and where they are."""
+    """Id, asset and matrix of each instance."""
     return [(i.id, i.asset.name, i.matrix) for i in instances]
 
 
 @functools.cache
 def _shot(frame: int) -> Shot:
-    """What the stage shows of a frame; to be copied, for a plugin may change what it is given."""
+    """The shot of a frame; callers copy it, since a plugin may change its arguments."""
     stage = tiny_stage()
     furnish(stage, frame)
     return stage.shoot()
@@ -187,7 +188,9 @@ def _target(plugin: Any, frame: int, stage: BruteStage, memory: dict[str, Any]) 
 
 def _metric(plugin: Any, frame: int, stage: BruteStage, memory: dict[str, Any]) -> Situation:
     shot = copy.deepcopy(_shot(frame))
-    rows = [{k: v for k, v in r.items() if k != "columns"} | r["columns"] for r in rows_of(shot, goals_of(frame))]
+    rows: list[dict[str, Any]] = [
+        {k: v for k, v in row.items() if k != "columns"} | row["columns"] for row in rows_of(shot, goals_of(frame))
+    ]
     number = len(rows)
 
     def call() -> dict[str, Any]:
@@ -196,8 +199,8 @@ def _metric(plugin: Any, frame: int, stage: BruteStage, memory: dict[str, Any]) 
             out["measure of a probe"] = plugin.measure(attrs.evolve(shot, image=np.empty((0, 0, 3), np.uint8)))
         for name, hook in (("dataset_columns", plugin.dataset_columns), ("dataset_summary", plugin.dataset_summary)):
             if defines(plugin, name):
-                found = {n: v for n, v in out["measure"].bbox.items() if len(v) == number}
-                table = [row | {n: v[k] for n, v in found.items()} for k, row in enumerate(rows[:number])]
+                measured = {n: v for n, v in out["measure"].bbox.items() if len(v) == number}
+                table = [row | {n: v[k] for n, v in measured.items()} for k, row in enumerate(rows[:number])]
                 kept = copy.deepcopy(table)
                 out[name] = hook(table)
                 if digest(table) != digest(kept):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Calls that may take so long and no longer."""
+"""Calls with a time limit."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from collections.abc import Callable
 from typing import Any
 
 _GRACE = 1.0
-"""Seconds that a call has to stop once it is told to."""
+"""Seconds that a call gets to stop after it was asked to."""
 
 
 class Overdue(Exception):  # noqa: N818 - a finding, not an error
-    """The call was not done in time."""
+    """The call did not finish in time."""
 
 
 class _Stop(BaseException):
-    """Raised inside of a call that is overdue."""
+    """Raised inside a call that is overdue."""
 
 
-def within(seconds: float, function: Callable[[], Any]) -> tuple[Any, float]:
-    """What ``function()`` gives and the seconds it took; whatever it raises comes through.
+def call_within(seconds: float, function: Callable[[], Any]) -> tuple[Any, float]:
+    """The result of ``function()`` and the seconds it took; its exceptions pass through.
 
     Raises
     ------
     Overdue
-        After ``seconds``. The call is told to stop at its next line of Python; one that sits in compiled code goes on
-        in the background until it is done.
+        After ``seconds``. The call is stopped at its next line of Python; compiled code continues in the background
+        until it returns.
     """
     box: list[Any] = []
 

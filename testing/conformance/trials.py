@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs of a plugin on the tiny stage, and what was seen of each: result, time, randomness, what it left changed."""
+"""Runs of a plugin on the small test stage: result, time, use of global randomness, and what it changed."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from ...engine.plugin.results import Rejected
 from ..fixtures.stage import BruteStage
 from . import global_random
 from .digest import digest
-from .results import complaint
+from .results import answer_problem
 from .situations import FRAMES, placed, situation, tiny_stage
-from .time_limit import Overdue, within
+from .time_limit import Overdue, call_within
 
 
 @attrs.frozen(eq=False)
@@ -28,22 +28,22 @@ class Run:
     ----------
     frame : int
     outcome : str
-        The same for equal results and stages.
+        A digest of results and stage.
     seconds : float
     error : str
-        Why it failed, in a sentence; "" where it did not.
+        Why it failed, in a sentence; "" if it did not.
     overdue : bool
-        Whether it was stopped for taking too long.
+        Whether it was stopped because it took too long.
     rejected : str
         The reason where it raised Rejected.
     drew : tuple of str
         Global generators that it drew from or seeded.
     changed : tuple of str
-        What it was given and changed.
-    left : bool
-        Whether the stage is another one after ``clear()``.
-    complaint : str
-        What is wrong with what it returned.
+        Arguments that it changed.
+    not_restored : bool
+        Whether the stage differs from before after ``clear()``.
+    answer_problem : str
+        What is wrong with the values that it returned.
     """
 
     frame: int
@@ -54,8 +54,8 @@ class Run:
     rejected: str = ""
     drew: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
-    left: bool = False
-    complaint: str = ""
+    not_restored: bool = False
+    answer_problem: str = ""
 
 
 def run_frames(make: Callable[[], Any], frames: Sequence[int] = FRAMES, seconds: float = 10.0) -> list[Run]:
@@ -69,9 +69,9 @@ def run_frames(make: Callable[[], Any], frames: Sequence[int] = FRAMES, seconds:
     for frame in frames:
         run = _run(plugin, frame, stage, memory, seconds)
         stage.clear()
-        run = attrs.evolve(run, left=digest(stage) != clean)
-        if run.left:
-            # Later frames are to show what is wrong with them, not with this one.
+        run = attrs.evolve(run, not_restored=digest(stage) != clean)
+        if run.not_restored:
+            # Problems of later frames should not be caused by this one.
             stage = tiny_stage()
             stage.clear()
         runs.append(run)
@@ -84,8 +84,8 @@ def _run(plugin: Any, frame: int, stage: BruteStage, memory: dict[str, Any], sec
     at = situation(plugin, frame, stage, memory)
     before = {name: digest(value) for name, value in at.given.items()}
     instances = stage.instances
-    mine = ("_camera", "_instances") if defines(plugin, "place_and_pose") else ("_camera",)
-    others = _of_stage(stage, mine)
+    own_attributes = ("_camera", "_instances") if defines(plugin, "place_and_pose") else ("_camera",)
+    others = _of_stage(stage, own_attributes)
     untouched = global_random.states()
     global_random.stir()
     generators = global_random.states()
@@ -98,7 +98,7 @@ def _run(plugin: Any, frame: int, stage: BruteStage, memory: dict[str, Any], sec
             return at.call()
 
     try:
-        answers, took = within(seconds, call)
+        answers, took = call_within(seconds, call)
     except Overdue:
         overdue, took = True, seconds
     except Rejected as rejection:
@@ -112,15 +112,15 @@ def _run(plugin: Any, frame: int, stage: BruteStage, memory: dict[str, Any], sec
     changed = [name for name, value in at.given.items() if digest(value) != before[name]]
     if plugin.plugin_kind != "placement" and any(a is not b for a, b in zip(instances, stage.instances, strict=False)):
         changed.append("the place of instances")
-    if plugin.plugin_kind not in ("placement", "appearance") and _of_stage(stage, mine) != others:
+    if plugin.plugin_kind not in ("placement", "appearance") and _of_stage(stage, own_attributes) != others:
         changed.append("the stage")
     wrong = ""
     if not (overdue or error or rejected):
-        wrong = complaint(plugin.plugin_kind, at, answers)
+        wrong = answer_problem(plugin.plugin_kind, at, answers)
     outcome = digest([rejected, answers, placed(stage.instances), stage.calls])
     return Run(frame, outcome, took, error, overdue, rejected, drew, tuple(changed), False, wrong)
 
 
-def _of_stage(stage: BruteStage, mine: Sequence[str]) -> str:
-    """All of a stage but what is the plugin's: the camera, through which it may look about, or what it puts there."""
-    return digest({name: value for name, value in vars(stage).items() if name not in mine})
+def _of_stage(stage: BruteStage, own_attributes: Sequence[str]) -> str:
+    """A digest of the stage without the attributes that the plugin may change: the camera, or what it places."""
+    return digest({name: value for name, value in vars(stage).items() if name not in own_attributes})

@@ -108,13 +108,13 @@ BAD = {
     "remembers in its class": (
         metric("self.__class__.seen = getattr(self, 'seen', 0) + 1").replace("self.limit", "20 * self.seen"),
         "order",
-        "where other frames came before",
+        "differs when other frames came before",
     ),
     "remembers by instance": (
         "by_id = {}\n"
         + metric("by_id[id(self)] = by_id.get(id(self), 0) + 1").replace("self.limit", "20 * by_id[id(self)]"),
         "order",
-        "must not carry anything",
+        "must not keep anything",
     ),
     "moves the mesh of an asset": (
         APPEARANCE.format(body="stage.assets['chair'][1].mesh.vertices[:] += rng.random()"),
