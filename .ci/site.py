@@ -15,7 +15,7 @@ from mkdocs.plugins import event_priority
 from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).resolve().parents[1]
-DOCUMENTED = ("engine", "api", "api.py", "testing", "__init__.py")
+DOCUMENTED = ("engine", "api", "testing")
 """What mkdocstrings may read: the whole root would include tests, environments and Blender's side."""
 
 BUILT_IN = "Built-in plugins"
@@ -31,11 +31,8 @@ def on_config(config: Any) -> Any:
     package = Path(_package.name) / "twinset"
     package.mkdir(exist_ok=True)
     for name in DOCUMENTED:
-        if (ROOT / name).is_dir():
-            unwanted = shutil.ignore_patterns("__pycache__")
-            shutil.copytree(ROOT / name, package / name, ignore=unwanted, dirs_exist_ok=True)
-        elif (ROOT / name).is_file():
-            shutil.copy(ROOT / name, package / name)
+        shutil.copytree(ROOT / name, package / name, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
+    (package / "__init__.py").touch()
     config.plugins["mkdocstrings"].config["handlers"]["python"]["paths"] = [str(package.parent)]
     _fill(config.nav)
     return config
@@ -61,13 +58,12 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str
 
 
 def api_names() -> list[str]:
-    """The public names of the Python API, as dotted paths below ``twinset``; none while there is no API."""
-    for path in (ROOT / "api.py", ROOT / "api" / "__init__.py"):
-        if path.is_file():
-            for node in ast.parse(path.read_text(encoding="utf-8")).body:
-                if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
-                    return [f"api.{name}" for name in ast.literal_eval(node.value)]
-    return []
+    """The public names of the Python API, as dotted paths below ``twinset``, functions first."""
+    for node in ast.parse((ROOT / "api" / "__init__.py").read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "PUBLIC":
+            names: dict[str, str] = ast.literal_eval(node.value)
+            return [f"api.{names[name]}.{name}" for name in sorted(names, key=lambda name: (name[0].isupper(), name))]
+    raise SystemExit("api/__init__.py does not say what is public.")
 
 
 def _fill(nav: list[Any]) -> None:
