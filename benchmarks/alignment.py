@@ -26,7 +26,7 @@ from typing import Any
 
 import attrs
 import numpy as np
-from twinset.alignment.distances.binning import Sample, view_of
+from twinset.alignment.distances.binning import Sample, column_binning
 from twinset.alignment.distances.histograms import bhattacharyya, bhattacharyya_floor
 from twinset.alignment.mixtures.box_density import as_arrays
 from twinset.alignment.tuning import configuration_weights
@@ -146,8 +146,8 @@ def measure(
     there = columns(shown)
     out: dict[str, Any] = {"boxes": len(there["sqrt_area"]), "frames": int(last) + 1, "columns": {}}
     for name, values in columns(real).items():
-        view, got = view_of(name, values), there[name]
-        span = (view.low, view.high)
+        binning, got = column_binning(name, values), there[name]
+        span = (binning.low, binning.high)
         found = out["columns"][name] = apart(values, got, span, seed)
         if name == "log_aspect":
             inside, ours = (as_arrays(b, image_aspect).shaped(reach.aspect) for b in (real, shown))
@@ -182,9 +182,9 @@ def grid(
         values = np.sqrt(boxes.area)
         wanted = Sample(values, np.unique(boxes.image, return_inverse=True)[1].ravel(), len(np.unique(boxes.image)))
         samples = [probed_sample(prober.results[k], name, "sqrt_area") for k in range(len(tried))]
-        view = view_of("sqrt_area", values)
+        binning = column_binning("sqrt_area", values)
         chosen = configuration_weights.choose(
-            wanted, samples, view, stream(recipe.seed, "grid"), methods=("gaussian",)
+            wanted, samples, binning, stream(recipe.seed, "grid"), methods=("gaussian",)
         )[0]
         out[name] = attrs.evolve(recipe, variants=variants(tried, chosen.weights))
     return out

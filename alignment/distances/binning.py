@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How one column of metadata is looked at: its bins, its scale, and its values image by image."""
+"""The histogram bins and the scale of a metadata column, and samples of its values by image."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ TINY = 1e-9
 
 
 @attrs.frozen
-class View:
-    """How a column is looked at.
+class Binning:
+    """Histogram bins and scale of a column.
 
     Attributes
     ----------
     column : str
         Its name.
     low, high : float
-        What the histogram of the distance spans; values outside count in its outermost bins.
+        Range of the histogram of the distance; values outside count in its outermost bins.
     log : bool
         Whether components are Gaussian on the log scale.
     """
@@ -31,7 +31,7 @@ class View:
     high: float
     log: bool = False
 
-    def scaled(self, values: np.ndarray) -> np.ndarray:
+    def transform(self, values: np.ndarray) -> np.ndarray:
         """Values (any shape) on the scale where components are Gaussian."""
         v = np.asarray(values, dtype=float)
         return np.log(np.maximum(v, TINY)) if self.log else v
@@ -41,31 +41,31 @@ class View:
         return histogram(values, BINS, (self.low, self.high))
 
     @property
-    def edges(self) -> np.ndarray:
-        """Where the bins of the distance begin and end, (BINS + 1,)."""
+    def bin_edges(self) -> np.ndarray:
+        """Edges (BINS + 1,) of the bins of the distance."""
         return np.linspace(self.low, self.high, BINS + 1)
 
     @property
-    def cuts(self) -> np.ndarray:
-        """Where one bin ends and the next begins, on the scale of the components, (BINS - 1,)."""
-        return self.scaled(self.edges[1:-1])
+    def inner_edges(self) -> np.ndarray:
+        """Edges (BINS - 1,) between bins, on the scale of the components."""
+        return self.transform(self.bin_edges[1:-1])
 
 
-def view_of(column: str, real: np.ndarray) -> View:
-    """How a column of these real values (N,) is looked at.
+def column_binning(column: str, real: np.ndarray) -> Binning:
+    """Bins and scale of a column, from its real values (N,).
 
-    Columns without natural bounds span the bulk of the real values and a quarter more on each side, so that what
-    lies beyond falls into bins that the real values leave almost empty.
+    Columns without a declared range span the bulk of the real values and a quarter more on each side, so that values
+    beyond it fall into bins that the real values leave almost empty.
     """
     declared = find_column(column)
     low, high = bin_range(column, real, real)
     if declared.bin_range is None:
         low, high = low - (high - low) / 4, high + (high - low) / 4
-    return View(column, low, high, declared.log and float(np.min(real)) > 0)
+    return Binning(column, low, high, declared.log and float(np.min(real)) > 0)
 
 
 def bin_range(column: str, *samples: np.ndarray) -> tuple[float, float]:
-    """What the histogram of a column spans: the declared range, else the bulk of all samples (N,)."""
+    """Range of the histogram of a column: the declared range, else the bulk of all samples (N,)."""
     declared = find_column(column)
     if declared.bin_range is not None:
         return declared.bin_range
@@ -79,7 +79,7 @@ def bin_range(column: str, *samples: np.ndarray) -> tuple[float, float]:
 
 @attrs.frozen(eq=False)
 class Sample:
-    """What probes of one configuration gave, or what real images give.
+    """Values of a column from probes of one configuration, or from real images.
 
     Attributes
     ----------
@@ -87,26 +87,26 @@ class Sample:
         Finite values of the column.
     image : (N,) int
         Which image each is from, from 0.
-    images : int
-        How many images were asked for, those without a value included.
+    n_images : int
+        Number of images, those without a value included.
     """
 
     values: np.ndarray
     image: np.ndarray
-    images: int
+    n_images: int
 
     def __len__(self) -> int:
         return len(self.values)
 
     def half(self, which: int) -> Sample:
-        """Its even images (0) or its odd ones (1)."""
+        """The even (0) or the odd (1) images."""
         kept = self.image % 2 == which
-        return Sample(self.values[kept], self.image[kept] // 2, (self.images + 1 - which) // 2)
+        return Sample(self.values[kept], self.image[kept] // 2, (self.n_images + 1 - which) // 2)
 
-    def by_image(self, view: View) -> np.ndarray:
-        """How many values of each image fall into each bin, (images, BINS)."""
-        inside = np.clip(self.values, view.low, view.high)
-        where = np.minimum(((inside - view.low) / (view.high - view.low) * BINS).astype(int), BINS - 1)
-        counts = np.zeros((max(self.images, 1), BINS))
-        np.add.at(counts, (self.image, where), 1.0)
+    def counts_by_image(self, binning: Binning) -> np.ndarray:
+        """Number of values in each bin, (n_images, BINS)."""
+        inside = np.clip(self.values, binning.low, binning.high)
+        bin_index = np.minimum(((inside - binning.low) / (binning.high - binning.low) * BINS).astype(int), BINS - 1)
+        counts = np.zeros((max(self.n_images, 1), BINS))
+        np.add.at(counts, (self.image, bin_index), 1.0)
         return counts

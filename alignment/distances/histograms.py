@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How far two one-dimensional samples lie apart, and how far apart chance alone puts them."""
+"""Histograms and distances of two one-dimensional samples, and the floor that chance sets."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def histogram(values: np.ndarray, bins: int = BINS, range: tuple[float, float] =
     return counts / len(x)
 
 
-def bhattacharyya_of(p: np.ndarray, q: np.ndarray) -> float:
+def bhattacharyya_of_histograms(p: np.ndarray, q: np.ndarray) -> float:
     """Bhattacharyya distance ``-ln sum sqrt(p_i q_i)`` of two histograms that each sum to 1 [Zhang2023, §3].
 
     Infinite when they share no bin.
@@ -47,42 +47,42 @@ def bhattacharyya(a: np.ndarray, b: np.ndarray, bins: int = BINS, range: tuple[f
     bins : int
         Number of equal bins.
     range : (float, float)
-        What the bins span; values outside count in the outermost bins.
+        Range of the bins; values outside count in the outermost bins.
 
     Returns
     -------
     float
         0 for equal histograms, infinite when the histograms share no bin.
     """
-    return bhattacharyya_of(histogram(a, bins, range), histogram(b, bins, range))
+    return bhattacharyya_of_histograms(histogram(a, bins, range), histogram(b, bins, range))
 
 
-def lacking(wanted: np.ndarray, shown: np.ndarray, ahead: int = 8) -> np.ndarray:
-    """What a growing sample in [0, 1] lacks in each bin, to be like a histogram.
+def histogram_deficit(target: np.ndarray, sample: np.ndarray, upcoming: int = 8) -> np.ndarray:
+    """Shares by which a growing sample in [0, 1] falls short of a histogram, in each bin.
 
     Parameters
     ----------
-    wanted : (BINS,) float
+    target : (BINS,) float
         The histogram.
-    shown : (M,) float
+    sample : (M,) float
         The sample so far.
-    ahead : int
-        Values that are about to come.
+    upcoming : int
+        Number of values that are about to be added.
 
     Returns
     -------
     (BINS,) float
-        >= 0, as shares of the sample once these have come.
+        >= 0, as shares of the sample once these values are added.
     """
-    counts = np.histogram(np.clip(shown, 0.0, 1.0), bins=len(wanted), range=(0.0, 1.0))[0]
-    return np.maximum(wanted - counts / (len(shown) + ahead), 0.0)
+    counts = np.histogram(np.clip(sample, 0.0, 1.0), bins=len(target), range=(0.0, 1.0))[0]
+    return np.maximum(target - counts / (len(sample) + upcoming), 0.0)
 
 
 def bhattacharyya_floor(
     real: np.ndarray,
     n_a: int,
     n_b: int,
-    rounds: int = 200,
+    n_bootstrap: int = 200,
     rng: np.random.Generator | None = None,
     *,
     bins: int = BINS,
@@ -90,7 +90,7 @@ def bhattacharyya_floor(
 ) -> float:
     """Mean Bhattacharyya distance between two bootstrap resamples of one sample.
 
-    No dataset of this size can be asked to lie nearer to a real one of that size.
+    No dataset of this size can be expected to lie nearer to a real one of that size.
 
     Parameters
     ----------
@@ -98,7 +98,7 @@ def bhattacharyya_floor(
         The real sample.
     n_a, n_b : int
         Sizes of the two resamples.
-    rounds : int
+    n_bootstrap : int
         Pairs of resamples.
     rng : numpy.random.Generator
         Source of randomness; a fixed one when left out.
@@ -108,14 +108,14 @@ def bhattacharyya_floor(
     float
         The mean over all pairs; infinite when any pair shares no bin.
     """
-    if n_a < 1 or n_b < 1 or rounds < 1:
-        raise DataError(f"A floor needs sizes and rounds of at least 1, not {n_a}, {n_b} and {rounds}.")
+    if n_a < 1 or n_b < 1 or n_bootstrap < 1:
+        raise DataError(f"A floor needs sizes and resamples of at least 1, not {n_a}, {n_b} and {n_bootstrap}.")
     rng = np.random.default_rng(0) if rng is None else rng
     # The histogram of a resample is a multinomial draw from the histogram: the same thing, without the sorting.
     p = histogram(real, bins, range)
-    first = rng.multinomial(n_a, p, size=rounds) / n_a
-    second = rng.multinomial(n_b, p, size=rounds) / n_b
-    return float(np.mean([bhattacharyya_of(x, y) for x, y in zip(first, second, strict=True)]))
+    first = rng.multinomial(n_a, p, size=n_bootstrap) / n_a
+    second = rng.multinomial(n_b, p, size=n_bootstrap) / n_b
+    return float(np.mean([bhattacharyya_of_histograms(x, y) for x, y in zip(first, second, strict=True)]))
 
 
 def wasserstein(a: np.ndarray, b: np.ndarray) -> float:
@@ -127,7 +127,7 @@ def wasserstein(a: np.ndarray, b: np.ndarray) -> float:
 
 def kolmogorov_smirnov(a: np.ndarray, b: np.ndarray) -> float:
     """Largest gap between the two cumulative distributions, in [0, 1]."""
-    # As scipy.stats.ks_2samp's statistic, without the p-value that it would work out and warn about for few values.
+    # As scipy.stats.ks_2samp's statistic, without the p-value, which it would compute, and warn about, for few values.
     a, b = np.sort(np.asarray(a, dtype=float).ravel()), np.sort(np.asarray(b, dtype=float).ravel())
     both = np.concatenate([a, b])
     shares = np.searchsorted(a, both, side="right") / len(a) - np.searchsorted(b, both, side="right") / len(b)

@@ -10,7 +10,7 @@ import attrs
 import numpy as np
 
 from ...engine.errors import DataError
-from ..distances.histograms import BINS, bhattacharyya_floor, bhattacharyya_of, histogram
+from ..distances.histograms import BINS, bhattacharyya_floor, bhattacharyya_of_histograms, histogram
 
 M = TypeVar("M")
 
@@ -149,7 +149,7 @@ class AreaMixture:
 
     def distance(self, areas: np.ndarray, bins: int = BINS) -> float:
         """Bhattacharyya distance of the mixture itself to boxes, on the square root of the relative area."""
-        return bhattacharyya_of(self.bin_shares(bins), histogram(np.sqrt(areas), bins))
+        return bhattacharyya_of_histograms(self.bin_shares(bins), histogram(np.sqrt(areas), bins))
 
     def report(self) -> dict[str, Any]:
         """The fit as JSON values. ``low_area`` and ``high_area`` lie one std from a component's centre."""

@@ -17,7 +17,7 @@ from typing import Any
 import attrs
 import numpy as np
 
-from ..distances.binning import view_of
+from ..distances.binning import column_binning
 from .box_density import BoxArrays
 
 MOST_CUTS = 64
@@ -293,7 +293,7 @@ def _thresholds(columns: np.ndarray, shaped: np.ndarray) -> list[np.ndarray]:
     out = []
     for name, values in zip(_NAMES, columns.T, strict=True):
         judged, there, back = _JUDGED.get(name, (name, np.asarray, np.asarray))
-        edges = back(view_of(judged, there(values)).edges[1:-1])
+        edges = back(column_binning(judged, there(values)).bin_edges[1:-1])
         counting = np.sort(values[shaped] if name == "aspect" else values)
         n = min(len(counting), MOST_CUTS)
         if n:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ...alignment.distances.binning import view_of
+from ...alignment.distances.binning import column_binning
 from ...alignment.distances.histograms import bhattacharyya, bhattacharyya_floor
 from ...engine.errors import DataError
 from ...engine.geometry.reachability import solves_for_goals
@@ -127,8 +127,8 @@ class GoalTally:
             except DataError:  # a machine with the records may not have the real data
                 wanted = np.empty(0)
             if len(wanted) > 1 and values:
-                view = view_of(goal.column, wanted)
-                span = (view.low, view.high)
+                binning = column_binning(goal.column, wanted)
+                span = (binning.low, binning.high)
                 rng = stream(recipe.seed, "goal floor")
                 entry["distance"] = bhattacharyya(wanted, np.array(values), range=span)
                 entry["floor"] = bhattacharyya_floor(wanted, len(wanted), len(values), rng=rng, range=span)

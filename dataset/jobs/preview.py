@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a recipe would bring, told from probes alone: single samples in detail, and the histogram of many."""
+"""Previews a recipe by probes alone: single samples in detail, and the histograms of many."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 from ...alignment.distances.histograms import (
     BINS,
     bhattacharyya_floor,
-    bhattacharyya_of,
+    bhattacharyya_of_histograms,
     histogram,
 )
 from ...engine.block import Block
@@ -29,14 +29,14 @@ from ..store.record import add_to_block, make_record
 from .job import OpenStage
 
 COLUMNS = ("sqrt_area", "center_x", "center_y")
-"""What is compared with the real boxes: all that probes show of a box and that lives in [0, 1]."""
+"""Columns that are compared with the real boxes: those of probes with values in [0, 1]."""
 
 
 class Preview:
-    """The frames of a recipe as they would be, one after the other, while the recipe changes.
+    """Samples frames of a recipe without rendering, while the recipe may change.
 
-    A sample is the frame that a render would give, but for verdicts that need the picture: it comes from the same
-    loop, with the same draws, and with the earlier frames of its block.
+    A sample is the frame that a render would give, except for verdicts that need the image: it has the same draws, and
+    the same earlier frames in its block.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ class Preview:
         Opens a recipe's scene; called again only where the new recipe has another scene, other classes or another
         image size.
     proceed : callable, optional
-        Called before each attempt; what it raises ends the sampling at hand.
+        Called before each attempt; an exception stops the sampling.
     """
 
     def __init__(self, open_stage: OpenStage, proceed: Callable[[], None] = lambda: None) -> None:
@@ -60,23 +60,23 @@ class Preview:
 
     @property
     def stage(self) -> Stage:
-        """The stage in use."""
+        """The current stage."""
         assert self._stage is not None, "change() comes first"
         return self._stage
 
     def change(self, recipe: Recipe, *, reopen: bool = False) -> Iterator[Stepped]:
-        """Use this recipe from now on; what takes time is announced.
+        """Use this recipe from now on; yields the steps that take time.
 
         Parameters
         ----------
         recipe : Recipe
         reopen : bool
-            Open the scene again even where the recipe says nothing new of it, because its file has changed.
+            Open the scene again even if its part of the recipe is unchanged, because its file has changed.
 
         Raises
         ------
         TwinsetError
-            Where the recipe's scene or target will not do. The next call starts afresh.
+            If the recipe's scene or target is unsuitable. The next call starts over.
         """
         opened, text = _scene_key(recipe), repr(recipe)
         if reopen or self._stage is None or opened != self._opened:
@@ -91,22 +91,21 @@ class Preview:
             self._recipe, self._text = recipe, text
 
     def notes(self) -> tuple[str, ...]:
-        """Sentences of the target, such as which real boxes this scene cannot show."""
+        """Notes of the targets, such as which real boxes this scene cannot show."""
         targets = () if self._sampler is None else self._sampler.targets
         return tuple(dict.fromkeys(note for target in targets for note in target.notes()))
 
     def record(self, index: int) -> dict[str, Any]:
-        """The record that a probe gives of a frame: no columns of metrics, amodal masks only after :meth:`detail`.
+        """The record of a probed frame: without columns of metrics, with amodal masks only after :meth:`detail`.
 
-        ``tried`` holds for each rejected attempt its ``reason``, the ``instances`` that it had placed, and the
-        ``camera`` where it had come to one.
+        ``tried`` has an entry per rejected attempt, with its ``reason`` and the ``instances`` that it had placed.
         """
         if index not in self._records:
             self._records[index] = self._probe(index)
         return self._records[index]
 
     def detail(self, index: int) -> dict[str, Any]:
-        """The record of a frame with amodal boxes and visible shares, its instances standing on the stage."""
+        """The record of a frame with amodal boxes and visible shares; its instances remain on the stage."""
         record = self.record(index)
         if record["image"] is None or "detail" in record:
             return record
@@ -123,7 +122,7 @@ class Preview:
         return self._frame(index, render=True)
 
     def gap(self, indices: Sequence[int]) -> dict[str, Any]:
-        """How near the boxes of these frames, all sampled before, come to the real ones.
+        """Compare the boxes of these frames, all sampled before, with the real ones.
 
         Returns
         -------
@@ -131,7 +130,7 @@ class Preview:
             ``frames``, ``given_up``: counts; ``rejected``: reason to number of attempts; ``classes``: class name to
             ``n_real``, ``n_synth`` and ``columns``, which maps each of :data:`COLUMNS` to the shares ``real`` (20,)
             and ``synth`` (20,) over [0, 1], their Bhattacharyya ``distance`` and its ``floor``, the mean distance of
-            two resamples of the real boxes of these sizes. What has no boxes is None.
+            two resamples of the real boxes of these sizes. Entries without boxes are None.
         """
         assert self._recipe is not None
         records = [self._records[i] for i in indices]
@@ -169,7 +168,7 @@ class Preview:
         return {"image": None, **make_record(whole, self._recipe), "tried": tried}
 
     def _frame(self, index: int, **how: Any) -> Frame:
-        """The frame, with all that its block shows before it."""
+        """Sample a frame after the earlier frames of its block."""
         assert self._sampler is not None and self._recipe is not None, "change() comes first"
         block = Block()
         for earlier in range(index - index % self._recipe.render.block_size, index):
@@ -182,7 +181,7 @@ def _placed(instance: Instance) -> dict[str, Any]:
 
 
 def _scene_key(recipe: Recipe) -> str:
-    """All of a recipe that the opened stage depends on."""
+    """A key of everything in a recipe that the opened stage depends on."""
     # A scene is lit by default only where no appearance plugin does it; how strongly they do makes no difference.
     uses = recipe.plugins.get("appearance", ())
     lit = sorted((u.id, u.plugin.lights_scene) for u in uses)
@@ -212,7 +211,7 @@ def _gap_of(name: str, real: np.ndarray | None, synth: np.ndarray) -> dict[str, 
         q = histogram(synth[:, k]) if len(synth) else None
         distance = floor = None
         if real is not None and p is not None and q is not None:
-            distance = bhattacharyya_of(p, q)
+            distance = bhattacharyya_of_histograms(p, q)
             floor = bhattacharyya_floor(real[:, k], len(real), len(synth), rng=stream(0, "gap", name, column))
         columns[column] = {"real": p, "synth": q, "distance": distance, "floor": floor}
     return {"n_real": 0 if real is None else len(real), "n_synth": len(synth), "bins": BINS, "columns": columns}

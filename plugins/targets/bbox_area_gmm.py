@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 import numpy as np
 
-from ...alignment.distances.histograms import BINS, lacking
+from ...alignment.distances.histograms import BINS, histogram_deficit
 from ...alignment.mixtures.area_mixture import AreaMixture, fit_areas
 from ...alignment.mixtures.box_density import sizes
 from ...alignment.mixtures.reachable_boxes import (
@@ -107,7 +107,7 @@ class FittedBboxAreaGmm:
         fit = next((c for c in self.classes if c.name == class_name), None)
         if fit is None:
             return []
-        weights = lacking(fit.mixture.bin_shares(), np.sqrt(np.asarray(shown, dtype=float).ravel()))
+        weights = histogram_deficit(fit.mixture.bin_shares(), np.sqrt(np.asarray(shown, dtype=float).ravel()))
         return [((i + 0.5) / BINS, float(w)) for i, w in enumerate(weights)]
 
     def report(self) -> dict[str, Any]:

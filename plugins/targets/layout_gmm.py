@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 import numpy as np
 
-from ...alignment.distances.histograms import BINS, histogram, lacking
+from ...alignment.distances.histograms import BINS, histogram, histogram_deficit
 from ...alignment.mixtures.balance import Balance, Layouts
 from ...alignment.mixtures.box_density import (
     COLUMNS,
@@ -141,7 +141,7 @@ class FittedLayoutGmm:
     def _gaps(self, name: str, block: Block) -> tuple[tuple[float, float], ...]:
         """Where a block has shown fewer boxes of a class than there are real ones, for cameras that aim at one box."""
         real = next(c for c in self.classes if c.name == name)
-        weights = lacking(histogram(np.sqrt(real.boxes.area[real.reachable])), np.sqrt(block.boxes(name).area))
+        weights = histogram_deficit(histogram(np.sqrt(real.boxes.area[real.reachable])), np.sqrt(block.boxes(name).area))
         return tuple(((i + 0.5) / BINS, float(w)) for i, w in enumerate(weights))
 
 

@@ -8,7 +8,7 @@ import json
 import attrs
 import numpy as np
 import pytest
-from twinset.alignment.distances.binning import view_of
+from twinset.alignment.distances.binning import column_binning
 from twinset.alignment.distances.histograms import bhattacharyya, bhattacharyya_floor
 from twinset.alignment.mixtures.box_density import sizes
 from twinset.engine.block import Block
@@ -72,8 +72,8 @@ def ratios(real, other):
     """How many floors apart two sets of boxes are, by column."""
     out, there = {}, columns(other)
     for name, values in columns(real).items():
-        view = view_of(name, values)
-        span = (view.low, view.high)
+        binning = column_binning(name, values)
+        span = (binning.low, binning.high)
         floor = bhattacharyya_floor(values, len(values), len(there[name]), range=span)
         out[name] = bhattacharyya(values, there[name], range=span) / floor
     return out

@@ -23,7 +23,7 @@ from ...console.progress import progress_bar
 from .render import open_stage
 
 if TYPE_CHECKING:
-    from ....alignment.distances.binning import Sample, View
+    from ....alignment.distances.binning import Binning, Sample
     from ....alignment.distances.bootstrap import Estimate
     from ....alignment.tuning.configuration_weights import Choice, Prediction
     from ....dataset.jobs.configuration_probes import Prober, ProbeResult, Step
@@ -95,7 +95,7 @@ def tune(
 
     from ....alignment.columns.registry import find_column
     from ....alignment.columns.table import measured_table
-    from ....alignment.distances.binning import View, view_of
+    from ....alignment.distances.binning import Binning, column_binning
     from ....alignment.tuning import configuration_weights
     from ....alignment.tuning.design_points import points
     from ....dataset.analysis.real_boxes import real_boxes, real_columns
@@ -135,8 +135,8 @@ def tune(
     chosen_class = class_of(loaded, measured, class_name)
     truth = measured_table(measured, chosen_class, f"'{source}'")
     wanted = sample_of(truth, name)
-    view = view_of(name, wanted.values) if len(wanted) else View(name, 0, 1)
-    configuration_weights.check_real(wanted, view)
+    binning = column_binning(name, wanted.values) if len(wanted) else Binning(name, 0, 1)
+    configuration_weights.check_real(wanted, binning)
 
     boxes = real_boxes(loaded)
     memory = out.with_name(f"{out.stem}.probes.json")
@@ -154,16 +154,16 @@ def tune(
         raise typer.Exit(130) from None
 
     samples = [probed_sample(prober.results[k], chosen_class, name) for k in range(len(tried))]
-    fitted = configuration_weights.fit_components(wanted.values, view)
+    fitted = configuration_weights.fit_components(wanted.values, binning)
     rng = stream(loaded.seed, "tune")
-    choices = configuration_weights.choose(wanted, samples, view, rng, components=fitted)
+    choices = configuration_weights.choose(wanted, samples, binning, rng, components=fitted)
     chosen = choices[0] if method == "auto" else next(c for c in choices if c.method == method)
     tuned = attrs.evolve(loaded, variants=variants(tried, chosen.weights))
-    untuned = configuration_weights.predict(wanted, samples[:1], np.ones(1), view, rng) if len(samples[0]) else None
+    untuned = configuration_weights.predict(wanted, samples[:1], np.ones(1), binning, rng) if len(samples[0]) else None
     text = tuned_text(tuned, recipe, out, _header(recipe, source, column, chosen_class, chosen))
     checked = {}
     if verify:
-        checked = _verified(output, prober, loaded, tuned, verify, chosen_class, wanted, view)
+        checked = _verified(output, prober, loaded, tuned, verify, chosen_class, wanted, binning)
     write_atomic(out, text.encode())
     what = {
         "column": column,
@@ -171,7 +171,7 @@ def tune(
         "real": source,
         "n_real": len(wanted),
         "design": layout,
-        "components": configuration_weights.facts(fitted),
+        "components": configuration_weights.component_values(fitted),
         "criterion": fitted.criterion_,
     }
     probed = [prober.results[k] for k in range(len(tried))]
@@ -222,7 +222,7 @@ def _verified(
     boxes: int,
     class_name: str,
     wanted: Sample,
-    view: View,
+    binning: Binning,
 ) -> dict[str, dict[str, Any]]:
     """Distances on frames that were not used for tuning: those of the next seed."""
     from ....alignment.columns.registry import find_column
@@ -232,10 +232,10 @@ def _verified(
     out: dict[str, dict[str, Any]] = {}
     for name, recipe in (("untuned", untuned), ("tuned", tuned)):
         fresh = attrs.evolve(recipe, seed=recipe.seed + 1)
-        steps = prober.fresh(fresh, class_name, boxes, images=find_column(view.column).kind == "count")
+        steps = prober.fresh(fresh, class_name, boxes, images=find_column(binning.column).kind == "count")
         _follow(output, steps, f"Verifying, {name}")
         probed = prober.results[-1]
-        got = probed_sample(probed, class_name, view.column)
+        got = probed_sample(probed, class_name, binning.column)
         if not len(got):
             continue
         found: Estimate = estimate(
@@ -243,7 +243,7 @@ def _verified(
             got.values,
             stream(recipe.seed, "verify", name),
             images=(wanted.image, got.image),
-            range=(view.low, view.high),
+            range=(binning.low, binning.high),
         )["bhattacharyya"]
         out[name] = {
             **attrs.asdict(found),

@@ -12,29 +12,29 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import integrate, optimize
 from scipy import stats as scipy_stats
-from twinset.alignment.distances.binning import Sample, View, view_of
-from twinset.alignment.distances.histograms import BINS, bhattacharyya, bhattacharyya_of
+from twinset.alignment.distances.binning import Binning, Sample, column_binning
+from twinset.alignment.distances.histograms import BINS, bhattacharyya, bhattacharyya_of_histograms
 from twinset.alignment.tuning.configuration_weights import (
-    FEWEST,
-    LEAST_SHARE,
     METHODS,
-    PRIOR,
+    MIN_SHARE,
+    MIN_VALUES,
+    PRIOR_VALUES,
     choose,
-    distance_of,
-    divergence,
-    facts,
+    component_values,
     fit_components,
-    fitted_shares,
     frame_weights,
+    gaussian_bhattacharyya,
+    mixture_distance,
     moments,
     nearest_mixture,
-    nearest_shares,
     predict,
+    shares_by_component,
+    shares_by_histogram,
 )
 from twinset.alignment.tuning.design_points import points
 from twinset.engine.errors import DataError
 
-UNIT = View("center_y", 0.0, 1.0)
+UNIT = Binning("center_y", 0.0, 1.0)
 
 
 def normal(rng, mean, std, images=30, per=4):
@@ -61,7 +61,7 @@ def test_the_divergence_of_gaussians_is_that_of_their_densities(mean_a, std_a, m
     overlap = integrate.quad(
         lambda x: math.sqrt(scipy_stats.norm.pdf(x, mean_a, std_a) * scipy_stats.norm.pdf(x, mean_b, std_b)), -30, 30
     )[0]
-    found = divergence(np.array(mean_a), np.array(std_a**2), np.array(mean_b), np.array(std_b**2))
+    found = gaussian_bhattacharyya(np.array(mean_a), np.array(std_a**2), np.array(mean_b), np.array(std_b**2))
     assert found == pytest.approx(-math.log(overlap), abs=1e-6)
 
 
@@ -81,17 +81,17 @@ def test_no_other_mixture_overlaps_more(parts, p):
         method="SLSQP",
         options={"ftol": 1e-12, "maxiter": 500},
     )
-    assert bhattacharyya_of(p, found @ parts) <= -math.log(-reference.fun) + 1e-5
+    assert bhattacharyya_of_histograms(p, found @ parts) <= -math.log(-reference.fun) + 1e-5
 
 
 def test_moments_are_drawn_towards_the_common_spread(rng):
-    samples = [normal(rng, 0.3, 0.05, 10, 2), normal(rng, 0.6, 0.1, 30, 4), single([0.5] * (FEWEST - 1))]
+    samples = [normal(rng, 0.3, 0.05, 10, 2), normal(rng, 0.6, 0.1, 30, 4), single([0.5] * (MIN_VALUES - 1))]
     means, variances = moments(samples, UNIT)
     squares = [((s.values - s.values.mean()) ** 2).sum() for s in samples[:2]]
     common = sum(squares) / (19 + 119)
     assert means[:2] == pytest.approx([s.values.mean() for s in samples[:2]])
     assert variances[:2] == pytest.approx(
-        [(q + PRIOR * common) / (n + PRIOR) for q, n in zip(squares, (19, 119), strict=True)]
+        [(q + PRIOR_VALUES * common) / (n + PRIOR_VALUES) for q, n in zip(squares, (19, 119), strict=True)]
     )
     assert np.isnan(means[2]) and np.isnan(variances[2])
 
@@ -109,23 +109,23 @@ def test_the_right_configurations_with_the_right_weights_are_found(rng, log):
         def spread(x):
             return np.exp(6 * (x - 1))
 
-        samples, real = [Sample(spread(s.values), s.image, s.images) for s in samples], spread(real)
-    view = view_of("depth" if log else "center_y", real)
-    assert view.log == log
-    components = fit_components(real, view, components=2)
+        samples, real = [Sample(spread(s.values), s.image, s.n_images) for s in samples], spread(real)
+    binning = column_binning("depth" if log else "center_y", real)
+    assert binning.log == log
+    components = fit_components(real, binning, components=2)
     assert components.weights_ == pytest.approx([0.3, 0.7], abs=0.03)
-    shares = nearest_shares(components, samples)
+    shares = shares_by_component(components, samples)
     assert {grid[i] for i in np.flatnonzero(shares)} == {(grid[4][0], 0.02), (grid[13][0], 0.06)}
     assert shares[[4, 13]] == pytest.approx([0.3, 0.7], abs=0.03)
     # The other rule may mix neighbours, in the same proportion of low to high.
-    fitted = fitted_shares(real, samples, view)
+    fitted = shares_by_histogram(real, samples, binning)
     assert fitted[:9].sum() == pytest.approx(0.3, abs=0.06)
-    assert fitted[fitted > 0].min() >= LEAST_SHARE
-    for found in choose(single(real), samples, view, rng, components=components):
+    assert fitted[fitted > 0].min() >= MIN_SHARE
+    for found in choose(single(real), samples, binning, rng, components=components):
         fresh = [normal(np.random.default_rng(99), m, s, 400, 5) for m, s in grid]
         if log:
-            fresh = [Sample(spread(s.values), s.image, s.images) for s in fresh]
-        truth = distance_of(single(real), fresh, found.shares, view)
+            fresh = [Sample(spread(s.values), s.image, s.n_images) for s in fresh]
+        truth = mixture_distance(single(real), fresh, found.shares, binning)
         # What is expected of few probes lies above what many of the same configurations show, never far below.
         assert truth <= found.predicted.value + 0.01
         assert found.predicted.low <= found.predicted.value <= found.predicted.high
@@ -146,10 +146,10 @@ def test_weights_of_frames_give_the_shares_of_boxes(rng):
 def test_counts_are_matched_by_whole_numbers(rng):
     real = single(np.repeat([1, 2, 3, 8], [40, 20, 10, 30]))
     samples = [single(rng.integers(a, b + 1, 60)) for a, b in ((1, 1), (1, 3), (4, 6), (8, 8), (12, 14))]
-    view = view_of("boxes_per_image", real.values)
-    first = choose(real, samples, view, rng)[0]
+    binning = column_binning("boxes_per_image", real.values)
+    first = choose(real, samples, binning, rng)[0]
     assert first.shares[[2, 4]].tolist() == [0, 0] and first.shares[3] == pytest.approx(0.3, abs=0.03)
-    assert first.predicted.value < 0.5 * predict(real, samples[1:2], np.ones(1), view, rng).value
+    assert first.predicted.value < 0.5 * predict(real, samples[1:2], np.ones(1), binning, rng).value
 
 
 def test_the_expected_distance_is_honest_where_shares_can_be_overfitted(rng):
@@ -157,7 +157,7 @@ def test_the_expected_distance_is_honest_where_shares_can_be_overfitted(rng):
     real = single(rng.normal(0.5, 0.15, 60))
     samples = [normal(rng, 0.5, 0.1, 6, 2) for _ in range(30)]
     truth = bhattacharyya(real.values, rng.normal(0.5, 0.1, 100_000))
-    (found,) = choose(real, samples, view_of("center_y", real.values), rng, methods=("shares",))
+    (found,) = choose(real, samples, column_binning("center_y", real.values), rng, methods=("shares",))
     assert found.predicted.value > found.predicted.fitted
     assert found.predicted.value > 0.8 * truth
 
@@ -180,7 +180,7 @@ def test_too_little_to_tell_is_said(rng):
 @pytest.mark.parametrize("real", [[0.4, 0.4], [0.4] * 50, [0.0, 1.0], [0.2] * 30 + [0.9]])
 def test_columns_of_few_different_values_are_tuned(rng, real):
     samples = [normal(rng, m, 0.02) for m in (0.2, 0.4, 0.9)] + [single([]), single([0.4] * 20)]
-    for found in choose(single(real), samples, view_of("center_y", np.array(real)), rng):
+    for found in choose(single(real), samples, column_binning("center_y", np.array(real)), rng):
         assert found.shares.sum() == pytest.approx(1) and found.weights.sum() == pytest.approx(1)
         assert found.shares[3] == 0
         if set(real) == {0.4}:
@@ -195,24 +195,24 @@ def test_columns_that_share_nothing_are_infinitely_far_and_still_chosen_from(rng
 
 def test_what_lies_beyond_the_real_values_is_far_from_them(rng):
     real = rng.uniform(2.0, 6.0, 200)
-    view = view_of("depth", real)
-    assert view.low < 2 and view.high > 6
+    binning = column_binning("depth", real)
+    assert binning.low < 2 and binning.high > 6
     near, far = single(rng.uniform(2, 6, 200)), single(rng.uniform(20, 60, 200))
-    assert distance_of(single(real), [far], np.ones(1), view) > 5 * distance_of(single(real), [near], np.ones(1), view)
+    assert mixture_distance(single(real), [far], np.ones(1), binning) > 5 * mixture_distance(single(real), [near], np.ones(1), binning)
 
 
 def test_halves_share_out_the_images(rng):
     sample = normal(rng, 0.5, 0.1, 7, 3)
     first, second = sample.half(0), sample.half(1)
-    assert (first.images, second.images) == (4, 3) and len(first) == 12 and len(second) == 9
+    assert (first.n_images, second.n_images) == (4, 3) and len(first) == 12 and len(second) == 9
     assert sorted(np.concatenate([first.values, second.values])) == sorted(sample.values)
-    assert sample.by_image(UNIT).sum(0) / len(sample) == pytest.approx(UNIT.histogram(sample.values))
-    assert sample.by_image(UNIT).shape == (7, BINS)
+    assert sample.counts_by_image(UNIT).sum(0) / len(sample) == pytest.approx(UNIT.histogram(sample.values))
+    assert sample.counts_by_image(UNIT).shape == (7, BINS)
 
 
 def test_components_are_told_in_the_columns_unit(rng):
     real = np.exp(rng.normal(1.0, 0.3, 400))
-    (only,) = facts(fit_components(real, view_of("depth", real), components=1))
+    (only,) = component_values(fit_components(real, column_binning("depth", real), components=1))
     assert only["center"] == pytest.approx(math.e, rel=0.05) and only["high"] == pytest.approx(math.exp(1.3), rel=0.07)
 
 

@@ -140,9 +140,9 @@ def wait_for(condition: Callable[[], bool], seconds: float, say: Callable[[], st
 def cluster(tmp_path: Path) -> Iterator[Cluster]:
     if not hasattr(os, "geteuid") or os.geteuid() != 0:
         pytest.skip("Slurm's daemons need root")
-    lacking = [name for name in DAEMONS if shutil.which(name, path=SBIN) is None]
-    if lacking:
-        pytest.skip(f"{', '.join(lacking)} is missing, which Debian's slurm-wlm and munge bring")
+    missing = [name for name in DAEMONS if shutil.which(name, path=SBIN) is None]
+    if missing:
+        pytest.skip(f"{', '.join(missing)} is missing, which Debian's slurm-wlm and munge bring")
     pytest.importorskip("bpy")
     (tmp_path / "slurm").mkdir()
     made = Cluster(tmp_path / "slurm")
