@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Recipes that render more around chosen frames of a rendered dataset [Zhang2023, §5]."""
+"""Recipes for more frames like chosen ones of a rendered dataset [Zhang2023, §5]."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ _FILE_ARGUMENTS = ("hdri", "image")
 
 @attrs.frozen
 class Jitter:
-    """How far new frames may be from theirs: metres that things and lights move, degrees that things turn, and the
-    share by which the power of lights changes. The camera moves and turns by a part of that."""
+    """Largest random changes: objects and lights move by ``distance`` metres, objects turn by ``turn`` degrees, and
+    ``power`` is the relative change of a light's power. The camera moves and turns by a fraction of that."""
 
     distance: float = 0.2
     turn: float = 20.0
@@ -41,7 +41,7 @@ class Jitter:
 
 @attrs.frozen(eq=False)
 class AugmentedRecipe:
-    """A recipe, the bytes of the file of frames that it needs, which frames these are, and sentences for the user."""
+    """A recipe, the content of the file of recorded frames that it refers to, their numbers, and notes for the user."""
 
     recipe: Recipe
     frames_file: bytes
@@ -59,34 +59,34 @@ def augment(
     jitter: Jitter = Jitter(),
     anchor: bool = False,
 ) -> AugmentedRecipe:
-    """A recipe whose frames resemble recorded ones: what was drawn for these, moved at random.
+    """A recipe whose frames are random variations of recorded ones.
 
     Parameters
     ----------
     store : FrameStore
         The dataset.
     ranked : sequence of int
-        Its frames, the best first. Those whose main shape the recipe excludes are passed over.
+        Its frames, best first. Frames are skipped if the recipe excludes the shape of their main instance.
     count : int
-        How many of them are taken.
+        How many of them to use.
     recipe : Recipe
-        That of the dataset: scene, classes, rendering, output, metrics and filters are kept.
+        The recipe of the dataset: scene, classes, rendering, output, metrics and filters are kept.
     frames_path : Path
-        Where the file of frames will lie.
+        Where the file of frames will be written.
     jitter : Jitter
     anchor : bool
-        Name files by absolute paths, for a recipe that will lie in another folder.
+        Name files by absolute paths, for a recipe in another folder.
 
     Raises
     ------
     DataError
-        Where no frame can be taken, nothing says what things stand on, or a picture that lit a frame is not found; and
-        where frames are of several rooms or parts, in which they would have to stay.
+        If no frame can be used, the recipe has no placement on surfaces, an image that lit a frame is not found, or
+        the dataset has several rooms or parts.
     """
     if recipe.rooms or recipe.split.shares:
         what = "several rooms" if recipe.rooms else "the parts of [split]"
         raise DataError(
-            f"'{store.out}' is of {what}, to which frames like its own cannot be kept. Augment one of them."
+            f"'{store.out}' has frames of {what}, and new frames cannot be assigned to these. Augment one of them."
         )
     entries: list[dict[str, Any]] = []
     for frame in ranked:
@@ -96,15 +96,15 @@ def augment(
         if entry is not None:
             entries.append(entry)
     if not entries:
-        raise DataError(f"'{store.out}' has no frame with a main instance that the recipe still has.")
+        raise DataError(f"'{store.out}' has no frame whose main instance the recipe still includes.")
     notes = []
     if len(entries) < count:
-        notes.append(f"Only {len(entries)} frames can be taken instead of {count}.")
+        notes.append(f"Only {len(entries)} frames can be used instead of {count}.")
     lit = all(entry["appearance"] is not None for entry in entries)
     if not lit:
         notes.append(
-            "The records do not tell how frames were lit, as they are of an earlier version: light is drawn anew. "
-            "Render the dataset again to have it resembled, too."
+            "The records are of an earlier version and do not contain the lighting, so new lighting is drawn. "
+            "Render the dataset again to vary its lighting, too."
         )
     files = _known_files(recipe)
     for entry in entries:
@@ -112,13 +112,13 @@ def augment(
             {k: _new_path(v, recipe, files, anchor) if k in _FILE_ARGUMENTS and v else v for k, v in call.items()}
             for call in entry["appearance"] or ()
         ]
-    made = attrs.evolve(recipe, plugins=_plugins(recipe, frames_path, jitter, lit=lit), variants=())
+    augmented = attrs.evolve(recipe, plugins=_plugins(recipe, frames_path, jitter, lit=lit), variants=())
     data = json_bytes({"format": FORMAT, "lit": brings_light(recipe), "frames": entries})
-    return AugmentedRecipe(made, data, tuple(entry["frame"] for entry in entries), tuple(notes))
+    return AugmentedRecipe(augmented, data, tuple(entry["frame"] for entry in entries), tuple(notes))
 
 
 def _exemplar(record: FrameRecord, recipe: Recipe) -> dict[str, Any] | None:
-    """What was drawn for a frame; None where its main instance is excluded now, or it shows none."""
+    """The recorded draws of a frame; None if it shows no main instance, or one that is now excluded."""
     shown = [i for i in record["instances"] if i["area"] > 0]
     main = next((i for i in shown if i["main"]), max(shown, key=lambda i: i["area"], default=None))
     if main is None or _excluded(recipe, main):
@@ -142,7 +142,7 @@ def _plugins(recipe: Recipe, frames: Path, jitter: Jitter, *, lit: bool) -> dict
     plugins = {kind: uses for kind, uses in recipe.plugins.items() if kind != "target"}
     plugins["target"] = ()
     plugins["placement"] = tuple(_placements(recipe, str(frames), jitter))
-    # The camera sees all of its own moves at once: a part of what things may do is as much.
+    # A move of the camera changes the whole image, so it moves less than objects do.
     moves = {"distance": round(0.75 * jitter.distance, 6), "rotation": round(0.15 * jitter.turn, 6)}
     plugins["camera"] = (_use("camera", frames=str(frames), **moves),)
     if lit:
@@ -154,7 +154,7 @@ def _plugins(recipe: Recipe, frames: Path, jitter: Jitter, *, lit: bool) -> dict
 
 
 def _placements(recipe: Recipe, frames: str, jitter: Jitter) -> Iterator[PluginUse]:
-    """What keeps things where they are stays; all that stood on surfaces is placed around its recorded places."""
+    """Placements that keep scene instances, and one that puts all others near their recorded positions."""
     every = [use for variant in variants_of(recipe) for use in variant.plugins["placement"]]
     names = [entry.name for entry in recipe.classes]
     kept: set[str] = set()
@@ -165,9 +165,9 @@ def _placements(recipe: Recipe, frames: str, jitter: Jitter) -> Iterator[PluginU
     left = [name for name in names if name not in kept]
     if not left:
         return
-    rules = [found for use in every if (found := use.plugin.surface_rules()) is not None]
+    rules = [rule for use in every if (rule := use.plugin.surface_rules()) is not None]
     if not rules:
-        raise DataError("The recipe has no placement with 'surfaces', so nothing says what things are to stand on.")
+        raise DataError("The recipe has no placement with 'surfaces', on which objects could stand. Add one.")
     masks = {one.mask for one in rules}
     loosest = {
         "max_slope": _largest([one.max_slope for one in rules]),
@@ -188,7 +188,7 @@ def _placements(recipe: Recipe, frames: str, jitter: Jitter) -> Iterator[PluginU
 
 
 def _largest(values: Sequence[float | None]) -> float | None:
-    """The largest of some values; None where one of them is not known."""
+    """The largest value; None if any is None."""
     known = [value for value in values if value is not None]
     return max(known) if len(known) == len(values) else None
 
@@ -198,30 +198,31 @@ def _use(kind: str, **values: Any) -> PluginUse:
 
 
 def _known_files(recipe: Recipe) -> list[Path]:
-    """All files that plugins of the recipe name, folders opened."""
-    found: list[Path] = []
+    """All files that plugins of the recipe name, with the files in named folders."""
+    files: list[Path] = []
     for use in (use for uses in recipe.plugins.values() for use in uses):
         for p in describe(type(use.plugin)):
             value = getattr(use.plugin, p.name) if p.path else None
             for text in [value] if isinstance(value, str) else value or ():
                 for path in matching_files(recipe.folder, text) if text else ():
-                    found += sorted(path.iterdir()) if path.is_dir() else [path]
-    return found
+                    files += sorted(path.iterdir()) if path.is_dir() else [path]
+    return files
 
 
 def _new_path(name: str, recipe: Recipe, files: Sequence[Path], anchor: bool) -> str:
-    """A recorded file as the new recipe names it."""
+    """The path of a recorded file in the new recipe."""
     path = absolute_path(recipe.folder, name)
     if not path.is_file():
-        # Recorded as seen from the recipe's folder, which a rendered folder does not know: the most alike is meant.
+        # The path is relative to the original recipe's folder, which the output folder does not record: the file of the
+        # recipe with the longest common tail is meant.
         tail = Path(name).parts[::-1]
-        alike = [sum(1 for _ in _common(tail, file.parts[::-1])) for file in files]
-        if not max(alike, default=0):
+        common = [sum(1 for _ in _common(tail, file.parts[::-1])) for file in files]
+        if not max(common, default=0):
             raise DataError(
-                f"The picture '{name}' that lit a frame is not found. Name the recipe that the dataset was rendered "
+                f"The image '{name}' that lit a frame was not found. Name the recipe that the dataset was rendered "
                 "from with --base-recipe."
             )
-        path = files[alike.index(max(alike))]
+        path = files[common.index(max(common))]
     return path.as_posix() if anchor else named(recipe, path)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How typical of real ones each box of a dataset is, by the features of its picture [Zhang2023, §5]."""
+"""Scores the boxes of a dataset by how typical their features are of real boxes [Zhang2023, §5]."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .features import MIN_BOX_SIDE, BoxFeatures, box_features
 
 @attrs.frozen(eq=False)
 class BoxScores:
-    """Scores of all boxes of a dataset, crowds left out, image by image in the order of its file.
+    """Scores of all boxes of a dataset without crowds, in the order of its images.
 
     Attributes
     ----------
@@ -34,9 +34,9 @@ class BoxScores:
         See :meth:`Density.distance`, :meth:`Density.score` and :func:`..alignment.curation.typicality`. NaN for boxes
         of classes without a density, too small ones, and those whose image cannot be read.
     small : int
-        Boxes that were too small.
+        How many boxes were too small.
     problems : tuple of str
-        A sentence per image that cannot be read.
+        A sentence per unreadable image.
     """
 
     annotation: np.ndarray
@@ -54,7 +54,7 @@ class BoxScores:
         return np.isfinite(self.typicality)
 
     def columns(self) -> dict[int, dict[str, float]]:
-        """What each scored box gets in tables, by annotation id."""
+        """The table columns of each scored box, by annotation id."""
         return {
             int(self.annotation[k]): {
                 "feature_distance": float(self.distance[k]),
@@ -76,14 +76,14 @@ def learn_class(
     margin: float = MARGIN,
     min_side: float = MIN_BOX_SIDE,
 ) -> tuple[Density, BoxFeatures]:
-    """Fit a density of the real boxes of a class, and say what it is of; see :func:`box_features`, :func:`fit_density`.
+    """Fit a density to the features of a class's real boxes; see :func:`box_features` and :func:`fit_density`.
 
     Raises
     ------
     DataError
-        Where the class, its images, or enough boxes are missing.
+        If the class, its images, or enough boxes are missing.
     """
-    found = box_features(coco, images, class_name, extractor, margin=margin, min_side=min_side)
+    features = box_features(coco, images, class_name, extractor, margin=margin, min_side=min_side)
     origin = {
         "model": extractor.sha256,
         "model_name": extractor.path.name,
@@ -91,7 +91,8 @@ def learn_class(
         "margin": margin,
         "smallest": min_side,
     }
-    return fit_density(found.features, found.image, method=method, neighbours=neighbours, origin=origin), found
+    density = fit_density(features.features, features.image, method=method, neighbours=neighbours, origin=origin)
+    return density, features
 
 
 def score_boxes(
@@ -110,11 +111,11 @@ def score_boxes(
     images : Path
         Folder that image names start from.
     densities : mapping
-        Class name to density of real features; margins and smallest sides are those that they were fitted with.
+        Class name to density of real features; margins and minimum sides are those of the fit.
     extractor : Extractor
-        DataError where a density is of features of another model.
+        Raises DataError if a density was fitted with another model.
     progress : callable
-        Told how many images are done of how many, class by class.
+        Called with how many images are done, and of how many, for each class.
     """
     place = {image["id"]: k for k, image in enumerate(coco.images)}
     boxes = sorted((a for a in coco.annotations if not a.get("iscrowd")), key=lambda a: place[a["image_id"]])
@@ -126,10 +127,10 @@ def score_boxes(
     sides = {name: np.array([min(a["bbox"][2:]) for a in coco.annotations_of(name)]) for name in densities}
     large = {name: density for name, density in densities.items() if (sides[name] >= _min_side(density)).any()}
     small = sum(len(sides[name]) for name in densities if name not in large) if large else 0
-    # Without any box to look at, looking says why.
+    # If all boxes are too small, extracting them raises the error that says so.
     for name, density in (large or densities).items():
         origin = density.origin
-        found = box_features(
+        features = box_features(
             coco,
             images,
             name,
@@ -138,11 +139,11 @@ def score_boxes(
             min_side=_min_side(density),
             progress=progress,
         )
-        rows = [row[i] for i in found.annotation.tolist()]
-        distance = density.distance(found.features)
-        values[:, rows] = distance, density.score(found.features), typicality(distance, density.calibration)
-        small += found.small
-        problems += found.problems
+        rows = [row[i] for i in features.annotation.tolist()]
+        distance = density.distance(features.features)
+        values[:, rows] = distance, density.score(features.features), typicality(distance, density.calibration)
+        small += features.small
+        problems += features.problems
     names = {c["id"]: c["name"] for c in coco.categories}
     return BoxScores(
         np.array([a["id"] for a in boxes], dtype=np.int64),
@@ -161,15 +162,15 @@ def _min_side(density: Density) -> float:
 
 
 def group_names(coco: CocoFile, scores: BoxScores, column: str = "") -> tuple[str, np.ndarray]:
-    """The group (n,) of each scored box, by a column; default is the shape, or the class where no box has a shape.
+    """The group (n,) of each scored box, by a column; by default the shape, or the class if no box has a shape.
 
-    Columns are ``class``, ``image`` (its file), and whatever annotations, images and categories hold, such as
-    ``supercategory``, or ``shape`` and all metadata of rendered ones. Boxes without a value are a group, ``-``.
+    Columns are ``class``, ``image`` (its file), and all keys of annotations, images and categories, such as
+    ``supercategory``, or ``shape`` and the metadata of rendered ones. Boxes without a value form the group ``-``.
 
     Raises
     ------
     DataError
-        Where no box has such a column.
+        If no box has such a column.
     """
     boxes, images = ({e["id"]: e for e in entries} for entries in (coco.annotations, coco.images))
     kinds = {c["id"]: c for c in coco.categories}
@@ -189,12 +190,12 @@ def group_names(coco: CocoFile, scores: BoxScores, column: str = "") -> tuple[st
 
 
 def _simple(entry: Any) -> dict[str, Any]:
-    """What an entry holds of single values."""
+    """The scalar values of an entry."""
     return {k: v for k, v in entry.items() if not isinstance(v, list | dict)} if isinstance(entry, Mapping) else {}
 
 
 def score_table(coco: CocoFile, scores: BoxScores, extra: Mapping[str, Any]) -> dict[str, Any]:
-    """The scores of all boxes as columns of a table, with what tells which box each is, and ``extra`` columns."""
+    """The scores of all boxes as table columns, with ids and positions, and ``extra`` columns."""
     boxes = {a["id"]: a for a in coco.annotations}
     files = {i["id"]: i.get("file_name") for i in coco.images}
     shapes = [(boxes[i].get("twinset") or {}).get("shape") for i in scores.annotation.tolist()]

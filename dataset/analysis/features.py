@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Features of the boxes of a class, from the pictures of a dataset."""
+"""Extracts the features of boxes from the images of a dataset."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from ..formats.pixels import read_image
 from ..progress import Progress
 
 MIN_BOX_SIDE = 16
-"""Pixels: of smaller boxes, features tell little more than that they were enlarged."""
+"""In pixels: features of smaller boxes reflect little more than their enlargement."""
 
 
 @attrs.frozen(eq=False)
 class BoxFeatures:
-    """``features`` (n, d), the ``image`` and ``annotation`` ids (n,) that they come from, how many boxes were too
-    ``small``, and a sentence for each image of no use in ``problems``."""
+    """``features`` (n, d), the ``image`` and ``annotation`` ids (n,) of their boxes, how many boxes were too ``small``,
+    and a sentence per unusable image in ``problems``."""
 
     features: np.ndarray
     image: np.ndarray
@@ -45,7 +45,7 @@ def box_features(
     max_side: float = math.inf,
     progress: Progress = lambda done, total: None,
 ) -> BoxFeatures:
-    """Features of every box of one class or several, crowds left out, image by image.
+    """Features of all boxes of one or several classes, without crowds, image by image.
 
     Parameters
     ----------
@@ -53,22 +53,22 @@ def box_features(
     images : Path
         Folder that image names start from.
     class_name : str or sequence of str
-        Categories; DataError where there is none of that name.
+        Class names; raises DataError if there is no such class.
     extractor : Extractor
     margin : float
         Context around each box, see :func:`..alignment.crops.crop_boxes`.
     min_side : float
-        Boxes with a shorter side, in pixels, are left out.
+        Boxes with a shorter side, in pixels, are skipped.
     max_side : float
-        Images with a longer side, in pixels, are first reduced to it: features hear how far a box was enlarged, so what
-        depends on that only compares between images of one size.
+        Images with a longer side, in pixels, are first reduced to it: features depend on how much a box was enlarged,
+        so they are only comparable between images of one size.
     progress : callable
-        Told how many images are done of how many.
+        Called with how many images are done, and of how many.
 
     Raises
     ------
     DataError
-        Where the class or all of its images are missing, or none of its boxes is large enough.
+        If the class or all of its images are missing, or none of its boxes is large enough.
     """
     import cv2
 
@@ -87,9 +87,9 @@ def box_features(
             f"'{coco.path}' has {len(chosen)} boxes of {listed}, each with a side under "
             f"{min_side:g} pixels, which is too small. Use larger images, or lower --min-box-side."
         )
-    seen = [image for image in coco.images if image["id"] in boxes]
+    with_boxes = [image for image in coco.images if image["id"] in boxes]
     vectors, owners, ids, problems = [], [], [], []
-    for done, image in enumerate(seen, 1):
+    for done, image in enumerate(with_boxes, 1):
         path = images / str(image.get("file_name", ""))
         try:
             picture = read_image(path)
@@ -112,13 +112,14 @@ def box_features(
         vectors.append(extractor.extract_boxes(picture, bboxes, margin))
         owners += [image["id"]] * len(own)
         ids += [annotation["id"] for annotation in own]
-        progress(done, len(seen))
+        progress(done, len(with_boxes))
     if not vectors:
-        raise DataError(f"None of the {len(seen)} images of '{coco.path}' can be used. The first: {problems[0]}")
+        text = f"None of the {len(with_boxes)} images of '{coco.path}' can be used."
+        raise DataError(f"{text} The first problem: {problems[0]}")
     small = len(chosen) - sum(len(b) for b in boxes.values())
     return BoxFeatures(np.concatenate(vectors), np.array(owners), np.array(ids), small, tuple(problems))
 
 
 def reduction(image: Mapping[str, Any], max_side: float) -> float:
-    """By which factor the sides of an image (a COCO entry) are multiplied so that none is longer; at most 1."""
+    """The factor, at most 1, that reduces an image (a COCO entry) to a longest side."""
     return min(1.0, max_side / max(image["width"], image["height"]))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The metadata table of any dataset: what its annotations, images, masks and depth maps say of each box."""
+"""Measures the metadata of every box of a dataset, from annotations, images, masks and depth maps."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from ..progress import Progress
 
 _CHUNK = 16
 _PER_WORKER = 8
-"""Another process pays for its start from so many images on."""
+"""Images per worker process from which on starting it saves time."""
 
 
 @attrs.frozen(eq=False)
@@ -42,10 +42,9 @@ class Measurement:
     Attributes
     ----------
     columns : dict of str to sequence
-        One value per box, images and then boxes in the order of the annotations. Columns that no box has a value of
-        are left out.
+        One value per box, ordered by image and then as in the file. Columns without any value are left out.
     boxes, images : int
-        How many boxes, and images with boxes, there are.
+        Number of boxes, and of images with boxes.
     problems : tuple of str
         A sentence per image or depth map that could not be measured.
     """
@@ -58,7 +57,7 @@ class Measurement:
 
 @attrs.frozen(eq=False)
 class _Task:
-    """What a process needs to know of one image."""
+    """The input for measuring one image."""
 
     first: int
     picture: Path | None
@@ -85,25 +84,25 @@ def measure(
     workers: int = 0,
     progress: Progress = lambda done, total: None,
 ) -> Measurement:
-    """Measure every box of a dataset, crowds left out.
+    """Measure every box of a dataset, without crowds.
 
     Parameters
     ----------
     coco : CocoFile
     images : Path or None
-        Folder that image names start from; None measures what needs no pixels.
+        Folder of the images; None measures only what needs no pixels.
     depth : Path, optional
-        Folder of depth maps, named as the images but for their ending. Only read where the annotations do not say the
+        Folder of depth maps, named as the images but for their suffix. Only read if the annotations do not have the
         depth of every box.
     workers : int
-        Processes; 0 takes one per processor. However many, the table is the same.
+        Processes; 0 uses one per processor. The result does not depend on it.
     progress : callable
-        Told how many images are done of how many. What it raises ends the measurement.
+        Called with how many images are done, and of how many.
 
     Raises
     ------
     DataError
-        Where there are no boxes, or none of the images can be measured.
+        If there are no boxes, or no image can be measured.
     """
     grouped: dict[int, list[dict[str, Any]]] = {image["id"]: [] for image in coco.images}
     for annotation in coco.annotations:
@@ -133,7 +132,7 @@ def measure(
 def _annotation_columns(
     coco: CocoFile, images: list[dict[str, Any]], annotations: list[dict[str, Any]], counts: np.ndarray
 ) -> dict[str, Sequence[Any] | np.ndarray]:
-    """All columns that the annotations hold."""
+    """The columns that follow from annotations."""
     names = {category["id"]: category["name"] for category in coco.categories}
     owner = np.repeat(np.arange(len(images)), counts).tolist()
     bboxes = np.array([a["bbox"] for a in annotations], dtype=float)
@@ -199,18 +198,18 @@ def _depth_of(folder: Path, name: str) -> Path | None:
 def _collect(
     tasks: list[_Task], boxes: int, workers: int, progress: Progress
 ) -> tuple[dict[str, np.ndarray], list[str]]:
-    """Measured columns, those of images under ``image_``, and problems."""
+    """Measured columns, those of images with the prefix ``image_``, and problems."""
     columns: dict[str, np.ndarray] = {}
     problems: list[str] = []
     unread = 0
     progress(0, len(tasks))
     with _map_tasks(tasks, workers) as results:
-        for done, (task, found) in enumerate(zip(tasks, results, strict=True), start=1):
-            part = slice(found.first, found.first + len(task.bboxes))
-            for name, value in [*((f"image_{k}", v) for k, v in found.of_image.items()), *found.of_boxes.items()]:
+        for done, (task, result) in enumerate(zip(tasks, results, strict=True), start=1):
+            part = slice(result.first, result.first + len(task.bboxes))
+            for name, value in [*((f"image_{k}", v) for k, v in result.of_image.items()), *result.of_boxes.items()]:
                 columns.setdefault(name, np.full(boxes, np.nan))[part] = value
-            problems += found.problems
-            unread += found.unread
+            problems += result.problems
+            unread += result.unread
             progress(done, len(tasks))
     if unread == len(tasks):
         raise DataError(
@@ -222,7 +221,7 @@ def _collect(
 
 @contextmanager
 def _map_tasks(tasks: list[_Task], workers: int) -> Iterator[Iterator[_ImageResult]]:
-    """The results of all tasks, in their order, from as many processes as are worth their start."""
+    """The results of all tasks in order, from as many processes as save time."""
     workers = min(workers or _processors(), math.ceil(len(tasks) / _PER_WORKER))
     # A process started from inside Blender does not know the name under which Blender installed this package.
     if workers <= 1 or __name__.startswith("bl_ext."):
@@ -235,14 +234,14 @@ def _map_tasks(tasks: list[_Task], workers: int) -> Iterator[Iterator[_ImageResu
         yield pool.map(_measure_one, tasks, chunksize=chunk)
     except BrokenProcessPool:
         raise DataError(
-            "A process that measured images was ended from outside, most likely for want of memory. Use fewer workers."
+            "A process that measured images was killed, most likely because memory ran out. Use fewer workers."
         ) from None
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _init_worker(added: Sequence[Column]) -> None:
-    """Make a process leave Ctrl-C to the one that started it, and OpenCV use the one processor it is there for.
+    """Ignore Ctrl-C, which the parent process handles, and limit OpenCV to one thread.
 
     ``added`` are columns that were registered where the process was started.
     """
@@ -279,7 +278,7 @@ def _measure_one(task: _Task) -> _ImageResult:
 def _read_pixels(
     path: Path, read: Callable[[Path], np.ndarray], size: tuple[int, int], problems: list[str]
 ) -> np.ndarray | None:
-    """The pixels of a file; None, and a sentence in ``problems``, where they are of no use."""
+    """The pixels of a file; None, and a sentence in ``problems``, if they are unusable."""
     try:
         pixels = read(path)
     except DataError as error:
@@ -293,7 +292,7 @@ def _read_pixels(
 
 
 def _mask(segmentation: Any, size: tuple[int, int]) -> np.ndarray | None:
-    """The mask of a segmentation; None where there is none, or it is broken."""
+    """The mask of a segmentation; None if there is none, or it is invalid."""
     if not segmentation:
         return None
     try:

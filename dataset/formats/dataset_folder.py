@@ -110,7 +110,8 @@ def _candidates(path: Path) -> Iterator[Path]:
 
 def _folders(folder: Path) -> list[Path]:
     # Label files may be called as the images are.
-    other = {cls.folder for cls in LABEL_PASSES.all()}.union(*(cls.folders for cls in WRITERS.all()))
+    other = {cls.folder for cls in LABEL_PASSES.all()}
+    other |= {folder for cls in WRITERS.all() for folder, _ in cls.image_files}
     try:
         folders = (p for p in folder.iterdir() if p.is_dir() and p.name not in other)
         return sorted(folders, key=lambda p: (p.name != "images", p.name))

@@ -18,6 +18,9 @@ from ..atomic_files import PendingFiles, make_folder, output_error, to_builtin_t
 SUFFIXES = (".parquet", ".csv")
 """File suffixes of tables."""
 
+TableColumns = Mapping[str, Sequence[Any] | np.ndarray]
+"""Columns of equal length by name."""
+
 _NAMES = ("class", "shape", "file_name")
 """Columns of strings, even if they look like numbers."""
 
@@ -59,7 +62,7 @@ def check_suffix(path: Path) -> None:
         raise OutputError(f"'{path}' needs the package pyarrow. Install it, or name a .csv file.")
 
 
-def write_columns(path: Path, columns: Mapping[str, Sequence[Any] | np.ndarray]) -> None:
+def write_columns(path: Path, columns: TableColumns) -> None:
     """Write columns of equal length as a table, atomically; the suffix sets the format, Parquet or CSV.
 
     Equal columns give equal bytes. NaN stands for a missing value; lists and mappings become JSON text.

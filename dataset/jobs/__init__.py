@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Jobs: rendering a dataset, previewing it, finishing it, and making new ones of it."""
+"""Jobs: render a dataset, preview it, write its annotations, and derive new ones from it."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Measures configurations of a recipe by probes: metadata of boxes without any picture; remembered on disk."""
+"""Measures configurations of a recipe by probes, which give metadata of boxes without rendering; cached on disk."""
 
 from __future__ import annotations
 
@@ -32,27 +32,27 @@ from ..store.inputs import named_files
 from .job import OpenStage
 
 MAX_FAILURES = 3
-"""So many frames given up, with none accepted, end the probing of a configuration."""
+"""Probing a configuration stops after this many frames if none was accepted."""
 
 _NOT_COLLECTED = frozenset({"bbox", "shape"})
 
 
 @attrs.frozen(eq=False)
 class ProbeResult:
-    """What probes of one configuration gave.
+    """The result of probing one configuration.
 
     Attributes
     ----------
     columns : dict of str to list
         One value per annotated box, under the names that ``twinset measure`` gives them.
     frames : int
-        How many frames were asked for.
+        How many frames were requested.
     accepted : int
         How many of them were accepted.
     seconds : float
-        What they took.
+        Time taken.
     problem : str
-        Why there are no boxes; "" where there are.
+        Why there are no boxes; "" if there are.
     """
 
     columns: dict[str, list[Any]]
@@ -64,7 +64,7 @@ class ProbeResult:
 
 @attrs.frozen
 class Step:
-    """One frame is probed, or a whole configuration was known already."""
+    """A frame was probed, or the result of a configuration was cached."""
 
     done: int
     total: int
@@ -73,7 +73,7 @@ class Step:
 
 
 class Prober:
-    """Probes configurations of one recipe on one stage, which is opened once, when the first one is not known.
+    """Probes configurations of one recipe on one stage, which is opened once, and only if a result is not cached.
 
     Parameters
     ----------
@@ -83,12 +83,11 @@ class Prober:
     real : mapping
         Class name to real boxes, for the target.
     amodal : bool
-        Whether to see each instance alone as well.
+        Whether to render each instance alone as well.
     scale : float
-        Size of the probes as a share of the images'. Filters' parameters in pixels are scaled along.
+        Size of the probes relative to the images. Parameters of filters in pixels are scaled, too.
     memory : Path, optional
-        File that remembers what was measured. What is known of the same recipe, seed, files and version is not
-        measured again.
+        Cache file. Results for the same recipe, seed, files and version are not measured again.
     """
 
     def __init__(
@@ -103,7 +102,7 @@ class Prober:
     ) -> None:
         self.recipe = scaled(recipe, scale)
         self._scale = scale
-        self.found: dict[int, ProbeResult] = {}
+        self.results: dict[int, ProbeResult] = {}
         self._open_stage = open_stage
         self._real = real
         self._amodal = amodal or recipe.output.min_visible_share > 0
@@ -114,9 +113,9 @@ class Prober:
         self._metrics = _metrics(recipe)
 
     def run(self, configurations: Sequence[Mapping[str, Any]], frames: int) -> Iterator[Step]:
-        """Probe ``frames`` frames of each configuration; what they gave lies in ``found``, by number.
+        """Probe ``frames`` frames of each configuration; ``results`` holds the outcomes by number.
 
-        Configurations have different frames of one sequence, so that what is alike in them is not chance.
+        Configurations use different frames of one sequence, so that their random errors are independent.
         """
         total = frames * len(configurations)
         for number, changes in enumerate(configurations):
@@ -125,20 +124,20 @@ class Prober:
             key = self._key(recipe, wanted)
             known = self._known.get(key)
             if known is not None:
-                self.found[number] = ProbeResult(**known)
-                yield Step(wanted.stop, total, number, "known already")
+                self.results[number] = ProbeResult(**known)
+                yield Step(wanted.stop, total, number, "cached")
                 continue
             yield from self._probe(recipe, wanted, total, number)
-            # Rounded as the file has it, so that a run that was stopped comes to the same as one that was not.
-            self._known[key] = to_builtin_types(attrs.asdict(self.found[number]))
-            self.found[number] = ProbeResult(**self._known[key])
+            # Rounded as in the file, so that a resumed run gives the same results as an uninterrupted one.
+            self._known[key] = to_builtin_types(attrs.asdict(self.results[number]))
+            self.results[number] = ProbeResult(**self._known[key])
             if self._memory is not None:
                 write_atomic(self._memory, json_bytes(self._known))
 
     def fresh(self, recipe: Recipe, class_name: str, wanted: int, *, images: bool = False) -> Iterator[Step]:
-        """Probe frames of a recipe, variants and all, until ``wanted`` boxes of a class are there; see ``found[-1]``.
+        """Probe a recipe with its variants until there are ``wanted`` boxes of a class; the outcome is ``results[-1]``.
 
-        With ``images``, until so many frames show the class. Ends after four times as many frames, too.
+        With ``images``, until so many frames show the class. Stops after four times as many frames.
         """
         collected = _ProbeCollector(self._metrics)
         sampler = Sampler(_probe_recipe(scaled(recipe, self._scale)), self._opened(), self._real, surveys=self._surveys)
@@ -146,14 +145,14 @@ class Prober:
         for index in range(4 * wanted):
             if index % recipe.render.block_size == 0:
                 block = Block()
-            self._one(sampler, index, block, collected)
+            self._probe_frame(sampler, index, block, collected)
             seen = zip(collected.columns.get("class", ()), collected.columns.get("image_id", ()), strict=True)
             shown_in = [image for name, image in seen if name == class_name]
             count = len(set(shown_in)) if images else len(shown_in)
             yield Step(min(count, wanted), wanted, -1)
             if count >= wanted or (index + 1 == 4 * MAX_FAILURES and not collected.accepted):
                 break
-        self.found[-1] = collected.done()
+        self.results[-1] = collected.result()
 
     def _probe(self, recipe: Recipe, wanted: range, total: int, number: int) -> Iterator[Step]:
         if self._stage is None:
@@ -163,21 +162,21 @@ class Prober:
         try:
             sampler = Sampler(recipe, stage, self._real, surveys=self._surveys)
         except TwinsetError as error:
-            # One configuration may leave nothing in reach where others do not.
-            self.found[number] = attrs.evolve(collected.done(), frames=len(wanted), problem=str(error))
+            # A target may be out of reach in one configuration only.
+            self.results[number] = attrs.evolve(collected.result(), frames=len(wanted), problem=str(error))
             yield Step(wanted.stop, total, number)
             return
         block = Block()
         for done, index in enumerate(wanted, 1):
             if index % recipe.render.block_size == 0:
                 block = Block()
-            self._one(sampler, index, block, collected)
+            self._probe_frame(sampler, index, block, collected)
             yield Step(wanted.start + done, total, number)
             if done == MAX_FAILURES and not collected.accepted:
                 break
-        self.found[number] = collected.done()
+        self.results[number] = collected.result()
 
-    def _one(self, sampler: Sampler, index: int, block: Block, collected: _ProbeCollector) -> None:
+    def _probe_frame(self, sampler: Sampler, index: int, block: Block, collected: _ProbeCollector) -> None:
         frame = sampler.frame(index, block, render=False)
         amodal = sampler.stage.amodal() if self._amodal and frame.shot is not None else None
         least = self.recipe.output.min_visible_share
@@ -191,8 +190,8 @@ class Prober:
         return self._stage
 
     def _key(self, recipe: Recipe, frames: range) -> str:
-        """Changes with all that the probes depend on, whatever files the recipe names included."""
-        # Real boxes matter to probes only where a target learns from them.
+        """A hash of everything that probes depend on, including the files of the recipe."""
+        # Real boxes matter to probes only if a target learns from them.
         files = {f for key, f in named_files(recipe) if self._real or not key.startswith("real.")}
         files |= {f for folder in recipe.plugin_folders for f in recipe.path(folder).glob("*.py")}
         stats = sorted((str(f), f.stat().st_size, f.stat().st_mtime_ns) for f in files)
@@ -201,7 +200,7 @@ class Prober:
 
 
 class _ProbeCollector:
-    """Boxes as they come in, frame by frame."""
+    """Collects the boxes of probed frames."""
 
     def __init__(self, metrics: Sequence[Any]) -> None:
         self.columns: dict[str, list[Any]] = {}
@@ -211,7 +210,7 @@ class _ProbeCollector:
         self._start = time.perf_counter()
 
     def add(self, frame: Frame, amodal: Mapping[int, Any] | None, least: float) -> list[InstanceRow]:
-        """Measure a probed frame; its annotated rows."""
+        """Measure a probed frame; returns its annotated rows."""
         self.frames += 1
         self._rejected.update(frame.rejected)
         if frame.shot is None:
@@ -238,7 +237,7 @@ class _ProbeCollector:
             out.append(row)
         return out
 
-    def done(self) -> ProbeResult:
+    def result(self) -> ProbeResult:
         reasons = ", ".join(f"{reason} ({n})" for reason, n in self._rejected.most_common(2))
         problem = "" if self.columns else reasons or "nothing to annotate in view"
         seconds = time.perf_counter() - self._start
@@ -246,7 +245,7 @@ class _ProbeCollector:
 
 
 def scaled(recipe: Recipe, scale: float) -> Recipe:
-    """The recipe for images of another size: parameters of filters in pixels, or pixels of area, change along."""
+    """The recipe for images of another size, with parameters of filters in pixels and square pixels scaled."""
     if scale == 1.0:
         return recipe
     powers = {"px": scale, "px²": scale**2}
@@ -267,15 +266,15 @@ def scaled(recipe: Recipe, scale: float) -> Recipe:
 
 
 def _metrics(recipe: Recipe) -> list[Any]:
-    """The recipe's metrics for which labels are enough, and the built-in ones among them."""
+    """The recipe's metrics that need labels only, and the built-in ones of these."""
     own = [use.plugin for use in recipe.plugins.get("metric", ()) if use.plugin.measures_probes]
-    there = {type(metric) for metric in own}
+    used = {type(metric) for metric in own}
     built_in = [cls for cls in default().catalogue(builtin=True) if "measures_probes" in flags_of(cls)]
-    return [*(cls() for cls in built_in if cls not in there), *own]
+    return [*(cls() for cls in built_in if cls not in used), *own]
 
 
 def _probe_recipe(recipe: Recipe) -> Recipe:
-    """The recipe as probes need it: no metrics, and no filters that wait for the picture."""
+    """The recipe without metrics, and without filters that need the rendered image."""
     kept: tuple[PluginUse, ...] = tuple(use for use in recipe.plugins.get("filter", ()) if use.plugin.judges_probes)
     return attrs.evolve(recipe, plugins={**recipe.plugins, "metric": (), "filter": kept})
 
@@ -293,16 +292,16 @@ def _read_memory(path: Path | None) -> dict[str, dict[str, Any]]:
     try:
         known = json.loads(path.read_bytes())
         if not isinstance(known, dict) or not all(map(_is_result, known.values())):
-            raise ValueError("not what it should be")
+            raise ValueError("unexpected content")
     except (OSError, ValueError, TypeError, RecursionError) as error:
         raise DataError(
-            f"{path} does not hold remembered probes ({error}). Delete it, or name another output."
+            f"{path} is not a valid cache of probes ({error}). Delete it, or name another output."
         ) from None
     return known
 
 
 def _is_result(probed: Any) -> bool:
-    """Whether a JSON value is what probes gave."""
+    """Whether a JSON value is a valid :class:`ProbeResult`."""
     if not isinstance(probed, dict) or set(probed) != {a.name for a in attrs.fields(ProbeResult)}:
         return False
     columns = probed["columns"]

@@ -97,7 +97,7 @@ def finish(
         The ``dataset_summary`` methods of metrics. Each takes the completed rows and gives facts about the whole
         dataset as JSON values.
     watch : callable
-        Told every record that is not damaged.
+        Called with every record that is not damaged.
     min_area : int
         Masks of fewer pixels get no annotation.
 
@@ -184,7 +184,7 @@ def _notes(left_out: Sequence[int]) -> list[str]:
         return []
     shown = ", ".join(map(str, left_out[:10])) + (", ..." if len(left_out) > 10 else "")
     return [
-        f"{len(left_out)} frames are left out because their files are missing or changed: {shown}. Render them again."
+        f"{len(left_out)} frames were skipped because their files are missing or changed: {shown}. Render them again."
     ]
 
 

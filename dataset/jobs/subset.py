@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A new dataset out of another one, some images or annotations left out; unchanged files are shared, not copied."""
+"""Writes a new dataset without some images or annotations of another one; unchanged files become hard links."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ from ..writers.yolo import Yolo
 from .job import open_job
 
 HISTORY = "curation.json"
-"""What was done to a dataset since it was rendered or photographed, step by step."""
+"""The file with the steps by which a dataset was changed since it was rendered or photographed."""
 
 QUALITY = 95
-"""Of JPEG files that are written again because a box in them is painted."""
+"""JPEG quality of images that are written again with blackened boxes."""
 
 
 @attrs.frozen(eq=False)
 class SubsetChanges:
-    """What is to be different, by ids of images and annotations.
+    """Changes to a dataset by ids.
 
-    ``without`` images; ``unlabelled`` annotations, taken out and, where ``black``, their boxes painted; ``columns`` by
-    annotation join what is known of each.
+    ``without`` are images to remove, ``unlabelled`` annotations to remove, whose boxes are blackened if ``black``, and
+    ``columns`` are added to annotations.
     """
 
     without: frozenset[int] = frozenset()
@@ -54,7 +54,7 @@ class SubsetChanges:
 
 @attrs.define
 class SubsetSummary:
-    """What a new dataset holds, and how many of its files are ``shared`` with the old one, copied, or new."""
+    """Counts of a new dataset: its content, and its files that are ``shared`` by hard links, copied, or new."""
 
     out: Path
     images: int = 0
@@ -74,38 +74,38 @@ def write_subset(
     *,
     progress: Progress = lambda done, total: None,
 ) -> SubsetSummary:
-    """Write a dataset without some images and annotations of another one, which is only read.
+    """Write a new dataset without some images and annotations of another one, which is not changed.
 
-    A rendered folder gives a rendered folder: records, masks and depth come along, and all commands work on it. Any
-    other dataset gives ``images/``, ``annotations/instances.json`` with all that its file says of what is kept, and
-    ``annotations/metadata.parquet``; a YOLO folder gives labels, too.
+    From a rendered folder, the result is a rendered folder with records, masks and depth. From any other dataset it has
+    ``images/``, ``annotations/instances.json`` with all keys of the original file, and
+    ``annotations/metadata.parquet``; from a YOLO folder, also labels.
 
     Parameters
     ----------
     coco : CocoFile
-        The dataset, as :func:`.folders.read_dataset` gives it.
+        The dataset, see :func:`.dataset_folder.read_dataset`.
     images : Path
-        Folder that image names start from.
+        Folder of the images.
     out : Path
-        The new folder, which appears whole or not at all.
+        The new folder, written atomically.
     changes : SubsetChanges
     step : mapping
-        What is done, as JSON values; it is added to the history of the dataset, in ``curation.json``.
+        A JSON description of the change, added to the history in ``curation.json``.
     progress : callable
-        Told how many images are done of how many.
+        Called with how many images are done, and of how many.
 
     Raises
     ------
     DataError
-        Where nothing would be left, a name leads out of the folder of images, or an image to be painted is missing.
+        If no box would be left, an image name points outside the folder, or an image to blacken is missing.
     OutputError
-        Where ``out`` exists, or cannot be written.
+        If ``out`` exists or cannot be written.
     """
     left = [i for i in coco.images if i["id"] not in changes.without]
     kept = {i["id"] for i in left}
     boxes = [a for a in coco.annotations if a["image_id"] in kept and a["id"] not in changes.unlabelled]
     if not any(not a.get("iscrowd") for a in boxes):
-        raise DataError("No box would be left, so nothing is written. Choose another threshold.")
+        raise DataError("No box would be left, so nothing was written. Choose another threshold.")
     root = _root(coco)
     with atomic_folder(out) as folder:
         written = SubsetSummary(Path(out), len(left), len(boxes))
@@ -119,23 +119,23 @@ def write_subset(
 
 
 def is_rendered(coco: CocoFile) -> bool:
-    """Whether annotations are those of a rendered folder with its records."""
+    """Whether annotations belong to a rendered folder with records."""
     root = _root(coco)
     return coco.path == root / INSTANCES and (root / RECIPE).is_file() and bool(FrameStore(root).frames())
 
 
 def frames_of(coco: CocoFile) -> dict[int, int]:
-    """The frame of each image of a rendered dataset, by the image's id. DataError where its file does not say."""
+    """The frame of each image of a rendered dataset, by image id. Raises DataError if the file does not have it."""
     return {image["id"]: _number(image, "frame", coco) for image in coco.images}
 
 
 def _number(entry: Mapping[str, Any], key: str, coco: CocoFile) -> int:
-    facts = entry.get("twinset")
-    number = facts.get(key) if isinstance(facts, Mapping) else None
+    values = entry.get("twinset")
+    number = values.get(key) if isinstance(values, Mapping) else None
     if not isinstance(number, int) or isinstance(number, bool):
         raise DataError(
-            f"'{coco.path}' does not say which {key} of the records image or annotation {entry['id']} is. "
-            f"`twinset finish {_root(coco)}` writes it anew."
+            f"'{coco.path}' has no {key} number for the image or annotation {entry['id']}. "
+            f"Write the file again with `twinset finish {_root(coco)}`."
         )
     return number
 
@@ -154,11 +154,11 @@ def _history(root: Path) -> list[Any]:
     try:
         return list(json.loads(path.read_bytes())["steps"])
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise DataError(f"'{path}' is damaged ({error!r}). Repair it, or take it away.") from error
+        raise DataError(f"'{path}' is damaged ({error!r}). Repair or remove it.") from error
 
 
 def _source(coco: CocoFile) -> dict[str, Any]:
-    """Which dataset was changed: its name, and the hash of its annotations."""
+    """The name of the changed dataset, and the hash of its annotations."""
     if coco.path.is_file():
         data = coco.path.read_bytes()
     else:
@@ -200,7 +200,7 @@ def _write_rendered(
 def _change_record(
     record: FrameRecord, image_id: int, boxes: Mapping[int, Mapping[str, Any]], changes: SubsetChanges
 ) -> bool:
-    """Change the record of a frame; whether anything of it is other than before."""
+    """Change the record of a frame; returns whether anything has changed."""
     if image_id in changes.without:
         record["verdict"], record["files"] = FILTERED, {}
         return True
@@ -224,7 +224,7 @@ def _with_picture(
     changes: SubsetChanges,
     written: SubsetSummary,
 ) -> bytes:
-    """The bytes of a changed record, its picture painted where that is asked for."""
+    """The bytes of a changed record; writes its image with blackened boxes if requested."""
     entry = record["files"].get("image")
     if changes.black and entry and any(a["id"] in changes.unlabelled for a in boxes.values()):
         data = _blacken(store.out / entry["path"], list(boxes.values()), changes, written)
@@ -280,8 +280,8 @@ def _with_columns(annotation: Mapping[str, Any], columns: Mapping[str, Any] | No
 def _checked_name(name: str, coco: CocoFile) -> str:
     if escapes_folder(name):
         raise DataError(
-            f"'{coco.path}' names the image '{name}', which does not lie in its folder of images, so it cannot get a "
-            "place in a new one. Name images by paths inside that folder."
+            f"'{coco.path}' names the image '{name}', which lies outside the folder of images, so it cannot be "
+            "copied. Name images by paths inside that folder."
         )
     return name
 
@@ -294,7 +294,7 @@ def _link(source: Path, to: Path, written: SubsetSummary) -> None:
 
 
 def _blacken(path: Path, boxes: list[Any], changes: SubsetChanges, written: SubsetSummary) -> bytes:
-    """The bytes of a picture whose unlabelled boxes are black, but for the masks of what keeps its label in them."""
+    """The bytes of an image with unlabelled boxes black, except for the masks of labelled instances in them."""
     picture = read_image(path)
     height, width = picture.shape[:2]
     black = np.zeros((height, width), dtype=bool)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From measured columns to samples of one column, and from chosen configurations to the recipe that has them."""
+"""Samples of columns for tuning, and the recipe with the chosen configurations as variants."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ...engine.errors import DataError, RecipeError
 from ...engine.recipe.reading import loads_recipe
 from ...engine.recipe.settings import Recipe, Variant
 from ...engine.recipe.writing import dump_recipe, dump_variants
-from ..analysis.real_boxes import MetadataColumns
+from ..formats.metadata_table import TableColumns
 from .configuration_probes import ProbeResult
 
 
@@ -27,18 +27,20 @@ def column_name(name: str) -> str:
     Raises
     ------
     DataError
-        Where the column needs the picture, which probes do not have.
+        If the column needs a rendered image, which probes do not have.
     """
     declared = find_column(name)
     if "pixels" in declared.needs:
         possible = (c for c in columns() if c.reported and not c.synonym_of and c.kind != "category")
         listed = ", ".join(c.name for c in possible if "pixels" not in c.needs)
-        raise DataError(f"'{name}' needs the picture, and probes have none. Columns that probes have: {listed}.")
+        raise DataError(
+            f"'{name}' needs a rendered image, which probes do not have. Columns that probes have: {listed}."
+        )
     return declared.synonym_of or name
 
 
-def class_of(recipe: Recipe, real: MetadataColumns, asked: str) -> str:
-    """The class that is tuned; DataError where none is named and several come into question."""
+def class_of(recipe: Recipe, real: TableColumns, asked: str) -> str:
+    """The class to tune; raises DataError if none is named and the choice is not unique."""
     own = [entry.name for entry in recipe.classes]
     both = [name for name in measured_classes(real) if name in own]
     if asked:
@@ -46,21 +48,21 @@ def class_of(recipe: Recipe, real: MetadataColumns, asked: str) -> str:
             raise DataError(f"The recipe has no class '{asked}'. Its classes: {', '.join(own)}.")
         return asked
     if len(both) != 1:
-        told = f"{len(both)} of its classes" if both else "none of its classes"
+        count = f"{len(both)} of its classes" if both else "none of its classes"
         raise DataError(
-            f"The real data hold boxes of {told} ({', '.join(both or own)}). "
-            + ("Say which one by --class." if both else "Name other real data by --real.")
+            f"The real data have boxes of {count} ({', '.join(both or own)}). "
+            + ("Choose one with --class." if both else "Name other real data with --real.")
         )
     return both[0]
 
 
 def sample_of(table: Table, column: str, images: int | None = None) -> Sample:
-    """The finite values of a column; DataError where the table does not have it.
+    """The finite values of a column; raises DataError if the table does not have it.
 
     Parameters
     ----------
     images : int, optional
-        How many images there were, where more than the table shows.
+        Number of images, if there are more than in the table.
     """
     if column not in table.columns:
         names = (measured_name(name) for name in table.columns if not find_column(name).synonym_of)
@@ -81,16 +83,16 @@ def sample_of(table: Table, column: str, images: int | None = None) -> Sample:
 
 
 def probed_sample(probed: ProbeResult, class_name: str, column: str) -> Sample:
-    """The values of a column that probes gave; without any where the class or the column did not show."""
-    nothing = Sample(np.empty(0), np.empty(0, int), probed.frames)
+    """The probed values of a column; empty if the class or the column is missing."""
+    empty = Sample(np.empty(0), np.empty(0, int), probed.frames)
     if class_name not in probed.columns.get("class", ()):
-        return nothing
+        return empty
     table = measured_table(probed.columns, class_name)
-    return sample_of(table, column, probed.frames) if column in table.columns else nothing
+    return sample_of(table, column, probed.frames) if column in table.columns else empty
 
 
 def variants(configurations: Sequence[Mapping[str, Any]], weights: np.ndarray) -> tuple[Variant, ...]:
-    """The chosen configurations as variants; weights of four digits, names by their numbers."""
+    """The chosen configurations as variants, named by number, with weights of four digits."""
     return tuple(
         Variant(name=f"configuration {number}", weight=float(f"{weights[number]:.4g}"), changes=dict(changes))
         for number, changes in enumerate(configurations)
@@ -101,16 +103,16 @@ def variants(configurations: Sequence[Mapping[str, Any]], weights: np.ndarray) -
 def tuned_text(recipe: Recipe, source: Path, out: Path, header: Iterable[str]) -> str:
     """The tuned recipe as TOML.
 
-    In the folder of the recipe that it came from, it is that one's text, comments and all, with the variants behind it.
-    Elsewhere paths would mean other files, so all is written anew with absolute ones.
+    In the folder of the source recipe, it is the source's text, with comments, followed by the variants. In other
+    folders, relative paths would refer to other files, so it is written anew with absolute paths.
     """
     lines = [f"# {line}".rstrip() for line in header]
     if out.resolve().parent != source.resolve().parent:
         return dump_recipe(recipe, header=[line.removeprefix("# ") for line in lines], anchor=True)
     text = source.read_text(encoding="utf-8-sig").rstrip("\n")
     text = f"{text}\n\n" + "\n".join(lines) + "\n" + dump_variants(recipe)
-    plain = attrs.evolve(recipe, images=0, seed=0)
+    expected = attrs.evolve(recipe, images=0, seed=0)
     again = loads_recipe(text, recipe.folder, str(out), check_files=False)
-    if attrs.evolve(again, images=0, seed=0) != plain:
-        raise RecipeError([f"{source} cannot be continued by variants. Write the tuned recipe to another folder."])
+    if attrs.evolve(again, images=0, seed=0) != expected:
+        raise RecipeError([f"Variants cannot be appended to {source}. Write the tuned recipe to another folder."])
     return text

@@ -16,8 +16,8 @@ from ...alignment.distances.comparison import compare_measured
 from ...alignment.distances.verdict import Statement, Verdict, verdict
 from ...alignment.features.curation import GroupScore, group_scores
 from ...engine.rng import stream
+from ..formats.metadata_table import TableColumns
 from ..progress import Progress
-from .report_dataset import Columns
 
 _BOX_COLUMNS = (
     "class",
@@ -65,8 +65,8 @@ class ClassSummary:
 
 def summarize_classes(
     names: Sequence[str],
-    real: Columns,
-    synth: Columns,
+    real: TableColumns,
+    synth: TableColumns,
     seed: int = 0,
     progress: Progress = lambda done, total: None,
 ) -> tuple[list[ClassSummary], Verdict, dict[str, Any]]:
@@ -97,7 +97,7 @@ def summarize_classes(
     return facts, said, report
 
 
-def _box_table(columns: Columns, name: str) -> Table:
+def _box_table(columns: TableColumns, name: str) -> Table:
     """The boxes of a class without all else that is known of them, which comparing has made numbers of."""
     return measured_table({key: columns[key] for key in _BOX_COLUMNS if key in columns}, name)
 
@@ -118,7 +118,9 @@ class Shape:
     score: GroupScore | None = None
 
 
-def shapes(columns: Columns, class_name: str, scores: Mapping[int, float] | None = None, seed: int = 0) -> list[Shape]:
+def shapes(
+    columns: TableColumns, class_name: str, scores: Mapping[int, float] | None = None, seed: int = 0
+) -> list[Shape]:
     """The shapes of a class, by the column ``shape``; worst score first, else most frequent first.
 
     Parameters
@@ -156,7 +158,7 @@ def shapes(columns: Columns, class_name: str, scores: Mapping[int, float] | None
 
 
 def _shape_scores(
-    columns: Columns, grouped: Mapping[str, Sequence[int]], scores: Mapping[int, float], rng: np.random.Generator
+    columns: TableColumns, grouped: Mapping[str, Sequence[int]], scores: Mapping[int, float], rng: np.random.Generator
 ) -> dict[str, GroupScore]:
     if not scores:
         return {}

@@ -11,6 +11,7 @@ from xml.etree.ElementTree import Element
 import numpy as np
 
 from ...alignment.features.crops import crop_boxes
+from ..formats.metadata_table import TableColumns
 from ..store.frames import encode_image
 from . import charts
 from .class_summary import Shape
@@ -18,7 +19,7 @@ from .contact_sheet import COLORS
 from .feature_map import THUMBNAIL, Example, FeatureMap
 from .formatting import DASH, format_quantity
 from .markup import Node, data_uri, tag
-from .report_dataset import Columns, ReportDataset, spread
+from .report_dataset import ReportDataset, spread
 from .sections import share, statement, table
 
 SAMPLES = 8
@@ -29,7 +30,9 @@ _MAX_THUMBNAILS = 24
 """Shapes of a class that have a picture; the others stand in the table without."""
 
 
-def samples(sides: tuple[ReportDataset, ReportDataset], columns: Sequence[Columns], classes: Sequence[str]) -> Element:
+def samples(
+    sides: tuple[ReportDataset, ReportDataset], columns: Sequence[TableColumns], classes: Sequence[str]
+) -> Element:
     """Pictures of both datasets with the boxes of some classes; ``columns`` are what is known of their boxes."""
     colors = {name: "rgb({},{},{})".format(*COLORS[i % len(COLORS)]) for i, name in enumerate(classes)}
     key = [tag("li", tag("span", class_="swatch", style=f"background:{color}"), name) for name, color in colors.items()]
@@ -39,7 +42,7 @@ def samples(sides: tuple[ReportDataset, ReportDataset], columns: Sequence[Column
     return tag("section", *parts, id="pictures")
 
 
-def _grid(material: ReportDataset, columns: Columns, colors: Mapping[str, str]) -> list[Node]:
+def _grid(material: ReportDataset, columns: TableColumns, colors: Mapping[str, str]) -> list[Node]:
     known = {name: columns[name] for name in _SAMPLE_COLUMNS if name in columns}
     owners, names = known["image_id"], known["class"]
     seen = list(dict.fromkeys(owner for owner, name in zip(owners, names, strict=True) if name in colors))
@@ -62,7 +65,7 @@ def _grid(material: ReportDataset, columns: Columns, colors: Mapping[str, str]) 
     return [note, tag("div", *figures, class_="grid")]
 
 
-def _box(columns: Columns, i: int) -> tuple[str, tuple[float, ...], Any]:
+def _box(columns: TableColumns, i: int) -> tuple[str, tuple[float, ...], Any]:
     """Class, [x, y, w, h] and visible share of a box; None where the share is not known."""
     shares = columns.get("visible_share")
     bbox = tuple(float(columns[f"bbox_{axis}"][i]) for axis in "xywh")

@@ -15,13 +15,14 @@ from ...alignment.distances.verdict import Verdict
 from ...alignment.features.extractor import Extractor
 from ...engine.errors import DataError
 from ..formats.coco_in_memory import CocoInMemory
+from ..formats.metadata_table import TableColumns
 from ..progress import Progress, StepProgress
 from .class_summary import shapes, summarize_classes
 from .feature_map import FeatureMap, feature_map
 from .gallery import feature_section, samples, shape_table
 from .markup import Node, document, tag
 from .provenance import funnel, provenance
-from .report_dataset import Columns, ReportDataset, chosen_classes, read_report_dataset, report_columns
+from .report_dataset import ReportDataset, chosen_classes, read_report_dataset, report_columns
 from .sections import class_section, contents, headline, statement, verdict
 
 MAX_CLASSES = 8
@@ -128,7 +129,7 @@ def make_report(
 def _pixel_parts(
     real: ReportDataset,
     synth: ReportDataset,
-    columns: Columns,
+    columns: TableColumns,
     name: str,
     extractor: Extractor | None,
     boxes: int,

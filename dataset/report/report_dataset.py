@@ -20,12 +20,11 @@ from ..atomic_files import read_json_object
 from ..formats.coco import CocoFile
 from ..formats.coco_in_memory import CocoInMemory
 from ..formats.dataset_folder import image_folder, read_dataset
+from ..formats.metadata_table import TableColumns
 from ..formats.pixels import read_image
 from ..progress import Progress
 
 log = logging.getLogger(__name__)
-
-Columns = Mapping[str, Sequence[Any] | np.ndarray]
 
 
 @attrs.frozen(eq=False)
@@ -91,7 +90,7 @@ def read_report_dataset(
         if text.is_file():
             facts["recipe_text"] = text.read_text(encoding="utf-8", errors="replace")
             try:
-                facts["recipe"] = load_recipe(text, files_too=False)
+                facts["recipe"] = load_recipe(text, check_files=False)
             except TwinsetError as error:
                 log.warning("The recipe of '%s' is only shown, not used: %s", path, error)
     return ReportDataset(
@@ -101,7 +100,7 @@ def read_report_dataset(
 
 def report_columns(
     material: ReportDataset, limit: int, *, workers: int = 0, progress: Progress = lambda done, total: None
-) -> Columns:
+) -> TableColumns:
     """The columns of a dataset, as ``twinset measure`` gives them, with the pixels of at most ``limit`` pictures.
 
     Parameters

@@ -245,7 +245,7 @@ def of_probes(job: FuzzedJob) -> Subject:
             path.write_bytes(data)
         prober = Prober(recipe, stage_of, {}, memory=path)
         list(prober.run([{}], 2))
-        probed_sample(prober.found[0], "chair", "bbox_area")
+        probed_sample(prober.results[0], "chair", "bbox_area")
 
     use(b"")
     return Subject("json", path.read_bytes(), use)

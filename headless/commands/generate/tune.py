@@ -314,7 +314,7 @@ class _Outcome:
     def _chosen(self) -> Table:
         title = f"{self.out}: by {self.chosen.method}"
         table = Table("configuration", "changes", "boxes", "frames", "images", title=title, title_justify="left")
-        for k in self.chosen.shares.nonzero()[0]:
+        for k in map(int, self.chosen.shares.nonzero()[0]):
             changes = ", ".join(f"{key} = {value}" for key, value in self.tried[k].items()) or "none"
             share, weight = self.chosen.shares[k], self.chosen.weights[k]
             table.add_row(str(k), changes, f"{share:.1%}", f"{weight:.1%}", str(round(self.images * weight)))
