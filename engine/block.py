@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the accepted frames of a block have shown so far, which is all that a frame may know of others."""
+"""What the accepted frames of a block show: all that a frame may depend on of other frames."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Block:
     images : int
         How many frames there are in it.
     traits : list
-        What gates keep of each frame that has any, see :class:`.plugin.Verdict`.
+        What gates keep of each frame, see :class:`.plugin.Verdict`.
     goal_values : list
         What each frame shows of the recipe's goals for columns, see :mod:`.sampling.column_goals`.
     """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Progress events of a job: the command's progress bar, the add-on and a test's list() take the same ones."""
+"""Progress events of a job, the same for the command line, the add-on and tests."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Started:
 
 @attrs.frozen
 class Stepped:
-    """Something long is under way; shown as the bar's caption."""
+    """A long step has begun; shown as the caption of the progress bar."""
 
     message: str
 
@@ -48,9 +48,9 @@ class Funnel:
     given_up: int
     rejected_after_render: int
     gate: Mapping[str, Any] = attrs.field(factory=dict)
-    """What gates judged: counts, what they go by, and acceptance ``by`` shape, camera, size, ...; empty without any."""
+    """Gates: counts, thresholds, and acceptance ``by`` shape, camera, size, ...; empty without gates."""
     goals: Sequence[Mapping[str, Any]] = ()
-    """How near each goal for a column came, and by what way; empty without any."""
+    """How well each goal for a column was met, and how it was measured; empty without goals."""
     boxes: Mapping[str, int] = attrs.field(factory=dict)
     """Of accepted frames with layouts: how many boxes were ``asked`` for, ``shown`` and ``left_out``, and how many
     annotated ones are ``no_goal``; empty without any."""

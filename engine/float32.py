@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""32-bit numbers, as Blender's properties hold them."""
+"""32-bit numbers as in Blender's properties."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ def to_float32(value: float) -> float:
 
 
 def shortest_decimal(value: float, held: Callable[[float], float] = float) -> float:
-    """The decimal with the fewest digits that Blender holds as this 32-bit ``value``.
+    """The shortest decimal that rounds to this 32-bit ``value``.
 
     Parameters
     ----------
     value : float
-        What the property holds.
+        Value of the property.
     held : callable
-        What the property holds for a decimal before rounding to 32 bits: radians for degrees.
+        Converts a decimal to the property's unit before rounding to 32 bits: radians for degrees.
     """
     inverse = math.degrees(value) if held is math.radians else value
     for digits in range(1, 17):

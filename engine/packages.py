@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The packages that Twinset needs besides Blender, and which of them this Python lacks."""
+"""The packages that Twinset needs besides Blender, and which of them are missing."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ PACKAGES = {
     "typer": "typer",
     "rich": "rich",
 }
-"""Modules that Twinset needs, and the packages that bring them."""
+"""Modules that Twinset needs, and the packages that contain them."""
 
 OPTIONAL = {"pyarrow": "tables are written as CSV"}
-"""Packages that Twinset does without, and how."""
+"""Packages that Twinset can do without, and what changes without them."""
 
 
 def missing_packages() -> list[str]:
-    """Packages that this Python lacks and that are needed; nothing is imported to find out."""
+    """Required packages that are not installed; nothing is imported to find out."""
     return [p for module, p in PACKAGES.items() if p not in OPTIONAL and importlib.util.find_spec(module) is None]

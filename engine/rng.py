@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Counter-based random streams: what a stream gives depends on its key alone, never on who drew before."""
+"""Counter-based random streams: the numbers of a stream depend only on its key, never on earlier draws."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def stream(seed: int, *key: int | str) -> np.random.Generator:
 
 
 def log_uniform(rng: np.random.Generator, interval: tuple[float, float], size: int) -> np.ndarray:
-    """Draws (size,) from [low, high] in which equal factors are equally likely, as suits lengths and areas."""
+    """Log-uniform draws (size,) from [low, high], for lengths and areas."""
     return np.exp(rng.uniform(math.log(interval[0]), math.log(interval[1]), size))
 
 

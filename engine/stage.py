@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The scene as the engine sees it: assets, instances, surfaces, a camera, and what a probe or a shot brings back.
+"""The scene as the engine sees it: assets, instances, surfaces, a camera, and the results of probes and shots.
 
 World units are metres, z is up. Matrices are (4, 4), column vectors. Pixels have their origin at the top left, x right,
 y down; the centre of the first pixel is (0.5, 0.5).
@@ -54,7 +54,7 @@ class Asset:
 
     @functools.cached_property
     def outline(self) -> np.ndarray:
-        """Few of ``points`` with almost the same projected box from anywhere, (<= 200, 3)."""
+        """A subset of ``points`` (<= 200, 3) whose projected box is almost the same from anywhere."""
         return extreme_points(self.points)
 
     @functools.cached_property
@@ -165,16 +165,16 @@ def extent(mask: np.ndarray) -> tuple[int, int, int, int] | None:
     return int(columns[0]), int(rows[0]), int(columns[-1] - columns[0]) + 1, int(rows[-1] - rows[0]) + 1
 
 
-def extreme_points(points: np.ndarray, most: int = 200) -> np.ndarray:
-    """The farthest of points (P, 3) in evenly spread directions, at most ``most`` of them."""
-    if len(points) <= most:
+def extreme_points(points: np.ndarray, limit: int = 200) -> np.ndarray:
+    """The farthest of points (P, 3) in evenly spread directions, at most ``limit`` of them."""
+    if len(points) <= limit:
         return points
-    k = np.arange(4 * most)
+    k = np.arange(4 * limit)
     z = 1 - (2 * k + 1) / len(k)
     turn = np.pi * (1 + 5**0.5) * k
     directions = np.stack([np.cos(turn) * np.sqrt(1 - z * z), np.sin(turn) * np.sqrt(1 - z * z), z], -1)
-    found = np.unique((points @ directions.T).argmax(0))
-    return points[found[:: -(-len(found) // most)]]
+    farthest = np.unique((points @ directions.T).argmax(0))
+    return points[farthest[:: -(-len(farthest) // limit)]]
 
 
 @attrs.frozen(eq=False)
@@ -223,7 +223,7 @@ class Hits:
 
 
 class Stage(Protocol):
-    """The scene that plugins act on. Whatever a frame does to it, :meth:`clear` takes back."""
+    """The scene that plugins act on. :meth:`clear` undoes all changes of a frame."""
 
     @property
     def assets(self) -> Mapping[str, Sequence[Asset]]:
@@ -242,12 +242,12 @@ class Stage(Protocol):
 
     @property
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
-        """(low (3,), high (3,)) of the scene, strays kilometres away left out."""
+        """(low (3,), high (3,)) of the scene without outliers kilometres away."""
         ...
 
     @property
     def folder(self) -> Path:
-        """Where relative paths of the recipe start."""
+        """The folder that relative paths of the recipe start from."""
         ...
 
     def surfaces(self, names: Sequence[str], mask: str = "") -> list[Surface]:
@@ -262,11 +262,11 @@ class Stage(Protocol):
         ...
 
     def move(self, instance: Instance, matrix: np.ndarray) -> Instance:
-        """Give an instance another place; returns the new one, same id."""
+        """Move an instance; returns the new one, same id."""
         ...
 
     def take_back(self, count: int) -> None:
-        """Take the ``count`` instances that were put on the stage last off it again."""
+        """Remove the ``count`` instances that were placed last."""
         ...
 
     def keep(
@@ -276,7 +276,7 @@ class Stage(Protocol):
         *,
         among: Collection[str] | None = None,
     ) -> tuple[Instance, ...]:
-        """Put the assets of these classes that stand in the scene on the stage where the artist left them.
+        """Place the instances of these classes that are in the scene where the artist put them.
 
         Their order is drawn where ``rng`` is given: cameras prefer what comes first. ``among`` are names of assets;
         None for all.
@@ -341,7 +341,7 @@ class Stage(Protocol):
         ...
 
     def clear(self) -> None:
-        """Take everything back that frames have changed."""
+        """Undo all changes of frames."""
         ...
 
     def shoot(self, seed: int = 0) -> Shot:
@@ -360,5 +360,5 @@ class Stage(Protocol):
         ...
 
     def info(self) -> dict[str, Any]:
-        """Facts for records: versions, device, counts."""
+        """Versions, device and counts for records."""
         ...

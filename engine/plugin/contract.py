@@ -68,5 +68,5 @@ def attribute_errors_to(plugin: Any) -> Iterator[None]:
         place = traceback.extract_tb(error.__traceback__)[-1]
         raise PluginError(
             f"The {kind} plugin '{id}' failed with {type(error).__name__}: {error} ({place.filename}, line "
-            f"{place.lineno}). Repair it or take it out of the recipe; --verbose shows the full traceback."
+            f"{place.lineno}). Repair it or remove it from the recipe; --verbose shows the full traceback."
         ) from error

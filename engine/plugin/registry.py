@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where plugins are found: the built-in ones, those of installed packages, and folders that someone named."""
+"""Finds plugins: built-in ones, those of installed packages, and those in folders that the user names."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Broken:
 
 
 class Registry:
-    """All plugins in sight. One that fails to import is set aside and reported when asked for; it breaks no other.
+    """All known plugins. One that fails to import is set aside and reported when asked for; it breaks no other.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ class Registry:
         Folders with plugin files, one per plugin, written like the built-in ones
         (``from ...engine.plugin import plugin``). Names that begin with ``_`` are helpers of theirs.
     entry_points : bool
-        Whether plugins of installed packages count.
+        Whether to include plugins of installed packages.
     """
 
     def __init__(self, folders: Sequence[Path] = (), *, entry_points: bool = True) -> None:
@@ -83,7 +83,7 @@ class Registry:
             if broken.id == id and broken.kind in ("", kind):
                 raise PluginError(
                     f"The {kind} plugin '{id}' ({broken.source}) cannot be used: {broken.reason} "
-                    "Repair it or take it out of the recipe."
+                    "Repair it or remove it from the recipe."
                 )
         raise PluginError(unknown(f"There is no {kind} plugin", id, self.ids(kind)))
 
@@ -103,17 +103,17 @@ class Registry:
         return [self._found[kind, id] for kind in KINDS for id in self.ids(kind, builtin=builtin)]
 
     def search(self, id: str) -> list[type]:
-        """The plugin classes of an id of any kind, or of ``kind/id``; PluginError where there is none to be used."""
+        """The plugin classes of an id of any kind, or of ``kind/id``; PluginError if no usable one exists."""
         kind, slash, name = id.rpartition("/")
         if slash:
             return [self.find(kind, name)]
-        found = [self.find(k, name) for k in KINDS if name in self.ids(k)]
+        classes = [self.find(k, name) for k in KINDS if name in self.ids(k)]
         for broken in self._broken:
-            if broken.id == name and not found:
+            if broken.id == name and not classes:
                 raise PluginError(f"The plugin '{name}' ({broken.source}) cannot be used: {broken.reason}")
-        if not found:
+        if not classes:
             raise PluginError(unknown("There is no plugin", name, sorted({i for k in KINDS for i in self.ids(k)})))
-        return found
+        return classes
 
     @property
     def broken(self) -> list[Broken]:
@@ -125,7 +125,7 @@ class Registry:
         return (cls.plugin_kind, cls.plugin_id) in self._builtin  # type: ignore[attr-defined]
 
     def add_folder(self, folder: Path) -> None:
-        """Take in the plugin files of a folder; a missing folder raises PluginError."""
+        """Add the plugin files of a folder; a missing folder raises PluginError."""
         folder = Path(folder).resolve()
         if not folder.is_dir():
             raise PluginError(f"The plugin folder {folder} does not exist. Create it or correct the path.")
@@ -162,7 +162,7 @@ class Registry:
         own_kind, own_id = getattr(cls, "plugin_kind", kind), getattr(cls, "plugin_id", id)
         key = (own_kind, own_id)
         if not reason and kind and own_kind != kind:
-            reason = f"it lies in the folder of kind '{kind}' but declares itself a {own_kind}."
+            reason = f"it is in the folder of kind '{kind}' but is declared as a {own_kind}."
         if not reason and self._found.get(key, cls) is not cls:
             reason = f"another {own_kind} plugin is already called '{own_id}' ({self._found[key].__module__})."
         if reason:
@@ -176,10 +176,10 @@ class Registry:
 
 
 def check_declaration(cls: type) -> str:
-    """What is wrong with the declaration of a plugin class, as one sentence; "" where nothing is."""
+    """What is wrong with the declaration of a plugin class, as one sentence; "" if nothing is."""
     kind = getattr(cls, "plugin_kind", None)
     if not isinstance(cls, type) or kind not in KINDS:
-        return "it is no class declared with @plugin(kind)."
+        return "it is not a class declared with @plugin(kind)."
     contract = cls.plugin_contract  # type: ignore[attr-defined]
     if contract != CONTRACT:
         older = "Twinset" if contract > CONTRACT else "the plugin"
@@ -246,13 +246,13 @@ def _plugins_of(module: types.ModuleType) -> Iterator[type]:
 
 
 def classes_of_file(path: Path) -> list[type]:
-    """The plugin classes that a file declares, sound or not; whatever its import raises comes through."""
+    """The plugin classes that a file declares, valid or not; exceptions of its import pass through."""
     package = _folder_package(path.parent.resolve())
     return list(_plugins_of(importlib.import_module(f"{package}.{path.stem}")))
 
 
 def classes_of_module(name: str, attribute: str = "") -> list[type]:
-    """The plugin classes of an installed module, or the one called ``attribute``; what is raised comes through."""
+    """The plugin classes of an installed module, or the one called ``attribute``; exceptions pass through."""
     module = importlib.import_module(name)
     return [getattr(module, attribute)] if attribute else list(_plugins_of(module))
 
@@ -260,7 +260,7 @@ def classes_of_module(name: str, attribute: str = "") -> list[type]:
 def _folder_package(folder: Path) -> str:
     """A package whose modules are the files of ``folder``, beside the built-in kinds.
 
-    That place gives its files the same relative imports as built-in ones, which work wherever Twinset itself lies: in
+    So its files have the same relative imports as built-in ones, which work wherever Twinset itself is installed: in
     site-packages or in Blender's extension folder.
     """
     name = f"{_root()}.plugins._folder_{zlib.crc32(str(folder).encode()):08x}"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Folders whose Python files may run as plugins: those that the user named, not those that a recipe names alone."""
+"""Folders whose Python files may run as plugins: the user must name them; naming them in a recipe is not enough."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 VARIABLE = "TWINSET_PLUGINS"
-"""Environment variable that names such folders, parted as in PATH; so processes that are started know them as well."""
+"""Environment variable with these folders, separated as in PATH; child processes inherit it."""
 
 
 def trusted() -> list[Path]:
@@ -17,7 +17,7 @@ def trusted() -> list[Path]:
 
 
 def trust(folders: Iterable[Path | str]) -> None:
-    """Let the plugins in these folders, and in folders below them, run in this process and those that it starts."""
+    """Allow plugins in these folders, and in folders below them, to run in this process and its child processes."""
     known = trusted()
     new = [folder for folder in map(_whole, folders) if folder not in known]
     if new:
@@ -31,7 +31,7 @@ def is_trusted(folder: Path) -> bool:
 
 
 def refusal(folder: Path) -> str:
-    """What to say of a folder that the user did not name."""
+    """The message about a folder that the user did not name."""
     return (
         f"The Python files in {folder} would run as plugins. If you trust them, allow it by `--plugins {folder}`, or "
         f"name the folder in the environment variable {VARIABLE}; in Blender's window, in the add-on's preferences."
@@ -39,5 +39,5 @@ def refusal(folder: Path) -> str:
 
 
 def _whole(folder: Path | str) -> Path:
-    # Links count as what they lead to, so that nobody can put another folder in the place of one that was named.
+    # Links are resolved, so that nobody can replace a named folder by another one.
     return Path(os.path.realpath(Path(folder).expanduser()))

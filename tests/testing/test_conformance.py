@@ -333,7 +333,7 @@ def test_global_generators_are_left_as_they_were(tmp_path: Path) -> None:
 
 def test_what_is_no_plugin_is_said_to_be_none(tmp_path: Path) -> None:
     (found,) = [f for f in check_plugin(int, raises=False) if f.problem]
-    assert found.check == "declared" and "'int': it is no class declared with @plugin" in found.problem
+    assert found.check == "declared" and "'int': it is not a class declared with @plugin" in found.problem
     with pytest.raises(PluginError, match="does not exist"):
         check_plugin(tmp_path / "nowhere.py")
     with pytest.raises(PluginError, match="holds no plugin file"):

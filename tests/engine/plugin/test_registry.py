@@ -143,4 +143,4 @@ def test_installed_packages_offer_plugins(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_a_plugin_is_a_class_declared_as_one() -> None:
-    assert check_declaration(int) == "it is no class declared with @plugin(kind)."
+    assert check_declaration(int) == "it is not a class declared with @plugin(kind)."
