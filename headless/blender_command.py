@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The command line inside Blender: ``blender --command twinset ...`` for nodes that have Blender but no pip.
 
-Only the extension's register() imports this module, and it alone in this package knows bpy.
+Only the extension's register() imports this module, the only one in this package that imports bpy.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ _handle: Any = None
 
 
 def register() -> None:
-    """Offer ``twinset`` to ``blender --command``. A second call changes nothing."""
+    """Register ``twinset`` for ``blender --command``. A second call has no effect."""
     global _handle
     if _handle is None:
         _handle = bpy.utils.register_cli_command("twinset", execute)
 
 
 def unregister() -> None:
-    """Take the command back. A call without a command on offer changes nothing."""
+    """Unregister the command. Without a registered command, this has no effect."""
     global _handle
     if _handle is not None:
         bpy.utils.unregister_cli_command(_handle)
@@ -35,21 +35,21 @@ def execute(arguments: list[str]) -> int:
     Returns
     -------
     int
-        The exit code of Blender: that of the command line, or 2 where this Python lacks a package.
+        The exit code for Blender: that of the command line, or 2 if a package is missing.
     """
-    # Here and not above: enabling the extension must be quick, and must work before the packages are there.
+    # Imported here: enabling the extension must be fast, and must work before the packages are installed.
     try:
         from .cli import main
     except ModuleNotFoundError as error:
         if error.name is None or error.name.startswith(__package__.split(".")[0]):
             raise
         sys.stderr.write(
-            f"Twinset needs the Python package '{error.name}', which the Python at {sys.executable} lacks. "
-            "Install it there, or use the twinset command of a pip installation.\n"
+            f"Twinset needs the Python package '{error.name}', which is missing from the Python at "
+            f"{sys.executable}. Install it there, or use the twinset command of a pip installation.\n"
         )
         return 2
     try:
         main(arguments)
-    except SystemExit as end:  # how a command line ends; Blender wants a number
+    except SystemExit as end:  # how the command line ends; Blender expects a number
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     return 0

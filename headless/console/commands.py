@@ -55,7 +55,7 @@ class Command(TyperCommand):
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         # As most programs print it: REAL, and not {REAL}.
         arguments = [p for p in self.get_params(ctx) if p.param_type_name == "argument"]
-        return ["[OPTIONS]", *(str(p.metavar or p.human_readable_name) for p in arguments)]
+        return ["[OPTIONS]", *(str(getattr(p, "metavar", None) or p.name or "").upper() for p in arguments)]
 
 
 class Group(TyperGroup):

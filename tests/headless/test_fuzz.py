@@ -202,7 +202,7 @@ def use_gltf(path: Path) -> None:
 
 def use_density(path: Path) -> None:
     found = load_density(path)
-    found.score(np.zeros((1, len(found.mean))))
+    found.score_samples(np.zeros((1, len(found.mean))))
 
 
 def use_density_head(folder: Path, data: bytes) -> None:

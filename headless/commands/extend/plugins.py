@@ -64,7 +64,7 @@ def show(
     shown: list[Any] = []
     for cls in found:
         shown += [
-            f"{cls.plugin_kind}/{cls.plugin_id}",
+            f"{cls.plugin_kind}/{cls.plugin_id}",  # type: ignore[attr-defined]
             inspect.getdoc(cls) or "",
             _table(describe(cls)),
             *_columns(cls),

@@ -89,7 +89,7 @@ def filter_(
 
     The new dataset shares all unchanged files with the old one. Without -o, only the scores are printed.
     """
-    from ....alignment.features.curation import POOLS, judge, typicality
+    from ....alignment.features.curation import POOLS, reject_atypical, typicality
     from ....dataset.analysis.feature_scores import score_table
     from ....dataset.formats.metadata_table import check_suffix, write_columns
 
@@ -108,7 +108,7 @@ def filter_(
     )
     found = score(options, output)
     boxes = found.scores
-    judged = judge(
+    judged = reject_atypical(
         boxes.typicality,
         boxes.class_name,
         boxes.image,
@@ -119,7 +119,7 @@ def filter_(
         how=pool,
     )
     if out_scores is not None:
-        write_columns(out_scores, score_table(found.coco, boxes, {"kept": ~judged.refused}))
+        write_columns(out_scores, score_table(found.coco, boxes, {"kept": ~judged.rejected}))
     rule = f"keep {keep}" if keep is not None else "elbow" if quantile is None else f"quantile {quantile:g}"
     step = {
         "command": "filter",
@@ -129,9 +129,9 @@ def filter_(
         **({"pool": pool} if per == "image" else {}),
         "action": action,
         "scored": int(boxes.known.sum()),
-        "refused": int(judged.refused.sum()),
+        "refused": int(judged.rejected.sum()),
     }
-    written = None if out is None else _write(found, judged.refused, action, out, step, output)
+    written = None if out is None else _write(found, judged.rejected, action, out, step, output)
     limits = ", ".join(f"{name or 'images'} {limit:.3g}" for name, limit in judged.thresholds.items())
     lines = found.lines()
     lines.append(

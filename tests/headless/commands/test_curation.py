@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from twinset.alignment.features.curation import judge
+from twinset.alignment.features.curation import reject_atypical
 from twinset.alignment.features.density import load_density
 from twinset.alignment.features.extractor import Extractor
 from twinset.dataset.analysis.feature_scores import score_boxes
@@ -184,8 +184,8 @@ def test_unscored_boxes_are_never_refused() -> None:
     images = np.array([1, 1, 2, 2, 3, 4])
     real = {"a": np.linspace(-1, 1, 50)}
     for rule in ({"keep": 3}, {"quantile": 0.1}):
-        assert judge(scores, np.array(["a"] * 6), images, real, **rule).refused.tolist() == [False, True, *[False] * 4]
-        whole = judge(
+        assert reject_atypical(scores, np.array(["a"] * 6), images, real, **rule).rejected.tolist() == [False, True, *[False] * 4]
+        whole = reject_atypical(
             scores, np.array(["a"] * 6), images, real, per="image", **({"keep": 2} if "keep" in rule else rule)
         )
-        assert whole.refused.tolist() == [True, True, *[False] * 4]
+        assert whole.rejected.tolist() == [True, True, *[False] * 4]

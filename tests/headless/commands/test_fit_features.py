@@ -65,8 +65,8 @@ def test_real_ones_score_and_others_do_not(real: Path) -> None:
     density.check_model(extractor.sha256, extractor.path)
     new = [extractor.extract_boxes(painted(100 + k, 6), [[18, 18, 60, 60]])[0] for k in range(30)]
     wrong = [extractor.extract_boxes(painted(100 + k, 12), [[18, 18, 60, 60]])[0] for k in range(30)]
-    assert (density.score(np.array(new)) >= 0.1).mean() > 0.6
-    assert not density.score(np.array(wrong)).any()
+    assert (density.score_samples(np.array(new)) >= 0.1).mean() > 0.6
+    assert not density.score_samples(np.array(wrong)).any()
     again = real.parent / "again.features"
     assert run(real, "--class", "disc", "-o", again).exit_code == 0
     assert again.read_bytes() == out.read_bytes()
