@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 
 class TwinsetError(Exception):
-    """Anything that a user can put right. Commands print the message and exit with ``exit_code``."""
+    """Anything that a user can correct. Commands print the message and exit with ``exit_code``."""
 
     exit_code = 2
 

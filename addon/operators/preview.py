@@ -108,7 +108,7 @@ class TWINSET_OT_preview_sample(FrameRequestOperator, bpy.types.Operator):
     bl_options = {"UNDO"}
 
     step: bpy.props.IntProperty(
-        name="Step", description="Number of frames to go on from the current one", options={"SKIP_SAVE"}
+        name="Step", description="Number of frames to move from the current one", options={"SKIP_SAVE"}
     )
 
     @classmethod

@@ -63,7 +63,7 @@ def compare(
     Raises
     ------
     DataError
-        When a dataset lacks the class, or the two share none.
+        If a dataset does not have the class, or the two share none.
     """
     return _compare(
         (class_names(real_coco), lambda name: read_table(real_coco, name, "The real dataset")),
@@ -82,7 +82,7 @@ def compare_measured(
 ) -> dict[str, Any]:
     """:func:`compare` on measured columns: all that both sides have, see :func:`.table.measured_table`.
 
-    ``progress`` is told how many columns are compared of how many; what it raises ends the comparison.
+    ``progress`` takes the number of columns compared and their total; an exception that it raises ends the comparison.
     """
     return _compare(
         (measured_classes(real), lambda name: measured_table(real, name, "The real dataset")),

@@ -11,7 +11,7 @@ from .builtin import BUILTIN
 from .distance import Distance
 
 PRIMARY = BUILTIN[0].name
-"""The method's own distance [Zhang2023, §3]: charts show it, and rankings and tuning go by it unless told otherwise."""
+"""The method's own distance [Zhang2023, §3]: charts show it, and rankings and tuning use it by default."""
 
 _DECLARED: dict[str, Distance] = {distance.name: distance for distance in BUILTIN}
 

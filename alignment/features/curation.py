@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which boxes, images and shapes are too unlike the real ones: scores, thresholds and pools [Zhang2023, §5]."""
+"""Scores, thresholds and pooling that select atypical boxes, images and shapes [Zhang2023, §5]."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import numpy as np
 
 from ...engine.errors import DataError
 
-LEVEL = 0.95
-ROUNDS = 1000
+CONFIDENCE_LEVEL = 0.95
+N_BOOTSTRAP = 1000
 
 POOLS: dict[str, Callable[[np.ndarray], np.floating]] = {
     "mean": np.mean,
@@ -20,15 +20,16 @@ POOLS: dict[str, Callable[[np.ndarray], np.floating]] = {
     "min": np.min,
     "max": np.max,
 }
-"""How the scores of the boxes of one image make one number."""
+"""Reductions of the scores of the boxes of one image to one number."""
 
-_UNEVEN = 1.36
-"""Over the square root of n: how far chance alone bends n evenly spread scores in 19 of 20 cases [Kolmogorov, 1933]."""
-_BLOCK = 50
+_KOLMOGOROV_CRITICAL = 1.36
+"""Over the square root of n: critical value, at the 5 % level, of the deviation of n scores from evenly spread ones
+[Kolmogorov, 1933]."""
+_BATCH = 50
 
 
 def typicality(distance: np.ndarray, calibration: np.ndarray) -> np.ndarray:
-    """Distances to real samples on a scale that means the same for any extractor and density.
+    """Distances to real samples on a scale that is comparable between extractors and densities.
 
     Parameters
     ----------
@@ -41,8 +42,8 @@ def typicality(distance: np.ndarray, calibration: np.ndarray) -> np.ndarray:
     -------
     (n,) float
         0 for the median real sample, -1 where a sample lies farther by as much as the real sample of the upper 16 %
-        (one standard deviation, were they Gaussian). It orders samples as ``Density.score`` does, but goes on falling
-        where no real sample is less typical and every score is 0.
+        (one standard deviation if they were Gaussian). It orders samples as ``Density.score_samples`` does, but keeps
+        falling where no real sample is less typical and every score is 0.
     """
     middle, far = np.quantile(calibration, [0.5, 0.84])
     spread = far - middle if far > middle else max(float(np.std(calibration)), 1e-9)
@@ -50,7 +51,7 @@ def typicality(distance: np.ndarray, calibration: np.ndarray) -> np.ndarray:
 
 
 def elbow(scores: np.ndarray) -> float:
-    """The score where a sorted curve of scores stops rising steeply: less typical ones are the few that stick out.
+    """The score at which the sorted curve of scores stops rising steeply; the few scores below it are outliers.
 
     Of the ascending scores, plotted against their rank with both axes scaled to [0, 1], it is the point farthest above
     the straight line from the first to the last ("Kneedle" without its smoothing [Satopää et al., "Finding a Kneedle in
@@ -59,13 +60,13 @@ def elbow(scores: np.ndarray) -> float:
     Parameters
     ----------
     scores : (n,) float
-        Larger is better; negate distances. Not finite ones are left out.
+        Larger is better; negate distances. Scores that are not finite are left out.
 
     Returns
     -------
     float
-        Keep what is at least as large. The smallest score, so that all are kept, where the curve has no elbow: it
-        bends no more than that of as many evenly spread scores does by chance. -inf without scores.
+        Keep scores that are at least as large. The smallest score, so that all are kept, if the curve has no elbow:
+        it does not deviate significantly from that of evenly spread scores. -inf without scores.
     """
     ordered = np.sort(np.asarray(scores, dtype=float))
     ordered = ordered[np.isfinite(ordered)]
@@ -75,12 +76,12 @@ def elbow(scores: np.ndarray) -> float:
     if len(ordered) < 3 or not span > 0:
         return float(ordered[0])
     above = (ordered - ordered[0]) / span - np.linspace(0.0, 1.0, len(ordered))
-    best = int(above.argmax())
-    return float(ordered[best if above[best] > _UNEVEN / math.sqrt(len(ordered)) else 0])
+    best_mask = int(above.argmax())
+    return float(ordered[best_mask if above[best_mask] > _KOLMOGOROV_CRITICAL / math.sqrt(len(ordered)) else 0])
 
 
-def best(scores: np.ndarray, count: int) -> np.ndarray:
-    """Which (n,) are the ``count`` best scores; among equals the first ones. Not finite ones come last."""
+def best_mask(scores: np.ndarray, count: int) -> np.ndarray:
+    """Mask (n,) of the ``count`` best scores; among equal ones the first. Scores that are not finite come last."""
     scores = np.asarray(scores, dtype=float)
     order = np.argsort(-np.where(np.isfinite(scores), scores, -np.inf), kind="stable")
     kept = np.zeros(len(scores), dtype=bool)
@@ -94,7 +95,7 @@ def pool(scores: np.ndarray, images: np.ndarray, how: str = "mean") -> tuple[np.
     Parameters
     ----------
     scores : (n,) float
-        Of boxes; NaN for those without one, which do not count.
+        Of boxes; NaN for boxes without a score, which are left out.
     images : (n,) int
         Which image each box is in.
     how : str
@@ -124,9 +125,9 @@ def pool(scores: np.ndarray, images: np.ndarray, how: str = "mean") -> tuple[np.
 
 @attrs.frozen
 class GroupScore:
-    """The mean score of the boxes of one group, a shape for one, with its bootstrap interval.
+    """The mean score of the boxes of one group, such as a shape, with its bootstrap interval.
 
-    ``worse`` says that the whole interval lies below the mean of all other boxes.
+    ``worse`` is True if the whole interval lies below the mean of all other boxes.
     """
 
     name: str
@@ -144,8 +145,8 @@ def group_scores(
     rng: np.random.Generator,
     *,
     images: np.ndarray | None = None,
-    rounds: int = ROUNDS,
-    level: float = LEVEL,
+    n_bootstrap: int = N_BOOTSTRAP,
+    confidence_level: float = CONFIDENCE_LEVEL,
 ) -> list[GroupScore]:
     """Mean score per group, the worst first [Zhang2023, §5: shape curation].
 
@@ -158,7 +159,7 @@ def group_scores(
     rng : numpy.random.Generator
         For the intervals.
     images : (n,) int, optional
-        Which image each box is in. Boxes of one image are alike, so whole images are drawn; default is box by box.
+        Which image each box is in. Boxes of one image are similar, so whole images are resampled; default: boxes.
     rounds, level
         Resamples, and the share of them that an interval holds.
 
@@ -166,7 +167,7 @@ def group_scores(
     -------
     list of GroupScore
         Of the groups that have a score, by their means. Percentile intervals; that of a group in one image has no
-        width and says nothing.
+        width and no meaning.
     """
     from scipy import sparse
 
@@ -179,16 +180,18 @@ def group_scores(
     photos = np.arange(len(scores)) if images is None else np.asarray(images)[known]
     photo = np.ravel(np.unique(photos, return_inverse=True)[1])
     group, size = np.ravel(group), (int(photo.max()) + 1, len(found))
-    # Most images show few of the groups, and groups may be as many as images.
+    # Sparse: most images show few of the groups, and there may be as many groups as images.
     counts = sparse.csr_array((np.ones(len(scores)), (photo, group)), shape=size)
     sums = sparse.csr_array((scores, (photo, group)), shape=size)
     images_of = np.diff(counts.tocsc().indptr)
     drawn = []
-    for begin in range(0, rounds, _BLOCK):
-        times = rng.multinomial(size[0], np.full(size[0], 1 / size[0]), size=min(_BLOCK, rounds - begin)).astype(float)
+    for begin in range(0, n_bootstrap, _BATCH):
+        times = rng.multinomial(size[0], np.full(size[0], 1 / size[0]), size=min(_BATCH, n_bootstrap - begin)).astype(
+            float
+        )
         with np.errstate(invalid="ignore"):
             drawn.append((times @ sums) / (times @ counts))
-    tail = (1 - level) / 2
+    tail = (1 - confidence_level) / 2
     low, high = np.nanquantile(np.concatenate(drawn), [tail, 1 - tail], axis=0)
     total, number = sums.sum(0), counts.sum(0)
     out = []
@@ -202,15 +205,15 @@ def group_scores(
 
 
 @attrs.frozen(eq=False)
-class Judgement:
-    """Which boxes are refused, bool (n,), and the typicality below which they are, by class or "" for images; empty
-    where a number is kept."""
+class Rejection:
+    """Which boxes are rejected, bool (n,), and the typicality below which they are, by class, or "" for images; empty
+    if a fixed number is kept."""
 
-    refused: np.ndarray
+    rejected: np.ndarray
     thresholds: dict[str, float]
 
 
-def judge(
+def reject_atypical(
     scores: np.ndarray,
     classes: np.ndarray,
     images: np.ndarray,
@@ -220,45 +223,47 @@ def judge(
     keep: int | None = None,
     per: str = "box",
     how: str = "mean",
-) -> Judgement:
-    """Refuse boxes, or whole images, whose typicality is too low [Zhang2023, §5].
+) -> Rejection:
+    """Reject boxes, or whole images, whose typicality is too low [Zhang2023, §5].
 
-    The threshold is the :func:`elbow` of the scores, of each class by itself or of all images; unless told otherwise.
+    By default, the threshold is the :func:`elbow` of the scores, of each class by itself or of all images.
 
     Parameters
     ----------
     scores : (n,) float
-        Typicality of boxes; those without one (NaN) are never refused by themselves.
+        Typicality of boxes; boxes without one (NaN) are never rejected by themselves.
     classes, images : (n,)
         Class and image of each box.
     real : mapping
         By class, the typicality of its real boxes.
     quantile : float, optional
-        The threshold is this quantile of the real boxes instead: so many new real boxes would be refused. Images are
-        held against boxes of all classes together, so fewer real images would be.
+        The threshold is this quantile of the real boxes instead: that share of new real boxes would be rejected.
+        Images are compared with boxes of all classes together, so fewer real images would be.
     keep : int, optional
-        The best so many boxes, or images, are kept instead.
+        Number of the best boxes, or images, that are kept instead.
     per : str
-        ``box``, or ``image``: then its boxes are pooled and are refused together.
+        ``box``, or ``image``: then its boxes are pooled and rejected together.
     how : str
         One of :data:`POOLS`.
     """
     scores, classes, images = np.asarray(scores, dtype=float), np.asarray(classes), np.asarray(images)
     if per == "image":
         ids, pooled = pool(scores, images, how)
-        judged = judge(pooled, np.full(len(ids), "", dtype=object), ids, _together(real), quantile=quantile, keep=keep)
-        return Judgement(np.isin(images, ids[judged.refused]), judged.thresholds)
+        judged = reject_atypical(
+            pooled, np.full(len(ids), "", dtype=object), ids, _together(real), quantile=quantile, keep=keep
+        )
+        return Rejection(np.isin(images, ids[judged.rejected]), judged.thresholds)
     known = np.isfinite(scores)
     if keep is not None:
-        return Judgement(known & ~best(scores, keep), {})
-    refused, thresholds = np.zeros(len(scores), dtype=bool), {}
+        return Rejection(known & ~best_mask(scores, keep), {})
+    rejected, thresholds = np.zeros(len(scores), dtype=bool), {}
     for name in real:
         own = known & (classes == name)
         if own.any():
             limit = elbow(scores[own]) if quantile is None else float(np.quantile(real[name], quantile))
-            refused |= own & (scores < limit)
+            rejected |= own & (scores < limit)
             thresholds[name] = limit
-    return Judgement(refused, thresholds)
+    return Rejection(rejected, thresholds)
 
 
 def _together(real: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

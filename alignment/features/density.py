@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How typical features are of real ones: a density of few real samples, its scale read off the real ones themselves."""
+"""How typical features are of real ones: a density of few real samples, calibrated on the real samples themselves."""
 
 from __future__ import annotations
 
@@ -21,34 +21,34 @@ FORMAT = 1
 """Version of the stored file."""
 
 METHODS = ("knn", "kde")
-FEWEST, ENOUGH = 10, 50
-"""Samples below which nothing is fitted, and below which a note is due."""
+MIN_SAMPLES, RECOMMENDED_SAMPLES = 10, 50
+"""Fewest samples for a fit, and fewest without a note on their uncertainty."""
 
-MOST_FOLDS = 50
+MAX_FOLDS = 50
 
-NARROWEST = 1e-6
+MIN_BANDWIDTH = 1e-6
 """Bandwidth of Gaussians on copies of one sample."""
 
-FEWEST_LEFT = 2
-"""Samples that have a spread, without which there is no scale to measure distances by."""
+MIN_TRAINING_SAMPLES = 2
+"""Fewest samples that define a scale for distances."""
 
 _ARRAYS = ("mean", "scale", "axes", "points", "calibration")
-_LARGEST = 2**31
-"""Bytes of all arrays together; a file that unpacks to more is made to take all memory."""
+_MAX_BYTES = 2**31
+"""Bytes of all arrays together; a file that unpacks to more is an attack on memory."""
 _DAMAGED = (
     *(OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, OverflowError, RecursionError, MemoryError),
-    *(NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error),  # of files that are packed in other ways
+    *(NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error),  # of files that are compressed in other ways
 )
 
 
 @attrs.frozen(eq=False)
 class Density:
-    """Real features, standardised, turned onto their principal axes, and how far real samples lie from one another.
+    """Real features, standardised, on their principal axes, and the distances of real samples from one another.
 
     Attributes
     ----------
     mean, scale : (d,) float
-        What standardises a feature.
+        Mean and standard deviation of each feature.
     axes : (c, d) float
         Principal axes of the standardised features.
     points : (n, c) float
@@ -60,7 +60,7 @@ class Density:
     bandwidth : float
         Of the Gaussians; 0 for ``knn``.
     origin : dict
-        What the features are of: ``model`` (hash), ``margin`` of the crops, ``class``, and what else is worth keeping.
+        Where the features come from: ``model`` (hash), ``margin`` of the crops, ``class``, and more.
     """
 
     mean: np.ndarray
@@ -74,7 +74,7 @@ class Density:
     origin: dict[str, Any] = attrs.field(factory=dict)
 
     def distance(self, features: np.ndarray) -> np.ndarray:
-        """How far samples (m, d) lie from the real ones, (m,); smaller is more typical. One fit's own unit."""
+        """Distances (m,) of samples (m, d) to the real ones; smaller is more typical. Each fit has its own unit."""
         features = np.asarray(features, dtype=float)
         if not len(features):
             return np.empty(0)
@@ -82,17 +82,17 @@ class Density:
             raise DataError(
                 f"Features must be an (n, {len(self.mean)}) array like the real ones. Got {features.shape} instead."
             )
-        return _distance(self.coordinates(features), self.points, self)
+        return _distance(self.transform(features), self.points, self)
 
-    def coordinates(self, features: np.ndarray) -> np.ndarray:
-        """Where samples (m, d) lie on the principal axes of the real ones, (m, c)."""
+    def transform(self, features: np.ndarray) -> np.ndarray:
+        """Coordinates (m, c) of samples (m, d) on the principal axes of the real ones."""
         return (np.asarray(features, dtype=float) - self.mean) / self.scale @ self.axes.T
 
-    def graded(self, features: np.ndarray) -> np.ndarray:
-        """:meth:`score` without steps, (m,): below 0 for what lies farther out than every real sample.
+    def extended_score(self, features: np.ndarray) -> np.ndarray:
+        """:meth:`score_samples` without steps, (m,): below 0 for samples farther out than every real sample.
 
         The i-th smallest of n real distances gets 1 - i / (n + 1), the probability that a new real sample lies farther
-        out; between them it is linear. Beyond the largest it goes on falling, by 1 for each width of their range.
+        out; between them it is linear. Beyond the largest it keeps falling, by 1 for each width of their range.
         """
         distance, n = self.distance(features), len(self.calibration)
         levels = 1 - np.arange(1, n + 1) / (n + 1)
@@ -104,8 +104,8 @@ class Density:
         """Median distance of real samples to the nearest other one, on the principal axes."""
         return float(np.median(_neighbour_distances(self.points, self.points, 2)[:, 1]))
 
-    def score(self, features: np.ndarray) -> np.ndarray:
-        """Share of real samples that look less typical, (m,) in [0, 1]: 0.3 is more typical than 30 % of the real ones.
+    def score_samples(self, features: np.ndarray) -> np.ndarray:
+        """Share (m,) of real samples that are less typical, in [0, 1]: 0.3 is more typical than 30 % of the real ones.
 
         A new real sample has a score of at least q with a probability of 1 - q, whatever the features.
         """
@@ -113,7 +113,7 @@ class Density:
         return 1 - ranks / len(self.calibration)
 
     def check_model(self, sha256: str, path: str | Path) -> None:
-        """DataError where the features that were fitted came from another model, or other settings of it."""
+        """Raise a DataError if the fitted features came from another model, or other settings of it."""
         own = self.origin.get("model", "")
         if own != sha256:
             raise DataError(
@@ -122,18 +122,18 @@ class Density:
             )
 
     def notes(self, quantile: float = 0.1) -> list[str]:
-        """What so few samples cannot tell, in sentences; none from 50 samples on."""
+        """Sentences on the uncertainty of few samples; none from 50 samples on."""
         from scipy import stats
 
         n = len(self.calibration)
-        if n >= ENOUGH:
+        if n >= RECOMMENDED_SAMPLES:
             return []
         # The share of new real samples beyond the l-th of n is Beta(l, n + 1 - l), whatever their distribution.
         rank = max(1, round(quantile * n))
         low, high = stats.beta.ppf([0.025, 0.975], rank, n + 1 - rank)
         return [
-            f"{n} real samples give scores in steps of {1 / n:.1%}: a threshold of {quantile:.0%} may refuse from "
-            f"{low:.0%} to {high:.0%} of new real ones (95 % interval). {ENOUGH} or more samples make this narrower."
+            f"{n} real samples give scores in steps of {1 / n:.1%}: a threshold of {quantile:.0%} may reject from "
+            f"{low:.0%} to {high:.0%} of new real ones (95 % interval). {RECOMMENDED_SAMPLES} or more samples make this narrower."
         ]
 
     def to_bytes(self) -> bytes:
@@ -151,16 +151,16 @@ class Density:
 
 
 def load_density(path: str | Path) -> Density:
-    """Read what :meth:`Density.to_bytes` gave.
+    """Read a file of :meth:`Density.to_bytes`.
 
     Raises
     ------
     DataError
-        Where the file is missing, no such file, damaged, or of a later format.
+        If the file is missing, of another kind, damaged, or of a later format.
     """
     try:
         with np.load(path, allow_pickle=False) as file:
-            if sum(entry.file_size for entry in file.zip.infolist()) > _LARGEST:
+            if sum(entry.file_size for entry in file.zip.infolist()) > _MAX_BYTES:
                 raise ValueError("too large")
             head = json.loads(str(file["head"]))
             if head["format"] != FORMAT:
@@ -198,15 +198,15 @@ def fit_density(
 ) -> Density:
     """Fit a density of real features [Zhang2023, §5].
 
-    Each sample is judged by a fit that has not seen it nor any other of its group, so that the scale of scores holds
-    for new ones; with more than 50 groups, a fiftieth of them is left out at a time.
+    The distance of each sample comes from a fit without it and its group, so that the calibration holds for new
+    samples; with more than 50 groups, a fiftieth of them is left out at a time.
 
     Parameters
     ----------
     features : (n, d) float
         Features of real samples; at least 10 of them.
     groups : (n,) int, optional
-        The photo that each comes from: samples of one photo are more alike than others.
+        The photo that each comes from: samples of one photo are more similar than others.
     method : str
         ``knn`` or ``kde``; the Gaussians of ``kde`` are as wide as the median distance to the nearest ``neighbours``.
     neighbours : int
@@ -219,16 +219,16 @@ def fit_density(
     Raises
     ------
     DataError
-        Where there are too few samples, they are all the same, or not finite.
+        If there are too few samples, or they are all the same, or not finite.
     """
     features = np.asarray(features, dtype=float)
     if method not in METHODS:
         raise DataError(f"A density must be one of {', '.join(METHODS)}. Got '{method}' instead.")
-    if features.ndim != 2 or len(features) < FEWEST:
+    if features.ndim != 2 or len(features) < MIN_SAMPLES:
         samples = "sample is" if len(features) == 1 else "samples are"
         raise DataError(
-            f"{len(features)} real {samples} too few to say what is typical: "
-            f"at least {FEWEST} are needed, {ENOUGH} or more are better."
+            f"{len(features)} real {samples} too few to fit a density: "
+            f"at least {MIN_SAMPLES} are needed, {RECOMMENDED_SAMPLES} or more are better."
         )
     if not np.isfinite(features).all():
         raise DataError("Real features must be finite numbers.")
@@ -237,11 +237,11 @@ def fit_density(
             f"All {len(features)} real samples have the same features. Take different pictures, or another model."
         )
     whole = _fit(features, method, neighbours, variance)
-    left_out = left_out_distances(features, groups, method=method, neighbours=neighbours, variance=variance)
+    left_out = leave_group_out_distances(features, groups, method=method, neighbours=neighbours, variance=variance)
     return attrs.evolve(whole, calibration=np.sort(left_out), origin=dict(origin or {}))
 
 
-def left_out_distances(
+def leave_group_out_distances(
     features: np.ndarray,
     groups: Sequence[int] | np.ndarray | None = None,
     *,
@@ -249,19 +249,19 @@ def left_out_distances(
     neighbours: int = 5,
     variance: float = 0.95,
 ) -> np.ndarray:
-    """How far each sample (n, d) lies from the others, (n,), by a fit without its group; see :func:`fit_density`.
+    """Distances (n,) of each sample (n, d) to the others, by a fit without its group; see :func:`fit_density`.
 
-    By a fit without itself alone where all but one of the samples are of its group.
+    If all but one of the samples are of its group, by a fit without the sample alone.
     """
     features = np.asarray(features, dtype=float)
     every = np.arange(len(features))
     photos = np.ravel(np.unique(every if groups is None else np.asarray(groups), return_inverse=True)[1])
-    folds = photos % MOST_FOLDS
+    folds = photos % MAX_FOLDS
     out = np.empty(len(features))
     for fold in np.unique(folds):
         own = np.flatnonzero(folds == fold)
-        # Where next to nothing would be left, as of one photo, nothing else can be left out than single samples.
-        parts = [own] if len(features) - len(own) >= FEWEST_LEFT else own[:, None]
+        # If too few would be left, as of one photo, only single samples can be left out.
+        parts = [own] if len(features) - len(own) >= MIN_TRAINING_SAMPLES else own[:, None]
         for part in parts:
             out[part] = _fit(np.delete(features, part, axis=0), method, neighbours, variance).distance(features[part])
     return out
@@ -271,12 +271,10 @@ def _fit(features: np.ndarray, method: str, neighbours: int, variance: float) ->
     from sklearn.decomposition import PCA
 
     mean, scale = features.mean(0), features.std(0)
-    scale = np.where(
-        scale > 1e-9 * (1 + np.abs(mean)), scale, 1.0
-    )  # a constant feature says nothing, and divides nothing
+    scale = np.where(scale > 1e-9 * (1 + np.abs(mean)), scale, 1.0)  # a constant feature carries no information
     standard = (features - mean) / scale
-    if not standard.any():  # the same features again and again have no axes of their own
-        axes, bandwidth = np.eye(len(mean)), 0.0 if method == "knn" else NARROWEST
+    if not standard.any():  # copies of one sample have no principal axes
+        axes, bandwidth = np.eye(len(mean)), 0.0 if method == "knn" else MIN_BANDWIDTH
         return Density(mean, scale, axes, standard, np.empty(0), method, min(neighbours, len(features)), bandwidth)
     pca = PCA(svd_solver="full").fit(standard)
     shares = np.cumsum(pca.explained_variance_) / pca.explained_variance_.sum()
@@ -287,7 +285,7 @@ def _fit(features: np.ndarray, method: str, neighbours: int, variance: float) ->
         return density
     # The nearest sample of each is itself.
     near = _neighbour_distances(density.points, density.points, min(neighbours + 1, len(features)))[:, 1:].mean(1)
-    return attrs.evolve(density, bandwidth=float(max(np.median(near), NARROWEST)))
+    return attrs.evolve(density, bandwidth=float(max(np.median(near), MIN_BANDWIDTH)))
 
 
 def _distance(features: np.ndarray, points: np.ndarray, density: Density) -> np.ndarray:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a cheap draft tells of the verdict on the full picture: corrected for its bias, with its error bounded."""
+"""Rejects frames by a cheap draft: a threshold corrected for the draft's bias, with a bounded share of errors."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ Pool = Callable[[np.ndarray], float]
 
 @attrs.frozen(eq=False)
 class DraftRule:
-    """Refuse a draft whose pooled score, its features corrected by ``shift`` (d,), lies under ``threshold``.
+    """Reject a draft whose pooled score, with features corrected by ``shift`` (d,), is below ``threshold``.
 
     Attributes
     ----------
     shift : (d,) float
-        Mean of full features minus draft features: blur and noise move all of them alike.
+        Mean of full features minus draft features: blur and noise shift all of them alike.
     threshold : float
-        -inf where too few frames passed to bound the error: then no draft is refused.
+        -inf if too few frames passed to bound the error: then no draft is rejected.
     passed, wrongly : int
-        Warm-up frames whose full picture passes, and how many of them would have been refused as drafts, each judged by
-        a rule that was made without it.
+        Warm-up frames whose full picture passes, and how many of them would have been rejected as drafts, each by a
+        rule that was fitted without it.
     failed, caught : int
         The same of those whose full picture does not pass.
     """
@@ -37,7 +37,7 @@ class DraftRule:
     caught: int
 
     def false_refusals(self, level: float = 0.95) -> tuple[float, float, float]:
-        """Share of good frames that drafts cost, with its Clopper-Pearson interval; (nan, 0, 1) where none passed."""
+        """Share of good frames that drafts reject, with its Clopper-Pearson interval; (nan, 0, 1) if none passed."""
         return rate(self.wrongly, self.passed, level)
 
 
@@ -58,10 +58,10 @@ def fit_draft_rule(
     pool: Pool,
     allowed: float,
 ) -> DraftRule:
-    """Choose the strictest threshold on drafts that costs at most ``allowed`` of the frames that would pass.
+    """Choose the strictest threshold on drafts that rejects at most the share ``allowed`` of the frames that would pass.
 
-    With n of them, the k-th smallest draft score, k = floor(allowed (n + 1)), is undercut by a new good frame with a
-    probability of at most k / (n + 1), whatever the scores are like [Vovk, Gammerman & Shafer, "Algorithmic Learning in
+    With n of them, the k-th smallest draft score, k = floor(allowed (n + 1)), is above that of a new good frame with a
+    probability of at most k / (n + 1), whatever their distribution [Vovk, Gammerman & Shafer, "Algorithmic Learning in
     a Random World", 2005, §2]. Below 1 / allowed - 1 good frames there is no such k.
 
     Parameters

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Metadata that only a renderer knows, told from features [Zhang2023, §2]: linear heads on features that a random
-forest selects, scored on images that they have not seen."""
+"""Predicts metadata that only a renderer knows from features [Zhang2023, §2]: linear heads on features that a random
+forest selects, scored on held-out images."""
 
 from __future__ import annotations
 
@@ -17,41 +17,41 @@ from ...engine.rng import stream
 from ..columns.metadata import box_columns
 from .density import Density, fit_density
 
-FEWEST = 20
-"""Boxes below which no head is fitted."""
+MIN_BOXES = 20
+"""Fewest boxes for a fit."""
 
 FOLDS = 5
 TREES = 50
-LEVEL = 0.9
-OUTSIDE = 0.01
-"""Boxes that look less typical than all but this share of those that a head has learnt from lie outside of them."""
+CONFIDENCE_LEVEL = 0.9
+OUTLIER_SHARE = 0.01
+"""Boxes that are less typical than all but this share of the training boxes count as outside of them."""
 
-_ROUNDS = 1000
-_BLOCK = 50
+_N_BOOTSTRAP = 1000
+_BATCH = 50
 _EXPONENTS = (-700.0, 700.0)
-"""What is raised to the power of e, which wild features may not overflow."""
+"""Bounds of logarithms, so that extreme features do not overflow."""
 
-_MOST = 5000
-"""So many boxes are enough for each tree, and to say what is typical."""
+_MAX_SAMPLES = 5000
+"""Most boxes for each tree, and for the density of the training boxes."""
 
 
 @attrs.frozen
 class Score:
-    """How well a head predicts boxes of images that it has not seen.
+    """How well a head predicts boxes of held-out images.
 
     Attributes
     ----------
     kind : str
         ``r2`` or ``accuracy``.
     value, low, high : float
-        Over all boxes together, each predicted by a head that has not seen its image, and the 95 % interval from
-        drawing images again.
+        Over all boxes together, each predicted by a head fitted without its image, and the 95 % bootstrap interval
+        by image.
     baseline : float
-        What needs no features: 0 for R², else the share of the most frequent category.
+        The score without features: 0 for R², else the share of the most frequent category.
     folds : tuple of float
-        The score of each fold; NaN for R² where a fold's values are all as expected.
+        The score of each fold; NaN for R² if all values of a fold equal the mean.
     error : float
-        Half of the boxes are off by less than this, in the unit of the column; NaN for categories.
+        Median absolute error in the unit of the column; NaN for categories.
     """
 
     kind: str
@@ -63,24 +63,24 @@ class Score:
     error: float
 
     def passes(self, threshold: float) -> bool:
-        """Whether it reaches a threshold, and is more than what is known without features."""
+        """Whether it reaches a threshold, and is significantly above the baseline."""
         return self.value >= threshold and self.low > self.baseline
 
 
 @attrs.frozen(eq=False)
 class Prediction:
-    """What a head says of n boxes.
+    """The predictions of a head for n boxes.
 
     Attributes
     ----------
     values : (n,) float, str or bool
     low, high : (n,) float
-        Interval in which the true value lies with the head's ``level``, as long as the boxes are like those that it
-        learnt from; NaN for categories.
+        Interval that contains the true value with the head's ``confidence_level``, for boxes like the training boxes;
+        NaN for categories.
     probability : (n,) float
         Of the category; NaN for numbers.
     outside : (n,) bool
-        The box is unlike those that the head learnt from, so that neither interval nor probability holds.
+        The box is unlike the training boxes, so that neither interval nor probability is valid.
     """
 
     values: np.ndarray
@@ -94,43 +94,55 @@ class Head:
     """A linear (ridge) or logistic model of one metadata column.
 
     Features are standardised, those with at least half the mean importance in a random forest are selected, and the
-    model is fitted on them. All of that is done anew in each fold of the cross-validation, of which each holds whole
-    images: neither selection nor scale have seen what they are scored on.
+    model is fitted on them. All of that is repeated in each fold of the cross-validation, which splits by image:
+    neither selection nor scaling depend on the boxes that are scored.
 
     Parameters
     ----------
     folds : int
-        Of the cross-validation; as many as there are images where these are fewer.
-    level : float
-        Share of the boxes in whose intervals the true value lies.
+        Of the cross-validation; at most as many as there are images.
+    confidence_level : float
+        Share of the boxes whose interval contains the true value.
     trees : int
         Of the forest.
     seed : int
         Of the forest and of the interval of the score.
     threads : int
-        Threads of the forest; however many, the numbers are the same.
+        Threads of the forest; the numbers do not depend on it.
 
     Attributes
     ----------
     categorical_ : bool
     log_ : bool
-        Whether logarithms are fitted and scored: where all values are positive, their distribution has a long tail,
-        and that of their logarithms has not.
+        Whether logarithms are fitted and scored: if all values are positive, their distribution has a long tail, and
+        that of their logarithms does not.
     score_ : Score
     out_of_fold_ : (n,)
         The predictions that are scored, in the column's unit.
     fold_ : (n,) int
-        The fold that each box is predicted in.
+        The fold in which each box is predicted.
     selected_ : (d,) bool
-        Features that the head for new boxes uses.
+        Features that the final head uses.
     known_ : (n,) bool
         Boxes that had a value.
     """
 
     def __init__(
-        self, *, folds: int = FOLDS, level: float = LEVEL, trees: int = TREES, seed: int = 0, threads: int = 1
+        self,
+        *,
+        folds: int = FOLDS,
+        confidence_level: float = CONFIDENCE_LEVEL,
+        trees: int = TREES,
+        seed: int = 0,
+        threads: int = 1,
     ) -> None:
-        self.folds, self.level, self.trees, self.seed, self.threads = folds, level, trees, seed, threads
+        self.folds, self.confidence_level, self.trees, self.seed, self.threads = (
+            folds,
+            confidence_level,
+            trees,
+            seed,
+            threads,
+        )
 
     def fit(self, features: np.ndarray, y: Sequence[Any] | np.ndarray, groups: Sequence[Any] | np.ndarray) -> Head:
         """Fit and score.
@@ -140,14 +152,14 @@ class Head:
         features : (n, d) float
             Finite.
         y : (n,)
-            Numbers, or else categories; None and NaN where a box has none.
+            Numbers, or else categories; None and NaN for boxes without a value.
         groups : (n,)
             The image that each box is in.
 
         Raises
         ------
         DataError
-            Where nothing can be learnt: too few boxes or images, one value, or nearly as many categories as boxes.
+            If nothing can be learnt: too few boxes or images, one value, or nearly as many categories as boxes.
         """
         values, known, self.categorical_ = as_target(y)
         features = _finite(features)[known]
@@ -158,12 +170,12 @@ class Head:
         target = np.log(values) if self.log_ else values
         self._bounds = _natural_bounds(target) if not (self.log_ or self.categorical_) else _EXPONENTS
         found = self._cross_validate(features, target, owners)
-        self._model = self._fitted(features, target, stream(self.seed, "head"))
+        self._model = self._fit_model(features, target, stream(self.seed, "head"))
         self.selected_ = self._model[1].get_support()
-        self.out_of_fold_ = found if self.categorical_ else self._back(found)
-        self.score_ = self._scored(values, target, found, owners)
+        self.out_of_fold_ = found if self.categorical_ else self._inverse_transform(found)
+        self.score_ = self._cross_validated_score(values, target, found, owners)
         if not self.categorical_:
-            rank = min(math.ceil((len(target) + 1) * self.level), len(target)) - 1
+            rank = min(math.ceil((len(target) + 1) * self.confidence_level), len(target)) - 1
             self._reach = float(np.sort(np.abs(target - found))[rank])
             self.range_ = float(values.min()), float(values.max())
         self._learnt = features[:, self.selected_], owners
@@ -183,20 +195,20 @@ class Head:
         found = self._model.predict(features)
         if self.categorical_:
             return Prediction(found, unknown, unknown, self._model.predict_proba(features).max(1), outside)
-        low, high = (self._back(found + sign * self._reach) for sign in (-1, 1))
-        return Prediction(self._back(found), low, high, unknown, outside)
+        low, high = (self._inverse_transform(found + sign * self._reach) for sign in (-1, 1))
+        return Prediction(self._inverse_transform(found), low, high, unknown, outside)
 
-    def judge(self, prediction: Prediction, y: Sequence[Any] | np.ndarray) -> tuple[float, float, int]:
-        """How right predictions are where the truth is known after all.
+    def score_predictions(self, prediction: Prediction, y: Sequence[Any] | np.ndarray) -> tuple[float, float, int]:
+        """Score predictions of boxes whose true value is known.
 
         Returns
         -------
         score : float
             R² on the scale of the fit, or the accuracy; NaN where R² is undefined.
         covered : float
-            Share of the true values within their intervals; NaN for categories.
+            Share of the intervals that contain the true value; NaN for categories.
         count : int
-            Boxes whose truth is known.
+            Boxes whose true value is known.
         """
         truth, known, _ = as_target(y)
         said = prediction.values[known]
@@ -212,7 +224,7 @@ class Head:
         return score, float(covered.mean()) if len(covered) else math.nan, len(covered)
 
     def _cross_validate(self, features: np.ndarray, target: np.ndarray, owners: np.ndarray) -> np.ndarray:
-        """What each box is predicted to be by heads that have not seen its image."""
+        """The prediction for each box by a head fitted without its image."""
         from sklearn.model_selection import GroupKFold
 
         found = np.empty_like(target)
@@ -220,11 +232,11 @@ class Head:
         splits = GroupKFold(min(self.folds, int(owners.max()) + 1)).split(features, target, owners)
         for fold, (learnt, held) in enumerate(splits):
             rng = stream(self.seed, "fold", fold)
-            found[held] = self._kept(self._fitted(features[learnt], target[learnt], rng).predict(features[held]))
+            found[held] = self._clipped(self._fit_model(features[learnt], target[learnt], rng).predict(features[held]))
             self.fold_[held] = fold
         return found
 
-    def _fitted(self, features: np.ndarray, target: np.ndarray, rng: np.random.Generator) -> Any:
+    def _fit_model(self, features: np.ndarray, target: np.ndarray, rng: np.random.Generator) -> Any:
         from sklearn.dummy import DummyClassifier
         from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
         from sklearn.exceptions import ConvergenceWarning
@@ -239,21 +251,23 @@ class Head:
             self.trees,
             max_features="sqrt",
             min_samples_leaf=2,
-            max_samples=_MOST if len(features) > _MOST else None,
+            max_samples=_MAX_SAMPLES if len(features) > _MAX_SAMPLES else None,
             random_state=int(rng.integers(2**31)),
             n_jobs=self.threads,
         )
         head: Any = RidgeCV(np.logspace(-1, 5, 13))
         if self.categorical_:
-            one = np.all(target == target[0])  # a fold may lack all other categories
+            one = np.all(target == target[0])  # a fold may have one category only
             head = DummyClassifier() if one else LogisticRegression(max_iter=1000)
         model = make_pipeline(StandardScaler(), SelectFromModel(trees, threshold="0.5*mean"), head)
-        # Threads of the linear algebra cost more than they bring here, and move last digits.
+        # More threads of the linear algebra are slower here, and change last digits.
         with threadpool_limits(1), warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # a score needs no last digits
+            warnings.simplefilter("ignore", ConvergenceWarning)  # a score does not need full convergence
             return model.fit(features, target)
 
-    def _scored(self, values: np.ndarray, target: np.ndarray, found: np.ndarray, owners: np.ndarray) -> Score:
+    def _cross_validated_score(
+        self, values: np.ndarray, target: np.ndarray, found: np.ndarray, owners: np.ndarray
+    ) -> Score:
         if self.categorical_:
             missed, whole = (found != target).astype(float), np.ones(len(target))
             baseline, error = float(np.unique(target, return_counts=True)[1].max() / len(target)), math.nan
@@ -270,23 +284,23 @@ class Head:
         kind = "accuracy" if self.categorical_ else "r2"
         return Score(kind, share(np.ones(len(target), bool)), low, high, baseline, folds, error)
 
-    def _kept(self, found: np.ndarray) -> np.ndarray:
-        """Predictions on the scale of the fit, kept within bounds."""
+    def _clipped(self, found: np.ndarray) -> np.ndarray:
+        """Predictions on the scale of the fit, clipped to its bounds."""
         return found if self.categorical_ else np.clip(found, *self._bounds)
 
-    def _back(self, found: np.ndarray) -> np.ndarray:
-        """Numbers on the scale of the fit in the column's unit."""
-        found = self._kept(found)
+    def _inverse_transform(self, found: np.ndarray) -> np.ndarray:
+        """Predictions on the scale of the fit, in the column's unit."""
+        found = self._clipped(found)
         return np.exp(found) if self.log_ else found
 
     def _outside(self, features: np.ndarray) -> np.ndarray:
         learnt, owners = self._learnt
         if not np.ptp(learnt, axis=0).any():
             return (features != learnt[0]).any(1)
-        if self._density is None:  # which takes as long as the fit, and scores do not need it
-            some = np.unique(np.linspace(0, len(learnt) - 1, min(len(learnt), _MOST)).astype(int))
+        if self._density is None:  # as slow as the fit, and not needed for scores
+            some = np.unique(np.linspace(0, len(learnt) - 1, min(len(learnt), _MAX_SAMPLES)).astype(int))
             self._density = fit_density(learnt[some], owners[some])
-        return self._density.score(features) < OUTSIDE
+        return self._density.score_samples(features) < OUTLIER_SHARE
 
 
 def as_target(y: Sequence[Any] | np.ndarray) -> tuple[np.ndarray, np.ndarray, bool]:
@@ -305,7 +319,7 @@ def as_target(y: Sequence[Any] | np.ndarray) -> tuple[np.ndarray, np.ndarray, bo
 
 
 def geometry(bboxes: np.ndarray, width: np.ndarray | float, height: np.ndarray | float) -> np.ndarray:
-    """What a box itself says, as features (n, 7): logarithms of area and aspect, centre, upper and lower edge in image
+    """Features (n, 7) of the boxes themselves: logarithms of area and aspect, centre, upper and lower edge in image
     units, and whether it touches the border.
 
     Parameters
@@ -330,20 +344,18 @@ def _finite(features: np.ndarray) -> np.ndarray:
 
 
 def _check(values: np.ndarray, owners: np.ndarray, categorical: bool) -> None:
-    """DataError where nothing can be learnt from the values of boxes."""
+    """Raise a DataError if nothing can be learnt from the values of boxes."""
     count = len(values)
-    if count < FEWEST:
+    if count < MIN_BOXES:
         has = "box has" if count == 1 else "boxes have"
-        raise DataError(f"{count} {has} a value and features; at least {FEWEST} are needed.")
+        raise DataError(f"{count} {has} a value and features; at least {MIN_BOXES} are needed.")
     if owners.max() == 0:
-        raise DataError(f"All {count} boxes are in one image, so none is left to score a head on. Take several images.")
+        raise DataError(f"All {count} boxes are in one image, so none is left for scoring. Use several images.")
     different = len(np.unique(values))
     if different == 1:
-        raise DataError(f"All {count} boxes have the value {values[0]}: there is nothing to tell apart.")
+        raise DataError(f"All {count} boxes have the value {values[0]}: there is nothing to learn.")
     if categorical and different > count / 2:
-        raise DataError(
-            f"{count} boxes have {different} different values, which is too many to learn one from another."
-        )
+        raise DataError(f"{count} boxes have {different} different values, which is too many to learn from.")
 
 
 def _long_tailed(values: np.ndarray) -> bool:
@@ -356,17 +368,17 @@ def _long_tailed(values: np.ndarray) -> bool:
 
 
 def _natural_bounds(values: np.ndarray) -> tuple[float, float]:
-    """Shares stay shares, which reach up to 1, and what is never negative stays so."""
+    """[0, 1] for shares, [0, inf) for values that are never negative, else no bounds."""
     if values.min() < 0:
         return -math.inf, math.inf
     return 0.0, 1.0 if 0.99 <= values.max() <= 1 else math.inf
 
 
 def _interval(missed: np.ndarray, whole: np.ndarray, rng: np.random.Generator) -> tuple[float, float]:
-    """The 95 % interval of 1 - missed / whole, of images drawn with replacement."""
+    """The 95 % bootstrap interval of 1 - missed / whole, by image."""
     drawn: list[np.ndarray] = []
-    for _ in range(0, _ROUNDS, _BLOCK):
-        times = rng.multinomial(len(whole), np.full(len(whole), 1 / len(whole)), size=_BLOCK)
+    for _ in range(0, _N_BOOTSTRAP, _BATCH):
+        times = rng.multinomial(len(whole), np.full(len(whole), 1 / len(whole)), size=_BATCH)
         total = times @ whole
         drawn.append(1 - (times @ missed)[total > 0] / total[total > 0])
     low, high = np.quantile(np.concatenate(drawn), [0.025, 0.975])

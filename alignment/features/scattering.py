@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The features that need no download: a scattering transform, fixed filters known from theory, as an ONNX graph.
 
-python -m twinset.alignment.features.scattering    # writes scattering.onnx again, the same bytes on every machine
+python -m twinset.alignment.features.scattering    # writes scattering.onnx again
 """
 
 from __future__ import annotations
@@ -50,7 +50,8 @@ def morlet(scale: float, angle: float, slant: float) -> np.ndarray:
 def bank(scale: int) -> np.ndarray:
     """Wavelets of one scale and all orientations as weights (2 L, 1, k, k): the real parts, then the imaginary ones.
 
-    Rounded so far that the last bit of a machine's cosine does not show.
+    Rounded to 7 digits. Processors differ in the last bit of a cosine, so a value between two such numbers may become
+    either: the packaged file, not this function, defines the features.
     """
     angles = np.arange(ORIENTATIONS) * math.pi / ORIENTATIONS
     filters = np.stack([morlet(scale, a, 4 / ORIENTATIONS) for a in angles])
@@ -64,7 +65,7 @@ def build() -> bytes:
     ``log(0.001 + mean |x * psi|)`` by scale, channel and orientation, so that a change of contrast is a shift. This is
     the first order of a scattering transform [Bruna & Mallat 2013] averaged over the whole picture, which makes it
     blind to where in the box something is. A second order (723 numbers, some five times the cost) and averages over
-    quarters or sixteenths of the picture told real boxes from others no better on the whole when measured.
+    quarters or sixteenths of the image did not separate real boxes from others better on the whole.
     """
     nodes: list[bytes] = []
     constants: list[bytes] = []

@@ -27,7 +27,7 @@ FLOOR_MARGIN = 0.7
 """A mixture may use up this part of the floor; the rest is left for what rendering adds."""
 
 REFERENCE_SIZE = 300
-"""Size of the synthetic set whose floor a mixture is held against."""
+"""Size of the synthetic set whose floor a mixture is compared with."""
 
 _TINY = 1e-9
 _REACH = 9.0  # standard deviations at which a component ends
@@ -223,7 +223,7 @@ def fit_areas(
     min_samples : int
         Fewest boxes behind a component. Halved, down to one, where no mixture comes near the real boxes otherwise.
     low, high : float
-        Reachable relative areas; the mixture is truncated to them, and held against the real boxes among them.
+        Reachable relative areas; the mixture is truncated to them, and compared with the real boxes among them.
     random_state : int
         Seed of the starting points.
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The joint density of size, place and shape of real boxes: a Gaussian mixture on scales where Gaussians fit.
 
-A box is told by the log of its relative area, by where it lies in the room that its size leaves it (on a probit scale,
+A box is described by the log of its relative area, by its position in the space that its size leaves (on a probit scale,
 whose far ends mean that the image border cuts it), and by the log of its aspect ratio; the log of the number of boxes
 in its image goes with them, since many boxes are small ones.
 """

@@ -12,13 +12,13 @@ from .balance import Balance, Layouts, of_pair
 from .box_density import BoxArrays, LayoutMixture, from_latent
 
 COUNTS_TRIED = 128
-"""Real images whose counts are held against each other for one layout."""
+"""Real images whose counts are compared for one layout."""
 
 BOXES_TRIED = 48
-"""Draws of the mixture that are held against each other for one box."""
+"""Draws of the mixture that are compared for one box."""
 
 LAYOUTS_TRIED = 4
-"""Ways to fill an image that are held against each other."""
+"""Ways to fill an image that are compared."""
 
 _ROUNDING = 1e-12
 _MANY = 4  # boxes of a class, from which on one more or less is drawn now and then

@@ -197,7 +197,7 @@ class Prediction:
         Of a mixture whose shares were chosen on one half of the probes, measured on the other half; the mean of both
         ways. Of few probes this is more than a large dataset will show.
     low, high : float
-        Its 95 % interval: real images and probes drawn anew, with the shares as they are.
+        Its 95 % interval: real images and probes resampled, with the same shares.
     floor : float
         Mean distance of two resamples of the real values, one of :data:`.mixture.REFERENCE_SIZE`.
     fitted : float

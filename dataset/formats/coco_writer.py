@@ -104,7 +104,7 @@ class CocoBuilder:
             self._spool.close()
 
     def add(self, frame: LabelledImage) -> None:
-        """Take one image with its annotations; ids go on from the last ones."""
+        """Take one image with its annotations; ids continue from the last ones."""
         image, annotations = coco_entries(
             frame, len(self.images) + 1, len(self.rows) + 1, self.categories, min_area=self._min_area
         )

@@ -104,7 +104,7 @@ def tuned_text(recipe: Recipe, source: Path, out: Path, header: Iterable[str]) -
     """The tuned recipe as TOML.
 
     In the folder of the source recipe, it is the source's text, with comments, followed by the variants. In other
-    folders, relative paths would refer to other files, so it is written anew with absolute paths.
+    folders, relative paths would refer to other files, so it is rewritten with absolute paths.
     """
     lines = [f"# {line}".rstrip() for line in header]
     if out.resolve().parent != source.resolve().parent:

@@ -217,7 +217,7 @@ def scatter(
 
 
 def bar(share: float, kind: str = "synth") -> Element:
-    """A bar for a table cell; what it says stands beside it."""
+    """A bar for a table cell, next to the number it shows."""
     rect = tag("rect", x=0, y=0, width=short(100 * min(max(share, 0.0), 1.0)), height=10, class_=f"fill {kind}")
     ends = {"viewBox": "0 0 100 10", "preserveAspectRatio": "none", "aria_hidden": "true"}
     return tag("svg", rect, class_="bar", **ends)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a report says of a class, before any of it is written down: judgements, directions, shapes."""
+"""Summarizes classes for a report: comparisons, verdicts on columns, and shapes."""
 
 from __future__ import annotations
 
@@ -31,12 +31,13 @@ _BOX_COLUMNS = (
     "main",
 )
 
-DIFFERENT, CONSISTENT, UNKNOWN = "off", "fitting", "unknown"
+DIFFERENT, CONSISTENT, UNKNOWN = "different", "consistent", "unknown"
+"""Verdicts on columns, and CSS classes of the page."""
 
 
 @attrs.frozen(eq=False)
 class ClassSummary:
-    """A class: its comparison, as ``compare`` gives it, tables of its boxes, and what is to be said of its columns.
+    """A class: its comparison, as ``compare`` gives it, tables of its boxes, and the statements on its columns.
 
     ``statements`` are those of all boxes, by column; ``of_main`` those of main instances that are off.
     """
@@ -49,7 +50,7 @@ class ClassSummary:
     of_main: tuple[Statement, ...]
 
     def columns(self) -> list[str]:
-        """Compared columns that have a label, in the order in which they are shown."""
+        """Compared columns that are reported, in their order."""
         return sorted((c for c in self.compared["columns"] if find_column(c).reported), key=report_order)
 
     def verdict(self, column: str) -> str:
@@ -57,10 +58,10 @@ class ClassSummary:
 
         ``area`` shares the statement of ``sqrt_area``.
         """
-        said = self.statements.get(find_column(column).synonym_of or column)
-        if said is None or math.isnan(said.upper_floor):
+        statement = self.statements.get(find_column(column).synonym_of or column)
+        if statement is None or math.isnan(statement.upper_floor):
             return UNKNOWN
-        return DIFFERENT if said.significant else CONSISTENT
+        return DIFFERENT if statement.significant else CONSISTENT
 
 
 def summarize_classes(
@@ -72,19 +73,21 @@ def summarize_classes(
 ) -> tuple[list[ClassSummary], Verdict, dict[str, Any]]:
     """Compare classes of two datasets.
 
-    The numbers are those of :func:`...alignment.comparison.compare_measured`, and the third of what is returned is its
-    report.
+    Returns
+    -------
+    (list of ClassSummary, Verdict, dict)
+        The last is the report of :func:`...alignment.distances.comparison.compare_measured`.
     """
     classes: dict[str, Any] = {}
     for i, name in enumerate(names):
         progress(i, len(names))
         classes |= compare_measured(real, synth, name, seed)["classes"]
     report = {"classes": classes, "only_real": [], "only_synth": []}
-    said = verdict(report)
-    facts = []
+    overall = verdict(report)
+    summaries = []
     for name in names:
-        own = [s for s in (*said.significant, *said.consistent, *said.undecided) if s.class_name == name]
-        facts.append(
+        own = [s for s in (*overall.significant, *overall.consistent, *overall.undecided) if s.class_name == name]
+        summaries.append(
             ClassSummary(
                 name,
                 classes[name],
@@ -94,20 +97,20 @@ def summarize_classes(
                 tuple(s for s in own if s.main and s.significant),
             )
         )
-    return facts, said, report
+    return summaries, overall, report
 
 
 def _box_table(columns: TableColumns, name: str) -> Table:
-    """The boxes of a class without all else that is known of them, which comparing has made numbers of."""
+    """The boxes of a class with the columns that charts of positions need."""
     return measured_table({key: columns[key] for key in _BOX_COLUMNS if key in columns}, name)
 
 
 @attrs.frozen(eq=False)
 class Shape:
-    """One asset of a class: how often it is there, how much of it is seen, how large, and how real it looks.
+    """One asset of a class: number of boxes, median visible share and relative area, and how typical it is.
 
-    ``best`` has ``id``, ``image_id`` and ``bbox`` of the annotation that shows it best; ``score`` says how typical of
-    real boxes its boxes are, None where features were not looked at.
+    ``best`` has ``id``, ``image_id`` and ``bbox`` of the annotation that shows it best; ``score`` is how typical its
+    boxes are of real ones, None without features.
     """
 
     name: str
@@ -126,7 +129,7 @@ def shapes(
     Parameters
     ----------
     columns : mapping
-        As :func:`.material.report_columns` gives them.
+        See :func:`.report_dataset.report_columns`.
     class_name : str
     scores : mapping, optional
         Annotation id to the score of its box.
@@ -146,15 +149,15 @@ def shapes(
     pixels = np.asarray(columns["image_width"], dtype=float) * np.asarray(columns["image_height"], dtype=float)
     areas, seen = boxes[:, 2] * boxes[:, 3] / pixels, _shares(columns.get("visible_share"), len(boxes))
     ids, images = columns["id"], columns["image_id"]
-    found = []
+    out = []
     for name, group in grouped.items():
         own_areas, own_seen = areas[group].tolist(), seen[group].tolist()
-        # Whole and neither tiny nor so close that the picture is all of it.
-        best = max(range(len(group)), key=lambda k: (round(_or(own_seen[k], 0.5), 1), -abs(own_areas[k] - 0.12)))
+        # The best example is visible as a whole, and neither tiny nor filling the image.
+        best = max(range(len(group)), key=lambda k: (round(own_seen[k] if math.isfinite(own_seen[k]) else 0.5, 1), -abs(own_areas[k] - 0.12)))
         i = group[best]
         shown = {"id": int(ids[i]), "image_id": int(images[i]), "bbox": boxes[i].tolist()}
-        found.append(Shape(name, len(group), _median(own_seen), _median(own_areas), shown, scored.get(name)))
-    return sorted(found, key=lambda s: (s.score.mean if s.score else 2.0, -s.count, s.name))
+        out.append(Shape(name, len(group), _median(own_seen), _median(own_areas), shown, scored.get(name)))
+    return sorted(out, key=lambda s: (s.score.mean if s.score else 2.0, -s.count, s.name))
 
 
 def _shape_scores(
@@ -170,7 +173,7 @@ def _shape_scores(
 
 
 def _shares(values: Sequence[Any] | np.ndarray | None, count: int) -> np.ndarray:
-    """Visible shares (count,), NaN where they are not known."""
+    """Visible shares (count,), NaN where unknown."""
     if values is None:
         return np.full(count, math.nan)
     return np.array([float(v) if isinstance(v, int | float) else math.nan for v in values])
@@ -179,7 +182,3 @@ def _shares(values: Sequence[Any] | np.ndarray | None, count: int) -> np.ndarray
 def _median(values: Sequence[float]) -> float:
     known = [v for v in values if math.isfinite(v)]
     return float(np.median(known)) if known else math.nan
-
-
-def _or(value: float, other: float) -> float:
-    return value if math.isfinite(value) else other

@@ -95,7 +95,7 @@ def feature_map(
     limit : int
         At most so many boxes of each side, evenly spread.
     progress : callable
-        Told how many boxes are done of how many.
+        Takes the number of boxes done and their total.
 
     Raises
     ------
@@ -119,7 +119,7 @@ def feature_map(
     at_a, at_b, explained = _project(density, a.features, b.features)
     near_b, _ = _nearest(density, b.features, a.features)
     near_a, gap = _nearest(density, a.features, b.features)
-    far, scores = density.distance(b.features), density.score(b.features)
+    far, scores = density.distance(b.features), density.score_samples(b.features)
     order = np.argsort(far, kind="stable")
 
     def examples(chosen: np.ndarray, own: Boxes, at: np.ndarray, other: Boxes, near: np.ndarray) -> tuple[Example, ...]:

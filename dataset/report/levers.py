@@ -77,7 +77,7 @@ class Advice:
     param : str
         The parameter.
     action : str
-        ``raise``, ``lower``, ``change``, or ``add`` for a plugin that the recipe lacks.
+        ``raise``, ``lower``, ``change``, or ``add`` for a plugin that the recipe does not use.
     value : str
         What the recipe says now, or the default, with its unit; "" for nothing.
     doc : str

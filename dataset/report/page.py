@@ -26,12 +26,12 @@ from .report_dataset import ReportDataset, chosen_classes, read_report_dataset, 
 from .sections import class_section, contents, headline, statement, verdict
 
 MAX_CLASSES = 8
-"""Classes that are told of, those with most real boxes first."""
+"""Classes on the page, those with most real boxes first."""
 
 
 @attrs.frozen
 class Report:
-    """The page as ``html``, the ``verdict`` and the ``compared`` numbers that it tells of, and notes."""
+    """The page as ``html``, the ``verdict`` and the ``compared`` numbers that it shows, and notes."""
 
     html: bytes
     verdict: Verdict

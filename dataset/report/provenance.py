@@ -32,7 +32,7 @@ def funnel(material: ReportDataset) -> Element | None:
     try:
         return _funnel(counts)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        log.warning("The summary of '%s' is damaged, so attempts are not told of: %r", material.name, error)
+        log.warning("The summary of '%s' is damaged, so attempts are not shown: %r", material.name, error)
         return None
 
 
@@ -139,7 +139,7 @@ def _sources(material: ReportDataset) -> list[tuple[str, str]]:
     assert recipe is not None
     rows = []
     if recipe.real is not None:
-        rows.append(("Aimed at", PurePath(recipe.real.annotations).name))
+        rows.append(("Target", PurePath(recipe.real.annotations).name))
     rows.append(("Scene", ", ".join(filter(None, map(_scene_of, rooms_of(recipe)))) or "none"))
     for settings in (*recipe.classes, *recipe.distractors):
         named: list[str] = [PurePath(p).name for p in settings.models]

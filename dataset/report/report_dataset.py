@@ -112,7 +112,7 @@ def report_columns(
     workers : int
         Processes; 0 takes one per processor.
     progress : callable
-        Told how many pictures are done of how many.
+        Takes the number of images done and their total.
 
     Raises
     ------
@@ -167,7 +167,7 @@ def chosen_classes(real: ReportDataset, synth: ReportDataset, class_name: str | 
     Raises
     ------
     DataError
-        Where a side lacks the class, or they share none.
+        If a side does not have the class, or they share none.
     """
     if class_name:
         for material in (real, synth):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The parts of a report that hold words and numbers: headline, verdict, and what is measured of each class."""
+"""The parts of a report with text and numbers: headline, verdict, and the measurements of each class."""
 
 from __future__ import annotations
 
@@ -24,28 +24,28 @@ from .markup import Node, tag
 from .report_dataset import ReportDataset, spread
 
 MAX_DOTS = 800
-"""Dots of each side in a chart."""
+"""Dots per dataset in a chart."""
 _MAX_ADVICE = 3
-_VERDICTS = {DIFFERENT: "off", CONSISTENT: "within chance", UNKNOWN: "not known"}
+_VERDICTS = {DIFFERENT: "differs", CONSISTENT: "consistent", UNKNOWN: "unknown"}
 _UNHELPFUL_RANK = 2
 """From this rank on, aligning a column did not help detectors."""
 
 FLOOR_NOTE = (
-    "Even two samples of the same photos are never quite alike. The floor of a distance is how far apart two samples "
-    "of the real dataset lie on average, as large as these two. A distance is significant above the value that it has "
-    f"at most in {CONFIDENCE_LEVEL:.0%} of cases if the images are assigned to the two datasets at random."
+    "Even two samples of the same photos differ. The floor is the average distance between two random samples of the "
+    "real dataset, of the sizes of these two datasets. A difference is significant if its distance is larger than in "
+    f"{CONFIDENCE_LEVEL:.0%} of random assignments of all images to the two datasets."
 )
 
 
 def headline(real: ReportDataset, synth: ReportDataset) -> Element:
     """Names and sizes of the two datasets, and what the colours mean."""
 
-    def side(kind: str, word: str, material: ReportDataset) -> Element:
-        boxes = sum(material.coco.classes().values())
+    def side(kind: str, word: str, dataset: ReportDataset) -> Element:
+        boxes = sum(dataset.coco.classes().values())
         return tag(
             "div",
             tag("dt", tag("span", class_=f"key {kind}"), word),
-            tag("dd", tag("b", material.name), tag("span", f"{len(material.coco.images):,} images, {boxes:,} boxes")),
+            tag("dd", tag("b", dataset.name), tag("span", f"{len(dataset.coco.images):,} images, {boxes:,} boxes")),
         )
 
     return tag(
@@ -66,40 +66,40 @@ def contents(sections: Iterable[Element]) -> Element:
     return tag("nav", tag("ul", *links), aria_label="Contents")
 
 
-def verdict(classes: Sequence[ClassSummary], said: Verdict, recipe: Recipe | None, notes: Sequence[str]) -> Element:
-    """The whole in words: what is off, which way, and what in the recipe would move it."""
+def verdict(classes: Sequence[ClassSummary], overall: Verdict, recipe: Recipe | None, notes: Sequence[str]) -> Element:
+    """The verdict: which columns differ, in which direction, and what in the recipe would change that."""
     return tag(
         "section",
         tag("h2", "Verdict"),
-        tag("p", said.sentences[0].rstrip(":").removesuffix(".") + ".", class_="lead"),
+        tag("p", overall.sentences[0].rstrip(":").removesuffix(".") + ".", class_="lead"),
         tag("p", FLOOR_NOTE, class_="aside"),
-        *(_class_verdict(facts, recipe) for facts in classes),
+        *(_class_verdict(summary, recipe) for summary in classes),
         *(tag("p", note, class_="note") for note in notes),
         id="verdict",
     )
 
 
-def _class_verdict(facts: ClassSummary, recipe: Recipe | None) -> Element:
-    off = [s for s in facts.statements.values() if s.significant]
+def _class_verdict(summary: ClassSummary, recipe: Recipe | None) -> Element:
+    different = [s for s in summary.statements.values() if s.significant]
     parts: list[Node] = [
-        tag("h3", facts.name, " ", tag("small", f"{facts.compared['n_real']} real, {len(facts.synth)} synthetic boxes"))
+        tag("h3", summary.name, " ", tag("small", f"{summary.compared['n_real']} real, {len(summary.synth)} synthetic boxes"))
     ]
-    # Main boxes are spoken of where only they are off.
-    main = [s for s in facts.of_main if s.column not in {other.column for other in off}]
-    first = [s for s in (*off, *main) if s.rank < _UNHELPFUL_RANK]
-    rest = [s for s in off if s.rank >= _UNHELPFUL_RANK]
+    # Main boxes are only mentioned for columns in which all boxes together do not differ.
+    main = [s for s in summary.of_main if s.column not in {other.column for other in different}]
+    first = [s for s in (*different, *main) if s.rank < _UNHELPFUL_RANK]
+    rest = [s for s in different if s.rank >= _UNHELPFUL_RANK]
     if first:
         parts.append(_statement_list(first, recipe))
     elif not rest:
-        parts.append(tag("p", "Nothing is off." if facts.statements else "Nothing can be compared."))
+        parts.append(tag("p", "No significant difference." if summary.statements else "Nothing can be compared."))
     else:
-        parts.append(tag("p", "Nothing that was found to matter to detectors is off."))
+        parts.append(tag("p", "No significant difference in columns that are known to matter for detectors."))
     if rest:
-        words = f"Pixel statistics that are off: {len(rest)}"
-        why = "Aligning these did not help detectors in the experiments of the method; a look at the pictures may do."
+        words = f"Pixel statistics that differ: {len(rest)}"
+        why = "In published experiments, aligning these did not improve detectors. Compare the images by eye."
         parts.append(tag("details", tag("summary", words), tag("p", why, class_="rest"), _statement_list(rest, recipe)))
-    for kind, words in ((CONSISTENT, "Within chance"), (UNKNOWN, "Not known")):
-        names = [find_column(c).heading.lower() for c in facts.columns() if facts.verdict(c) == kind]
+    for kind, words in ((CONSISTENT, "Consistent"), (UNKNOWN, "Unknown")):
+        names = [find_column(c).heading.lower() for c in summary.columns() if summary.verdict(c) == kind]
         if names:
             parts.append(tag("p", tag("b", f"{words}: "), ", ".join(names), ".", class_="rest"))
     return tag("article", *parts, class_="card")
@@ -108,33 +108,33 @@ def _class_verdict(facts: ClassSummary, recipe: Recipe | None) -> Element:
 def _statement_list(statements: Sequence[Statement], recipe: Recipe | None) -> Element:
     """Statements, with advice below the first of those that share it."""
     items = []
-    told: list[list[Advice]] = []
+    given: list[list[Advice]] = []
     for s in statements:
         direction = {"larger": 1, "smaller": -1}.get(s.direction, 0)
-        found = advice(s.column, s.class_name, direction, recipe)[:_MAX_ADVICE]
+        suggestions = advice(s.column, s.class_name, direction, recipe)[:_MAX_ADVICE]
         line = None
-        if found and found not in told:
-            line = tag("div", "To move it: ", *_advice_nodes(found), ".", class_="advice")
-            told.append(found)
+        if suggestions and suggestions not in given:
+            line = tag("div", "To change it: ", *_advice_nodes(suggestions), ".", class_="advice")
+            given.append(suggestions)
         items.append(tag("li", *_sentence(s), line))
     return tag("ul", *items, class_="findings")
 
 
 def _sentence(statement: Statement) -> list[Node]:
-    """The sentence of a statement, its subject in bold, without the class that stands above it."""
+    """The sentence of a statement with its subject in bold, without the class, which is the heading above."""
     head, _, rest = statement.sentence.partition(": ")
     head = head.removeprefix(f"main {statement.class_name}, ").removeprefix(f"{statement.class_name}, ")
     if statement.main:
-        head += ", boxes that targets aimed at"
+        head += ", boxes drawn by targets"
     rest, _, evidence = rest.rstrip(".").partition(" (")
     evidence = evidence.removesuffix(")")
     muted = tag("span", f" {evidence[:1].upper()}{evidence[1:]}.", class_="muted") if evidence else None
     return [tag("strong", head[:1].upper() + head[1:]), f": {rest}.", muted]
 
 
-def _advice_nodes(found: Sequence[Advice]) -> list[Node]:
+def _advice_nodes(suggestions: Sequence[Advice]) -> list[Node]:
     parts: list[Node] = []
-    for one in found:
+    for one in suggestions:
         new = one.action == "add"
         place = f" of a new {one.place}" if new else f" of {one.place}"
         place += f" (now {one.value})" if one.value and not new else ""
@@ -143,30 +143,30 @@ def _advice_nodes(found: Sequence[Advice]) -> list[Node]:
     return parts
 
 
-def class_section(facts: ClassSummary, place: int, *more: Node) -> Element:
-    """Everything measured of a class; ``more`` follows the charts of its boxes."""
-    count = f"{facts.compared['n_real']} real and {len(facts.synth)} synthetic boxes"
-    shown = facts.columns()
+def class_section(summary: ClassSummary, place: int, *more: Node) -> Element:
+    """All measurements of a class; ``more`` follows the charts of its boxes."""
+    count = f"{summary.compared['n_real']} real and {len(summary.synth)} synthetic boxes"
+    shown = summary.columns()
     return tag(
         "section",
-        tag("h2", facts.name),
+        tag("h2", summary.name),
         tag("p", count, class_="muted"),
-        _summary_table(facts, shown),
+        _summary_table(summary, shown),
         tag("h3", "Distributions"),
-        tag("p", "Triangles mark the medians. The figures below are distance, interval and floor.", class_="muted"),
-        *_figures(facts, shown),
+        tag("p", "Triangles mark the medians. Below each chart: distance, 95% interval and floor.", class_="muted"),
+        *_figures(summary, shown),
         tag("h3", "Position and area"),
-        _positions(facts),
+        _positions(summary),
         *more,
-        _all_distances(facts),
+        _all_distances(summary),
         id=f"class-{place}",
     )
 
 
 def table(caption: str, head: Sequence[str], rows: Iterable[Sequence[Any]], *, numbers: Sequence[int] = ()) -> Element:
-    """A table whose first cell of each row is its header; ``numbers`` are the columns that hold numbers.
+    """A table with row headers in the first column; ``numbers`` are the indices of numeric columns.
 
-    Each cell knows its column's name, which a narrow page shows beside it.
+    Cells carry the name of their column, which narrow pages show beside them.
     """
     styles = {i: "number" for i in numbers}
     body = []
@@ -180,20 +180,20 @@ def table(caption: str, head: Sequence[str], rows: Iterable[Sequence[Any]], *, n
     return tag("table", tag("caption", caption), tag("thead", tag("tr", *heads)), tag("tbody", *body))
 
 
-def _summary_table(facts: ClassSummary, columns: Sequence[str]) -> Element:
+def _summary_table(summary: ClassSummary, columns: Sequence[str]) -> Element:
     rows = []
     for name in columns:
-        found = facts.compared["columns"][name]
-        value, (low, high), upper = (found[f"{PRIMARY}{key}"] for key in ("", "_interval", "_upper_floor"))
+        column = summary.compared["columns"][name]
+        value, (low, high), upper = (column[f"{PRIMARY}{key}"] for key in ("", "_interval", "_upper_floor"))
         judged = not math.isnan(upper)
-        kind = facts.verdict(name)
+        kind = summary.verdict(name)
         rows.append(
             [
                 find_column(name).heading,
-                *(_typical(name, found, side) for side in ("real", "synth")),
+                *(_typical(name, column, side) for side in ("real", "synth")),
                 distance(value) if judged else DASH,
                 f"{format_number(low)} to {format_number(high)}" if judged and math.isfinite(value) else DASH,
-                format_number(found["floor"]) if judged else DASH,
+                format_number(column["floor"]) if judged else DASH,
                 format_number(upper) if judged else DASH,
                 charts.gauge(value, (low, high), upper) if judged and upper > 0 else DASH,
                 tag("span", _VERDICTS[kind], class_=f"chip {kind}"),
@@ -201,125 +201,129 @@ def _summary_table(facts: ClassSummary, columns: Sequence[str]) -> Element:
         )
     head = (
         *("Column", "Real median", "Synthetic median", "Distance", "95% interval", "Floor", "Significant above"),
-        *("Beside chance", "Verdict"),
+        *("Compared with chance", "Verdict"),
     )
-    return table(f"{facts.name}: Bhattacharyya distance of each column", head, rows, numbers=(1, 2, 3, 4, 5, 6))
+    return table(f"{summary.name}: Bhattacharyya distance of each column", head, rows, numbers=(1, 2, 3, 4, 5, 6))
 
 
-def _typical(name: str, found: Mapping[str, Any], side: str) -> str:
-    """The median of a side; of a column of yes and no how many say yes."""
+def _typical(name: str, column: Mapping[str, Any], side: str) -> str:
+    """The median of a side; for yes-or-no columns, the share of yes."""
     if find_column(name).kind == "flag":
-        return share(charts.yes_share(found, side))
-    return format_quantity(name, middle(found, side))
+        return share(charts.yes_share(column, side))
+    return format_quantity(name, middle(column, side))
 
 
-def middle(found: Mapping[str, Any], side: str) -> float:
-    """The median of a side; NaN for columns of names."""
-    quantiles = found[f"{side}_quantiles"]
+def middle(column: Mapping[str, Any], side: str) -> float:
+    """The median of a side; NaN for columns of categories."""
+    quantiles = column[f"{side}_quantiles"]
     return float(quantiles[QUANTILES.index(0.5)]) if quantiles else math.nan
 
 
 def distance(value: float) -> str:
-    """A distance; histograms that share no bin are infinitely far apart."""
+    """A distance as text; it is infinite for histograms without a common bin."""
     return format_number(value) if math.isfinite(value) else "no common bin"
 
 
-def _figures(facts: ClassSummary, columns: Sequence[str]) -> list[Node]:
-    """Charts of boxes, and those of whole images folded away."""
+def _figures(summary: ClassSummary, columns: Sequence[str]) -> list[Node]:
+    """Charts of boxes, and collapsed charts of whole images."""
     figures: dict[bool, list[Element]] = {True: [], False: []}
     for name in columns:
-        figures[name.startswith("image_")].append(_figure(facts, name))
+        figures[name.startswith("image_")].append(_figure(summary, name))
     parts: list[Node] = [tag("div", *figures[False], class_="charts")]
     if figures[True]:
-        words = f"Whole images with {facts.name}: {len(figures[True])} more"
+        words = f"Whole images with {summary.name}: {len(figures[True])} more charts"
         parts.append(tag("details", tag("summary", words), tag("div", *figures[True], class_="charts")))
     return parts
 
 
-def _figure(facts: ClassSummary, name: str) -> Element:
-    declared, found = find_column(name), facts.compared["columns"][name]
+def _figure(summary: ClassSummary, name: str) -> Element:
+    declared, column = find_column(name), summary.compared["columns"][name]
     key = PRIMARY
-    (low, high), value = found[f"{key}_interval"], found[key]
+    (low, high), value = column[f"{key}_interval"], column[key]
     words = ""
-    if math.isfinite(value) and not math.isnan(found["floor"]):
-        words = f"{format_number(value)} [{format_number(low)}, {format_number(high)}], floor {format_number(found['floor'])}"
-    elif not math.isnan(found["floor"]):
-        words = f"no common bin, floor {format_number(found['floor'])}"
-    kind = facts.verdict(name)
+    if math.isfinite(value) and not math.isnan(column["floor"]):
+        words = f"{format_number(value)} [{format_number(low)}, {format_number(high)}], floor {format_number(column['floor'])}"
+    elif not math.isnan(column["floor"]):
+        words = f"no common bin, floor {format_number(column['floor'])}"
+    kind = summary.verdict(name)
     return tag(
         "figure",
         tag("h4", declared.heading, tag("span", _VERDICTS[kind], class_=f"chip {kind}")),
-        charts.histogram(name, found, (middle(found, "real"), middle(found, "synth"))),
-        tag("figcaption", tag("span", declared.axis_text, class_="unit") if declared.axis_text else None, tag("span", words)),
-        tag("p", found["remark"], class_="remark") if found["remark"] else None,
+        charts.histogram(name, column, (middle(column, "real"), middle(column, "synth"))),
+        tag(
+            "figcaption",
+            tag("span", declared.axis_text, class_="unit") if declared.axis_text else None,
+            tag("span", words),
+        ),
+        tag("p", column["remark"], class_="remark") if column["remark"] else None,
     )
 
 
-def _positions(facts: ClassSummary) -> Element:
-    sides = [(t.columns["center_x"], t.columns["center_y"]) for t in (facts.real, facts.synth)]
+def _positions(summary: ClassSummary) -> Element:
+    sides = [(t.columns["center_x"], t.columns["center_y"]) for t in (summary.real, summary.synth)]
     peak = max(float(charts.centre_shares(*side).max()) for side in sides) or 1.0
     figures = [
         tag(
             "figure",
             tag("h4", f"Box centres, {word}"),
-            charts.heat_map(*side, kind, f"Where the centres of {word} boxes lie in the image", peak),
-            tag("figcaption", "The frame is the image; on one scale for both datasets"),
+            charts.heat_map(*side, kind, f"Positions of {word} box centres in the image", peak),
+            tag("figcaption", "The frame is the image; both datasets use the same colour scale"),
         )
         for side, kind, word in zip(sides, ("real", "synth"), ("real", "synthetic"), strict=True)
     ]
     dots = []
-    for t in (facts.real, facts.synth):
+    for t in (summary.real, summary.synth):
         chosen = spread(len(t), MAX_DOTS)
         dots.append((t.columns["area"][chosen], t.columns["center_y"][chosen]))
     figures.append(
         tag(
             "figure",
-            tag("h4", "Area against height in the image"),
+            tag("h4", "Box area by vertical position"),
             charts.area_against_y(*dots),
-            tag("figcaption", "Share of the image, on a logarithmic axis; from the top of the image to its foot"),
+            tag("figcaption", "Horizontal: share of the image, logarithmic; vertical: from the top to the bottom of the image"),
         )
     )
     return tag("div", *figures, class_="charts")
 
 
-def _all_distances(facts: ClassSummary) -> Element:
-    """Every distance as ``twinset compare`` prints it, main boxes too."""
+def _all_distances(summary: ClassSummary) -> Element:
+    """All distances as in ``twinset compare``, including those of main boxes."""
     parts: list[Node] = [tag("summary", "All distances, with both floors")]
-    parts.append(_full_table(f"{facts.name}: all boxes", facts.compared["columns"]))
-    main = facts.compared["main"]
+    parts.append(_full_table(f"{summary.name}: all boxes", summary.compared["columns"]))
+    main = summary.compared["main"]
     if main:
-        parts.append(_full_table(f"{facts.name}: the {main['n_synth']} boxes that targets aimed at", main["columns"]))
-    parts += [tag("p", remark, class_="remark") for remark in facts.compared["remarks"]]
+        parts.append(_full_table(f"{summary.name}: the {main['n_synth']} boxes drawn by targets", main["columns"]))
+    parts += [tag("p", remark, class_="remark") for remark in summary.compared["remarks"]]
     return tag("details", *parts)
 
 
 def _full_table(caption: str, columns: Mapping[str, Mapping[str, Any]]) -> Element:
     rows = []
-    for name, found in columns.items():
-        for measure in all_distances(categories="categories" in found):
-            key, floor = measure.name, found[measure.floor_key]
-            low, high = found[f"{key}_interval"]
-            floors = (floor, found[f"{key}_image_floor"], found[f"{key}_upper_floor"])
+    for name, column in columns.items():
+        for measure in all_distances(categories="categories" in column):
+            key, floor = measure.name, column[measure.floor_key]
+            low, high = column[f"{key}_interval"]
+            floors = (floor, column[f"{key}_image_floor"], column[f"{key}_upper_floor"])
             shown = not math.isnan(floor)
-            finite = shown and math.isfinite(found[key])
+            finite = shown and math.isfinite(column[key])
             rows.append(
                 [
                     name,
                     measure.label,
-                    distance(found[key]) if shown else DASH,
+                    distance(column[key]) if shown else DASH,
                     f"{format_number(low)} to {format_number(high)}" if finite else DASH,
                     *(DASH if math.isnan(f) else format_number(f) for f in floors),
                 ]
             )
-    head = ("Column", "Distance by", "Value", "95% interval", "Floor", "Floor by image", "Significant above")
+    head = ("Column", "Distance", "Value", "95% interval", "Floor", "Floor by image", "Significant above")
     return table(caption, head, rows, numbers=(2, 3, 4, 5, 6))
 
 
 def statement(text: str) -> Element:
-    """A sentence in the place of what cannot be shown."""
+    """A sentence in place of something that cannot be shown."""
     return tag("p", text, class_="remark")
 
 
 def share(value: float) -> str:
-    """A share in whole per cent, a dash where it is not known."""
+    """A share as a whole percentage; a dash if it is unknown."""
     return DASH if not np.isfinite(value) else f"{value:.0%}"

@@ -40,7 +40,7 @@ class Columns:
 
 
 class Rejected(Exception):  # noqa: N818 - a verdict, not an error
-    """Raised by placement and camera plugins where this attempt cannot go on; the funnel counts ``reason``."""
+    """Raised by placement and camera plugins where this attempt cannot continue; the funnel counts ``reason``."""
 
     def __init__(self, reason: str) -> None:
         self.reason = reason

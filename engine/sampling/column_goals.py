@@ -158,7 +158,7 @@ class ColumnGoalScorer:
         block : Block
             What earlier frames have shown.
         frames : range
-            The frames of the block, up to the one at hand.
+            The frames of the block, up to the current one.
         """
         cost = 0.0
         for k, goal in enumerate(self._goals):

@@ -102,7 +102,7 @@ class FittedBboxAreaGmm:
         -------
         list of (float, float)
             For each of 20 bins of the square root of the relative area: its centre, and its weight >= 0, the boxes
-            that it lacks as a share of those that the block will have shown a few boxes from now.
+            that it is missing as a share of those that the block will have shown a few boxes from now.
         """
         fit = next((c for c in self.classes if c.name == class_name), None)
         if fit is None:

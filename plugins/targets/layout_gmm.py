@@ -44,7 +44,7 @@ MOST_IMAGES = 4000
 
 @attrs.frozen(eq=False)
 class FittedLayoutGmm:
-    """The fitted target: layouts by frame index, each chosen by what the block still lacks."""
+    """The fitted target: layouts by frame index, each chosen by what the block is still missing."""
 
     classes: tuple[RealClass, ...]
     model: LayoutModel
@@ -139,14 +139,14 @@ class FittedLayoutGmm:
         return together([as_arrays(boxes, self.model.image_aspect) for boxes in found], kind, found, block.images)
 
     def _gaps(self, name: str, block: Block) -> tuple[tuple[float, float], ...]:
-        """Where a block has shown fewer boxes of a class than there are real ones, for cameras that aim at one box."""
+        """Where a block has shown fewer boxes of a class than there are real ones, for cameras that solve for one box."""
         real = next(c for c in self.classes if c.name == name)
         weights = histogram_deficit(histogram(np.sqrt(real.boxes.area[real.reachable])), np.sqrt(block.boxes(name).area))
         return tuple(((i + 0.5) / BINS, float(w)) for i, w in enumerate(weights))
 
 
 def together(arrays: list[BoxArrays], kind: np.ndarray, boxes: list[Boxes], number: int = 0) -> Layouts:
-    """The boxes of all classes as images; ``number`` of them, or as many as there are names of images."""
+    """The boxes of all classes as images; ``number`` of them, or one per image name."""
     image = np.concatenate([b.image for b in boxes])
     if not number:
         names, image = np.unique(image, return_inverse=True)
