@@ -141,7 +141,9 @@ class FittedLayoutGmm:
     def _gaps(self, name: str, block: Block) -> tuple[tuple[float, float], ...]:
         """Where a block has shown fewer boxes of a class than there are real ones, for cameras that solve for one box."""
         real = next(c for c in self.classes if c.name == name)
-        weights = histogram_deficit(histogram(np.sqrt(real.boxes.area[real.reachable])), np.sqrt(block.boxes(name).area))
+        weights = histogram_deficit(
+            histogram(np.sqrt(real.boxes.area[real.reachable])), np.sqrt(block.boxes(name).area)
+        )
         return tuple(((i + 0.5) / BINS, float(w)) for i, w in enumerate(weights))
 
 
