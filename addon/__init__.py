@@ -9,6 +9,9 @@ from types import ModuleType
 
 log = logging.getLogger(__name__)
 
+REQUIRED_PACKAGES = {"attrs", "filelock", "msgspec", "numpy"}
+"""Packages that the modules below import; operators check for others that only they need."""
+
 MODULES: tuple[str, ...] = (
     # Properties, which everything else uses; preferences first, since they name the folder of plugins.
     "settings.preferences",
@@ -72,7 +75,7 @@ def unregister() -> None:
 
 
 def _can_start() -> bool:
-    """Whether the packages that all panels need are installed; operators check for those that only they need."""
+    """Whether the packages that registering needs are installed."""
     from ..engine.packages import missing_packages
 
-    return not {"attrs", "numpy"} & set(missing_packages())
+    return not REQUIRED_PACKAGES & set(missing_packages())

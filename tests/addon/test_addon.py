@@ -9,6 +9,9 @@ import sys
 import textwrap
 from pathlib import Path
 
+import pytest
+from twinset.addon import REQUIRED_PACKAGES
+
 # Runs in a process of its own, whose settings and extensions live in a temporary folder.
 INSIDE = """
     import os, sys
@@ -19,6 +22,21 @@ INSIDE = """
     code = pytest.main([*sys.argv[2:], "-q", "--import-mode=importlib", "-p", "no:cacheprovider", "--durations=5"])
     sys.stdout.flush()
     os._exit(int(code))  # the shutdown of the bpy module may hang
+"""
+
+# Registers the add-on of this very package where only some of Twinset's packages can be imported.
+WITHOUT_PACKAGES = """
+    import sys
+    import bpy
+    from twinset.engine.packages import PACKAGES
+
+    available = set(sys.argv[1:])
+    sys.modules.update({module: None for module, package in PACKAGES.items() if package not in available})
+    import twinset.addon
+
+    twinset.addon.register()
+    print("PANELS", hasattr(bpy.types.Scene, "twinset"), hasattr(bpy.types, "TWINSET_PT_missing"))
+    twinset.addon.unregister()
 """
 
 
@@ -36,3 +54,21 @@ def test_inside_blender(extension: Path, tmp_path: Path, root: Path) -> None:
         timeout=900,  # on a slow, busy machine
     )
     assert done.returncode == 0, done.stdout[-20_000:] + done.stderr[-5_000:]
+
+
+def registered_without(missing: set[str]) -> str:
+    """What is registered where the required packages less some are installed."""
+    command = [sys.executable, "-c", textwrap.dedent(WITHOUT_PACKAGES), *(REQUIRED_PACKAGES - missing)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (line,) = (x for x in done.stdout.splitlines() if x.startswith("PANELS "))
+    return line.removeprefix("PANELS ")
+
+
+def test_panels_need_the_required_packages_and_no_others() -> None:
+    assert registered_without(set()) == "True True"
+
+
+@pytest.mark.parametrize("package", sorted(REQUIRED_PACKAGES - {"numpy"}))  # which Blender itself needs
+def test_without_a_required_package_only_the_panel_that_names_it_is_there(package: str) -> None:
+    assert registered_without({package}) == "False True"
