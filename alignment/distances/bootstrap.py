@@ -104,8 +104,8 @@ def estimate(
     makes it comparable with the floors.
 
     Resamples repeat the few available values, so floors are low for small sets: two new samples of 60 and 300
-    values are a fifth farther apart, and random halves of 25 photos up to 1.6 times as far as ``image_floor``. A permutation of
-    images repeats none, so ``upper_floor`` holds for small sets as well, and decides what is significant.
+    values are a fifth farther apart, and random halves of 25 photos up to 1.6 times as far as ``image_floor``. A
+    permutation of images repeats none, so ``upper_floor`` holds for small sets, too, and decides what is significant.
 
     Samples of more than ``MAX_VALUES`` distinct values are drawn in groups of neighbours, which moves interval and
     floor by about a hundredth of themselves, and the distance not at all.

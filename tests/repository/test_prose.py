@@ -55,7 +55,7 @@ def test_places_are_named_and_code_is_left_alone(prose: ModuleType, tmp_path: Pa
 
 def test_the_help_of_commands_is_read(prose: ModuleType) -> None:
     helps = dict(prose.helps())
-    assert "Render" in helps["twinset"] and "Seed" in helps["twinset render --seed"] and "twinset farm slurm" in helps
+    assert "datasets" in helps["twinset"] and "seed" in helps["twinset render --seed"] and "twinset farm slurm" in helps
 
 
 def test_the_exit_code_says_whether_something_was_found(tmp_path: Path) -> None:
