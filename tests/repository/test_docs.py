@@ -161,7 +161,7 @@ def test_command_lines_parse(page: Path) -> None:
 def test_commands_in_sentences_are_there(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     said = re.findall(r"`twinset ([a-z][^`\n]*)`", text)
-    if page.name == "README.md" and page.parent == ROOT:
+    if page == ROOT / "docs" / "start" / "commands.md":
         cells = re.findall(r"^\| (`.+?) \| ", text, re.MULTILINE)
         said += [code for cell in cells for code in re.findall(r"`([a-z][^`]*)`", cell) if code[0] != "-"]
     for code in said:
@@ -240,3 +240,9 @@ def test_each_link_of_the_pages_leads_somewhere() -> None:
     for page in PAGES:
         for link in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
             assert "://" in link or (page.parent / link).exists(), f"{page.relative_to(ROOT)}: {link}"
+
+
+def test_each_command_is_on_the_page_of_commands() -> None:
+    page = (ROOT / "docs" / "start" / "commands.md").read_text(encoding="utf-8")
+    cells = " ".join(re.findall(r"^\| (`.+?) \| ", page, re.MULTILINE))
+    assert {name for name in COMMAND.commands if not COMMAND.commands[name].hidden} <= set(re.findall(r"[\w-]+", cells))
