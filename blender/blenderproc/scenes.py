@@ -61,10 +61,10 @@ def _changed_settings(scene: bpy.types.Scene) -> list[tuple[Any, tuple[str, ...]
 def _front3d(bproc: Any, scene: bpy.types.Scene, source: SourceScene) -> list[str]:
     house = json.loads(source.paths["house"].read_text(encoding="utf-8"))
     labels = _Labels(bproc.utility.resolve_resource("front_3D/3D_front_mapping.csv"))
-    things = bproc.loader.load_front3d(
+    entities = bproc.loader.load_front3d(
         str(source.paths["house"]), str(source.paths["models"]), str(source.paths["textures"]), labels
     )
-    objects = [thing.blender_obj for thing in things]
+    objects = [entity.blender_obj for entity in entities]
     # The loader leaves furniture that no room uses at the origin.
     bpy.data.batch_remove([o for o in scene.objects if o.type == "MESH" and o not in set(objects)])
     _join_parts([o for o in objects if "room_id" in o])
@@ -89,12 +89,12 @@ def _replica(bproc: Any, scene: bpy.types.Scene, source: SourceScene) -> None:
     if "segmented" not in source.paths:
         bproc.loader.load_replica(str(folder.parent), folder.name)
         return
-    things = bproc.loader.load_replica_segmented_mesh(str(folder.parent), folder.name)
+    entities = bproc.loader.load_replica_segmented_mesh(str(folder.parent), folder.name)
     # The loader does not use the vertex colours.
     colors = bproc.material.create("Replica")
-    colors.map_vertex_color(things[0].get_mesh().vertex_colors[0].name)
-    for thing in things:
-        thing.add_material(colors)
+    colors.map_vertex_color(entities[0].get_mesh().vertex_colors[0].name)
+    for entity in entities:
+        entity.add_material(colors)
 
 
 def _matterport3d(bproc: Any, scene: bpy.types.Scene, source: SourceScene) -> None:

@@ -131,7 +131,9 @@ class Bridge:
         if frame.shot is None:
             log.warning("Frame %d is given up: %s.", frame.index, "; ".join(dict.fromkeys(frame.rejected)))
             return None
-        self._block.add(((r["class"], r["bbox"]) for r in frame.rows if r["annotated"] and r["bbox"] is not None), self.size)
+        self._block.add(
+            ((r["class"], r["bbox"]) for r in frame.rows if r["annotated"] and r["bbox"] is not None), self.size
+        )
         number = self._pose_camera(frame.shot.camera)
         placed = self._show(frame, instances, number)
         self._frames.append(number)

@@ -129,11 +129,13 @@ def _ceiling() -> list[bpy.types.Object]:
     shader.inputs["Emission Color"].default_value = (1.0, 0.97, 0.92, 1.0)
     shader.inputs["Emission Strength"].default_value = 6.0
     made.cycles.emission_sampling = "NONE"
-    whole = merge(box((3.4, 1.1, 0.06), (x, y, 5.98)) for x in _LAMPS_X for y in _LAMPS_Y)
-    lamps = _flat_mesh("Lamps", whole.vertices.tolist(), [list(f) for f in whole.faces], [made], [0] * len(whole.faces))
-    for thing in (ceiling, timber, lamps):
-        thing.visible_shadow = False
-        thing.visible_diffuse = False
+    panels = merge(box((3.4, 1.1, 0.06), (x, y, 5.98)) for x in _LAMPS_X for y in _LAMPS_Y)
+    lamps = _flat_mesh(
+        "Lamps", panels.vertices.tolist(), [list(f) for f in panels.faces], [made], [0] * len(panels.faces)
+    )
+    for o in (ceiling, timber, lamps):
+        o.visible_shadow = False
+        o.visible_diffuse = False
     return [ceiling, timber, lamps]
 
 
@@ -173,10 +175,10 @@ def _window_views() -> list[bpy.types.Object]:
         first = len(corners)
         corners += [(s * 21.5, s * y, z) for y, z in ((-17.5, -0.5), (17.5, -0.5), (17.5, 7.5), (-17.5, 7.5))]
         faces.append((first + 3, first + 2, first + 1, first))
-    thing = _flat_mesh("Outside", corners, faces, [made], [0, 0])
-    thing.visible_shadow = False
-    thing.visible_diffuse = False
-    return [thing]
+    outside = _flat_mesh("Outside", corners, faces, [made], [0, 0])
+    outside.visible_shadow = False
+    outside.visible_diffuse = False
+    return [outside]
 
 
 def _lights() -> list[bpy.types.Object]:

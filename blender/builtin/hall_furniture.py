@@ -16,7 +16,7 @@ CARDBOARD, BLACK = Finish("painted", "a97f52"), Finish("plastic", "1a1b1d")
 
 
 def furniture() -> dict[str, Parts]:
-    """Object name to finishes and solids of everything that stands along the walls and columns."""
+    """Furniture along the walls and columns: object name to finishes and solids."""
     out: dict[str, Parts] = {}
     for k, (x, y, turn) in enumerate(((-5.0, -14.65, 0), (6.5, -14.65, 0), (19.4, -2.0, 90), (-19.4, 9.5, -90)), 1):
         body, top = _counter(turn, x, y)
@@ -57,7 +57,7 @@ def _placed(parts: Parts, degrees: float, x: float, y: float, z: float = 0.0) ->
 
 
 def _counter(turn: float, x: float, y: float) -> tuple[Parts, Parts]:
-    """A closed sideboard with doors, and its top as an object of its own, so that recipes can place things there."""
+    """A closed sideboard with doors, and its top as a separate object, so that recipes can place assets on it."""
     body = box((2.2, 0.5, 0.74), (0, 0, 0.44))
     doors = [box((0.52, 0.02, 0.66), (d, 0.255, 0.45), radius=0.004) for d in (-0.825, -0.275, 0.275, 0.825)]
     grips = [box((0.015, 0.03, 0.14), (d + 0.2, 0.27, 0.55), radius=0.004) for d in (-0.825, -0.275, 0.275, 0.825)]

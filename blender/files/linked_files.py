@@ -35,4 +35,4 @@ def _absolute(text: str) -> Path:
 def _tiles(path: Path) -> list[Path]:
     """The files of a tiled image (UDIM); the path itself for any other."""
     pattern = escape(str(path)).replace("<UDIM>", "[1-9][0-9][0-9][0-9]").replace("<UVTILE>", "u*_v*")
-    return [path] if pattern == escape(str(path)) else [Path(found) for found in glob(pattern)] or [path]
+    return [path] if pattern == escape(str(path)) else [Path(name) for name in glob(pattern)] or [path]

@@ -122,8 +122,8 @@ class CollisionSpace:
             outside = np.linalg.norm(np.maximum(0, np.maximum(placed.low - points, points - placed.high)), axis=1)
             for k in np.flatnonzero(outside < best):
                 local = transform(points[k : k + 1], placed.inverse)[0].tolist()
-                found = _nearest(placed.shape.tree, local, best[k] / placed.scale) * placed.scale
-                best[k] = min(best[k], found)
+                distance = _nearest(placed.shape.tree, local, best[k] / placed.scale) * placed.scale
+                best[k] = min(best[k], distance)
         return best
 
     def collides(self, asset: Asset, matrix: np.ndarray, gap: float = 0.0, ignore: Collection[int] = ()) -> str:
@@ -181,14 +181,14 @@ class CollisionSpace:
     def _candidates(self, low: np.ndarray, high: np.ndarray) -> np.ndarray:
         """Indices of static triangles whose boxes touch a box."""
         near = np.flatnonzero(((self._mesh_low <= high) & (self._mesh_high >= low)).all(1))
-        found = []
+        indices = []
         for mesh in near:
             part = self._slices[mesh]
             index = np.arange(part.start, part.stop)
             for axis in range(3):
                 index = index[(self._low[index, axis] <= high[axis]) & (self._high[index, axis] >= low[axis])]
-            found.append(index)
-        return np.concatenate(found) if found else np.zeros(0, dtype=int)
+            indices.append(index)
+        return np.concatenate(indices) if indices else np.zeros(0, dtype=int)
 
     def _intersected_static(self, pose: _PlacedShape, chosen: np.ndarray) -> str:
         corners = transform_triangles(self._corners[chosen], pose.inverse)
@@ -232,8 +232,8 @@ class CollisionSpace:
     def _is_room(self, mesh: int) -> bool:
         if mesh not in self._rooms:
             low, high = self._mesh_low[mesh], self._mesh_high[mesh]
-            whole = np.prod(self._mesh_high.max(0) - self._mesh_low.min(0))
-            room = len(self._names) > 1 and bool(np.prod(high - low) > 0.5 * whole)
+            scene_volume = np.prod(self._mesh_high.max(0) - self._mesh_low.min(0))
+            room = len(self._names) > 1 and bool(np.prod(high - low) > 0.5 * scene_volume)
             within = ((self._mesh_low > low) & (self._mesh_high < high)).all(1)
             for other in np.flatnonzero(within):
                 part = self._slices[other]
@@ -253,9 +253,9 @@ def _cast_into(
     index = np.full(len(rays), -1)
     rough = np.zeros(len(rays))
     for k, (origin, direction, limit) in enumerate(zip(origins.tolist(), directions.tolist(), limits, strict=True)):
-        found = cast(origin, direction, limit)
-        if found[2] is not None:
-            index[k], rough[k] = found[2], found[3]
+        hit = cast(origin, direction, limit)
+        if hit[2] is not None:
+            index[k], rough[k] = hit[2], hit[3]
     met = np.flatnonzero(index >= 0)
     a, b, c = corners[index[met]].transpose(1, 0, 2)
     normal = np.cross(b - a, c - a)
@@ -279,8 +279,8 @@ def _rays_meet_box(origins: np.ndarray, directions: np.ndarray, low: np.ndarray,
 
 
 def _nearest(tree: BVHTree, point: Sequence[float], limit: float) -> float:
-    found = tree.find_nearest(point, min(limit, 1e18))
-    return np.inf if found[3] is None else found[3]
+    nearest = tree.find_nearest(point, min(limit, 1e18))
+    return np.inf if nearest[3] is None else nearest[3]
 
 
 def _intersect(a: _PlacedShape, b: _PlacedShape) -> bool:

@@ -49,10 +49,10 @@ def remove_scratch(folder: Path) -> None:
 
 
 def import_blender_in_scratch_folder() -> None:
-    """Import Blender, unless it is imported already, so that its own temporary files are in a folder of ours.
+    """Import Blender, unless it is imported already, so that its temporary files are in a scratch folder.
 
-    Blender creates ``blender_XXXXXX`` when it starts and removes it when it ends. A killed process would leave it for
-    ever: its name does not say whose it is.
+    Blender creates ``blender_XXXXXX`` when it starts and removes it when it ends. A killed process would leave it
+    behind, and its name does not identify the process.
     """
     if "bpy" in sys.modules or os.name == "nt":
         return
@@ -97,7 +97,7 @@ def _lock(folder: Path) -> BaseFileLock | None:
 
 
 def _remove_abandoned(folder: Path) -> None:
-    """Remove the scratch folders of killed processes, which would take up memory for ever."""
+    """Remove the scratch folders of killed processes, which would occupy memory forever."""
     for path in folder.glob("twinset-*-*"):
         with contextlib.suppress(OSError):
             if not _is_abandoned(path):
@@ -110,7 +110,7 @@ def _remove_abandoned(folder: Path) -> None:
 
 
 def _is_abandoned(path: Path) -> bool:
-    """Whether a folder has the process id of an ended process of ours, and is not new."""
+    """Whether a folder has the process id of an ended process of this user, and is old enough."""
     number = path.name.split("-")[1]
     entry = path.lstat()
     is_own = stat.S_ISDIR(entry.st_mode) and (not hasattr(os, "getuid") or entry.st_uid == os.getuid())

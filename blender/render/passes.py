@@ -65,7 +65,7 @@ def _read_channels(path: Path) -> dict[str, np.ndarray]:
 
 
 def _read_channels_with_blender(path: Path) -> dict[str, np.ndarray]:
-    """The same with OpenImageIO, which Blender brings along, unlike OpenEXR."""
+    """The same with OpenImageIO, which comes with Blender, unlike OpenEXR."""
     import OpenImageIO  # type: ignore[import-not-found]
 
     channels = {}

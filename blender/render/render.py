@@ -104,13 +104,13 @@ class Renderer:
         width, height = max(round(self.size[0] * scale), 1), max(round(self.size[1] * scale), 1)
         if region is None:
             return self._render_region(self._labels, (width, height))
-        whole = _empty_labels(width, height)
+        full = _empty_labels(width, height)
         x0, y0, x1, y1 = region
         if x0 < x1 and y0 < y1:
             labels = self._render_region(self._labels, (width, height), region)
-            whole.ids[y0:y1, x0:x1] = labels.ids
-            whole.depth[y0:y1, x0:x1] = labels.depth
-        return whole
+            full.ids[y0:y1, x0:x1] = labels.ids
+            full.depth[y0:y1, x0:x1] = labels.depth
+        return full
 
     def amodal_masks(self, shown: Mapping[int, bpy.types.Collection], boxes: Mapping[int, Box]) -> dict[int, Amodal]:
         """Amodal masks of instances; those that do not overlap share a render.
@@ -123,16 +123,16 @@ class Renderer:
             By id, of the requested instances: the projected box (x0, y0, x1, y1) in pixels, unclipped. Parts more than
             one image size outside the image are left out.
         """
-        found: dict[int, Amodal] = {}
+        masks: dict[int, Amodal] = {}
         lens = self._camera.data.lens
         try:
             for beyond in (False, True):
                 wanted = {id: box for id, box in boxes.items() if extends_beyond_image(box, *self.size) == beyond}
-                found |= self._amodal_masks(shown, wanted, self.size if beyond else (0, 0))
+                masks |= self._amodal_masks(shown, wanted, self.size if beyond else (0, 0))
         finally:
             self._camera.data.lens = lens
             _show_only(shown, shown)
-        return {id: found[id] for id in boxes}
+        return {id: masks[id] for id in boxes}
 
     def _amodal_masks(
         self, shown: Mapping[int, bpy.types.Collection], boxes: Mapping[int, Box], margin: tuple[int, int]
@@ -143,7 +143,7 @@ class Renderer:
         self._camera.data.lens *= width / canvas[0]
         moved = {id: (x0 + left, y0 + top, x1 + left, y1 + top) for id, (x0, y0, x1, y1) in boxes.items()}
         regions = {id: region_around(box, *canvas) for id, box in moved.items()}
-        found = {}
+        masks = {}
         for group in group_regions(regions):
             _show_only(shown, group)
             together = union(regions[id] for id in group)
@@ -151,8 +151,8 @@ class Renderer:
             for id in group:
                 x0, y0, x1, y1 = regions[id]
                 mask = ids[y0 - together[1] : y1 - together[1], x0 - together[0] : x1 - together[0]] == id
-                found[id] = _crop_to_image(mask, (x0 - left, y0 - top), self.size)
-        return found
+                masks[id] = _crop_to_image(mask, (x0 - left, y0 - top), self.size)
+        return masks
 
     def picture(self, seed: int) -> np.ndarray:
         """The picture (H, W, 3) uint8 RGB, through the scene's own view transform."""
@@ -245,10 +245,10 @@ def _crop_to_image(mask: np.ndarray, corner: tuple[int, int], size: tuple[int, i
     """The amodal mask in an image of ``size``, from a mask whose first pixel is at ``corner``; it may exceed it."""
     width, height = size
     inside = np.zeros((height, width), bool)
-    found = extent(mask)
-    if found is None:
+    box = extent(mask)
+    if box is None:
         return Amodal(inside, (0, 0, 0, 0), 0)
     x, y = corner
     x0, y0, x1, y1 = max(x, 0), max(y, 0), min(x + mask.shape[1], width), min(y + mask.shape[0], height)
     inside[y0:y1, x0:x1] = mask[y0 - y : y1 - y, x0 - x : x1 - x]
-    return Amodal(inside, (found[0] + x, found[1] + y, found[2], found[3]), int(np.count_nonzero(mask)))
+    return Amodal(inside, (box[0] + x, box[1] + y, box[2], box[3]), int(np.count_nonzero(mask)))

@@ -80,9 +80,9 @@ def solid_object(name: str, parts: dict[Finish, Solid], *, smooth_below: float =
     """One object, a material slot per finish; edges sharper than ``smooth_below`` degrees are crisp."""
     import bpy
 
-    whole = merge(parts.values())
+    merged = merge(parts.values())
     mesh = bpy.data.meshes.new(name)
-    mesh.from_pydata(whole.vertices.tolist(), [], [list(f) for f in whole.faces])
+    mesh.from_pydata(merged.vertices.tolist(), [], [list(f) for f in merged.faces])
     slots: list[int] = []
     for index, (finish, solid) in enumerate(parts.items()):
         mesh.materials.append(material(finish, f"{name}.{finish.kind}.{index}"))
