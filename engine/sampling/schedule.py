@@ -115,7 +115,8 @@ def apportion(weights: Sequence[float], size: int) -> np.ndarray:
     """Apportion ``size`` items to shares by their weights; returns the index of the share that gets each, (size,).
 
     The first n items are apportioned like n seats of a parliament by votes, by the method of Webster and Sainte-Laguë
-    (1910), so that all shares get some even of few items.
+    (1910), so that all shares get some even of few items. Between equal quotients the rounding of IEEE
+    754 divisions decides, which is the same on every machine.
     """
     shares = np.asarray(weights, float) / np.sum(weights)
     counts = np.ceil(size * shares).astype(int) + len(shares) + 1

@@ -60,7 +60,19 @@ def stripes(angle: float, period: float) -> np.ndarray:
 
 
 def test_the_packaged_file_is_what_the_script_builds() -> None:
-    assert MODEL.read_bytes() == build()
+    """But for one unit of the last digit to which wavelets are rounded: processors differ in the last bit of a cosine."""
+    onnx = pytest.importorskip("onnx")
+    packaged, built = onnx.load(MODEL), onnx.load_model_from_string(build())
+    onnx.checker.check_model(packaged, full_check=True)
+    constants = [{c.name: onnx.numpy_helper.to_array(c) for c in m.graph.initializer} for m in (packaged, built)]
+    assert list(constants[0]) == list(constants[1])
+    for name, values in constants[0].items():
+        other = constants[1][name]
+        assert (values.dtype, values.shape) == (other.dtype, other.shape)
+        np.testing.assert_allclose(other, values, rtol=0, atol=1.5e-7, err_msg=name)
+    for one in (packaged, built):
+        one.graph.ClearField("initializer")
+    assert packaged == built
     assert len(build()) < 1_000_000
 
 

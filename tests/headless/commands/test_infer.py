@@ -147,7 +147,7 @@ def test_what_the_real_annotations_know_is_held_against_predictions(synth: Path,
     assert "'shape' of 'disc': checked against the real annotations of 20 boxes: accuracy 1.00." in done.stdout
     assert "'depth' of 'disc': checked against the real annotations of 18 boxes: R² 1.00" in done.stdout
     # ImageDataset of another brightness are told to be so, and what is said of them is wrong.
-    strange = write(tmp_path / "strange", 10, known=True, seed=5, bright=70)
+    strange = write(tmp_path / "strange", 10, known=True, seed=5, bright=110)
     done = run(strange, synth, "-o", tmp_path / "x.csv", *asked("depth"))
     assert "Warning: 'depth' of 'disc': 100% of 20 real boxes look unlike the rendered ones" in done.stdout
     assert "outside the range of the rendered values" in done.stdout
