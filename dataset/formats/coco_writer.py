@@ -16,6 +16,9 @@ from ..atomic_files import dump_json, json_bytes, make_folder, output_error, to_
 from .coco import LabelledImage, coco_entries
 from .metadata_rows import MetadataRows
 
+_CHUNK = 2**20
+"""Bytes of annotations that are read at a time."""
+
 
 class Images(Sequence[dict[str, Any]]):
     """COCO images, kept as columns: ``rows`` holds their own keys, ``extras`` what ``twinset`` says of each."""
@@ -153,11 +156,16 @@ class CocoBuilder:
         return map(dump_json, self.annotations(images)) if self.completed or images is not None else self._lines()
 
     def _lines(self) -> Iterator[bytes]:
-        try:
-            self._spool.seek(0)
-        except OSError as error:
-            raise output_error(error, self.path.parent) from error
-        for line in self._spool:
-            if not line.endswith(b"\n"):
-                raise OutputError(f"A temporary file in '{self.path.parent}' was cut short. Free some space there.")
-            yield line
+        place, lines = 0, [b""]
+        while lines:
+            try:
+                # Others may read between two chunks.
+                self._spool.seek(place)
+                lines = self._spool.readlines(_CHUNK)
+                place = self._spool.tell()
+            except OSError as error:
+                raise output_error(error, self.path.parent) from error
+            for line in lines:
+                if not line.endswith(b"\n"):
+                    raise OutputError(f"A temporary file in '{self.path.parent}' was cut short. Free some space there.")
+                yield line

@@ -12,7 +12,7 @@ from typing import IO, Any
 from ...engine.errors import PluginError
 from ...engine.output.writer import FinishedDataset, Writer
 from ...engine.plugin.contract import attribute_errors_to
-from ..atomic_files import PendingFiles, escapes_folder, make_folder, output_error, write_atomic
+from ..atomic_files import PendingFiles, escapes_folder, link_or_copy, make_folder, output_error, write_atomic
 
 _OF_FRAME = re.compile(r"^\d{6,}$")
 """Names of files of one frame without their suffix; others in the same folder are the user's."""
@@ -64,6 +64,20 @@ class AtomicFiles:
             pending.commit()
         self.written.append(target)
 
+    def link(self, path: str, source: Path) -> Path:
+        target = self._inside(path)
+        self.written.append(target)
+        # Renaming one link of a file to another does nothing and would leave the first behind.
+        if target.exists() and target.samefile(source):
+            return target
+        make_folder(target.parent)
+        with PendingFiles() as pending:
+            temp = pending.reserve(target)
+            temp.unlink(missing_ok=True)  # of a process of the same number that was killed
+            link_or_copy(source, temp)
+            pending.commit()
+        return target
+
     def of_image(self, folder: str, image: Mapping[str, Any], suffix: str) -> str:
         return f"{folder}/{PurePosixPath(image['file_name']).with_suffix(suffix)}"
 
@@ -71,14 +85,13 @@ class AtomicFiles:
         self._inside(path).unlink(missing_ok=True)
 
     def sweep(self) -> None:
-        """Remove files of frames, in the writer's folders and formats, that this run has not written."""
+        """Remove what an earlier run has written for frames that this run does not have."""
         kept = set(self.written)
-        for folder in self._writer.folders:
-            for suffix in self._writer.formats:
-                for path in self._inside(folder).rglob(f"*.{suffix}"):
-                    if _OF_FRAME.match(path.stem) and path not in kept:
-                        with contextlib.suppress(OSError):
-                            path.unlink()
+        for folder, suffix in self._writer.image_files:
+            for path in self._inside(folder).rglob(f"*{suffix}"):
+                if _OF_FRAME.match(path.name.removesuffix(suffix)) and path not in kept:
+                    with contextlib.suppress(OSError):
+                        path.unlink()
 
     def _inside(self, path: str) -> Path:
         if escapes_folder(path):

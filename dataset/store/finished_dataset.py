@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,9 @@ class RecordedDataset:
     def annotations(self, images: Collection[int] | None = None) -> Iterator[dict[str, Any]]:
         return self._coco.annotations(images)
 
+    def by_image(self) -> Iterator[tuple[Mapping[str, Any], list[dict[str, Any]]]]:
+        return _by_image(self.images, self.annotations())
+
     def annotation_lines(self, images: Collection[int] | None = None) -> Iterator[bytes]:
         return self._coco.annotation_lines(images)
 
@@ -65,6 +69,10 @@ class ListedDataset:
     def annotations(self, images: Collection[int] | None = None) -> Iterator[dict[str, Any]]:
         return (dict(a) for a in self.listed if images is None or a["image_id"] in images)
 
+    def by_image(self) -> Iterator[tuple[Mapping[str, Any], list[dict[str, Any]]]]:
+        order = {image["id"]: number for number, image in enumerate(self.images)}
+        return _by_image(self.images, iter(sorted(self.annotations(), key=lambda a: order[a["image_id"]])))
+
     def annotation_lines(self, images: Collection[int] | None = None) -> Iterator[bytes]:
         return (dump_json(to_builtin_types(a)) for a in self.annotations(images))
 
@@ -73,3 +81,17 @@ class ListedDataset:
 
     def label_file(self, image: Mapping[str, Any], name: str) -> Path | None:
         return None
+
+
+def _by_image(
+    images: Iterable[Mapping[str, Any]], annotations: Iterator[dict[str, Any]]
+) -> Iterator[tuple[Mapping[str, Any], list[dict[str, Any]]]]:
+    """Images with their annotations, which come in the order of the images."""
+    groups = groupby(annotations, key=lambda a: a["image_id"])
+    owner, group = next(groups, (None, iter(())))
+    for image in images:
+        own = []
+        if image["id"] == owner:
+            own = list(group)
+            owner, group = next(groups, (None, iter(())))
+        yield image, own

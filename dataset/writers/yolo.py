@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from typing import Any
 
 from ...engine.output.writer import DatasetFiles, FinishedDataset, Writer
 
@@ -17,21 +19,13 @@ class Yolo(Writer):
 
     key = "yolo"
     doc = "YOLO label files beside the COCO file"
-    formats = ("txt",)
-    folders = ("labels",)
+    image_files = (("labels", ".txt"),)
 
     def write(self, dataset: FinishedDataset, files: DatasetFiles) -> None:
         numbers = {c["id"]: i for i, c in enumerate(dataset.categories)}
-        lines: dict[int, list[str]] = {i["id"]: [] for i in dataset.images}
-        sizes = {i["id"]: (i["width"], i["height"]) for i in dataset.images}
-        for annotation in dataset.annotations():
-            width, height = sizes[annotation["image_id"]]
-            x, y, w, h = annotation["bbox"]
-            values = ((x + w / 2) / width, (y + h / 2) / height, w / width, h / height)
-            text = " ".join(f"{v:.8f}" for v in values)
-            lines[annotation["image_id"]].append(f"{numbers[annotation['category_id']]} {text}\n")
-        for image in dataset.images:
-            files.add(files.of_image("labels", image, ".txt"), "".join(lines[image["id"]]).encode())
+        for image, own in dataset.by_image():
+            lines = "".join(_line(a, image, numbers[a["category_id"]]) for a in own)
+            files.add(files.of_image("labels", image, ".txt"), lines.encode())
         lists = {"train": "images", "val": "images"}
         for part, chosen in dataset.parts.items():
             listed = "".join(f"./images/{image['file_name']}\n" for image in dataset.images if image["id"] in chosen)
@@ -45,3 +39,9 @@ class Yolo(Writer):
             f"  {i}: {json.dumps(c['name'], ensure_ascii=False)}\n" for i, c in enumerate(dataset.categories)
         )
         files.add("data.yaml", f"path: .\n{paths}nc: {len(numbers)}\nnames:\n{names}".encode())
+
+
+def _line(annotation: Mapping[str, Any], image: Mapping[str, Any], number: int) -> str:
+    (x, y, w, h), width, height = annotation["bbox"], image["width"], image["height"]
+    values = ((x + w / 2) / width, (y + h / 2) / height, w / width, h / height)
+    return f"{number} {' '.join(f'{v:.8f}' for v in values)}\n"

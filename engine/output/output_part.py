@@ -30,8 +30,8 @@ class OutputPart:
     doc : str
         One sentence about the key, for reference pages and tooltips.
     formats : tuple of str
-        File suffixes that it can be written with. With several, ``key`` takes one of them, or "none"; with fewer it is
-        true or false.
+        File suffixes to choose from. With several, ``key`` takes one of them, or "none"; with fewer it is true or
+        false.
     """
 
     name: ClassVar[str] = ""

@@ -44,6 +44,10 @@ class FinishedDataset(Protocol):
         """COCO annotations in the order of their ids, masks as RLE; all of them, or those of images, by id."""
         ...
 
+    def by_image(self) -> Iterator[tuple[Mapping[str, Any], list[dict[str, Any]]]]:
+        """Each image with its annotations, in one pass over the dataset."""
+        ...
+
     def annotation_lines(self, images: Collection[int] | None = None) -> Iterator[bytes]:
         """The same as JSON, one line each, keys sorted: quicker where nothing of them is looked at."""
         ...
@@ -68,6 +72,10 @@ class DatasetFiles(Protocol):
         """Write a file piece by piece, for what is too large to be held in memory; it appears when the block ends."""
         ...
 
+    def link(self, path: str, source: Path) -> Path:
+        """Make ``path`` the same file as ``source`` by a hard link; a copy where the file system has none."""
+        ...
+
     def of_image(self, folder: str, image: Mapping[str, Any], suffix: str) -> str:
         """The path of a file that each image has: ``folder``, the image's own name, ``suffix`` (``.txt``)."""
         ...
@@ -85,15 +93,13 @@ class Writer(OutputPart):
 
     Attributes
     ----------
-    formats : tuple of str
-        File suffixes of what it writes for each image, without the dot.
-    folders : tuple of str
-        Folders of the dataset that hold such files, never pictures. Those that an earlier run has left there for frames
-        which are gone are removed.
+    image_files : tuple of (str, str)
+        Folder and suffix (``("labels", ".txt")``) of the files that it writes for each image. Those that an earlier run
+        has left there for frames which are gone are removed. The folders hold no pictures of the dataset itself.
     """
 
     plugin_kind: ClassVar[str] = "writer"
-    folders: ClassVar[tuple[str, ...]] = ()
+    image_files: ClassVar[tuple[tuple[str, str], ...]] = ()
 
     def write(self, dataset: FinishedDataset, files: DatasetFiles) -> None:
         """Write all files of the format."""

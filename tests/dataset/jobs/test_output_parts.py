@@ -115,14 +115,14 @@ class Lists(Writer):
     name = "lists"
     key = "lists"
     doc = "Lists of boxes"
-    formats = ("csv",)
-    folders = ("lists",)
+    image_files = (("lists", ".csv"), ("lists", ".jpg"))
     lists_header: str = param("id", doc="First line of lists")
 
     def write(self, dataset, files):
         names = {c["id"]: c["name"] for c in dataset.categories}
-        for image in dataset.images:
-            own = dataset.annotations({image["id"]})
+        for image, own in dataset.by_image():
+            assert own == list(dataset.annotations({image["id"]}))
+            files.link(f"lists/{image['file_name']}", dataset.folder / "images" / image["file_name"])
             lines = [self.lists_header, *(f"{a['id']} {names[a['category_id']]} {a['bbox']}" for a in own)]
             files.add(files.of_image("lists", image, ".csv"), "\n".join(lines).encode())
         with files.stream("lists.txt") as file:
@@ -187,6 +187,8 @@ def test_what_one_class_declares_is_written(registered, tmp_path):
     lists = (out / "lists/000001.csv").read_text().splitlines()
     own = [a for a in coco["annotations"] if by_frame[a["image_id"]] == 1]
     assert lists == ["what", *(f"{a['id']} chair {a['bbox']}" for a in own)]
+    for name in ("images", "lists"):
+        assert (out / name / "000001.jpg").read_bytes() == (out / "images/000001.jpg").read_bytes()
     whole = [line.split() for line in (out / "lists.txt").read_text().splitlines()]
     assert [line[1] for line in whole] == [f"parity/{n:06d}.npy" for n in range(4)]
     assert float(whole[2][2]) == pytest.approx(record["camera"]["matrix"][3], abs=1e-6)
