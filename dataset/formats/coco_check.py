@@ -168,7 +168,7 @@ def _has_size(image: Mapping[str, Any]) -> bool:
     width, height = image.get("width"), image.get("height")
     if not (is_number(width) and is_number(height)):
         return False
-    return width > 0 and height > 0 and width * height <= MAX_PIXELS  # type: ignore[operator, no-any-return]
+    return width > 0 and height > 0 and width * height <= MAX_PIXELS  # type: ignore[operator]
 
 
 def _is_number(value: Any) -> bool:

@@ -110,7 +110,7 @@ class _Columns(Mapping[str, Column]):
 
     def _extra(self, name: str) -> Column:
         if name in self._completed:
-            return to_builtin_types(list(self._rows.column(name)))  # type: ignore[no-any-return]
+            return to_builtin_types(list(self._rows.column(name)))
         return _values(self._rows, name)
 
     def _of_images(self, rows: MetadataRows, name: str) -> Column:

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Pictures and pages about a dataset."""
+"""The report page, contact sheets and plots of datasets."""

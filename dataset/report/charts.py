@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Charts as SVG inside a page: their colours are the page's, so they follow light and dark."""
+"""Charts as inline SVG, styled by the page, so that they follow light and dark mode."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ _GAUGE_END = 4.0
 
 
 def svg(width: float, height: float, name: str, *children: Any, class_: str = "chart") -> Element:
-    """A picture for eyes, and one sentence for those who hear the page."""
+    """An SVG element with one sentence for screen readers."""
     view = f"0 0 {short(width)} {short(height)}"
     return tag("svg", tag("title", name), *children, viewBox=view, role="img", aria_label=name, class_=class_)
 
 
 def histogram(column: str, found: Mapping[str, Any], middles: tuple[float, float]) -> Element:
-    """Real against synthetic shares of a column; hovering over a bin tells its numbers.
+    """Real and synthetic histogram of a column; hovering over a bin shows its numbers.
 
     Parameters
     ----------
     column : str
         Its name.
     found : mapping
-        ``edges`` (n + 1,), ``real`` (n,) and ``synth`` (n,), as a comparison reports them.
+        ``edges`` (n + 1,), ``real`` (n,) and ``synth`` (n,), from a comparison.
     middles : (float, float)
         The two medians, marked below the axis.
     """
@@ -92,13 +92,13 @@ def histogram(column: str, found: Mapping[str, Any], middles: tuple[float, float
 
 
 def yes_share(found: Mapping[str, Any], side: str) -> float:
-    """Share of a side's boxes that say yes, in a column of 0 and 1."""
+    """Share of a side's boxes with yes, in a yes-or-no column."""
     edges = np.asarray(found["edges"], dtype=float)
     return float(np.asarray(found[side])[(edges[:-1] + edges[1:]) / 2 > 0.5].sum())
 
 
 def gauge(value: float, interval: Sequence[float], chance: float) -> Element:
-    """Where a distance and its interval lie beside the end of chance, which is the upright line."""
+    """A distance with its interval, relative to the critical value, which is the vertical line."""
     width, height = 130.0, 18.0
     x = _scale(0.0, _GAUGE_END, 3.0, width - 9.0)
     ratio = value / chance if chance > 0 else math.inf
@@ -120,7 +120,7 @@ def gauge(value: float, interval: Sequence[float], chance: float) -> Element:
 
 
 def heat_map(x: np.ndarray, y: np.ndarray, kind: str, name: str, peak: float) -> Element:
-    """Where the centres of boxes lie in the image, as shares of all boxes in a grid of 16 by 12.
+    """A heat map of box centres in the image, on a grid of 16 by 12 cells.
 
     Parameters
     ----------
@@ -129,7 +129,7 @@ def heat_map(x: np.ndarray, y: np.ndarray, kind: str, name: str, peak: float) ->
     kind : str
         ``real`` or ``synth``: the colour.
     name : str
-        The sentence for those who hear the page.
+        The sentence for screen readers.
     peak : float
         The share that gets the full colour, see :func:`centre_shares`.
     """
@@ -155,13 +155,13 @@ def heat_map(x: np.ndarray, y: np.ndarray, kind: str, name: str, peak: float) ->
 
 
 def centre_shares(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Shares of all boxes (12, 16) by where in the image their centres lie."""
+    """Shares of all boxes (12, 16) by the position of their centres in the image."""
     counts = np.histogram2d(np.clip(y, 0, 1), np.clip(x, 0, 1), bins=(12, 16), range=((0, 1), (0, 1)))[0]
     return counts / max(counts.sum(), 1.0)
 
 
 def area_against_y(real: tuple[np.ndarray, np.ndarray], synth: tuple[np.ndarray, np.ndarray]) -> Element:
-    """Dots of all boxes: area on a logarithmic axis, height in the image downwards. Each side is (area, centre y)."""
+    """All boxes as dots: area on a logarithmic axis, vertical position downwards. Each side is (area, centre y)."""
     areas = np.concatenate([real[0], synth[0]])
     low, high = math.log10(max(float(areas.min()), 1e-7)), math.log10(max(float(areas.max()), 1e-6))
     low, high = math.floor(low), max(math.ceil(high), math.floor(low) + 1)
@@ -171,14 +171,14 @@ def area_against_y(real: tuple[np.ndarray, np.ndarray], synth: tuple[np.ndarray,
     for power in range(low, high + 1):
         decades.append(tag("path", d=f"M{short(x(power))} 8V{bottom:g}", class_="grid"))
         decades.append(_tick(x(power), bottom + 15, f"{10.0 ** (power + 2):g}%"))
-    name = "Dots of all boxes by area and height in the image, real and synthetic"
+    name = "All boxes by area and vertical position in the image, real and synthetic"
     return svg(
         width,
         240.0,
         name,
         *decades,
         tag("text", "top", x=0.0, y=16.0),
-        tag("text", "foot", x=0.0, y=bottom),
+        tag("text", "bottom", x=0.0, y=bottom),
         *(
             tag("path", d=_dots(x(np.log10(np.maximum(a, 1e-7))), y(np.clip(c, 0, 1))), class_=f"dots {kind}")
             for (a, c), kind in ((synth, "synth"), (real, "real"))
@@ -189,9 +189,9 @@ def area_against_y(real: tuple[np.ndarray, np.ndarray], synth: tuple[np.ndarray,
 def scatter(
     real: np.ndarray, synth: np.ndarray, name: str, marks: Sequence[tuple[float, float, str, str]] = ()
 ) -> Element:
-    """A map of points (n, 2) of two kinds; ``marks`` are points with a number and a kind, drawn on top."""
+    """A scatter plot of points (n, 2) of two kinds; ``marks`` are numbered points (x, y, number, kind) on top."""
     both = np.concatenate([real, synth])
-    # A few points far out would squeeze all others into one spot; they lie on the rim instead.
+    # Outliers are moved to the border, as they would squeeze all other points together.
     low, high = np.quantile(both, 0.01, axis=0), np.quantile(both, 0.99, axis=0)
     pad = np.maximum((high - low) * 0.08, 1e-9)
     x = _scale(low[0] - pad[0], high[0] + pad[0], 10.0, 510.0)
@@ -224,7 +224,7 @@ def bar(share: float, kind: str = "synth") -> Element:
 
 
 def shown_bins(real: np.ndarray, synth: np.ndarray) -> tuple[int, int]:
-    """The first bin that is used, and the one behind the last; no fewer than four bins."""
+    """Index of the first non-empty bin, and of the one after the last; at least four bins."""
     used = np.flatnonzero((real > 0) | (synth > 0))
     if not len(used):
         return 0, len(real)
@@ -240,7 +240,7 @@ def _scale(low: float, high: float, start: float, end: float) -> Callable[[Any],
 
 
 def _dots(x: np.ndarray, y: np.ndarray) -> str:
-    """Points as lines without length, which round caps make dots: a tenth of what circles would take."""
+    """Points as lines of zero length with round caps, which take a tenth of the bytes of circles."""
     return "".join(f"M{short(float(a), 1)} {short(float(b), 1)}h0" for a, b in zip(x, y, strict=True))
 
 
@@ -252,7 +252,7 @@ def _ticks(low: float, high: float, x: Callable[[Any], Any], percent: bool) -> l
 
 
 def _names(names: Sequence[str], x: Callable[[Any], Any], edges: np.ndarray, first: int) -> list[Element]:
-    """The first and the last name of a column of names under their bins; hovering tells the others."""
+    """The first and last category under their bins; hovering shows the others."""
     return [_tick(x((edges[k] + edges[k + 1]) / 2), HEIGHT - 6.0, names[first + k]) for k in (0, len(edges) - 2)]
 
 

@@ -153,7 +153,10 @@ def shapes(
     for name, group in grouped.items():
         own_areas, own_seen = areas[group].tolist(), seen[group].tolist()
         # The best example is visible as a whole, and neither tiny nor filling the image.
-        best = max(range(len(group)), key=lambda k: (round(own_seen[k] if math.isfinite(own_seen[k]) else 0.5, 1), -abs(own_areas[k] - 0.12)))
+        best = max(
+            range(len(group)),
+            key=lambda k: (round(own_seen[k] if math.isfinite(own_seen[k]) else 0.5, 1), -abs(own_areas[k] - 0.12)),
+        )
         i = group[best]
         shown = {"id": int(ids[i]), "image_id": int(images[i]), "bbox": boxes[i].tolist()}
         out.append(Shape(name, len(group), _median(own_seen), _median(own_areas), shown, scored.get(name)))

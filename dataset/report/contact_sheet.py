@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One picture that shows a dataset: a grid of its images with boxes, translucent masks and class names drawn in."""
+"""Draws a contact sheet: a grid of a dataset's images with boxes, translucent masks and class names."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ MAX_IMAGES = 24
 TILE_WIDTH = 400
 GAP = 10
 SMALL_BOX = 1200
-"""Square pixels of a tile; about twice a name tag."""
+"""In square pixels of a tile; about twice the area of a name tag."""
 HEADER = 64
 PAPER = (24, 26, 30)
 INK = (236, 238, 242)
 
-# Okabe-Ito's colours, told apart by colour-blind readers too, from the most to the least vivid. RGB.
+# RGB colours after Okabe and Ito, distinguishable with colour blindness, from the most to the least vivid.
 COLORS = (
     (255, 159, 28),
     (76, 186, 255),
@@ -41,18 +41,18 @@ def contact_sheet(
     images: int,
     counts: Mapping[int, int],
 ) -> np.ndarray | None:
-    """Draw some images of a dataset; :func:`picks` says which.
+    """Draw a selection of a dataset's images, see :func:`picks`.
 
     Parameters
     ----------
     coco : mapping
         The images to draw and their annotations, with RLE or polygon segmentations.
     read : callable
-        Gives the image (H, W, 3) uint8 RGB of an entry of ``images``.
+        Returns the image (H, W, 3) uint8 RGB of an entry of ``images``.
     images : int
-        How many images the dataset has.
+        Number of images in the dataset.
     counts : dict of int to int
-        How many annotations it has by category id.
+        Number of annotations by category id.
 
     Returns
     -------
@@ -83,7 +83,7 @@ def contact_sheet(
 
 
 def picks(images: int) -> list[int]:
-    """Indices of up to 24 of so many images, evenly spread."""
+    """Indices of up to 24 evenly spaced images out of so many."""
     return spread(images, MAX_IMAGES)
 
 
@@ -92,7 +92,7 @@ def _color(number: int) -> tuple[int, int, int]:
 
 
 def _columns(count: int) -> int:
-    """Columns of a grid that is a little wider than high and leaves few holes."""
+    """Columns of a grid that is a little wider than high and has few empty cells."""
     wish = max(1, min(6, math.ceil(math.sqrt(count * 1.2))))
     return min(range(max(1, wish - 1), wish + 1), key=lambda c: (-count % c, wish - c))
 
@@ -122,7 +122,7 @@ def _tile(
         boxes.append((corners, color, name_of[annotation["category_id"]]))
     for (x0, y0, x1, y1), color, _ in boxes:
         cv2.rectangle(picture, (x0, y0), (max(x1 - 1, x0), max(y1 - 1, y0)), color, 1)
-    # Tags would hide small boxes altogether, so these count as taken.
+    # Tags would hide small boxes, so these count as taken.
     taken = [(x0, y0, x1 - x0, y1 - y0) for (x0, y0, x1, y1), _, _ in boxes if (x1 - x0) * (y1 - y0) < SMALL_BOX]
     for corners, color, name in boxes:
         _label(picture, corners, color, name, taken)
@@ -151,7 +151,7 @@ def _label(
     name: str,
     taken: list[tuple[int, int, int, int]],
 ) -> None:
-    """A name tag at a corner of a box where no other tag is; left out where the box's every corner is taken."""
+    """Draw a name tag at a free corner of a box; none if all corners are taken."""
     stamp = _text(name, 13)
     h, w = stamp.shape[0] + 4, stamp.shape[1] + 8
     x0, y0, x1, y1 = corners
@@ -181,7 +181,7 @@ def _header(sheet: np.ndarray, categories: Sequence[Mapping[str, Any]], images: 
 
 
 def _text(text: str, height: int) -> np.ndarray:
-    """Text as coverage (h, w) in [0, 1], drawn large and shrunk: OpenCV's thin letters are rough at small sizes."""
+    """Text as coverage (h, w) in [0, 1], drawn large and reduced, as OpenCV's small letters are rough."""
     import cv2
 
     factor, font = 4, cv2.FONT_HERSHEY_SIMPLEX
@@ -197,7 +197,7 @@ def _text(text: str, height: int) -> np.ndarray:
 
 
 def _stamp(picture: np.ndarray, coverage: np.ndarray, x: int, y: int, color: Sequence[int]) -> None:
-    """Put text on a picture, cut at its borders."""
+    """Draw text on an image, clipped at its borders."""
     h, w = min(coverage.shape[0], picture.shape[0] - y), min(coverage.shape[1], picture.shape[1] - x)
     if h <= 0 or w <= 0:
         return

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Real and synthetic boxes as a vision model sees them: a map in two dimensions, and the boxes that stand out."""
+"""Real and synthetic boxes in the feature space of a vision model: a two-dimensional map, and notable boxes."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from ..progress import Progress
 from .report_dataset import ReportDataset, spread
 
 EXAMPLES = 6
-"""Examples of each kind."""
+"""Number of examples of each kind."""
 THUMBNAIL = (104, 104)
 RARE = 0.05
-"""Boxes with a lower score look stranger than all but so many real ones."""
+"""Boxes with a lower score are less typical than all but this share of real ones."""
 
 
 @attrs.frozen(eq=False)
 class Boxes:
-    """Boxes of one dataset: ids, image ids, features (n, d), and small pictures (n, h, w, 3) uint8."""
+    """Boxes of one dataset: ids, image ids, features (n, d), and thumbnails (n, h, w, 3) uint8."""
 
     ids: np.ndarray
     image: np.ndarray
@@ -36,7 +36,7 @@ class Boxes:
 
 @attrs.frozen(eq=False)
 class Example:
-    """A box to look at: its picture, its place on the map, and the picture of the other side's box nearest to it."""
+    """An example box: its thumbnail, its position on the map, and the thumbnail of the other dataset's nearest box."""
 
     picture: np.ndarray
     at: tuple[float, float]
@@ -54,9 +54,9 @@ class FeatureMap:
     explained : float
         Share of the variance that the two dimensions show.
     strange : float
-        Share of synthetic boxes that look stranger than 95 % of the real ones.
+        Share of synthetic boxes that are less typical than 95% of the real ones.
     odd, typical, uncovered : tuple of Example
-        Synthetic boxes least and most like real ones; real boxes that no synthetic one is near.
+        Synthetic boxes least and most like real ones; real boxes farthest from any synthetic one.
     scores : dict of int to float
         Annotation id of a synthetic box to its score, see :meth:`...alignment.density.Density.score`.
     model : str
@@ -85,7 +85,7 @@ def feature_map(
     limit: int = 300,
     progress: Progress = lambda done, total: None,
 ) -> FeatureMap:
-    """Look at the boxes of a class on both sides.
+    """Map the boxes of a class from both datasets.
 
     Parameters
     ----------
@@ -93,28 +93,26 @@ def feature_map(
     class_name : str
     extractor : Extractor
     limit : int
-        At most so many boxes of each side, evenly spread.
+        At most this many boxes per dataset, evenly spaced.
     progress : callable
         Takes the number of boxes done and their total.
 
     Raises
     ------
     DataError
-        Where either side has too few boxes with pictures.
+        If either side has too few boxes with images.
     """
-    wanted = [_sample_boxes(material, class_name, limit) for material in (real, synth)]
+    wanted = [_sample_boxes(dataset, class_name, limit) for dataset in (real, synth)]
     total, done = sum(map(len, wanted)), 0
 
-    def told(count: int) -> None:
+    def advance(count: int) -> None:
         nonlocal done
         done += count
         progress(done, total)
 
-    a, b = (_extract(m, boxes, extractor, told) for m, boxes in zip((real, synth), wanted, strict=True))
+    a, b = (_extract(m, boxes, extractor, advance) for m, boxes in zip((real, synth), wanted, strict=True))
     if not len(b.ids):
-        raise DataError(
-            f"'{synth.name}' has no picture with a box of '{class_name}' of at least {MIN_BOX_SIDE} pixels."
-        )
+        raise DataError(f"'{synth.name}' has no image with a box of '{class_name}' of at least {MIN_BOX_SIDE} pixels.")
     density = fit_density(a.features, a.image)
     at_a, at_b, explained = _project(density, a.features, b.features)
     near_b, _ = _nearest(density, b.features, a.features)
@@ -142,13 +140,13 @@ def feature_map(
     )
 
 
-def _sample_boxes(material: ReportDataset, class_name: str, limit: int) -> list[Mapping[str, Any]]:
-    large = [a for a in material.coco.annotations_of(class_name) if min(a["bbox"][2:]) >= MIN_BOX_SIDE]
+def _sample_boxes(dataset: ReportDataset, class_name: str, limit: int) -> list[Mapping[str, Any]]:
+    large = [a for a in dataset.coco.annotations_of(class_name) if min(a["bbox"][2:]) >= MIN_BOX_SIDE]
     return [large[i] for i in spread(len(large), limit)]
 
 
 def _extract(
-    material: ReportDataset, wanted: list[Mapping[str, Any]], extractor: Extractor, told: Callable[[int], None]
+    dataset: ReportDataset, wanted: list[Mapping[str, Any]], extractor: Extractor, advance: Callable[[int], None]
 ) -> Boxes:
     by_image: dict[int, list[Mapping[str, Any]]] = {}
     for annotation in wanted:
@@ -156,30 +154,30 @@ def _extract(
     ids: list[int] = []
     owners: list[int] = []
     features, pictures = [], []
-    for image in material.coco.images:
+    for image in dataset.coco.images:
         group = by_image.get(image["id"])
-        picture = material.picture(image) if group else None
+        picture = dataset.picture(image) if group else None
         if group and picture is not None:
             boxes = [a["bbox"] for a in group]
             features.append(extractor.extract_boxes(picture, boxes))
             pictures.append(crop_boxes(picture, boxes, THUMBNAIL))
             ids += [a["id"] for a in group]
             owners += [image["id"]] * len(group)
-        told(len(group or ()))
+        advance(len(group or ()))
     if not features:
         return Boxes(np.empty(0, int), np.empty(0, int), np.empty((0, 0)), np.empty((0, *THUMBNAIL, 3), np.uint8))
     return Boxes(np.array(ids), np.array(owners), np.concatenate(features), np.concatenate(pictures))
 
 
 def _project(density: Density, a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
-    """Both sides on the two axes along which they vary most, each side counting as much as the other."""
+    """Both sides on their first two principal axes, with equal total weight."""
     parts = [(features - density.mean) / density.scale for features in (a, b)]
     both = np.concatenate(parts)
     weight = np.concatenate([np.full(len(p), 0.5 / len(p)) for p in parts])
     centred = both - weight @ both
     values, axes = np.linalg.eigh((centred * weight[:, None]).T @ centred)
     chosen = axes[:, ::-1][:, :2]
-    # An axis has no sign of its own: its largest entry points up, so that the same boxes give the same map.
+    # The sign of an axis is arbitrary: its largest entry is made positive, for a reproducible map.
     chosen = chosen * np.sign(chosen[np.abs(chosen).argmax(0), np.arange(chosen.shape[1])])
     at = centred @ chosen
     if at.shape[1] < 2:
@@ -188,9 +186,9 @@ def _project(density: Density, a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray
 
 
 def _nearest(density: Density, own: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """For each of one side's boxes the nearest of the other's, and how far it is."""
+    """The nearest box of the other side for each box, and its distance."""
     from sklearn.neighbors import NearestNeighbors
 
-    x, y = map(density.coordinates, (own, other))
+    x, y = map(density.transform, (own, other))
     distance, index = NearestNeighbors(n_neighbors=1).fit(y).kneighbors(x)
     return index[:, 0], distance[:, 0]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The parts of a report that hold pictures: samples with boxes, shapes, and the map of features."""
+"""The parts of a report with images: samples with boxes, shapes, and the feature map."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ from .report_dataset import ReportDataset, spread
 from .sections import share, statement, table
 
 SAMPLES = 8
-"""Pictures of each dataset."""
+"""Images per dataset."""
 _WIDTH, _QUALITY = 420, 78
 _SAMPLE_COLUMNS = ("image_id", "class", "bbox_x", "bbox_y", "bbox_w", "bbox_h", "visible_share")
 _MAX_THUMBNAILS = 24
-"""Shapes of a class that have a picture; the others stand in the table without."""
+"""Shapes with a thumbnail; further ones are listed without."""
 
 
 def samples(
     sides: tuple[ReportDataset, ReportDataset], columns: Sequence[TableColumns], classes: Sequence[str]
 ) -> Element:
-    """Pictures of both datasets with the boxes of some classes; ``columns`` are what is known of their boxes."""
+    """Images of both datasets with the boxes of some classes; ``columns`` are the metadata of their boxes."""
     colors = {name: "rgb({},{},{})".format(*COLORS[i % len(COLORS)]) for i, name in enumerate(classes)}
     key = [tag("li", tag("span", class_="swatch", style=f"background:{color}"), name) for name, color in colors.items()]
-    parts: list[Node] = [tag("h2", "Pictures"), tag("ul", *key, class_="key-list")]
-    for material, word, known in zip(sides, ("Real", "Synthetic"), columns, strict=True):
-        parts += [tag("h3", f"{word}: {material.name}"), *_grid(material, known, colors)]
+    parts: list[Node] = [tag("h2", "Images"), tag("ul", *key, class_="key-list")]
+    for dataset, word, known in zip(sides, ("Real", "Synthetic"), columns, strict=True):
+        parts += [tag("h3", f"{word}: {dataset.name}"), *_grid(dataset, known, colors)]
     return tag("section", *parts, id="pictures")
 
 
-def _grid(material: ReportDataset, columns: TableColumns, colors: Mapping[str, str]) -> list[Node]:
+def _grid(dataset: ReportDataset, columns: TableColumns, colors: Mapping[str, str]) -> list[Node]:
     known = {name: columns[name] for name in _SAMPLE_COLUMNS if name in columns}
     owners, names = known["image_id"], known["class"]
     seen = list(dict.fromkeys(owner for owner, name in zip(owners, names, strict=True) if name in colors))
@@ -51,8 +51,8 @@ def _grid(material: ReportDataset, columns: TableColumns, colors: Mapping[str, s
     for i, (owner, name) in enumerate(zip(owners, names, strict=True)):
         if owner in wanted and name in colors:
             by_image.setdefault(owner, []).append(i)
-    chosen = [image for image in material.coco.images if image["id"] in wanted]
-    pictures = [material.picture(image) for image in chosen]
+    chosen = [image for image in dataset.coco.images if image["id"] in wanted]
+    pictures = [dataset.picture(image) for image in chosen]
     figures = [
         _sample(image, picture, [_box(known, i) for i in by_image[image["id"]]], colors)
         for image, picture in zip(chosen, pictures, strict=True)
@@ -60,13 +60,13 @@ def _grid(material: ReportDataset, columns: TableColumns, colors: Mapping[str, s
     missing = sum(p is None for p in pictures)
     note = None
     if missing:
-        which = "The pictures are" if missing == len(pictures) else f"{missing} of the pictures are"
-        note = statement(f"{which} not found near the annotations, so boxes stand on empty paper.")
+        which = "The images were" if missing == len(pictures) else f"{missing} of the images were"
+        note = statement(f"{which} not found near the annotations, so boxes are shown on a blank background.")
     return [note, tag("div", *figures, class_="grid")]
 
 
 def _box(columns: TableColumns, i: int) -> tuple[str, tuple[float, ...], Any]:
-    """Class, [x, y, w, h] and visible share of a box; None where the share is not known."""
+    """Class, [x, y, w, h] and visible share of a box; None if the share is unknown."""
     shares = columns.get("visible_share")
     bbox = tuple(float(columns[f"bbox_{axis}"][i]) for axis in "xywh")
     return columns["class"][i], bbox, None if shares is None else shares[i]
@@ -82,10 +82,10 @@ def _sample(
     boxes, counts = [], dict[str, int]()
     for name, (x, y, w, h), share_seen in sorted(annotated, key=lambda one: -one[1][2] * one[1][3]):
         counts[name] = counts.get(name, 0) + 1
-        said = f"{name}, {format_quantity('area', w * h / (width * height))} of the image"
+        description = f"{name}, {format_quantity('area', w * h / (width * height))} of the image"
         if isinstance(share_seen, float) and math.isfinite(share_seen):
-            said += f", {share_seen:.0%} visible"
-        boxes.append(tag("rect", tag("title", said), x=x, y=y, width=w, height=h, stroke=colors[name]))
+            description += f", {share_seen:.0%} visible"
+        boxes.append(tag("rect", tag("title", description), x=x, y=y, width=w, height=h, stroke=colors[name]))
     shown = ", ".join(f"{name} {n}" for name, n in sorted(counts.items()))
     file = str(image.get("file_name") or f"image {image['id']}")
     paper: Node = tag("rect", x=0, y=0, width=width, height=height, class_="paper")
@@ -99,7 +99,7 @@ def _sample(
 
 
 def photo(picture: np.ndarray, width: int) -> str:
-    """A picture (H, W, 3) as an address, no wider than ``width`` pixels."""
+    """An image (H, W, 3) as a data URI, at most ``width`` pixels wide."""
     import cv2
 
     if picture.shape[1] > width:
@@ -108,17 +108,17 @@ def photo(picture: np.ndarray, width: int) -> str:
     return data_uri(encode_image(picture, "jpg", _QUALITY))
 
 
-def shape_table(material: ReportDataset, shapes: Sequence[Shape]) -> list[Node]:
-    """The shapes of a class, with a picture of each."""
+def shape_table(dataset: ReportDataset, shapes: Sequence[Shape]) -> list[Node]:
+    """The shapes of a class, with a thumbnail of each."""
     if not shapes:
         return []
     wanted = {s.best["image_id"] for s in shapes[:_MAX_THUMBNAILS]}
-    images = {image["id"]: image for image in material.coco.images if image["id"] in wanted}
+    images = {image["id"]: image for image in dataset.coco.images if image["id"] in wanted}
     total, most = sum(s.count for s in shapes), max(s.count for s in shapes)
     scored = any(s.score for s in shapes)
     rows = []
     for i, s in enumerate(shapes):
-        picture = material.picture(images[s.best["image_id"]]) if i < _MAX_THUMBNAILS else None
+        picture = dataset.picture(images[s.best["image_id"]]) if i < _MAX_THUMBNAILS else None
         thumbnail: Node = None
         if picture is not None:
             (crop,) = crop_boxes(picture, [s.best["bbox"]], THUMBNAIL)
@@ -131,36 +131,36 @@ def shape_table(material: ReportDataset, shapes: Sequence[Shape]) -> list[Node]:
     words = "Models of this class, most frequent first"
     if scored:
         head += ["Typical of real", "95% interval"]
-        words = "Models of this class, those least like real ones first"
+        words = "Models of this class, least typical first"
     shown = table(words, head, rows, numbers=(1, 3, 4, 5, 6))
     parts: list[Node] = [tag("h3", "Shapes"), tag("div", shown, class_="shapes")]
     if scored:
         meant = (
-            "Typical of real: mean share of real boxes that look less typical than a box of this shape; real ones have "
-            "0.50 on average. Worse: less typical than the other shapes, beyond chance."
+            "Typical of real: mean share of real boxes that are less typical than a box of this shape; 0.50 is the "
+            "average of real boxes. Worse: significantly less typical than the other shapes."
         )
         parts.append(tag("p", meant, class_="muted"))
     return parts
 
 
 def _score(shape: Shape) -> list[Node]:
-    """How typical a shape is, and the interval of that."""
+    """How typical a shape is, with its interval."""
     score = shape.score
     if score is None:
         return [DASH, DASH]
     mean = f"{score.mean:.2f}"
-    marked = tag("span", tag("span", "worse", class_="chip off"), f" {mean}") if score.worse else mean
+    marked = tag("span", tag("span", "worse", class_="chip different"), f" {mean}") if score.worse else mean
     return [marked, f"{score.low:.2f} to {score.high:.2f}"]
 
 
-def feature_section(found: FeatureMap) -> list[Node]:
-    """The map of features and the boxes that stand out."""
+def feature_section(mapped: FeatureMap) -> list[Node]:
+    """The feature map and notable boxes."""
     marks = []
     rows: list[Node] = []
     kinds = (
-        ("odd", "synth", found.odd, "Least like real ones", "synthetic boxes, each above the real one nearest to it"),
-        ("uncovered", "real", found.uncovered, "Not covered", "real boxes farthest from any synthetic one"),
-        ("typical", "synth", found.typical, "Most like real ones", "synthetic boxes"),
+        ("odd", "synth", mapped.odd, "Least like real ones", "synthetic boxes, each above its nearest real box"),
+        ("uncovered", "real", mapped.uncovered, "Not covered", "real boxes farthest from any synthetic one"),
+        ("typical", "synth", mapped.typical, "Most like real ones", "synthetic boxes"),
     )
     count = 0
     for name, kind, examples, words, what in kinds:
@@ -171,17 +171,17 @@ def feature_section(found: FeatureMap) -> list[Node]:
                 marks.append((*example.at, str(count), kind))
             pairs.append(_pair(example, str(count) if name != "typical" else "", words))
         rows.append(tag("div", tag("h4", words, " ", tag("small", what)), tag("div", *pairs, class_="pairs")))
-    title = "Real and synthetic boxes on the two axes along which their features vary most"
-    chart = charts.scatter(found.real, found.synth, title, marks)
+    title = "Real and synthetic boxes on the first two principal components of their features"
+    chart = charts.scatter(mapped.real, mapped.synth, title, marks)
     return [
         tag("h3", "Features"),
         tag(
             "p",
-            f"Each dot is a box as {found.model} sees it. {found.strange:.0%} of the synthetic boxes look stranger "
-            f"than all but 5% of the real ones; 5% would be as expected. The map shows {found.explained:.0%} of the "
-            "variance; numbers mark the boxes beside it.",
+            f"Each dot is a box in the feature space of {mapped.model}. {mapped.strange:.0%} of the synthetic boxes "
+            "are less typical than 95% of the real ones; 5% would be expected. The map shows "
+            f"{mapped.explained:.0%} of the variance; numbered dots are the boxes beside it.",
         ),
-        *(statement(note) for note in found.notes),
+        *(statement(note) for note in mapped.notes),
         tag("div", tag("figure", chart), tag("div", *rows), class_="map"),
     ]
 
@@ -191,11 +191,11 @@ def _pair(example: Example, number: str, words: str) -> Element:
         "figure",
         tag("span", number, class_="count") if number else None,
         _thumbnail(example.picture, f"{words} {number}".strip()),
-        _thumbnail(example.nearest, "The nearest box of the other dataset"),
+        _thumbnail(example.nearest, "Nearest box of the other dataset"),
     )
 
 
-def _thumbnail(crop: np.ndarray, said: str) -> Element:
+def _thumbnail(crop: np.ndarray, description: str) -> Element:
     height, width = crop.shape[:2]
     source = data_uri(encode_image(crop, "jpg", 75))
-    return tag("img", src=source, alt=said, width=width, height=height)
+    return tag("img", src=source, alt=description, width=width, height=height)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The report of a rendered dataset, written into its folder when all frames are there."""
+"""Writes the report of a rendered dataset into its folder when all frames are complete."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ log = logging.getLogger(__name__)
 
 
 def wants_report(recipe: Recipe, store: FrameStore) -> bool:
-    """Whether there is something to compare with, and all frames are there: a share of a job has no report."""
+    """Whether the recipe has real data to compare with, and all frames are complete."""
     return recipe.output.report and recipe.real is not None and len(store.frames()) >= recipe.images
 
 
 def write_job_report(recipe: Recipe, out: Path, coco: CocoInMemory | None = None) -> Path | None:
-    """Write ``report.html`` from annotations alone: real pictures may be elsewhere, and take time to measure.
+    """Write ``report.html`` from annotations alone, as real images may be missing and take time to measure.
 
     Parameters
     ----------
@@ -30,13 +30,12 @@ def write_job_report(recipe: Recipe, out: Path, coco: CocoInMemory | None = None
     out : Path
         The output folder.
     coco : CocoInMemory, optional
-        The annotations of that folder; left out, they are read from it.
+        The annotations of that folder, if they are in memory.
 
     Returns
     -------
     Path or None
-        The page; None, and a warning, where there is nothing to compare: annotations are rebuilt on machines without
-        the real ones, too.
+        The page; None, with a warning, if the real data are missing or there is nothing to compare.
     """
     real = recipe.real
     if real is None:
@@ -49,10 +48,10 @@ def write_job_report(recipe: Recipe, out: Path, coco: CocoInMemory | None = None
             real_images=images if images and images.is_dir() else None,
             pictures=0,
             synth_coco=coco,
-            synth_name="This dataset",  # wherever it lies, the same bytes
+            synth_name="This dataset",  # not the folder's name, so that the same data give the same bytes
         )
     except DataError as error:
-        log.warning("No report is written. %s", error)
+        log.warning("No report was written. %s", error)
         return None
     path = out / "report.html"
     write_atomic(path, page.html)

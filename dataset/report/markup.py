@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""HTML as a tree of elements: whatever comes from a file is escaped, for there is no other way to write it."""
+"""Builds HTML as a tree of elements, so that all text from files is escaped."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from xml.etree.ElementTree import Element, SubElement, tostring
 
 Node = Element | str | None
-"""What an element may hold; None holds a place for nothing."""
+"""The content of an element; None is skipped."""
 
 
 def tag(name: str, /, *children: Node | Iterable[Node], **attributes: Any) -> Element:
@@ -51,13 +51,13 @@ def add(parent: Element, *children: Node | Iterable[Node]) -> Element:
 
 
 def document(title: str, css: str, *body: Node | Iterable[Node]) -> bytes:
-    """A whole page in UTF-8, with its style sheet inside.
+    """A complete page in UTF-8 with an embedded style sheet.
 
-    ``css`` is written as it is: nothing from a file may be part of it.
+    ``css`` is not escaped, so it must not contain text from input files.
     """
     html = Element("html", {"lang": "en"})
     head = SubElement(html, "head")
-    # The page fetches nothing and runs nothing, whatever the files that it tells of try to smuggle in.
+    # The page loads and runs nothing, even if input files contain malicious text.
     policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
     head.append(tag("meta", charset="utf-8"))
     head.append(tag("meta", http_equiv="Content-Security-Policy", content=policy))
@@ -75,12 +75,12 @@ def to_html(element: Element) -> str:
 
 
 def data_uri(data: bytes, kind: str = "image/jpeg") -> str:
-    """A file as an address that holds it."""
+    """File content as a data URI."""
     return f"data:{kind};base64,{base64.b64encode(data).decode()}"
 
 
 def short(value: float, digits: int = 2) -> str:
-    """A coordinate with few digits and no needless zeros."""
+    """A coordinate with few digits and without trailing zeros."""
     text = f"{value:.{digits}f}".rstrip("0").rstrip(".") if digits else f"{value:.0f}"
     return "0" if text in ("-0", "") else text
 

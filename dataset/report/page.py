@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The report: one page about a real and a synthetic dataset, with everything inside it."""
+"""Makes the report: one self-contained page about a real and a synthetic dataset."""
 
 from __future__ import annotations
 
@@ -55,37 +55,37 @@ def make_report(
     synth_coco: CocoInMemory | None = None,
     progress: StepProgress = lambda what, done, total: None,
 ) -> Report:
-    """Write a page about two datasets; the same datasets give the same bytes.
+    """Make a page about two datasets; equal datasets give equal bytes.
 
     Parameters
     ----------
     real, synth : Path
         COCO files, YOLO folders or rendered folders.
     class_name : str, optional
-        One class; left out, the classes with boxes on both sides, at most ``MAX_CLASSES``.
+        One class; by default, up to ``MAX_CLASSES`` classes with boxes on both sides.
     real_images, synth_images : Path, optional
-        Where pictures lie that are not near their annotations.
+        Folders of images, if they are not near their annotations.
     extractor : Extractor, optional
-        Looks at boxes for the map of features; without one there is no map.
+        Vision model for the feature map; without one there is no map.
     boxes : int
-        Boxes of each side and class that are looked at.
+        Boxes per dataset and class on the feature map.
     pictures : int
-        Pictures of each side whose pixels are measured; 0 measures none.
+        Images per dataset whose pixels are measured; 0 measures none.
     seed : int
-        Seed of the resamples that intervals and floors come from.
+        Seed of the resampling for intervals and floors.
     workers : int
-        Processes that measure pixels; 0 takes one per processor.
+        Processes for measuring pixels; 0 uses one per processor.
     synth_name : str
-        What the synthetic dataset is called instead of by its file's or folder's name.
+        Name of the synthetic dataset, instead of that of its file or folder.
     synth_coco : CocoInMemory, optional
-        Its annotations, where they are known without reading them.
+        Its annotations, if they are in memory.
     progress : callable
         See :mod:`..progress`.
 
     Raises
     ------
     DataError
-        Where a dataset is missing or broken, or the two share no class.
+        If a dataset is missing or invalid, or the two share no class.
     """
     progress("Reading annotations", 0, 2)
     first, second = (
@@ -96,25 +96,29 @@ def make_report(
     notes = []
     if len(names) > MAX_CLASSES:
         rest = ", ".join(names[MAX_CLASSES:])
-        notes.append(f"The {MAX_CLASSES} classes with most real boxes are shown. Choose others by --class: {rest}.")
+        notes.append(
+            f"Only the {MAX_CLASSES} classes with most real boxes are shown. Choose others with --class: {rest}."
+        )
         names = names[:MAX_CLASSES]
-    # One side's pictures alone have nothing to be compared with.
+    # Pixel statistics of one side alone have nothing to be compared with.
     limit = pictures if first.images and second.images else 0
     columns = [
         report_columns(side, limit, workers=workers, progress=partial(progress, f"Measuring {side.name}"))
         for side in (first, second)
     ]
-    facts, said, compared = summarize_classes(names, columns[0], columns[1], seed, partial(progress, "Comparing"))
+    summaries, overall, compared = summarize_classes(
+        names, columns[0], columns[1], seed, partial(progress, "Comparing")
+    )
     sections = []
-    for i, one in enumerate(facts, 1):
-        box_progress = partial(progress, f"Looking at boxes of {one.name}")
+    for i, one in enumerate(summaries, 1):
+        box_progress = partial(progress, f"Extracting features of {one.name}")
         sections.append(
             class_section(
                 one, i, *_pixel_parts(first, second, columns[1], one.name, extractor, boxes, seed, box_progress)
             )
         )
     progress("Writing the page", 0, 1)
-    parts = [verdict(facts, said, second.recipe, notes), *sections, samples((first, second), columns, names)]
+    parts = [verdict(summaries, overall, second.recipe, notes), *sections, samples((first, second), columns, names)]
     parts += [part for part in (funnel(second), provenance(first, second)) if part is not None]
     html = document(
         f"{second.name} against {first.name} | Twinset",
@@ -123,7 +127,7 @@ def make_report(
         contents(parts),
         tag("main", *parts),
     )
-    return Report(html, said, compared, tuple(notes))
+    return Report(html, overall, compared, tuple(notes))
 
 
 def _pixel_parts(
@@ -136,7 +140,7 @@ def _pixel_parts(
     seed: int,
     progress: Progress,
 ) -> list[Node]:
-    """What pictures of the boxes of a class show: the map of features, and the shapes with their scores."""
+    """The parts about a class that need images: the feature map, and the shapes with their scores."""
     mapped: FeatureMap | None = None
     parts: list[Node] = []
     if extractor is not None and real.images and synth.images:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Pictures of statistics: real against synthetic histograms, and a mixture on the real boxes behind it."""
+"""PNG plots: histograms of comparisons, quality rankings, and mixtures over real boxes."""
 
 from __future__ import annotations
 
@@ -17,8 +17,7 @@ REAL, SYNTH, BASELINE, INK = "#b8bfc9", "#d1495b", "#5b7db1", "#2b2f36"
 PARTS = ("#2e7d9a", "#e08e45", "#6a994e", "#8e6bbf", "#c05780", "#7f7f4c", "#4f6d7a", "#a65628")
 
 _MAX_NAMES = 12
-"""So many names fit under a histogram."""
-
+"""Number of category names that fit under a histogram."""
 
 
 def plot_comparison(
@@ -28,7 +27,7 @@ def plot_comparison(
     title: str,
     baseline: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Path:
-    """One PNG with a histogram per column, real against synthetic.
+    """Write one PNG with a real and a synthetic histogram per column.
 
     Parameters
     ----------
@@ -36,11 +35,11 @@ def plot_comparison(
         Column to ``edges``, ``real``, ``synth``, ``n_real``, ``n_synth``, and the distances with their intervals and
         floors, as a comparison reports them.
     path : Path
-        Where the picture goes.
+        The file to write.
     title : str
-        Headline, such as the class.
+        Title, such as the class.
     baseline : mapping, optional
-        The same of another synthetic dataset, drawn as a dashed line where its bins are the same.
+        The same for another synthetic dataset, drawn as a dashed line if its bins are the same.
     """
     across = min(3, len(columns))
     down = -(-len(columns) // across)
@@ -55,15 +54,15 @@ def plot_comparison(
 
 
 def plot_quality(ranking: Any, path: Path, *, title: str) -> Path:
-    """One PNG of composite distances, a row for each dataset: interval, and the components' ratios.
+    """Write one PNG of composite distances, with a row per dataset: interval, and the components' ratios.
 
     Parameters
     ----------
     ranking : Ranking
     path : Path
-        Where the picture goes.
+        The file to write.
     title : str
-        Headline.
+        Title.
     """
     from matplotlib.ticker import FuncFormatter
 
@@ -98,9 +97,9 @@ def plot_nearness(found: Any, path: Path, *, title: str) -> Path:
     ----------
     found : Nearness
     path : Path
-        Where the picture goes.
+        The file to write.
     title : str
-        Headline.
+        Title.
     """
     figure, axes = _figure(1, 1, title, size=(7.2, 4.4))
     axis = axes[0, 0]
@@ -119,7 +118,7 @@ def plot_nearness(found: Any, path: Path, *, title: str) -> Path:
 
 
 def plot_mixture(areas: np.ndarray, mixture: Any, path: Path, *, title: str) -> Path:
-    """One PNG of a mixture over the histogram of the real areas it was fitted to, on a logarithmic axis.
+    """Write one PNG of a mixture over the histogram of the real areas that it was fitted to, on a logarithmic axis.
 
     Parameters
     ----------
@@ -128,9 +127,9 @@ def plot_mixture(areas: np.ndarray, mixture: Any, path: Path, *, title: str) -> 
     mixture : AreaMixture
         The fit.
     path : Path
-        Where the picture goes.
+        The file to write.
     title : str
-        Headline.
+        Title.
     """
     from matplotlib.ticker import FuncFormatter
 
@@ -186,7 +185,7 @@ def _draw_column(axis: Any, name: str, column: Mapping[str, Any], baseline: Mapp
 
 
 def _name_bins(axis: Any, names: Sequence[str], column: Mapping[str, Any]) -> None:
-    """Names under their bins; of more than fit, those of the largest shares."""
+    """Category names under their bins; only the most frequent ones if there are many."""
     weight = np.maximum(column["real"], column["synth"])
     chosen = np.sort(np.argsort(-weight, kind="stable")[:_MAX_NAMES])
     axis.set_xlim(-0.5, len(names) - 0.5)
@@ -194,12 +193,12 @@ def _name_bins(axis: Any, names: Sequence[str], column: Mapping[str, Any]) -> No
 
 
 def _distance_lines(column: Mapping[str, Any]) -> str:
-    """A line for each distance, with interval, floor and where chance ends; no distance where there is no floor."""
+    """A line per distance, with interval, floor and critical value; no distances without a floor."""
     lines = []
     for distance in all_distances(categories="categories" in column):
         key, floor, name = distance.name, distance.floor_key, distance.short
         if math.isnan(column[floor]):
-            return "one real value: no floor, no distance"
+            return "only one real value, so there is no distance"
         low, high = column[f"{key}_interval"]
         spread = (
             f"{_short(column[key])} [{_short(low)}, {_short(high)}]" if math.isfinite(column[key]) else "no common bin"
@@ -211,17 +210,17 @@ def _distance_lines(column: Mapping[str, Any]) -> str:
 
 
 def _literal(text: str) -> str:
-    """A name as matplotlib writes it letter by letter: what stands between dollars is mathematics to it."""
+    """Text with dollar signs escaped, between which matplotlib would set mathematics."""
     return text.replace("$", r"\$")
 
 
 def _short(value: float) -> str:
-    """Two or three digits, without powers of ten for large values."""
+    """Two or three digits, without exponents for large values."""
     return f"{value:.0f}" if math.isfinite(value) and abs(value) >= 100 else f"{value:.2g}"
 
 
 def _shown(edges: np.ndarray, histograms: Sequence[Sequence[float]]) -> tuple[float, float]:
-    """The bins that hold anything, and one more on each side."""
+    """The range of non-empty bins, and one more on each side."""
     used = np.flatnonzero(np.sum(histograms, axis=0) > 0)
     first, last = max(used[0] - 1, 0), min(used[-1] + 2, len(edges) - 1)
     return float(edges[first]), float(edges[last])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The parts of a report about how a dataset came to be: the funnel of attempts, assets, licences, versions, recipe."""
+"""The parts of a report about the origin of datasets: attempts, assets, licences, versions and recipe."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ log = logging.getLogger(__name__)
 METHOD = "https://doi.org/10.3929/ethz-b-000632743"
 
 
-def funnel(material: ReportDataset) -> Element | None:
-    """What became of the attempts of a rendered dataset; None for any other, and where its summary is damaged."""
-    counts = material.summary.get("funnel")
+def funnel(dataset: ReportDataset) -> Element | None:
+    """The outcomes of attempts of a rendered dataset; None for others, and if the summary is damaged."""
+    counts = dataset.summary.get("funnel")
     if not isinstance(counts, Mapping) or not counts.get("tried"):
         return None
     try:
         return _funnel(counts)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        log.warning("The summary of '%s' is damaged, so attempts are not shown: %r", material.name, error)
+        log.warning("The summary of '%s' is damaged, so attempts are not shown: %r", dataset.name, error)
         return None
 
 
@@ -45,31 +45,31 @@ def _funnel(counts: Mapping[str, Any]) -> Element:
     rows = [[name, f"{n:,}", tag("span", charts.bar(n / tried, kind), f" {n / tried:.1%}")] for name, n, kind in steps]
     late = int(counts.get("rejected_after_render", 0))
     given_up = int(counts.get("given_up", 0))
-    said = [
-        f"{late} attempts were rejected after their full render, the costly kind."
+    sentences = [
+        f"{late} attempts were rejected after their full render, which is costly."
         if late
-        else "No attempt was rejected after its full render: probes had found all that was wrong.",
+        else "No attempt was rejected after its full render; all rejections were based on probes.",
         f"{given_up} frames were given up." if given_up else "No frame was given up.",
     ]
     return tag(
         "section",
         tag("h2", "Attempts"),
-        tag("p", " ".join(said)),
-        table("What became of the attempts", ("Step", "Attempts", "Share"), rows, numbers=(1,)),
+        tag("p", " ".join(sentences)),
+        table("Outcomes of attempts", ("Step", "Attempts", "Share"), rows, numbers=(1,)),
         *(tag("p", text) for text in goal_sentences(counts.get("goals") or ())),
         *_gate(counts.get("gate")),
         id="attempts",
     )
 
 
-def _gate(found: Any) -> list[Node]:
-    """What a gate judged, by what the attempts have in common."""
-    if not isinstance(found, Mapping) or not found.get("judged"):
+def _gate(gate: Any) -> list[Node]:
+    """Acceptance by a gate, by shape, camera and so on."""
+    if not isinstance(gate, Mapping) or not gate.get("judged"):
         return []
-    judged, accepted, drafts = (int(found.get(key, 0)) for key in ("judged", "accepted", "refused_as_drafts"))
-    said = f"{accepted:,} of {judged:,} attempts that the gate judged passed; {drafts:,} were refused as drafts."
-    parts: list[Node] = [tag("h3", "Gate"), tag("p", said)]
-    for kind, entries in (found.get("by") or {}).items():
+    judged, accepted, drafts = (int(gate.get(key, 0)) for key in ("judged", "accepted", "refused_as_drafts"))
+    sentences = f"{accepted:,} of {judged:,} judged attempts passed the gate; {drafts:,} were refused as drafts."
+    parts: list[Node] = [tag("h3", "Gate"), tag("p", sentences)]
+    for kind, entries in (gate.get("by") or {}).items():
         rows = []
         for entry in entries:
             passed, score = entry["accepted"] / max(entry["judged"], 1), entry["score"]
@@ -81,50 +81,50 @@ def _gate(found: Any) -> list[Node]:
 
 
 def provenance(real: ReportDataset, synth: ReportDataset) -> Element:
-    """Where both datasets come from, as far as their files say."""
+    """The origin of both datasets, as far as their files state it."""
     return tag(
         "section",
         tag("h2", "Provenance"),
         *_origin("Real", real),
         *_origin("Synthetic", synth),
-        tag("p", f"Report by Twinset {__version__}; the method is that of ", tag("a", "Zhang, 2023", href=METHOD), "."),
+        tag("p", f"Report by Twinset {__version__}; method: ", tag("a", "Zhang, 2023", href=METHOD), "."),
         id="provenance",
     )
 
 
-def _origin(word: str, material: ReportDataset) -> list[Node]:
-    about = material.coco.about
+def _origin(word: str, dataset: ReportDataset) -> list[Node]:
+    about = dataset.coco.about
     info = about.get("info") if isinstance(about.get("info"), Mapping) else {}
     rows: list[tuple[str, Node | list[Node]]] = []
     for key in ("description", "source", "version", "year", "contributor", "license", "date_created", "url"):
         value = (info or {}).get(key)
         if isinstance(value, str | int | float) and str(value):
             rows.append((key.replace("_", " ").capitalize(), str(value)))
-    rows += _licences(material)
-    stage = material.stage.get("stage") if isinstance(material.stage.get("stage"), Mapping) else {}
+    rows += _licences(dataset)
+    stage = dataset.stage.get("stage") if isinstance(dataset.stage.get("stage"), Mapping) else {}
     for key, name in (("blender", "Blender"), ("device", "Device"), ("machine", "Machine")):
         if (stage or {}).get(key):
             rows.append((name, str(stage[key])))  # type: ignore[index]
-    if material.recipe is not None:
-        rows.append(("Seed", str(material.recipe.seed)))
-        rows += _sources(material)
+    if dataset.recipe is not None:
+        rows.append(("Seed", str(dataset.recipe.seed)))
+        rows += _sources(dataset)
     assets = (stage or {}).get("assets")
     if isinstance(assets, Mapping):
         rows += [(f"Assets: {name}", ", ".join(map(str, found))) for name, found in assets.items()]
-    shown: Node = tag("p", "Its files say nothing of their origin.", class_="remark")
+    shown: Node = tag("p", "Its files do not state their origin.", class_="remark")
     if rows:
         shown = tag("dl", *(tag("div", tag("dt", k), tag("dd", v)) for k, v in rows), class_="facts")
     folded = None
-    if material.recipe_text:
-        folded = tag("details", tag("summary", "Recipe"), tag("pre", tag("code", material.recipe_text)))
-    return [tag("h3", f"{word}: {material.name}"), shown, folded]
+    if dataset.recipe_text:
+        folded = tag("details", tag("summary", "Recipe"), tag("pre", tag("code", dataset.recipe_text)))
+    return [tag("h3", f"{word}: {dataset.name}"), shown, folded]
 
 
-def _licences(material: ReportDataset) -> list[tuple[str, str]]:
-    listed = material.coco.about.get("licenses")
+def _licences(dataset: ReportDataset) -> list[tuple[str, str]]:
+    listed = dataset.coco.about.get("licenses")
     if not isinstance(listed, list):
         return []
-    used = {image.get("license") for image in material.coco.images}
+    used = {image.get("license") for image in dataset.coco.images}
     names = [
         " ".join(str(entry[key]) for key in ("name", "url") if entry.get(key))
         for entry in listed
@@ -133,9 +133,9 @@ def _licences(material: ReportDataset) -> list[tuple[str, str]]:
     return [("Licences", "; ".join(filter(None, names)))] if any(names) else []
 
 
-def _sources(material: ReportDataset) -> list[tuple[str, str]]:
-    """Files that the recipe names, without their folders."""
-    recipe = material.recipe
+def _sources(dataset: ReportDataset) -> list[tuple[str, str]]:
+    """The sources that the recipe names, without their folders."""
+    recipe = dataset.recipe
     assert recipe is not None
     rows = []
     if recipe.real is not None:

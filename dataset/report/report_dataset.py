@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a report can know of a dataset: annotations, pictures, measured columns; of a rendered one recipe and facts."""
+"""Reads a dataset for a report: annotations, images, columns, and the recipe and summary of a rendered one."""
 
 from __future__ import annotations
 
@@ -29,21 +29,20 @@ log = logging.getLogger(__name__)
 
 @attrs.frozen(eq=False)
 class ReportDataset:
-    """One dataset.
+    """A dataset with all that a report uses.
 
     Attributes
     ----------
     name : str
-        What it is called on the page: the name of its file or folder, without any path, so that the same dataset gives
-        the same page wherever it lies.
+        Its name on the page: that of its file or folder without the path, so that a page does not depend on it.
     coco : CocoFile or CocoInMemory
-        Its annotations, as a file has them, or still in memory after a job wrote them.
+        Its annotations, from a file or in memory.
     images : Path or None
-        Folder that image names start from.
+        Folder of the images.
     recipe : Recipe or None
-        Of a rendered folder.
+        The recipe of a rendered folder.
     recipe_text : str
-        The recipe as it stands there.
+        Its text.
     stage, summary : mapping
         ``stage.json`` and ``summary.json`` of a rendered folder; empty elsewhere.
     """
@@ -57,7 +56,7 @@ class ReportDataset:
     summary: Mapping[str, Any] = attrs.field(factory=dict)
 
     def picture(self, image: Mapping[str, Any]) -> np.ndarray | None:
-        """The pixels of an image; None where they are missing, or not those that were annotated."""
+        """The pixels of an image; None if they are missing or of another size than annotated."""
         if self.images is None or not image.get("file_name"):
             return None
         try:
@@ -71,98 +70,97 @@ class ReportDataset:
 def read_report_dataset(
     path: Path, images: Path | None = None, name: str = "", *, coco: CocoInMemory | None = None
 ) -> ReportDataset:
-    """All that is known of the dataset at a path; ``images`` says where its pictures lie if not near it.
+    """Read the dataset at a path; ``images`` is the folder of its images if it is not found automatically.
 
-    ``name`` is what it is called, instead of by the name of its file or folder; ``coco`` holds its annotations where
-    they are known already.
+    ``name`` is used instead of the name of its file or folder; ``coco`` are its annotations if they are in memory.
 
     Raises
     ------
     DataError
-        Where there is no such dataset, or it is broken. What lies beside it may be missing or broken: that is left out.
+        If there is no such dataset, or it is invalid. Other files of a rendered folder may be missing or damaged.
     """
     path = Path(path)
     annotations = coco or read_dataset(path)
-    facts: dict[str, Any] = {}
+    rendered: dict[str, Any] = {}
     if path.is_dir():
-        facts = {"stage": read_json_object(path / "stage.json"), "summary": read_json_object(path / "summary.json")}
+        rendered = {"stage": read_json_object(path / "stage.json"), "summary": read_json_object(path / "summary.json")}
         text = path / "recipe.toml"
         if text.is_file():
-            facts["recipe_text"] = text.read_text(encoding="utf-8", errors="replace")
+            rendered["recipe_text"] = text.read_text(encoding="utf-8", errors="replace")
             try:
-                facts["recipe"] = load_recipe(text, check_files=False)
+                rendered["recipe"] = load_recipe(text, check_files=False)
             except TwinsetError as error:
-                log.warning("The recipe of '%s' is only shown, not used: %s", path, error)
+                log.warning("The recipe of '%s' cannot be read; the report only shows its text: %s", path, error)
     return ReportDataset(
-        name or path.resolve().name or str(path), annotations, images or image_folder(annotations), **facts
+        name or path.resolve().name or str(path), annotations, images or image_folder(annotations), **rendered
     )
 
 
 def report_columns(
-    material: ReportDataset, limit: int, *, workers: int = 0, progress: Progress = lambda done, total: None
+    dataset: ReportDataset, limit: int, *, workers: int = 0, progress: Progress = lambda done, total: None
 ) -> TableColumns:
-    """The columns of a dataset, as ``twinset measure`` gives them, with the pixels of at most ``limit`` pictures.
+    """The columns of a dataset as in ``twinset measure``, with pixel statistics of at most ``limit`` images.
 
     Parameters
     ----------
-    material : ReportDataset
+    dataset : ReportDataset
     limit : int
-        At most so many pictures are opened, evenly spread; boxes of the others have no value of what pixels say. None
-        are opened of annotations in memory.
+        At most this many images are opened, evenly spaced; boxes in others have no pixel statistics. For annotations
+        in memory, none is opened.
     workers : int
-        Processes; 0 takes one per processor.
+        Processes; 0 uses one per processor.
     progress : callable
         Takes the number of images done and their total.
 
     Raises
     ------
     DataError
-        Where the dataset has no box.
+        If the dataset has no box.
     """
-    coco = material.coco
+    coco = dataset.coco
     if isinstance(coco, CocoInMemory):
         return coco.columns
-    whole = measure(coco, None)
-    if material.images is None or limit < 1:
-        return whole.columns
+    annotated = measure(coco, None)
+    if dataset.images is None or limit < 1:
+        return annotated.columns
     owners = {a["image_id"] for a in coco.annotations if not a.get("iscrowd")}
-    seen = [image for image in coco.images if image["id"] in owners]
-    chosen = {seen[i]["id"] for i in spread(len(seen), limit)}
+    with_boxes = [image for image in coco.images if image["id"] in owners]
+    chosen = {with_boxes[i]["id"] for i in spread(len(with_boxes), limit)}
     part = attrs.evolve(
         coco,
         images=[i for i in coco.images if i["id"] in chosen],
         annotations=[a for a in coco.annotations if a["image_id"] in chosen],
     )
-    depth = material.images.parent / "depth"
+    depth = dataset.images.parent / "depth"
     try:
-        found = measure(
-            part, material.images, depth=depth if depth.is_dir() else None, workers=workers, progress=progress
+        opened = measure(
+            part, dataset.images, depth=depth if depth.is_dir() else None, workers=workers, progress=progress
         )
     except DataError as error:
-        log.warning("No pictures of '%s' are measured: %s", material.name, error)
-        return whole.columns
-    if found.boxes == whole.boxes:
-        return found.columns
-    place = {id: i for i, id in enumerate(whole.columns["id"])}
-    at = np.array([place[id] for id in found.columns["id"]])
-    columns: dict[str, Sequence[Any] | np.ndarray] = dict(whole.columns)
-    # What annotations and pictures both say is taken from the pictures that were opened, from nowhere else.
-    for name in sorted({n for n in found.columns if "pixels" in find_column(n).needs or n not in whole.columns}):
-        values = np.full(whole.boxes, np.nan)
-        values[at] = [np.nan if v is None else v for v in found.columns[name]]
+        log.warning("No pixel statistics of '%s': %s", dataset.name, error)
+        return annotated.columns
+    if opened.boxes == annotated.boxes:
+        return opened.columns
+    place = {id: i for i, id in enumerate(annotated.columns["id"])}
+    at = np.array([place[id] for id in opened.columns["id"]])
+    columns: dict[str, Sequence[Any] | np.ndarray] = dict(annotated.columns)
+    # Columns that both annotations and images have come from the opened images only.
+    for name in sorted({n for n in opened.columns if "pixels" in find_column(n).needs or n not in annotated.columns}):
+        values = np.full(annotated.boxes, np.nan)
+        values[at] = [np.nan if v is None else v for v in opened.columns[name]]
         columns[name] = values
     return columns
 
 
 def spread(count: int, limit: int) -> list[int]:
-    """At most ``limit`` of the numbers 0 to ``count`` - 1, evenly spread, first and last among them."""
+    """At most ``limit`` of the numbers 0 to ``count`` - 1, evenly spaced, including first and last."""
     if count <= limit:
         return list(range(count))
     return np.unique(np.linspace(0, count - 1, limit).round().astype(int)).tolist()
 
 
 def chosen_classes(real: ReportDataset, synth: ReportDataset, class_name: str | None) -> list[str]:
-    """One class, or those with boxes on both sides, most real boxes first.
+    """The named class, or all classes with boxes on both sides, most real boxes first.
 
     Raises
     ------
@@ -170,14 +168,15 @@ def chosen_classes(real: ReportDataset, synth: ReportDataset, class_name: str | 
         If a side does not have the class, or they share none.
     """
     if class_name:
-        for material in (real, synth):
-            material.coco.boxes(class_name)
+        for dataset in (real, synth):
+            dataset.coco.boxes(class_name)
         return [class_name]
     counts, other = real.coco.classes(), synth.coco.classes()
     names = sorted((n for n in counts if counts[n] and other.get(n)), key=lambda n: (-counts[n], n))
     if not names:
-        listed = [", ".join(n for n, count in found.items() if count) or "none" for found in (counts, other)]
+        listed = [", ".join(n for n, count in of_side.items() if count) or "none" for of_side in (counts, other)]
         raise DataError(
-            f"The two datasets share no class with boxes. The real one has {listed[0]}; the synthetic one {listed[1]}."
+            f"The two datasets share no class with boxes. The real one has {listed[0]}; the synthetic one has "
+            f"{listed[1]}."
         )
     return names

@@ -82,7 +82,12 @@ def verdict(classes: Sequence[ClassSummary], overall: Verdict, recipe: Recipe | 
 def _class_verdict(summary: ClassSummary, recipe: Recipe | None) -> Element:
     different = [s for s in summary.statements.values() if s.significant]
     parts: list[Node] = [
-        tag("h3", summary.name, " ", tag("small", f"{summary.compared['n_real']} real, {len(summary.synth)} synthetic boxes"))
+        tag(
+            "h3",
+            summary.name,
+            " ",
+            tag("small", f"{summary.compared['n_real']} real, {len(summary.synth)} synthetic boxes"),
+        )
     ]
     # Main boxes are only mentioned for columns in which all boxes together do not differ.
     main = [s for s in summary.of_main if s.column not in {other.column for other in different}]
@@ -242,7 +247,8 @@ def _figure(summary: ClassSummary, name: str) -> Element:
     (low, high), value = column[f"{key}_interval"], column[key]
     words = ""
     if math.isfinite(value) and not math.isnan(column["floor"]):
-        words = f"{format_number(value)} [{format_number(low)}, {format_number(high)}], floor {format_number(column['floor'])}"
+        interval = f"[{format_number(low)}, {format_number(high)}]"
+        words = f"{format_number(value)} {interval}, floor {format_number(column['floor'])}"
     elif not math.isnan(column["floor"]):
         words = f"no common bin, floor {format_number(column['floor'])}"
     kind = summary.verdict(name)
@@ -280,7 +286,10 @@ def _positions(summary: ClassSummary) -> Element:
             "figure",
             tag("h4", "Box area by vertical position"),
             charts.area_against_y(*dots),
-            tag("figcaption", "Horizontal: share of the image, logarithmic; vertical: from the top to the bottom of the image"),
+            tag(
+                "figcaption",
+                "Horizontal: share of the image, logarithmic; vertical: from the top to the bottom of the image",
+            ),
         )
     )
     return tag("div", *figures, class_="charts")

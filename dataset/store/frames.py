@@ -208,7 +208,7 @@ class FrameStore:
         outside = [name for name in names if escapes_folder(name)]
         if outside:
             raise self.damaged(frame, f"{outside[0]!r} lies outside the output folder")
-        return record  # type: ignore[no-any-return]  # as record_problem has made sure
+        return record
 
     def frames(self) -> list[int]:
         """The frames that have a record, in order, whether or not their files are intact."""

@@ -116,11 +116,11 @@ def _camera(camera: CameraPose) -> CameraEntry:
 
 
 def _instance(instance: Instance, row: InstanceRow, shot: Shot, sources: Sequence[AnnotationSource]) -> InstanceRecord:
-    out: InstanceRecord = {**row, "matrix": instance.matrix.ravel().tolist()}
+    out = cast(InstanceRecord, {**row, "matrix": instance.matrix.ravel().tolist()})
     if row["bbox"]:
         out["segmentation"] = encode(shot.mask(instance.id))
     added = (item for source in sources for item in entries_of(source, instance, row, shot).items())
-    return cast(InstanceRecord, {**out, **dict(added)})
+    return cast(InstanceRecord, dict(out) | dict(added))
 
 
 def add_to_block(block: Block, record: FrameContent) -> None:

@@ -242,7 +242,7 @@ def test_changed_images_are_left_out_with_a_note(store):
     (store.out / "images/000007.jpg").write_bytes(b"other")
     summary = finish(store.out, categories=CATEGORIES)
     assert summary.left_out == (7,) and summary.images == 2
-    assert any("left out" in note and " 7." in note for note in summary.notes)
+    assert any("were skipped" in note and " 7." in note for note in summary.notes)
 
 
 def changed(record):

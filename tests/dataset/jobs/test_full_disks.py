@@ -126,7 +126,7 @@ def test_a_job_that_will_not_fit_is_told_ahead(tmp_path: Path, monkeypatch: pyte
     free = shutil.disk_usage(tmp_path).free
     many = int(2 * free / expected_frame_bytes(output))
     text = disk_space_warning(store, output, many)
-    assert "640 x 480" in text and f"{many} frames left" in text and disk_space_warning(store, output, 1) == ""
+    assert "640 x 480" in text and f"remaining {many} frames" in text and disk_space_warning(store, output, 1) == ""
     picture = np.random.default_rng(0).integers(0, 255, (480, 640, 3)).astype(np.uint8)
     for frame in range(30):
         store.write(frame, {"verdict": ACCEPTED, "image": {}, "instances": []}, picture)

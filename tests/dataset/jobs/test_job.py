@@ -349,7 +349,7 @@ def refusing(folder, monkeypatch):
     (folder / "plugins" / "every_third.py").write_text(PLUGIN)
     text = RECIPE.replace("images = 6", 'images = 5\nplugin_folders = ["plugins"]')
     text = text.replace("[[appearance]]", '[[placement]]\nplugin = "every_third"\n[[appearance]]', 1)
-    return recipe_of(folder, text.replace("block = 3", "block = 3\nmax_attempts = 3"))
+    return recipe_of(folder, text.replace("block_size = 3", "block_size = 3\nmax_attempts = 3"))
 
 
 def test_frames_given_up_are_counted_and_not_tried_again(folder, refusing):
@@ -373,7 +373,7 @@ def test_a_hopeless_job_ends_and_says_why(folder, images):
     text = text.replace("images = 6", f"images = {images}") + "[render]\nsamples = 1\nmax_attempts = 2\n"
     recipe, out = recipe_of(folder, text), folder / f"hopeless{images}"
     for _ in range(2):  # the second time from the records
-        with pytest.raises(StageError, match=r"None of the .*2 attempts: camera: no free viewpoint \(2\)\. Loosen"):
+        with pytest.raises(StageError, match=r"None of the .*2 attempts: camera: no free viewpoint \(2\)\. Relax"):
             run(recipe, out)
         assert len(list((out / "frames").iterdir())) == min(images, MAX_FAILURES)
         assert not (out / "annotations" / "instances.json").exists()

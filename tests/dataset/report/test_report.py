@@ -164,7 +164,8 @@ def test_its_figures_are_those_of_the_comparison(pair, html):
             value = column[key]
             assert row[2] == (format_number(value) if math.isfinite(value) else "no common bin")
             assert row[4] == format_number(column["floor" if key == "bhattacharyya" else f"{key}_floor"])
-            assert row[5] == format_number(column[f"{key}_image_floor"]) and row[6] == format_number(column[f"{key}_upper_floor"])
+            assert row[5] == format_number(column[f"{key}_image_floor"])
+            assert row[6] == format_number(column[f"{key}_upper_floor"])
         shown = [format_quantity(name, column[f"{side}_quantiles"][2]) for side in ("real", "synth")]
         if name == "touches_border":
             shown = [f"{np.mean(side[name]):.0%}" for side in columns]
@@ -236,7 +237,7 @@ def test_without_pictures_it_says_so(tmp_path):
     synth = dataset(tmp_path / "b", some_boxes(9, 2), pictures=False)
     page = Page(make_report(real, synth, extractor=Extractor()).html)
     assert not page.all("img") and not page.all("image")
-    assert "The pictures are not found near the annotations" in "".join(page.text)
+    assert "The images were not found near the annotations" in "".join(page.text)
     boxes = [a for a in page.all("rect") if a.get("stroke")]
     assert len(boxes) == 16  # eight pictures a side, one box each
 
@@ -249,7 +250,7 @@ def test_few_boxes_are_told_of(tmp_path, count):
     text = "".join(page.text)
     assert "too few to say what is typical" in text
     if count == 1:
-        assert "Nothing can be said" in text and "not known" in text
+        assert "Nothing can be said" in text and "unknown" in text
 
 
 def test_classes_are_limited_and_missing_ones_named(tmp_path):
@@ -352,8 +353,8 @@ def test_the_map_is_that_of_principal_components(pair):
     assert found.explained == pytest.approx(expected.explained_variance_ratio_.sum(), rel=1e-6)
     assert set(found.scores) == {a["id"] for a in synth.coco.annotations}
     density = fit_density(features[:12], np.arange(12))
-    assert list(found.scores.values()) == pytest.approx(density.score(features[12:]))
-    assert found.strange == np.mean(density.score(features[12:]) <= 0.05)
+    assert list(found.scores.values()) == pytest.approx(density.score_samples(features[12:]))
+    assert found.strange == np.mean(density.score_samples(features[12:]) <= 0.05)
     order = np.argsort(-density.distance(features[12:]))
     assert [e.at for e in found.odd] == [tuple(found.synth[i]) for i in order[:6]]
     listed = shapes(report_columns(synth, 0), "chair", found.scores)
