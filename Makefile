@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 OUT ?= demo
 
-.PHONY: help setup lint format test ci docs blenderproc extension demo clean
+.PHONY: help setup lint format test test-random ci docs blenderproc extension demo clean
 
 help:  ## List the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -29,8 +29,11 @@ format: setup  ## Apply the code style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-test: setup  ## Run the tests
-	$(BIN)/python -m pytest
+test: setup  ## Run the tests, as many files at a time as there are cores
+	$(BIN)/python -m pytest -p no:randomly -n auto --dist loadfile
+
+test-random: setup  ## Run the tests in another order and with other examples each time; SEED=N repeats a run
+	$(BIN)/python -m pytest -n auto --dist loadfile $(if $(SEED),-p randomly -p "no:cacheprovider" --randomly-seed=$(SEED) --hypothesis-seed=$(SEED))
 
 ci: lint docs test  ## Run all checks that must pass before a change is merged
 
@@ -39,7 +42,7 @@ docs: setup  ## Build the documentation site into build/site; fails on warnings 
 
 blenderproc: setup  ## Install BlenderProc beside Twinset, and run the tests that need it
 	$(BIN)/python -m pip install --quiet --editable '.[blenderproc]'
-	$(BIN)/python -m pytest tests/test_blenderproc*.py
+	$(BIN)/python -m pytest -p no:randomly tests/blender/test_blenderproc*.py tests/dataset/formats/test_blenderproc*.py
 
 extension: setup  ## Build the Blender extension into dist/: a zip per platform with its packages, and a small one without
 	$(BIN)/python .ci/extension.py
