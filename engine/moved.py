@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 
-def moved_to(old: str, new: str) -> Callable[[str], Any]:
+def moved_to(old: str, new: str, renamed: Mapping[str, str] | None = None) -> Callable[[str], Any]:
     """The ``__getattr__`` of a module that has moved.
 
     Parameters
@@ -17,13 +17,17 @@ def moved_to(old: str, new: str) -> Callable[[str], Any]:
         The module's own ``__name__``.
     new : str
         Where its names are now, below the package ``engine``, such as ``plugin.params``.
+    renamed : mapping of str to str, optional
+        Names that have changed as well, and what they are called now.
     """
 
     def look_up(name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(f"module '{old}' has no attribute '{name}'")
         root = old.rpartition(".")[0]
-        importlib.import_module(f"{root}.plugin.renames").warn("an import of a plugin", old, f"{root}.{new}")
-        return getattr(importlib.import_module(f"{root}.{new}"), name)
+        own_name = (renamed or {}).get(name, name)
+        warn = importlib.import_module(f"{root}.plugin.renames").warn
+        warn("an import of a plugin", f"{old}.{name}", f"{root}.{new}.{own_name}")
+        return getattr(importlib.import_module(f"{root}.{new}"), own_name)
 
     return look_up

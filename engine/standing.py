@@ -3,4 +3,6 @@
 
 from .moved import moved_to
 
-__getattr__ = moved_to(__name__, "geometry.support")
+__getattr__ = moved_to(
+    __name__, "geometry.support", {"Support": "SupportRules", "ground_of": "find_ground", "LIFT": "CONTACT_GAP"}
+)

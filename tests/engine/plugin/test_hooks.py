@@ -15,6 +15,7 @@ from twinset.engine.plugin.kinds import BASES, METHODS, SurfaceRules
 from twinset.engine.plugin.registry import Registry
 
 HEAD = """
+from ...engine.framing import look
 from ...engine.params import param
 from ...engine.plugin import Columns, Verdict, plugin
 from ...engine.reach import Reached
@@ -90,8 +91,8 @@ def test_former_names_of_hooks_and_modules_are_understood_with_a_note(
     for former, name in FORMER_HOOKS[kind].items():
         assert defines(old, name)
         assert f"{kind} 'old_{kind}': '{former}' is now called '{name}'" in noted.text
-    for module in ("params", "reach", "standing"):
-        assert f"engine.{module}' is now called" in noted.text
+    for name in ("params.param", "reach.Reached", "standing.Site", "framing.look"):
+        assert f"engine.{name}' is now called" in noted.text
     if kind == "metric":
         assert old.measures_probes and old.dataset_columns([]) == {"c": [1]} and old.dataset_summary([]) == {"s": 2}
     if kind == "camera":
