@@ -47,7 +47,7 @@ class RootGroup(Group):
             raise typer.Exit(STOPPED) from None
         except BrokenPipeError:
             # The reader of the results has closed the pipe, as `head` does: not an error.
-            sys.stdout = None  # type: ignore[assignment]
+            sys.stdout = None
             raise typer.Exit(0) from None
 
 

@@ -48,9 +48,9 @@ class FrameRequestOperator:
         try:
             self._number = ask(context, **self.request(context))
         except TwinsetError as error:
-            return report_preview_error(self, error)  # type: ignore[arg-type]
+            return report_preview_error(self, error)
         self._timer = context.window_manager.event_timer_add(0.05, window=context.window)
-        context.window_manager.modal_handler_add(self)  # type: ignore[arg-type]
+        context.window_manager.modal_handler_add(self)
         return {"RUNNING_MODAL"}
 
     def modal(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
@@ -68,7 +68,7 @@ class FrameRequestOperator:
         except RequestSuperseded:
             return self._end(context, {"CANCELLED"})
         except TwinsetError as error:
-            return self._end(context, report_preview_error(self, error))  # type: ignore[arg-type]
+            return self._end(context, report_preview_error(self, error))
         return self._end(context, {"FINISHED"})
 
     def execute(self, context: bpy.types.Context) -> set[str]:
@@ -83,7 +83,7 @@ class FrameRequestOperator:
         except RequestSuperseded:
             return {"CANCELLED"}
         except TwinsetError as error:
-            return report_preview_error(self, error)  # type: ignore[arg-type]
+            return report_preview_error(self, error)
         return {"FINISHED"}
 
     def _show_progress(self, context: bpy.types.Context, text: str) -> None:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import attrs
@@ -20,6 +20,10 @@ COMPONENTS = ((0.30, 0.63, 0.78), (0.93, 0.62, 0.33), (0.52, 0.74, 0.40), (0.66,
 _SUPERSAMPLING = 3
 _MARGINS = (0.02, 0.02, 0.09, 0.13)
 """Left, right, bottom and top, as shares of the side."""
+
+
+def _floats(values: Iterable[float]) -> tuple[float, ...]:
+    return tuple(map(float, values))
 
 
 @attrs.frozen
@@ -42,11 +46,9 @@ class Chart:
         Text above the plot, on the left and on the right.
     """
 
-    edges: tuple[float, ...] = attrs.field(converter=lambda v: tuple(map(float, v)))
-    real: tuple[float, ...] = attrs.field(converter=lambda v: tuple(map(float, v)))
-    synth: tuple[float, ...] | None = attrs.field(
-        default=None, converter=lambda v: None if v is None else tuple(map(float, v))
-    )
+    edges: tuple[float, ...] = attrs.field(converter=_floats)
+    real: tuple[float, ...] = attrs.field(converter=_floats)
+    synth: tuple[float, ...] | None = attrs.field(default=None, converter=attrs.converters.optional(_floats))
     curves: Sequence[tuple[Sequence[float], Sequence[float]]] = ()
     ticks: tuple[tuple[float, str], ...] = ()
     title: str = ""

@@ -38,12 +38,12 @@ class Lever:
     @property
     def kind(self) -> str:
         """The plugin's kind."""
-        return self.plugin.plugin_kind  # type: ignore[attr-defined, no-any-return]
+        return self.plugin.plugin_kind  # type: ignore[attr-defined]
 
     @property
     def id(self) -> str:
         """The plugin's id."""
-        return self.plugin.plugin_id  # type: ignore[attr-defined, no-any-return]
+        return self.plugin.plugin_id  # type: ignore[attr-defined]
 
 
 def levers(column: str, plugins: Iterable[type]) -> list[Lever]:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import attrs
@@ -18,6 +18,10 @@ METHOD = "[Zhang2023, §2]"
 """Source of the columns that the method defines."""
 
 NEEDS = ("pixels", "masks", "depth", "amodal", "renderer")
+
+
+def _names(given: Iterable[str]) -> frozenset[str]:
+    return frozenset(given)
 
 
 @attrs.frozen
@@ -94,7 +98,7 @@ class Column:
     domain: tuple[float, float] = (-math.inf, math.inf)
     bin_range: tuple[float, float] | None = None
     log: bool = False
-    needs: frozenset[str] = attrs.field(default=frozenset(), converter=frozenset)
+    needs: frozenset[str] = attrs.field(default=frozenset(), converter=_names)
     measure: Callable[[Any], np.ndarray] | None = None
     measure_image: Callable[[Any], float] | None = None
     derive: Callable[[Mapping[str, np.ndarray]], np.ndarray | None] | None = None

@@ -25,8 +25,9 @@ def more_params(declared: Callable[[], Iterable[Param]]) -> Any:
 
 def takes_more_params(cls: type[T]) -> type[T]:
     """Class decorator: the parameters of a :func:`more_params` field are keyword arguments and attributes, too."""
-    field = next(f for f in attrs.fields(cls) if MORE in f.metadata)
-    own = {f.name for f in attrs.fields(cls)}
+    fields: tuple[attrs.Attribute, ...] = attrs.fields(cls)  # type: ignore[arg-type]
+    field = next(f for f in fields if MORE in f.metadata)
+    own = {f.name for f in fields}
     plain_init = cls.__init__
 
     def declared() -> dict[str, Any]:

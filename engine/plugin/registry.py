@@ -193,7 +193,7 @@ def check_declaration(cls: type) -> str:
 
 def former_id(cls: type) -> str:
     """The id that a plugin had in an earlier release; "" where it had no other."""
-    return cls.plugin_formerly  # type: ignore[attr-defined, no-any-return]
+    return cls.plugin_formerly  # type: ignore[attr-defined]
 
 
 def summary(cls: type) -> str:

@@ -57,4 +57,4 @@ def map_paths(instance: T, change: Callable[[str], str]) -> T:
         if not p.path or not value:
             continue
         changed[p.name] = change(value) if isinstance(value, str) else type(value)(change(v) for v in value)
-    return attrs.evolve(instance, **changed) if changed else instance  # type: ignore[misc, type-var]
+    return attrs.evolve(instance, **changed) if changed else instance  # type: ignore[misc]

@@ -62,7 +62,7 @@ def example(cls: type) -> str:
     """The table of a recipe that uses a built-in plugin."""
     kind, id = cls.plugin_kind, cls.plugin_id  # type: ignore[attr-defined]
     title = "[target]" if kind == "target" else f"[[{kind}]]"
-    return "\n".join(filter(None, [title, f'plugin = "{id}"', cls.recipe_example]))
+    return "\n".join(filter(None, [title, f'plugin = "{id}"', cls.recipe_example]))  # type: ignore[attr-defined]
 
 
 def _index(found: Mapping[str, list[type]], registry: Registry) -> Iterator[str]:
@@ -82,7 +82,7 @@ def _page(cls: type, captions: Mapping[str, str]) -> Iterator[str]:
     if flags:
         yield " ".join(flags) + "\n"
     if name in captions:
-        yield f"![{captions[name]}]({cls.plugin_id}.jpg)\n\n*{captions[name]}*\n"
+        yield f"![{captions[name]}]({cls.plugin_id}.jpg)\n\n*{captions[name]}*\n"  # type: ignore[attr-defined]
     yield f"```toml\n{example(cls)}\n```\n"
     yield from parameter_table(describe(cls))
     yield from _columns_table(cls)

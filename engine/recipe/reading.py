@@ -173,7 +173,7 @@ class _Reader:
         """Give the keys of tables the names that they have today."""
         for key, cls in (*TABLES.items(), *LISTS.items(), ("room", Room)):
             if key in self.data:
-                self.data[key] = self._renamed((key,), self.data[key], lambda _, cls=cls: describe(cls))
+                self.data[key] = self._renamed((key,), self.data[key], lambda _, cls=cls: describe(cls))  # type: ignore[misc]
         for key in ("scene", "room"):
             owners = self.data.get(key)
             for key_path, owner in _tables((key,), owners):

@@ -81,7 +81,7 @@ class Group(TyperGroup):
 class Commands(typer.Typer):
     """A group of commands such as ``twinset farm``; its functions become commands by ``@group.command()``."""
 
-    def command(self, name: str | None = None, **options: Any) -> Callable[[Any], Any]:  # type: ignore[override]
+    def command(self, name: str | None = None, **options: Any) -> Callable[[Any], Any]:
         options.setdefault("cls", Command)
         return super().command(name, **options)
 

@@ -68,7 +68,7 @@ def show(
             inspect.getdoc(cls) or "",
             _table(describe(cls)),
             *_columns(cls),
-        ]  # type: ignore[attr-defined]
+        ]
     output_of(context).result({"plugins": [_description(registry, cls) for cls in found]}, *shown)
 
 
