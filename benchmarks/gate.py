@@ -77,7 +77,7 @@ def pass_rates(found: BoxFeatures) -> dict[str, Any]:
             continue
         fits += 1
         density = fit_density(found.features[kept], found.image[kept])
-        scores = density.graded(found.features[~kept])
+        scores = density.extended_score(found.features[~kept])
         pooled = pool(scores, found.image[~kept])[1]
         for level in LEVELS:
             boxes[level] += (scores >= level).tolist()
@@ -123,7 +123,7 @@ def told_apart(found: BoxFeatures, bag: Path, extractor: Extractor, name: str) -
         if (folder / "annotations/instances.json").is_file():
             seen = box_features(read_coco(folder / "annotations/instances.json"), folder / "images", name, extractor)
             away = density.distance(seen.features)
-            refused = float((density.graded(seen.features) < 0.1).mean())
+            refused = float((density.extended_score(seen.features) < 0.1).mean())
             shown = auc(density.calibration, away, seen.image)
             out[kind] = {"boxes": len(away), "auc": shown, "refused": round(refused, 3)}
     return out

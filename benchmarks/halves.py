@@ -3,7 +3,7 @@
 
     python benchmarks/halves.py ../shared/data --synth out --synth demo
 
-Halves are random, by image. A distance is off where it lies above its upper floor; of halves of one set, 5 % are to be.
+Halves are random, by image. A distance differs significantly above its upper floor; of halves of one set, 5 % should.
 """
 
 from __future__ import annotations

@@ -89,7 +89,7 @@ def quality(
     ----------
     real : mapping of str to ComponentSample
         By component, from :func:`.components.column_components`; of a feature component the distances of real samples
-        to those of other images, see :func:`.density.left_out_distances`.
+        to those of other images, see :func:`.density.leave_group_out_distances`.
     synth : mapping of str to mapping of str to ComponentSample
         The same of each dataset; of a feature component the distances to the real samples.
     bins : mapping of str to Bins

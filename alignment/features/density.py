@@ -133,7 +133,8 @@ class Density:
         low, high = stats.beta.ppf([0.025, 0.975], rank, n + 1 - rank)
         return [
             f"{n} real samples give scores in steps of {1 / n:.1%}: a threshold of {quantile:.0%} may reject from "
-            f"{low:.0%} to {high:.0%} of new real ones (95 % interval). {RECOMMENDED_SAMPLES} or more samples make this narrower."
+            f"{low:.0%} to {high:.0%} of new real ones (95 % interval). "
+            f"{RECOMMENDED_SAMPLES} or more samples make this narrower."
         ]
 
     def to_bytes(self) -> bytes:

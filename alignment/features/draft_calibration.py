@@ -58,7 +58,7 @@ def fit_draft_rule(
     pool: Pool,
     allowed: float,
 ) -> DraftRule:
-    """Choose the strictest threshold on drafts that rejects at most the share ``allowed`` of the frames that would pass.
+    """Choose the strictest threshold on drafts that rejects at most a share ``allowed`` of the frames that would pass.
 
     With n of them, the k-th smallest draft score, k = floor(allowed (n + 1)), is above that of a new good frame with a
     probability of at most k / (n + 1), whatever their distribution [Vovk, Gammerman & Shafer, "Algorithmic Learning in

@@ -19,9 +19,9 @@ from .model_settings import ModelSettings, read_settings
 from .onnx_file import node_outputs, with_output
 from .scattering import MODEL
 
-LARGEST = 2**31 - 1
+MAX_MODEL_BYTES = 2**31 - 1
 """Bytes; protocol buffers hold no more."""
-MOST_PIXELS = 4096 * 4096 * 16
+MAX_INPUT_PIXELS = 4096 * 4096 * 16
 """More than vision models want at once, and 3 GiB as 32-bit floats: a file that asks for more is damaged or bad."""
 
 _TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(uint8)": np.uint8}
@@ -168,7 +168,7 @@ class Extractor:
 def _read(path: Path) -> bytes:
     try:
         size = path.stat().st_size
-        if path.is_file() and size > LARGEST:
+        if path.is_file() and size > MAX_MODEL_BYTES:
             raise DataError(
                 f"The model '{path}' has {size / 1e9:.1f} GB; one ONNX file can hold 2. Export a smaller one, or with "
                 "half precision."
@@ -259,9 +259,9 @@ def _input(path: Path, session: Any, settings: ModelSettings) -> tuple[str, Any,
         raise DataError(
             f"The model '{path}' takes pictures of any size ({found}). Write size = [width, height] into {sidecar}."
         )
-    if width * height * max(shape[0], 1) > MOST_PIXELS:
+    if width * height * max(shape[0], 1) > MAX_INPUT_PIXELS:
         raise DataError(
             f"The model '{path}' wants {max(shape[0], 1)} pictures of {width} x {height} pixels at once, more than "
-            f"{MOST_PIXELS:,} pixels. Export it with a smaller input."
+            f"{MAX_INPUT_PIXELS:,} pixels. Export it with a smaller input."
         )
     return inputs[0].name, _TYPES[inputs[0].type], layout == "NHWC", shape[0], (width, height)

@@ -15,22 +15,22 @@ from ..distances.histograms import BINS, bhattacharyya_floor, bhattacharyya_of_h
 M = TypeVar("M")
 
 SCALES = ("log", "sqrt", "logit")
-MOST_FITTED = 5000
-"""Of more values than this, a mixture is fitted to their quantiles."""
+MAX_FITTED_VALUES = 5000
+"""With more values than this, a mixture is fitted to their quantiles."""
 
 CRITERIA = ("silhouette", "bic")
 
 WEAK_STRUCTURE = 0.5
-"""Average silhouette widths up to here speak of weak structure or none [Kaufman & Rousseeuw 1990, ch. 2]."""
+"""Average silhouette widths up to this one mean weak structure or none [Kaufman & Rousseeuw 1990, ch. 2]."""
 
 FLOOR_MARGIN = 0.7
-"""A mixture may use up this part of the floor; the rest is left for what rendering adds."""
+"""Share of the floor that the distance of a mixture may reach; the rest is left for errors of rendering."""
 
 REFERENCE_SIZE = 300
 """Size of the synthetic set whose floor a mixture is compared with."""
 
 _TINY = 1e-9
-_REACH = 9.0  # standard deviations at which a component ends
+_COMPONENT_RANGE = 9.0  # standard deviations at which a component ends
 
 
 def to_scale(area: np.ndarray, scale: str) -> np.ndarray:
@@ -72,9 +72,9 @@ class AreaMixture:
     scale : str
         ``log``, ``sqrt`` or ``logit``.
     low, high : float
-        The interval of relative areas that is drawn from.
+        Interval of relative areas to draw from.
     n_samples_ : int
-        Real boxes behind the fit.
+        Number of real boxes in the fit.
     scores_ : dict
         Number of components tried to ``{"silhouette", "bic", "distance"}``.
     criterion_ : str
@@ -110,7 +110,7 @@ class AreaMixture:
     def _cdf(self, area: np.ndarray, start: float, end: float) -> np.ndarray:
         a = np.clip(np.asarray(area, dtype=float), self.low, self.high)
         if end - start < 1e-12:
-            # Next to nothing of the mixture lies here: all areas of the interval are as good as each other.
+            # The mixture has almost no mass here: all areas of the interval are equally likely.
             return (a - self.low) / (self.high - self.low)
         return np.clip((self._raw_cdf(a) - start) / (end - start), 0.0, 1.0)
 
@@ -120,12 +120,12 @@ class AreaMixture:
         std = np.sqrt(self.covariances_)
         ends = np.clip(
             to_scale(np.array([self.low, self.high]), self.scale),
-            (self.means_ - _REACH * std).min(),
-            (self.means_ + _REACH * std).max(),
+            (self.means_ - _COMPONENT_RANGE * std).min(),
+            (self.means_ + _COMPONENT_RANGE * std).max(),
         )
         low, high = np.full(u.shape, ends[0]), np.full(u.shape, ends[1])
         limits = self._raw_cdf(np.array([self.low, self.high]))
-        for _ in range(48):  # bisection to 1e-13 of the interval; cdf never falls
+        for _ in range(48):  # bisection to 1e-13 of the interval; the cdf never decreases
             middle = 0.5 * (low + high)
             below = self._cdf(from_scale(middle, self.scale), *limits) < u
             low, high = np.where(below, middle, low), np.where(below, high, middle)
@@ -139,7 +139,7 @@ class AreaMixture:
         start, end = self._component_ends()
         return self.weights_ * density / (end - start)
 
-    def component(self, area: np.ndarray) -> np.ndarray:
+    def predict(self, area: np.ndarray) -> np.ndarray:
         """Index of the component that an area most likely comes from; 0 is the one of the smallest boxes."""
         return self.component_pdf(area).argmax(axis=-1)
 
@@ -215,13 +215,13 @@ def fit_areas(
     scale : str
         Scale on which the components are Gaussian. Box areas spread over decades, hence ``log``.
     components : int
-        Number of components; 0 lets the criterion choose. Fewer are used where the boxes do not suffice.
+        Number of components; 0 lets the criterion choose. Fewer are used if there are too few boxes.
     criterion : str
         ``silhouette`` or ``bic``.
     max_components : int
-        Most components that are tried.
+        Largest number of components to try.
     min_samples : int
-        Fewest boxes behind a component. Halved, down to one, where no mixture comes near the real boxes otherwise.
+        Fewest boxes of a component. Halved, down to one, if no mixture comes near the real boxes otherwise.
     low, high : float
         Reachable relative areas; the mixture is truncated to them, and compared with the real boxes among them.
     random_state : int
@@ -241,38 +241,38 @@ def fit_areas(
         raise DataError("Relative areas must lie in (0, 1]; check the boxes and image sizes of the annotations.")
     # A full-image box is infinitely far on the logit scale.
     x = to_scale(np.clip(a, _TINY, 1 - 1e-3) if scale == "logit" else a, scale)
-    x = _thinned(x)
+    x = _subsampled(x)
     inside = a[(a >= low) & (a <= high)]
     goodness = inside if len(inside) else a
     floor = bhattacharyya_floor(
         np.sqrt(goodness), len(goodness), REFERENCE_SIZE, 400, np.random.default_rng(random_state)
     )
-    # Equal or nearly equal boxes would give a spike that no camera hits: 2 % of the area is the least spread.
-    least = {"log": 0.02, "sqrt": 0.005, "logit": 0.02}[scale]
-    mixture, scores, reason = search(
+    # Equal or nearly equal boxes would give a peak that no camera can match: 2 % of the area is the least spread.
+    min_std = {"log": 0.02, "sqrt": 0.005, "logit": 0.02}[scale]
+    mixture, scores, explanation = fit_mixture(
         x,
         lambda weights, means, variances: AreaMixture(weights, means, variances, scale, n_samples_=len(a)).truncated(
             low, high
         ),
         lambda mixture: mixture.distance(goodness),
         floor,
-        least=least,
+        min_std=min_std,
         components=components,
         criterion=criterion,
         max_components=max_components,
         min_samples=min_samples,
         random_state=random_state,
     )
-    return attrs.evolve(mixture, scores_=scores, criterion_=reason)
+    return attrs.evolve(mixture, scores_=scores, criterion_=explanation)
 
 
-def search(
+def fit_mixture(
     x: np.ndarray,
     make: Callable[[np.ndarray, np.ndarray, np.ndarray], M],
     distance: Callable[[M], float],
     floor: float,
     *,
-    least: float,
+    min_std: float,
     components: int = 0,
     criterion: str = "silhouette",
     max_components: int = 8,
@@ -288,10 +288,10 @@ def search(
     make : callable
         Makes a mixture of weights, means and variances, (K,) each, by rising mean.
     distance : callable
-        How far a mixture lies from the real values.
+        Distance of a mixture to the real values.
     floor : float
-        How far resampling the real values puts them apart.
-    least : float
+        Distance that resampling the real values gives.
+    min_std : float
         Least standard deviation of a component.
 
     Returns
@@ -301,11 +301,11 @@ def search(
     """
     candidates: dict[int, M] = {}
     scores: dict[int, dict[str, float | None]] = {}
-    fewest, proposal, reason = max(1, min_samples), 0, ""
+    min_cluster, proposal, explanation = max(1, min_samples), 0, ""
     while True:
-        most = min(components or max_components, len(x) // fewest, len(np.unique(x)))
-        for n in range(1, max(1, most) + 1):
-            fitted = None if n in candidates else _fit_one(x, n, least, random_state, fewest)
+        max_fitted = min(components or max_components, len(x) // min_cluster, len(np.unique(x)))
+        for n in range(1, max(1, max_fitted) + 1):
+            fitted = None if n in candidates else _fit_one(x, n, min_std, random_state, min_cluster)
             if fitted is None:
                 continue
             parts, score = fitted
@@ -313,32 +313,34 @@ def search(
             scores[n] = {**score, "distance": distance(candidates[n])}
         if components:
             best = max(candidates)
-            reason = f"{best} as asked" if best == components else f"{best}: {len(x)} boxes do not bear {components}"
+            explanation = (
+                f"{best} as asked" if best == components else f"{best}: {len(x)} boxes are too few for {components}"
+            )
             break
         if not proposal:
-            proposal, reason = _propose(scores, criterion)
+            proposal, explanation = _propose(scores, criterion)
         best = _refine(scores, proposal, FLOOR_MARGIN * floor)
-        if fewest == 1 or (scores[best]["distance"] or 0.0) <= FLOOR_MARGIN * floor:
+        if min_cluster == 1 or (scores[best]["distance"] or 0.0) <= FLOOR_MARGIN * floor:
             if best != proposal:
                 far, near = scores[proposal]["distance"], scores[best]["distance"]
-                reason += f", refined to {best}: distance {near:.4f} instead of {far:.4f}"
-            reason += f" (floor {floor:.4f})"
+                explanation += f", refined to {best}: distance {near:.4f} instead of {far:.4f}"
+            explanation += f" (floor {floor:.4f})"
             break
-        # Outlying boxes, too few for a component of their own, keep all others from fitting: let them have one.
-        fewest //= 2
-    return candidates[best], dict(sorted(scores.items())), reason
+        # Outliers, too few for a component of their own, spoil the fit of all others: let them have one.
+        min_cluster //= 2
+    return candidates[best], dict(sorted(scores.items())), explanation
 
 
-def _thinned(x: np.ndarray) -> np.ndarray:
-    """So many values, evenly spaced by rank, that silhouettes (of all pairs) come to an end; few ones as they are."""
-    if len(x) <= MOST_FITTED:
+def _subsampled(x: np.ndarray) -> np.ndarray:
+    """At most ``MAX_FITTED_VALUES`` quantiles of the values, since silhouettes take all pairs."""
+    if len(x) <= MAX_FITTED_VALUES:
         return x
-    ranks = (np.arange(MOST_FITTED) + 0.5) * len(x) / MOST_FITTED
+    ranks = (np.arange(MAX_FITTED_VALUES) + 0.5) * len(x) / MAX_FITTED_VALUES
     return np.asarray(np.sort(x)[ranks.astype(int)])
 
 
 def _propose(scores: dict[int, dict[str, float | None]], criterion: str) -> tuple[int, str]:
-    """The number of components that the criterion asks for, and why."""
+    """The number of components by the criterion, and why."""
     if criterion == "bic":
         first = min(scores, key=lambda n: scores[n]["bic"] or 0.0)
         return first, f"{first} by BIC"
@@ -350,21 +352,21 @@ def _propose(scores: dict[int, dict[str, float | None]], criterion: str) -> tupl
 
 
 def _refine(scores: dict[int, dict[str, float | None]], first: int, limit: float) -> int:
-    """The least number of components from ``first`` whose distance is within ``limit``, else the nearest one."""
+    """The least number of components from ``first`` on with a distance within ``limit``, else the best one."""
     distances = {n: float(s["distance"] or 0.0) for n, s in sorted(scores.items()) if n >= first}
     near = [n for n, d in distances.items() if d <= limit]
     return near[0] if near else min(distances, key=lambda n: distances[n])
 
 
 def _fit_one(
-    x: np.ndarray, n: int, least: float, random_state: int, min_samples: int
+    x: np.ndarray, n: int, min_std: float, random_state: int, min_samples: int
 ) -> tuple[tuple[np.ndarray, np.ndarray, np.ndarray], dict[str, float | None]] | None:
-    """Weights, means, variances and scores of ``n`` components; None where one would rest on too few boxes."""
-    regular = max(0.05 * float(x.std()), least) ** 2
+    """Weights, means, variances and scores of ``n`` components; None if one would have too few boxes."""
+    regular = max(0.05 * float(x.std()), min_std) ** 2
     if n == 1:
         variance = float(x.var()) + regular
         if len(x) == 1:
-            variance = (10 * least) ** 2
+            variance = (10 * min_std) ** 2
         log_likelihood = -0.5 * float(((x - x.mean()) ** 2 / variance + np.log(2 * np.pi * variance)).sum())
         bic = 2 * np.log(len(x)) - 2 * log_likelihood
         return (np.ones(1), np.array([x.mean()]), np.array([variance])), {"silhouette": None, "bic": float(bic)}
@@ -374,7 +376,7 @@ def _fit_one(
     from threadpoolctl import threadpool_limits
 
     X = x[:, None]  # noqa: N806 - scikit-learn's name
-    # So few values are fitted before more threads have found each other.
+    # More threads are slower for so few values.
     with threadpool_limits(1):
         model = GaussianMixture(n, reg_covar=regular, n_init=5, max_iter=500, random_state=random_state).fit(X)
         labels = model.predict(X)
@@ -382,6 +384,6 @@ def _fit_one(
         return None
     order = np.argsort(model.means_[:, 0])
     parts = (model.weights_[order], model.means_[order, 0], model.covariances_[order, 0, 0])
-    # Where every box is its own cluster, a silhouette says nothing.
+    # If every box is its own cluster, a silhouette has no meaning.
     silhouette = float(silhouette_score(X, labels)) if n < len(x) else None
     return parts, {"silhouette": silhouette, "bic": float(model.bic(X))}

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The joint density of size, place and shape of real boxes: a Gaussian mixture on scales where Gaussians fit.
 
-A box is described by the log of its relative area, by its position in the space that its size leaves (on a probit scale,
-whose far ends mean that the image border cuts it), and by the log of its aspect ratio; the log of the number of boxes
-in its image goes with them, since many boxes are small ones.
+A box is described by the log of its relative area, by its position in the space that its size leaves (on a probit
+scale, whose far ends mean that the image border cuts it), by the log of its aspect ratio, and by the log of the number
+of boxes in its image, since many boxes are small ones.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from ...engine.errors import DataError
 from ...engine.goals import Boxes
 
 BORDER = 0.01
-"""A real box that ends so near to a border, in image units, is taken to be cut by it."""
+"""A real box that ends within this distance of a border, in image units, counts as cut by it."""
 
 COLUMNS = ("log_area", "x", "y", "log_aspect")
-"""What the latent columns are."""
+"""Names of the latent columns."""
 
-_CUT_AT = 2.5  # beyond it, a place on the probit scale means that the border cuts the box
-_CUT = 3.0  # where cut boxes are put
-_WHOLE = 1.0 - 2 * BORDER  # a side so long reaches from border to border
-_LEAST_STD = 0.05  # of a component, in standard deviations of its column
-_FEWEST = 8  # boxes behind a component
-_FEW_PAIRS = 20  # of boxes of one class and image
-_MOST_KNOTS = 512  # of a column's scores
+_CUT_THRESHOLD = 2.5  # a position beyond it, on the probit scale, means that the border cuts the box
+_CUT_SCORE = 3.0  # position of cut boxes
+_FULL_SIDE = 1.0 - 2 * BORDER  # a longer side reaches from border to border
+_MIN_STD = 0.05  # of a component, in standard deviations of its column
+_MIN_BOXES = 8  # boxes behind a component
+_PAIR_SHRINKAGE = 20  # of boxes of one class and image
+_MAX_KNOTS = 512  # of a column's scores
 
 
 @attrs.frozen(eq=False)
@@ -62,8 +62,8 @@ class BoxArrays:
         size = sizes(self.area, self.aspect / image_aspect)
         return np.concatenate([self.center - size / 2, self.center + size / 2], -1)
 
-    def shaped(self, aspect: tuple[float, float]) -> np.ndarray:
-        """Which boxes (B,) have an aspect in this interval, or any at all where a border cuts them."""
+    def has_reachable_aspect(self, aspect: tuple[float, float]) -> np.ndarray:
+        """Which boxes (B,) have an aspect in this interval; boxes that a border cuts always do."""
         return self.cut.any(1) | ((self.aspect >= aspect[0]) & (self.aspect <= aspect[1]))
 
     def take(self, index: np.ndarray) -> BoxArrays:
@@ -73,13 +73,13 @@ class BoxArrays:
 def sizes(area: np.ndarray, ratio: np.ndarray) -> np.ndarray:
     """Width and height (B, 2), in image units, of boxes of these relative areas that are no larger than the image.
 
-    ``ratio`` is width over height in image units. It is given up as far as needed to fit.
+    ``ratio`` is width over height in image units. It changes as far as needed to fit.
     """
     w = np.minimum(1.0, np.maximum(np.sqrt(area * ratio), area))
     return np.stack([w, np.minimum(1.0, area / w)], -1)
 
 
-def cuts(boxes: Boxes, image_aspect: float) -> np.ndarray:
+def cut_sides(boxes: Boxes, image_aspect: float) -> np.ndarray:
     """Which of :data:`SIDES` cuts real boxes, (N, 4) bool."""
     own = np.full(len(boxes), image_aspect) if boxes.image_aspect is None else boxes.image_aspect
     w = np.sqrt(boxes.area * boxes.aspect / own)
@@ -88,8 +88,8 @@ def cuts(boxes: Boxes, image_aspect: float) -> np.ndarray:
 
 
 def as_arrays(boxes: Boxes, image_aspect: float) -> BoxArrays:
-    """Real boxes as images of this aspect would show them."""
-    return BoxArrays(boxes.area, boxes.center, boxes.aspect, cuts(boxes, image_aspect))
+    """Real boxes in images of this aspect."""
+    return BoxArrays(boxes.area, boxes.center, boxes.aspect, cut_sides(boxes, image_aspect))
 
 
 def to_latent(boxes: BoxArrays, image_aspect: float) -> np.ndarray:
@@ -98,10 +98,10 @@ def to_latent(boxes: BoxArrays, image_aspect: float) -> np.ndarray:
 
     size = sizes(boxes.area, boxes.aspect / image_aspect)
     room = np.maximum(1.0 - size, 1e-6)
-    end = 0.5 * math.erfc(_CUT_AT / math.sqrt(2)) * 1.2
+    end = 0.5 * math.erfc(_CUT_THRESHOLD / math.sqrt(2)) * 1.2
     place = ndtri(np.clip((boxes.center - size / 2) / room, end, 1 - end))
     low, high = boxes.cut[:, :2], boxes.cut[:, 2:]
-    place = np.where(low & ~high, -_CUT, np.where(high & ~low, _CUT, place))
+    place = np.where(low & ~high, -_CUT_SCORE, np.where(high & ~low, _CUT_SCORE, place))
     return np.column_stack([np.log(boxes.area), place, np.log(boxes.aspect)])
 
 
@@ -113,35 +113,35 @@ def from_latent(latent: np.ndarray, image_aspect: float) -> tuple[BoxArrays, np.
     size = sizes(area, aspect / image_aspect)
     shown = size[:, 0] / size[:, 1] * image_aspect
     place = latent[:, 1:3]
-    whole = size >= _WHOLE
-    low, high = (place < -_CUT_AT) | whole, (place > _CUT_AT) | whole
+    whole = size >= _FULL_SIDE
+    low, high = (place < -_CUT_THRESHOLD) | whole, (place > _CUT_THRESHOLD) | whole
     share = np.where(low & ~high, 0.0, np.where(high & ~low, 1.0, ndtr(place)))
     center = size / 2 + share * (1.0 - size)
-    # As with real boxes, what ends near a border is taken to be cut by it.
+    # As with real boxes, a box that ends near a border counts as cut by it.
     cut = np.concatenate([center - size / 2 < BORDER, center + size / 2 > 1 - BORDER], -1)
     return BoxArrays(area, center, shown, cut), np.abs(np.log(shown / aspect)) < 1e-6
 
 
 @attrs.frozen(eq=False)
-class Scores:
-    """Columns made normal by the ranks of their real values, and back: what lies between real values is interpolated.
+class NormalScores:
+    """Transforms columns to normal scores by the ranks of their real values, and back, with linear interpolation.
 
     Attributes
     ----------
     scores : (N,) float
-        Normal scores of the ranks, rising.
+        Normal scores of the ranks, ascending.
     values : (N, C) float
-        Values of each column at these scores, rising.
+        Values of each column at these scores, ascending.
     tails : (C,) float
-        What a column rises by per score beyond its ends.
+        Slope of a column beyond its ends, per score.
     """
 
     scores: np.ndarray
     values: np.ndarray
     tails: np.ndarray
 
-    def forward(self, values: np.ndarray, columns: slice = slice(None)) -> np.ndarray:
-        """Scores of values (B, C); ties lie in the middle of their ranks, and what lies beyond at the ends."""
+    def transform(self, values: np.ndarray, columns: slice = slice(None)) -> np.ndarray:
+        """Scores of values (B, C); ties get the middle of their ranks, and values beyond the ends those of the ends."""
         out = np.empty(values.shape)
         for k, (column, known) in enumerate(zip(values.T, self.values.T[columns], strict=True)):
             low = np.interp(column, *_last_of_ties(known, self.scores, first=True))
@@ -149,7 +149,7 @@ class Scores:
             out[:, k] = (low + high) / 2
         return out
 
-    def back(self, scores: np.ndarray, columns: slice = slice(None)) -> np.ndarray:
+    def inverse_transform(self, scores: np.ndarray, columns: slice = slice(None)) -> np.ndarray:
         """Values of scores (B, C)."""
         beyond = scores - np.clip(scores, self.scores[0], self.scores[-1])
         inside = [np.interp(s, self.scores, v) for s, v in zip(scores.T, self.values.T[columns], strict=True)]
@@ -161,13 +161,13 @@ def _last_of_ties(values: np.ndarray, scores: np.ndarray, *, first: bool) -> tup
     return known, scores[index if first else len(values) - 1 - index]
 
 
-def normal_scores(x: np.ndarray, tails: np.ndarray) -> Scores:
-    """The scores of real values (N, C)."""
+def fit_normal_scores(x: np.ndarray, tails: np.ndarray) -> NormalScores:
+    """Fit the normal scores of real values (N, C)."""
     from scipy.special import ndtri
 
-    n = min(len(x), _MOST_KNOTS)
+    n = min(len(x), _MAX_KNOTS)
     shares = (np.arange(n) + 0.5) / n
-    return Scores(ndtri(shares), np.sort(x, 0)[(shares * len(x)).astype(int)], tails)
+    return NormalScores(ndtri(shares), np.sort(x, 0)[(shares * len(x)).astype(int)], tails)
 
 
 @attrs.frozen(eq=False)
@@ -183,7 +183,7 @@ class LayoutMixture:
     n_samples_ : int
         Real boxes behind it.
     shrinkage_ : float
-        How far the covariances were drawn towards uncorrelated columns, in [0, 1].
+        Shrinkage of the covariances towards uncorrelated columns, in [0, 1].
     criterion_ : str
         How the number of components was chosen, as a sentence.
     """
@@ -191,7 +191,7 @@ class LayoutMixture:
     weights_: np.ndarray
     means_: np.ndarray
     covariances_: np.ndarray
-    scores_: Scores
+    scores_: NormalScores
     n_samples_: int
     shrinkage_: float
     criterion_: str
@@ -201,22 +201,22 @@ class LayoutMixture:
         return len(self.weights_)
 
     def sample(
-        self, counts: np.ndarray, rng: np.random.Generator, alike: np.ndarray | float = 0.0
+        self, counts: np.ndarray, rng: np.random.Generator, correlation: np.ndarray | float = 0.0
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Draw boxes of images with so many boxes.
+        """Draw boxes of images with given numbers of boxes.
 
         Parameters
         ----------
         counts : (B,) int
             Number of boxes in the image of each.
-        alike : float or (4,) float
-            Correlation of each column among these boxes, as boxes of one image have it.
+        correlation : float or (4,) float
+            Correlation of each column between boxes of one image, which all these boxes are taken to be.
 
         Returns
         -------
         latent (B, 4), component (B,)
         """
-        n = self.scores_.forward(np.log(np.asarray(counts, dtype=float))[:, None], slice(1))[:, 0]
+        n = self.scores_.transform(np.log(np.asarray(counts, dtype=float))[:, None], slice(1))[:, 0]
         variance = self.covariances_[:, 0, 0]
         log_share = np.log(self.weights_) - 0.5 * ((n[:, None] - self.means_[:, 0]) ** 2 / variance + np.log(variance))
         share = np.exp(log_share - log_share.max(1, keepdims=True))
@@ -228,13 +228,13 @@ class LayoutMixture:
         middle = self.means_[component, 1:] + slope[component] * (n - self.means_[component, 0])[:, None]
         own, common = rng.standard_normal((len(n), 4)), rng.standard_normal(4)
         own, common = np.einsum("bij,bj->bi", root[component], own), root[component] @ common
-        scores = middle + np.sqrt(1 - alike) * own + np.sqrt(alike) * common
-        return self.scores_.back(scores, slice(1, None)), component
+        scores = middle + np.sqrt(1 - correlation) * own + np.sqrt(correlation) * common
+        return self.scores_.inverse_transform(scores, slice(1, None)), component
 
     def report(self) -> dict[str, Any]:
         """The fit as JSON values; ``area`` is that one standard deviation below, at and above a component's centre."""
         std = np.sqrt(np.diagonal(self.covariances_, axis1=1, axis2=2))
-        ends = [self.scores_.back(self.means_ + k * std) for k in (-1, 0, 1)]
+        ends = [self.scores_.inverse_transform(self.means_ + k * std) for k in (-1, 0, 1)]
         return {
             "n_real": self.n_samples_,
             "criterion": self.criterion_,
@@ -267,13 +267,13 @@ def fit_layout(
     image_aspect : float
         Width over height of the images to come.
     components : int
-        Number of components; 0 takes the one of least BIC. Each has :data:`_FEWEST` boxes or more behind it.
+        Number of components; 0 takes the number with the least BIC. Each has at least :data:`_MIN_BOXES` boxes.
     random_state : int
         Seed of the starting points.
 
     Notes
     -----
-    Covariances are shrunk towards their diagonals by p / (p + n_k), where n_k boxes bear a component of p = 5 columns:
+    Covariances are shrunk towards their diagonals by p / (p + n_k), where a component of p = 5 columns has n_k boxes:
     correlations of few boxes are mostly chance.
 
     Raises
@@ -284,11 +284,11 @@ def fit_layout(
     if not len(boxes):
         raise DataError("A mixture needs at least one real box.")
     x = np.column_stack([np.log(np.asarray(counts, dtype=float)), to_latent(boxes, image_aspect)])
-    scores = normal_scores(x, np.maximum(x.std(0), (0.1, 0.1, 0.25, 0.25, 0.1)) / 2)
-    z = scores.forward(x)
+    scores = fit_normal_scores(x, np.maximum(x.std(0), (0.1, 0.1, 0.25, 0.25, 0.1)) / 2)
+    z = scores.transform(x)
     tried: dict[int, tuple[float, Any]] = {}
     for k in [components] if components else range(1, 7):
-        k = max(1, min(k, len(z) // _FEWEST))
+        k = max(1, min(k, len(z) // _MIN_BOXES))
         if k not in tried:
             tried[k] = _fit_one(z, k, random_state)
     best = min(tried, key=lambda k: tried[k][0])
@@ -298,26 +298,26 @@ def fit_layout(
     covariances = covariances + shrinkage[:, None, None] * (diagonal - covariances)
     reason = f"{best} by BIC" if not components else f"{best} as asked"
     if components and best < components:
-        reason = f"{best}: {len(z)} boxes do not bear {components}"
+        reason = f"{best}: {len(z)} boxes are too few for {components}"
     return LayoutMixture(weights, means, covariances, scores, len(z), float(weights @ shrinkage), reason)
 
 
-def likeness(
+def within_image_correlation(
     mixtures: Sequence[LayoutMixture], boxes: BoxArrays, kind: np.ndarray, image: np.ndarray, image_aspect: float
 ) -> np.ndarray:
-    """How far boxes of one class and image are alike: correlation of :data:`COLUMNS` beyond what the count says, (4,).
+    """Correlation (4,) of :data:`COLUMNS` between boxes of one class and image, beyond what their number explains.
 
-    Pairs of all classes are taken together, each box counted once; few pairs are drawn towards no likeness.
+    Pairs of all classes are pooled, each box counted once; the correlation of few pairs is shrunk towards 0.
     """
     counts = np.bincount(image)[image]
     rest = np.zeros((len(kind), 4))
     for k, mixture in enumerate(mixtures):
-        mine = np.flatnonzero(kind == k)
-        x = np.column_stack([np.log(counts[mine].astype(float)), to_latent(boxes.take(mine), image_aspect)])
-        z = mixture.scores_.forward(x)
+        rows = np.flatnonzero(kind == k)
+        x = np.column_stack([np.log(counts[rows].astype(float)), to_latent(boxes.take(rows), image_aspect)])
+        z = mixture.scores_.transform(x)
         slope = np.linalg.lstsq(z[:, :1], z[:, 1:], rcond=None)[0]
         z = z[:, 1:] - z[:, :1] @ slope
-        rest[mine] = z / np.maximum(z.std(0), 1e-9)
+        rest[rows] = z / np.maximum(z.std(0), 1e-9)
     sums, weights, pairs = np.zeros(4), 0.0, 0
     for group in np.unique(np.column_stack([kind, image]), axis=0):
         z = rest[(kind == group[0]) & (image == group[1])]
@@ -326,7 +326,7 @@ def likeness(
             sums += (z.sum(0) ** 2 - (z**2).sum(0)) / (n - 1)
             weights += n
             pairs += n * (n - 1) // 2
-    return np.clip(sums / max(weights, 1e-9), 0.0, 0.9) * pairs / (pairs + _FEW_PAIRS)
+    return np.clip(sums / max(weights, 1e-9), 0.0, 0.9) * pairs / (pairs + _PAIR_SHRINKAGE)
 
 
 def _fit_one(z: np.ndarray, k: int, random_state: int) -> tuple[float, tuple[np.ndarray, np.ndarray, np.ndarray]]:
@@ -336,6 +336,6 @@ def _fit_one(z: np.ndarray, k: int, random_state: int) -> tuple[float, tuple[np.
     from sklearn.mixture import GaussianMixture
     from threadpoolctl import threadpool_limits
 
-    with threadpool_limits(1):  # so few values are fitted before more threads have found each other
-        model = GaussianMixture(k, reg_covar=_LEAST_STD, n_init=3, max_iter=300, random_state=random_state).fit(z)
+    with threadpool_limits(1):  # more threads are slower for so few values
+        model = GaussianMixture(k, reg_covar=_MIN_STD, n_init=3, max_iter=300, random_state=random_state).fit(z)
     return float(model.bic(z)), (model.weights_, model.means_, model.covariances_)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Fits the mixture of one class's box areas, and reports how well that went."""
+"""Fits the mixture of one class's box areas, and reports the quality of the fit."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ...engine.rng import stream
 from ..distances.histograms import bhattacharyya_floor
 from .area_mixture import REFERENCE_SIZE, AreaMixture, fit_areas
 
-_ROUNDS = 200
+_N_BOOTSTRAP = 200
 
 
 def fit_report(
@@ -23,7 +23,7 @@ def fit_report(
     criterion: str = "silhouette",
     seed: int = 0,
 ) -> tuple[AreaMixture, dict[str, Any]]:
-    """Fit the areas of real boxes and say how well that went.
+    """Fit the areas of real boxes, with a report on the quality of the fit.
 
     Returns
     -------
@@ -37,7 +37,7 @@ def fit_report(
     report = {
         **mixture.report(),
         "distance": mixture.distance(boxes.area),
-        "floor": bhattacharyya_floor(np.sqrt(boxes.area), len(boxes), REFERENCE_SIZE, _ROUNDS, rng),
+        "floor": bhattacharyya_floor(np.sqrt(boxes.area), len(boxes), REFERENCE_SIZE, _N_BOOTSTRAP, rng),
         "quantiles": {f"{q:g}": float(v) for q, v in zip(levels, np.quantile(boxes.area, levels), strict=True)},
     }
     return mixture, report

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Draws layouts of whole images one by one, each so that all of them together stay in balance with the real images."""
+"""Draws layouts of whole images one by one, so that all of them together match the statistics of the real images."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from collections.abc import Sequence
 import attrs
 import numpy as np
 
-from .balance import Balance, Layouts, of_pair
+from .balance import Balance, Layouts, pair_features
 from .box_density import BoxArrays, LayoutMixture, from_latent
 
-COUNTS_TRIED = 128
+N_COUNT_CANDIDATES = 128
 """Real images whose counts are compared for one layout."""
 
-BOXES_TRIED = 48
+N_BOX_CANDIDATES = 48
 """Draws of the mixture that are compared for one box."""
 
-LAYOUTS_TRIED = 4
+N_LAYOUT_CANDIDATES = 4
 """Ways to fill an image that are compared."""
 
 _ROUNDING = 1e-12
-_MANY = 4  # boxes of a class, from which on one more or less is drawn now and then
+_MANY = 4  # from this number of boxes of a class on, counts vary by one
 
 
 @attrs.frozen(eq=False)
@@ -29,15 +29,15 @@ class Layout:
     """One drawn image: its boxes, the class of each, and the component of the mixture that it came from."""
 
     boxes: BoxArrays
-    kind: np.ndarray
+    class_index: np.ndarray
     component: np.ndarray
 
 
 @attrs.frozen(eq=False)
-class _Drawn:
-    """Draws for the boxes of a class: what speaks against each, and the length of their vectors."""
+class _Candidates:
+    """Candidate boxes of a class, the penalty of each, and the length of their vectors."""
 
-    kind: int
+    class_index: int
     boxes: BoxArrays
     component: np.ndarray
     penalty: np.ndarray
@@ -60,8 +60,8 @@ class LayoutModel:
         Least and greatest aspect of boxes that no border cuts, per class.
     balance : Balance
     image_aspect : float
-    alike : (4,) float
-        How far boxes of one class and image are alike in each column, see :func:`.layout.likeness`.
+    correlation : (4,) float
+        Correlation of columns between boxes of one class and image, see :func:`.box_density.within_image_correlation`.
     """
 
     mixtures: Sequence[LayoutMixture]
@@ -70,89 +70,99 @@ class LayoutModel:
     aspects: np.ndarray
     balance: Balance
     image_aspect: float
-    alike: np.ndarray
+    correlation: np.ndarray
 
     def draw(self, state: np.ndarray, rng: np.random.Generator) -> Layout:
-        """The layout that goes with what there is already.
+        """Draw the layout that best balances the earlier ones.
 
         Parameters
         ----------
         state : (D,) float
-            Sum of the vectors of all layouts before, see :class:`.balance.Balance`.
+            Sum of the vectors of all earlier layouts, see :class:`.balance.Balance`.
         rng : numpy.random.Generator
         """
-        counts = self._counts(state[self.balance.of_counts], rng)
-        # Boxes of an image have something in common, which is drawn once for all of them: so several times anew.
-        found = [self._fill(counts, state, rng) for _ in range(LAYOUTS_TRIED)]
+        counts = self._counts(state[self.balance.count_slice], rng)
+        # Boxes of an image share a random effect, which is drawn once for all of them: hence several candidates.
+        found = [self._fill(counts, state, rng) for _ in range(N_LAYOUT_CANDIDATES)]
         return min(found, key=lambda layout: layout[0])[1]
 
     def _fill(self, counts: np.ndarray, state: np.ndarray, rng: np.random.Generator) -> tuple[float, Layout]:
-        """Boxes for so many of each class, chosen one by one, and how far they leave the state off balance."""
-        total, tried = int(counts.sum()), BOXES_TRIED
-        kind = np.repeat(np.arange(len(counts)), counts)
-        drawn = [self._boxes(k, n, total, rng) for k, n in enumerate(counts) if n]
+        """Boxes for given counts, chosen one by one, and the imbalance that remains."""
+        total, n_candidates = int(counts.sum()), N_BOX_CANDIDATES
+        class_index = np.repeat(np.arange(len(counts)), counts)
+        candidates = [self._boxes(k, n, total, rng) for k, n in enumerate(counts) if n]
         vectors = [
-            v for d in drawn for v in self.balance.box_vectors(d.kind, d.boxes, total).reshape(-1, tried, d.size)
+            v
+            for d in candidates
+            for v in self.balance.box_vectors(d.class_index, d.boxes, total).reshape(-1, n_candidates, d.size)
         ]
-        corners = np.concatenate([d.boxes.corners(self.image_aspect) for d in drawn]).reshape(total, tried, 4)
-        penalty = np.concatenate([d.penalty for d in drawn]).reshape(total, tried)
+        corners = np.concatenate([d.boxes.corners(self.image_aspect) for d in candidates]).reshape(
+            total, n_candidates, 4
+        )
+        penalty = np.concatenate([d.penalty for d in candidates]).reshape(total, n_candidates)
         chosen = np.zeros(total, int)
-        there: list[int] = []
+        placed: list[int] = []
         state = state.copy()
-        parts, of_pairs = self.balance.of_boxes, self.balance.of_pairs
-        # Those before decide what overlaps: the order must not favour a class.
+        parts, pair_slice = self.balance.box_slices, self.balance.pair_slice
+        # Earlier boxes decide what overlaps: the order must not favour a class.
         for i in rng.permutation(total):
-            cost = penalty[i] + np.square(state[parts[kind[i]]] + vectors[i]).sum(1)
-            if there:
-                kinds = np.column_stack([np.full(len(there), kind[i]), kind[there]])
-                holds = of_pair(corners[i][:, None], corners[there, chosen[there]])
-                added = self.balance.pair_vectors(kinds, holds, total).sum(1)
-                cost += np.square(state[of_pairs] + added).sum(1)
+            cost = penalty[i] + np.square(state[parts[class_index[i]]] + vectors[i]).sum(1)
+            if placed:
+                kinds = np.column_stack([np.full(len(placed), class_index[i]), class_index[placed]])
+                features = pair_features(corners[i][:, None], corners[placed, chosen[placed]])
+                added = self.balance.pair_vectors(kinds, features, total).sum(1)
+                cost += np.square(state[pair_slice] + added).sum(1)
             best = chosen[i] = int(cost.argmin())
-            state[parts[kind[i]]] += vectors[i][best]
-            if there:
-                state[of_pairs] += added[best]
-            there.append(i)
-        index = np.arange(total) * tried + chosen
-        values = {f.name: np.concatenate([getattr(d.boxes, f.name) for d in drawn]) for f in attrs.fields(BoxArrays)}
-        layout = Layout(BoxArrays(**values).take(index), kind, np.concatenate([d.component for d in drawn])[index])
-        left = sum(float(np.square(state[parts[k]]).sum()) for k in np.unique(kind))
-        left += float(np.square(state[of_pairs]).sum())
+            state[parts[class_index[i]]] += vectors[i][best]
+            if placed:
+                state[pair_slice] += added[best]
+            placed.append(i)
+        index = np.arange(total) * n_candidates + chosen
+        values = {
+            f.name: np.concatenate([getattr(d.boxes, f.name) for d in candidates]) for f in attrs.fields(BoxArrays)
+        }
+        layout = Layout(
+            BoxArrays(**values).take(index), class_index, np.concatenate([d.component for d in candidates])[index]
+        )
+        left = sum(float(np.square(state[parts[k]]).sum()) for k in np.unique(class_index))
+        left += float(np.square(state[pair_slice]).sum())
         return left + float(penalty.ravel()[index].max()), layout
 
     def vector(self, layout: Layout) -> np.ndarray:
-        """What a layout adds to the state, (D,)."""
-        return self.balance.total(Layouts(layout.boxes, layout.kind, np.zeros(len(layout.kind), int), 1))
+        """The vector (D,) that a layout adds to the state."""
+        return self.balance.total(Layouts(layout.boxes, layout.class_index, np.zeros(len(layout.class_index), int), 1))
 
     def _counts(self, state: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        counts = self.counts[rng.integers(len(self.counts), size=COUNTS_TRIED)]
+        counts = self.counts[rng.integers(len(self.counts), size=N_COUNT_CANDIDATES)]
         more = rng.integers(-8, 9, size=counts.shape)
         counts = counts + np.where((counts >= _MANY) & (np.abs(more) == 1), more, 0)
         cost = np.square(state + self.balance.count_vectors(counts)).sum(1)
         return np.asarray(counts[cost.argmin()])
 
-    def _boxes(self, kind: int, number: int, total: int, rng: np.random.Generator) -> _Drawn:
-        """Draws for each of so many boxes of a class, one after another."""
-        latent, component = self.mixtures[kind].sample(np.full(number * BOXES_TRIED, total), rng, self.alike)
+    def _boxes(self, class_index: int, number: int, total: int, rng: np.random.Generator) -> _Candidates:
+        """Candidates for each box of a class, one box after another."""
+        latent, component = self.mixtures[class_index].sample(
+            np.full(number * N_BOX_CANDIDATES, total), rng, self.correlation
+        )
         boxes, fits = from_latent(latent, self.image_aspect)
-        # Draws beyond are only ever taken where all are; then at the limit.
-        outside = (boxes.area < self.areas[kind, 0]) | (boxes.area > self.areas[kind, 1])
+        # Candidates out of reach are only taken if all are; then at the limit.
+        outside = (boxes.area < self.areas[class_index, 0]) | (boxes.area > self.areas[class_index, 1])
         if outside.any():
-            latent[outside, 0] = _within(latent[outside, 0], self.areas[kind])
+            latent[outside, 0] = _within(latent[outside, 0], self.areas[class_index])
             boxes, fits = from_latent(latent, self.image_aspect)
-        unlike = ~boxes.shaped((self.aspects[kind, 0], self.aspects[kind, 1]))
+        unlike = ~boxes.has_reachable_aspect((self.aspects[class_index, 0], self.aspects[class_index, 1]))
         if unlike.any():
-            # Were they held back, most boxes would be cut ones where few shapes can be had: others lend them theirs.
+            # If they were rejected, most boxes would be cut ones if few shapes are reachable: others lend theirs.
             lenders = np.flatnonzero(~unlike & ~boxes.cut.any(1))
             lent = rng.choice(lenders, unlike.sum()) if len(lenders) else unlike
-            latent[unlike, 3] = _within(latent[lent, 3], self.aspects[kind])
+            latent[unlike, 3] = _within(latent[lent, 3], self.aspects[class_index])
             boxes, fits = from_latent(latent, self.image_aspect)
-        part = self.balance.of_boxes[kind]
+        part = self.balance.box_slices[class_index]
         penalty = np.where(outside, 1e9, 0.0) + np.where(fits, 0.0, 1e3)
-        return _Drawn(kind, boxes, component, penalty, part.stop - part.start)
+        return _Candidates(class_index, boxes, component, penalty, part.stop - part.start)
 
 
 def _within(logs: np.ndarray, limits: np.ndarray) -> np.ndarray:
-    """Logarithms moved into limits (2,), so far that rounding does not bring their values beyond."""
+    """Logarithms clipped into limits (2,), with a margin for rounding."""
     low, high = np.log(np.maximum(limits, np.finfo(float).tiny))
     return np.clip(logs, low + _ROUNDING, high - _ROUNDING)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The real boxes that a target learns from, class by class, and which of them the scene can show."""
+"""The real boxes that a target is fitted to, class by class, and which of them the scene can show."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ class RealClass:
         """Which real boxes (N,) have an area in reach."""
         return (self.boxes.area >= self.reach.area[0]) & (self.boxes.area <= self.reach.area[1])
 
-    def shaped(self, image_aspect: float) -> np.ndarray:
-        """Which real boxes (N,) have an aspect in reach, or any at all where a border cuts them."""
-        return as_arrays(self.boxes, image_aspect).shaped(self.reach.aspect)
+    def has_reachable_aspect(self, image_aspect: float) -> np.ndarray:
+        """Which real boxes (N,) have an aspect in reach; boxes that a border cuts always do."""
+        return as_arrays(self.boxes, image_aspect).has_reachable_aspect(self.reach.aspect)
 
     def area_note(self) -> str:
-        """A sentence on real boxes that are too small or too large for the scene; empty where there is none."""
+        """A sentence on real boxes that are too small or too large for the scene; empty if there is none."""
         lost, span = self.boxes.area[~self.reachable], self.reach.area
         if not len(lost):
             return ""
@@ -45,8 +45,8 @@ class RealClass:
         )
 
     def aspect_note(self, image_aspect: float) -> str:
-        """A sentence on real boxes of shapes that the scene does not show whole; empty where there is none."""
-        lost, span = self.boxes.aspect[~self.shaped(image_aspect)], self.reach.aspect
+        """A sentence on real boxes with aspects that the scene does not show whole; empty if there is none."""
+        lost, span = self.boxes.aspect[~self.has_reachable_aspect(image_aspect)], self.reach.aspect
         if not len(lost):
             return ""
         theirs = _beyond(lost, span, "narrower", "wider", ".2f")
@@ -57,7 +57,7 @@ class RealClass:
 
 
 def _beyond(values: np.ndarray, span: tuple[float, float], below: str, above: str, form: str) -> str:
-    """What lies on either side of an interval, in words."""
+    """The values on either side of an interval, in words."""
     parts = []
     for side, there in ((below, values[values < span[0]]), (above, values[values > span[1]])):
         ends = dict.fromkeys(f"{v:{form}}" for v in np.sort(there)[[0, -1]]) if len(there) else ()
@@ -84,11 +84,11 @@ def real_class(
     reach : Reach, optional
         What boxes the scene can show; None reaches everything.
     min_real : int
-        Fewest real boxes that are enough.
+        Fewest real boxes.
     remedy : str
-        What can be done where there are fewer.
+        What to do if there are fewer.
     where : str
-        Among which images they were looked for, where not among all.
+        Images that were searched, if not all.
 
     Raises
     ------

@@ -15,7 +15,7 @@ from ..columns.registry import find_column
 from ..distances.binning import TINY, Binning, Sample
 from ..distances.bootstrap import CONFIDENCE_LEVEL, N_BOOTSTRAP, centred_interval
 from ..distances.histograms import bhattacharyya_floor, bhattacharyya_of_histograms
-from ..mixtures.area_mixture import REFERENCE_SIZE, search
+from ..mixtures.area_mixture import REFERENCE_SIZE, fit_mixture
 
 METHODS = ("gaussian", "shares")
 
@@ -33,7 +33,7 @@ _STEPS = 2000
 
 @attrs.frozen(eq=False)
 class Components:
-    """A Gaussian mixture of a column; weights, means and variances (K,) on the scale of its view, by rising mean."""
+    """A Gaussian mixture of a column; weights, means and variances (K,) on the transformed scale, by rising mean."""
 
     weights_: np.ndarray
     means_: np.ndarray
@@ -47,19 +47,19 @@ class Components:
 
 
 def fit_components(real: np.ndarray, binning: Binning, *, components: int = 0, seed: int = 0) -> Components:
-    """Fit a mixture to real values (N,), the number of components by silhouette score; see :func:`..mixtures.area_mixture.fit_mixture`."""
+    """Fit a mixture to real values (N,), the number of components by silhouette score: see :func:`.fit_mixture`."""
     values = np.asarray(real, dtype=float)
     x, p = binning.transform(values), binning.histogram(values)
     floor = bhattacharyya_floor(
         values, len(values), REFERENCE_SIZE, N_BOOTSTRAP, np.random.default_rng(seed), range=(binning.low, binning.high)
     )
-    mixture, _, reason = search(
+    mixture, _, reason = fit_mixture(
         x,
         lambda weights, means, variances: Components(weights, means, variances, binning),
         lambda mixture: bhattacharyya_of_histograms(p, mixture.shares()),
         floor,
         # The least spread: a third of a box for counts, elsewhere a hundredth of the range.
-        least=0.3
+        min_std=0.3
         if find_column(binning.column).kind == "count"
         else 0.02
         if binning.log
@@ -73,7 +73,7 @@ def fit_components(real: np.ndarray, binning: Binning, *, components: int = 0, s
 def moments(
     samples: Sequence[Sample], binning: Binning, *, min_values: int = MIN_VALUES
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and variance (K,) of each configuration on the scale of the view; NaN for fewer than ``min_values`` values.
+    """Mean and variance (K,) of each configuration on the transformed scale; NaN for fewer than ``min_values`` values.
 
     The variance of few values is uncertain, and the smallest of many uncertain ones would be chosen too often: each is
     shrunk towards the pooled variance, as if :data:`PRIOR_VALUES` more values of that variance had been seen.
@@ -286,8 +286,8 @@ def check_real(real: Sample, binning: Binning) -> None:
     """Raise a DataError if there are too few real values to estimate chance."""
     if len(real) < 2:
         raise DataError(
-            f"Tuning on '{binning.column}' needs at least two real values; there {'is one' if len(real) else 'are none'}. "
-            "Annotate more images, or tune on another column."
+            f"Tuning on '{binning.column}' needs at least two real values; "
+            f"there {'is one' if len(real) else 'are none'}. Annotate more images, or tune on another column."
         )
 
 
@@ -362,9 +362,9 @@ def _smoothed_histogram(values: np.ndarray, binning: Binning) -> np.ndarray:
     x = binning.transform(values)
     quarter, three = np.quantile(x, [0.25, 0.75])
     spread = min(float(x.std()), float(three - quarter) / 1.34) or float(x.std())
-    least = 1e-3 * (binning.inner_edges[-1] - binning.inner_edges[0])
+    min_width = 1e-3 * (binning.inner_edges[-1] - binning.inner_edges[0])
     return _gaussian_shares(
-        binning, x, np.full(len(x), max(0.9 * spread * len(x) ** -0.2, least)), np.full(len(x), 1 / len(x))
+        binning, x, np.full(len(x), max(0.9 * spread * len(x) ** -0.2, min_width)), np.full(len(x), 1 / len(x))
     )
 
 

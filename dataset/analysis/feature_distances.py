@@ -10,7 +10,7 @@ import numpy as np
 
 from ...alignment.distances.components import ComponentSample
 from ...alignment.features.crops import MARGIN
-from ...alignment.features.density import fit_density, left_out_distances
+from ...alignment.features.density import fit_density, leave_group_out_distances
 from ...alignment.features.extractor import Extractor
 from ..formats.coco import CocoFile
 from ..formats.dataset_folder import ImageDataset
@@ -55,7 +55,7 @@ def feature_samples(
     features = {name: _features(name, dataset, settings, rng) for name, dataset in others.items()}
     problems = [problem for boxes in (own, *features.values()) for problem in boxes.problems]
     return (
-        ComponentSample(left_out_distances(own.features, own.image), own.image),
+        ComponentSample(leave_group_out_distances(own.features, own.image), own.image),
         {name: ComponentSample(density.distance(boxes.features), boxes.image) for name, boxes in features.items()},
         problems,
     )

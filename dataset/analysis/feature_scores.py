@@ -141,7 +141,7 @@ def score_boxes(
         )
         rows = [row[i] for i in features.annotation.tolist()]
         distance = density.distance(features.features)
-        values[:, rows] = distance, density.score(features.features), typicality(distance, density.calibration)
+        values[:, rows] = distance, density.score_samples(features.features), typicality(distance, density.calibration)
         small += features.small
         problems += features.problems
     names = {c["id"]: c["name"] for c in coco.categories}

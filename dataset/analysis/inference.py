@@ -205,7 +205,7 @@ def _predict(boxes: _Boxes, outcomes: Sequence[Outcome], heads: Mapping[tuple[st
             outcome.beyond = float(((prediction.values < low) | (prediction.values > high)).mean())
         if outcome.column in truth:
             values = [truth[outcome.column][truth_of[boxes.ids[row]]] for row in rows]
-            outcome.truth = head.judge(prediction, values)
+            outcome.truth = head.score_predictions(prediction, values)
         for name, cells in _cells(outcome, head, prediction).items():
             column = table.setdefault(name, [None] * len(boxes.ids))
             for row, cell in zip(rows, cells, strict=True):

@@ -115,7 +115,7 @@ class FeatureScore:
 
 
 @attrs.frozen(eq=False)
-class Look:
+class BoxFeatures:
     """``ids`` (m,) of the boxes that are judged and their ``features`` (m, d)."""
 
     ids: tuple[int, ...]
@@ -132,7 +132,7 @@ class FeatureGate:
     fingerprint: str
     threshold: float = attrs.field()
     rule: DraftRule | None = None
-    warmed: int = 0
+    warm_up_frames: int = 0
 
     @threshold.default
     def _threshold(self) -> float:
@@ -159,7 +159,7 @@ class FeatureGate:
         """The classes that are judged; none named means all."""
         return self.settings.classes or [c for c in [self.density.origin.get("class", "")] if c]
 
-    def measure(self, picture: np.ndarray, rows: Rows, size: tuple[int, int]) -> Look:
+    def measure(self, picture: np.ndarray, rows: Rows, size: tuple[int, int]) -> BoxFeatures:
         chosen = [
             row
             for row in rows
@@ -170,11 +170,11 @@ class FeatureGate:
         boxes = [(b[0] * x, b[1] * y, b[2] * x, b[3] * y) for b in (row["bbox"] for row in chosen)]
         margin = float(self.density.origin.get("margin", 0.1))
         features = self.extractor.extract_boxes(picture, boxes, margin) if boxes else np.empty((0, 0))
-        return Look(tuple(row["id"] for row in chosen), features.astype(float))
+        return BoxFeatures(tuple(row["id"] for row in chosen), features.astype(float))
 
-    def learn(self, samples: Sequence[tuple[Look | None, Look]]) -> dict[str, Any]:
+    def learn(self, samples: Sequence[tuple[BoxFeatures | None, BoxFeatures]]) -> dict[str, Any]:
         samples = [(draft, full) for draft, full in samples if full.ids]
-        scores = [self.density.graded(full.features) for _, full in samples]
+        scores = [self.density.extended_score(full.features) for _, full in samples]
         threshold = self.settings.threshold
         if self.settings.threshold_by == "elbow" and samples:
             by_image = self.settings.level == "image"
@@ -183,7 +183,9 @@ class FeatureGate:
         if self.settings.draft:
             pairs = [(draft.features, full.features) for draft, full in samples if draft is not None]
             passes = [self._pooled(s) >= threshold for s in scores]
-            rule = fit_draft_rule(pairs, passes, self.density.graded, self._pooled, self.settings.max_false_reject_rate)
+            rule = fit_draft_rule(
+                pairs, passes, self.density.extended_score, self._pooled, self.settings.max_false_reject_rate
+            )
             never = rule.threshold == -math.inf
             learned["draft"] = {
                 **attrs.asdict(rule),
@@ -195,34 +197,36 @@ class FeatureGate:
     def taught(self, learned: Mapping[str, Any]) -> FeatureGate:
         rule = None
         if "draft" in learned:
-            facts = dict(learned["draft"])
-            facts["shift"] = np.array(facts["shift"])
-            facts["threshold"] = -math.inf if facts["threshold"] is None else facts["threshold"]
-            rule = DraftRule(**facts)
-        return attrs.evolve(self, threshold=float(learned["threshold"]), rule=rule, warmed=int(learned["frames"]))
+            values = dict(learned["draft"])
+            values["shift"] = np.array(values["shift"])
+            values["threshold"] = -math.inf if values["threshold"] is None else values["threshold"]
+            rule = DraftRule(**values)
+        return attrs.evolve(
+            self, threshold=float(learned["threshold"]), rule=rule, warm_up_frames=int(learned["frames"])
+        )
 
     def judge_draft(self, picture: np.ndarray, rows: Rows, size: tuple[int, int]) -> Verdict:
-        look = self.measure(picture, rows, size)
-        rest = self.settings.action != "reject" and len(look.ids) < len(rows)
-        if self.rule is None or not look.ids or rest:
+        measured = self.measure(picture, rows, size)
+        has_unjudged = self.settings.action != "reject" and len(measured.ids) < len(rows)
+        if self.rule is None or not measured.ids or has_unjudged:
             return Verdict(True)
-        scores = self.density.graded(look.features + self.rule.shift)
+        scores = self.density.extended_score(measured.features + self.rule.shift)
         score = self._pooled(scores)
-        return Verdict(score >= self.rule.threshold, TOO_LOW, columns=_columns(look, scores), score=score)
+        return Verdict(score >= self.rule.threshold, TOO_LOW, columns=_columns(measured, scores), score=score)
 
     def judge(self, shot: Shot, rows: Rows, seen: Sequence[Any] = ()) -> Verdict:
-        look = self.measure(shot.image, rows, (shot.image.shape[1], shot.image.shape[0]))
-        if not look.ids:
+        measured = self.measure(shot.image, rows, (shot.image.shape[1], shot.image.shape[0]))
+        if not measured.ids:
             return Verdict(True, columns={COLUMN: {}})
-        scores = self.density.graded(look.features)
-        score, columns = self._pooled(scores), _columns(look, scores)
+        scores = self.density.extended_score(measured.features)
+        score, columns = self._pooled(scores), _columns(measured, scores)
         if self.settings.action == "reject" and score < self.threshold:
             return Verdict(False, TOO_LOW, columns=columns, score=score)
         # Rounded as records are, so that a frame read back counts like one just made.
-        traits = self.density.coordinates(look.features).round(4)
+        traits = self.density.transform(measured.features).round(4)
         if self._is_near(traits, seen):
             return Verdict(False, TOO_NEAR, columns=columns, score=score)
-        bad = frozenset(id for id, s in zip(look.ids, scores, strict=True) if s < self.threshold)
+        bad = frozenset(id for id, s in zip(measured.ids, scores, strict=True) if s < self.threshold)
         if self.settings.action == "reject" or not bad:
             return Verdict(True, columns=columns, score=score, traits=self._kept(traits))
         painted = bad if self.settings.action == "black box" else frozenset()
@@ -240,13 +244,13 @@ class FeatureGate:
             "notes": self.density.notes(self.threshold) if 0 < self.threshold < 1 else [],
         }
         if self.rule is not None:
-            wrong, low, high = self.rule.false_refusals()
+            false_reject_rate, low, high = self.rule.false_refusals()
             shown["draft"] = {
                 "used": self.draft is not None,
-                "warm_up": self.warmed,
+                "warm_up": self.warm_up_frames,
                 "would_pass": self.rule.passed,
                 "false_rejects": self.rule.wrongly,
-                "false_reject_rate": None if math.isnan(wrong) else wrong,
+                "false_reject_rate": None if math.isnan(false_reject_rate) else false_reject_rate,
                 "interval": [low, high],
                 "allowed": self.settings.max_false_reject_rate,
                 "would_fail": self.rule.failed,
@@ -273,5 +277,5 @@ class FeatureGate:
         return False
 
 
-def _columns(look: Look, scores: np.ndarray) -> dict[str, dict[int, float]]:
-    return {COLUMN: dict(zip(look.ids, map(float, scores), strict=True))}
+def _columns(measured: BoxFeatures, scores: np.ndarray) -> dict[str, dict[int, float]]:
+    return {COLUMN: dict(zip(measured.ids, map(float, scores), strict=True))}

@@ -41,7 +41,7 @@ class ClassFit(RealClass):
     def goal(self, quantile: float, center_quantile: float, rng: np.random.Generator) -> Goal:
         """The goal at these quantiles, both in [0, 1); ``rng`` only jitters the centre."""
         area = float(self.mixture.ppf(np.array(quantile)))
-        component = int(self.mixture.component(np.array(area)))
+        component = int(self.mixture.predict(np.array(area)))
         if not self.match_center:
             return Goal(self.name, area, (0.5, 0.5), component)
         center = self._draw_center(area, center_quantile, rng)

@@ -16,7 +16,7 @@ from ...alignment.mixtures.box_density import (
     BoxArrays,
     as_arrays,
     fit_layout,
-    likeness,
+    within_image_correlation,
 )
 from ...alignment.mixtures.herding import LayoutModel
 from ...alignment.mixtures.reachable_boxes import (
@@ -35,10 +35,10 @@ _ID = "target.layout_gmm"
 CYCLE = 512
 """Number of layouts that are balanced together; after that a new cycle begins, so that late frames cost no more."""
 
-FEW = 100
+FEW_BOXES = 100
 """With fewer real boxes of a class than this, a note explains the consequences."""
 
-MOST_IMAGES = 4000
+MAX_IMAGES = 4000
 """Maximum number of real images to fit; of more, a subset evenly spread over the file is used."""
 
 
@@ -49,11 +49,11 @@ class FittedLayoutGmm:
     classes: tuple[RealClass, ...]
     model: LayoutModel
     seed: int
-    # What the planned layouts of a cycle sum up to before each of them; see _planned.
+    # The sum of the planned layouts of a cycle before each of them; see _planned.
     _states: dict[int, list[np.ndarray]] = attrs.field(factory=dict, init=False, repr=False)
 
     def draw(self, frame: int, block: Block, redraw: int = 0) -> Goals:
-        """The goals of one frame: those that bring what the block has shown nearest to the real images.
+        """The goals of one frame: those that bring the boxes of the block nearest to the real images.
 
         Parameters
         ----------
@@ -61,24 +61,26 @@ class FittedLayoutGmm:
             Index of the draw, >= 0.
         block : Block
         redraw : int
-            How many layouts of this frame could not be made; each has other draws.
+            How many layouts of this frame failed; each has its own random draws.
         """
         if frame < 0:
             raise ValueError(f"frame must be >= 0, got {frame}")
-        # Frames before the block's are taken to have shown what was planned: blocks do not wait for each other.
+        # Earlier blocks are assumed to have shown their planned layouts, so that blocks do not wait for each other.
         planned = self._planned(max(frame - block.images, frame - frame % CYCLE))
-        layout = self.model.draw(planned + self.model.balance.total(self._shown(block)), self._rng(frame, redraw))
+        layout = self.model.draw(
+            planned + self.model.balance.total(self._block_layouts(block)), self._rng(frame, redraw)
+        )
         boxes = layout.boxes
         goals = [
             Goal(
-                self.classes[kind].name,
+                self.classes[class_index].name,
                 float(boxes.area[i]),
                 (float(boxes.center[i, 0]), float(boxes.center[i, 1])),
                 int(layout.component[i]),
                 float(boxes.aspect[i]),
                 tuple(side for side, cut in zip(SIDES, boxes.cut[i], strict=True) if cut),
             )
-            for i, kind in enumerate(layout.kind)
+            for i, class_index in enumerate(layout.class_index)
         ]
         goals.sort(key=lambda goal: -goal.area)
         return Goals(goals[0], frame, self._gaps(goals[0].class_name, block), tuple(goals))
@@ -86,11 +88,11 @@ class FittedLayoutGmm:
     def notes(self) -> list[str]:
         """Sentences for the user: what few boxes mean, and what the scene cannot show."""
         out = []
-        few = [f"{len(c.boxes)} of '{c.name}'" for c in self.classes if len(c.boxes) < FEW]
+        few = [f"{len(c.boxes)} of '{c.name}'" for c in self.classes if len(c.boxes) < FEW_BOXES]
         if few:
             out.append(
-                f"The target learns from few real boxes ({', '.join(few)}): what goes with what is mostly taken to be "
-                "chance, and correlations are shrunk."
+                f"The target learns from few real boxes ({', '.join(few)}): correlations between columns and between "
+                "boxes are shrunk towards independence."
             )
         for c in self.classes:
             out += [note for note in (c.area_note(), c.aspect_note(self.model.image_aspect)) if note]
@@ -103,7 +105,7 @@ class FittedLayoutGmm:
         classes = {}
         for k, (c, mixture) in enumerate(zip(self.classes, self.model.mixtures, strict=True)):
             number, images = np.unique(counts[:, k], return_counts=True)
-            shaped = c.shaped(self.model.image_aspect)
+            reachable = c.has_reachable_aspect(self.model.image_aspect)
             classes[c.name] = {
                 **mixture.report(),
                 "share_of_boxes": len(c.boxes) / total,
@@ -112,11 +114,11 @@ class FittedLayoutGmm:
                 "interval": [float(a) for a in self.model.areas[k]],
                 "reachable_share": float(c.reachable.mean()),
                 "unreachable_areas": sorted(float(a) for a in c.boxes.area[~c.reachable]),
-                "shaped_share": float(shaped.mean()),
-                "unreachable_aspects": sorted(float(a) for a in c.boxes.aspect[~shaped]),
+                "shaped_share": float(reachable.mean()),
+                "unreachable_aspects": sorted(float(a) for a in c.boxes.aspect[~reachable]),
             }
-        alike = dict(zip(COLUMNS, map(float, self.model.alike), strict=True))
-        return {"target": "layout_gmm", "images": len(counts), "alike_in_an_image": alike, "classes": classes}
+        correlation = dict(zip(COLUMNS, map(float, self.model.correlation), strict=True))
+        return {"target": "layout_gmm", "images": len(counts), "alike_in_an_image": correlation, "classes": classes}
 
     def _rng(self, frame: int, redraw: int) -> np.random.Generator:
         return stream(self.seed, _ID, frame, redraw)
@@ -133,13 +135,15 @@ class FittedLayoutGmm:
             states.append(states[-1] + self.model.vector(self.model.draw(states[-1], rng)))
         return states[frame % CYCLE]
 
-    def _shown(self, block: Block) -> Layouts:
+    def _block_layouts(self, block: Block) -> Layouts:
         found = [block.boxes(c.name) for c in self.classes]
-        kind = np.repeat(np.arange(len(found)), [len(boxes) for boxes in found])
-        return together([as_arrays(boxes, self.model.image_aspect) for boxes in found], kind, found, block.images)
+        class_index = np.repeat(np.arange(len(found)), [len(boxes) for boxes in found])
+        return concatenate_layouts(
+            [as_arrays(boxes, self.model.image_aspect) for boxes in found], class_index, found, block.images
+        )
 
     def _gaps(self, name: str, block: Block) -> tuple[tuple[float, float], ...]:
-        """Where a block has shown fewer boxes of a class than there are real ones, for cameras that solve for one box."""
+        """Where a block has shown fewer boxes of a class than the real images, for cameras that solve for one box."""
         real = next(c for c in self.classes if c.name == name)
         weights = histogram_deficit(
             histogram(np.sqrt(real.boxes.area[real.reachable])), np.sqrt(block.boxes(name).area)
@@ -147,7 +151,9 @@ class FittedLayoutGmm:
         return tuple(((i + 0.5) / BINS, float(w)) for i, w in enumerate(weights))
 
 
-def together(arrays: list[BoxArrays], kind: np.ndarray, boxes: list[Boxes], number: int = 0) -> Layouts:
+def concatenate_layouts(
+    arrays: list[BoxArrays], class_index: np.ndarray, boxes: list[Boxes], number: int = 0
+) -> Layouts:
     """The boxes of all classes as images; ``number`` of them, or one per image name."""
     image = np.concatenate([b.image for b in boxes])
     if not number:
@@ -155,7 +161,7 @@ def together(arrays: list[BoxArrays], kind: np.ndarray, boxes: list[Boxes], numb
         number = len(names)
     order = np.argsort(image, kind="stable")
     joined = {f.name: np.concatenate([getattr(a, f.name) for a in arrays])[order] for f in attrs.fields(BoxArrays)}
-    return Layouts(BoxArrays(**joined), kind[order], image[order], number)
+    return Layouts(BoxArrays(**joined), class_index[order], image[order], number)
 
 
 @plugin("target")
@@ -218,22 +224,24 @@ class LayoutGmm:
         found = self._chosen({name: real[name] for name in names if name in real})
         classes = tuple(self._class(name, found.get(name), reach.get(name)) for name in names)
         arrays = [as_arrays(c.boxes, image_aspect) for c in classes]
-        kind = np.repeat(np.arange(len(classes)), [len(a) for a in arrays])
-        images = together(arrays, kind, [c.boxes for c in classes])
+        class_index = np.repeat(np.arange(len(classes)), [len(a) for a in arrays])
+        images = concatenate_layouts(arrays, class_index, [c.boxes for c in classes])
         counts = images.counts(len(classes))
-        total = counts.sum(1)[images.owner]
+        total = counts.sum(1)[images.image_index]
         areas = np.array([c.reach.area for c in classes], dtype=float)
         aspects = np.array([c.reach.aspect for c in classes], dtype=float)
-        kept = (images.boxes.area >= areas[images.kind, 0]) & (images.boxes.area <= areas[images.kind, 1])
+        kept = (images.boxes.area >= areas[images.class_index, 0]) & (images.boxes.area <= areas[images.class_index, 1])
         mixtures = []
         for k in range(len(classes)):
-            mine = np.flatnonzero((images.kind == k) & kept)
-            boxes = images.boxes.take(mine)
-            mixtures.append(fit_layout(boxes, total[mine], image_aspect, components=self.components))
+            own = np.flatnonzero((images.class_index == k) & kept)
+            boxes = images.boxes.take(own)
+            mixtures.append(fit_layout(boxes, total[own], image_aspect, components=self.components))
             areas[k] = np.clip(areas[k], boxes.area.min() / SUPPORT, min(1.0, boxes.area.max() * SUPPORT))
         balance = Balance(images, len(classes), image_aspect, kept, [c.reach.aspect for c in classes])
-        alike = likeness(mixtures, images.boxes, images.kind, images.owner, image_aspect)
-        model = LayoutModel(mixtures, counts, areas, aspects, balance, image_aspect, alike)
+        correlation = within_image_correlation(
+            mixtures, images.boxes, images.class_index, images.image_index, image_aspect
+        )
+        model = LayoutModel(mixtures, counts, areas, aspects, balance, image_aspect, correlation)
         return FittedLayoutGmm(classes, model, seed)
 
     def _chosen(self, real: Mapping[str, Boxes]) -> dict[str, Boxes]:
@@ -242,8 +250,8 @@ class LayoutGmm:
             return {}
         images, number = np.unique(np.concatenate([b.image for b in real.values()]), return_counts=True)
         images = images[number <= self.max_boxes] if self.max_boxes else images
-        if len(images) > MOST_IMAGES:
-            images = images[np.arange(MOST_IMAGES) * len(images) // MOST_IMAGES]
+        if len(images) > MAX_IMAGES:
+            images = images[np.arange(MAX_IMAGES) * len(images) // MAX_IMAGES]
         return {name: boxes.take(np.flatnonzero(np.isin(boxes.image, images))) for name, boxes in real.items()}
 
     def _class(self, name: str, boxes: Boxes | None, reach: Reach | None) -> RealClass:

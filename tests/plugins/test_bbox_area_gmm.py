@@ -107,7 +107,7 @@ def discrepancy(u):
 def test_components_come_in_their_shares(chairs):
     fitted = BboxAreaGmm().fit({"chair": chairs}, {}, 1)
     mixture = fitted.classes[0].mixture
-    grid = mixture.component(mixture.ppf((np.arange(20_000) + 0.5) / 20_000))
+    grid = mixture.predict(mixture.ppf((np.arange(20_000) + 0.5) / 20_000))
     counts = Counter(g.component for g in goals_of(fitted, range(200)))
     for k in range(mixture.n_components_):
         assert counts[k] == pytest.approx(200 * (grid == k).mean(), abs=2.5)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy import ndimage, stats
 from twinset.alignment.features.curation import (
     POOLS,
-    best,
+    best_mask,
     elbow,
     group_scores,
     pool,
@@ -66,8 +66,8 @@ def test_even_scores_have_no_elbow() -> None:
 def test_best_is_a_stable_sort(scores: list[float], count: int) -> None:
     scores = np.round(scores)
     order = sorted(range(len(scores)), key=lambda k: (-scores[k], k))
-    assert set(np.flatnonzero(best(scores, count))) == set(order[:count])
-    assert best([math.nan, 1.0, 2.0], 2).tolist() == [False, True, True]
+    assert set(np.flatnonzero(best_mask(scores, count))) == set(order[:count])
+    assert best_mask([math.nan, 1.0, 2.0], 2).tolist() == [False, True, True]
 
 
 @pytest.mark.parametrize("how", POOLS)
@@ -101,7 +101,7 @@ def test_group_means_and_intervals_are_those_of_scipy() -> None:
     rng = np.random.default_rng(2)
     groups = rng.choice(["a", "b", "c"], 240)
     scores = rng.normal(size=240) - 0.8 * (groups == "b")
-    found = group_scores(scores, groups, np.random.default_rng(0), rounds=4000)
+    found = group_scores(scores, groups, np.random.default_rng(0), n_bootstrap=4000)
     assert found[0].name == "b" and found[0].worse and not found[-1].worse
     for group in found:
         own = scores[groups == group.name]
@@ -124,7 +124,7 @@ def test_intervals_know_that_boxes_of_one_image_are_alike() -> None:
 def test_as_many_groups_as_images_fit_in_memory() -> None:
     count = 20_000
     scores = np.arange(count) % 7 - 3.0
-    found = group_scores(scores, [f"{k:06d}" for k in range(count)], np.random.default_rng(0), rounds=20)
+    found = group_scores(scores, [f"{k:06d}" for k in range(count)], np.random.default_rng(0), n_bootstrap=20)
     # A table of images by groups would have 400 million cells.
     assert len(found) == count and found[0].mean == -3.0 and {g.images for g in found} == {1}
 

@@ -13,7 +13,7 @@ from scipy import stats
 from twinset.alignment.features.density import (
     METHODS,
     fit_density,
-    left_out_distances,
+    leave_group_out_distances,
     load_density,
 )
 from twinset.engine.errors import DataError
@@ -46,7 +46,7 @@ def test_distance_is_that_of_brute_force(rng: np.random.Generator) -> None:
 @pytest.mark.parametrize("method", METHODS)
 def test_new_real_samples_pass_at_the_nominal_rate(rng: np.random.Generator, method: str) -> None:
     rounds, n, m, q = 25, 30, 20, 0.2
-    scores = [fit_density(cloud(rng, n), method=method).score(cloud(rng, m)) for _ in range(rounds)]
+    scores = [fit_density(cloud(rng, n), method=method).score_samples(cloud(rng, m)) for _ in range(rounds)]
     # Luck of the reference sets (a Beta distribution each), and that of the new samples.
     spread = np.sqrt(q * (1 - q) * (1 / (n + 1) / rounds + 1 / (rounds * m)))
     assert abs((np.concatenate(scores) >= q).mean() - (1 - q)) < 4 * spread
@@ -55,16 +55,18 @@ def test_new_real_samples_pass_at_the_nominal_rate(rng: np.random.Generator, met
 def test_what_is_off_scores_nothing(rng: np.random.Generator) -> None:
     real = cloud(rng, 60)
     density = fit_density(real)
-    assert density.score(real.mean(0, keepdims=True) + 30 * real.std(0)).tolist() == [0.0]
-    assert density.score(real.mean(0, keepdims=True)) > 0.5
-    assert ((density.score(cloud(rng, 50)) >= 0) & (density.score(cloud(rng, 50)) <= 1)).all()
-    assert density.score(np.empty((0, 12))).shape == (0,)
+    assert density.score_samples(real.mean(0, keepdims=True) + 30 * real.std(0)).tolist() == [0.0]
+    assert density.score_samples(real.mean(0, keepdims=True)) > 0.5
+    assert ((density.score_samples(cloud(rng, 50)) >= 0) & (density.score_samples(cloud(rng, 50)) <= 1)).all()
+    assert density.score_samples(np.empty((0, 12))).shape == (0,)
 
 
 def test_units_of_features_do_not_matter(rng: np.random.Generator) -> None:
     real, new = cloud(rng, 30), cloud(rng, 10)
     factor = np.logspace(2, -2, 12)
-    np.testing.assert_allclose(fit_density(real).score(new), fit_density(real * factor + 3).score(new * factor + 3))
+    np.testing.assert_allclose(
+        fit_density(real).score_samples(new), fit_density(real * factor + 3).score_samples(new * factor + 3)
+    )
 
 
 def test_crops_of_one_photo_do_not_vouch_for_each_other(rng: np.random.Generator) -> None:
@@ -73,8 +75,8 @@ def test_crops_of_one_photo_do_not_vouch_for_each_other(rng: np.random.Generator
     alone, grouped = fit_density(real), fit_density(real, photos)
     assert np.median(grouped.calibration) > 10 * np.median(alone.calibration)
     # Another crop of a known photo is typical; one of a new photo must not look wrong.
-    assert (fit_density(real, photos).score(cloud(rng, 40)) > 0).mean() > 0.5
-    assert (alone.score(cloud(rng, 40)) > 0).mean() < 0.2
+    assert (fit_density(real, photos).score_samples(cloud(rng, 40)) > 0).mean() > 0.5
+    assert (alone.score_samples(cloud(rng, 40)) > 0).mean() < 0.2
     assert len(fit_density(real, np.zeros(60)).calibration) == 60
 
 
@@ -85,18 +87,18 @@ def test_photos_that_hold_nearly_all_boxes_leave_a_scale(
     rng: np.random.Generator, method: str, photos: list[int]
 ) -> None:
     real = cloud(rng, len(photos))
-    found = left_out_distances(real, photos, method=method)
+    found = leave_group_out_distances(real, photos, method=method)
     assert np.isfinite(found).all()
     # Without the only other photo, a box is judged by all others, its own photo's included.
     if photos.count(0) == len(photos) - 1:
-        assert found == pytest.approx(left_out_distances(real, method=method))
+        assert found == pytest.approx(leave_group_out_distances(real, method=method))
 
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("method", METHODS)
 def test_copies_of_one_box_beside_another_photo(method: str) -> None:
     real = np.repeat([[1.0, 2.0, 3.0], [1.0, 2.0, 7.0]], [3, 9], axis=0)
-    found = left_out_distances(real, np.repeat([0, 1], [3, 9]), method=method)
+    found = leave_group_out_distances(real, np.repeat([0, 1], [3, 9]), method=method)
     assert np.isfinite(found).all()
     if method == "knn":
         np.testing.assert_allclose(found, 4.0)  # no spread, so in the unit of the features
@@ -109,7 +111,7 @@ def test_saved_and_read_again_it_is_the_same(rng: np.random.Generator, tmp_path:
         path.write_bytes(density.to_bytes())
         again = load_density(path)
         new = cloud(rng, 10)
-        assert np.array_equal(again.score(new), density.score(new))
+        assert np.array_equal(again.score_samples(new), density.score_samples(new))
         assert again.origin == density.origin
         assert again.to_bytes() == density.to_bytes()
         again.check_model("ab" * 32, "m.onnx")
@@ -155,7 +157,7 @@ def test_features_that_say_nothing_are_refused(rng: np.random.Generator) -> None
     with pytest.raises(DataError, match="finite"):
         fit_density(np.full((20, 3), np.nan))
     with pytest.raises(DataError, match=r"an \(n, 12\) array"):
-        fit_density(cloud(rng, 20)).score(np.ones((2, 3)))
+        fit_density(cloud(rng, 20)).score_samples(np.ones((2, 3)))
     one_constant = cloud(rng, 20)
     one_constant[:, 3] = 0.1
     assert np.isfinite(fit_density(one_constant).distance(one_constant)).all()
@@ -165,14 +167,14 @@ def test_grades_are_scores_without_steps(rng: np.random.Generator) -> None:
     real = rng.normal(size=(60, 4))
     density = fit_density(real)
     new = rng.normal(size=(500, 4)) * 2
-    grades, scores, distances = density.graded(new), density.score(new), density.distance(new)
+    grades, scores, distances = density.extended_score(new), density.score_samples(new), density.distance(new)
     order = np.argsort(distances)
     assert (np.diff(grades[order]) <= 0).all()
     assert np.abs(grades - scores)[scores > 0].max() <= 2 / 61
     beyond = distances > density.calibration[-1]
     assert beyond.any() and (grades[beyond] < 1 / 61).all() and (np.diff(np.sort(grades[beyond])) > 0).all()
     # At a calibration distance, the chance that a new one lies farther out is i / (n + 1) exactly.
-    passed = [fit_density(rng.normal(size=(30, 2))).graded(rng.normal(size=(200, 2))) >= 0.2 for _ in range(40)]
+    passed = [fit_density(rng.normal(size=(30, 2))).extended_score(rng.normal(size=(200, 2))) >= 0.2 for _ in range(40)]
     assert np.mean(passed) == pytest.approx(0.8, abs=0.04)
 
 

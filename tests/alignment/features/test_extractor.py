@@ -204,10 +204,10 @@ def test_crops_keep_proportions_and_repeat_the_border() -> None:
     assert (edge[:, :15] == 90).all()
 
 
-def test_impossible_crops_are_refused() -> None:
+def test_impossible_crops_are_rejected() -> None:
     image = np.zeros((60, 80, 3), np.uint8)
     for box in ([10, 10, 0, 5], [90, 10, 5, 5], [float("nan"), 0, 5, 5]):
-        with pytest.raises(DataError, match="cannot be cut out"):
+        with pytest.raises(DataError, match="cannot be cropped"):
             crop_boxes(image, [box], (8, 8))
     with pytest.raises(DataError, match="must be an"):
         crop_boxes(image[..., 0], [[0, 0, 5, 5]], (8, 8))

@@ -106,11 +106,11 @@ def test_an_accuracy_that_guessing_reaches_does_not_pass() -> None:
 
 def test_intervals_hold_new_boxes_and_strange_ones_are_outside() -> None:
     features, y, groups = drawn(800, seed=3)
-    head = Head(level=0.8).fit(features[:400], y[:400], groups[:400])
+    head = Head(confidence_level=0.8).fit(features[:400], y[:400], groups[:400])
     found = head.predict(features[400:])
     covered = ((found.low <= y[400:]) & (y[400:] <= found.high)).mean()
     assert covered == pytest.approx(0.8, abs=0.06)
-    score, said, count = head.judge(found, y[400:])
+    score, said, count = head.score_predictions(found, y[400:])
     assert (said, count) == (covered, 400) and score == pytest.approx(r2_score(y[400:], found.values))
     assert found.outside.mean() < 0.04
     assert head.predict(features[400:] + 30 * features.std(0)).outside.all()

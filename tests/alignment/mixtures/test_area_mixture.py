@@ -67,7 +67,7 @@ def test_cdf_equals_a_sampled_truth():
 
 def test_component_is_the_likelier_one():
     fitted = fit_areas(known(500), components=2)
-    assert fitted.component(np.array([0.0005, 0.001, 0.05, 0.2])).tolist() == [0, 0, 1, 1]
+    assert fitted.predict(np.array([0.0005, 0.001, 0.05, 0.2])).tolist() == [0, 0, 1, 1]
 
 
 def test_same_input_same_fit():

@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from twinset.alignment.mixtures.balance import Balance, Layouts, of_pair, overlap, pairs
+from twinset.alignment.mixtures.balance import Balance, Layouts, box_pairs, overlap, pair_features
 from twinset.alignment.mixtures.box_density import (
     BoxArrays,
-    cuts,
+    cut_sides,
     fit_layout,
+    fit_normal_scores,
     from_latent,
-    likeness,
-    normal_scores,
     sizes,
     to_latent,
+    within_image_correlation,
 )
 from twinset.engine.goals import Boxes
 
@@ -44,11 +44,11 @@ def layouts_of(rng, images, classes=2, most=5):
 @given(st.integers(0, 2**31))
 def test_scales_lead_back(seed):
     boxes = boxes_of(np.random.default_rng(seed), 20)
-    back, fits = from_latent(to_latent(boxes, ASPECT), ASPECT)
-    assert fits.all() and not back.cut.any()
-    np.testing.assert_allclose(back.area, boxes.area)
-    np.testing.assert_allclose(back.aspect, boxes.aspect)
-    np.testing.assert_allclose(back.center, boxes.center, atol=2e-3)  # places right at the border are held off it
+    restored, fits = from_latent(to_latent(boxes, ASPECT), ASPECT)
+    assert fits.all() and not restored.cut.any()
+    np.testing.assert_allclose(restored.area, boxes.area)
+    np.testing.assert_allclose(restored.aspect, boxes.aspect)
+    np.testing.assert_allclose(restored.center, boxes.center, atol=2e-3)  # places right at the border are held off it
 
 
 def test_cut_boxes_come_back_at_their_border():
@@ -56,27 +56,27 @@ def test_cut_boxes_come_back_at_their_border():
     corners = np.array([[0, 0.2, 0.3, 0.6], [0.5, 0.5, 1, 1], [0.3, 0, 0.6, 0.4], [0, 0.3, 1, 0.8]])
     size = corners[:, 2:] - corners[:, :2]
     real = Boxes(size.prod(1), (corners[:, :2] + size / 2), size[:, 0] / size[:, 1] * ASPECT, np.arange(4))
-    cut = cuts(real, ASPECT)
+    cut = cut_sides(real, ASPECT)
     assert [np.flatnonzero(row).tolist() for row in cut] == [[0], [2, 3], [1], [0, 2]]
-    back, _ = from_latent(to_latent(BoxArrays(real.area, real.center, real.aspect, cut), ASPECT), ASPECT)
-    assert (back.cut == cut).all()
-    np.testing.assert_allclose(back.corners(ASPECT), corners, atol=1e-9)
+    restored, _ = from_latent(to_latent(BoxArrays(real.area, real.center, real.aspect, cut), ASPECT), ASPECT)
+    assert (restored.cut == cut).all()
+    np.testing.assert_allclose(restored.corners(ASPECT), corners, atol=1e-9)
 
 
 def test_cuts_go_by_the_shape_of_the_real_image():
     # 100 x 300 pixels at the left border of an upright image, 400 x 800.
     box = Boxes(np.array([100 * 300 / (400 * 800)]), np.array([[0.125, 0.5]]), np.array([1 / 3]), np.zeros(1, int))
     upright = Boxes(box.area, box.center, box.aspect, box.image, np.array([0.5]))
-    assert cuts(upright, ASPECT).tolist() == [[True, False, False, False]]
+    assert cut_sides(upright, ASPECT).tolist() == [[True, False, False, False]]
 
 
 def test_scores_make_any_column_normal():
     rng = np.random.default_rng(0)
     x = np.column_stack([rng.exponential(size=400), rng.uniform(size=400) ** 4])
-    scores = normal_scores(x, np.ones(2))
-    z = scores.forward(x)
+    scores = fit_normal_scores(x, np.ones(2))
+    z = scores.transform(x)
     assert np.abs(z.mean(0)).max() < 0.01 and np.abs(z.std(0) - 1).max() < 0.02
-    np.testing.assert_allclose(scores.back(z), x)
+    np.testing.assert_allclose(scores.inverse_transform(z), x)
 
 
 def test_mixture_knows_what_goes_with_what():
@@ -126,12 +126,12 @@ def test_overlaps_are_those_of_pixels():
 def test_boxes_of_an_image_are_as_alike_as_the_real_ones():
     # Areas share three quarters of their variance with the others of their image; aspects share nothing.
     rng = np.random.default_rng(8)
-    owner = np.repeat(np.arange(150), 4)
+    image_index = np.repeat(np.arange(150), 4)
     boxes = boxes_of(rng, 600)
-    log_area = np.log(0.01) + 0.5 * (np.sqrt(0.75) * rng.normal(size=150)[owner] + 0.5 * rng.normal(size=600))
+    log_area = np.log(0.01) + 0.5 * (np.sqrt(0.75) * rng.normal(size=150)[image_index] + 0.5 * rng.normal(size=600))
     boxes = BoxArrays(np.exp(log_area), boxes.center, boxes.aspect, boxes.cut)
     mixture = fit_layout(boxes, np.full(600, 4), ASPECT)
-    found = likeness([mixture], boxes, np.zeros(600, int), owner, ASPECT)
+    found = within_image_correlation([mixture], boxes, np.zeros(600, int), image_index, ASPECT)
     assert found[0] == pytest.approx(0.75, abs=0.06) and found[3] < 0.1
     drawn = np.array([mixture.sample(np.full(4, 4), rng, found)[0][:, 0] for _ in range(600)])
     assert np.corrcoef(drawn[:, 0], drawn[:, 1])[0, 1] == pytest.approx(found[0], abs=0.12)
@@ -140,15 +140,17 @@ def test_boxes_of_an_image_are_as_alike_as_the_real_ones():
 
 def test_the_order_of_a_pair_is_that_of_things_on_a_floor():
     near, far = np.array([0.1, 0.4, 0.4, 0.9]), np.array([0.6, 0.5, 0.7, 0.7])
-    assert of_pair(near, far)[-1] and of_pair(far, near)[-1]
+    assert pair_features(near, far)[-1] and pair_features(far, near)[-1]
     lower = np.array([0.6, 0.75, 0.7, 0.95])  # small, and yet lower: it stands on something else
-    assert not of_pair(near, lower)[-1]
+    assert not pair_features(near, lower)[-1]
 
 
 def test_all_pairs_of_an_image_and_no_others():
     layouts = layouts_of(np.random.default_rng(4), 30)
-    found, _ = pairs(layouts, ASPECT)
-    expected = {p for i in range(30) for p in itertools.combinations(np.flatnonzero(layouts.owner == i).tolist(), 2)}
+    found, _ = box_pairs(layouts, ASPECT)
+    expected = {
+        p for i in range(30) for p in itertools.combinations(np.flatnonzero(layouts.image_index == i).tolist(), 2)
+    }
     assert len(found) == len(expected) and {tuple(p) for p in found.tolist()} == expected
 
 
@@ -159,8 +161,8 @@ def test_real_images_are_in_balance_and_sums_add_up():
     assert np.abs(balance.total(real)).max() < 1e-9
     whole = np.zeros(balance.size)
     for image in range(20):
-        mine = np.flatnonzero(other.owner == image)
-        whole += balance.total(Layouts(other.boxes.take(mine), other.kind[mine], np.zeros(len(mine), int), 1))
+        mine = np.flatnonzero(other.image_index == image)
+        whole += balance.total(Layouts(other.boxes.take(mine), other.class_index[mine], np.zeros(len(mine), int), 1))
     np.testing.assert_allclose(balance.total(other), whole, atol=1e-9)
 
 
@@ -169,7 +171,7 @@ def test_imbalance_is_the_gap_between_the_distributions():
     rng = np.random.default_rng(6)
     one = [Layouts(boxes_of(rng, n), np.zeros(n, int), np.arange(n), n) for n in (40, 25)]
     balance = Balance(one[0], 1, ASPECT)
-    part = balance.total(one[1])[balance.of_boxes[0]]
+    part = balance.total(one[1])[balance.box_slices[0]]
     cuts_ = balance.thresholds(0)[0]
     below = [(o.boxes.area[:, None] <= cuts_ + 1e-9).mean(0) for o in one]
     # Tails count more, as Anderson's and Darling's statistic has it, up to a limit.

@@ -198,7 +198,9 @@ def test_what_lies_beyond_the_real_values_is_far_from_them(rng):
     binning = column_binning("depth", real)
     assert binning.low < 2 and binning.high > 6
     near, far = single(rng.uniform(2, 6, 200)), single(rng.uniform(20, 60, 200))
-    assert mixture_distance(single(real), [far], np.ones(1), binning) > 5 * mixture_distance(single(real), [near], np.ones(1), binning)
+    assert mixture_distance(single(real), [far], np.ones(1), binning) > 5 * mixture_distance(
+        single(real), [near], np.ones(1), binning
+    )
 
 
 def test_halves_share_out_the_images(rng):

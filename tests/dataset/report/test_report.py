@@ -248,7 +248,7 @@ def test_few_boxes_are_told_of(tmp_path, count):
     synth = dataset(tmp_path / "b", some_boxes(5, 2), shape="s")
     page = Page(make_report(real, synth, extractor=Extractor(), workers=1).html)
     text = "".join(page.text)
-    assert "too few to say what is typical" in text
+    assert "too few to fit a density" in text
     if count == 1:
         assert "Nothing can be said" in text and "unknown" in text
 

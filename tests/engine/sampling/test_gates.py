@@ -202,7 +202,7 @@ def test_columns_are_the_scores_of_the_crops_and_decide(folder: Path, tmp_path: 
             judged = row["class"] == "chair" and row["annotated"] and min(row["bbox"][2:]) >= 5
             assert (row["columns"]["feature_score"] is not None) == judged
             if judged:
-                expected = density.graded(extractor.extract_boxes(np.ascontiguousarray(image), [row["bbox"]]))[0]
+                expected = density.extended_score(extractor.extract_boxes(np.ascontiguousarray(image), [row["bbox"]]))[0]
                 assert row["columns"]["feature_score"] == pytest.approx(expected, abs=1e-5)
                 own.append(expected)
         checked += len(own)
@@ -311,7 +311,7 @@ def test_the_elbow_of_the_warm_up_is_the_threshold(folder: Path, tmp_path: Path)
             boxes = [r["bbox"] for r in frame.rows if r["class"] == "chair" and r["annotated"]]
             boxes = [b for b in boxes if min(b[2:]) >= 5]
             if boxes:
-                scores += density.graded(extractor.extract_boxes(frame.shot.image, boxes)).tolist()
+                scores += density.extended_score(extractor.extract_boxes(frame.shot.image, boxes)).tolist()
     assert sampler.gates.report()[0]["threshold"] == pytest.approx(elbow(np.array(scores)), abs=1e-5)
 
 

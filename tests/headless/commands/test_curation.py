@@ -184,7 +184,11 @@ def test_unscored_boxes_are_never_refused() -> None:
     images = np.array([1, 1, 2, 2, 3, 4])
     real = {"a": np.linspace(-1, 1, 50)}
     for rule in ({"keep": 3}, {"quantile": 0.1}):
-        assert reject_atypical(scores, np.array(["a"] * 6), images, real, **rule).rejected.tolist() == [False, True, *[False] * 4]
+        assert reject_atypical(scores, np.array(["a"] * 6), images, real, **rule).rejected.tolist() == [
+            False,
+            True,
+            *[False] * 4,
+        ]
         whole = reject_atypical(
             scores, np.array(["a"] * 6), images, real, per="image", **({"keep": 2} if "keep" in rule else rule)
         )
