@@ -11,7 +11,8 @@ from pathlib import Path
 
 import typer
 
-from ...dataset.jobs.job import Job, OpenStage
+from ...dataset.jobs.frame_renderer import OpenStage
+from ...dataset.jobs.job import Job
 from ...engine.errors import DataError
 from ...engine.events import FrameDone
 from ...engine.recipe.settings import Recipe

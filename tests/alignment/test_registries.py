@@ -153,7 +153,7 @@ def test_they_leave_no_trace(pair: tuple[Path, Path], tmp_path: Path) -> None:
         distances.find_distance("energy")
     # The verdict counts the built-in distances alone, and other columns' numbers do not change.
     new = {"perimeter", "redness", "image_redness"}
-    assert [s for s in during["verdict"]["significant"] if s["column"] not in new] == before["verdict"]["significant"]
+    assert [s for s in during["verdict"]["off"] if s["column"] not in new] == before["verdict"]["off"]
     for name, column in before["classes"]["chair"]["columns"].items():
         other = during["classes"]["chair"]["columns"][name]
         assert {key: value for key, value in other.items() if not key.startswith("energy")} == column

@@ -87,7 +87,7 @@ def compare(
                 written[name] = draw_plot(plots, "compare", name, draw)
     if class_name:
         report |= {"only_real": [], "only_synth": []}
-    said = verdict(report)
+    judged = verdict(report)
     shown: list[Any] = []
     for name, found in report["classes"].items():
         shown += _comparison(f"{name}: {found['n_real']} real, {found['n_synth']} synthetic boxes", found)
@@ -101,10 +101,10 @@ def compare(
         "image: drawn by image. Chance: 95% of random exchanges of images between the two datasets stay below it."
     )
     shown += problems_shown([*problems, *more])
-    shown += ["", *said.sentences]
-    if said.significant and not any(path.suffix.lower() in SUFFIXES for path in (real, synth)):
+    shown += ["", *judged.sentences]
+    if judged.significant and not any(path.suffix.lower() in SUFFIXES for path in (real, synth)):
         shown.append(f"For advice on the recipe: twinset report {real} {synth} -o report.html")
-    values = {**report, "verdict": _verdict_values(said), "plots": written, "problems": [*problems, *more]}
+    values = {**report, "verdict": _verdict_values(judged), "plots": written, "problems": [*problems, *more]}
     output.result(values, *shown)
 
 
@@ -125,9 +125,9 @@ def read_side(
     return found.columns, found.problems
 
 
-def _verdict_values(said: Verdict) -> dict[str, Any]:
+def _verdict_values(judged: Verdict) -> dict[str, Any]:
     """The verdict for JSON, without the statements on columns that match: their numbers are in ``classes``."""
-    return {"significant": [attrs.asdict(s) for s in said.significant], "sentences": said.sentences}
+    return {"off": [attrs.asdict(s) for s in judged.significant], "sentences": judged.sentences}
 
 
 def _comparison(title: str, found: Mapping[str, Any]) -> list[Any]:
@@ -150,8 +150,8 @@ def _comparison(title: str, found: Mapping[str, Any]) -> list[Any]:
     for name, column in found["columns"].items():
         if column["remark"]:
             remarks.setdefault(column["remark"], []).append(name)
-    said = [f"  {', '.join(names)}: {remark}" for remark, names in remarks.items()]
-    return [table, *said, *(f"  {remark}" for remark in found.get("remarks", ()))]
+    sentences = [f"  {', '.join(names)}: {remark}" for remark, names in remarks.items()]
+    return [table, *sentences, *(f"  {remark}" for remark in found.get("remarks", ()))]
 
 
 def _distance(column: Mapping[str, Any], distance: Distance) -> list[str]:

@@ -229,21 +229,21 @@ def _note(outcome: Outcome) -> str:
     """Sentences on how far the predictions of real boxes can be trusted."""
     if not outcome.predicted:
         return ""
-    said = []
+    sentences = []
     of = f"'{outcome.column}' of '{outcome.class_name}'"
     if outcome.outside > 0.05:
-        said.append(
+        sentences.append(
             f"Warning: {of}: {outcome.outside:.0%} of {outcome.predicted} real boxes look unlike the rendered ones to "
             f"{outcome.model}, so the score may not apply to them."
         )
     if outcome.beyond > 0:
-        said.append(f"{of}: {outcome.beyond:.0%} of the predictions are outside the range of the rendered values.")
+        sentences.append(f"{of}: {outcome.beyond:.0%} of the predictions are outside the range of the rendered values.")
     if outcome.truth is not None:
         score, covered, count = outcome.truth
         kind = "accuracy" if outcome.kind == "accuracy" else "R²"
         within = "" if outcome.kind == "accuracy" else f", and {covered:.0%} of the intervals contain the true value"
-        said.append(f"{of}: checked against the real annotations of {count} boxes: {kind} {score:.2f}{within}.")
-    return " ".join(said)
+        sentences.append(f"{of}: checked against the real annotations of {count} boxes: {kind} {score:.2f}{within}.")
+    return " ".join(sentences)
 
 
 def _values(outcome: Outcome) -> dict[str, Any]:

@@ -82,7 +82,7 @@ def report(
         "report": out,
         "bytes": len(found.html),
         "verdict": {
-            "significant": [attrs.asdict(s) for s in found.verdict.significant],
+            "off": [attrs.asdict(s) for s in found.verdict.significant],
             "sentences": found.verdict.sentences,
         },
         "notes": found.notes,

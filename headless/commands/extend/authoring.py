@@ -98,10 +98,12 @@ def check_plugin(
             promise = " ".join((CHECKS[finding.check].__doc__ or "").replace("``", "").split())
             state = "passed" if finding.passed else f"not run: {finding.skipped}" if finding.skipped else "FAILED"
             table.add_row(finding.check, f"{state}: {finding.problem}" if finding.problem else state, promise)
-        bad = sum(bool(f.problem) for f in found)
-        failed += bad > 0
-        words = f"{sum(f.passed for f in found)} of {len(found)} checks passed" + (f", {bad} failed." if bad else ".")
-        shown += [table, f"{subject.name[:1].upper()}{subject.name[1:]}: {words}"]
+        n_failed = sum(bool(f.problem) for f in found)
+        failed += n_failed > 0
+        outcome = f"{sum(f.passed for f in found)} of {len(found)} checks passed" + (
+            f", {n_failed} failed." if n_failed else "."
+        )
+        shown += [table, f"{subject.name[:1].upper()}{subject.name[1:]}: {outcome}"]
         checks: list[dict[str, Any]] = [
             {"check": f.check, "passed": f.passed, "problem": f.problem, "skipped": f.skipped} for f in found
         ]

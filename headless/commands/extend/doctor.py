@@ -109,20 +109,20 @@ def _memory() -> tuple[dict[str, Any], list[str]]:
     if importlib.util.find_spec("psutil") is None:
         return {"memory": "unknown"}, []
     total, free = memory()
-    facts = {"memory": f"{_size(total)}, {_size(free)} free"}
+    values = {"memory": f"{_size(total)}, {_size(free)} free"}
     if free < LOW_MEMORY:
-        return facts, [f"Only {_size(free)} of memory is free. Close other programs, or render smaller scenes."]
-    return facts, []
+        return values, [f"Only {_size(free)} of memory is free. Close other programs, or render smaller scenes."]
+    return values, []
 
 
 def _disk() -> tuple[dict[str, Any], list[str]]:
-    facts, problems = {}, []
+    values, problems = {}, []
     for name, folder in (("disk", Path.cwd()), ("temporary folder", Path(tempfile.gettempdir()))):
         free = shutil.disk_usage(folder).free
-        facts[name] = f"{folder}, {_size(free)} free"
+        values[name] = f"{folder}, {_size(free)} free"
         if free < LOW_DISK:
             problems.append(f"Only {_size(free)} is free in {folder}. Free some space, or work on another disk.")
-    return facts, problems
+    return values, problems
 
 
 def _plugins() -> tuple[dict[str, Any], list[str]]:

@@ -31,7 +31,8 @@ from ...console.requests import watch_stdin
 from ...workers.cores import few_cores, one_blas_thread
 
 if TYPE_CHECKING:
-    from ....dataset.jobs.job import Job, OpenStage
+    from ....dataset.jobs.frame_renderer import OpenStage
+    from ....dataset.jobs.job import Job
 
 DEMO = Path(__file__).resolve().parents[3] / "examples" / "demo.toml"
 

@@ -204,14 +204,14 @@ def _follow(output: Output, steps: Iterable[Step], what: str) -> None:
         progress_bar(output, hidden=output.json or not output.err.is_terminal) as bar,
     ):
         task = bar.add_task(what, total=None)
-        said = -1
+        last_tenth = -1
         for step in until(is_stopping, steps):
             text = f"{what} configuration {step.configuration}" if step.configuration >= 0 else what
             bar.update(task, description=step.message or text, completed=step.done, total=step.total)
             tenth = step.done * 10 // max(step.total, 1)
-            if tenth != said and not output.json and not output.err.is_terminal:
+            if tenth != last_tenth and not output.json and not output.err.is_terminal:
                 output.message(f"{what}: {step.done} of {step.total}")
-            said = tenth
+            last_tenth = tenth
 
 
 def _verified(

@@ -209,10 +209,10 @@ def curate(
         raise DataError(f"--out-recipe needs groups by shape, but groups are by '{by}'. Omit it, or use --by shape.")
     groups = group_scores(boxes.typicality, names, stream(seed, "curate"), images=boxes.image)
     means = {g.name: float(np.mean(boxes.score[boxes.known & (names == g.name)])) for g in groups}
-    sure = [g for g in groups if g.count >= min_boxes]
-    taken = [g.name for g in sure if min_typicality is not None and g.mean < min_typicality]
-    taken += [g.name for g in sure[:remove] if g.name not in taken]
-    shown: list[Any] = [*found.lines(), _table(groups, means, by, taken)]
+    large_enough = [g for g in groups if g.count >= min_boxes]
+    removed_groups = [g.name for g in large_enough if min_typicality is not None and g.mean < min_typicality]
+    removed_groups += [g.name for g in large_enough[:remove] if g.name not in removed_groups]
+    shown: list[Any] = [*found.lines(), _table(groups, means, by, removed_groups)]
     shown.append(
         "Typicality: 0 is the median real box; -1 is farther from the real boxes by one standard deviation. Intervals "
         "are bootstrapped by image. Groups significantly below all others are marked as worse."
@@ -220,30 +220,30 @@ def curate(
     values: dict[str, Any] = {
         "by": by,
         "groups": [{**attrs.asdict(g), "score": means[g.name]} for g in groups],
-        "taken": taken,
+        "taken": removed_groups,
         "features": found.features,
         "problems": boxes.problems,
     }
-    if (out or out_recipe) and not taken:
+    if (out or out_recipe) and not removed_groups:
         shown.append(f"No group with at least {min_boxes} boxes is below the limit, so nothing is written.")
-    elif taken:
+    elif removed_groups:
         step = {
             "command": "curate",
             "by": by,
-            "taken": taken,
+            "taken": removed_groups,
             "action": action,
             "remove": remove,
             "below": min_typicality,
         }
-        gone = np.isin(names, taken)
+        is_removed = np.isin(names, removed_groups)
         if out_recipe is not None:
-            classes = {name: str(boxes.class_name[names == name][0]) for name in taken}
+            classes = {name: str(boxes.class_name[names == name][0]) for name in removed_groups}
             values["recipe"] = _write_recipe(base_recipe or dataset / "recipe.toml", out_recipe, classes)
             shown.append(
-                f"Recipe without {', '.join(taken)}: {out_recipe}. Next: twinset render {out_recipe} -o FOLDER"
+                f"Recipe without {', '.join(removed_groups)}: {out_recipe}. Next: twinset render {out_recipe} -o FOLDER"
             )
         if out is not None:
-            values["written"] = _write(found, gone, action, out, step, output)
+            values["written"] = _write(found, is_removed, action, out, step, output)
             shown += _written_sentences(values["written"])
     if not (out or out_recipe):
         shown.append(
@@ -293,13 +293,13 @@ def _write_recipe(source: Path, path: Path, classes: dict[str, str]) -> Path:
     return path
 
 
-def _table(groups: list[GroupScore], means: dict[str, float], by: str, taken: list[str]) -> Table:
+def _table(groups: list[GroupScore], means: dict[str, float], by: str, removed_groups: list[str]) -> Table:
     table = Table(by, "boxes", "images", "typicality", "95%", "mean score", "", title_justify="left")
     for g in groups:
         interval = f"{g.low:.2f} to {g.high:.2f}" if g.images > 1 else "-"
-        words = [*(["worse"] if g.worse and g.images > 1 else []), *(["removed"] if g.name in taken else [])]
+        remarks = [*(["worse"] if g.worse and g.images > 1 else []), *(["removed"] if g.name in removed_groups else [])]
         row = (g.name, str(g.count), str(g.images), f"{g.mean:.2f}", interval, f"{means[g.name]:.2f}")
-        table.add_row(*row, ", ".join(words))
+        table.add_row(*row, ", ".join(remarks))
     return table
 
 

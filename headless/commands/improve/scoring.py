@@ -91,24 +91,26 @@ def score(options: Options, output: Output) -> Scored:
     with measuring_bar(output, "Scoring boxes") as progress:
         own = open_dataset(options.dataset, options.images)
         extractor = Extractor(options.model, threads=options.threads)
-        densities, facts = _learned(options, extractor) if options.real else _read(options.features)
+        densities, descriptions = _learned(options, extractor) if options.real else _read(options.features)
         scores = score_boxes(own.coco, own.images, densities, extractor, progress=progress)
-    return Scored(own.coco, own.images, densities, scores, facts)
+    return Scored(own.coco, own.images, densities, scores, descriptions)
 
 
 def _read(paths: list[Path]) -> tuple[dict[str, Density], list[dict[str, Any]]]:
     from ....alignment.features.density import load_density
 
     densities: dict[str, Density] = {}
-    facts = []
+    descriptions = []
     for path in paths:
         density = load_density(path)
         name = str(density.origin.get("class", ""))
         if name in densities:
             raise DataError(f"'{path}' is for the class '{name}', like another file. Give one file per class.")
         densities[name] = density
-        facts.append({"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest(), **_facts(density)})
-    return densities, facts
+        descriptions.append(
+            {"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest(), **_describe(density)}
+        )
+    return densities, descriptions
 
 
 def _learned(options: Options, extractor: Extractor) -> tuple[dict[str, Density], list[dict[str, Any]]]:
@@ -119,18 +121,18 @@ def _learned(options: Options, extractor: Extractor) -> tuple[dict[str, Density]
     if not options.classes:
         raise DataError("Name the class to learn from the real boxes: --class NAME.")
     real = open_dataset(options.real, options.real_images, "--real-images")
-    densities, facts = {}, []
+    densities, descriptions = {}, []
     for name in dict.fromkeys(options.classes):
         density, _ = learn_class(
             real.coco, real.images, name, extractor, method=options.method, min_side=options.min_box_side
         )
         densities[name] = density
         hashed = hashlib.sha256(density.to_bytes()).hexdigest()
-        facts.append({"file": options.real.name, "sha256": hashed, **_facts(density)})
-    return densities, facts
+        descriptions.append({"file": options.real.name, "sha256": hashed, **_describe(density)})
+    return densities, descriptions
 
 
-def _facts(density: Density) -> dict[str, Any]:
+def _describe(density: Density) -> dict[str, Any]:
     origin = density.origin
     return {
         "class": origin.get("class", ""),
@@ -141,5 +143,5 @@ def _facts(density: Density) -> dict[str, Any]:
     }
 
 
-def _description(facts: dict[str, Any]) -> str:
-    return f"{facts['real_boxes']} real boxes of '{facts['class']}' by {facts['model_name']} ({facts['method']})"
+def _description(values: dict[str, Any]) -> str:
+    return f"{values['real_boxes']} real boxes of '{values['class']}' by {values['model_name']} ({values['method']})"

@@ -379,7 +379,7 @@ def test_the_command(pair, tmp_path):
     assert done.exit_code == 0, done.output
     told = json.loads(done.stdout)
     assert told["bytes"] == out.stat().st_size and told["classes"]["chair"]["n_real"] == 14
-    assert any(s["column"] == "sqrt_area" for s in told["verdict"]["significant"])
+    assert any(s["column"] == "sqrt_area" for s in told["verdict"]["off"])
     wrong = CliRunner().invoke(app, ["report", args[0], str(tmp_path / "none.json"), "-o", str(tmp_path / "x.html")])
     assert wrong.exit_code == 2 and "does not exist" in wrong.stderr and not (tmp_path / "x.html").exists()
 

@@ -58,7 +58,7 @@ def test_pixels_are_measured_on_the_way_and_the_same_as_from_tables(tmp_path):
     truth = [statistics(picture)["sharpness"] for picture in luma]
     assert columns["image_sharpness"]["real_quantiles"][2] == pytest.approx(np.median(truth))
     assert columns["sqrt_area"]["bhattacharyya"] == pytest.approx(0, abs=1e-12)
-    off = {s["column"]: s["direction"] for s in direct["verdict"]["significant"]}
+    off = {s["column"]: s["direction"] for s in direct["verdict"]["off"]}
     assert off["sharpness"] == off["image_sharpness"] == "smaller" and "sqrt_area" not in off
     assert "softer in 100% of pairs" in run("compare", *tables, "-o", tmp_path)
     # Where one side only has pixels, that is said.
