@@ -60,10 +60,10 @@ class CloseUp:
         main = chosen[rng.integers(len(chosen))]
         points = main.outline
         box_goal = self._box_goal(stage.resolution, rng)
-        found = framing.solve(points, box_goal, self._candidates(points, rng), stage.resolution)
-        usable = self._usable(stage, main, found) & self._filled(found.box, stage.resolution)
+        solution = framing.solve(points, box_goal, self._candidates(points, rng), stage.resolution)
+        usable = self._usable(stage, main, solution) & self._filled(solution.box, stage.resolution)
         for i in np.flatnonzero(usable):
-            pose = found.pose(int(i), stage.resolution, framing.near_clip(self.clearance))
+            pose = solution.pose(int(i), stage.resolution, framing.near_clip(self.clearance))
             stage.pose_camera(pose)
             if (stage.probe(0.25).ids == main.id).any():
                 return pose
@@ -72,8 +72,8 @@ class CloseUp:
     def _box_goal(self, resolution: tuple[int, int], rng: np.random.Generator) -> framing.BoxGoal:
         width, height = resolution
         fill = rng.uniform(*self.fill)
-        angle, away = rng.uniform(0, 2 * math.pi), rng.uniform(*self.shift)
-        center = np.array([0.5 + away * math.cos(angle), 0.5 + away * math.sin(angle)])
+        angle, distance = rng.uniform(0, 2 * math.pi), rng.uniform(*self.shift)
+        center = np.array([0.5 + distance * math.cos(angle), 0.5 + distance * math.sin(angle)])
 
         def box_goal(ratio: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             longer = np.maximum(ratio * width / height, 1.0)
@@ -99,12 +99,12 @@ class CloseUp:
         longer = np.maximum((box[:, 2] - box[:, 0]) * width / height, box[:, 3] - box[:, 1])
         return (longer >= 0.99 * self.fill[0]) & (longer <= 1.01 * self.fill[1])
 
-    def _usable(self, stage: Stage, main: Instance, found: framing.Solution) -> np.ndarray:
-        ok = found.error < 0.25
-        index = np.flatnonzero(ok)
+    def _usable(self, stage: Stage, main: Instance, solution: framing.Solution) -> np.ndarray:
+        usable = solution.error < 0.25
+        index = np.flatnonzero(usable)
         if len(index):
-            position, clearance = found.position[index], max(self.clearance, 1e-3)
-            ok[index] &= line_of_sight.free_and_visible(
+            position, clearance = solution.position[index], max(self.clearance, 1e-3)
+            usable[index] &= line_of_sight.free_and_visible(
                 stage, position, main, clearance=clearance, min_visible_share=self.min_visible_share
             )
-        return ok
+        return usable

@@ -85,11 +85,13 @@ class Framed:
 
     def pose(self, stage: Stage, goals: Goals, rng: np.random.Generator) -> CameraPose:
         goal = goals.main or draw_goal((i.asset.class_name for i in stage.instances), self.area, rng)
-        mains = [i for i in stage.instances if i.asset.class_name == goal.class_name]
-        if not mains:
+        main_candidates = [i for i in stage.instances if i.asset.class_name == goal.class_name]
+        if not main_candidates:
             raise Rejected(f"camera: no {goal.class_name} on the stage")
         viewpoints = self._viewpoint_search
-        views = [v for main in mains[:4] for v in viewpoints.find_views(stage, main, goal.area, goal.center, rng)]
+        views = [
+            v for main in main_candidates[:4] for v in viewpoints.find_views(stage, main, goal.area, goal.center, rng)
+        ]
         if not views:
             raise Rejected("camera: no free viewpoint reaches the goal")
         ranked = sorted(views, key=lambda v: (-self._value(stage, v, goals), v.order))

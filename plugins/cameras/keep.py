@@ -29,9 +29,9 @@ class Keep:
             raise Rejected("camera: the scene has no perspective camera of its own")
         camera = cameras[rng.integers(len(cameras))]
         matrix = camera.matrix.copy()
-        away = rng.uniform(-self.jitter, self.jitter, 3)
-        length = float(np.linalg.norm(away))
-        if length > 0 and stage.cast(matrix[None, :3, 3], away[None] / length).distance[0] <= length + camera.near:
+        offset = rng.uniform(-self.jitter, self.jitter, 3)
+        length = float(np.linalg.norm(offset))
+        if length > 0 and stage.cast(matrix[None, :3, 3], offset[None] / length).distance[0] <= length + camera.near:
             raise Rejected("camera: moved into something")
-        matrix[:3, 3] += away
+        matrix[:3, 3] += offset
         return attrs.evolve(camera, matrix=matrix, lens=camera.lens * rng.uniform(*self.zoom))

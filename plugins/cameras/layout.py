@@ -84,13 +84,13 @@ class Layout:
         self, stage: Stage, instance: Instance, areas: np.ndarray, sites: Sequence[Site], rng: np.random.Generator
     ) -> Reached:
         """What boxes of an instance it can show from somewhere in this scene: see :class:`.reach.Reached`."""
-        found = self._viewpoint_search.reach(stage, instance, areas, rng)
+        reached = self._viewpoint_search.reach(stage, instance, areas, rng)
         name = instance.asset.class_name
-        if not found.areas.any() or not any(name in site.classes for site in sites):
-            return found
+        if not reached.areas.any() or not any(name in site.classes for site in sites):
+            return reached
         limits, visibility = self._limits, self._visibility
         return attrs.evolve(
-            found, aspects=draw_aspects(stage, sites, name, areas[found.areas], limits, visibility, rng)
+            reached, aspects=draw_aspects(stage, sites, name, areas[reached.areas], limits, visibility, rng)
         )
 
     @property

@@ -83,19 +83,19 @@ class Orbit:
         position = (points.min(0) + points.max(0)) / 2 + outward * distance[:, None]
         lens = log_uniform(rng, self.lens, n)
         focal = lens / 36.0
-        aside = rng.uniform(-self.off_axis, self.off_axis, (n, 2))
-        yaw = azimuth + math.pi + np.arctan(aside[:, 0] / focal)
-        pitch = -elevation + np.arctan(aside[:, 1] * height / width / focal)
+        image_offset = rng.uniform(-self.off_axis, self.off_axis, (n, 2))
+        yaw = azimuth + math.pi + np.arctan(image_offset[:, 0] / focal)
+        pitch = -elevation + np.arctan(image_offset[:, 1] * height / width / focal)
         rotation = framing.look_rotation(yaw, pitch, np.radians(rng.uniform(*self.roll, n)))
-        free = np.isfinite(line_of_sight.ground_below(stage, position))
-        free[free] &= line_of_sight.are_above_surfaces(stage, position[free], self.above_surfaces)
-        free[free] &= line_of_sight.free_and_visible(
-            stage, position[free], main, clearance=self.clearance, min_visible_share=self.min_visible_share
+        usable = np.isfinite(line_of_sight.ground_below(stage, position))
+        usable[usable] &= line_of_sight.are_above_surfaces(stage, position[usable], self.above_surfaces)
+        usable[usable] &= line_of_sight.free_and_visible(
+            stage, position[usable], main, clearance=self.clearance, min_visible_share=self.min_visible_share
         )
-        good = np.flatnonzero(free)
-        if not len(good):
+        usable_indices = np.flatnonzero(usable)
+        if not len(usable_indices):
             raise Rejected("camera: no free viewpoint")
-        i = good[0]
+        i = usable_indices[0]
         matrix = np.eye(4)
         matrix[:3, :3], matrix[:3, 3] = rotation[i], position[i]
         return CameraPose(matrix, float(lens[i]), width, height)

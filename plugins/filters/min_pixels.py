@@ -46,7 +46,7 @@ class MinPixels:
         counts, _ = extents(shot.labels.ids, [instance.id for instance in shot.instances])
         dropped: dict[int, str] = {}
         for instance, count in zip(shot.instances, counts.tolist(), strict=True):
-            reason = self._complaint(shot, instance.id, count)
+            reason = self._reason(shot, instance.id, count)
             if not reason:
                 continue
             if self.action == "reject frame" and count:
@@ -55,10 +55,10 @@ class MinPixels:
         # The first reason stands for all where several differ: a verdict has one.
         return Verdict(True, next(iter(dropped.values()), ""), frozenset(dropped))
 
-    def _complaint(self, shot: Shot, id: int, count: int) -> str:
+    def _reason(self, shot: Shot, id: int, count: int) -> str:
         if count < self.pixels:
             return f"instance under {self.pixels} pixels"
-        alone = shot.amodal.get(id)
-        if alone is not None and count < self.min_visible_share * alone.pixels:
+        amodal = shot.amodal.get(id)
+        if amodal is not None and count < self.min_visible_share * amodal.pixels:
             return f"instance less than {self.min_visible_share:g} visible"
         return ""

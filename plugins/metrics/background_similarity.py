@@ -28,10 +28,10 @@ class BackgroundSimilarity:
     def measure(self, shot: Shot) -> Columns:
         """See the class."""
         ids = shot.labels.ids
-        wanted = [instance.id for instance in shot.instances]
-        counts, boxes = extents(ids, wanted)
-        values = np.full(len(wanted), np.nan)
-        for i, id in enumerate(wanted):
+        instance_ids = [instance.id for instance in shot.instances]
+        counts, boxes = extents(ids, instance_ids)
+        values = np.full(len(instance_ids), np.nan)
+        for i, id in enumerate(instance_ids):
             if counts[i]:
                 window = crop(boxes[i], ids.shape, margin=2)
                 values[i] = background_similarity(shot.image[window], ids[window] == id)

@@ -29,28 +29,28 @@ class BBox:
     def measure(self, shot: Shot) -> Columns:
         """See the class."""
         height, width = shot.labels.ids.shape
-        wanted = [instance.id for instance in shot.instances]
-        counts, boxes = extents(shot.labels.ids, wanted)
-        seen = counts > 0
+        instance_ids = [instance.id for instance in shot.instances]
+        counts, boxes = extents(shot.labels.ids, instance_ids)
+        is_visible = counts > 0
         x, y, w, h = boxes.T.astype(float)
         with np.errstate(invalid="ignore", divide="ignore"):
-            aspect = np.where(seen, w / h, np.nan)
-        truncated = np.full(len(wanted), np.nan)
-        for i, id in enumerate(wanted):
-            alone = shot.amodal.get(id)
-            if seen[i] and alone is not None and alone.pixels > 0:
-                truncated[i] = 1.0 - np.count_nonzero(alone.mask) / alone.pixels
+            aspect = np.where(is_visible, w / h, np.nan)
+        truncated = np.full(len(instance_ids), np.nan)
+        for i, id in enumerate(instance_ids):
+            amodal = shot.amodal.get(id)
+            if is_visible[i] and amodal is not None and amodal.pixels > 0:
+                truncated[i] = 1.0 - np.count_nonzero(amodal.mask) / amodal.pixels
         border = (boxes[:, 0] == 0) | (boxes[:, 1] == 0)
         border |= (boxes[:, 0] + boxes[:, 2] == width) | (boxes[:, 1] + boxes[:, 3] == height)
         return Columns(
             bbox={
-                "bbox": [box.tolist() if s else None for box, s in zip(boxes, seen, strict=True)],
-                "bbox_area": np.where(seen, w * h / (width * height), np.nan),
+                "bbox": [box.tolist() if s else None for box, s in zip(boxes, is_visible, strict=True)],
+                "bbox_area": np.where(is_visible, w * h / (width * height), np.nan),
                 "aspect": aspect,
-                "center_x": np.where(seen, (x + w / 2) / width, np.nan),
-                "center_y": np.where(seen, (y + h / 2) / height, np.nan),
+                "center_x": np.where(is_visible, (x + w / 2) / width, np.nan),
+                "center_y": np.where(is_visible, (y + h / 2) / height, np.nan),
                 "truncated_share": truncated,
                 "truncated": [None if np.isnan(t) else bool(t > 0) for t in truncated],
-                "touches_border": [bool(b) if s else None for b, s in zip(border, seen, strict=True)],
+                "touches_border": [bool(b) if s else None for b, s in zip(border, is_visible, strict=True)],
             }
         )

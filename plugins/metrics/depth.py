@@ -26,6 +26,8 @@ class Depth:
 
     def measure(self, shot: Shot) -> Columns:
         """See the class."""
-        wanted = [instance.id for instance in shot.instances]
-        _, boxes = extents(shot.labels.ids, wanted)
-        return Columns(bbox={"depth": depths_under(shot.labels.ids, shot.labels.depth, wanted, boxes, self.statistic)})
+        instance_ids = [instance.id for instance in shot.instances]
+        _, boxes = extents(shot.labels.ids, instance_ids)
+        return Columns(
+            bbox={"depth": depths_under(shot.labels.ids, shot.labels.depth, instance_ids, boxes, self.statistic)}
+        )

@@ -50,18 +50,18 @@ class Occlusion:
     def measure(self, shot: Shot) -> Columns:
         """See the class."""
         ids = shot.labels.ids
-        wanted = [instance.id for instance in shot.instances]
-        counts, boxes = extents(ids, wanted)
+        instance_ids = [instance.id for instance in shot.instances]
+        counts, boxes = extents(ids, instance_ids)
         a = np.where(counts > 0, counts, np.nan)
-        d = depths_under(ids, shot.labels.depth, wanted, boxes)
-        visible, occluded = np.full(len(wanted), np.nan), np.full(len(wanted), np.nan)
-        for i, id in enumerate(wanted):
-            alone = shot.amodal.get(id)
-            if alone is None or alone.pixels == 0 or counts[i] == 0:
+        d = depths_under(ids, shot.labels.depth, instance_ids, boxes)
+        visible, occluded = np.full(len(instance_ids), np.nan), np.full(len(instance_ids), np.nan)
+        for i, id in enumerate(instance_ids):
+            amodal = shot.amodal.get(id)
+            if amodal is None or amodal.pixels == 0 or counts[i] == 0:
                 continue
             # Two renders of one edge may differ by a pixel: a share stays a share.
-            visible[i] = min(1.0, counts[i] / alone.pixels)
-            inside = np.count_nonzero(alone.mask)
+            visible[i] = min(1.0, counts[i] / amodal.pixels)
+            inside = np.count_nonzero(amodal.mask)
             occluded[i] = max(0.0, 1.0 - counts[i] / inside) if inside else np.nan
         scale = np.array([np.cbrt(abs(np.linalg.det(i.matrix[:3, :3]))) for i in shot.instances], dtype=float)
         return Columns(
@@ -131,16 +131,16 @@ def share_constants(
     among the unoccluded ones as long as these are more than ``1 - fallback_quantile`` of all. The maximum would rest on
     one view, and on one error.
     """
-    known: dict[str, list[tuple[float, float]]] = {}
+    values_by_shape: dict[str, list[tuple[float, float]]] = {}
     for row in rows:
         shape, value = row.get("shape"), _number(row, "a_d2_m2") / _number(row, "scale", 1.0) ** 2
         if shape and value > 0:
-            known.setdefault(shape, []).append((value, _number(row, "visible_share")))
+            values_by_shape.setdefault(shape, []).append((value, _number(row, "visible_share")))
     constants = {}
-    for shape, pairs in known.items():
-        free = [value for value, share in pairs if share >= UNOCCLUDED]
-        if len(free) >= min_samples:
-            constants[shape] = float(np.quantile(free, quantile))
+    for shape, pairs in values_by_shape.items():
+        unoccluded = [value for value, share in pairs if share >= UNOCCLUDED]
+        if len(unoccluded) >= min_samples:
+            constants[shape] = float(np.quantile(unoccluded, quantile))
         elif len(pairs) >= min_samples:
             constants[shape] = float(np.quantile([value for value, _ in pairs], fallback_quantile))
     return constants

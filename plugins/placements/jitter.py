@@ -71,24 +71,26 @@ class Jitter:
             A recorded frame has an asset that the recipe does not have.
         """
         source = recorded_frame(self.frames, goals)
-        known = {asset.name: asset for assets in stage.assets.values() for asset in assets}
+        assets_by_name = {asset.name: asset for assets in stage.assets.values() for asset in assets}
         ground = find_ground(stage, self.surfaces, self.mask, self.max_slope, "placement 'jitter'")
         for number, placed in enumerate(source.instances):
             if self.classes and placed.class_name not in self.classes:
                 continue
-            asset = self._asset(placed, known)
+            asset = self._asset(placed, assets_by_name)
             failures: Counter[str] = Counter()
             if not self._place_one(stage, asset, placed, ground, rng, failures) and number == 0:
                 raise Rejected(f"placement: {failures.most_common(1)[0][0]}")
 
-    def _asset(self, placed: RecordedInstance, known: Mapping[str, Asset]) -> Asset:
-        if placed.shape not in known:
+    def _asset(self, placed: RecordedInstance, assets_by_name: Mapping[str, Asset]) -> Asset:
+        if placed.shape not in assets_by_name:
             raise StageError(
                 unknown(
-                    f"'{self.frames}' was made of other assets: the recipe has no asset", placed.shape, sorted(known)
+                    f"'{self.frames}' was made of other assets: the recipe has no asset",
+                    placed.shape,
+                    sorted(assets_by_name),
                 )
             )
-        return known[placed.shape]
+        return assets_by_name[placed.shape]
 
     def _place_one(
         self,
@@ -101,8 +103,8 @@ class Jitter:
     ) -> bool:
         support = SupportRules(self.max_slope, self.max_overhang, self.max_support_gap, 0.0)
         scale = float(np.cbrt(np.linalg.det(placed.matrix[:3, :3])))
-        recorded = placed.matrix[:3, :3] / scale
-        tilted = bool(recorded[2, 2] < 1 - 1e-6)
+        recorded_rotation = placed.matrix[:3, :3] / scale
+        tilted = bool(recorded_rotation[2, 2] < 1 - 1e-6)
         ground_contact = self._bottom(asset, placed.matrix)
         on_ground = (
             nearest_ground_point(ground, ground_contact, self.max_support_gap + 0.01 + (0.1 if tilted else 0.0))
@@ -112,17 +114,17 @@ class Jitter:
         for amplitude in decreasing_amplitudes(self.tries):
             shift = amplitude * self.distance * draw_in_ball(rng, 2)
             angle = np.radians(amplitude * self.rotation * rng.uniform(-1, 1))
-            turn = rotation_about((0.0, 0.0, 1.0), float(angle)) @ recorded
+            turn = rotation_about((0.0, 0.0, 1.0), float(angle)) @ recorded_rotation
             matrix = np.eye(4)
             matrix[:3, :3] = scale * turn
             matrix[:3, 3] = placed.matrix[:3, 3] + (*shift, 0.0)
             if on_ground:
-                found = nearest_ground_point(ground, np.array([*matrix[:2, 3], ground_contact[2]]), slack)
-                if found is None:
+                ground_hit = nearest_ground_point(ground, np.array([*matrix[:2, 3], ground_contact[2]]), slack)
+                if ground_hit is None:
                     failures["off the surface"] += 1
                     continue
                 body = make_body(asset, scale, turn, np.eye(3), tilted=tilted)
-                height = supported_height(body, asset, ground, found[0], found[1], support, tilted=tilted)
+                height = supported_height(body, asset, ground, ground_hit[0], ground_hit[1], support, tilted=tilted)
                 if isinstance(height, str):
                     failures[height] += 1
                     continue

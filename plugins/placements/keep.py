@@ -25,16 +25,17 @@ class Keep:
 
     def place(self, stage: Stage, goals: Goals, rng: np.random.Generator) -> None:
         """Put the scene's own instances of the classes on the stage. Raises StageError where there are none."""
-        known = [name for name in stage.assets if name]
+        class_names = [name for name in stage.assets if name]
         for name in self.classes:
-            if name not in known:
+            if name not in class_names:
                 raise StageError(
-                    f"Placement 'keep' is to keep '{name}', but no asset has that class. "
-                    f"Classes with assets: {', '.join(known) or 'none'}."
+                    f"Placement 'keep' names the class '{name}', but no asset has it. "
+                    f"Classes with assets: {', '.join(class_names) or 'none'}."
                 )
-        # In an order of this frame's own: cameras that solve for goals look at the first few alone.
-        if not stage.keep(self.classes or known, rng):
+        # In random order, since cameras that solve for goals only try the first few.
+        if not stage.keep(self.classes or class_names, rng):
+            wanted = ", ".join(self.classes or class_names) or "any class"
             raise StageError(
-                f"Placement 'keep' finds nothing of {', '.join(self.classes or known) or 'any class'} standing in the "
-                "scene. Take the assets from its objects or collections, or use placement 'on_surface'."
+                f"Placement 'keep' finds no instance of {wanted} in the scene. Take the assets from its objects or "
+                "collections, or use placement 'on_surface'."
             )

@@ -150,20 +150,20 @@ class OnSurface:
         if number == 0:
             return
         site = self._site(stage)
-        around: np.ndarray | None = None
+        cluster_center: np.ndarray | None = None
         for k in range(number):
-            needed = k == 0 and (main is None or main in classes)
+            is_required = k == 0 and (main is None or main in classes)
             name = main if k == 0 and main in classes else classes[int(rng.integers(len(classes)))]
             asset = draw_asset(stage.assets[str(name)], rng)
             failures: Counter[str] = Counter()
-            spot = self._place_one(stage, asset, site, around, rng, failures)
-            if spot is None:
+            position = self._place_one(stage, asset, site, cluster_center, rng, failures)
+            if position is None:
                 causes = ", ".join(f"{n} {cause}" for cause, n in failures.most_common())
                 log.debug("No place for %s: %s.", asset.name, causes or "no room")
-                if needed:
+                if is_required:
                     raise NoPlace(_by_kind(failures))
-            elif around is None:
-                around = spot
+            elif cluster_center is None:
+                cluster_center = position
 
     def offer_site(self, stage: Stage) -> Site | None:
         """Where its things may stand, for cameras that place them; None where all of them are distractors.
@@ -177,18 +177,20 @@ class OnSurface:
         expected_count = (self.count[0] + self.count[1]) / 2 / len(classes)
         ground = find_ground(stage, self.surfaces, self.mask, self.max_slope, "placement 'on_surface'")
         support = SupportRules(self.max_slope, self.max_overhang, self.max_support_gap, self.edge_margin)
-        named = tuple(name for name in classes if name)
-        return Site(ground, support, named, expected_count, self.gap, self.align_to_normal, self.yaw, self.tilt)
+        annotated_classes = tuple(name for name in classes if name)
+        return Site(
+            ground, support, annotated_classes, expected_count, self.gap, self.align_to_normal, self.yaw, self.tilt
+        )
 
     def _classes(self, stage: Stage) -> list[str]:
-        known = [name for name, assets in stage.assets.items() if name and assets]
+        class_names = [name for name, assets in stage.assets.items() if name and assets]
         for name in self.classes:
-            if name not in known:
+            if name not in class_names:
                 raise StageError(
-                    f"Placement 'on_surface' is to place '{name}', but no asset has that class. "
-                    f"Classes with assets: {', '.join(known) or 'none'}."
+                    f"Placement 'on_surface' names the class '{name}', but no asset has it. "
+                    f"Classes with assets: {', '.join(class_names) or 'none'}."
                 )
-        chosen = list(self.classes) if self.classes or self.distractors else known
+        chosen = list(self.classes) if self.classes or self.distractors else class_names
         if self.distractors and stage.assets.get(""):
             chosen.append("")
         if not chosen:
@@ -197,14 +199,14 @@ class OnSurface:
         return chosen
 
     def _points(
-        self, stage: Stage, ground: Ground, around: np.ndarray | None, rng: np.random.Generator
+        self, stage: Stage, ground: Ground, cluster_center: np.ndarray | None, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray]:
         """Up to ``tries`` points (N, 3), uniform by area, and the upward normal at each."""
         low, high = stage.bounds
-        points, normals, found = [], [], 0
-        near = around is not None and self.cluster_radius > 0
+        points, normals, count_found = [], [], 0
+        is_clustered = cluster_center is not None and self.cluster_radius > 0
         for _ in range(8):
-            n = _BATCH if near else 2 * self.tries
+            n = _BATCH if is_clustered else 2 * self.tries
             face = np.minimum(
                 np.searchsorted(ground.cumulative_area, rng.random(n), side="right"), len(ground.cumulative_area) - 1
             )
@@ -212,15 +214,15 @@ class OnSurface:
             root = np.sqrt(u)  # uniform on a triangle [Osada et al., "Shape distributions", 2002]
             weights = np.stack([1 - root, root * (1 - v), root * v], axis=1)
             point = np.einsum("nk,nkd->nd", weights, ground.corners[face])
-            keep = ((point >= low - 1e-6) & (point <= high + 1e-6)).all(1)  # strays far off are no place
-            if near:
-                keep &= np.linalg.norm(point - around, axis=1) <= self.cluster_radius
+            keep = ((point >= low - 1e-6) & (point <= high + 1e-6)).all(1)  # ignore strays far outside
+            if is_clustered:
+                keep &= np.linalg.norm(point - cluster_center, axis=1) <= self.cluster_radius
             point, face = point[keep], face[keep]
             keep = ~self._undersides(ground, point, face)
             points.append(point[keep])
             normals.append(ground.normals[face[keep]])
-            found += int(keep.sum())
-            if found >= self.tries:
+            count_found += int(keep.sum())
+            if count_found >= self.tries:
                 break
         normal = np.concatenate(normals)[: self.tries]
         return np.concatenate(points)[: self.tries], normal * np.where(normal[:, 2:] < 0, -1.0, 1.0)
@@ -230,10 +232,10 @@ class OnSurface:
         out = np.zeros(len(points), dtype=bool)
         down = ground.normals[faces, 2] < 0
         for surface in np.unique(ground.surface_index[faces[down]]):
-            mine = np.flatnonzero(down & (ground.surface_index[faces] == surface))
-            z = points[mine, 2]
-            above = lowest_above(points[mine, :2], z + 1e-4, ground.corners[ground.surface_index == surface])
-            out[mine] = above - z < _SOLID
+            own = np.flatnonzero(down & (ground.surface_index[faces] == surface))
+            z = points[own, 2]
+            above = lowest_above(points[own, :2], z + 1e-4, ground.corners[ground.surface_index == surface])
+            out[own] = above - z < _SOLID
         return out
 
     def _place_one(
@@ -241,12 +243,12 @@ class OnSurface:
         stage: Stage,
         asset: Asset,
         site: Site,
-        around: np.ndarray | None,
+        cluster_center: np.ndarray | None,
         rng: np.random.Generator,
         failures: Counter[str],
     ) -> np.ndarray | None:
         scale = rng.uniform(*asset.scale_range)
-        points, normals = self._points(stage, site.ground, around, rng)
+        points, normals = self._points(stage, site.ground, cluster_center, rng)
         draw_rotations, tilted = site.draw_rotations(rng, self.tries)
         for point, normal, turn, leans in zip(points, normals, draw_rotations, tilted, strict=False):
             matrix = site.resting_pose(stage, asset, scale, turn, point, normal, tilted=bool(leans))

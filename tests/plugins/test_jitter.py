@@ -224,7 +224,7 @@ def test_excluded_shapes_and_old_records(rendered: Path, recipe: Recipe, tmp_pat
     older = FrameStore(tmp_path / "older")
     write_atomic(older.record_path(0), json.dumps(old).encode())
     found = augment(older, [0], 1, recipe, path)
-    assert "drawn anew" in found.notes[0]
+    assert "new lighting is drawn" in found.notes[0]
     assert [u.id for u in found.recipe.plugins["appearance"]] == ["world", "lights"]
 
 
