@@ -193,7 +193,7 @@ def test_the_plugin_of_the_page_keeps_the_contract() -> None:
     page = ROOT / "docs" / "plugins" / "README.md"
     (_, plugin), (_, tests) = blocks(page, "python")
     words: dict[str, Any] = {"__name__": "clipping_of_the_page"}
-    given = "from twinset.engine.plugin import param\nfrom twinset.engine.plugin import Columns, plugin\n"
+    given = "from twinset.engine.plugin import Column, Columns, param, plugin\n"
     exec(f"{given}from twinset.engine.stage import Shot\n{plugin}", words)
     exec(tests, words)
     check_plugin(words["Clipping"])
