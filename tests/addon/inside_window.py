@@ -121,7 +121,7 @@ def the_way() -> Iterator[float]:
     settings.scene.scale = 0.4  # the room was drawn 2.5 times life size
     chair = settings.classes[0]
     chair.use_height, chair.height_min, chair.height_max = True, 0.8, 1.0
-    settings.cameras[0].framed.above.add().value = "Floor"
+    settings.cameras[0].framed.above_surfaces.add().value = "Floor"
     settings.job.images, settings.render.use_samples, settings.render.samples = 10, True, 4
     settings.output.width, settings.output.height = 320, 240
     with view() as _:
