@@ -29,7 +29,7 @@ from ...engine.sampling.sampler import Frame, Sampler, Survey
 from ...engine.stage import Shot, Stage
 from ..atomic_files import is_number, json_bytes, to_builtin_types, write_atomic
 from ..store.inputs import named_files
-from .job import OpenStage
+from .frame_renderer import OpenStage
 
 MAX_FAILURES = 3
 """Probing a configuration stops after this many frames if none was accepted."""

@@ -3,15 +3,12 @@
 
 from __future__ import annotations
 
-import functools
-import json
 import logging
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import attrs
 
@@ -19,30 +16,26 @@ from ... import __version__
 from ...engine.block import Block
 from ...engine.errors import DataError, OutputError, StageError, TwinsetError
 from ...engine.events import Event, Finished, FrameDone, ShareDone, Started, Stepped
-from ...engine.goals import Boxes
 from ...engine.output.writer import asked_writers
 from ...engine.plugin.hooks import defines
 from ...engine.recipe.reading import load_recipe
 from ...engine.recipe.settings import Recipe
-from ...engine.sampling.gates import OpenGates
-from ...engine.sampling.rooms import by_room, sampler_of, unused_room_notes
-from ...engine.sampling.sampler import Frame, Sampler
-from ...engine.stage import Stage
-from ..analysis.goal_progress import GoalTally, read_goal_scorer
-from ..analysis.real_boxes import read_real, real_boxes
-from ..atomic_files import json_bytes, read_json_object
-from ..formats.coco_check import are_categories
+from ...engine.sampling.rooms import by_room, unused_room_notes
+from ...engine.sampling.sampler import Frame
+from ..analysis.goal_progress import GoalTally
+from ..analysis.real_boxes import real_boxes
+from ..atomic_files import json_bytes
 from ..formats.coco_in_memory import CocoInMemory
 from ..report.job_report import wants_report, write_job_report
 from ..store.disk_space import disk_space_warning
 from ..store.frame_record import ACCEPTED, GIVEN_UP, FrameRecord
-from ..store.frames import FrameStore, append_checksum
+from ..store.frames import FrameStore
 from ..store.funnel import MIN_JUDGED, AttemptTally, GateTally, gate_error
 from ..store.heartbeats import Heartbeat, remove_heartbeats
-from ..store.job_folder import GATE, STAGE, JobFolder, recipe_path
-from ..store.label_files import label_files
-from ..store.record import add_to_block, categories, make_record
+from ..store.job_folder import JobFolder, recipe_path
+from ..store.record import add_to_block
 from .finish import finish
+from .frame_renderer import FrameRenderer, OpenStage
 
 log = logging.getLogger(__name__)
 
@@ -51,8 +44,6 @@ MAX_FAILURES = 5
 
 VERIFIED = ("camera", "columns", "goals", "image", "instances", "bystanders", "draws")
 """Keys of a record that must be the same when its frame is rendered again, beside the hashes of its files."""
-
-OpenStage = Callable[[Recipe], Stage]
 
 
 class Job:
@@ -70,10 +61,9 @@ class Job:
     def __init__(self, recipe: Recipe, out: Path, open_stage: OpenStage) -> None:
         self.recipe = recipe
         self.out = Path(out).resolve()
-        self._open_stage = open_stage
         self._store = FrameStore(self.out)
         self._folder = JobFolder(recipe, self._store)
-        self._sampler: Sampler | None = None
+        self._renderer = FrameRenderer(recipe, self._store, self._folder, open_stage)
 
     def run(self, frames: range | None = None) -> Iterator[Event]:
         """Render missing frames, then write annotations; after a part of the frames, :meth:`finish` does that.
@@ -101,19 +91,18 @@ class Job:
                     f"{self.recipe.render.block_size} depend on them."
                 )
             try:
-                if self._sampler is None:
-                    yield from self._open(real)
-                yield from self._prepare(min(missing, key=by_room(self.recipe)))
+                if not self._renderer.is_open:
+                    yield from self._renderer.open(real)
+                yield from self._renderer.enter_room(min(missing, key=by_room(self.recipe)))
             except TwinsetError:
                 if is_new and not self._store.frames():
                     shutil.rmtree(self.out, ignore_errors=True)
                 raise
-            sampler = self._sampler
-            assert sampler is not None
+            sampler = self._renderer.sampler
             notes += [] if len(wanted) < self.recipe.images else unused_room_notes(self.recipe)
             notes += dict.fromkeys(note for target in sampler.targets for note in target.notes())
-            notes += dict.fromkeys(note for facts in sampler.gates.report() for note in facts.get("notes", ()))
-            self._write_facts(sampler)
+            notes += dict.fromkeys(note for report in sampler.gates.report() for note in report.get("notes", ()))
+            self._renderer.write_stage_file()
         yield Started(len(wanted), len(wanted) - len(missing), tuple(notes))
         with Heartbeat(self.out, wanted) as pulse:
             for event in self._frames(wanted, missing):
@@ -163,7 +152,7 @@ class Job:
 
         summary = finish(
             self.out,
-            categories=self._categories(),
+            categories=self._renderer.categories(),
             info={"description": "Rendered by Twinset", "version": __version__},
             writers=asked_writers(recipe.output),
             complete=[m.dataset_columns for m in metrics if defines(m, "dataset_columns")],
@@ -177,7 +166,7 @@ class Job:
         absent = sorted(set(range(recipe.images)) - set(self._store.frames()) | set(summary.left_out))
         if not absent:
             remove_heartbeats(self.out)
-        facts = {
+        contents = {
             "images": summary.images,
             "annotations": summary.annotations,
             "classes": summary.classes,
@@ -185,7 +174,7 @@ class Job:
             "funnel": attrs.asdict(funnel),
             "metrics": summary.metrics,
         }
-        self._store.write_text("summary.json", json_bytes(facts).decode())
+        self._store.write_text("summary.json", json_bytes(contents).decode())
         sheet = summary.contact_sheet
         finished = Finished(self.out, summary.images, summary.annotations, funnel, sheet, absent=tuple(absent))
         return finished, summary.in_memory
@@ -201,30 +190,30 @@ class Job:
         result = self._again(frame)
         target = FrameStore(self.out / "replay")
         target.prepare()
-        image = self._write(target, result)
+        image = self._renderer.write(target, result)
         assert image is not None
         return image
 
     def verify(self, frame: int) -> str:
-        """Render a recorded frame again and compare it with what is there.
+        """Render a recorded frame again and compare it with what is recorded.
 
         Returns
         -------
         str
             What differs; "" if image, maps, camera, instances and labels are bit-identical.
         """
-        there = self._store.read(frame)
+        recorded = self._store.read(frame)
         try:
             result = self._again(frame)
         except StageError as error:
             return str(error)
         with tempfile.TemporaryDirectory(dir=self.out, prefix=".verify-") as folder:
             store = FrameStore(Path(folder))
-            self._write(store, result)
+            self._renderer.write(store, result)
             again = store.read(frame)
-        hashes = {kind: entry["sha256"] for kind, entry in there["files"].items()}
+        hashes = {kind: entry["sha256"] for kind, entry in recorded["files"].items()}
         changed = [kind for kind, entry in again["files"].items() if hashes.get(kind) != entry["sha256"]]
-        changed += [key for key in VERIFIED if there.get(key) != again.get(key)]
+        changed += [key for key in VERIFIED if recorded.get(key) != again.get(key)]
         return f"Frame {frame} came out differently: {', '.join(changed)}." if changed else ""
 
     def checksums(self) -> Iterator[tuple[int, int, int, str]]:
@@ -253,43 +242,17 @@ class Job:
         block = Block()
         for earlier in range(start, frame):
             add_to_block(block, self._store.read(earlier))
-        if self._sampler is None:
-            for _ in self._open(real_boxes(self.recipe)):
+        if not self._renderer.is_open:
+            for _ in self._renderer.open(real_boxes(self.recipe)):
                 pass
-        assert self._sampler is not None
         attempt = record["attempts"] - 1
-        result = self._sampler.frame(frame, block, attempts=range(attempt, attempt + 1))
+        result = self._renderer.sampler.frame(frame, block, attempts=range(attempt, attempt + 1))
         if result.shot is None:
             raise StageError(
                 f"Frame {frame} came out differently: its accepted attempt is now rejected ({result.rejected[0]}). "
                 "Scene, models or program have changed since it was rendered."
             )
         return result
-
-    def _open(self, real: Mapping[str, Boxes]) -> Iterator[Event]:
-        """Open the scene and let the gates learn."""
-        # Errors in models and features are raised before Blender opens the scene.
-        gates = OpenGates(self.recipe)
-        known = self._folder.known_gates(gates)
-        scorer = read_goal_scorer(self.recipe)
-        if not self.recipe.rooms:
-            yield Stepped("Opening the scene")
-        stage = self._open_stage(self.recipe)
-        if not self.recipe.rooms:
-            yield Stepped("Surveying the scene")
-        sampler = sampler_of(self.recipe, stage, real, gates, scorer=scorer)
-        yield from self._teach(sampler, known)
-        self._sampler = sampler
-
-    def _prepare(self, frame: int) -> Iterator[Event]:
-        """Enter the room of a frame."""
-        assert self._sampler is not None
-        has_entered = False
-        for step in self._sampler.prepare(frame):
-            has_entered = True
-            yield Stepped(step)
-        if has_entered:
-            self._write_facts(self._sampler)
 
     def _frames(self, wanted: range, missing: set[int]) -> Iterator[Event]:
         block = Block()
@@ -303,10 +266,8 @@ class Job:
                 block = Block()
             image: Path | None = None
             if frame in missing:
-                yield from self._prepare(frame)
-                assert self._sampler is not None
-                result = self._sampler.frame(frame, block)
-                image = self._write(self._store, result)
+                yield from self._renderer.enter_room(frame)
+                image = self._renderer.render(frame, block)
             record = self._store.read(frame)
             add_to_block(block, record)
             gated.add(record)
@@ -315,69 +276,14 @@ class Job:
             if frame not in missing and record["verdict"] == ACCEPTED:
                 image = self._store.image_path(record)
             yield FrameDone(frame, done, len(wanted), image, record["attempts"], resumed=frame not in missing)
-            if gated.judged >= MIN_JUDGED and self._sampler and gated.passed < self._sampler.gates.floor * gated.judged:
-                raise gate_error(gated, self._sampler.gates.report(), self.out)
+            gates = self._renderer.sampler.gates if self._renderer.is_open else None
+            if gates is not None and gated.judged >= MIN_JUDGED and gated.passed < gates.floor * gated.judged:
+                raise gate_error(gated, gates.report(), self.out)
             # Another part of the job may have accepted frames.
             if done == hopeless and not accepted and not (is_share and self._store.images()):
-                if self._sampler and 2 * gated.judged > rejected:
-                    raise gate_error(gated, self._sampler.gates.report(), self.out)
+                if gates is not None and 2 * gated.judged > rejected:
+                    raise gate_error(gated, gates.report(), self.out)
                 raise _no_frame_error(record, done)
-
-    def _teach(self, sampler: Sampler, known: list[list[dict[str, Any]]] | None) -> Iterator[Event]:
-        """Let the gates learn, or restore what they learned earlier, on any machine."""
-        gates = sampler.gates
-        if not any(map(len, gates)):
-            return
-        if known is not None:
-            for one, learned in zip(gates, known, strict=True):
-                one.apply_learned(learned)
-            return
-        total = gates.warm_up
-        for done in sampler.warm_up():
-            if done == 1 or done * 10 // total != (done - 1) * 10 // total:
-                yield Stepped(f"Warming up the gate: {done} of {total} frames")
-        # Rounded as in the file, so that all workers use the same numbers.
-        learned = json.loads(json_bytes([one.learned for one in gates]))
-        for one, rounded in zip(gates, learned, strict=True):
-            one.apply_learned(rounded)
-        facts = {"fingerprint": [one.fingerprint for one in gates], "learned": learned, "report": gates.report()}
-        self._store.write_text(GATE, append_checksum(json_bytes(facts)).decode())
-
-    def _write(self, store: FrameStore, result: Frame) -> Path | None:
-        # Not in a thread: with a Python thread running beside its renders, Blender 4.5 has crashed within 2,000 frames.
-        output = self.recipe.output
-        shot = result.shot
-        return store.write(
-            result.index,
-            make_record(result, self.recipe),
-            None if shot is None else shot.image,
-            format=output.format,
-            quality=output.quality,
-            labels=() if shot is None else label_files(output, shot, self._category_ids),
-        )
-
-    def _write_facts(self, sampler: Sampler) -> None:
-        """Write facts about stage and target for readers, and for :meth:`finish` on machines without the real data."""
-        self._folder.claim_links(getattr(sampler.stage, "links", ()), getattr(sampler.stage, "name", ""))
-        facts = sampler.report()
-        if self.recipe.rooms:
-            # Other workers may have opened other rooms.
-            facts = {**next(iter(facts.values())), "rooms": {**self._known_rooms(), **facts}}
-        facts |= {"gates": sampler.gates.report()} if sampler.gates.report() else {}
-        facts["categories"] = categories(self.recipe, read_real(self.recipe))
-        self._store.write_text(STAGE, json_bytes(facts).decode())
-
-    def _known_rooms(self) -> dict[str, Any]:
-        known = read_json_object(self.out / STAGE).get("rooms")
-        return known if isinstance(known, dict) else {}
-
-    @functools.cached_property
-    def _category_ids(self) -> dict[str, int]:
-        return {category["name"]: category["id"] for category in self._categories()}
-
-    def _categories(self) -> list[dict[str, Any]]:
-        known: list[dict[str, Any]] = read_json_object(self.out / STAGE).get("categories") or []
-        return known if are_categories(known) else categories(self.recipe, read_real(self.recipe))
 
 
 def open_job(out: Path, open_stage: OpenStage) -> Job:

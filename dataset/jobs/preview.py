@@ -26,7 +26,7 @@ from ...engine.stage import Instance, Stage
 from ..analysis.real_boxes import read_real, real_boxes
 from ..store.frame_record import FrameContent
 from ..store.record import add_to_block, make_record
-from .job import OpenStage
+from .frame_renderer import OpenStage
 
 COLUMNS = ("sqrt_area", "center_x", "center_y")
 """Columns that are compared with the real boxes: those of probes with values in [0, 1]."""
@@ -164,8 +164,8 @@ class Preview:
             if frame.shot is not None:
                 break
             tried.append({"reason": frame.rejected[0], "instances": [_placed(i) for i in self.stage.instances]})
-        whole = attrs.evolve(frame, rejected=tuple(t["reason"] for t in tried))
-        return {"image": None, **make_record(whole, self._recipe), "tried": tried}
+        probed = attrs.evolve(frame, rejected=tuple(t["reason"] for t in tried))
+        return {"image": None, **make_record(probed, self._recipe), "tried": tried}
 
     def _frame(self, index: int, **how: Any) -> Frame:
         """Sample a frame after the earlier frames of its block."""

@@ -26,23 +26,23 @@ def svg(width: float, height: float, name: str, *children: Any, class_: str = "c
     return tag("svg", tag("title", name), *children, viewBox=view, role="img", aria_label=name, class_=class_)
 
 
-def histogram(column: str, found: Mapping[str, Any], middles: tuple[float, float]) -> Element:
+def histogram(column: str, compared: Mapping[str, Any], middles: tuple[float, float]) -> Element:
     """Real and synthetic histogram of a column; hovering over a bin shows its numbers.
 
     Parameters
     ----------
     column : str
         Its name.
-    found : mapping
+    compared : mapping
         ``edges`` (n + 1,), ``real`` (n,) and ``synth`` (n,), from a comparison.
     middles : (float, float)
         The two medians, marked below the axis.
     """
     declared = find_column(column)
     if declared.kind == "flag":
-        shares = {side: [1 - yes_share(found, side), yes_share(found, side)] for side in ("real", "synth")}
-        found, middles = {"edges": [0, 1, 2], "categories": ["no", "yes"], **shares}, (math.nan, math.nan)
-    edges, real, synth = (np.asarray(found[key], dtype=float) for key in ("edges", "real", "synth"))
+        shares = {side: [1 - yes_share(compared, side), yes_share(compared, side)] for side in ("real", "synth")}
+        compared, middles = {"edges": [0, 1, 2], "categories": ["no", "yes"], **shares}, (math.nan, math.nan)
+    edges, real, synth = (np.asarray(compared[key], dtype=float) for key in ("edges", "real", "synth"))
     first, last = shown_bins(real, synth)
     edges, real, synth = edges[first : last + 1], real[first:last], synth[first:last]
     top = max(float(real.max(initial=0)), float(synth.max(initial=0)), 1e-9)
@@ -51,11 +51,11 @@ def histogram(column: str, found: Mapping[str, Any], middles: tuple[float, float
     steps = [(x(edges[i]), x(edges[i + 1]), y(real[i]), y(synth[i])) for i in range(len(real))]
     bars = "".join(f"M{short(a)} {_BOTTOM:g}V{short(r)}H{short(b)}V{_BOTTOM:g}Z" for a, b, r, _ in steps)
     line = f"M{short(steps[0][0])} {_BOTTOM:g}" + "".join(f"V{short(s)}H{short(b)}" for _, b, _, s in steps)
-    percent, names = declared.kind == "share", found.get("categories")
+    percent, names = declared.kind == "share", compared.get("categories")
     if names:
-        said = list(names[first:last])
+        labels = list(names[first:last])
     else:
-        said = [f"{_value(lo, percent)} to {_value(hi, percent)}" for lo, hi in pairwise(edges)]
+        labels = [f"{_value(lo, percent)} to {_value(hi, percent)}" for lo, hi in pairwise(edges)]
     hovers = [
         tag(
             "rect",
@@ -66,7 +66,7 @@ def histogram(column: str, found: Mapping[str, Any], middles: tuple[float, float
             height=_BOTTOM - _TOP,
             class_="hover",
         )
-        for (a, b, _, _), what, r, s in zip(steps, said, real, synth, strict=True)
+        for (a, b, _, _), what, r, s in zip(steps, labels, real, synth, strict=True)
     ]
     marks = [
         tag("path", d=f"M{short(x(m))} {_BOTTOM + 1:g}l-4 7h8Z", class_=f"mark {name}")
@@ -91,10 +91,10 @@ def histogram(column: str, found: Mapping[str, Any], middles: tuple[float, float
     )
 
 
-def yes_share(found: Mapping[str, Any], side: str) -> float:
+def yes_share(compared: Mapping[str, Any], side: str) -> float:
     """Share of a side's boxes with yes, in a yes-or-no column."""
-    edges = np.asarray(found["edges"], dtype=float)
-    return float(np.asarray(found[side])[(edges[:-1] + edges[1:]) / 2 > 0.5].sum())
+    edges = np.asarray(compared["edges"], dtype=float)
+    return float(np.asarray(compared[side])[(edges[:-1] + edges[1:]) / 2 > 0.5].sum())
 
 
 def gauge(value: float, interval: Sequence[float], chance: float) -> Element:
@@ -106,11 +106,11 @@ def gauge(value: float, interval: Sequence[float], chance: float) -> Element:
     dot = tag("circle", cx=x(ratio), cy=height / 2, r=4.0, class_="dot")
     if ratio > _GAUGE_END:
         dot = tag("path", d=f"M{short(width - 9)} 4l8 5l-8 5Z", class_="dot")
-    said = f"{ratio:.1f} times the critical value" if math.isfinite(ratio) else "no common bin"
+    description = f"{ratio:.1f} times the critical value" if math.isfinite(ratio) else "no common bin"
     return svg(
         width,
         height,
-        said,
+        description,
         tag("path", d=f"M3 9H{short(width - 9)}", class_="grid"),
         tag("path", d=f"M{short(x(min(low, _GAUGE_END)))} 9H{short(x(high))}", class_="reach"),
         tag("path", d=f"M{short(x(1.0))} 1V17", class_="floor"),

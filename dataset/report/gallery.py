@@ -128,11 +128,11 @@ def shape_table(dataset: ReportDataset, shapes: Sequence[Shape]) -> list[Node]:
         row += [share(s.visible), format_quantity("area", s.area)]
         rows.append([*row, *_score(s)] if scored else row)
     head = ["Shape", "Boxes", "Share", "Visible, median", "Area, median"]
-    words = "Models of this class, most frequent first"
+    caption = "Models of this class, most frequent first"
     if scored:
         head += ["Typical of real", "95% interval"]
-        words = "Models of this class, least typical first"
-    shown = table(words, head, rows, numbers=(1, 3, 4, 5, 6))
+        caption = "Models of this class, least typical first"
+    shown = table(caption, head, rows, numbers=(1, 3, 4, 5, 6))
     parts: list[Node] = [tag("h3", "Shapes"), tag("div", shown, class_="shapes")]
     if scored:
         meant = (
@@ -163,14 +163,14 @@ def feature_section(mapped: FeatureMap) -> list[Node]:
         ("typical", "synth", mapped.typical, "Most like real ones", "synthetic boxes"),
     )
     count = 0
-    for name, kind, examples, words, what in kinds:
+    for name, kind, examples, heading, what in kinds:
         pairs = []
         for example in examples:
             count += 1
             if name != "typical":
                 marks.append((*example.at, str(count), kind))
-            pairs.append(_pair(example, str(count) if name != "typical" else "", words))
-        rows.append(tag("div", tag("h4", words, " ", tag("small", what)), tag("div", *pairs, class_="pairs")))
+            pairs.append(_pair(example, str(count) if name != "typical" else "", heading))
+        rows.append(tag("div", tag("h4", heading, " ", tag("small", what)), tag("div", *pairs, class_="pairs")))
     title = "Real and synthetic boxes on the first two principal components of their features"
     chart = charts.scatter(mapped.real, mapped.synth, title, marks)
     return [
@@ -186,11 +186,11 @@ def feature_section(mapped: FeatureMap) -> list[Node]:
     ]
 
 
-def _pair(example: Example, number: str, words: str) -> Element:
+def _pair(example: Example, number: str, heading: str) -> Element:
     return tag(
         "figure",
         tag("span", number, class_="count") if number else None,
-        _thumbnail(example.picture, f"{words} {number}".strip()),
+        _thumbnail(example.picture, f"{heading} {number}".strip()),
         _thumbnail(example.nearest, "Nearest box of the other dataset"),
     )
 

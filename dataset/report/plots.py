@@ -77,9 +77,9 @@ def plot_quality(ranking: Any, path: Path, *, title: str) -> Path:
             ratios, range(len(order)), "o", ms=5, color=PARTS[k % len(PARTS)], alpha=0.8, label=_literal(component)
         )
     for y, name in enumerate(order):
-        found = ranked[name]
-        axis.plot([found.low, found.high], [y, y], color=INK, lw=2)
-        axis.plot(found.value, y, "D", ms=8, color=INK, label=None if y else "composite, 95 % interval")
+        entry = ranked[name]
+        axis.plot([entry.low, entry.high], [y, y], color=INK, lw=2)
+        axis.plot(entry.value, y, "D", ms=8, color=INK, label=None if y else "composite, 95 % interval")
     axis.axvspan(1.0, ranking.upper_floor, color=REAL, alpha=0.5, lw=0, zorder=0, label="halves of the real set, 95 %")
     axis.set_xscale("log")
     for which in (axis.xaxis.set_major_formatter, axis.xaxis.set_minor_formatter):
@@ -90,12 +90,12 @@ def plot_quality(ranking: Any, path: Path, *, title: str) -> Path:
     return _save(figure, path)
 
 
-def plot_nearness(found: Any, path: Path, *, title: str) -> Path:
+def plot_nearness(nearness: Any, path: Path, *, title: str) -> Path:
     """One PNG of the IoU of best predictions over the distance to synthetic features: boxes, and means of bins.
 
     Parameters
     ----------
-    found : Nearness
+    nearness : Nearness
     path : Path
         The file to write.
     title : str
@@ -103,12 +103,12 @@ def plot_nearness(found: Any, path: Path, *, title: str) -> Path:
     """
     figure, axes = _figure(1, 1, title, size=(7.2, 4.4))
     axis = axes[0, 0]
-    axis.plot(found.distance, found.overlap, "o", ms=4, color=SYNTH, alpha=0.45, mew=0, label="real boxes")
-    for k, part in enumerate(found.bins):
+    axis.plot(nearness.distance, nearness.overlap, "o", ms=4, color=SYNTH, alpha=0.45, mew=0, label="real boxes")
+    for k, part in enumerate(nearness.bins):
         label = None if k else "mean of a bin, 95 % interval"
         axis.fill_between([part.low, part.high], part.mean_low, part.mean_high, color=BASELINE, alpha=0.25, lw=0)
         axis.plot([part.low, part.high], [part.mean, part.mean], color=BASELINE, lw=2.5, label=label)
-    rho = found.correlation
+    rho = nearness.correlation
     text = f"Spearman {rho.rho:.2f} [{rho.low:.2f}, {rho.high:.2f}]" if math.isfinite(rho.low) else rho.remark
     axis.set_title(text, loc="left", fontsize=10, color=INK)
     axis.set(xlabel="mean distance to the nearest synthetic boxes, in features", ylabel="IoU of the best prediction")

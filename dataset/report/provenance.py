@@ -110,7 +110,7 @@ def _origin(word: str, dataset: ReportDataset) -> list[Node]:
         rows += _sources(dataset)
     assets = (stage or {}).get("assets")
     if isinstance(assets, Mapping):
-        rows += [(f"Assets: {name}", ", ".join(map(str, found))) for name, found in assets.items()]
+        rows += [(f"Assets: {name}", ", ".join(map(str, names))) for name, names in assets.items()]
     shown: Node = tag("p", "Its files do not state their origin.", class_="remark")
     if rows:
         shown = tag("dl", *(tag("div", tag("dt", k), tag("dd", v)) for k, v in rows), class_="facts")

@@ -100,13 +100,13 @@ def _class_verdict(summary: ClassSummary, recipe: Recipe | None) -> Element:
     else:
         parts.append(tag("p", "No significant difference in columns that are known to matter for detectors."))
     if rest:
-        words = f"Pixel statistics that differ: {len(rest)}"
+        title = f"Pixel statistics that differ: {len(rest)}"
         why = "In published experiments, aligning these did not improve detectors. Compare the images by eye."
-        parts.append(tag("details", tag("summary", words), tag("p", why, class_="rest"), _statement_list(rest, recipe)))
-    for kind, words in ((CONSISTENT, "Consistent"), (UNKNOWN, "Unknown")):
+        parts.append(tag("details", tag("summary", title), tag("p", why, class_="rest"), _statement_list(rest, recipe)))
+    for kind, title in ((CONSISTENT, "Consistent"), (UNKNOWN, "Unknown")):
         names = [find_column(c).heading.lower() for c in summary.columns() if summary.verdict(c) == kind]
         if names:
-            parts.append(tag("p", tag("b", f"{words}: "), ", ".join(names), ".", class_="rest"))
+            parts.append(tag("p", tag("b", f"{title}: "), ", ".join(names), ".", class_="rest"))
     return tag("article", *parts, class_="card")
 
 
@@ -236,8 +236,8 @@ def _figures(summary: ClassSummary, columns: Sequence[str]) -> list[Node]:
         figures[name.startswith("image_")].append(_figure(summary, name))
     parts: list[Node] = [tag("div", *figures[False], class_="charts")]
     if figures[True]:
-        words = f"Whole images with {summary.name}: {len(figures[True])} more charts"
-        parts.append(tag("details", tag("summary", words), tag("div", *figures[True], class_="charts")))
+        title = f"Whole images with {summary.name}: {len(figures[True])} more charts"
+        parts.append(tag("details", tag("summary", title), tag("div", *figures[True], class_="charts")))
     return parts
 
 
@@ -245,12 +245,12 @@ def _figure(summary: ClassSummary, name: str) -> Element:
     declared, column = find_column(name), summary.compared["columns"][name]
     key = PRIMARY
     (low, high), value = column[f"{key}_interval"], column[key]
-    words = ""
+    caption = ""
     if math.isfinite(value) and not math.isnan(column["floor"]):
         interval = f"[{format_number(low)}, {format_number(high)}]"
-        words = f"{format_number(value)} {interval}, floor {format_number(column['floor'])}"
+        caption = f"{format_number(value)} {interval}, floor {format_number(column['floor'])}"
     elif not math.isnan(column["floor"]):
-        words = f"no common bin, floor {format_number(column['floor'])}"
+        caption = f"no common bin, floor {format_number(column['floor'])}"
     kind = summary.verdict(name)
     return tag(
         "figure",
@@ -259,7 +259,7 @@ def _figure(summary: ClassSummary, name: str) -> Element:
         tag(
             "figcaption",
             tag("span", declared.axis_text, class_="unit") if declared.axis_text else None,
-            tag("span", words),
+            tag("span", caption),
         ),
         tag("p", column["remark"], class_="remark") if column["remark"] else None,
     )
