@@ -214,7 +214,7 @@ class Job:
         hashes = {kind: entry["sha256"] for kind, entry in recorded["files"].items()}
         changed = [kind for kind, entry in again["files"].items() if hashes.get(kind) != entry["sha256"]]
         changed += [key for key in VERIFIED if recorded.get(key) != again.get(key)]
-        return f"Frame {frame} came out differently: {', '.join(changed)}." if changed else ""
+        return f"Frame {frame} differs from its record: {', '.join(changed)}." if changed else ""
 
     def checksums(self) -> Iterator[tuple[int, int, int, str]]:
         """Read every file of every frame; yields how many are done, of how many, the frame, and its state.
@@ -249,8 +249,8 @@ class Job:
         result = self._renderer.sampler.frame(frame, block, attempts=range(attempt, attempt + 1))
         if result.shot is None:
             raise StageError(
-                f"Frame {frame} came out differently: its accepted attempt is now rejected ({result.rejected[0]}). "
-                "Scene, models or program have changed since it was rendered."
+                f"Frame {frame} cannot be reproduced: its accepted attempt is now rejected ({result.rejected[0]}). "
+                "The scene, models or program have changed since it was rendered."
             )
         return result
 

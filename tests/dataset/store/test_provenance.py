@@ -121,7 +121,7 @@ def test_finish_names_what_is_missing_and_how_to_repair_it(folder: Path, monkeyp
     store.record_path(4).write_text("{")
     done = CliRunner().invoke(cli.app, ["finish", str(job.out)])
     assert done.exit_code == 3, done.output
-    assert "2 frames are missing or damaged (4, 6)" in done.output and f"-o {job.out}` renders them" in done.output
+    assert "2 frames are missing or damaged (4, 6)" in done.output and f"-o {job.out}`." in done.output
     list(job_of(folder).run())
     done = CliRunner().invoke(cli.app, ["finish", str(job.out)])
     assert done.exit_code == 0 and "Incomplete" not in done.output
@@ -132,14 +132,14 @@ def test_verify_tells_a_dataset_from_a_changed_one(folder: Path, monkeypatch: py
     list(job.run())
     monkeypatch.setattr(verify, "open_stage", stage_of)
     done = CliRunner().invoke(cli.app, ["verify", str(job.out), "--sample", "4"])
-    assert done.exit_code == 0 and "Everything is as it was rendered." in done.output, done.output
+    assert done.exit_code == 0 and "All files are intact." in done.output, done.output
     assert not list(job.out.glob(".verify-*"))
 
     # A picture that says the same to the eye, with its record put right, is still another picture.
     store = FrameStore(job.out)
     record = store.read(2)
     store.write(2, record, store.read_image(record) ^ 1, format="png")
-    assert open_job(job.out, stage_of).verify(2) == "Frame 2 came out differently: image."
+    assert open_job(job.out, stage_of).verify(2) == "Frame 2 differs from its record: image."
     # Without that, the checksum tells.
     path = job.out / "images/000005.png"
     path.write_bytes(path.read_bytes() + b"\0")
@@ -178,12 +178,12 @@ def test_trouble_that_may_pass_ends_with_75(name: str) -> None:
 
 
 def test_a_share_and_the_frames_of_a_block_are_the_same_share(folder: Path) -> None:
-    from twinset.headless.console.frame_ranges import share
+    from twinset.headless.console.frame_ranges import select_frames
 
     recipe = load_recipe(folder / "r.toml")
-    assert share(recipe, None, range(2, 3)) == share(recipe, range(6, 99), None) == range(6, 7)
+    assert select_frames(recipe, None, range(2, 3)) == select_frames(recipe, range(6, 99), None) == range(6, 7)
     with pytest.raises(typer.BadParameter):
-        share(recipe, None, range(3, 4))
+        select_frames(recipe, None, range(3, 4))
 
 
 @pytest.mark.parametrize("name", ["../../stolen.png", "/tmp/stolen.png", "..\\stolen.png", "", 3])
