@@ -14,8 +14,8 @@ class Farm:
     """A kind of render farm. One file in ``headless/farm`` declares one, and ``twinset farm NAME`` follows from it.
 
     Subclasses are made with ``@attrs.frozen``. Their fields are the options of the command, besides those that all
-    farms have, with types for Typer: ``max_parallel: Annotated[int, typer.Option(help=...)] = 0``. The docstring is the
-    help of the command.
+    farms have, with types for Typer: ``max_parallel: Annotated[int, typer.Option(help=...)] = 0``. The first paragraph
+    of the docstring is the help of the command.
 
     Attributes
     ----------

@@ -96,7 +96,7 @@ def quality(
     The distance combines metadata and features, and has a confidence interval.
     """
     from ....alignment.distances.quality import quality as rank
-    from ....alignment.evaluation.correlation import few_points
+    from ....alignment.evaluation.correlation import small_sample_correlation
     from ....dataset.report.plots import plot_quality
 
     output = output_of(context)
@@ -143,7 +143,9 @@ def quality(
     ranked, title = ranking.datasets, f"{', '.join(classes)}: distance to {real.name}"
     correlation = None
     if given:
-        correlation = few_points(np.array([ranked[n].value for n in given]), np.array(list(given.values())))
+        correlation = small_sample_correlation(
+            np.array([ranked[n].value for n in given]), np.array(list(given.values()))
+        )
     plot = draw_plot(plots, "quality", "_".join(classes), partial(plot_quality, ranking, title=title))
     values = {
         "real": real,

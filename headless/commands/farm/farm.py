@@ -14,6 +14,7 @@ import attrs
 import typer
 
 from ....dataset.atomic_files import write_atomic
+from ....engine.plugin.registry import summary
 from ....engine.recipe.reading import load_recipe
 from ...console.commands import group
 from ...console.options import FrameCountOption, RecipeArgument
@@ -79,7 +80,7 @@ def farm_command(cls: type[Farm]) -> Callable[..., None]:
         )
         for field in (attrs.fields(cls) if attrs.has(cls) else ())
     ]
-    run.__name__, run.__doc__ = cls.name, inspect.getdoc(cls)
+    run.__name__, run.__doc__ = cls.name, summary(cls)
     run.__annotations__ = {p.name: p.annotation for p in (*common, *own)}
     run.__signature__ = inspect.Signature([*common[:3], *own, *common[3:]])  # type: ignore[attr-defined]
     return run

@@ -53,7 +53,7 @@ def test_killed_workers_are_replaced_and_a_killed_supervisor_leaves_no_orphans(r
             os.kill(next(pid for pid in workers if is_process_running(pid)), signal.SIGKILL)
         if len(frames) == 5:
             process.kill()
-    assert process.wait(30) == -signal.SIGKILL and "ended by SIGKILL" in (tmp_path / "log").read_text()
+    assert process.wait(30) == -signal.SIGKILL and "killed (SIGKILL)" in (tmp_path / "log").read_text()
     assert len(set(frames)) == len(frames)
     ends = time.monotonic() + 20
     while any(map(is_process_running, workers)) and time.monotonic() < ends:
