@@ -108,6 +108,8 @@ class Subject:
     def _runs(self, frames: Sequence[int]) -> list[Run]:
         if self.declaration:
             raise _Skip("its declaration is invalid")
+        if hooks_and_levers(self.cls):
+            raise _Skip("its hooks are invalid")
         if problem := missing(self.cls, self.values):
             raise _Skip(problem)
         return run_frames(self.make, frames, self.seconds)

@@ -10,12 +10,14 @@ from typing import Any
 
 import numpy as np
 
+from ...engine.geometry.reachability import Reached
+from ...engine.geometry.support import Site
 from ...engine.goals import Goals
 from ...engine.plugin.params import shorten
 from ...engine.plugin.results import Columns, Verdict
 from ...engine.sampling.evaluation import check_value
 from ...engine.stage import CameraPose
-from .situations import Situation, real_boxes
+from .situations import AREAS, Situation, real_boxes
 
 
 def answer_problem(kind: str, at: Situation, answers: Mapping[str, Any]) -> str:
@@ -29,6 +31,9 @@ def answer_problem(kind: str, at: Situation, answers: Mapping[str, Any]) -> str:
 def _placement(at: Situation, answers: Mapping[str, Any]) -> str:
     if answers["place"] is not None:
         return f"place() must return nothing. Got {shorten(answers['place'])} instead."
+    site = answers.get("offer_site")
+    if site is not None and not isinstance(site, Site):
+        return f"offer_site() must return a Site or None. Got {shorten(site)} instead."
     for instance in at.stage.instances:
         if not _is_matrix(instance.matrix) or abs(np.linalg.det(instance.matrix[:3, :3])) < 1e-12:
             return f"it placed '{instance.asset.name}' with a matrix that is no finite, invertible (4, 4) matrix."
@@ -50,6 +55,9 @@ def _appearance(at: Situation, answers: Mapping[str, Any]) -> str:
 
 
 def _camera(at: Situation, answers: Mapping[str, Any]) -> str:
+    reached = answers.get("reachable_boxes")
+    if "reachable_boxes" in answers and not (isinstance(reached, Reached) and np.shape(reached.areas) == AREAS.shape):
+        return f"reachable_boxes() must return Reached with a bool for each area. Got {shorten(reached)} instead."
     given = [name for name in ("pose", "place_and_pose") if name in answers]
     return next((problem for name in given if (problem := _pose(at, name, answers[name]))), "")
 
@@ -72,10 +80,18 @@ def _pose(at: Situation, name: str, pose: Any) -> str:
 
 
 def _target(at: Situation, answers: Mapping[str, Any]) -> str:
-    goals, real = answers["draw"], real_boxes()
+    for name in ("draw", "draw again"):
+        if name in answers and (problem := _goals(answers[name])):
+            return problem
+    if not isinstance(answers["notes"], list) or not all(isinstance(n, str) for n in answers["notes"]):
+        return f"notes() must return a list of sentences. Got {shorten(answers['notes'])} instead."
+    return _json("report", answers["report"])
+
+
+def _goals(goals: Any) -> str:
     if not isinstance(goals, Goals):
         return f"draw() must return Goals. Got {shorten(goals)} instead."
-    main = goals.main
+    main, real = goals.main, real_boxes()
     if main is not None:
         if main.class_name not in real:
             return f"its goal has the class {main.class_name!r}, which has no real boxes."
@@ -84,9 +100,7 @@ def _target(at: Situation, answers: Mapping[str, Any]) -> str:
     for pair in goals.open_area:
         if len(pair) != 2 or not all(math.isfinite(v) for v in pair) or pair[1] < 0:
             return f"open_area of its goals must hold pairs (square root of area, weight >= 0). Got {shorten(pair)}."
-    if not isinstance(answers["notes"], list) or not all(isinstance(n, str) for n in answers["notes"]):
-        return f"notes() must return a list of sentences. Got {shorten(answers['notes'])} instead."
-    return _json("report", answers["report"])
+    return ""
 
 
 def _metric(at: Situation, answers: Mapping[str, Any]) -> str:

@@ -15,7 +15,7 @@ from ...engine.block import Block
 from ...engine.geometry.framing import look_rotation
 from ...engine.goals import Boxes, Goal, Goals, Reach
 from ...engine.instance_row import InstanceRow
-from ...engine.plugin.hooks import defines
+from ...engine.plugin.hooks import attempts_per_draw, defines
 from ...engine.rng import stream
 from ...engine.sampling.evaluation import basic_row, main_of
 from ...engine.stage import CameraPose, Instance, Shot
@@ -29,6 +29,7 @@ from .digest import digest
 SEED = 7
 RESOLUTION = (96, 72)
 FRAMES = (0, 1, 2)
+AREAS = np.array([0.02, 0.1, 0.3])
 REACH = {"chair": Reach((1e-3, 0.9), (0.8, 1.25)), "bag": Reach((1e-3, 0.9))}
 
 
@@ -142,7 +143,8 @@ def _placement(plugin: Any, frame: int, stage: BruteStage, memory: dict[str, Any
     goals, rng = goals_of(frame), stream(SEED, frame, "check")
 
     def call() -> dict[str, Any]:
-        return {"place": plugin.place(stage, goals, rng)}
+        offered = {"offer_site": plugin.offer_site(stage)} if defines(plugin, "offer_site") else {}
+        return {"place": plugin.place(stage, goals, rng), **offered}
 
     return Situation(stage, {"goals": goals}, call)
 
@@ -164,9 +166,12 @@ def _camera(plugin: Any, frame: int, stage: BruteStage, memory: dict[str, Any]) 
 
     def call() -> dict[str, Any]:
         out = {"pose": plugin.pose(stage, goals, rng)}
+        floor = OnSurface(["Floor"]).offer_site(stage)  # type: ignore[call-arg]  # its fields are arguments by @plugin
+        if defines(plugin, "reachable_boxes") and frame == FRAMES[0]:  # once, since it takes long
+            own_rng = stream(SEED, frame, "reach")
+            out["reachable_boxes"] = plugin.reachable_boxes(stage, stage.instances[0], AREAS, [floor], own_rng)
         if defines(plugin, "place_and_pose"):
-            floor = OnSurface(["Floor"])  # type: ignore[call-arg]  # its fields are arguments by @plugin
-            out["place_and_pose"] = plugin.place_and_pose(stage, goals, [floor.offer_site(stage)], rng)
+            out["place_and_pose"] = plugin.place_and_pose(stage, goals, [floor], rng)
         return out
 
     return Situation(stage, {"goals": goals, "instances": stage.instances}, call)
@@ -181,7 +186,8 @@ def _target(plugin: Any, frame: int, stage: BruteStage, memory: dict[str, Any]) 
         if "fitted" not in memory:
             memory["fitted"] = plugin.fit(real, reach, SEED, 4 / 3)
         fitted = memory["fitted"]
-        return {"draw": fitted.draw(frame, block), "notes": fitted.notes(), "report": fitted.report()}
+        out = {"draw": fitted.draw(frame, block), "notes": fitted.notes(), "report": fitted.report()}
+        return out | ({"draw again": fitted.draw(frame, block, 1)} if attempts_per_draw(plugin, fitted) else {})
 
     return Situation(stage, {"real": real, "reach": reach, "block": vars(block)}, call)
 

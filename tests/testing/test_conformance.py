@@ -52,6 +52,18 @@ class Above:
         {body}return CameraPose(matrix, 35.0, *stage.resolution)
 '''
 
+PLACEMENT = '''
+@plugin("placement")
+class Nowhere:
+    """Place nothing at all."""
+
+    def place(self, stage, goals, rng):
+        pass
+
+    def offer_site(self, stage):
+        {body}
+'''
+
 FILTER = '''
 @plugin("filter")
 class Picky:
@@ -174,6 +186,21 @@ BAD = {
     "gives a dict": (GOOD.replace("return Columns(image=", "return dict(x="), "answers", "must return Columns"),
     "gives no pose": (camera("return matrix"), "answers", "must return a CameraPose"),
     "gives a mirrored pose": (camera("matrix[0, 0] = -1.0"), "answers", "without scale or mirror"),
+    "offers no site": (
+        PLACEMENT.replace("{body}", "return 'the floor'"),
+        "answers",
+        "must return a Site or None. Got 'the floor'",
+    ),
+    "says of too few areas whether they can be reached": (
+        camera("").replace(
+            "    def pose",
+            "    def reachable_boxes(self, stage, instance, areas, sites, rng):\n"
+            "        from ...engine.geometry.reachability import Reached\n"
+            "        return Reached(np.ones(1, bool))\n\n    def pose",
+        ),
+        "answers",
+        "must return Reached with a bool for each area",
+    ),
     "rejects without a reason": (FILTER.format(body="return Verdict(False)"), "answers", "without a reason"),
     "names instances that are not there": (
         FILTER.format(body="return Verdict(True, 'small', frozenset({77}))"),
