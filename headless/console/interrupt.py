@@ -41,7 +41,8 @@ def interruptible(output: Output) -> Iterator[Callable[[], bool]]:
     try:
         yield stopping.is_set
     finally:
-        signal.signal(signal.SIGINT, previous)
+        # None is a handler that Python did not set, such as Blender's own.
+        signal.signal(signal.SIGINT, signal.SIG_DFL if previous is None else previous)
 
 
 def until(is_stopping: Callable[[], bool], events: Iterable[T]) -> Iterator[T]:
