@@ -8,7 +8,14 @@ import re
 from ...engine.plugin.registry import summary
 
 _UPPER = {"bbox", "bic", "coco", "cpu", "exr", "gmm", "gpu", "hdri", "id", "jpg", "onnx", "png", "rle", "uv", "yolo"}
-_SPECIAL = {"eevee": "EEVEE", "sqrt": "Square Root", "log": "Logarithm", "bbox": "Box", "gmm": "Mixture"}
+_SPECIAL = {
+    "eevee": "EEVEE",
+    "builtin": "Built-In",
+    "sqrt": "Square Root",
+    "log": "Logarithm",
+    "bbox": "Box",
+    "gmm": "Mixture",
+}
 _AXIS = re.compile(r"-?[xyz]")
 
 
