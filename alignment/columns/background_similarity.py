@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How far an object melts into its surroundings, from its pixels along its outline."""
+"""Similarity of an object to its background, from the pixels along its outline."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ before those that share a corner, each group in reading order."""
 
 
 def dilate(mask: np.ndarray) -> np.ndarray:
-    """3x3 morphological dilation of a (H, W) bool mask; outside the image there is nothing."""
+    """3x3 morphological dilation of a (H, W) bool mask; the image is padded with False."""
     wide = mask.copy()
     wide[:, 1:] |= mask[:, :-1]
     wide[:, :-1] |= mask[:, 1:]
@@ -28,7 +28,7 @@ def boundary_pairs(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     The background pixels are the ring that a 3x3 dilation adds to the mask, in reading order. Each is paired with the
     first of its neighbours, in the order of :data:`NEIGHBOURS`, that belongs to the object; so an object pixel
-    stands once for each background pixel that takes it.
+    appears once for each background pixel that is paired with it.
 
     Parameters
     ----------
@@ -65,8 +65,8 @@ def background_similarity(image: np.ndarray, mask: np.ndarray) -> float:
     Returns
     -------
     float
-        In [0, 1]; 1 where the object melts into its surroundings. Two black vectors give 1, one black vector 0; NaN
-        where object and background touch nowhere.
+        In [0, 1]; 1 if the object has the colours of its background. Two black vectors give 1, one black vector 0; NaN
+        if there is no boundary.
     """
     inner, outer = boundary_pairs(mask)
     if len(inner) == 0:

@@ -16,7 +16,7 @@ def extents(ids: np.ndarray, wanted: Sequence[int]) -> tuple[np.ndarray, np.ndar
     ids : (H, W) int
         Id map, values >= 0.
     wanted : sequence of int
-        The n ids to look for.
+        The n ids to search for.
 
     Returns
     -------
@@ -30,7 +30,7 @@ def extents(ids: np.ndarray, wanted: Sequence[int]) -> tuple[np.ndarray, np.ndar
     bins = int(max(ids.max(initial=0), wanted_ids.max(initial=0))) + 1
     is_wanted = np.zeros(bins, bool)
     is_wanted[wanted_ids] = True
-    # Most pixels are the room's. Of the others a histogram over (row, id) and one over (column, id) say all.
+    # Most pixels belong to the room. For the others, histograms over (row, id) and (column, id) suffice.
     there = np.flatnonzero(is_wanted[ids])
     row, column = np.divmod(there, width)
     id = ids.ravel()[there]
@@ -60,7 +60,7 @@ def crop(box: Sequence[int], shape: tuple[int, ...], margin: int = 0) -> tuple[s
 
 
 STATISTICS: dict[str, Callable[[np.ndarray], np.floating]] = {"median": np.median, "mean": np.mean, "min": np.min}
-"""How one number is read from the depths under a mask."""
+"""Statistics that reduce the depths under a mask to one number."""
 
 
 def depths_under(

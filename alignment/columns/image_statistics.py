@@ -70,7 +70,7 @@ def sharpness(luma: np.ndarray) -> float:
 def blur(luma: np.ndarray) -> float:
     """Perceived blur without a reference [Crete et al., "The blur effect", SPIE 6492, 2007].
 
-    How little of the differences between neighbouring pixels a further blur takes away: 0 sharp, 1 blurred.
+    The share of the differences between neighbouring pixels that a further blur keeps: 0 sharp, 1 blurred.
 
     Parameters
     ----------

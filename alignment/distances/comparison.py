@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Compares two datasets column by column, each distance with interval and floor; reports the fit of one class."""
+"""Compares two datasets column by column: each distance with interval, floors and critical value."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .histograms import BINS, histogram
 from .registry import all_distances
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
-"""Which quantiles of both samples a column is reported with."""
+"""Quantiles of both samples in the report of a column."""
 
 MAX_CATEGORIES = 500
 """Columns with more different categories than this are not compared: their shares say nothing."""
@@ -94,7 +94,7 @@ def compare_measured(
 
 
 Side = tuple[list[str], Callable[[str], Table]]
-"""The classes of a dataset, and what gives the table of one."""
+"""The classes of a dataset, and a function that returns the table of one."""
 
 
 def _compare(
@@ -155,7 +155,7 @@ def to_json(value: Any) -> Any:
 
 
 def _shared(real: Table, synth: Table) -> list[str]:
-    """Columns that both have a value of; names are left out where there are too many, or other ones in each picture."""
+    """Columns of which both have values; those with more than ``MAX_CATEGORIES`` categories are left out."""
     shared = [
         name
         for name, values in real.columns.items()
@@ -192,7 +192,7 @@ def _sample(table: Table, column: str) -> tuple[np.ndarray, np.ndarray | None]:
 
 
 def _remarks(real: Table, synth: Table) -> list[str]:
-    """Which columns have no distance because one side has no value of them, and what else concerns several."""
+    """Sentences on columns that only one side has, and on differences that concern several columns."""
     in_real, in_synth = (
         {k for k, v in t.columns.items() if np.isfinite(v).any()} | set(t.labels) for t in (real, synth)
     )
@@ -249,7 +249,7 @@ def _distance_values(estimates: Mapping[str, Estimate]) -> dict[str, Any]:
 
 
 def _measure_labels(real: Table, synth: Table, column: str, rng: np.random.Generator) -> dict[str, Any]:
-    """A column of names: one bin for each; what needs an order of the names is NaN."""
+    """A column of categories: one bin for each; distances that need an order are NaN."""
     known = [table.labels[column] != "" for table in (real, synth)]
     names = [table.labels[column][k] for table, k in zip((real, synth), known, strict=True)]
     categories, code = np.unique(np.concatenate(names), return_inverse=True)

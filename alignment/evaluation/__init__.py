@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How well a detector does on real images [Zhang2023, §6]."""
+"""Scores of a detector on real images [Zhang2023, §6]."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Rank correlation with intervals: of many values that come in groups, and of a few points."""
+"""Rank correlation with intervals: of many values in groups, and of a few points."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import numpy as np
 
 from ...engine.errors import DataError
 
-_ENUMERATED = 8
-"""Of up to so many points all orders are gone through."""
+_MAX_ENUMERATED = 8
+"""Up to this number of points, all permutations are enumerated."""
 
 
 @attrs.frozen
@@ -54,8 +54,8 @@ def rank_correlation(
     rng: np.random.Generator,
     *,
     groups: np.ndarray | None = None,
-    rounds: int = 1000,
-    level: float = 0.95,
+    n_bootstrap: int = 1000,
+    confidence_level: float = 0.95,
 ) -> Correlation:
     """Spearman's rank correlation with a percentile bootstrap interval.
 
@@ -66,9 +66,9 @@ def rank_correlation(
     rng : numpy.random.Generator
     groups : (n,) int, optional
         Such as the image that each is of: whole groups are drawn. Left out, single values are.
-    rounds : int
+    n_bootstrap : int
         Resamples; fewer for more than 10,000 values, but at least 100.
-    level : float
+    confidence_level : float
         Share of cases in which the interval is to hold.
     """
     x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
@@ -83,13 +83,13 @@ def rank_correlation(
     if count < 3:
         return Correlation(rho, math.nan, math.nan, len(x), f"Only {count} images: there is no interval.")
     places = [np.ravel(np.unique(v, return_inverse=True)[1]) for v in (x, y)]
-    rounds = max(100, min(rounds, int(rounds * 10_000 / len(x))))
+    n_bootstrap = max(100, min(n_bootstrap, int(n_bootstrap * 10_000 / len(x))))
     even = np.full(count, 1.0 / count)
-    drawn = [_weighted(places[0], places[1], rng.multinomial(count, even)[of]) for _ in range(rounds)]
+    drawn = [_weighted(places[0], places[1], rng.multinomial(count, even)[of]) for _ in range(n_bootstrap)]
     known = np.array(drawn)[np.isfinite(drawn)]
     if not len(known):
         return Correlation(rho, math.nan, math.nan, len(x), "Too few different values: there is no interval.")
-    low, high = np.quantile(known, [(1 - level) / 2, (1 + level) / 2])
+    low, high = np.quantile(known, [(1 - confidence_level) / 2, (1 + confidence_level) / 2])
     remark = f"Only {count} images: the interval is too narrow." if count < 10 else ""
     return Correlation(rho, float(low), float(high), len(x), remark)
 
@@ -107,7 +107,7 @@ def _weighted(x: np.ndarray, y: np.ndarray, times: np.ndarray) -> float:
     return float((times * a) @ b / scale) if scale > 0 else math.nan
 
 
-def few_points(x: np.ndarray, y: np.ndarray, level: float = 0.95) -> Correlation:
+def small_sample_correlation(x: np.ndarray, y: np.ndarray, confidence_level: float = 0.95) -> Correlation:
     """Spearman's rank correlation of a few points, with Fisher's interval from four points on.
 
     The interval has the standard error of Bonett and Wright, "Sample size requirements for estimating Pearson, Kendall
@@ -122,20 +122,20 @@ def few_points(x: np.ndarray, y: np.ndarray, level: float = 0.95) -> Correlation
         return Correlation(rho, math.nan, math.nan, n, f"{_points(n)} without an order: there is no correlation.")
     low = high = math.nan
     if n >= 4 and abs(rho) < 1:
-        reach = norm.ppf((1 + level) / 2) * math.sqrt((1 + rho**2 / 2) / (n - 3))
+        reach = norm.ppf((1 + confidence_level) / 2) * math.sqrt((1 + rho**2 / 2) / (n - 3))
         low, high = (float(math.tanh(math.atanh(rho) + s * reach)) for s in (-1, 1))
-    return Correlation(rho, low, high, n, _by_chance(x, y, rho))
+    return Correlation(rho, low, high, n, _permutation_note(x, y, rho))
 
 
-def _by_chance(x: np.ndarray, y: np.ndarray, rho: float) -> str:
+def _permutation_note(x: np.ndarray, y: np.ndarray, rho: float) -> str:
     from scipy.stats import rankdata
 
     n = len(x)
-    if n > _ENUMERATED:
+    if n > _MAX_ENUMERATED:
         return ""
     a, b = (v - v.mean() for v in (rankdata(x), rankdata(y)))
-    found = np.array(list(itertools.permutations(b))) @ a / math.sqrt((a @ a) * (b @ b))
-    share = float(np.mean(found * math.copysign(1, rho) >= abs(rho) - 1e-9))
+    permuted = np.array(list(itertools.permutations(b))) @ a / math.sqrt((a @ a) * (b @ b))
+    share = float(np.mean(permuted * math.copysign(1, rho) >= abs(rho) - 1e-9))
     little = " say little" if share > 0.05 else ""
     return f"{_points(n)}{little}: chance orders them as well in {share:.0%} of cases."
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How well detections fit real boxes: COCO's average precision, small false positives, doubles on close-ups."""
+"""Scores detections against real boxes: COCO's average precision, small false positives, duplicates on close-ups."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _IOU_50, _IOU_75 = 0, 5  # places in COCO's thresholds 0.5, 0.55, ... 0.95
 
 @attrs.frozen
 class Scores:
-    """What predictions are worth, for one class or all of them.
+    """Scores of predictions, for one class or all classes.
 
     Attributes
     ----------
@@ -32,15 +32,15 @@ class Scores:
     mean_ap, ap50, ap75 : float
         COCO's average precision over IoU 0.5 to 0.95, at 0.5, and at 0.75; NaN where there is no real box.
     kept : int
-        Predictions of the least score or a better one; the counts below are of these.
+        Predictions with at least the minimal score; the counts below are of these.
     false_positives, small_false_positives : int
-        Those of them that fit no real box with IoU 0.5, each real box being there for one prediction; and those of
-        these that are small.
+        Predictions that match no real box with IoU 0.5, where each real box matches one prediction; and the small
+        ones among them.
     close_ups : int
         Real boxes that cover more than the given share of their image.
     overlapping : int
         Predictions in excess on images with a close-up of their class; see :func:`excess`. Images with a crowd of the
-        class are left out, as nobody has counted its objects.
+        class are left out, as its objects are not counted.
     """
 
     real: int
@@ -79,7 +79,7 @@ def evaluate(
     predictions : sequence of mappings
         COCO results: ``image_id``, ``category_id``, ``bbox`` [x, y, w, h] in pixels, ``score``. Ids must be known.
     score : float
-        Least score of the predictions that are counted one by one; average precision takes all, as COCO does.
+        Minimal score of the predictions that are counted; average precision uses all, as COCO does.
     close_up : float
         A real box that covers more than this share of its image is a close-up.
     overlap : float
@@ -98,17 +98,17 @@ def evaluate(
     for k, category in enumerate(categories):
         real = [a for a in annotations if a["category_id"] == category["id"]]
         boxes = [a for a in real if not a.get("iscrowd")]
-        found = [i for i, p in enumerate(predictions) if p["category_id"] == category["id"]]
-        if not boxes and not found:
+        of_class = [i for i, p in enumerate(predictions) if p["category_id"] == category["id"]]
+        if not boxes and not of_class:
             continue
-        kept = [i for i in found if predictions[i]["score"] >= score]
+        kept = [i for i in of_class if predictions[i]["score"] >= score]
         wrong = [i for i in kept if matched.get(i) is False]
         close = [a for a in boxes if a["bbox"][2] * a["bbox"][3] > close_up * sizes[a["image_id"]]]
         crowded = {a["image_id"] for a in real if a.get("iscrowd")}
         in_view = {a["image_id"] for a in close} - crowded
         per_class[category["name"]] = Scores(
             real=len(boxes),
-            predictions=len(found),
+            predictions=len(of_class),
             mean_ap=_mean(precision[:, :, k]),
             ap50=_mean(precision[_IOU_50, :, k]),
             ap75=_mean(precision[_IOU_75, :, k]),
@@ -186,9 +186,9 @@ def _by_image(entries: Sequence[Mapping[str, Any]]) -> dict[int, list[Sequence[f
 def _coco(
     images: Entries, annotations: Entries, categories: Entries, predictions: Entries
 ) -> tuple[np.ndarray, dict[int, bool]]:
-    """COCO's precision (10 IoUs, 101 recalls, K classes), -1 for classes without real boxes; and by the place of each
-    prediction that COCO looks at (100 per image and class) whether it fits a real box with IoU 0.5. Those that fit a
-    crowd are left out."""
+    """COCO's precision (10 IoUs, 101 recalls, K classes), -1 for classes without real boxes; and by the index of each
+    prediction that COCO considers (100 per image and class) whether it matches a real box with IoU 0.5. Those that
+    match a crowd are left out."""
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
@@ -206,7 +206,7 @@ def _coco(
         **truth.dataset,
         "annotations": [{**p, "id": n, "area": _area(p), "iscrowd": 0} for n, p in enumerate(predictions, start=1)],
     }
-    with contextlib.redirect_stdout(io.StringIO()):  # pycocotools talks
+    with contextlib.redirect_stdout(io.StringIO()):  # pycocotools prints
         truth.createIndex()
         results.createIndex()
         evaluation = COCOeval(truth, results, "bbox")

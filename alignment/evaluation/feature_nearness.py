@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How well each real box is found against how near it lies to the synthetic features [Zhang2023, §6]."""
+"""Detection of real boxes against their distance to the synthetic features [Zhang2023, §6]."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from .correlation import Correlation, rank_correlation
 from .detection import iou
 
 BINS = 5
-FOUND = 0.5
-"""IoU from which a real box counts as found."""
+FOUND_IOU = 0.5
+"""Minimal IoU of the best prediction for a real box to count as found."""
 
 
 @attrs.frozen
 class Bin:
-    """Real boxes at about one distance.
+    """Real boxes at about the same distance.
 
     Attributes
     ----------
@@ -32,7 +32,7 @@ class Bin:
     mean_low, mean_high : float
         95 % bootstrap interval of it, by image.
     found : float
-        Share of boxes with an IoU of at least ``FOUND``.
+        Share of boxes with an IoU of at least ``FOUND_IOU``.
     """
 
     low: float
@@ -56,7 +56,7 @@ class Nearness:
     bins : tuple of Bin
         Of about equally many boxes, from near to far.
     correlation : Correlation
-        Spearman's; negative where near boxes are found better.
+        Spearman's; negative if near boxes are detected better.
     """
 
     distance: np.ndarray
@@ -75,7 +75,7 @@ def best_overlaps(
     annotations, predictions : sequence of mappings
         With ``image_id``, ``category_id`` and ``bbox``; predictions with ``score``.
     score : float
-        Predictions of a lower score are not looked at.
+        Predictions with a lower score are ignored.
     """
     predicted: dict[tuple[int, int], list[Any]] = defaultdict(list)
     for entry in predictions:
@@ -85,9 +85,9 @@ def best_overlaps(
     for k, entry in enumerate(annotations):
         real[entry["image_id"], entry["category_id"]].append(k)
     out = np.zeros(len(annotations))
-    for key, places in real.items():
+    for key, indices in real.items():
         if predicted[key]:
-            out[places] = iou(np.array([annotations[k]["bbox"] for k in places]), np.array(predicted[key])).max(1)
+            out[indices] = iou(np.array([annotations[k]["bbox"] for k in indices]), np.array(predicted[key])).max(1)
     return out
 
 
@@ -98,8 +98,8 @@ def nearness(
     rng: np.random.Generator,
     *,
     bins: int = BINS,
-    rounds: int = 1000,
-    level: float = 0.95,
+    n_bootstrap: int = 1000,
+    confidence_level: float = 0.95,
 ) -> Nearness:
     """Bins and rank correlation of overlaps by distance, with intervals by image.
 
@@ -109,24 +109,36 @@ def nearness(
         Per real box: distance to the synthetic features, IoU of its best prediction, id of its image.
     rng : numpy.random.Generator
     bins : int
-        Most bins; each has at least five boxes where there are so many.
+        Largest number of bins; each has at least five boxes if possible.
     """
     distance, overlap, images = np.asarray(distance, float), np.asarray(overlap, float), np.asarray(images)
     order = np.argsort(distance, kind="stable")
     parts = np.array_split(order, max(1, min(bins, len(order) // 5))) if len(order) else []
-    made = tuple(_bin(distance[part], overlap[part], images[part], rng, rounds, level) for part in parts)
+    binned = tuple(
+        _bin(distance[part], overlap[part], images[part], rng, n_bootstrap, confidence_level) for part in parts
+    )
     return Nearness(
-        distance, overlap, made, rank_correlation(distance, overlap, rng, groups=images, rounds=rounds, level=level)
+        distance,
+        overlap,
+        binned,
+        rank_correlation(
+            distance, overlap, rng, groups=images, n_bootstrap=n_bootstrap, confidence_level=confidence_level
+        ),
     )
 
 
 def _bin(
-    distance: np.ndarray, overlap: np.ndarray, images: np.ndarray, rng: np.random.Generator, rounds: int, level: float
+    distance: np.ndarray,
+    overlap: np.ndarray,
+    images: np.ndarray,
+    rng: np.random.Generator,
+    n_bootstrap: int,
+    confidence_level: float,
 ) -> Bin:
     of = np.ravel(np.unique(images, return_inverse=True)[1])
     counts, sums = np.bincount(of), np.bincount(of, overlap)
-    times = rng.multinomial(len(counts), np.full(len(counts), 1.0 / len(counts)), size=max(100, rounds // 4))
-    low, high = np.quantile((times @ sums) / (times @ counts), [(1 - level) / 2, (1 + level) / 2])
+    times = rng.multinomial(len(counts), np.full(len(counts), 1.0 / len(counts)), size=max(100, n_bootstrap // 4))
+    low, high = np.quantile((times @ sums) / (times @ counts), [(1 - confidence_level) / 2, (1 + confidence_level) / 2])
     return Bin(
         low=float(distance.min()),
         high=float(distance.max()),
@@ -135,5 +147,5 @@ def _bin(
         mean=float(overlap.mean()),
         mean_low=float(low),
         mean_high=float(high),
-        found=float((overlap >= FOUND).mean()),
+        found=float((overlap >= FOUND_IOU).mean()),
     )

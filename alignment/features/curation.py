@@ -176,13 +176,13 @@ def group_scores(
     if not known.any():
         return []
     scores, names = scores[known], np.asarray(groups, dtype=object)[known].astype(str)
-    found, group = np.unique(names, return_inverse=True)
-    photos = np.arange(len(scores)) if images is None else np.asarray(images)[known]
-    photo = np.ravel(np.unique(photos, return_inverse=True)[1])
-    group, size = np.ravel(group), (int(photo.max()) + 1, len(found))
+    group_names, group = np.unique(names, return_inverse=True)
+    image_ids = np.arange(len(scores)) if images is None else np.asarray(images)[known]
+    image_index = np.ravel(np.unique(image_ids, return_inverse=True)[1])
+    group, size = np.ravel(group), (int(image_index.max()) + 1, len(group_names))
     # Sparse: most images show few of the groups, and there may be as many groups as images.
-    counts = sparse.csr_array((np.ones(len(scores)), (photo, group)), shape=size)
-    sums = sparse.csr_array((scores, (photo, group)), shape=size)
+    counts = sparse.csr_array((np.ones(len(scores)), (image_index, group)), shape=size)
+    sums = sparse.csr_array((scores, (image_index, group)), shape=size)
     images_of = np.diff(counts.tocsc().indptr)
     drawn = []
     for begin in range(0, n_bootstrap, _BATCH):
@@ -195,7 +195,7 @@ def group_scores(
     low, high = np.nanquantile(np.concatenate(drawn), [tail, 1 - tail], axis=0)
     total, number = sums.sum(0), counts.sum(0)
     out = []
-    for k, name in enumerate(found):
+    for k, name in enumerate(group_names):
         mean = total[k] / number[k]
         others = number.sum() - number[k]
         worse = bool(others and high[k] < (total.sum() - total[k]) / others)

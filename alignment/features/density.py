@@ -167,7 +167,7 @@ def load_density(path: str | Path) -> Density:
             if head["format"] != FORMAT:
                 raise DataError(f"'{path}' has format {head['format']}; this version reads {FORMAT}. Fit it again.")
             arrays = {k: np.asarray(file[k], dtype=float) for k in _ARRAYS}
-            found = Density(
+            density = Density(
                 **arrays,
                 method=head["method"],
                 neighbours=int(head["neighbours"]),
@@ -179,13 +179,13 @@ def load_density(path: str | Path) -> Density:
     except _DAMAGED as error:
         text = f"'{path}' does not hold real features, or is damaged. Make it again with `twinset fit-features`."
         raise DataError(text) from error
-    (c, d), n = found.axes.shape if found.axes.ndim == 2 else (0, 0), len(found.calibration)
-    shapes = [found.mean.shape, found.scale.shape, found.points.shape, found.calibration.shape]
-    whole = shapes == [(d,), (d,), (n, c), (n,)] and n > 0 and found.method in METHODS
-    usable = 1 <= found.neighbours <= n and (found.method == "knn" or 0 < found.bandwidth < math.inf)
-    if not (whole and usable and (found.scale != 0).all() and all(np.isfinite(a).all() for a in arrays.values())):
+    (c, d), n = density.axes.shape if density.axes.ndim == 2 else (0, 0), len(density.calibration)
+    shapes = [density.mean.shape, density.scale.shape, density.points.shape, density.calibration.shape]
+    whole = shapes == [(d,), (d,), (n, c), (n,)] and n > 0 and density.method in METHODS
+    usable = 1 <= density.neighbours <= n and (density.method == "knn" or 0 < density.bandwidth < math.inf)
+    if not (whole and usable and (density.scale != 0).all() and all(np.isfinite(a).all() for a in arrays.values())):
         raise DataError(f"'{path}' holds numbers that do not fit together. Make it again with `twinset fit-features`.")
-    return found
+    return density
 
 
 def fit_density(

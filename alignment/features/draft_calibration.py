@@ -47,8 +47,8 @@ def rate(hits: int, of: int, level: float = 0.95) -> tuple[float, float, float]:
 
     if not of:
         return math.nan, 0.0, 1.0
-    found = stats.binomtest(hits, of).proportion_ci(level, method="exact")
-    return hits / of, float(found.low), float(found.high)
+    interval = stats.binomtest(hits, of).proportion_ci(level, method="exact")
+    return hits / of, float(interval.low), float(interval.high)
 
 
 def fit_draft_rule(
@@ -85,8 +85,8 @@ def fit_draft_rule(
         refused = pool(score(draft + shift)) < threshold
         wrongly += refused and passes[out]
         caught += refused and not passes[out]
-    good = sum(map(bool, passes))
-    return DraftRule(whole[0], whole[1], good, int(wrongly), len(pairs) - good, int(caught))
+    passing = sum(map(bool, passes))
+    return DraftRule(whole[0], whole[1], passing, int(wrongly), len(pairs) - passing, int(caught))
 
 
 def _rule(
@@ -99,6 +99,6 @@ def _rule(
     if not pairs:
         return np.zeros(1), -math.inf
     shift = np.concatenate([full - draft for draft, full in pairs]).mean(0)
-    good = np.sort([pool(score(draft + shift)) for (draft, _), ok in zip(pairs, passes, strict=True) if ok])
-    k = math.floor(allowed * (len(good) + 1) + 1e-9)
-    return shift, float(good[k - 1]) if k else -math.inf
+    passing = np.sort([pool(score(draft + shift)) for (draft, _), ok in zip(pairs, passes, strict=True) if ok])
+    k = math.floor(allowed * (len(passing) + 1) + 1e-9)
+    return shift, float(passing[k - 1]) if k else -math.inf

@@ -20,9 +20,9 @@ from .onnx_file import node_outputs, with_output
 from .scattering import MODEL
 
 MAX_MODEL_BYTES = 2**31 - 1
-"""Bytes; protocol buffers hold no more."""
+"""Bytes; the limit of protocol buffers."""
 MAX_INPUT_PIXELS = 4096 * 4096 * 16
-"""More than vision models want at once, and 3 GiB as 32-bit floats: a file that asks for more is damaged or bad."""
+"""More than vision models need at once, and 3 GiB as 32-bit floats: a file that needs more is damaged or malicious."""
 
 _TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(uint8)": np.uint8}
 _DEVICES = {
@@ -32,21 +32,21 @@ _DEVICES = {
 
 
 class Extractor:
-    """A frozen vision model: pictures in, one vector each out.
+    """A frozen vision model: pictures in, one vector for each out.
 
     Parameters
     ----------
     model : path, optional
         Default: the scattering transform that is packaged, see :mod:`..scattering`. Else an ONNX file with one input, a
-        batch of RGB or BGR pictures. What the file does not say of itself stands in ``model.toml`` beside it, see
-        :class:`..model_settings.ModelSettings`.
+        batch of RGB or BGR pictures. Settings that the file does not contain are read from ``model.toml`` beside it,
+        see :class:`..model_settings.ModelSettings`.
     device : str
-        ``cpu``, or ``auto`` for CUDA, CoreML or DirectML where onnxruntime has them. Only ``cpu`` gives the same
+        ``cpu``, or ``auto`` for CUDA, CoreML or DirectML if onnxruntime has them. Only ``cpu`` gives the same
         numbers on every run.
     threads : int
         Threads of the model on the CPU.
     batch : int
-        Most pictures at once, where the model leaves that open.
+        Largest number of pictures at once, if the model does not fix it.
 
     Attributes
     ----------
@@ -58,7 +58,7 @@ class Extractor:
     Raises
     ------
     DataError
-        One sentence of what was expected and what was found.
+        One sentence that says what was expected and what was found.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class Extractor:
         self.sha256 = hashlib.sha256(hashlib.sha256(data).digest() + settings).hexdigest()
 
     def extract(self, images: np.ndarray | Sequence[np.ndarray]) -> np.ndarray:
-        """Features of pictures that have the model's size already.
+        """Features of pictures of the model's size.
 
         Parameters
         ----------
@@ -100,7 +100,7 @@ class Extractor:
         Raises
         ------
         DataError
-            Where the pictures have another size, or the model gives something that is no finite vector for each.
+            If the pictures have another size, or the model does not give a finite vector for each.
         """
         pictures = np.asarray(images)
         width, height = self.size
@@ -115,7 +115,7 @@ class Extractor:
         return np.concatenate(parts)
 
     def extract_boxes(self, image: np.ndarray, boxes: Iterable[Iterable[float]], margin: float = MARGIN) -> np.ndarray:
-        """Features (n, d) of boxes [x, y, w, h] of one RGB picture, cut out as :func:`..crops.crop_boxes` does."""
+        """Features (n, d) of boxes [x, y, w, h] of one RGB picture, cropped as by :func:`..crops.crop_boxes`."""
         return self.extract(crop_boxes(image, boxes, self.size, margin))
 
     def _run(self, pictures: np.ndarray) -> np.ndarray:
@@ -123,12 +123,12 @@ class Extractor:
         if self._fixed_batch and count < self._fixed_batch:
             pictures = np.concatenate([pictures, np.repeat(pictures[-1:], self._fixed_batch - count, 0)])
         try:
-            (found,) = self._session.run([self._output], {self._input: self._prepare(pictures)})
+            (output,) = self._session.run([self._output], {self._input: self._prepare(pictures)})
         except MemoryError:
             raise
         except Exception as error:  # onnxruntime's errors share no base but this
             raise DataError(f"The model '{self.path}' fails while it runs: {_short(error)}.") from error
-        return self._pool(found, len(pictures))[:count]
+        return self._pool(output, len(pictures))[:count]
 
     def _prepare(self, pictures: np.ndarray) -> np.ndarray:
         if self.settings.color == "bgr":
@@ -143,19 +143,19 @@ class Extractor:
             values = values.transpose(0, 3, 1, 2)
         return np.ascontiguousarray(values, dtype=self._type)
 
-    def _pool(self, found: Any, count: int) -> np.ndarray:
-        """(n, d) of what the model gives for n pictures: a map, a sequence or vectors already."""
-        shape: tuple[int, ...] = getattr(found, "shape", ())
+    def _pool(self, output: Any, count: int) -> np.ndarray:
+        """Vectors (n, d) from the output for n pictures, which is a map, a sequence, or vectors."""
+        shape: tuple[int, ...] = getattr(output, "shape", ())
         name, pooling = f"The output '{self._output}' of the model '{self.path}'", self.settings.pooling
-        if len(shape) not in (2, 3, 4) or shape[0] != count or not np.issubdtype(found.dtype, np.floating):
+        if len(shape) not in (2, 3, 4) or shape[0] != count or not np.issubdtype(output.dtype, np.floating):
             raise DataError(
                 f"{name} must hold floats for each of {count} pictures: a vector, a sequence of tokens (n, tokens, d) "
-                f"or a map. Got {shape or type(found).__name__} instead. Choose another with 'output'."
+                f"or a map. Got {shape or type(output).__name__} instead. Choose another with 'output'."
             )
         if len(shape) != {"average": 4, "token": 3, "mean": 3}.get(pooling, len(shape)):
             kind = {2: "vectors", 3: "a sequence", 4: "a map"}[len(shape)]
             raise DataError(f"{name} is {kind} {shape}, to which the pooling '{pooling}' does not apply.")
-        values = found.astype(np.float32)
+        values = output.astype(np.float32)
         if len(shape) == 4:
             values = values.mean((1, 2) if self._channels_last else (2, 3), dtype=np.float64)
         elif len(shape) == 3:
@@ -187,7 +187,7 @@ def _session(path: Path, data: bytes, device: str, threads: int) -> Any:
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.use_deterministic_compute = True
-    options.log_severity_level = 4  # what goes wrong is raised as well
+    options.log_severity_level = 4  # errors are raised, too
     present = onnxruntime.get_available_providers()
     providers = [p for p in _DEVICES[device] if p in present] + ["CPUExecutionProvider"]
     try:
@@ -204,24 +204,24 @@ def _session(path: Path, data: bytes, device: str, threads: int) -> Any:
 
 
 def _short(error: Exception, limit: int = 200) -> str:
-    """The gist of onnxruntime's message: without its code, the C++ place and line breaks."""
+    """The message of onnxruntime without its code, C++ location and line breaks."""
     text = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", " ".join(str(error).split()))
     text = re.sub(r"^/\S+\.(cc|h):\d+ .*?\)(?: const)? (?=[A-Z\[])", "", text).rstrip(". ")
     return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
-def _inner(path: Path, data: bytes, wanted: str, outputs: list[str]) -> str:
+def _inner(path: Path, data: bytes, requested: str, outputs: list[str]) -> str:
     """The inner value of that name, or the first value of the node of that name."""
     nodes = node_outputs(data)
-    if wanted in nodes:
-        return nodes[wanted][0]
-    values = [v for found in nodes.values() for v in found]
-    if wanted in values:
-        return wanted
-    close = difflib.get_close_matches(wanted, [*outputs, *nodes, *values], n=1)
+    if requested in nodes:
+        return nodes[requested][0]
+    values = [value for values_of_node in nodes.values() for value in values_of_node]
+    if requested in values:
+        return requested
+    close = difflib.get_close_matches(requested, [*outputs, *nodes, *values], n=1)
     hint = f" Did you mean '{close[0]}'?" if close else ""
     raise DataError(
-        f"The model '{path}' has no output, node or value '{wanted}'.{hint} Its outputs: {', '.join(outputs)}; its "
+        f"The model '{path}' has no output, node or value '{requested}'.{hint} Its outputs: {', '.join(outputs)}; its "
         f"last nodes: {', '.join(list(nodes)[-5:])}."
     )
 
@@ -229,35 +229,36 @@ def _inner(path: Path, data: bytes, wanted: str, outputs: list[str]) -> str:
 def _input(path: Path, session: Any, settings: ModelSettings) -> tuple[str, Any, bool, int, tuple[int, int]]:
     """Name, type, whether channels come last, batch size (0 = open) and (width, height) of the one input."""
     inputs = session.get_inputs()
-    found = "; ".join(f"'{i.name}' {i.type} {i.shape}" for i in inputs) or "none"
+    description = "; ".join(f"'{i.name}' {i.type} {i.shape}" for i in inputs) or "none"
     expected = f"The model '{path}' must have one input, pictures (n, 3, height, width) or (n, height, width, 3)"
     if len(inputs) != 1 or len(inputs[0].shape) != 4:
-        raise DataError(f"{expected}. It has {found}.")
+        raise DataError(f"{expected}. It has {description}.")
     shape = [d if isinstance(d, int) and d > 0 else 0 for d in inputs[0].shape]
     if inputs[0].type not in _TYPES:
-        raise DataError(f"{expected}, of float32, float16 or uint8. It has {found}.")
+        raise DataError(f"{expected}, of float32, float16 or uint8. It has {description}.")
     sidecar = path.with_suffix(".toml").name
     layout = settings.layout
     if layout == "auto":
-        fitting = [name for name, axis in (("NCHW", 1), ("NHWC", 3)) if shape[axis] == 3]
-        if not fitting and not (shape[1] and shape[3]):
-            raise DataError(f'{expected}. It has {found}: write layout = "NCHW" or "NHWC" into {sidecar}.')
-        if len(fitting) != 1:
-            raise DataError(f"{expected}. It has {found}{': write layout into ' + sidecar if fitting else ''}.")
-        layout = fitting[0]
+        matching = [name for name, axis in (("NCHW", 1), ("NHWC", 3)) if shape[axis] == 3]
+        if not matching and not (shape[1] and shape[3]):
+            raise DataError(f'{expected}. It has {description}: write layout = "NCHW" or "NHWC" into {sidecar}.')
+        if len(matching) != 1:
+            raise DataError(f"{expected}. It has {description}{': write layout into ' + sidecar if matching else ''}.")
+        layout = matching[0]
     channels, height, width = (shape[i] for i in ((3, 1, 2) if layout == "NHWC" else (1, 2, 3)))
     if channels not in (0, 3):
-        raise DataError(f"{expected}; layout is {layout}. It has {found}.")
+        raise DataError(f"{expected}; layout is {layout}. It has {description}.")
     if settings.size:
-        for name, own, wanted in zip(("width", "height"), (width, height), settings.size, strict=True):
-            if own not in (0, wanted):
+        for name, own, requested in zip(("width", "height"), (width, height), settings.size, strict=True):
+            if own not in (0, requested):
                 raise DataError(
-                    f"The model '{path}' has the {name} {own}, but its settings say {wanted}. It has {found}."
+                    f"The model '{path}' has the {name} {own}, but its settings say {requested}. It has {description}."
                 )
         width, height = settings.size
     if not (width and height):
         raise DataError(
-            f"The model '{path}' takes pictures of any size ({found}). Write size = [width, height] into {sidecar}."
+            f"The model '{path}' takes pictures of any size ({description}). "
+            f"Write size = [width, height] into {sidecar}."
         )
     if width * height * max(shape[0], 1) > MAX_INPUT_PIXELS:
         raise DataError(

@@ -169,16 +169,16 @@ class Head:
         self.log_ = not self.categorical_ and _long_tailed(values)
         target = np.log(values) if self.log_ else values
         self._bounds = _natural_bounds(target) if not (self.log_ or self.categorical_) else _EXPONENTS
-        found = self._cross_validate(features, target, owners)
+        predicted = self._cross_validate(features, target, owners)
         self._model = self._fit_model(features, target, stream(self.seed, "head"))
         self.selected_ = self._model[1].get_support()
-        self.out_of_fold_ = found if self.categorical_ else self._inverse_transform(found)
-        self.score_ = self._cross_validated_score(values, target, found, owners)
+        self.out_of_fold_ = predicted if self.categorical_ else self._inverse_transform(predicted)
+        self.score_ = self._cross_validated_score(values, target, predicted, owners)
         if not self.categorical_:
             rank = min(math.ceil((len(target) + 1) * self.confidence_level), len(target)) - 1
-            self._reach = float(np.sort(np.abs(target - found))[rank])
+            self._reach = float(np.sort(np.abs(target - predicted))[rank])
             self.range_ = float(values.min()), float(values.max())
-        self._learnt = features[:, self.selected_], owners
+        self._training_data = features[:, self.selected_], owners
         self._density: Density | None = None
         return self
 
@@ -192,11 +192,11 @@ class Head:
             return Prediction(np.empty(0), unknown, unknown, unknown, np.empty(0, bool))
         with threadpool_limits(1):
             outside = self._outside(features[:, self.selected_])
-        found = self._model.predict(features)
+        predicted = self._model.predict(features)
         if self.categorical_:
-            return Prediction(found, unknown, unknown, self._model.predict_proba(features).max(1), outside)
-        low, high = (self._inverse_transform(found + sign * self._reach) for sign in (-1, 1))
-        return Prediction(self._inverse_transform(found), low, high, unknown, outside)
+            return Prediction(predicted, unknown, unknown, self._model.predict_proba(features).max(1), outside)
+        low, high = (self._inverse_transform(predicted + sign * self._reach) for sign in (-1, 1))
+        return Prediction(self._inverse_transform(predicted), low, high, unknown, outside)
 
     def score_predictions(self, prediction: Prediction, y: Sequence[Any] | np.ndarray) -> tuple[float, float, int]:
         """Score predictions of boxes whose true value is known.
@@ -211,30 +211,32 @@ class Head:
             Boxes whose true value is known.
         """
         truth, known, _ = as_target(y)
-        said = prediction.values[known]
+        predicted_values = prediction.values[known]
         if self.categorical_:
-            return float(np.mean(said == truth)) if len(truth) else math.nan, math.nan, len(truth)
+            return float(np.mean(predicted_values == truth)) if len(truth) else math.nan, math.nan, len(truth)
         truth = truth.astype(float)
         covered = (prediction.low[known] <= truth) & (truth <= prediction.high[known])
         if self.log_:
             positive = truth > 0
-            truth, said = np.log(truth[positive]), np.log(said[positive])
+            truth, predicted_values = np.log(truth[positive]), np.log(predicted_values[positive])
         spread = float(((truth - truth.mean()) ** 2).sum()) if len(truth) else 0.0
-        score = 1 - float(((truth - said) ** 2).sum()) / spread if spread > 0 else math.nan
+        score = 1 - float(((truth - predicted_values) ** 2).sum()) / spread if spread > 0 else math.nan
         return score, float(covered.mean()) if len(covered) else math.nan, len(covered)
 
     def _cross_validate(self, features: np.ndarray, target: np.ndarray, owners: np.ndarray) -> np.ndarray:
         """The prediction for each box by a head fitted without its image."""
         from sklearn.model_selection import GroupKFold
 
-        found = np.empty_like(target)
+        predicted = np.empty_like(target)
         self.fold_ = np.empty(len(target), dtype=int)
         splits = GroupKFold(min(self.folds, int(owners.max()) + 1)).split(features, target, owners)
-        for fold, (learnt, held) in enumerate(splits):
+        for fold, (train, test) in enumerate(splits):
             rng = stream(self.seed, "fold", fold)
-            found[held] = self._clipped(self._fit_model(features[learnt], target[learnt], rng).predict(features[held]))
-            self.fold_[held] = fold
-        return found
+            predicted[test] = self._clipped(
+                self._fit_model(features[train], target[train], rng).predict(features[test])
+            )
+            self.fold_[test] = fold
+        return predicted
 
     def _fit_model(self, features: np.ndarray, target: np.ndarray, rng: np.random.Generator) -> Any:
         from sklearn.dummy import DummyClassifier
@@ -266,40 +268,42 @@ class Head:
             return model.fit(features, target)
 
     def _cross_validated_score(
-        self, values: np.ndarray, target: np.ndarray, found: np.ndarray, owners: np.ndarray
+        self, values: np.ndarray, target: np.ndarray, predicted: np.ndarray, owners: np.ndarray
     ) -> Score:
         if self.categorical_:
-            missed, whole = (found != target).astype(float), np.ones(len(target))
+            residual, reference = (predicted != target).astype(float), np.ones(len(target))
             baseline, error = float(np.unique(target, return_counts=True)[1].max() / len(target)), math.nan
         else:
-            missed, whole = (target - found) ** 2, (target - target.mean()) ** 2
+            residual, reference = (target - predicted) ** 2, (target - target.mean()) ** 2
             baseline, error = 0.0, float(np.median(np.abs(values - self.out_of_fold_)))
 
         def share(of: np.ndarray) -> float:
-            total = float(whole[of].sum())
-            return 1 - float(missed[of].sum()) / total if total > 0 else math.nan
+            total = float(reference[of].sum())
+            return 1 - float(residual[of].sum()) / total if total > 0 else math.nan
 
         folds = tuple(share(self.fold_ == fold) for fold in range(int(self.fold_.max()) + 1))
-        low, high = _interval(np.bincount(owners, missed), np.bincount(owners, whole), stream(self.seed, "images"))
+        low, high = _interval(
+            np.bincount(owners, residual), np.bincount(owners, reference), stream(self.seed, "images")
+        )
         kind = "accuracy" if self.categorical_ else "r2"
         return Score(kind, share(np.ones(len(target), bool)), low, high, baseline, folds, error)
 
-    def _clipped(self, found: np.ndarray) -> np.ndarray:
+    def _clipped(self, predicted: np.ndarray) -> np.ndarray:
         """Predictions on the scale of the fit, clipped to its bounds."""
-        return found if self.categorical_ else np.clip(found, *self._bounds)
+        return predicted if self.categorical_ else np.clip(predicted, *self._bounds)
 
-    def _inverse_transform(self, found: np.ndarray) -> np.ndarray:
+    def _inverse_transform(self, predicted: np.ndarray) -> np.ndarray:
         """Predictions on the scale of the fit, in the column's unit."""
-        found = self._clipped(found)
-        return np.exp(found) if self.log_ else found
+        predicted = self._clipped(predicted)
+        return np.exp(predicted) if self.log_ else predicted
 
     def _outside(self, features: np.ndarray) -> np.ndarray:
-        learnt, owners = self._learnt
-        if not np.ptp(learnt, axis=0).any():
-            return (features != learnt[0]).any(1)
+        train, owners = self._training_data
+        if not np.ptp(train, axis=0).any():
+            return (features != train[0]).any(1)
         if self._density is None:  # as slow as the fit, and not needed for scores
-            some = np.unique(np.linspace(0, len(learnt) - 1, min(len(learnt), _MAX_SAMPLES)).astype(int))
-            self._density = fit_density(learnt[some], owners[some])
+            some = np.unique(np.linspace(0, len(train) - 1, min(len(train), _MAX_SAMPLES)).astype(int))
+            self._density = fit_density(train[some], owners[some])
         return self._density.score_samples(features) < OUTLIER_SHARE
 
 
@@ -363,8 +367,8 @@ def _long_tailed(values: np.ndarray) -> bool:
 
     if not (values > 0).all():
         return False
-    lean = float(skew(values))
-    return lean > 1 and abs(float(skew(np.log(values)))) < lean
+    skewness = float(skew(values))
+    return skewness > 1 and abs(float(skew(np.log(values)))) < skewness
 
 
 def _natural_bounds(values: np.ndarray) -> tuple[float, float]:
@@ -374,12 +378,12 @@ def _natural_bounds(values: np.ndarray) -> tuple[float, float]:
     return 0.0, 1.0 if 0.99 <= values.max() <= 1 else math.inf
 
 
-def _interval(missed: np.ndarray, whole: np.ndarray, rng: np.random.Generator) -> tuple[float, float]:
+def _interval(residual: np.ndarray, reference: np.ndarray, rng: np.random.Generator) -> tuple[float, float]:
     """The 95 % bootstrap interval of 1 - missed / whole, by image."""
     drawn: list[np.ndarray] = []
     for _ in range(0, _N_BOOTSTRAP, _BATCH):
-        times = rng.multinomial(len(whole), np.full(len(whole), 1 / len(whole)), size=_BATCH)
-        total = times @ whole
-        drawn.append(1 - (times @ missed)[total > 0] / total[total > 0])
+        times = rng.multinomial(len(reference), np.full(len(reference), 1 / len(reference)), size=_BATCH)
+        total = times @ reference
+        drawn.append(1 - (times @ residual)[total > 0] / total[total > 0])
     low, high = np.quantile(np.concatenate(drawn), [0.025, 0.975])
     return float(low), float(high)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an ONNX file does not say of itself: how pictures go in, and which of its values are features. Read from the
-model's own metadata (key ``twinset``) and from a TOML file beside it."""
+"""Settings of an ONNX model: how pictures are prepared, and which values are features. Read from the model's own
+metadata (key ``twinset``) and from a TOML file beside it."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ METADATA_KEY = "twinset"
 
 @attrs.frozen
 class ModelSettings:
-    """How a model is fed and read.
+    """How the input of a model is prepared, and which output is used.
 
-    The value p of a channel goes in as ``(low + p / 255 (high - low) - mean) / std``; a model of uint8 gets p itself.
+    The value p of a channel becomes ``(low + p / 255 (high - low) - mean) / std``; a model of uint8 gets p itself.
     """
 
     size: list[int] = param(
@@ -29,8 +29,10 @@ class ModelSettings:
     )
     layout: str = param("auto", choices=("auto", "NCHW", "NHWC"), doc="Order of the input's axes")
     color: str = param("rgb", choices=("rgb", "bgr"), doc="Order of the channels")
-    range: tuple[float, float] = param((0.0, 1.0), doc="What black and white become, before mean and std")
-    mean: tuple[float, float, float] = param((0.0, 0.0, 0.0), doc="Taken from each channel, in the order of 'color'")
+    range: tuple[float, float] = param((0.0, 1.0), doc="Values of black and white, before mean and std")
+    mean: tuple[float, float, float] = param(
+        (0.0, 0.0, 0.0), doc="Subtracted from each channel, in the order of 'color'"
+    )
     std: tuple[float, float, float] = param(
         (1.0, 1.0, 1.0), min=0.0, min_exclusive=True, doc="Each channel is divided by it, in the order of 'color'"
     )
@@ -52,7 +54,7 @@ def read_settings(model: Path, metadata: Mapping[str, str]) -> ModelSettings:
     Raises
     ------
     DataError
-        Where either is no TOML, or holds unknown keys or values that do not fit.
+        If either is not TOML, or has unknown keys or invalid values.
     """
     values: dict[str, Any] = {}
     sidecar = model.with_suffix(".toml")

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""As much of the ONNX file format as features need: models written byte for byte the same everywhere, nodes listed,
-inner values made outputs. Field numbers are those of onnx.proto (Apache-2.0, https://github.com/onnx/onnx)."""
+"""The parts of the ONNX file format that features need: writes models with the same bytes everywhere, lists nodes,
+makes inner values outputs. Field numbers are those of onnx.proto (Apache-2.0, https://github.com/onnx/onnx)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _bytes(number: int, value: bytes | str) -> bytes:
 
 
 def node(op: str, inputs: Sequence[str], output: str, **attributes: int | float | str | Sequence[int]) -> bytes:
-    """One node with one output; the node bears the output's name."""
+    """One node with one output; the node has the output's name."""
     parts = [_bytes(1, name) for name in inputs] + [_bytes(2, output), _bytes(3, output), _bytes(4, op)]
     for name, value in sorted(attributes.items()):
         if isinstance(value, float):
@@ -94,11 +94,11 @@ def with_output(data: bytes, name: str) -> bytes:
 
 
 def node_outputs(data: bytes) -> dict[str, list[str]]:
-    """The values that each node of a model gives, by the node's name, or by its first value where it has none.
+    """The output values of each node of a model, by the node's name, or by its first value if it has no name.
 
-    Raises ValueError where ``data`` is no protocol buffer.
+    Raises ValueError if ``data`` is not a protocol buffer.
     """
-    found: dict[str, list[str]] = {}
+    outputs_of: dict[str, list[str]] = {}
     for number, graph in _fields(memoryview(data)):
         if number != 7:
             continue
@@ -108,8 +108,8 @@ def node_outputs(data: bytes) -> dict[str, list[str]]:
                 values = [text for n, text in parts if n == 2]
                 names = [text for n, text in parts if n == 3 and text]
                 if values:
-                    found[names[0] if names else values[0]] = values
-    return found
+                    outputs_of[names[0] if names else values[0]] = values
+    return outputs_of
 
 
 def _fields(data: memoryview) -> Iterator[tuple[int, memoryview]]:

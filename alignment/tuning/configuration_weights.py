@@ -135,12 +135,12 @@ def shares_by_histogram(
     parts = np.array([_smoothed_histogram(samples[i].values, binning) for i in usable])
     kept = np.arange(len(usable))
     while True:
-        found = nearest_mixture(p, parts[kept])
-        if len(kept) == 1 or found.min() >= MIN_SHARE:
+        fitted = nearest_mixture(p, parts[kept])
+        if len(kept) == 1 or fitted.min() >= MIN_SHARE:
             break
-        kept = np.delete(kept, found.argmin())
+        kept = np.delete(kept, fitted.argmin())
     shares = np.zeros(len(samples))
-    shares[np.asarray(usable)[kept]] = found
+    shares[np.asarray(usable)[kept]] = fitted
     return shares
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from twinset.alignment.evaluation.correlation import (
     _weighted,
-    few_points,
+    small_sample_correlation,
     rank_correlation,
     spearman,
 )
@@ -62,10 +62,10 @@ def test_interval_equals_scipys_bootstrap_and_widens_with_groups():
 
 
 def test_few_points_are_said_to_say_little():
-    three = few_points(np.array([1, 2, 3]), np.array([0.5, 0.4, 0.3]))
+    three = small_sample_correlation(np.array([1, 2, 3]), np.array([0.5, 0.4, 0.3]))
     assert three.rho == pytest.approx(-1) and math.isnan(three.low) and "3 points say little" in three.remark
     assert "in 17% of cases" in three.remark  # one order of six
-    six = few_points(np.array([1, 2, 3, 4, 5, 6]), np.array([9, 8, 7, 5, 6, 4]))
+    six = small_sample_correlation(np.array([1, 2, 3, 4, 5, 6]), np.array([9, 8, 7, 5, 6, 4]))
     exact = stats.permutation_test(
         (np.array([9, 8, 7, 5, 6, 4]),),
         lambda y: stats.spearmanr([1, 2, 3, 4, 5, 6], y).statistic,
@@ -73,7 +73,7 @@ def test_few_points_are_said_to_say_little():
         alternative="less",
     )
     assert six.low < six.rho < six.high <= 1 and f"{exact.pvalue:.0%}" in six.remark and "little" not in six.remark
-    assert "no correlation" in few_points(np.array([1.0]), np.array([1.0])).remark
+    assert "no correlation" in small_sample_correlation(np.array([1.0]), np.array([1.0])).remark
 
 
 def test_degenerate_correlations_get_a_statement():
@@ -86,7 +86,7 @@ def test_degenerate_correlations_get_a_statement():
     with pytest.raises(DataError, match="finite"):
         rank_correlation(np.array([1.0, math.nan]), np.ones(2), rng)
     x = rng.random(200_000)
-    assert rank_correlation(x, -x, rng, rounds=100).rho == pytest.approx(-1)
+    assert rank_correlation(x, -x, rng, n_bootstrap=100).rho == pytest.approx(-1)
 
 
 def test_best_overlaps_by_brute_force():
