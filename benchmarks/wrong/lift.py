@@ -6,8 +6,8 @@ from __future__ import annotations
 import numpy as np
 
 from ...engine.goals import Goals
-from ...engine.plugin.params import Range, param
 from ...engine.plugin import plugin
+from ...engine.plugin.params import Range, param
 from ...engine.stage import Stage
 
 

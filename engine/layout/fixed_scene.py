@@ -35,7 +35,9 @@ def look_at_layout(
     mains = [i for i in stage.instances if i.asset.class_name == main.class_name]
     if not mains:
         raise Rejected(f"camera: no {main.class_name} on the stage")
-    views = [v for m in mains[:_MAX_MAIN_INSTANCES] for v in viewpoints.find_views(stage, m, main.area, main.center, rng)]
+    views = [
+        v for m in mains[:_MAX_MAIN_INSTANCES] for v in viewpoints.find_views(stage, m, main.area, main.center, rng)
+    ]
     if not views:
         raise Rejected("camera: no free viewpoint reaches the goal")
     cost = np.array([_cost(stage, view, goals) for view in views])

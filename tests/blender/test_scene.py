@@ -325,7 +325,9 @@ def test_up_axes(up):
 def test_a_room_of_models(tmp_path):
     box("Crate", (1, 2, 3))
     bpy.ops.wm.obj_export(filepath=str(tmp_path / "crate.obj"), export_materials=False)
-    model = ModelSettings(path="crate.obj", name="Wall", location=(10, 0, 1), rotation=(0, 0, 90), scale=2.0, up_axis="y")
+    model = ModelSettings(
+        path="crate.obj", name="Wall", location=(10, 0, 1), rotation=(0, 0, 90), scale=2.0, up_axis="y"
+    )
     scene = open_scene(recipe(tmp_path, models=[model]))
     (m,) = static_meshes(scene, evaluate(scene), set())
     # y up: depth 2 becomes the height, height 3 the depth; then a quarter turn swaps x and y.

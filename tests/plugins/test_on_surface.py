@@ -280,8 +280,13 @@ def test_which_classes_and_how_many():
     assert names == {"chair", "bag"}
     run(stage, 0, surfaces=["Floor"], count=(3, 3), distractors=True)
     assert {i.asset.class_name for i in stage.instances} == {""}
-    assert run(stage, 0, main("chair"), surfaces=["Floor"], classes=["bag"], count=(2, 2), count_without_main=(0, 0)) == []
-    assert len(run(stage, 0, main("bag"), surfaces=["Floor"], classes=["bag"], count=(0, 0), count_without_main=(0, 0))) == 1
+    assert (
+        run(stage, 0, main("chair"), surfaces=["Floor"], classes=["bag"], count=(2, 2), count_without_main=(0, 0)) == []
+    )
+    assert (
+        len(run(stage, 0, main("bag"), surfaces=["Floor"], classes=["bag"], count=(0, 0), count_without_main=(0, 0)))
+        == 1
+    )
     with pytest.raises(StageError, match=r"'sofa'.*chair, bag"):
         run(stage, 0, surfaces=["Floor"], classes=["sofa"])
 

@@ -202,7 +202,9 @@ def test_columns_are_the_scores_of_the_crops_and_decide(folder: Path, tmp_path: 
             judged = row["class"] == "chair" and row["annotated"] and min(row["bbox"][2:]) >= 5
             assert (row["columns"]["feature_score"] is not None) == judged
             if judged:
-                expected = density.extended_score(extractor.extract_boxes(np.ascontiguousarray(image), [row["bbox"]]))[0]
+                expected = density.extended_score(extractor.extract_boxes(np.ascontiguousarray(image), [row["bbox"]]))[
+                    0
+                ]
                 assert row["columns"]["feature_score"] == pytest.approx(expected, abs=1e-5)
                 own.append(expected)
         checked += len(own)
