@@ -107,7 +107,7 @@ REAL = {
     "no size": (coco(boxes=[[10, 10, 0, 5]]), ("real.json", "annotation 10", "box", "correct or remove it")),
     "outside": (
         coco(boxes=[[90, 90, 50, 50]]),
-        ("real.json", "annotation 10", "out of its image", "correct it, remove it"),
+        ("real.json", "annotation 10", "beyond its image", "correct it, remove it"),
     ),
     "text box": (coco(boxes=["abcd"]), ("real.json", "annotation 10", "needs a 'bbox' of four numbers")),
     "short box": (coco(boxes=[[1, 2, 3]]), ("real.json", "annotation 10", "needs a 'bbox' of four numbers")),
