@@ -4,5 +4,15 @@
 from .moved import moved_to
 
 __getattr__ = moved_to(
-    __name__, "geometry.support", {"Support": "SupportRules", "ground_of": "find_ground", "LIFT": "CONTACT_GAP"}
+    __name__,
+    "geometry.support",
+    {
+        "Support": "SupportRules",
+        "ground_of": "find_ground",
+        "surface_near": "nearest_ground_point",
+        "resting_place": "supported_height",
+        "body_of": "make_body",
+        "turned": "yaw_tilt_rotation",
+        "LIFT": "CONTACT_GAP",
+    },
 )
