@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where things may stand and what cameras see of them: contact, support, framing, lines of sight."""
+"""Where assets can rest and what cameras see of them: contact, support, framing, lines of sight."""

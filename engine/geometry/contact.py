@@ -78,8 +78,8 @@ def _covered_cells(first: np.ndarray, last: np.ndarray, n: int) -> tuple[np.ndar
     count = span.prod(1)
     owner = np.repeat(np.arange(len(first)), count)
     k = np.arange(len(owner)) - np.repeat(np.cumsum(count) - count, count)
-    rows = span[owner, 1]
-    return owner, (first[owner, 0] + k // rows) * n + first[owner, 1] + k % rows
+    row_length = span[owner, 1]
+    return owner, (first[owner, 0] + k // row_length) * n + first[owner, 1] + k % row_length
 
 
 def extents(corners: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -105,7 +105,7 @@ def solve(
     sensor_width: float = 36.0,
     iterations: int = 14,
 ) -> Solution:
-    """Distance and aim so that the whole box of ``points`` is as wanted.
+    """Solve distance and viewing direction so that the whole box of ``points`` matches its goal.
 
     Parameters
     ----------

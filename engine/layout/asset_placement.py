@@ -79,10 +79,15 @@ def place_option(
         if abs(log_area_error) <= TOLERANCE and (abs(center_error) <= TOLERANCE / 2 or spans_image):
             # Up to here the height map was precise enough.
             if exact is None or np.abs(xy - exact).max() > 1e-9:
-                found = nearest_ground_point(site.ground, np.array([*xy, z + 0.02]), _MAX_HEIGHT_ERROR)
-                if found is None:
+                ground_hit = nearest_ground_point(site.ground, np.array([*xy, z + 0.02]), _MAX_HEIGHT_ERROR)
+                if ground_hit is None:
                     return "off the surface"
-                height_change, z, normal, exact = abs(float(found[0][2]) - z), float(found[0][2]), found[1], xy.copy()
+                height_change, z, normal, exact = (
+                    abs(float(ground_hit[0][2]) - z),
+                    float(ground_hit[0][2]),
+                    ground_hit[1],
+                    xy.copy(),
+                )
                 if height_change > 1e-4:
                     continue
             # Nine of ten rejected positions intersect another instance, which is faster to check than contact.
@@ -119,8 +124,8 @@ def place_option(
         if exact is None:
             height = float(site_map(stage, site).height_at(xy))
         else:  # the height map has proved too coarse, so the ground itself is intersected
-            found = nearest_ground_point(site.ground, np.array([*xy, z + 0.02]), _MAX_HEIGHT_ERROR)
-            height = np.nan if found is None else float(found[0][2])
+            ground_hit = nearest_ground_point(site.ground, np.array([*xy, z + 0.02]), _MAX_HEIGHT_ERROR)
+            height = np.nan if ground_hit is None else float(ground_hit[0][2])
         if abs(height - z) < _MAX_HEIGHT_ERROR:
             z = height
     return "box off its goal"
@@ -142,7 +147,7 @@ def visible_box_share(
     direction = points - pose.position
     length = np.linalg.norm(direction, axis=1)
     hits = stage.cast(np.broadcast_to(pose.position, points.shape), direction / length[:, None], ignore=ignore)
-    seen = hits.distance >= length - 0.01
-    if seen.sum() < 2:
+    is_visible = hits.distance >= length - 0.01
+    if is_visible.sum() < 2:
         return 0.0
-    return float(np.ptp(pixels[seen], axis=0).prod() / max(np.ptp(pixels, axis=0).prod(), 1e-9))
+    return float(np.ptp(pixels[is_visible], axis=0).prod() / max(np.ptp(pixels, axis=0).prod(), 1e-9))

@@ -175,10 +175,10 @@ def _check_classes(data: Mapping[str, Any], parts: Mapping[str, Any], report: Re
     if not parts["class"]:
         text = "The recipe has no class. Add a [[class]] table with a name and models, collection, objects or builtin."
         report((), "", text)
-    rows = data.get("class")
+    tables = data.get("class")
     known_names: set[str] = set()
-    for index, row in enumerate(rows if isinstance(rows, list) else []):
-        name = row.get("name") if isinstance(row, Mapping) else None
+    for index, table in enumerate(tables if isinstance(tables, list) else []):
+        name = table.get("name") if isinstance(table, Mapping) else None
         if not isinstance(name, str):
             continue
         if not name.strip():
@@ -232,7 +232,7 @@ def _check_dataset(entry: ClassSettings | SceneSettings, key_path: KeyPath, repo
 def _plugin_tables(
     data: Mapping[str, Any], plugins: Mapping[str, tuple[PluginUse, ...]]
 ) -> Iterator[tuple[PluginUse, KeyPath, bool]]:
-    """All plugins of the recipe, each with its key path and whether the same one stands before it."""
+    """All plugins of the recipe, each with its key path and whether the same one comes before it."""
     for kind, uses in plugins.items():
         known_names: set[str] = set()
         for use in uses:
@@ -251,7 +251,7 @@ def _check_plugin_paths(use: PluginUse, key_path: KeyPath, report: Report) -> No
 
 
 def _table_path(data: Mapping[str, Any], kind: str, id: str, *, is_repeated: bool) -> KeyPath:
-    """Where a plugin stands in the recipe: its first use, or the second one; () where it is a default."""
+    """Key path of a plugin's first use in the recipe, or of the second one; () if it is a default."""
     tables = data.get(kind)
     if isinstance(tables, Mapping):
         return (kind,)

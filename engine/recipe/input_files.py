@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Files that a plugin's parameters name: folders, single files and glob patterns."""
+"""Files named by plugin parameters: folders, files and glob patterns."""
 
 from __future__ import annotations
 

@@ -33,8 +33,8 @@ def matching_files(folder: Path, pattern: str) -> list[Path]:
     path = absolute_path(folder, pattern)
     if path.exists():
         return [path]
-    found = sorted(map(Path, glob.glob(absolute_pattern(folder, pattern), recursive=True)), key=lambda p: p.parts)
-    return [p.resolve() for p in found]
+    paths = sorted(map(Path, glob.glob(absolute_pattern(folder, pattern), recursive=True)), key=lambda p: p.parts)
+    return [p.resolve() for p in paths]
 
 
 def absolute_pattern(folder: Path, text: str) -> str:

@@ -48,9 +48,13 @@ def plugin_pages(captions: Mapping[str, str], registry: Registry | None = None) 
         By :func:`page_name` what the picture beside the page shows; pages of others have no picture.
     """
     registry = registry or default()
-    found = {kind: [registry.find(kind, id) for id in registry.ids(kind, builtin=True)] for kind in KINDS}
-    pages = {f"{page_name(cls)}.md": "\n".join(_page(cls, captions)) for classes in found.values() for cls in classes}
-    return {INDEX: "\n".join(_index(found, registry)), **pages}
+    classes_by_kind = {kind: [registry.find(kind, id) for id in registry.ids(kind, builtin=True)] for kind in KINDS}
+    pages = {
+        f"{page_name(cls)}.md": "\n".join(_page(cls, captions))
+        for classes in classes_by_kind.values()
+        for cls in classes
+    }
+    return {INDEX: "\n".join(_index(classes_by_kind, registry)), **pages}
 
 
 def page_name(cls: type) -> str:
@@ -65,9 +69,9 @@ def example(cls: type) -> str:
     return "\n".join(filter(None, [title, f'plugin = "{id}"', cls.recipe_example]))  # type: ignore[attr-defined]
 
 
-def _index(found: Mapping[str, list[type]], registry: Registry) -> Iterator[str]:
+def _index(classes_by_kind: Mapping[str, list[type]], registry: Registry) -> Iterator[str]:
     yield _INTRO
-    for kind, classes in found.items():
+    for kind, classes in classes_by_kind.items():
         yield f"## {kind.capitalize()}\n\n{kind_note(kind, registry)}\n"
         for cls in classes:
             yield f"- [`{cls.plugin_id}`]({page_name(cls)}.md): {_markdown(summary(cls))}"  # type: ignore[attr-defined]

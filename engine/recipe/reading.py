@@ -223,7 +223,7 @@ class _Reader:
         for table in tables:
             target = target.setdefault(table, {})
             if not isinstance(target, dict):
-                self.report((), "", f"'{dotted}' cannot be overridden: '{table}' is no single table.")
+                self.report((), "", f"'{dotted}' cannot be overridden: '{table}' is not a single table.")
                 return
         target[key] = value
         self.overridden.add((*tables, key))

@@ -278,8 +278,8 @@ class SplitSettings:
     def shares(self) -> dict[str, float]:
         """Share of each part by its name; empty if there is only one part."""
         whole = {"train": max(1 - self.val - self.test, 0.0), "val": self.val, "test": self.test}
-        found = {name: share for name, share in whole.items() if share > 1e-6}
-        return found if len(found) > 1 else {}
+        parts = {name: share for name, share in whole.items() if share > 1e-6}
+        return parts if len(parts) > 1 else {}
 
 
 TABLES: dict[str, type] = {

@@ -28,9 +28,9 @@ class LineNumbers:
     def line(self, key_path: Sequence[str | int]) -> int | None:
         """The line, from 1, of a key path or of the closest table around it; None if the text has neither."""
         for length in range(len(key_path), 0, -1):
-            found = self._lines.get(tuple(key_path[:length]))
-            if found is not None:
-                return found
+            line = self._lines.get(tuple(key_path[:length]))
+            if line is not None:
+                return line
         return None
 
     def rename(self, old: KeyPath, new: KeyPath) -> None:

@@ -78,7 +78,7 @@ def dump_variants(recipe: Recipe, *, anchor: bool = False) -> str:
 
 
 def relative(path: str, folder: Path) -> str:
-    """An absolute path or pattern as seen from ``folder``, with forward slashes; as it is on another drive."""
+    """An absolute path or pattern relative to ``folder``, with forward slashes; unchanged if on another drive."""
     is_pattern = glob.has_magic(path) and not os.path.exists(path)
     start = glob.escape(str(folder)) if is_pattern else str(folder)
     try:

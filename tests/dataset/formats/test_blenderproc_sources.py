@@ -176,7 +176,7 @@ def test_inputs_hold_the_files_of_datasets(published, tmp_path):
     assert {f"front3d/3D-FUTURE-model/{m}-jid/raw_model.obj" for m in ("chair", "table")} <= inputs.keys()
 
 
-MATERIALS = RECIPE.replace("[[class]]", 'materials = "haven"\nmaterials_on = ["Floor*: wood*"]\n[[class]]', 1)
+MATERIALS = RECIPE.replace("[[class]]", 'materials = "haven"\nmaterial_assignments = ["Floor*: wood*"]\n[[class]]', 1)
 
 
 def test_materials_are_inputs(published):

@@ -176,7 +176,7 @@ colour = "red"
         (SMALL + '[target]\nplugin = "bbox_area_gmm"', "[target] (line 8): A target learns from real boxes."),
         (SMALL.replace('builtin = "chair"', ""), "Class 'chair' has no source."),
         (SMALL.replace('name = "chair"', 'name = " "'), "name of a class must not be empty"),
-        (SMALL + "height = [1, 1]\nlongest = [1, 1]", "both height and longest"),
+        (SMALL + "height = [1, 1]\nlongest_side = [1, 1]", "both height and longest_side"),
         (SMALL.replace("[scene]", '[scene]\nfile = "room.blend"'), "Remove the others"),
         (SMALL.replace('builtin = "hall"', 'file = "room.glb"'), "is not a .blend file"),
         ("class = 3\n" + SMALL.split("[[class]]")[0], "'class' must be one or more tables"),

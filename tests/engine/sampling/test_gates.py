@@ -118,7 +118,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 DRAFTED = (
-    GATE + "draft = true\ndraft_scale = 0.1\nwarm_up = 20\ndraft_error = 0.1\nnear_duplicates = 0.2\nthreshold = 0.5\n"
+    GATE + "draft = true\ndraft_scale = 0.1\nwarm_up = 20\nmax_false_reject_rate = 0.1\nnear_duplicate_distance = 0.2\nthreshold = 0.5\n"
 )
 
 
@@ -342,7 +342,7 @@ def test_a_gate_that_lets_enough_through_is_not_too_strict(folder: Path, tmp_pat
     assert run(recipe_of(folder, gate=GATE + "threshold = 0.2\n"), tmp_path / "out").images == 8
     text = RECIPE.replace('classes = ["chair", "bag"]', 'classes = ["chair"]')
     with pytest.raises(StageError, match=r"^Only [1-9]\d* of \d+ judged attempts passed"):
-        run(recipe_of(folder, text, GATE + "threshold = 0.5\nfloor = 1.0\n"), tmp_path / "strict")
+        run(recipe_of(folder, text, GATE + "threshold = 0.5\nmin_pass_rate = 1.0\n"), tmp_path / "strict")
 
 
 def test_frames_of_two_references_do_not_mix(folder: Path, tmp_path: Path) -> None:
