@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Hooks of the documentation site: pages of built-in plugins, links out of docs/, and the Python API in the code."""
+"""Hooks of the documentation site: pages of built-in plugins, links out of docs/, the Python API, and notebooks."""
 
 from __future__ import annotations
 
 import ast
+import json
 import posixpath
 import re
 import shutil
@@ -22,6 +23,7 @@ BUILT_IN = "Built-in plugins"
 """The entry of the navigation that is filled with a page for each plugin."""
 
 _API = "<!-- api -->"
+_NOTEBOOK = re.compile(r"<!-- notebook: (\S+) -->")
 _package = tempfile.TemporaryDirectory(prefix="twinset-site-")
 
 
@@ -46,8 +48,9 @@ def on_files(files: Files, config: Any) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str:
-    """Point links to examples at the site's copies, and list the Python API."""
+    """Point links to examples at the site's copies, list the Python API, and show notebooks."""
     folder = posixpath.dirname("docs/" + page.file.src_uri)
+    markdown = _NOTEBOOK.sub(lambda match: notebook(ROOT / folder / match[1]), markdown)
 
     def inside(match: re.Match[str]) -> str:
         target = posixpath.normpath(posixpath.join(folder, match[1]))
@@ -55,6 +58,15 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str
 
     markdown = re.sub(r"\]\(((?:\.\./)+[^)#\s]+)", inside, markdown)
     return markdown.replace(_API, "\n\n".join(f"::: twinset.{name}" for name in api_names()))
+
+
+def notebook(path: Path) -> str:
+    """The cells of a notebook as Markdown, without outputs."""
+    parts = []
+    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+        text = "".join(cell["source"])
+        parts.append(text if cell["cell_type"] == "markdown" else f"```python\n{text}\n```")
+    return "\n\n".join(parts)
 
 
 def api_names() -> list[str]:
