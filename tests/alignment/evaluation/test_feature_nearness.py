@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from scipy import stats
 from twinset.alignment.evaluation.correlation import (
     _weighted,
-    small_sample_correlation,
     rank_correlation,
+    small_sample_correlation,
     spearman,
 )
 from twinset.alignment.evaluation.detection import iou

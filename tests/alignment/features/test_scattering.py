@@ -60,7 +60,7 @@ def stripes(angle: float, period: float) -> np.ndarray:
 
 
 def test_the_packaged_file_is_what_the_script_builds() -> None:
-    """But for one unit of the last digit to which wavelets are rounded: processors differ in the last bit of a cosine."""
+    """But for one unit of the last digit that wavelets keep: processors differ in the last bit of a cosine."""
     onnx = pytest.importorskip("onnx")
     packaged, built = onnx.load(MODEL), onnx.load_model_from_string(build())
     onnx.checker.check_model(packaged, full_check=True)
