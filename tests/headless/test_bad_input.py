@@ -168,7 +168,7 @@ SCENES = {
     "broken file": (
         'file = "small.blend"',
         'file = "broken.blend"',
-        ("broken.blend", "cannot be opened", "(Missing DNA block)", "save it anew"),
+        ("broken.blend", "cannot be opened", "(Missing DNA block)", "save it again"),
     ),
     "no such scene": ("[[class]]", 'scene = "Lobby"\n[[class]]', ("Lobby", "Scene")),
     "nothing to hide": ("[[class]]", 'hide = ["Lamp*"]\n[[class]]', ("Lamp*", "Screen")),
@@ -183,7 +183,7 @@ SCENES = {
     "model is no model": (
         'collection = "Chairs"',
         'models = ["real.json"]',
-        ("real.json", "not a model file that can be imported", ".glb"),
+        ("real.json", "cannot be imported", ".glb"),
     ),
     "broken model": (
         'collection = "Chairs"',

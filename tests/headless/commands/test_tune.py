@@ -98,7 +98,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def run(*args: Any) -> Result:
     common = ["tune", "r.toml", "--column", "bbox_area", "--vary", "camera.orbit.distance=1:8:log/6", "--probes", 9]
-    return CliRunner().invoke(app, [str(a) for a in (*common, *args)])
+    out = () if "-o" in args else ("-o", "tuned.toml")
+    return CliRunner().invoke(app, [str(a) for a in (*common, *out, *args)])
 
 
 # The command
@@ -207,6 +208,8 @@ def test_a_configuration_in_which_nothing_can_be_placed_is_left_out_and_told(pla
     vary = ["camera.orbit.distance=1:8:log/3", "placement.on_surface.edge_margin=0,20"]
     command = [
         "tune",
+        "-o",
+        "tuned.toml",
         "r.toml",
         "--column",
         "area",
@@ -244,8 +247,10 @@ def test_what_cannot_be_tuned_is_refused_before_the_scene_is_opened(place: Path,
 
 def test_recipes_with_variants_are_refused(place: Path) -> None:
     assert run("-o", "a.toml").exit_code == 0
-    result = CliRunner().invoke(app, ["tune", "a.toml", "--column", "aspect", "--vary", "camera.orbit.lens=20:40"])
-    assert result.exit_code == 2 and "has variants already" in result.output
+    result = CliRunner().invoke(
+        app, ["tune", "a.toml", "--column", "aspect", "--vary", "camera.orbit.lens=20:40", "-o", "b.toml"]
+    )
+    assert result.exit_code == 2 and "already has variants" in result.output
 
 
 # Parts
