@@ -182,7 +182,7 @@ def test_goals_survive_being_written(folder):
         ('column = "depth"\nquantiles = [2.0, 1.0, 3.0, 4.0, 5.0]', "five numbers in ascending order"),
         ('column = "depth"\nquantiles = [1.0, 2.0, 3.0, 4.0, 5.0]\nclass_name = "sofa"', "no class 'sofa'"),
         ('column = "depth"\nreal = "missing.csv"', "There is nothing at"),
-        ('column = "depth"\nreal = "open.blend"\nquantiles = [1.0, 2.0, 3.0, 4.0, 5.0]', "not both"),
+        ('column = "depth"\nreal = "open.blend"\nquantiles = [1.0, 2.0, 3.0, 4.0, 5.0]', "either real or quantiles"),
         (f"{ONE}\n[[goal]]\n{ONE}", "already a"),
     ],
 )

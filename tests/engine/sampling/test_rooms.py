@@ -188,8 +188,9 @@ def test_one_room_of_several_is_a_recipe_like_any_other() -> None:
 
 def test_what_cannot_keep_to_rooms_or_parts_says_so(tmp_path: Path) -> None:
     (tmp_path / "r.toml").write_text(ROOMS)
-    done = CliRunner().invoke(app, ["tune", str(tmp_path / "r.toml"), "--column", "depth", "--vary", "a=1:2"])
-    assert done.exit_code == 2 and "has several rooms. Tune with one of them as its [scene]." in done.output
+    command = ["tune", str(tmp_path / "r.toml"), "--column", "depth", "--vary", "a=1:2", "-o", str(tmp_path / "t.toml")]
+    done = CliRunner().invoke(app, command)
+    assert done.exit_code == 2 and "has several rooms. Tune a recipe with one of them as its [scene]." in done.output
     for text, what in ((ROOMS, "several rooms"), (TINY[: TINY.index("[[room]]")] + SPLIT, "parts of [split]")):
         whole = text if "[[class]]" in text else text + "[scene]\nbuiltin = 'hall'\n" + TINY[TINY.index("[[class]]") :]
         with pytest.raises(DataError, match=re.escape(what)):

@@ -154,7 +154,7 @@ def test_what_would_mix_the_parts_is_refused() -> None:
     rooms = BASE.replace('[scene]\nbuiltin = "hall"', '[[room]]\nbuiltin = "hall"\n' * 2)
     rooms = rooms.replace('name = "bag"\n', 'name = "bag"\ncollection = "Bags"\n')
     loads_recipe(rooms, Path(), "r")
-    with pytest.raises(RecipeError, match=r"\[\[class\]\] collection .*: It differs from room to room"):
+    with pytest.raises(RecipeError, match=r"\[\[class\]\] collection .*: It differs between rooms"):
         loads_recipe(f"[split]\nval = 0.1\n{rooms}", Path(), "r")
 
 
