@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 pytest.importorskip("bpy", reason="needs Blender")
 
-from twinset.blender.geometry.collision_space import CollisionSpace
 from twinset.blender.geometry.collision_shape import clip_to_box, inverse
+from twinset.blender.geometry.collision_space import CollisionSpace
 from twinset.engine.stage import Mesh
 from twinset.testing import asset, box, heightfield, join, legged, plane
 from twinset.testing.fixtures.brute_force import (
