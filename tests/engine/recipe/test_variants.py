@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from recipes import builtin_class, on_floor, orbit, plugin_table, recipe_text
 from twinset.dataset.analysis.real_boxes import real_boxes
 from twinset.engine.block import Block
 from twinset.engine.errors import RecipeError
@@ -25,37 +26,17 @@ from twinset.engine.sampling.sampler import Sampler
 from twinset.engine.sampling.schedule import Assignment, Schedule, Share
 from twinset.testing.fixtures.scene import scene
 
-BASE = """
-seed = 3
-[scene]
-builtin = "hall"
-[[class]]
-name = "chair"
-builtin = "chair"
-[[class]]
-name = "bag"
-builtin = "bag"
-[[placement]]
-plugin = "on_surface"
-surfaces = ["Floor"]
-classes = ["chair"]
-count = [1, 2]
-[[placement]]
-plugin = "on_surface"
-surfaces = ["Table"]
-classes = ["bag"]
-count = [1, 1]
-[[appearance]]
-plugin = "lights"
-extra_range = [1, 1]
-[[camera]]
-plugin = "orbit"
-distance = [2.0, 2.5]
-tries = 8
-[output]
-width = 80
-height = 60
-"""
+BASE = recipe_text(
+    seed=3,
+    classes=[builtin_class("chair"), builtin_class("bag")],
+    placements=[
+        on_floor(1, 2, classes=["chair"]),
+        plugin_table("on_surface", surfaces=["Table"], classes=["bag"], count=[1, 1]),
+    ],
+    appearances=[plugin_table("lights", extra_range=[1, 1])],
+    cameras=[orbit(2.0, 2.5, tries=8)],
+    size=(80, 60),
+)
 TARGET = """
 [[camera]]
 plugin = "framed"

@@ -12,6 +12,7 @@ import attrs
 import cv2
 import numpy as np
 import pytest
+from recipes import builtin_class, on_floor, orbit, recipe_text
 from twinset.alignment.features.density import fit_density, load_density
 from twinset.alignment.features.extractor import Extractor
 from twinset.dataset.formats.rle_masks import decode
@@ -28,38 +29,17 @@ from twinset.plugins.filters.feature_score import TOO_NEAR
 from twinset.testing import BruteStage, asset, box, plane
 from twinset.testing.fixtures.models import pixel_model
 
-RECIPE = """
-seed = 4
-images = 8
-[scene]
-builtin = "hall"
-[[class]]
-name = "chair"
-builtin = "chair"
-[[class]]
-name = "bag"
-builtin = "handbag"
-[[placement]]
-plugin = "on_surface"
-surfaces = ["Floor"]
-classes = ["chair", "bag"]
-count = [2, 3]
-cluster_radius = 1.0
-[[camera]]
-plugin = "orbit"
-distance = [1.2, 2.0]
-[[metric]]
-plugin = "image_quality"
-[[metric]]
-plugin = "shape"
-[render]
-block_size = 4
-max_attempts = 30
-[output]
-width = 64
-height = 48
-format = "png"
-"""
+RECIPE = recipe_text(
+    seed=4,
+    images=8,
+    classes=[builtin_class("chair"), builtin_class("bag", "handbag")],
+    placements=[on_floor(2, 3, classes=["chair", "bag"], cluster_radius=1.0)],
+    cameras=[orbit(1.2, 2.0)],
+    metrics=["image_quality", "shape"],
+    render={"block_size": 4, "max_attempts": 30},
+    size=(64, 48),
+    output={"format": "png"},
+)
 
 GATE = """
 [[filter]]
@@ -118,7 +98,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 DRAFTED = (
-    GATE + "draft = true\ndraft_scale = 0.1\nwarm_up = 20\nmax_false_reject_rate = 0.1\nnear_duplicate_distance = 0.2\nthreshold = 0.5\n"
+    GATE
+    + "draft = true\ndraft_scale = 0.1\nwarm_up = 20\nmax_false_reject_rate = 0.1\nnear_duplicate_distance = 0.2\nthreshold = 0.5\n"
 )
 
 
