@@ -98,8 +98,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 DRAFTED = (
-    GATE
-    + "draft = true\ndraft_scale = 0.1\nwarm_up = 20\nmax_false_reject_rate = 0.1\nnear_duplicate_distance = 0.2\nthreshold = 0.5\n"
+    GATE + "draft = true\ndraft_scale = 0.1\nwarm_up = 20\nmax_false_reject_rate = 0.1\n"
+    "near_duplicate_distance = 0.2\nthreshold = 0.5\n"
 )
 
 
