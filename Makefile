@@ -38,7 +38,7 @@ test-random: setup  ## Run the tests in another order and with other examples ea
 ci: lint docs test  ## Run all checks that must pass before a change is merged
 
 docs: setup  ## Build the documentation site into build/site; fails on warnings and broken links
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 blenderproc: setup  ## Install BlenderProc beside Twinset, and run the tests that need it
 	$(BIN)/python -m pip install --quiet --editable '.[blenderproc]'

@@ -79,3 +79,9 @@ def test_hooks_run_tools_that_setup_installs() -> None:
     for hook in hooks:
         tool, *arguments = hook["entry"].removeprefix(".venv/bin/").split()
         assert tool in installed and all((ROOT / a).is_file() for a in arguments if a.endswith(".py")), hook["id"]
+
+
+def test_the_site_is_built_strictly() -> None:
+    (command,) = re.findall(r"mkdocs build.*", (ROOT / "Makefile").read_text(encoding="utf-8"))
+    # Quiet would keep MkDocs from counting its warnings, so that none ends the build.
+    assert "--strict" in command and not re.search(r"-q|--quiet", command)
