@@ -9,7 +9,7 @@ from types import ModuleType
 
 log = logging.getLogger(__name__)
 
-REQUIRED_PACKAGES = {"attrs", "filelock", "msgspec", "numpy"}
+REQUIRED_PACKAGES = {"attrs", "filelock", "numpy"}
 """Packages that the modules below import; operators check for others that only they need."""
 
 MODULES: tuple[str, ...] = (

@@ -26,7 +26,10 @@ PACKAGES = {
 }
 """Modules that Twinset needs, and the packages that contain them."""
 
-OPTIONAL = {"pyarrow": "tables are written as CSV"}
+OPTIONAL = {
+    "msgspec": "records of frames are read without checking their structure",
+    "pyarrow": "tables are written as CSV",
+}
 """Packages that Twinset can do without, and what changes without them."""
 
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal, Required, TypedDict
 
-from msgspec import Meta
+try:
+    from msgspec import Meta
+except ModuleNotFoundError:
+    Meta = dict  # type: ignore[assignment,misc]  # records are read unchecked then, see :mod:`.record_check`
 
 from ...engine.instance_row import InstanceRow
 from ..formats.rle_masks import Rle

@@ -12,7 +12,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 
 from ...engine.errors import DataError, TryAgainError
@@ -29,7 +28,7 @@ from ..formats.encoders import encode
 from ..formats.pixels import read_image
 from .frame_record import FILTERED, GIVEN_UP, FileEntry, FrameContent, FrameRecord
 from .label_files import IMAGES, LabelFile, known_files
-from .record_check import record_problem
+from .record_check import decode_record, record_problem
 
 MIN_FREE_BYTES = 64 * 2**20
 _SUBFOLDER = re.compile(r"^\d{6,}$")
@@ -189,7 +188,7 @@ class FrameStore:
         path = self.record_path(frame)
         try:
             data = path.read_bytes()
-            record = msgspec.json.decode(data)
+            record = decode_record(data)
         except FileNotFoundError:
             raise DataError(f"Frame {frame} has no record: '{path}' does not exist. Render that frame first.") from None
         except OSError as error:

@@ -3,15 +3,33 @@
 
 from __future__ import annotations
 
+import json
+import logging
+from functools import cache
 from typing import Any
 
-import msgspec
+try:
+    import msgspec
+except ModuleNotFoundError:  # a Blender that was given the extension without its packages
+    msgspec = None  # type: ignore[assignment]
 
 from ...engine.output.annotation_source import declared_entries
 from ..formats.coco_check import MAX_PIXELS
 from .frame_record import ACCEPTED, FrameRecord
 
+log = logging.getLogger(__name__)
+
 _MAX_ID = 2**31
+
+
+def decode_record(data: bytes) -> Any:
+    """The values of a record; raises ValueError if it is not JSON. msgspec refuses NaN and infinite numbers."""
+    return json.loads(data) if msgspec is None else msgspec.json.decode(data)
+
+
+@cache
+def _warn_unchecked() -> None:
+    log.warning("The package msgspec is missing, so records of frames are read without checking their structure.")
 
 
 def record_problem(record: Any) -> str:
@@ -21,8 +39,11 @@ def record_problem(record: Any) -> str:
     Parameters
     ----------
     record : object
-        As ``msgspec.json.decode`` gives it: it refuses NaN and infinite numbers.
+        From :func:`decode_record`.
     """
+    if msgspec is None:
+        _warn_unchecked()
+        return "" if isinstance(record, dict) else "Expected `object`"
     try:
         checked = msgspec.convert(record, FrameRecord)
     except (msgspec.ValidationError, OverflowError) as error:

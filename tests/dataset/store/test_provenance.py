@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import typer
+from recipes import on_floor, orbit, recipe_text
 from twinset.dataset.atomic_files import json_bytes, output_error
 from twinset.dataset.jobs.job import Job, open_job
 from twinset.dataset.store.frames import FrameStore, append_checksum
@@ -27,32 +28,18 @@ from twinset.headless.commands.generate import verify
 from twinset.testing import BruteStage, asset, box, plane
 from typer.testing import CliRunner
 
-RECIPE = """
-seed = 2
-images = 7
-[scene]
-builtin = "hall"
-[[class]]
-name = "chair"
-models = ["stool.glb"]
-[[placement]]
-plugin = "on_surface"
-surfaces = ["Floor"]
-count = [1, 3]
-[[appearance]]
-plugin = "lights"
-[[camera]]
-plugin = "orbit"
-distance = [2.0, 4.0]
-[[metric]]
-plugin = "bbox"
-[render]
-block_size = 3
-[output]
-width = 64
-height = 48
-format = "png"
-"""
+RECIPE = recipe_text(
+    seed=2,
+    images=7,
+    classes=[{"name": "chair", "models": ["stool.glb"]}],
+    placements=[on_floor(1, 3)],
+    appearances=["lights"],
+    cameras=[orbit(2.0, 4.0)],
+    metrics=["bbox"],
+    render={"block_size": 3},
+    size=(64, 48),
+    output={"format": "png"},
+)
 
 
 def glb(**stated: Any) -> bytes:

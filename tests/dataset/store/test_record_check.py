@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import copy
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -120,3 +122,14 @@ def test_decoded_floats_are_those_of_the_standard_library() -> None:
     numbers = np.random.default_rng(0).integers(0, 2**64, 20_000, dtype=np.uint64).view(np.float64)
     text = json.dumps([float(f"{v:.9g}") for v in numbers if np.isfinite(v)]).encode()
     assert msgspec.json.decode(text) == json.loads(text)
+
+
+def test_records_are_read_where_msgspec_is_missing(tmp_path: Path) -> None:
+    code = (
+        "import sys; sys.modules['msgspec'] = None\n"
+        "from twinset.dataset.store.record_check import decode_record, record_problem\n"
+        "print(repr(record_problem(decode_record(b'{\"frame\": 1}'))), repr(record_problem(decode_record(b'[]'))))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=True)
+    assert done.stdout.split() == ["''", "'Expected", "`object`'"]
+    assert "without checking their structure" in done.stderr
