@@ -8,28 +8,19 @@ import pytest
 
 bpy = pytest.importorskip("bpy")
 
+from recipes import ONE_SAMPLE, recipe_text  # noqa: E402
 from twinset.blender.render.amodal import group_regions, is_unoccluded, projected_box, union  # noqa: E402
 from twinset.blender.render.opaque_materials import all_opaque, is_opaque  # noqa: E402
 from twinset.blender.stage import open_stage  # noqa: E402
 from twinset.engine.recipe.reading import loads_recipe  # noqa: E402
 from twinset.engine.stage import CameraPose  # noqa: E402
 
-ROOM = """
-[scene]
-file = "open.blend"
-[[class]]
-name = "chair"
-collection = "Chairs"
-[[class]]
-name = "screen"
-objects = ["Screen"]
-[render]
-samples = 1
-denoise = false
-[output]
-width = 160
-height = 120
-"""
+ROOM = recipe_text(
+    scene="open.blend",
+    classes=[{"name": "chair", "collection": "Chairs"}, {"name": "screen", "objects": ["Screen"]}],
+    render=ONE_SAMPLE,
+    size=(160, 120),
+)
 
 
 @pytest.fixture

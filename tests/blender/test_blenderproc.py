@@ -20,6 +20,7 @@ bpy = pytest.importorskip("bpy")
 if importlib.util.find_spec("blenderproc") is None:
     pytest.skip('BlenderProc is not installed: pip install "twinset[blenderproc]"', allow_module_level=True)
 
+from recipes import ONE_SAMPLE, orbit, plugin_table, recipe_text  # noqa: E402
 from twinset.blender.blenderproc.adapter import blenderproc  # noqa: E402
 from twinset.blender.blenderproc.materials import SIDE  # noqa: E402
 from twinset.blender.process.stdout import silenced_stdout  # noqa: E402
@@ -227,39 +228,22 @@ def test_materials_of_haven_lie_on_the_room(published):
         open_scene(recipe(published, attrs.evolve(scene, material_assignments=["Flor*: wood*"])))
 
 
-RECIPE = """
-images = 2
-[scene]
-blenderproc = "front3d"
-dataset = "front3d"
-[[class]]
-name = "chair"
-objects = ["Dining Chair*"]
-[[class]]
-name = "post"
-blenderproc = "bop"
-dataset = "bop"
-select = ["5"]
-[[placement]]
-plugin = "keep"
-classes = ["chair"]
-[[placement]]
-plugin = "on_surface"
-classes = ["post"]
-surfaces = ["Dining Table"]
-count = [1, 1]
-[[camera]]
-plugin = "orbit"
-distance = [0.8, 1.5]
-[render]
-samples = 1
-denoise = false
-[output]
-width = 96
-height = 72
-format = "png"
-masks = true
-"""
+RECIPE = recipe_text(
+    images=2,
+    scene={"blenderproc": "front3d", "dataset": "front3d"},
+    classes=[
+        {"name": "chair", "objects": ["Dining Chair*"]},
+        {"name": "post", "blenderproc": "bop", "dataset": "bop", "select": ["5"]},
+    ],
+    placements=[
+        plugin_table("keep", classes=["chair"]),
+        plugin_table("on_surface", classes=["post"], surfaces=["Dining Table"], count=[1, 1]),
+    ],
+    cameras=[orbit(0.8, 1.5)],
+    render=ONE_SAMPLE,
+    size=(96, 72),
+    output={"format": "png", "masks": True},
+)
 
 
 def test_a_recipe_of_both_renders(published, tmp_path, monkeypatch):
@@ -282,24 +266,14 @@ def test_a_recipe_of_both_renders(published, tmp_path, monkeypatch):
 
 def test_the_command_ends(published, tmp_path):
     """Blender ends with its module: whatever holds that to the last keeps the process for ever."""
-    text = f"""
-images = 1
-[scene]
-blenderproc = "replica"
-dataset = "{published / "replica"}"
-scene = "room_0"
-[[class]]
-name = "chair"
-objects = ["chair*"]
-[[camera]]
-plugin = "orbit"
-distance = [1.5, 2.0]
-[render]
-samples = 1
-[output]
-width = 64
-height = 48
-"""
+    text = recipe_text(
+        images=1,
+        scene={"blenderproc": "replica", "dataset": str(published / "replica"), "scene": "room_0"},
+        classes=[{"name": "chair", "objects": ["chair*"]}],
+        cameras=[orbit(1.5, 2.0)],
+        render={"samples": 1},
+        size=(64, 48),
+    )
     (tmp_path / "r.toml").write_text(text)
     command = [sys.executable, "-m", "twinset.headless", "render", "r.toml", "-o", "out"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=240)

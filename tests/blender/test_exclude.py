@@ -9,14 +9,14 @@ import pytest
 
 pytest.importorskip("bpy")
 
+from recipes import builtin_class, recipe_of
 from twinset.blender.stage import BlenderStage, open_stage
 from twinset.engine.errors import StageError
 from twinset.engine.recipe.reading import dump_recipe, loads_recipe
 
 
 def opened(folder: Path, classes: str) -> BlenderStage:
-    text = f'[scene]\nfile = "open.blend"\n{classes}\n[output]\nwidth = 64\nheight = 48\n'
-    return open_stage(loads_recipe(text, folder, "recipe.toml"))
+    return open_stage(recipe_of(folder, classes, scene="open.blend", classes=[], size=(64, 48)))
 
 
 def names(stage: BlenderStage) -> dict[str, list[str]]:
@@ -54,8 +54,7 @@ def test_mistakes_are_named(rooms: Path, exclude: str, said: str) -> None:
 
 
 def test_recipes_keep_it(rooms: Path) -> None:
-    text = '[scene]\nbuiltin = "hall"\n[[class]]\nname = "chair"\nbuiltin = "chair"\nexclude = ["chair_s*"]\n'
-    recipe = loads_recipe(text, rooms, "recipe.toml")
+    recipe = recipe_of(rooms, classes=[{**builtin_class("chair"), "exclude": ["chair_s*"]}])
     assert recipe.classes[0].exclude == ["chair_s*"]
     assert loads_recipe(dump_recipe(recipe), rooms, "again.toml") == recipe
 

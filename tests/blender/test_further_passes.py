@@ -10,6 +10,7 @@ import pytest
 
 bpy = pytest.importorskip("bpy")
 
+from recipes import ONE_SAMPLE, on_floor, orbit, recipe_text  # noqa: E402
 from twinset.blender.render.render import Renderer  # noqa: E402
 from twinset.blender.stage import open_stage  # noqa: E402
 from twinset.dataset.jobs.job import Job  # noqa: E402
@@ -105,27 +106,13 @@ def test_passes_show_the_truth_and_change_nothing_else():
     np.testing.assert_array_equal(after.depth, before.depth)
 
 
-RECIPE = """
-images = 2
-[scene]
-builtin = "hall"
-[[class]]
-name = "chair"
-builtin = "chair"
-[[placement]]
-plugin = "on_surface"
-surfaces = ["Floor"]
-[[camera]]
-plugin = "orbit"
-distance = [3.0, 6.0]
-[render]
-samples = 1
-denoise = false
-device = "cpu"
-[output]
-width = 64
-height = 48
-"""
+RECIPE = recipe_text(
+    images=2,
+    placements=[on_floor()],
+    cameras=[orbit(3.0, 6.0)],
+    render={**ONE_SAMPLE, "device": "cpu"},
+    size=(64, 48),
+)
 
 
 def test_a_job_writes_them_beside_the_same_pictures(tmp_path):

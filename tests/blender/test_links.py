@@ -14,6 +14,7 @@ import pytest
 pytest.importorskip("bpy")
 
 import bpy
+from recipes import ONE_SAMPLE, on_floor, orbit, recipe_text
 from twinset.blender.files.linked_files import linked_files
 from twinset.blender.stage import open_stage
 from twinset.dataset.jobs.job import Job
@@ -21,28 +22,15 @@ from twinset.dataset.store.inputs import read_inputs
 from twinset.engine.errors import OutputError
 from twinset.engine.recipe.reading import load_recipe
 
-RECIPE = """
-images = 4
-[scene]
-file = "scenes/room.blend"
-[[class]]
-name = "stool"
-models = ["models/stool.blend"]
-[[placement]]
-plugin = "on_surface"
-surfaces = ["Floor"]
-[[camera]]
-plugin = "orbit"
-distance = [1.5, 3.0]
-[render]
-samples = 1
-denoise = false
-block_size = 2
-device = "cpu"
-[output]
-width = 32
-height = 24
-"""
+RECIPE = recipe_text(
+    images=4,
+    scene="scenes/room.blend",
+    classes=[{"name": "stool", "models": ["models/stool.blend"]}],
+    placements=[on_floor()],
+    cameras=[orbit(1.5, 3.0)],
+    render={**ONE_SAMPLE, "block_size": 2, "device": "cpu"},
+    size=(32, 24),
+)
 
 
 def picture(path: Path, color: tuple[float, float, float]) -> None:

@@ -8,13 +8,13 @@ import pytest
 
 bpy = pytest.importorskip("bpy")
 
+from recipes import recipe_of  # noqa: E402
 from twinset.blender.render.render import Renderer  # noqa: E402
 from twinset.blender.render.render_settings import set_up_picture  # noqa: E402
 from twinset.blender.scene import lighting  # noqa: E402
 from twinset.blender.stage import open_stage as stage_of_recipe  # noqa: E402
 from twinset.dataset.store.frames import encode_image  # noqa: E402
 from twinset.engine.errors import TryAgainError  # noqa: E402
-from twinset.engine.recipe.reading import loads_recipe  # noqa: E402
 from twinset.engine.recipe.settings import QUALITIES, OutputSettings, RenderSettings  # noqa: E402
 from twinset.engine.stage import CameraPose  # noqa: E402
 
@@ -205,19 +205,9 @@ def test_keys_in_the_file_do_not_undo_what_frames_set(tmp_path):
     bpy.data.objects["Chair"].keyframe_insert("hide_render", frame=1)
     lamp.keyframe_insert("energy", frame=1)
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "keyed.blend"))
-    text = """
-[scene]
-file = "keyed.blend"
-[[class]]
-name = "chair"
-objects = ["Chair"]
-[render]
-samples = 1
-[output]
-width = 64
-height = 48
-"""
-    opened = stage_of_recipe(loads_recipe(text, tmp_path, "test"))
+    chair = {"name": "chair", "objects": ["Chair"]}
+    recipe = recipe_of(tmp_path, scene="keyed.blend", classes=[chair], render={"samples": 1}, size=(64, 48))
+    opened = stage_of_recipe(recipe)
     matrix = np.eye(4)
     matrix[2, 3] = 5.0
     opened.pose_camera(CameraPose(matrix, 35.0, 64, 48))

@@ -11,6 +11,7 @@ import pytest
 bpy = pytest.importorskip("bpy")
 
 from mathutils import Matrix  # noqa: E402
+from recipes import recipe_text  # noqa: E402
 from twinset.blender.geometry.evaluated import evaluate  # noqa: E402
 from twinset.blender.geometry.surfaces import robust_bounds, static_meshes  # noqa: E402
 from twinset.blender.scene.open_scene import open_scene  # noqa: E402
@@ -136,8 +137,7 @@ def test_its_own_camera_sees_the_same(room):
 
 
 def test_only_files_are_scaled(tmp_path):
-    text = '[scene]\nbuiltin = "hall"\nscale = 0.5\n[[class]]\nname = "chair"\nbuiltin = "chair"\n'
-    (tmp_path / "r.toml").write_text(text)
+    (tmp_path / "r.toml").write_text(recipe_text(scene={"builtin": "hall", "scale": 0.5}))
     with pytest.raises(RecipeError, match=r"scale \(line 3\): It scales a \.blend file, and there is none"):
         load_recipe(tmp_path / "r.toml")
 

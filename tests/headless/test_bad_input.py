@@ -10,37 +10,22 @@ import sys
 from pathlib import Path
 
 import pytest
+from recipes import ONE_SAMPLE, on_floor, plugin_table, recipe_text
 from twinset.headless.cli import app
 from typer.testing import CliRunner
 
 pytest.importorskip("bpy")
 
-RECIPE = """
-images = 2
-[real]
-annotations = "real.json"
-[scene]
-file = "small.blend"
-[[class]]
-name = "chair"
-collection = "Chairs"
-[[placement]]
-plugin = "on_surface"
-surfaces = ["Floor"]
-count = [1, 2]
-[[camera]]
-plugin = "framed"
-candidates = 16
-[target]
-plugin = "bbox_area_gmm"
-[render]
-samples = 1
-denoise = false
-max_attempts = 2
-[output]
-width = 64
-height = 48
-"""
+RECIPE = recipe_text(
+    images=2,
+    real="real.json",
+    scene="small.blend",
+    placements=[on_floor(1, 2)],
+    cameras=[plugin_table("framed", candidates=16)],
+    target="bbox_area_gmm",
+    render={**ONE_SAMPLE, "max_attempts": 2},
+    size=(64, 48),
+)
 
 
 def coco(boxes=((20, 20, 30, 30), (30, 30, 35, 35), (10, 40, 40, 40)), name="chair"):
@@ -95,7 +80,7 @@ def test_a_good_recipe_is_rendered(place):
 
 NAN = "NaN"
 REAL = {
-    "missing": (None, ("real.json", "does not exist", "[real] annotations (line 4)", "Correct the path")),
+    "missing": (None, ("real.json", "does not exist", "[real] annotations (line 3)", "Correct the path")),
     "broken": ('{"images": [1, ', ("real.json", "not valid JSON", "line 1, column", "Correct it there")),
     "no coco": ("[]", ("real.json", "not a COCO file")),
     "binary": (b"\xff\xfe\x00\x01", ("real.json", "not UTF-8")),
@@ -130,12 +115,12 @@ def test_real_annotations_that_cannot_be_used(place, case):
 
 RECIPES = {
     "missing": (None, None, ("r.toml", "there is no such file", "Check the path")),
-    "no TOML": ("images = 2", "images = = 2", ("r.toml", "line 2")),
-    "unknown key": ("samples = 1", "sampels = 1", ("[render] sampels", "line 20", "samples")),
+    "no TOML": ("images = 2", "images = = 2", ("r.toml", "line 1")),
+    "unknown key": ("samples = 1", "sampels = 1", ("[render] sampels", "line 19", "samples")),
     "unknown table": ("[render]", "[rendering]", ("rendering", "render")),
     "unknown plugin": ('plugin = "framed"', 'plugin = "frmed"', ("frmed", "framed")),
-    "wrong type": ("images = 2", 'images = "two"', ("images", "line 2", "two")),
-    "out of bounds": ("samples = 1", "samples = 0", ("[render] samples", "line 20", "0")),
+    "wrong type": ("images = 2", 'images = "two"', ("images", "line 1", "two")),
+    "out of bounds": ("samples = 1", "samples = 0", ("[render] samples", "line 19", "0")),
     "NaN": ("candidates = 16", "clearance = nan", ("clearance", "framed", "nan")),
     "range backwards": ("candidates = 16", "lens = [50.0, 24.0]", ("lens", "framed", "50")),
     "no class name": ('name = "chair"', 'name = ""', ("[[class]]", "name")),

@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 from fuzzed_jobs import of_jobs
 from mutations import Subject, fuzz
+from recipes import on_floor, orbit, recipe_text
 from twinset.alignment.features.density import fit_density, load_density
 from twinset.alignment.features.extractor import Extractor
 from twinset.alignment.features.model_settings import read_settings
@@ -38,39 +39,20 @@ from twinset.engine.recipe.reading import dump_recipe, load_recipe, loads_recipe
 
 EXAMPLES = int(os.environ.get("TWINSET_FUZZ_EXAMPLES", "25"))
 
-RECIPE = """
-seed = 2
-images = 3
-[real]
-annotations = "real.json"
-[scene]
-builtin = "hall"
-[[class]]
-name = "chair"
-models = ["stool.gltf"]
-height = [0.4, 0.5]
-[[placement]]
-plugin = "on_surface"
-surfaces = ["Floor"]
-count = [1, 3]
-[[appearance]]
-plugin = "lights"
-[[camera]]
-plugin = "orbit"
-distance = [2.0, 4.0]
-[[filter]]
-plugin = "min_pixels"
-[render]
-block_size = 3
-[output]
-width = 64
-height = 48
-yolo = true
-masks = true
-[[variant]]
-weight = 2.0
-camera.orbit.distance = [1.0, 2.0]
-"""
+RECIPE = recipe_text(
+    seed=2,
+    images=3,
+    real="real.json",
+    classes=[{"name": "chair", "models": ["stool.gltf"], "height": [0.4, 0.5]}],
+    placements=[on_floor(1, 3)],
+    appearances=["lights"],
+    cameras=[orbit(2.0, 4.0)],
+    filters=["min_pixels"],
+    variants=[{"weight": 2.0, "camera": {"orbit": {"distance": [1.0, 2.0]}}}],
+    render={"block_size": 3},
+    size=(64, 48),
+    output={"yolo": True, "masks": True},
+)
 
 
 def subjects(folder: Path) -> dict[str, Subject]:

@@ -12,32 +12,20 @@ import cv2
 import numpy as np
 import pytest
 import typer
+from recipes import ONE_SAMPLE, orbit, plugin_table, recipe_text
 from twinset.headless.cli import app
 from typer.testing import CliRunner
 
 pytest.importorskip("bpy")
 
-RECIPE = """
-images = 2
-[real]
-annotations = "real/labels.json"
-[scene]
-builtin = "hall"
-[[class]]
-name = "chair"
-builtin = "chair"
-[[placement]]
-plugin = "on_surface"
-surfaces = ["Floor*"]
-[[camera]]
-plugin = "orbit"
-[render]
-samples = 1
-denoise = false
-[output]
-width = 96
-height = 72
-"""
+RECIPE = recipe_text(
+    images=2,
+    real="real/labels.json",
+    placements=[plugin_table("on_surface", surfaces=["Floor*"])],
+    cameras=[orbit()],
+    render=ONE_SAMPLE,
+    size=(96, 72),
+)
 
 CALLS = {
     "demo": ("--images", 1, "--samples", 1, "-o", "{out}/demo"),

@@ -13,11 +13,11 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from recipes import recipe_of
 from twinset.alignment.features.density import fit_density
 from twinset.alignment.features.extractor import Extractor
 from twinset.engine.plugin.registry import Registry
 from twinset.engine.recipe.plugin_pages import CAPTIONS, example, page_name, plugin_pages
-from twinset.engine.recipe.reading import loads_recipe
 from twinset.testing import plugin_checks
 from twinset.testing.conformance.checks import Check
 from twinset.testing.conformance.situations import SEED, furnish, tiny_stage
@@ -105,6 +105,5 @@ def test_examples_of_the_reference_pages_are_right(cls: type, tmp_path: Path) ->
     for name in ("backgrounds", "skies"):
         (tmp_path / name).mkdir()
     real = '[real]\nannotations = "real.json"\n' if cls.plugin_kind == "target" else ""
-    hall = '[scene]\nbuiltin = "hall"\n[[class]]\nname = "chair"\nbuiltin = "chair"\n'
-    recipe = loads_recipe(real + hall + example(cls), tmp_path, "recipe.toml")
+    recipe = recipe_of(tmp_path, real + example(cls))
     assert [use.id for use in recipe.plugins[cls.plugin_kind]] == [cls.plugin_id]

@@ -11,10 +11,10 @@ import pytest
 
 pytest.importorskip("bpy")
 
+from recipes import ONE_SAMPLE, recipe_of
 from twinset.blender.stage import open_stage
 from twinset.engine.goals import Goal, Goals
 from twinset.engine.plugin import Rejected
-from twinset.engine.recipe.reading import loads_recipe
 from twinset.engine.stage import CameraPose, extent
 from twinset.plugins.cameras.close_up import CloseUp
 from twinset.plugins.cameras.framed import Framed
@@ -23,26 +23,11 @@ from twinset.plugins.cameras.orbit import Orbit
 from twinset.testing.fixtures.brute_force import point_distances
 
 WIDTH, HEIGHT = 160, 120
-RECIPE = """
-[scene]
-file = "{room}.blend"
-[[class]]
-name = "chair"
-collection = "Chairs"
-[[distractor]]
-name = "screen"
-objects = ["Screen"]
-[render]
-samples = 1
-denoise = false
-[output]
-width = 160
-height = 120
-"""
 
 
-def open_room(rooms, room):
-    return open_stage(loads_recipe(RECIPE.format(room=room), rooms, "test"))
+def open_room(folder, room, size=(WIDTH, HEIGHT)):
+    screen = {"name": "screen", "objects": ["Screen"]}
+    return open_stage(recipe_of(folder, scene=f"{room}.blend", distractors=[screen], render=ONE_SAMPLE, size=size))
 
 
 @pytest.fixture(scope="module", params=["open", "small"])
@@ -309,9 +294,7 @@ def test_keep_shows_what_blender_itself_shows(rooms, tmp_path):
     rng = np.random.default_rng(0)
     points = rng.uniform([-1, -1, 0], [1, 1, 1], (20, 3))
     for size in ((160, 120), (120, 160)):
-        text = RECIPE.format(room="cameras").replace("width = 160", f"width = {size[0]}")
-        text = text.replace("height = 120", f"height = {size[1]}")
-        stage = open_stage(loads_recipe(text, tmp_path, "test"))
+        stage = open_room(tmp_path, "cameras", size)
         scene = bpy.context.scene
         poses = stage.existing_cameras()
         assert len(poses) == 3

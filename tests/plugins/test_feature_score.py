@@ -9,6 +9,7 @@ from pathlib import Path
 import attrs
 import numpy as np
 import pytest
+from recipes import recipe_text
 from twinset.alignment.features import onnx_file as onnx
 from twinset.alignment.features.density import fit_density, load_density
 from twinset.alignment.features.extractor import Extractor
@@ -23,13 +24,7 @@ from twinset.testing import BruteStage, asset, box, plane
 from twinset.testing.fixtures.models import pixel_model
 from twinset.testing.fixtures.shots import make_shot
 
-RECIPE = """
-[scene]
-builtin = "hall"
-[[class]]
-name = "chair"
-builtin = "chair"
-"""
+RECIPE = recipe_text()
 
 GATE = """
 [[filter]]

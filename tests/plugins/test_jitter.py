@@ -9,6 +9,7 @@ from pathlib import Path
 import attrs
 import numpy as np
 import pytest
+from recipes import builtin_class, orbit, plugin_table, recipe_text
 from twinset.dataset.analysis.augment import Jitter, augment
 from twinset.dataset.atomic_files import write_atomic
 from twinset.dataset.jobs.job import Job, open_job
@@ -30,36 +31,15 @@ from twinset.testing.fixtures.brute_force import (
 )
 from twinset.testing.fixtures.scene import scene
 
-RECIPE = """
-seed = 5
-images = 3
-[scene]
-builtin = "hall"
-[[class]]
-name = "chair"
-builtin = "chair"
-[[class]]
-name = "bag"
-builtin = "bag"
-[[placement]]
-plugin = "on_surface"
-surfaces = ["Floor", "Table"]
-count = [3, 4]
-cluster_radius = 1.5
-[[appearance]]
-plugin = "world"
-hdri_files = ["sky/*.hdr"]
-[[appearance]]
-plugin = "lights"
-extra_range = [1, 1]
-[[camera]]
-plugin = "orbit"
-distance = [1.5, 2.5]
-clearance = 0.05
-[output]
-width = 96
-height = 72
-"""
+RECIPE = recipe_text(
+    seed=5,
+    images=3,
+    classes=[builtin_class("chair"), builtin_class("bag")],
+    placements=[plugin_table("on_surface", surfaces=["Floor", "Table"], count=[3, 4], cluster_radius=1.5)],
+    appearances=[plugin_table("world", hdri_files=["sky/*.hdr"]), plugin_table("lights", extra_range=[1, 1])],
+    cameras=[orbit(1.5, 2.5, clearance=0.05)],
+    size=(96, 72),
+)
 
 
 def staged(recipe: Recipe) -> BruteStage:

@@ -6,33 +6,17 @@ from __future__ import annotations
 import filecmp
 from pathlib import Path
 
-RECIPE = """
-seed = 3
-images = 9
-[scene]
-builtin = "hall"
-[[class]]
-name = "chair"
-builtin = "chair"
-[[placement]]
-plugin = "on_surface"
-surfaces = ["Floor"]
-count = [1, 2]
-cluster = 3.0
-[[camera]]
-plugin = "orbit"
-distance = [3.0, 6.0]
-[[metric]]
-plugin = "bbox"
-[render]
-samples = 1
-denoise = false
-device = "cpu"
-block = 3
-[output]
-width = 64
-height = 48
-"""
+from recipes import ONE_SAMPLE, on_floor, orbit, recipe_text
+
+RECIPE = recipe_text(
+    seed=3,
+    images=9,
+    placements=[on_floor(1, 2, cluster_radius=3.0)],
+    cameras=[orbit(3.0, 6.0)],
+    metrics=["bbox"],
+    render={**ONE_SAMPLE, "device": "cpu", "block_size": 3},
+    size=(64, 48),
+)
 
 
 def differences(one: Path, other: Path) -> list[str]:

@@ -12,6 +12,7 @@ from typing import Any
 import attrs
 import numpy as np
 import pytest
+from recipes import on_floor, orbit, plugin_table, recipe_text
 from twinset.alignment.features.density import fit_density
 from twinset.alignment.features.draft_calibration import fit_draft_rule, rate
 from twinset.alignment.features.extractor import Extractor
@@ -95,32 +96,16 @@ def test_rates_have_exact_intervals() -> None:
     assert math.isnan(rate(0, 0)[0]) and rate(0, 0)[1:] == (0.0, 1.0)
 
 
-RECIPE = """
-seed = 6
-images = 3
-[scene]
-file = "small.blend"
-[[class]]
-name = "chair"
-collection = "Chairs"
-[[placement]]
-plugin = "on_surface"
-surfaces = ["Floor"]
-count = [2, 3]
-[[appearance]]
-plugin = "lights"
-extra_range = [0, 2]
-[[camera]]
-plugin = "orbit"
-distance = [1.0, 2.0]
-[render]
-samples = 2
-denoise = false
-block_size = 2
-[output]
-width = 96
-height = 72
-"""
+RECIPE = recipe_text(
+    seed=6,
+    images=3,
+    scene="small.blend",
+    placements=[on_floor(2, 3)],
+    appearances=[plugin_table("lights", extra_range=[0, 2])],
+    cameras=[orbit(1.0, 2.0)],
+    render={"samples": 2, "denoise": False, "block_size": 2},
+    size=(96, 72),
+)
 
 GATE = """
 [[filter]]

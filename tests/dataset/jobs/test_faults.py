@@ -14,6 +14,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import recipes
+from recipes import ONE_SAMPLE, on_floor, orbit, recipe_text
 from twinset.dataset import atomic_files
 from twinset.dataset.atomic_files import PendingFiles, remove_stale
 from twinset.dataset.jobs.job import Job
@@ -29,34 +31,16 @@ from twinset.headless.commands.generate import render
 from twinset.testing import BruteStage, asset, box, plane
 from typer.testing import CliRunner
 
-RECIPE = """
-seed = 2
-images = 5
-[scene]
-builtin = "hall"
-[[class]]
-name = "chair"
-builtin = "chair"
-[[placement]]
-plugin = "on_surface"
-surfaces = ["Floor"]
-count = [1, 3]
-[[camera]]
-plugin = "orbit"
-distance = [2.0, 4.0]
-[[metric]]
-plugin = "bbox"
-[render]
-block_size = 3
-samples = 1
-denoise = false
-device = "cpu"
-[output]
-width = 64
-height = 48
-format = "png"
-masks = true
-"""
+RECIPE = recipe_text(
+    seed=2,
+    images=5,
+    placements=[on_floor(1, 3)],
+    cameras=[orbit(2.0, 4.0)],
+    metrics=["bbox"],
+    render={**ONE_SAMPLE, "block_size": 3, "device": "cpu"},
+    size=(64, 48),
+    output={"format": "png", "masks": True},
+)
 DAYS = 3 * 86400.0
 
 
@@ -180,7 +164,7 @@ def test_a_file_that_somebody_swept_away_ends_with_try_again(tmp_path: Path) -> 
 LOSES_PERMISSION = """
 import os, sys
 from pathlib import Path
-sys.path.insert(0, sys.argv[2])
+sys.path[:0] = sys.argv[2:]
 from test_faults import Job, FrameDone, load_recipe, stage_of
 folder = Path(sys.argv[1])
 for event in Job(load_recipe(folder / "r.toml"), folder / "out", stage_of).run():
@@ -192,8 +176,9 @@ for event in Job(load_recipe(folder / "r.toml"), folder / "out", stage_of).run()
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() != 0, reason="only root can lose its rights on the way")
 def test_permission_lost_on_the_way_is_told_and_given_back_is_survived(folder: Path) -> None:
     expected = whole(folder)
-    here = str(Path(__file__).parent)
-    done = subprocess.run([sys.executable, "-c", LOSES_PERMISSION, folder, here], capture_output=True, text=True)
+    imported = [Path(__file__).parent, Path(recipes.__file__).parent]
+    command = [sys.executable, "-c", LOSES_PERMISSION, folder, *imported]
+    done = subprocess.run(command, capture_output=True, text=True)
     last = done.stderr.strip().splitlines()[-1]
     assert (
         done.returncode and "OutputError: The folder '" in last and "cannot be written to (Permission denied)" in last

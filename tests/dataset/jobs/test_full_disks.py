@@ -15,6 +15,7 @@ import pytest
 
 pytest.importorskip("bpy")
 
+from recipes import ONE_SAMPLE, on_floor, orbit, recipe_text
 from twinset.blender.stage import open_stage
 from twinset.dataset.jobs.job import Job
 from twinset.dataset.store.disk_space import disk_space_warning, expected_frame_bytes, mean_frame_bytes
@@ -25,27 +26,15 @@ from twinset.engine.events import FrameDone, Stepped
 from twinset.engine.recipe.reading import loads_recipe
 from twinset.engine.recipe.settings import OutputSettings
 
-RECIPE = """
-images = 4
-[scene]
-file = "open.blend"
-[[class]]
-name = "chair"
-collection = "Chairs"
-[[placement]]
-plugin = "on_surface"
-surfaces = ["Floor"]
-[[camera]]
-plugin = "orbit"
-distance = [1.5, 4.0]
-[render]
-samples = 1
-denoise = false
-[output]
-width = 96
-height = 72
-masks = true
-"""
+RECIPE = recipe_text(
+    images=4,
+    scene="open.blend",
+    placements=[on_floor()],
+    cameras=[orbit(1.5, 4.0)],
+    render=ONE_SAMPLE,
+    size=(96, 72),
+    output={"masks": True},
+)
 
 
 @pytest.fixture(scope="module")

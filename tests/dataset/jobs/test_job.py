@@ -21,6 +21,7 @@ from pycocotools.coco import COCO
 
 pytest.importorskip("bpy")
 
+from recipes import ONE_SAMPLE, on_floor, orbit, plugin_table, recipe_text
 from twinset.alignment.distances.comparison import compare
 from twinset.blender.stage import open_stage
 from twinset.dataset.jobs.job import MAX_FAILURES, Job, open_job
@@ -28,44 +29,19 @@ from twinset.engine.errors import OutputError, StageError
 from twinset.engine.events import Finished, FrameDone, ShareDone, Started
 from twinset.engine.recipe.reading import load_recipe
 
-RECIPE = """
-seed = 3
-images = 6
-[real]
-annotations = "real.json"
-[scene]
-file = "open.blend"
-[[class]]
-name = "chair"
-collection = "Chairs"
-[[placement]]
-plugin = "on_surface"
-surfaces = ["Floor"]
-count = [2, 4]
-cluster_radius = 2.0
-[[appearance]]
-plugin = "lights"
-extra_range = [1, 2]
-[[camera]]
-plugin = "framed"
-candidates = 16
-[[camera]]
-plugin = "orbit"
-distance = [1.5, 4.0]
-weight = 0.4
-[target]
-plugin = "bbox_area_gmm"
-[render]
-samples = 1
-denoise = false
-block_size = 3
-[output]
-width = 96
-height = 72
-masks = true
-depth = "png"
-yolo = true
-"""
+RECIPE = recipe_text(
+    seed=3,
+    images=6,
+    real="real.json",
+    scene="open.blend",
+    placements=[on_floor(2, 4, cluster_radius=2.0)],
+    appearances=[plugin_table("lights", extra_range=[1, 2])],
+    cameras=[plugin_table("framed", candidates=16), orbit(1.5, 4.0, weight=0.4)],
+    target="bbox_area_gmm",
+    render={**ONE_SAMPLE, "block_size": 3},
+    size=(96, 72),
+    output={"masks": True, "depth": "png", "yolo": True},
+)
 
 
 def write_real(path, areas=(0.06, 0.07, 0.08, 0.1, 0.15, 0.2), name="chair"):

@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 import pytest
 import twinset
+from recipes import on_floor, orbit, recipe_text
 from twinset.dataset.formats.dataset_folder import read_dataset
 from twinset.dataset.jobs.job import Job, open_job
 from twinset.engine.errors import DataError, PluginError, RecipeError
@@ -29,29 +30,15 @@ from twinset.engine.recipe.reading import load_recipe
 from twinset.engine.recipe.reference_page import recipe_reference
 from twinset.testing import scene
 
-RECIPE = """
-seed = 5
-images = 4
-[scene]
-builtin = "hall"
-[[class]]
-name = "chair"
-builtin = "chair"
-[[placement]]
-plugin = "on_surface"
-surfaces = ["Floor"]
-count = [2, 3]
-[[camera]]
-plugin = "orbit"
-distance = [2.0, 3.0]
-[render]
-block_size = 2
-[split]
-val = 0.5
-[output]
-width = 96
-height = 72
-"""
+RECIPE = recipe_text(
+    seed=5,
+    images=4,
+    placements=[on_floor(2, 3)],
+    cameras=[orbit(2.0, 3.0)],
+    render={"block_size": 2},
+    split={"val": 0.5},
+    size=(96, 72),
+)
 ASKED = """
 parity = "npy"
 parity_modulus = 3

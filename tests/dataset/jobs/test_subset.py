@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 import pytest
 from pycocotools.coco import COCO
+from recipes import builtin_class, on_floor, orbit, recipe_text
 from twinset.dataset.analysis.measure import measure
 from twinset.dataset.atomic_files import atomic_folder, link_or_copy
 from twinset.dataset.formats.coco import CocoFile
@@ -32,33 +33,15 @@ from twinset.engine.recipe.reading import loads_recipe
 from twinset.engine.sampling.evaluation import exclusion_reason
 from twinset.testing.fixtures.scene import scene
 
-RECIPE = """
-seed = 4
-images = 5
-[scene]
-builtin = "hall"
-[[class]]
-name = "chair"
-builtin = "chair"
-[[class]]
-name = "bag"
-builtin = "bag"
-[[placement]]
-plugin = "on_surface"
-surfaces = ["Floor"]
-count = [3, 5]
-cluster_radius = 1.5
-[[camera]]
-plugin = "orbit"
-distance = [1.5, 2.5]
-clearance = 0.0
-[output]
-width = 96
-height = 72
-masks = true
-depth = "png"
-yolo = true
-"""
+RECIPE = recipe_text(
+    seed=4,
+    images=5,
+    classes=[builtin_class("chair"), builtin_class("bag")],
+    placements=[on_floor(3, 5, cluster_radius=1.5)],
+    cameras=[orbit(1.5, 2.5, clearance=0.0)],
+    size=(96, 72),
+    output={"masks": True, "depth": "png", "yolo": True},
+)
 
 
 @pytest.fixture(scope="module")

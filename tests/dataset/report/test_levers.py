@@ -6,6 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from recipes import recipe_text
 from twinset.dataset.report.levers import advice, levers
 from twinset.engine.plugin import trusted_folders
 from twinset.engine.plugin.registry import Registry, default
@@ -28,14 +29,9 @@ class Fog:
         """Do nothing yet."""
 '''
 
-ROOM = """
-plugin_folders = ["mine"]
-[scene]
-builtin = "hall"
-[[class]]
-name = "chair"
-builtin = "chair"
-"""
+ROOM = recipe_text(
+    plugin_folders=["mine"],
+)
 
 
 @pytest.fixture

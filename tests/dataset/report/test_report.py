@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from recipes import orbit, recipe_of
 from twinset.alignment.columns.registry import find_column
 from twinset.alignment.distances.comparison import compare_measured
 from twinset.alignment.features.density import fit_density
@@ -31,7 +32,6 @@ from twinset.dataset.store.frames import encode_image
 from twinset.engine.errors import DataError
 from twinset.engine.plugin.params import describe
 from twinset.engine.plugin.registry import default
-from twinset.engine.recipe.reading import loads_recipe
 from twinset.headless.cli import app
 from typer.testing import CliRunner
 
@@ -292,17 +292,7 @@ def test_plugins_declare_which_columns_their_parameters_move():
 
 
 def test_advice_follows_recipe_and_direction():
-    text = """
-    [scene]
-    builtin = "hall"
-    [[class]]
-    name = "chair"
-    builtin = "chair"
-    [[camera]]
-    plugin = "orbit"
-    distance = [1.0, 2.0]
-    """
-    recipe = loads_recipe(text, Path(), "r.toml")
+    recipe = recipe_of(cameras=[orbit(1.0, 2.0)])
     larger, smaller = (advice("sqrt_area", "chair", way, recipe) for way in (1, -1))
     assert (larger[0].place, larger[0].param, larger[0].action) == ("[[camera]] orbit", "distance", "raise")
     assert larger[0].value == "1 to 2 m" and smaller[0].action == "lower"

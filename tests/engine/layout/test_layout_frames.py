@@ -10,6 +10,7 @@ import pytest
 
 pytest.importorskip("bpy")
 
+from recipes import on_floor, plugin_table, recipe_text
 from twinset.blender.stage import open_stage
 from twinset.dataset.store.funnel import AttemptTally
 from twinset.dataset.store.record import make_record
@@ -19,38 +20,17 @@ from twinset.engine.recipe.reading import loads_recipe
 from twinset.engine.sampling.sampler import Sampler, Survey
 
 WIDTH, HEIGHT = 160, 120
-RECIPE = """
-seed = 2
-[real]
-annotations = "real.json"
-[scene]
-file = "small.blend"
-[[class]]
-name = "chair"
-collection = "Chairs"
-[[distractor]]
-objects = ["Screen"]
-[[placement]]
-plugin = "on_surface"
-surfaces = ["Floor"]
-[[placement]]
-plugin = "on_surface"
-surfaces = ["Floor"]
-distractors = true
-count = [1, 1]
-[[camera]]
-plugin = "layout"
-candidates = 12
-options = 5
-views = 3
-[target]
-plugin = "layout_gmm"
-[render]
-samples = 1
-[output]
-width = 160
-height = 120
-"""
+RECIPE = recipe_text(
+    seed=2,
+    real="real.json",
+    scene="small.blend",
+    distractors=[{"objects": ["Screen"]}],
+    placements=[on_floor(), on_floor(1, 1, distractors=True)],
+    cameras=[plugin_table("layout", candidates=12, options=5, views=3)],
+    target="layout_gmm",
+    render={"samples": 1},
+    size=(160, 120),
+)
 
 
 def real():

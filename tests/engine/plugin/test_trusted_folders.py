@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 
 import pytest
+from recipes import recipe_text
 from twinset.engine.errors import RecipeError
 from twinset.engine.plugin.trusted_folders import VARIABLE, is_trusted, trust, trusted
 from twinset.engine.recipe.reading import load_recipe
@@ -30,17 +31,7 @@ class Marks:
     def vary(self, stage, rng):
         pass
 """
-RECIPE = """
-images = 4
-plugin_folders = ["code"]
-[scene]
-builtin = "hall"
-[[class]]
-name = "chair"
-builtin = "chair"
-[[appearance]]
-plugin = "marks"
-"""
+RECIPE = recipe_text(images=4, plugin_folders=["code"], appearances=["marks"])
 
 
 @pytest.fixture

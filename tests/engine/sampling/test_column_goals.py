@@ -8,6 +8,7 @@ import shutil
 
 import numpy as np
 import pytest
+from recipes import ONE_SAMPLE, on_floor, orbit, recipe_text
 from twinset.dataset.analysis.goal_progress import GoalTally, goal_sentences, wanted_values
 from twinset.engine.block import Block
 from twinset.engine.errors import DataError, RecipeError
@@ -15,31 +16,16 @@ from twinset.engine.recipe.reading import dump_recipe, load_recipe, loads_recipe
 from twinset.engine.recipe.settings import GoalSettings
 from twinset.engine.sampling.column_goals import ALONE, DRAFTS, PROBES, ColumnGoalScorer, GoalValues
 
-RECIPE = """
-seed = 3
-images = 24
-[scene]
-file = "open.blend"
-[[class]]
-name = "chair"
-collection = "Chairs"
-[[placement]]
-plugin = "on_surface"
-surfaces = ["Floor"]
-count = [1, 3]
-cluster_radius = 2.0
-[[camera]]
-plugin = "orbit"
-distance = [1.0, 8.0]
-[render]
-samples = 1
-denoise = false
-block_size = 8
-[output]
-width = 96
-height = 72
-report = false
-"""
+RECIPE = recipe_text(
+    seed=3,
+    images=24,
+    scene="open.blend",
+    placements=[on_floor(1, 3, cluster_radius=2.0)],
+    cameras=[orbit(1.0, 8.0)],
+    render={**ONE_SAMPLE, "block_size": 8},
+    size=(96, 72),
+    output={"report": False},
+)
 DEPTH = """
 [[goal]]
 column = "depth"

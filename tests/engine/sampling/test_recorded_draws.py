@@ -9,6 +9,7 @@ from pathlib import Path
 import attrs
 import numpy as np
 import pytest
+from recipes import on_floor, orbit, plugin_table, recipe_text
 from twinset.dataset.atomic_files import json_bytes
 from twinset.dataset.store.record import make_record
 from twinset.engine.block import Block
@@ -19,36 +20,17 @@ from twinset.engine.sampling.sampler import Sampler
 from twinset.engine.stage import Stage
 from twinset.testing.fixtures.scene import scene
 
-RECIPE = """
-seed = 4
-[scene]
-builtin = "hall"
-[[class]]
-name = "chair"
-builtin = "chair"
-[[placement]]
-plugin = "on_surface"
-surfaces = ["Floor"]
-count = [1, 2]
-[[appearance]]
-plugin = "world"
-hdri_files = ["sky/*.hdr", "${LIGHTS}/*.hdr"]
-max_radiance = 20.0
-[[appearance]]
-plugin = "lights"
-extra_range = [2, 2]
-[[appearance]]
-plugin = "background"
-image_folder = "walls"
-probability = 0.5
-[[camera]]
-plugin = "orbit"
-distance = [1.0, 2.5]
-clearance = 0.0
-[output]
-width = 96
-height = 72
-"""
+RECIPE = recipe_text(
+    seed=4,
+    placements=[on_floor(1, 2)],
+    appearances=[
+        plugin_table("world", hdri_files=["sky/*.hdr", "${LIGHTS}/*.hdr"], max_radiance=20.0),
+        plugin_table("lights", extra_range=[2, 2]),
+        plugin_table("background", image_folder="walls", probability=0.5),
+    ],
+    cameras=[orbit(1.0, 2.5, clearance=0.0)],
+    size=(96, 72),
+)
 
 
 @pytest.fixture

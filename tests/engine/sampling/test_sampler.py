@@ -12,6 +12,7 @@ import pytest
 pytest.importorskip("bpy")
 
 import bpy
+from recipes import ONE_SAMPLE, on_floor, orbit, plugin_table, recipe_text
 from twinset.blender.stage import open_stage
 from twinset.dataset.formats.coco import read_coco
 from twinset.engine.block import Block
@@ -21,48 +22,18 @@ from twinset.engine.recipe.reading import loads_recipe
 from twinset.engine.recipe.settings import PluginUse
 from twinset.engine.sampling.sampler import Sampler
 
-RECIPE = """
-seed = 5
-[real]
-annotations = "real.json"
-[scene]
-file = "small.blend"
-[[class]]
-name = "chair"
-collection = "Chairs"
-[[distractor]]
-objects = ["Screen"]
-[[placement]]
-plugin = "on_surface"
-surfaces = ["Floor"]
-count = [2, 3]
-[[placement]]
-plugin = "on_surface"
-surfaces = ["Floor"]
-distractors = true
-count = [1, 1]
-[[appearance]]
-plugin = "world"
-[[appearance]]
-plugin = "lights"
-extra_range = [0, 2]
-[[camera]]
-plugin = "framed"
-candidates = 16
-[[camera]]
-plugin = "orbit"
-distance = [1.0, 2.5]
-weight = 0.5
-[target]
-plugin = "bbox_area_gmm"
-[render]
-samples = 1
-denoise = false
-max_attempts = 6
-[output]
-width = 96
-height = 72
-"""
+RECIPE = recipe_text(
+    seed=5,
+    real="real.json",
+    scene="small.blend",
+    distractors=[{"objects": ["Screen"]}],
+    placements=[on_floor(2, 3), on_floor(1, 1, distractors=True)],
+    appearances=["world", plugin_table("lights", extra_range=[0, 2])],
+    cameras=[plugin_table("framed", candidates=16), orbit(1.0, 2.5, weight=0.5)],
+    target="bbox_area_gmm",
+    render={**ONE_SAMPLE, "max_attempts": 6},
+    size=(96, 72),
+)
 REAL = (0.06, 0.07, 0.08, 0.1, 0.15, 0.2)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from recipes import builtin_class, on_floor, orbit, recipe_text
 from scipy import stats
 from scipy.spatial.transform import Rotation
 from twinset.engine.block import Block
@@ -24,26 +25,12 @@ from twinset.engine.sampling.splits import Parts, assign_parts, shape_numbers
 from twinset.engine.stage import Asset, Mesh, draw_asset
 from twinset.testing.fixtures.scene import scene
 
-BASE = """
-[scene]
-builtin = "hall"
-[[class]]
-name = "chair"
-builtin = "chair"
-[[class]]
-name = "bag"
-builtin = "bag"
-[[placement]]
-plugin = "on_surface"
-surfaces = ["Floor"]
-count = [2, 3]
-[[camera]]
-plugin = "orbit"
-distance = [2.0, 2.5]
-[output]
-width = 80
-height = 60
-"""
+BASE = recipe_text(
+    classes=[builtin_class("chair"), builtin_class("bag")],
+    placements=[on_floor(2, 3)],
+    cameras=[orbit(2.0, 2.5)],
+    size=(80, 60),
+)
 
 
 def made(name: str, class_name: str = "chair", seed: int | None = None, weight: float = 1.0) -> Asset:

@@ -10,6 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from recipes import recipe_text
 from twinset.alignment.features.curation import reject_atypical
 from twinset.alignment.features.density import load_density
 from twinset.alignment.features.extractor import Extractor
@@ -109,7 +110,7 @@ def test_features_learned_on_the_fly_are_the_same(material: Path) -> None:
 
 def test_the_worst_shape_is_named_and_taken_out(material: Path, tmp_path: Path) -> None:
     recipe = tmp_path / "recipe.toml"
-    recipe.write_text('[scene]\nbuiltin = "hall"\n[[class]]\nname = "disc"\nmodels = ["discs/*.glb"]\n')
+    recipe.write_text(recipe_text(classes=[{"name": "disc", "models": ["discs/*.glb"]}]))
     shared = ["curate", material / "bag/labels.json", "--features", material / "disc.features"]
     said = result(
         *shared, "--remove", 1, "--base-recipe", recipe, "--out-recipe", tmp_path / "b.toml", "-o", tmp_path / "new"

@@ -14,6 +14,7 @@ import pytest
 
 pytest.importorskip("bpy")
 
+from recipes import ONE_SAMPLE, on_floor, plugin_table, recipe_text
 from twinset.blender.stage import open_stage
 from twinset.dataset.jobs.job import Job
 from twinset.dataset.jobs.preview import Preview
@@ -22,33 +23,17 @@ from twinset.engine.geometry.reachability import survey_reach
 from twinset.engine.recipe.reading import loads_recipe
 from twinset.engine.sampling import sampler
 
-RECIPE = """
-seed = 3
-images = 4
-[real]
-annotations = "preview_real.json"
-[scene]
-file = "small.blend"
-[[class]]
-name = "chair"
-collection = "Chairs"
-[[placement]]
-plugin = "on_surface"
-surfaces = ["Floor"]
-count = [1, 3]
-[[camera]]
-plugin = "framed"
-candidates = 16
-[target]
-plugin = "bbox_area_gmm"
-[render]
-samples = 1
-denoise = false
-max_attempts = 4
-[output]
-width = 96
-height = 72
-"""
+RECIPE = recipe_text(
+    seed=3,
+    images=4,
+    real="preview_real.json",
+    scene="small.blend",
+    placements=[on_floor(1, 3)],
+    cameras=[plugin_table("framed", candidates=16)],
+    target="bbox_area_gmm",
+    render={**ONE_SAMPLE, "max_attempts": 4},
+    size=(96, 72),
+)
 REAL = (0.06, 0.07, 0.08, 0.1, 0.15, 0.2)
 INSTANCE = ("id", "class", "shape", "main", "bbox", "area", "annotated", "reason", "matrix", "segmentation")
 

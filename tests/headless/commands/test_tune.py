@@ -13,6 +13,7 @@ from typing import Any
 import attrs
 import numpy as np
 import pytest
+from recipes import on_floor, orbit, plugin_table, recipe_text
 from twinset.dataset.analysis.real_boxes import real_columns
 from twinset.dataset.formats.coco import read_coco
 from twinset.dataset.jobs.configuration_probes import Prober, scaled
@@ -28,32 +29,15 @@ from twinset.testing import BruteStage, asset, box, plane
 from twinset.testing.fixtures.scene import scene
 from typer.testing import CliRunner, Result
 
-RECIPE = """# kept as it is
-seed = 4
-images = 40
-[real]
-annotations = "real.json"
-[scene]
-builtin = "hall"
-[[class]]
-name = "chair"
-builtin = "chair"
-[[placement]]
-plugin = "on_surface"
-surfaces = ["Floor"]
-count = [1, 1]
-[[camera]]
-plugin = "orbit"  # any way
-off_axis = 0.1
-lens = [30.0, 30.0]
-tries = 8
-[[filter]]
-plugin = "min_pixels"
-pixels = 40
-[output]
-width = 64
-height = 48
-"""
+RECIPE = recipe_text(
+    seed=4,
+    images=40,
+    real="real.json",
+    placements=[on_floor(1, 1)],
+    cameras=[orbit(off_axis=0.1, lens=[30.0, 30.0], tries=8)],
+    filters=[plugin_table("min_pixels", pixels=40)],
+    size=(64, 48),
+)
 
 
 class Counted(BruteStage):

@@ -18,6 +18,7 @@ import pytest
 import typer
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from recipes import ONE_SAMPLE, on_floor, orbit, recipe_text
 from twinset.headless.commands.farm.farm import farm_command
 from twinset.headless.farm import openjd
 from twinset.headless.farm.farm import FARMS, Farm
@@ -192,31 +193,15 @@ def test_paths_that_an_engine_would_take_for_its_own_words_are_refused(tmp_path)
     assert done.exit_code == 2 and "Rename it" in done.output and not list(tmp_path.iterdir())
 
 
-RENDERED = """
-seed = 3
-images = 4
-[scene]
-builtin = "hall"
-[[class]]
-name = "chair"
-builtin = "chair"
-[[placement]]
-plugin = "on_surface"
-surfaces = ["Floor"]
-[[camera]]
-plugin = "orbit"
-distance = [3.0, 6.0]
-[[metric]]
-plugin = "bbox"
-[render]
-samples = 1
-denoise = false
-device = "cpu"
-block_size = 2
-[output]
-width = 64
-height = 48
-"""
+RENDERED = recipe_text(
+    seed=3,
+    images=4,
+    placements=[on_floor()],
+    cameras=[orbit(3.0, 6.0)],
+    metrics=["bbox"],
+    render={**ONE_SAMPLE, "device": "cpu", "block_size": 2},
+    size=(64, 48),
+)
 
 
 def test_openjd_renders_the_very_dataset_of_a_single_process(tmp_path):
