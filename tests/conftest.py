@@ -12,6 +12,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# How long an example takes says how busy the machine is.
+settings.register_profile("twinset", deadline=None)
+settings.load_profile("twinset")
 
 ROOT = Path(__file__).resolve().parents[1]
 STATUS = pytest.StashKey[int]()

@@ -15,6 +15,7 @@ import bpy
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from property_examples import examples
 
 NAME = "bl_ext.user_default.twinset"
 ROOT = Path(os.environ["TWINSET_ROOT"])
@@ -199,7 +200,7 @@ def recipes(draw: Any) -> str:
     return "\n".join(f"{key} = {to_toml(value)}" for key, value in table.items())
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(25), suppress_health_check=list(HealthCheck))
 @given(recipes())
 def test_any_recipe_comes_out_as_it_went_in(text: str) -> None:
     folder = Path("/somewhere") if os.name == "posix" else Path("C:/somewhere")
@@ -211,7 +212,7 @@ def test_any_recipe_comes_out_as_it_went_in(text: str) -> None:
     assert recipe.table_of(bpy.context.scene) == again
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200))
 @given(st.floats(1e-9, 1e6).map(lambda v: float(f"{v:.6g}")))
 def test_six_digits_typed_into_a_panel_are_written_as_typed(typed: float) -> None:
     group = bpy.context.scene.twinset.models.add()

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 pytest.importorskip("bpy", reason="needs Blender")
 
+from property_examples import examples
 from twinset.blender.geometry.collision_shape import clip_to_box, inverse
 from twinset.blender.geometry.collision_space import CollisionSpace
 from twinset.engine.stage import Mesh
@@ -49,7 +50,7 @@ def world(thing, matrix: np.ndarray) -> np.ndarray:
 
 
 @given(st.integers(0, 2**32 - 1))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15))
 def test_first_hits_are_those_of_brute_force(seed):
     rng = np.random.default_rng(seed)
     static, thing = soup(rng, 40), asset("thing", "c", soup(rng, 30, 0.3))
@@ -80,7 +81,7 @@ def test_first_hits_are_those_of_brute_force(seed):
 
 
 @given(st.integers(0, 2**32 - 1))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 def test_soups_collide_exactly_where_triangles_meet(seed):
     rng = np.random.default_rng(seed)
     static = soup(rng, int(rng.integers(1, 8)), 0.3)
@@ -108,7 +109,7 @@ def test_two_of_the_same_asset_collide_with_each_other():
 
 
 @given(st.integers(0, 2**32 - 1), st.floats(0.005, 0.3))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40))
 def test_gap_is_the_distance_between_surfaces(seed, gap):
     rng = np.random.default_rng(seed)
     one, two = asset("one", "c", box((0.4, 0.3, 0.2))), asset("two", "c", legged(0.5, 0.6))
@@ -161,7 +162,7 @@ def test_enclosing_counts_in_both_directions():
 
 
 @given(st.integers(0, 2**32 - 1))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15))
 def test_clearance_is_the_distance_to_the_nearest_triangle(seed):
     rng = np.random.default_rng(seed)
     static, thing = soup(rng, 20), asset("thing", "c", soup(rng, 10, 0.3))

@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Broken and hostile files: whatever a parser is given, it ends soon, with a result or a sentence for the user.
 
-``TWINSET_FUZZ_EXAMPLES`` says how many inputs each parser gets; ``benchmarks/fuzz.py`` gives many and counts them.
+``benchmarks/fuzz.py`` gives each parser many inputs and counts them.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
-import os
 import shutil
 from collections.abc import Callable
 from functools import partial
@@ -20,6 +19,7 @@ import numpy as np
 import pytest
 from fuzzed_jobs import of_jobs
 from mutations import Subject, fuzz
+from property_examples import examples
 from recipes import on_floor, orbit, recipe_text
 from twinset.alignment.features.density import fit_density, load_density
 from twinset.alignment.features.extractor import Extractor
@@ -36,8 +36,6 @@ from twinset.dataset.labels.depth import encode_depth
 from twinset.dataset.store.frames import encode_image
 from twinset.dataset.store.inputs import read_inputs
 from twinset.engine.recipe.reading import dump_recipe, load_recipe, loads_recipe
-
-EXAMPLES = int(os.environ.get("TWINSET_FUZZ_EXAMPLES", "25"))
 
 RECIPE = recipe_text(
     seed=2,
@@ -220,8 +218,8 @@ NAMES = (
 def test_whatever_a_file_holds_the_answer_is_a_sentence(made: dict[str, Subject], name: str) -> None:
     assert set(made) == set(NAMES)
     made[name].use(made[name].valid)
-    examples = max(1, EXAMPLES // (8 if name.startswith("job") else 1))
-    found = fuzz(made[name], examples)
+    count = examples(3 if name.startswith("job") else 25)
+    found = fuzz(made[name], count)
     made[name].use(made[name].valid)  # other parsers read this file, too
     assert not found.problems
-    assert found.taken + found.refused >= examples
+    assert found.taken + found.refused >= count

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from property_examples import examples
 from twinset.alignment.distances.histograms import bhattacharyya, bhattacharyya_floor
 from twinset.alignment.mixtures.box_density import sizes
 from twinset.engine.block import Block
@@ -146,7 +147,7 @@ def test_depends_on_seed_and_frame_alone(chairs):
     assert areas_of(BboxAreaGmm().fit({"chair": chairs}, {}, 10), range(40)).tolist() != [g.area for g in forwards]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30))
 @given(st.integers(0, 2**31), st.integers(0, 100_000))
 def test_box_of_the_goal_fits_in_the_image(small_fit, seed, frame):
     goal = small_fit(seed).draw(frame, Block()).main

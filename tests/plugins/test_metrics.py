@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from property_examples import examples
 from twinset import testing
 from twinset.alignment.columns.id_map import crop, depths_under, extents
 from twinset.alignment.columns.image_statistics import (
@@ -31,7 +32,7 @@ from twinset.testing.fixtures.shots import disc, make_shot, whole
 id_maps = hnp.arrays(np.int32, hnp.array_shapes(min_dims=2, max_dims=2, max_side=9), elements=st.integers(0, 4))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(id_maps)
 def test_extents_are_those_of_each_mask(ids):
     wanted = [3, 1, 7]

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from property_examples import examples
 from twinset.engine.errors import StageError
 from twinset.engine.geometry.contact import (
     centroid,
@@ -89,7 +90,7 @@ def test_things_touch_what_they_stand_on(thing, ground, align):
 
 
 @given(st.integers(0, 2**32 - 1))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25))
 def test_resting_height_is_exact_for_any_two_meshes(seed):
     rng = np.random.default_rng(seed)
     ground = heightfield(lambda x, y: rng.uniform(0, 0.3, x.shape), 2.0, int(rng.integers(1, 9)))

@@ -121,7 +121,8 @@ class FuzzedJob:
     def use(self, name: str, data: bytes) -> None:
         """Put a file into the folder and let all look at it that read such folders; each may refuse it."""
         out, new = self.folder / "fuzzed", self.folder / "new"
-        shutil.rmtree(out, ignore_errors=True)
+        for folder in (out, new):  # other tests leave them behind
+            shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(self.out, out, copy_function=os.link)
         path = out / name
         path.parent.mkdir(exist_ok=True)

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from property_examples import examples
 from twinset.alignment.columns.background_similarity import (
     background_similarity,
     boundary_pairs,
@@ -43,7 +44,7 @@ def by_loops(image, mask):
     return dot / norms if norms else None
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80))
 @given(masks, st.integers(0, 2**32 - 1))
 def test_equals_the_definition_by_loops(mask, seed):
     image = np.random.default_rng(seed).integers(0, 256, (*mask.shape, 3), dtype=np.uint8)
@@ -52,14 +53,14 @@ def test_equals_the_definition_by_loops(mask, seed):
     assert background_similarity(image, mask) == pytest.approx(expected, nan_ok=True, abs=1e-12)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40))
 @given(masks)
 def test_dilation_is_that_of_scipy(mask):
     ndimage = pytest.importorskip("scipy.ndimage")
     np.testing.assert_array_equal(dilate(mask), ndimage.binary_dilation(mask, np.ones((3, 3))))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40))
 @given(masks)
 def test_pairs_are_neighbours_across_the_outline(mask):
     inner, outer = boundary_pairs(mask)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from property_examples import examples
 from twinset.alignment.columns.table import read_table
 from twinset.alignment.distances import bootstrap, histograms
 from twinset.alignment.distances.comparison import compare, compare_tables
@@ -28,7 +29,7 @@ NAMES = [distance.name for distance in all_distances()]
 samples = st.lists(st.floats(-0.25, 1.25, width=16), min_size=1, max_size=40).map(np.array)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40))
 @given(samples, samples)
 def test_distances_on_the_support_are_those_of_the_samples(a, b):
     on = common_support(a, b)
@@ -78,7 +79,7 @@ def test_interval_holds_as_often_as_it_says(shift):
         assert truth == pytest.approx(floor, rel=0.4) if shift == 0 else truth > 2 * floor
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30))
 @given(samples, samples)
 def test_interval_holds_its_distance_for_any_input(a, b):
     for name, found in bootstrap.estimate(a, b, np.random.default_rng(0), n_bootstrap=20).items():

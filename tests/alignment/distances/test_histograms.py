@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from property_examples import examples
 from twinset.alignment.distances import histograms
 from twinset.engine.errors import DataError
 
@@ -25,7 +26,7 @@ def brute_force(a, b, bins=20):
     return -math.log(overlap) if overlap else math.inf
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40))
 @given(st.lists(st.integers(0, 999), min_size=1, max_size=60), st.lists(st.integers(0, 999), min_size=1, max_size=60))
 def test_equals_the_formula(a, b):
     # Off the bin edges, where floating point decides.
@@ -33,7 +34,7 @@ def test_equals_the_formula(a, b):
     assert histograms.bhattacharyya(a, b) == pytest.approx(brute_force(a, b), abs=1e-12)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40))
 @given(samples, samples)
 def test_is_symmetric_and_zero_for_the_same(a, b):
     assert histograms.bhattacharyya(a, b) == histograms.bhattacharyya(b, a) >= 0
@@ -76,7 +77,7 @@ def test_other_distances_know_a_shift():
     assert histograms.wasserstein(a, a) == histograms.kolmogorov_smirnov(a, a) == 0
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30))
 @given(st.lists(st.integers(0, 9), min_size=3, max_size=40), st.lists(st.integers(0, 9), min_size=3, max_size=40))
 def test_kolmogorov_smirnov_equals_scipys(a, b):
     from scipy.stats import ks_2samp

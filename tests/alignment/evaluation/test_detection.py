@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from property_examples import examples
 from twinset.alignment.evaluation.detection import evaluate, excess, iou
 from twinset.headless.cli import app
 from typer.testing import CliRunner
@@ -139,7 +140,7 @@ def excess_by_walking(predicted, real, threshold):
     return total
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150))
 @given(boxes, boxes, st.sampled_from([0.0, 0.1, 0.3, 0.5]))
 def test_excess_by_walking_the_groups(predicted, real, threshold):
     for a in predicted:

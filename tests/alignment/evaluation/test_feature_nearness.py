@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from property_examples import examples
 from scipy import stats
 from twinset.alignment.evaluation.correlation import (
     _weighted,
@@ -27,7 +28,7 @@ from typer.testing import CliRunner
 pairs = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=3, max_size=30)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40))
 @given(pairs)
 def test_correlation_equals_scipys(points):
     x, y = np.array(points, dtype=float).T

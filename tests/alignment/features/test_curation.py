@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from property_examples import examples
 from scipy import ndimage, stats
 from twinset.alignment.features.curation import (
     POOLS,
@@ -20,7 +21,7 @@ from twinset.alignment.features.curation import (
 )
 from twinset.engine.errors import DataError
 
-FEW = settings(max_examples=40, deadline=None)
+FEW = settings(max_examples=examples(40))
 values = st.lists(st.floats(-50, 50), min_size=3, max_size=40)
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from property_examples import examples
 from twinset.alignment.mixtures.area_mixture import SCALES, AreaMixture, fit_areas
 from twinset.engine.errors import DataError
 
@@ -32,7 +33,7 @@ def test_recovers_a_known_mixture(criterion):
 def test_cdf_undoes_ppf(scale, interval):
     fitted = fit_areas(np.minimum(known(60), 1), scale=scale).truncated(*interval)
 
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=examples(40))
     @given(st.floats(0, 1))
     def check(u):
         area = fitted.ppf(np.array(u))

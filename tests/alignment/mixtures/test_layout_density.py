@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from property_examples import examples
 from twinset.alignment.mixtures.balance import Balance, Layouts, box_pairs, overlap, pair_features
 from twinset.alignment.mixtures.box_density import (
     BoxArrays,
@@ -40,7 +41,7 @@ def layouts_of(rng, images, classes=2, most=5):
     return Layouts(boxes_of(rng, total), rng.integers(0, classes, total), np.repeat(np.arange(images), number), images)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40))
 @given(st.integers(0, 2**31))
 def test_scales_lead_back(seed):
     boxes = boxes_of(np.random.default_rng(seed), 20)

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from property_examples import examples
 from scipy import integrate, optimize
 from scipy import stats as scipy_stats
 from twinset.alignment.distances.binning import Binning, Sample, column_binning
@@ -56,7 +57,7 @@ def rng():
 
 
 @given(st.floats(-2, 2), st.floats(0.2, 3), st.floats(-2, 2), st.floats(0.2, 3))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20))
 def test_the_divergence_of_gaussians_is_that_of_their_densities(mean_a, std_a, mean_b, std_b):
     overlap = integrate.quad(
         lambda x: math.sqrt(scipy_stats.norm.pdf(x, mean_a, std_a) * scipy_stats.norm.pdf(x, mean_b, std_b)), -30, 30
@@ -67,7 +68,7 @@ def test_the_divergence_of_gaussians_is_that_of_their_densities(mean_a, std_a, m
 
 @given(hnp.arrays(float, (4, 6), elements=st.floats(0.0, 1.0)), hnp.arrays(float, 6, elements=st.floats(0.01, 1.0)))
 @example(np.where(np.arange(24).reshape(4, 6) == 1, 0.8125, 0.75), np.array([0.5, 1, 1, 1, 1, 1]))  # much the same
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15))
 def test_no_other_mixture_overlaps_more(parts, p):
     parts = (parts + 1e-3) / (parts + 1e-3).sum(1, keepdims=True)
     p = p / p.sum()

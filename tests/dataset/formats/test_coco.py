@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from property_examples import examples
 from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 from twinset.dataset.formats import rle_masks
@@ -158,7 +159,7 @@ def test_real_files_are_read(data):
         assert ((boxes.center >= 0) & (boxes.center <= 1)).all()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150))
 @given(id_maps)
 def test_scan_equals_encoding_each_mask(ids):
     regions = rle_masks.scan_ids(ids)
@@ -178,7 +179,7 @@ def test_scan_equals_encoding_each_mask(ids):
     np.testing.assert_array_equal(total, ids > 0)  # the regions partition the map
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200))
 @given(small_masks)
 def test_polygons_decode_to_the_very_mask(mask):
     parts = rle_masks.polygons(mask)
@@ -232,7 +233,7 @@ def written(path, frames, info=None, polygons=False, **options):
     return json.loads(path.read_text())
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30))
 @given(st.lists(arrays(np.int32, (9, 11), elements=st.integers(0, 3)), min_size=1, max_size=3), st.booleans())
 def test_written_coco_loads_and_decodes_to_the_id_maps(tmp_path_factory, maps, polygons):
     path = tmp_path_factory.mktemp("coco") / "annotations" / "instances.json"

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from property_examples import examples
 from twinset.dataset.formats.metadata_rows import MetadataRows
 
 values = st.one_of(
@@ -20,7 +21,7 @@ values = st.one_of(
 dicts = st.lists(st.dictionaries(st.sampled_from("abcd"), values, max_size=4), max_size=12)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200))
 @given(dicts)
 def test_rows_come_out_as_they_went_in(given_rows):
     rows = MetadataRows()

@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from property_examples import examples
 from twinset.engine.geometry import framing
 from twinset.engine.stage import extreme_points
 
@@ -22,7 +23,7 @@ def candidates(rng, n, roll=0.0):
     )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40))
 @given(
     area=st.floats(0.0005, 0.12),
     x=st.floats(0.35, 0.65),
@@ -46,7 +47,7 @@ def test_the_solved_pose_projects_the_points_into_the_goal(area, x, y, roll, see
         np.testing.assert_allclose((low + high) / 2, [x, y], atol=0.01)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200))
 @given(
     width=st.floats(0.01, 1.0),
     height=st.floats(0.01, 1.0),

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from property_examples import examples
 from scipy.optimize import linear_sum_assignment
 from twinset.engine.geometry.framing import look_rotation
 from twinset.engine.goals import Goal, Goals
@@ -86,7 +87,7 @@ def boxes_of(stage):
     return np.column_stack([found[:, :2], found[:, :2] + found[:, 2:]])
 
 
-@settings(max_examples=6, deadline=None, derandomize=True, phases=_PHASES, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(6), derandomize=True, phases=_PHASES, suppress_health_check=list(HealthCheck))
 @given(stage=rooms(), goals=layouts(), lens=st.floats(18.0, 40.0), seed=st.integers(0, 99))
 def test_each_box_has_its_goals_area_and_things_stand_apart_or_the_frame_is_rejected(stage, goals, lens, seed):
     placements = [OnSurface(["Floor", "Podium"], gap=0.02), OnSurface(["Table"], classes=["bag"], gap=0.02)]
@@ -202,7 +203,7 @@ def test_fits_are_where_brute_force_finds_them():
             assert np.linalg.norm(place - fits.offset_xy[c, t]) < 0.03 * fits.distance[c, t]
 
 
-@settings(max_examples=20, deadline=None, derandomize=True)
+@settings(max_examples=examples(20), derandomize=True)
 @given(st.floats(-1.2, 1.2), st.floats(-1.0, 0.6), st.floats(0.4, 3.0), st.floats(14.0, 60.0))
 def test_visible_boxes_are_those_of_the_rasteriser(x, pitch, distance, lens):
     """Also where borders cut the thing, or part of it lies behind the camera."""

@@ -10,6 +10,7 @@ import attrs
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from property_examples import examples
 from twinset.engine.plugin import Range, param
 from twinset.engine.plugin.params import build, coerce, describe, parse, plain
 
@@ -110,7 +111,7 @@ values = st.fixed_dictionaries(
 
 
 @given(values)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50))
 def test_plain_values_build_the_same_instance_again(chosen: dict[str, object]) -> None:
     first, problems = build(Sample, chosen, "sample")
     assert problems == []
@@ -118,7 +119,7 @@ def test_plain_values_build_the_same_instance_again(chosen: dict[str, object]) -
 
 
 @given(st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(), st.lists(st.integers())))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100))
 def test_coerce_gives_a_value_in_bounds_or_refuses(value: object) -> None:
     share = next(p for p in describe(Sample) if p.name == "share")
     try:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from property_examples import examples
 from twinset.engine.errors import RecipeError
 from twinset.engine.plugin.params import Param, describe
 from twinset.engine.plugin.registry import catalogue
@@ -257,7 +258,7 @@ VALUES = SCALARS | st.lists(SCALARS, max_size=3)
 
 
 @given(st.dictionaries(NAMES, st.lists(st.dictionaries(NAMES, VALUES, max_size=3), min_size=1, max_size=3), max_size=3))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 def test_places_of_generated_texts(tables: dict[str, list[dict[str, Any]]]) -> None:
     lines, expected = ["# comment [x]"], {}
     for table, rows in tables.items():
@@ -321,7 +322,7 @@ def settings_of(cls: type, **fixed: Any) -> st.SearchStrategy[Any]:
     st.integers(0, 2**63 - 1),
     st.floats(1e-6, 1e6),
 )
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_what_is_written_reads_back_the_same(
     tmp_path: Path, render: RenderSettings, output: OutputSettings, entry: ClassSettings, seed: int, weight: float
 ) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from property_examples import examples
 from recipes import builtin_class, on_floor, orbit, plugin_table, recipe_text
 from twinset.dataset.analysis.real_boxes import real_boxes
 from twinset.engine.block import Block
@@ -142,7 +143,7 @@ VARIANTS = st.lists(st.builds(Variant, st.text(max_size=6), st.floats(1e-6, 1e6)
 
 
 @given(VARIANTS)
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(40), suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_what_is_written_reads_back_the_same_and_fits_the_schema(tmp_path: Path, variants: list[Variant]) -> None:
     recipe = attrs.evolve(read(BASE, tmp_path), variants=tuple(variants))
     text = dump_recipe(recipe)
@@ -173,7 +174,7 @@ def test_the_schema_refuses_typos_in_variants(tmp_path: Path) -> None:
     st.lists(st.integers(0, 1), min_size=4, max_size=4),
     st.integers(0, 99),
 )
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30))
 def test_turns_have_their_shares_and_no_draw_is_skipped(
     variants: list[tuple[float, list[tuple[float, bool]]]], targets: list[int], seed: int
 ) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from property_examples import examples
 from recipes import builtin_class, on_floor, orbit, recipe_text
 from scipy import stats
 from scipy.spatial.transform import Rotation
@@ -71,7 +72,7 @@ def test_assets_are_drawn_by_their_weights() -> None:
 # Parts
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(
     st.lists(st.integers(3, 30), min_size=1, max_size=3),
     st.tuples(*[st.floats(0.05, 1.0)] * 3),
@@ -156,7 +157,7 @@ def test_train_is_what_the_others_leave() -> None:
 # Frames
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40))
 @given(
     st.lists(st.floats(0.1, 5.0), min_size=1, max_size=4),
     st.lists(st.floats(0.1, 5.0), min_size=1, max_size=3),

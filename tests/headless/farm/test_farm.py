@@ -18,6 +18,7 @@ import pytest
 import typer
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from property_examples import examples
 from recipes import ONE_SAMPLE, on_floor, orbit, recipe_text
 from twinset.headless.commands.farm.farm import farm_command
 from twinset.headless.farm import openjd
@@ -67,7 +68,7 @@ def write(files: dict[str, str], folder: Path) -> None:
         (folder / name).write_text(text)
 
 
-@settings(deadline=None)
+@settings(max_examples=examples(100))
 @given(st.integers(1, 5000), st.integers(1, 64), st.integers(1, 9))
 def test_tasks_cover_each_frame_once(images, block, blocks):
     plan = Plan(Path("/r.toml"), Path("/out"), images, block, blocks)
