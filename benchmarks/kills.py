@@ -10,17 +10,16 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import filecmp
 import os
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
+from twinset.testing.fixtures.render_process import differences, render_command
 
 KINDS = ("worker", "supervisor", "finish")
 NOBODY = "nobody"
@@ -37,17 +36,17 @@ def main() -> None:
     options = parser.parse_args()
     rng = np.random.default_rng(options.seed)
     with tempfile.TemporaryDirectory(prefix="kills-") as folder:
-        command = [sys.executable, "-m", "twinset.headless", "render", str(options.recipe.resolve())]
+        recipe = options.recipe.resolve()
         reference = Path(folder) / "reference"
         started = time.monotonic()
-        subprocess.run([*command, "-o", str(reference)], check=True, capture_output=True)
+        subprocess.run(render_command(recipe, reference), check=True, capture_output=True)
         span = time.monotonic() - started
         killed: Counter[str] = Counter()
         datasets = different = 0
         while killed.total() - killed[NOBODY] < options.times:
             out = Path(folder) / f"out{datasets}"
             datasets += 1
-            run = [*command, "-o", str(out), "--workers", str(options.workers)]
+            run = render_command(recipe, out, "--workers", options.workers)
             # Nothing is left to kill behind the end, so that this comes last.
             for what in sorted(rng.choice(KINDS, options.each, p=[0.4, 0.4, 0.2]), key=KINDS.index):
                 victim = _kill_once(run, out, reference, span, str(what), rng)
@@ -110,14 +109,6 @@ def _words(path: Path) -> list[str]:
 
 def _is_used(path: Path) -> bool:
     return any(part.isdigit() and Path(f"/proc/{part}").exists() for part in path.name.split("-"))
-
-
-def differences(one: Path, other: Path) -> list[str]:
-    """Files that are not in both folders with the same bytes."""
-    files = [{p.relative_to(f) for p in f.rglob("*") if p.is_file()} for f in (one, other)]
-    names = sorted(map(str, files[0] ^ files[1]))
-    names += [str(p) for p in sorted(files[0] & files[1]) if not filecmp.cmp(one / p, other / p, shallow=False)]
-    return names
 
 
 if __name__ == "__main__":

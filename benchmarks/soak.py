@@ -9,16 +9,14 @@ Linux only: what a process holds is read in /proc.
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
 from twinset.headless.workers.memory import resident_memory
+from twinset.testing.fixtures.render_process import RenderProcess
 
 RECIPE = """
 seed = 3
@@ -71,34 +69,26 @@ def main() -> None:
 
 def soak(recipe: Path, images: int, every: int) -> list[str]:
     """Render the frames and print what the process holds meanwhile; what of it grows."""
-    command = [
-        sys.executable,
-        "-m",
-        "twinset.headless",
-        "--json",
-        "render",
-        str(recipe),
-        "-o",
-        str(recipe.parent / "out"),
-    ]
-    process = subprocess.Popen([*command, "--images", str(images), "--threads", "1"], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
     looks: list[tuple[int, float, int, int]] = []
     started = time.monotonic()
     print("frames | MiB | open files | threads | scratch files | seconds", flush=True)
-    for line in process.stdout:
-        event = json.loads(line)
-        if event["event"] != "frame_done" or event["done"] % every:
-            continue
-        held = Path(f"/proc/{process.pid}")
-        memory = resident_memory(process.pid) / 2**20
-        files, threads = len(os.listdir(held / "fd")), len(os.listdir(held / "task"))
-        looks.append((event["done"], memory, files, len(scratch(process.pid))))
-        took = time.monotonic() - started
-        print(f"{event['done']} | {memory:.1f} | {files} | {threads} | {looks[-1][3]} | {took:.0f}", flush=True)
-    if process.wait():
-        return [f"the job ended with exit code {process.returncode}"]
+    with RenderProcess(recipe, recipe.parent / "out", "--images", images, "--threads", 1) as running:
+        process = running.process
+        for event in running.events():
+            if event["event"] == "frame_done" and event["done"] % every == 0:
+                looks.append(look(process.pid, event["done"], time.monotonic() - started))
+        if code := running.wait():
+            return [f"the job ended with exit code {code}: {running.messages()}"]
     return grown(np.array(looks, dtype=float), process.pid)
+
+
+def look(pid: int, done: int, seconds: float) -> tuple[int, float, int, int]:
+    """Print what a process holds after so many frames and seconds: frames, MiB, open files, scratch files."""
+    held = Path(f"/proc/{pid}")
+    memory, files, left = resident_memory(pid) / 2**20, len(os.listdir(held / "fd")), len(scratch(pid))
+    threads = len(os.listdir(held / "task"))
+    print(f"{done} | {memory:.1f} | {files} | {threads} | {left} | {seconds:.0f}", flush=True)
+    return done, memory, files, left
 
 
 def grown(looks: np.ndarray, pid: int) -> list[str]:

@@ -10,17 +10,14 @@ there to the last one, *finish* what comes behind it: annotations, contact sheet
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import resource
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
-from kills import differences
+from twinset.testing.fixtures.render_process import RenderProcess, differences
 
 RECIPE = """
 seed = 3
@@ -95,14 +92,12 @@ def compare(recipe: Path, folder: Path, counts: tuple[int, int], rounds: int, mo
 
 def measured(recipe: Path, out: Path, workers: int, more: list[str]) -> tuple[list[float], float]:
     """Seconds to the first frame, from it to the last, behind that, and in all; and processor time of all processes."""
-    command = [sys.executable, "-m", "twinset.headless", "--json", "render", str(recipe), "-o", str(out)]
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     started = time.perf_counter()
-    process = subprocess.Popen([*command, "--workers", str(workers), *more], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    frames = [time.perf_counter() for line in process.stdout if json.loads(line)["event"] == "frame_done"]
-    if process.wait():
-        raise SystemExit(f"{workers} workers ended with exit code {process.returncode}")
+    with RenderProcess(recipe, out, "--workers", workers, *more) as running:
+        frames = [time.perf_counter() for event in running.events() if event["event"] == "frame_done"]
+        if code := running.wait():
+            raise SystemExit(f"{workers} workers ended with exit code {code}: {running.messages()}")
     ended = time.perf_counter()
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime

@@ -25,6 +25,7 @@ from twinset.engine.plugin.registry import catalogue
 from twinset.headless.cli import app
 from twinset.headless.commands.extend.doctor import PACKAGES
 from twinset.headless.console.frame_ranges import parse_range, select_frames
+from twinset.testing.fixtures.render_process import RenderProcess, events, rendered
 from typer.testing import CliRunner, Result
 
 RECIPE = """
@@ -216,25 +217,19 @@ def command(*args: str | Path) -> list[str]:
 
 def test_a_real_render_is_stopped_and_goes_on(recipe: Path, tmp_path: Path) -> None:
     pytest.importorskip("bpy")
-    args = command("render", recipe, "-o", tmp_path / "out", "--images", "5000", "--json")
-    process = subprocess.Popen(args, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    for line in process.stdout:
-        event = json.loads(line)  # nothing of Blender's chatter gets in between
-        if event["event"] == "frame_done" and event["frame"] == 1:
-            process.send_signal(signal.SIGINT)
-            break
-    rest, messages = process.communicate(timeout=60)
-    assert process.returncode == 130, messages
-    assert "Run the same command again to continue." in messages
-    written = json.loads(rest.splitlines()[-1])["written"]
-    there = len(list((tmp_path / "out" / "images").glob("*.jpg")))
+    out = tmp_path / "out"
+    with RenderProcess(recipe, out, "--images", 5000) as running:
+        running.wait_for_frame(1)  # each line is JSON: nothing of Blender's output gets in between
+        written = running.send(signal.SIGINT)[-1]["written"]
+        assert running.wait() == 130, running.messages()
+        assert "Run the same command again to continue." in running.messages()
+    there = len(list((out / "images").glob("*.jpg")))
     assert there - 1 <= written <= there and there >= 2  # Ctrl-C may come between a frame and its event
-    args = command("render", recipe, "-o", tmp_path / "out", "--images", str(there + 1), "--json")
-    done = subprocess.run(args, capture_output=True, text=True, timeout=120, check=True)
-    events = [json.loads(line) for line in done.stdout.splitlines()]
-    assert [e["resumed"] for e in events if e["event"] == "frame_done"] == [True] * there + [False]
-    assert events[-1]["images"] == there + 1
+    done = rendered(recipe, out, "--images", there + 1)
+    assert done.returncode == 0, done.stderr
+    said = events(done.stdout)
+    assert [e["resumed"] for e in said if e["event"] == "frame_done"] == [True] * there + [False]
+    assert said[-1]["images"] == there + 1
 
 
 # Datasets

@@ -1,10 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A small recipe for several processes, and what tells two output folders apart."""
+"""A small recipe for several processes."""
 
 from __future__ import annotations
-
-import filecmp
-from pathlib import Path
 
 from recipes import ONE_SAMPLE, on_floor, orbit, recipe_text
 
@@ -17,10 +14,3 @@ RECIPE = recipe_text(
     render={**ONE_SAMPLE, "device": "cpu", "block_size": 3},
     size=(64, 48),
 )
-
-
-def differences(one: Path, other: Path) -> list[str]:
-    """Files that are not in both folders with the same bytes."""
-    files = [{p.relative_to(f) for p in f.rglob("*") if p.is_file()} for f in (one, other)]
-    names = sorted(map(str, files[0] ^ files[1]))
-    return names + [str(p) for p in sorted(files[0] & files[1]) if not filecmp.cmp(one / p, other / p, shallow=False)]

@@ -28,6 +28,7 @@ from twinset.dataset.jobs.job import MAX_FAILURES, Job, open_job
 from twinset.engine.errors import OutputError, StageError
 from twinset.engine.events import Finished, FrameDone, ShareDone, Started
 from twinset.engine.recipe.reading import load_recipe
+from twinset.testing.fixtures.render_process import RenderProcess
 
 RECIPE = recipe_text(
     seed=3,
@@ -140,21 +141,21 @@ def test_shards_on_several_machines_are_merged_by_copying(folder, whole):
 
 def test_killed_and_resumed_equals_never_interrupted(folder, whole):
     out = folder / "killed"
-    args = [sys.executable, "-m", "twinset.headless", "render", folder / "r.toml", "-o", out, "--json"]
-    process = subprocess.Popen(args, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    for line in process.stdout:
-        event = json.loads(line)
-        if event["event"] == "frame_done" and event["frame"] == 1:
-            process.send_signal(signal.SIGKILL)
-            break
-    process.communicate(timeout=60)
-    assert process.returncode == -signal.SIGKILL
+    # So many that the process cannot end before it is killed.
+    with RenderProcess(folder / "r.toml", out, "--images", 500) as running:
+        running.wait_for_frame(1)
+        running.process.kill()
+        assert running.wait() == -signal.SIGKILL
     there = len(list((out / "frames").glob("*.json")))
-    assert 2 <= there < 6 and not (out / "annotations").exists()
-    events = run(load_recipe(folder / "r.toml"), out)
-    assert [e.resumed for e in events if isinstance(e, FrameDone)] == [True] * there + [False] * (6 - there)
+    assert 2 <= there < 500 and not (out / "annotations").exists()
+    images = max(6, there + 1)
+    recipe = load_recipe(folder / "r.toml", {"images": images})
+    events = run(recipe, out)
+    assert [e.resumed for e in events if isinstance(e, FrameDone)] == [True] * there + [False] * (images - there)
     assert next(e for e in events if isinstance(e, Started)).present == there
-    assert_same(whole, out)
+    if images > 6:  # this process was kept from the machine for a while
+        run(recipe, folder / "more than whole")
+    assert_same(whole if images == 6 else folder / "more than whole", out)
 
 
 @pytest.mark.parametrize("how", ["close", "interrupt"])

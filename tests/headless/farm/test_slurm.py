@@ -11,13 +11,13 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from twinset.dataset.store.frames import FrameStore
-from worker_jobs import RECIPE, differences
+from twinset.testing.fixtures.render_process import differences, wait_until
+from worker_jobs import RECIPE
 
 SBIN = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
 DAEMONS = ("munged", "slurmctld", "slurmd")
@@ -72,11 +72,11 @@ class Cluster:
         files = {"key-file": "key", "socket": "socket", "pid-file": "pid", "seed-file": "seed"}
         munge = [f"--{option}={self.folder}/munge.{name}" for option, name in files.items()]
         self._start("munge", ["munged", "--foreground", "--force", f"--log-file={self.folder}/munge.log", *munge])
-        wait_for(lambda: (self.folder / "munge.socket").exists(), 10)
+        wait_until(lambda: (self.folder / "munge.socket").exists(), self.said)
         self._start("ctld", ["slurmctld", "-D"])
         for node in ("n1", "n2"):
             self._start(node, ["slurmd", "-D", "-N", node])
-        wait_for(lambda: self.ask("sinfo", "-h", "-t", "idle", "-o", "%D") == "2", 30, self.said)
+        wait_until(lambda: self.ask("sinfo", "-h", "-t", "idle", "-o", "%D") == "2", self.said)
 
     def ask(self, *command: str) -> str:
         """What one of Slurm's commands answers; empty while it cannot."""
@@ -129,13 +129,6 @@ def _bound(_: int) -> socket.socket:
     return bound
 
 
-def wait_for(condition: Callable[[], bool], seconds: float, say: Callable[[], str] = lambda: "") -> None:
-    ends = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < ends, f"waited {seconds} s in vain. {say()}"
-        time.sleep(0.1)
-
-
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[Cluster]:
     if not hasattr(os, "geteuid") or os.geteuid() != 0:
@@ -179,14 +172,14 @@ def test_a_lost_node_changes_nothing(cluster: Cluster, tmp_path: Path) -> None:
             block[:] = [f for f in frames if f in store.frames()]
         return len(block) in (1, 2)
 
-    wait_for(is_in_the_middle, 60, states)
+    wait_until(is_in_the_middle, states)
     cluster.lose("n1")
-    wait_for(lambda: "n1" in cluster.ask("sinfo", "-h", "-t", "down", "-o", "%N"), 40, states)
+    wait_until(lambda: "n1" in cluster.ask("sinfo", "-h", "-t", "down", "-o", "%N"), states)
 
     def is_over() -> bool:
         return cluster.ask("squeue", "-h", "-j", last) == "" and cluster.ask("squeue", "-h", "-j", array) == ""
 
-    wait_for(is_over, 90, states)
+    wait_until(is_over, states)
     shown = cluster.ask("scontrol", "-o", "show", "job", array)
     assert re.findall(r"Restarts=[1-9]", shown), states()
     assert "ExitCode=0:0" in cluster.ask("scontrol", "-o", "show", "job", last), states()

@@ -3,12 +3,8 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -17,7 +13,8 @@ from twinset.engine.recipe.reading import load_recipe
 from twinset.headless.workers.memory import group_limit, resident_memory
 from twinset.headless.workers.supervisor import devices, unfinished_blocks
 from twinset.headless.workers.worker import _Limit
-from worker_jobs import RECIPE, differences
+from twinset.testing.fixtures.render_process import RenderProcess, differences, events, rendered, wait_until
+from worker_jobs import RECIPE
 
 
 @pytest.fixture
@@ -26,54 +23,42 @@ def recipe(tmp_path: Path) -> Path:
     return tmp_path / "r.toml"
 
 
-def command(recipe: Path, out: Path, *more: object) -> list[str]:
-    return [sys.executable, "-m", "twinset.headless", "--json", "render", *map(str, (recipe, "-o", out, *more))]
-
-
 def test_killed_workers_are_replaced_and_a_killed_supervisor_leaves_no_orphans(recipe: Path, tmp_path: Path) -> None:
     pytest.importorskip("bpy")
     alone, together = tmp_path / "alone", tmp_path / "together"
-    subprocess.run(command(recipe, alone), check=True, capture_output=True)
+    assert rendered(recipe, alone).returncode == 0
 
-    with (tmp_path / "log").open("w") as log:
-        process = subprocess.Popen(
-            command(recipe, together, "--workers", 2), stdout=subprocess.PIPE, stderr=log, text=True
-        )
     workers: set[int] = set()
     frames = []
-    assert process.stdout is not None
-    for line in process.stdout:
-        said = json.loads(line)
-        workers |= {int(p.stem.rsplit("-", 1)[1]) for p in (together / "workers").glob("*-*.json")}
-        if said["event"] != "frame_done":
-            continue
-        frames.append(said["frame"])
-        assert said["done"] == len(frames) and said["total"] == 9
-        if len(frames) == 1:
-            os.kill(next(pid for pid in workers if is_process_running(pid)), signal.SIGKILL)
-        if len(frames) == 5:
-            process.kill()
-    assert process.wait(30) == -signal.SIGKILL and "killed (SIGKILL)" in (tmp_path / "log").read_text()
+    with RenderProcess(recipe, together, "--workers", 2) as running:
+        for event in running.events():
+            workers |= {int(p.stem.rsplit("-", 1)[1]) for p in (together / "workers").glob("*-*.json")}
+            if event["event"] != "frame_done":
+                continue
+            frames.append(event["frame"])
+            assert event["done"] == len(frames) and event["total"] == 9
+            if len(frames) == 1:
+                os.kill(next(pid for pid in workers if is_process_running(pid)), signal.SIGKILL)
+            if len(frames) == 5:
+                running.process.kill()
+        assert running.wait() == -signal.SIGKILL and "killed (SIGKILL)" in running.messages()
     assert len(set(frames)) == len(frames)
-    ends = time.monotonic() + 20
-    while any(map(is_process_running, workers)) and time.monotonic() < ends:
-        time.sleep(0.1)
-    assert not any(map(is_process_running, workers))
+    wait_until(lambda: not any(map(is_process_running, workers)))
 
-    done = subprocess.run(command(recipe, together, "--workers", 2, "--threads", 1), capture_output=True, text=True)
+    done = rendered(recipe, together, "--workers", 2, "--threads", 1)
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout.splitlines()[-1])["images"] == 9
+    assert events(done.stdout)[-1]["images"] == 9
     assert differences(alone, together) == []
     # Nothing is left to do: no worker starts, and the same files come out.
-    done = subprocess.run(command(recipe, together, "--workers", 2), capture_output=True, text=True)
-    events = [json.loads(line)["event"] for line in done.stdout.splitlines()]
-    assert done.returncode == 0 and "frame_done" not in events and differences(alone, together) == []
+    done = rendered(recipe, together, "--workers", 2)
+    kinds = {event["event"] for event in events(done.stdout)}
+    assert done.returncode == 0 and "frame_done" not in kinds and differences(alone, together) == []
 
 
 def test_bad_input_of_a_worker_ends_the_job_with_its_sentence(recipe: Path, tmp_path: Path) -> None:
     pytest.importorskip("bpy")
     recipe.write_text(RECIPE.replace('"Floor"', '"Nowhere"'))
-    done = subprocess.run(command(recipe, tmp_path / "out", "--workers", 2), capture_output=True, text=True)
+    done = rendered(recipe, tmp_path / "out", "--workers", 2)
     assert done.returncode == 2 and "Nowhere" in done.stderr and "Traceback" not in done.stderr
     assert not (tmp_path / "out").exists()
 
@@ -81,33 +66,14 @@ def test_bad_input_of_a_worker_ends_the_job_with_its_sentence(recipe: Path, tmp_
 def test_a_share_ends_without_annotations_and_ctrl_c_ends_all(recipe: Path, tmp_path: Path) -> None:
     pytest.importorskip("bpy")
     out = tmp_path / "out"
-    process = subprocess.Popen(
-        command(recipe, out, "--workers", 2, "--blocks", "1-2"),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    for line in process.stdout:
-        if json.loads(line)["event"] == "frame_done":
-            process.send_signal(signal.SIGINT)
-            break
-    last = json.loads(process.stdout.read().splitlines()[-1])
-    assert process.wait(30) == 130 and last["event"] == "stopped"
+    share = ("--workers", 2, "--blocks", "1-2")
+    with RenderProcess(recipe, out, *share) as running:
+        running.wait_for_frame()
+        last = running.send(signal.SIGINT)[-1]
+        assert running.wait() == 130 and last["event"] == "stopped"
     assert last["written"] == len(list((out / "images").glob("*.jpg"))) >= 1
-    done = subprocess.run(
-        command(
-            recipe,
-            out,
-            "--workers",
-            2,
-            "--blocks",
-            "1-2",
-        ),
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0 and json.loads(done.stdout.splitlines()[-1])["event"] == "share_done"
+    done = rendered(recipe, out, *share)
+    assert done.returncode == 0 and events(done.stdout)[-1]["event"] == "share_done"
     assert not (out / "annotations").exists()
 
 
@@ -204,31 +170,31 @@ def test_a_frame_that_kills_every_worker_leaves_out_its_block_alone(recipe: Path
     pytest.importorskip("bpy")
     (trap / "4-kill").touch()
     out = tmp_path / "out"
-    done = subprocess.run(command(recipe, out, "--workers", 2), capture_output=True, text=True)
+    done = rendered(recipe, out, "--workers", 2)
     assert done.returncode == 2 and "would run as plugins" in done.stderr and not out.exists()
     allowed = ("--workers", 2, "--plugins", tmp_path / "mine")
-    done = subprocess.run(command(recipe, out, *allowed), capture_output=True, text=True)
+    done = rendered(recipe, out, *allowed)
     assert done.returncode == 75, done.stderr
-    finished, failed = map(json.loads, done.stdout.splitlines()[-2:])
+    finished, failed = events(done.stdout)[-2:]
     assert finished["absent"] == [4, 5] and finished["images"] == 7
     said = "Workers failed repeatedly at frames 3 to 5, which are left out. The last at frame 4:"
     assert said in failed["error"][0] and "Start fewer workers" in failed["error"][0]
     (trap / "4-kill").unlink()
-    done = subprocess.run(command(recipe, out, *allowed), capture_output=True, text=True)
-    assert done.returncode == 0 and json.loads(done.stdout.splitlines()[-1])["images"] == 9
+    done = rendered(recipe, out, *allowed)
+    assert done.returncode == 0 and events(done.stdout)[-1]["images"] == 9
 
 
 def test_workers_that_outgrow_their_bound_change_nothing(recipe: Path, trap: Path, tmp_path: Path) -> None:
     pytest.importorskip("bpy")
     alone, out = tmp_path / "alone", tmp_path / "out"
     allowed = ("--plugins", tmp_path / "mine")
-    subprocess.run(command(recipe, alone, *allowed), check=True, capture_output=True)
+    assert rendered(recipe, alone, *allowed).returncode == 0
     for name in ("4-grow", "7-exhaust-once", "8-kill-once"):
         (trap / name).touch()
-    bounded = command(recipe, out, "--workers", 2, "--worker-memory", 1.0, *allowed)
-    done = subprocess.run(bounded, capture_output=True, text=True)
+    bounded = ("--workers", 2, "--worker-memory", 1.0, *allowed)
+    done = rendered(recipe, out, *bounded)
     assert done.returncode == 75 and "Traceback" not in done.stderr, done.stderr
-    finished, failed = map(json.loads, done.stdout.splitlines()[-2:])
+    finished, failed = events(done.stdout)[-2:]
     assert finished["absent"] == [4, 5] and [p.name for p in trap.iterdir()] == ["4-grow"]
     said = " ".join(done.stderr.split())
     assert "A worker is replaced at frame 4. It used 1." in said and "Out of memory" in said and "SIGKILL" in said
@@ -236,5 +202,5 @@ def test_workers_that_outgrow_their_bound_change_nothing(recipe: Path, trap: Pat
     assert "frames 3 to 5, which are left out. The last at frame 4: It used 1." in sentence
     assert "more than the limit of 1.00 GiB" in sentence and "--worker-memory" in sentence
     (trap / "4-grow").rename(trap / "4-grow-once")
-    assert subprocess.run(bounded, capture_output=True).returncode == 0
+    assert rendered(recipe, out, *bounded).returncode == 0
     assert differences(alone, out) == [] and not list(trap.iterdir())
