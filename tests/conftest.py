@@ -80,7 +80,7 @@ def extension(tracked_copy: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     (tool,) = Path(spec.submodule_search_locations[0]).glob("*/scripts/addons_core/bl_pkg/cli/blender_ext.py")
     out = tmp_path_factory.mktemp("extension")
     command = [sys.executable, tool, "build", "--source-dir", tracked_copy, "--output-dir", out]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
     (built,) = out.glob("twinset-*.zip")
     return built
@@ -90,7 +90,7 @@ def extension(tracked_copy: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Small datasets in published formats, a folder for each, named after BlenderProc's loader of it."""
     folder = tmp_path_factory.mktemp("published")
-    subprocess.run([sys.executable, ROOT / "tests/shared/published_formats.py", folder], check=True, timeout=60)
+    subprocess.run([sys.executable, ROOT / "tests/shared/published_formats.py", folder], check=True, timeout=600)
     return folder
 
 

@@ -63,7 +63,7 @@ def tool() -> Path:
 
 
 def run_tool(tool: Path, *arguments: str | Path) -> str:
-    done = subprocess.run([sys.executable, tool, *arguments], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, tool, *arguments], capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
 
@@ -103,7 +103,7 @@ def test_installs_registers_and_leaves_no_trace(archive: Path, tmp_path: Path) -
         env=environment,
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=600,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     (line,) = (x for x in done.stdout.splitlines() if x.startswith("FACTS "))
@@ -155,7 +155,7 @@ def test_zip_with_wheels_brings_them_and_their_licences(tool: Path, root: Path, 
         for name, text in TINY.items():
             archive.writestr(name, text)
     command = [sys.executable, root / ".ci/extension.py", "--platform", "linux-x64", "--wheels", wheels, "--out", out]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
     small, full = sorted(out.glob("*.zip"), key=lambda path: "nowheels" not in path.name)
     assert not [n for n in zipfile.ZipFile(small).namelist() if n.startswith("wheels/")]
@@ -172,7 +172,7 @@ def test_zip_with_wheels_brings_them_and_their_licences(tool: Path, root: Path, 
         env=environment,
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=600,
     )
     assert done.returncode == 0, done.stdout + done.stderr
 

@@ -13,7 +13,7 @@ def test_the_notebook_runs(root: Path, tmp_path: Path) -> None:
     nbformat, nbclient = pytest.importorskip("nbformat"), pytest.importorskip("nbclient")
     notebook = nbformat.read(root / "docs" / "guide" / "python_api.ipynb", as_version=4)
     assert all(not cell.get("outputs") for cell in notebook.cells), "Clear the outputs before committing."
-    nbclient.NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    nbclient.NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(tmp_path)}}).execute()
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
     shown = [output["data"] for output in outputs if "data" in output]
     printed = "".join(output["text"] for output in outputs if output["output_type"] == "stream")

@@ -31,7 +31,7 @@ def by_command(recipe: Path) -> Path:
     """The dataset that the command renders of the recipe."""
     out = recipe.parent / "command"
     command = [sys.executable, "-m", "twinset.headless", "render", recipe, "-o", out, "--images", str(IMAGES)]
-    subprocess.run(command, check=True, capture_output=True, timeout=300)
+    subprocess.run(command, check=True, capture_output=True, timeout=600)
     return out
 
 

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ import pytest
 
 bpy = pytest.importorskip("bpy")
 
+from executed_lines import executed_lines  # noqa: E402
 from twinset.blender.files.model_import import import_model, known_suffixes, remove_model  # noqa: E402
 from twinset.blender.geometry.evaluated import evaluate, read_mesh  # noqa: E402
 from twinset.blender.geometry.flatten import sample_points  # noqa: E402
@@ -331,7 +331,7 @@ def test_points_bound_the_shape_and_repeat():
     )
 
 
-def test_a_million_triangles_load_in_seconds():
+def test_a_million_triangles_are_left_to_numpy():
     side = 600
     grid = np.stack(np.meshgrid(np.arange(side), np.arange(side)), -1).reshape(-1, 2) / side
     points = np.column_stack([grid, np.sin(9 * grid[:, 0]) * np.cos(7 * grid[:, 1])])
@@ -346,10 +346,8 @@ def test_a_million_triangles_load_in_seconds():
     mesh.polygons.foreach_set("loop_start", np.arange(0, quads.size, 4, dtype=np.int32))
     mesh.update(calc_edges=True)
     bpy.context.scene.collection.objects.link(bpy.data.objects.new("Big", mesh))
-    start = time.perf_counter()
-    (entry,) = load(ClassSettings(name="big", objects=["Big"]))
-    assert len(entry.asset.mesh.triangles) == 2 * 599**2
-    assert time.perf_counter() - start < 15
+    (entry,), lines = executed_lines(lambda: load(ClassSettings(name="big", objects=["Big"])))
+    assert len(entry.asset.mesh.triangles) == 2 * 599**2 and lines < 100_000
 
 
 def test_real_models(data):

@@ -276,7 +276,7 @@ def test_the_command_ends(published, tmp_path):
     )
     (tmp_path / "r.toml").write_text(text)
     command = [sys.executable, "-m", "twinset.headless", "render", "r.toml", "-o", "out"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=240)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     assert "Not freed memory" not in done.stdout + done.stderr
 

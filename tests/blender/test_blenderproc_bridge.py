@@ -198,7 +198,7 @@ def test_the_script_of_the_docs_runs(root, tmp_path):
     script = tmp_path / "script.py"
     # Quicker, but otherwise as it stands.
     script.write_text(code.replace("samples(16)", "samples(1)").replace("320, 240", "64, 48"))
-    done = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    done = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     assert sorted(p.name for p in (tmp_path / "output").iterdir()) == [f"{i}.hdf5" for i in range(5)]
     # What comes out is a dataset, with the boxes that were solved.

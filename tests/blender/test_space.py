@@ -3,10 +3,9 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import pytest
+from executed_lines import executed_lines
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -227,16 +226,14 @@ def test_clipping_keeps_what_is_in_the_box():
         assert whole == (len(part) > 0 and triangles_meet(part, target).any())
 
 
-def test_dense_meshes_are_quick_enough():
+def test_dense_meshes_are_left_to_compiled_code():
     ground = heightfield(lambda x, y: 0.02 * np.sin(7 * x) * np.cos(5 * y), 8.0, 300)
     dense = join(heightfield(lambda x, y: 0.4 + 0.1 * x * y, 0.5, 100), legged(0.4, 0.4))
     thing = asset("dense", "c", dense)
     space = CollisionSpace(["ground"], [ground])
     space.collides(thing, at(0, 0, 0.1))  # the first call builds the asset's tree
     space.put(1, thing, at(0, 0, 0.1))
-    start = time.perf_counter()
-    for k in range(10):
-        space.collides(thing, at(0.52, 0.01 * k, 0.05), gap=0.02)
-    assert (
-        time.perf_counter() - start
-    ) / 10 < 0.5  # about 20 ms on a quiet machine; each against all would take minutes
+    answers, lines = executed_lines(
+        lambda: [space.collides(thing, at(0.52, 0.01 * k, 0.05), gap=0.02) for k in range(10)]
+    )
+    assert len(answers) == 10 and lines < 100_000

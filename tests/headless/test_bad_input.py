@@ -275,7 +275,7 @@ def test_the_real_command_says_it_too(place):
     Path("broken.blend").write_bytes(b"BLENDER-v405" + bytes(200))
     Path("r.toml").write_text(RECIPE.replace("small.blend", "broken.blend"))
     args = [sys.executable, "-m", "twinset.headless", "render", "r.toml", "-o", "out"]
-    done = subprocess.run(args, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(args, capture_output=True, text=True, timeout=600)
     assert done.returncode == 2 and done.stdout == ""
     lines = [line for line in done.stderr.splitlines() if line.strip()]
     assert "broken.blend cannot be opened by Blender" in lines[-1] and "Traceback" not in done.stderr
@@ -288,6 +288,6 @@ def test_what_blender_prints_is_kept_off_the_results():
         "Output(json=True).json_line({'n': 1})\nreserve_stdout()\n"
         "os.write(1, b'Unable to initialise audio\\n')\nOutput(json=True).json_line({'n': 2})\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=600)
     assert [json.loads(line)["n"] for line in done.stdout.splitlines()] == [1, 2]
     assert "Unable to initialise audio" in done.stderr and done.returncode == 0

@@ -26,7 +26,7 @@ CHECKED = [
 
 def check(schema: str, path: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", f"vendor.{schema}", str(path)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, capture_output=True, text=True, timeout=600)
 
 
 @pytest.mark.parametrize(("schema", "path"), CHECKED, ids=lambda value: getattr(value, "name", value))

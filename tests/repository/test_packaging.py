@@ -47,7 +47,7 @@ def parcels(tracked_copy: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 def _run(code: str, *arguments: str, cwd: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", code, *arguments], cwd=cwd, capture_output=True, text=True, timeout=300
+        [sys.executable, "-c", code, *arguments], cwd=cwd, capture_output=True, text=True, timeout=600
     )
     assert done.returncode == 0, done.stdout + done.stderr
 

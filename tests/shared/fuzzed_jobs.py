@@ -23,8 +23,8 @@ from twinset.dataset.jobs.configuration_probes import Prober
 from twinset.dataset.jobs.job import Job, open_job
 from twinset.dataset.jobs.subset import SubsetChanges, write_subset
 from twinset.dataset.jobs.tuned_recipe import probed_sample
-from twinset.dataset.report.report_dataset import read_report_dataset
 from twinset.dataset.report.provenance import funnel, provenance
+from twinset.dataset.report.report_dataset import read_report_dataset
 from twinset.dataset.store.frames import FrameStore, append_checksum
 from twinset.dataset.store.status import status_of
 from twinset.engine.block import Block

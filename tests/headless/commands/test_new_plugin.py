@@ -47,7 +47,7 @@ def test_a_new_package_passes_its_own_tests(tmp_path: Path, kind: str) -> None:
         env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in ("src", twinset) if p)},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert " passed" in done.stdout and "skipped" not in done.stdout

@@ -135,7 +135,7 @@ def test_openjd_checks_and_runs_the_template(worker, tmp_path, monkeypatch):
     with (tmp_path / "run.log").open("w") as log:
         for step in ("Render", "Finish"):
             options = ["--step", step, "--extensions", "TASK_CHUNKING"]
-            code = subprocess.run([*tool, "run", template, *options], stdout=log, stderr=log, timeout=120).returncode
+            code = subprocess.run([*tool, "run", template, *options], stdout=log, stderr=log, timeout=600).returncode
             assert code == 0, (tmp_path / "run.log").read_text()
     assert blocks_in(worker[1]) == list(range(5))
     calls = worker[1].read_text().splitlines()
@@ -214,7 +214,7 @@ def test_openjd_renders_the_very_dataset_of_a_single_process(tmp_path):
     def call(*command: object) -> None:
         # Readers of openjd's output must not go away before it ends, so it writes to a file.
         with (tmp_path / "log").open("w") as log:
-            code = subprocess.run([*map(str, command)], stdout=log, stderr=log, timeout=300).returncode
+            code = subprocess.run([*map(str, command)], stdout=log, stderr=log, timeout=600).returncode
         assert code == 0, (tmp_path / "log").read_text()
 
     call(*program, "render", tmp_path / "r.toml", "-o", tmp_path / "alone")
