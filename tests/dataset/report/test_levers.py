@@ -6,9 +6,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from recipes import recipe_text
+from recipes import orbit, recipe_of, recipe_text
+from twinset.alignment.columns.registry import find_column
 from twinset.dataset.report.levers import advice, levers
 from twinset.engine.plugin import trusted_folders
+from twinset.engine.plugin.params import describe
 from twinset.engine.plugin.registry import Registry, default
 from twinset.engine.recipe.reading import loads_recipe
 
@@ -80,3 +82,24 @@ def test_levers_are_sorted_by_kind_and_areas_share_theirs() -> None:
     signs = {(x.kind, x.id, x.param.name): x.sign for x in found}
     assert signs["camera", "orbit", "distance"] == -1 and signs["camera", "framed", "lens"] == 1
     assert signs["target", "bbox_area_gmm", "classes"] == 0
+
+
+def test_plugins_declare_which_columns_their_parameters_move():
+    declared = {column for cls in default().catalogue() for p in describe(cls) for column in p.moves}
+    assert {"sqrt_area", "depth", "visible_share", "brightness"} <= declared
+    assert all(find_column(column).reported for column in declared)
+
+
+def test_advice_follows_recipe_and_direction():
+    recipe = recipe_of(cameras=[orbit(1.0, 2.0)])
+    larger, smaller = (advice("sqrt_area", "chair", way, recipe) for way in (1, -1))
+    assert (larger[0].place, larger[0].param, larger[0].action) == ("[[camera]] orbit", "distance", "raise")
+    assert larger[0].value == "1 to 2 m" and smaller[0].action == "lower"
+    assert advice("sqrt_area", "chair", 0, recipe)[0].action == "change"
+    # A recipe with a camera is not told to take another; one without lights may be told of lights.
+    assert all(a.action != "add" for a in larger if "camera" in a.place)
+    assert {(a.place, a.action) for a in advice("image_brightness", "chair", 1, recipe)} == {
+        ("[[appearance]] world", "add"),
+        ("[[appearance]] lights", "add"),
+    }
+    assert advice("no_such_column", "chair", 1, recipe) == []

@@ -13,25 +13,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from recipes import orbit, recipe_of
 from twinset.alignment.columns.registry import find_column
 from twinset.alignment.distances.comparison import compare_measured
 from twinset.alignment.features.density import fit_density
 from twinset.alignment.features.extractor import Extractor
 from twinset.dataset.analysis.measure import measure
 from twinset.dataset.formats.dataset_folder import read_dataset
-from twinset.dataset.report import charts, provenance
+from twinset.dataset.report import provenance
 from twinset.dataset.report.class_summary import shapes
 from twinset.dataset.report.feature_map import feature_map
 from twinset.dataset.report.formatting import format_number, format_quantity
-from twinset.dataset.report.levers import advice
-from twinset.dataset.report.markup import document, tag
 from twinset.dataset.report.page import MAX_CLASSES, make_report
 from twinset.dataset.report.report_dataset import ReportDataset, read_report_dataset, report_columns, spread
 from twinset.dataset.store.frames import encode_image
 from twinset.engine.errors import DataError
-from twinset.engine.plugin.params import describe
-from twinset.engine.plugin.registry import default
 from twinset.headless.cli import app
 from typer.testing import CliRunner
 
@@ -285,43 +280,6 @@ def test_a_share_of_pictures_is_measured_the_same(pair):
     assert np.array_equal(part["bbox_area"], whole["bbox_area"])
 
 
-def test_plugins_declare_which_columns_their_parameters_move():
-    declared = {column for cls in default().catalogue() for p in describe(cls) for column in p.moves}
-    assert {"sqrt_area", "depth", "visible_share", "brightness"} <= declared
-    assert all(find_column(column).reported for column in declared)
-
-
-def test_advice_follows_recipe_and_direction():
-    recipe = recipe_of(cameras=[orbit(1.0, 2.0)])
-    larger, smaller = (advice("sqrt_area", "chair", way, recipe) for way in (1, -1))
-    assert (larger[0].place, larger[0].param, larger[0].action) == ("[[camera]] orbit", "distance", "raise")
-    assert larger[0].value == "1 to 2 m" and smaller[0].action == "lower"
-    assert advice("sqrt_area", "chair", 0, recipe)[0].action == "change"
-    # A recipe with a camera is not told to take another; one without lights may be told of lights.
-    assert all(a.action != "add" for a in larger if "camera" in a.place)
-    assert {(a.place, a.action) for a in advice("image_brightness", "chair", 1, recipe)} == {
-        ("[[appearance]] world", "add"),
-        ("[[appearance]] lights", "add"),
-    }
-    assert advice("no_such_column", "chair", 1, recipe) == []
-
-
-def test_charts_show_the_numbers():
-    found = {"edges": [0, 1, 2, 3, 4], "real": [0.5, 0.5, 0.0, 0.0], "synth": [0.0, 0.25, 0.5, 0.25]}
-    drawn = charts.histogram("depth", found, (0.5, 2.5))
-    hovers = [e.find("title").text for e in drawn.iter("rect")]
-    assert hovers[1] == "1 to 2: real 50.0%, synthetic 25.0%"
-    tops = {float(v) for v in re.findall(r"V([\d.]+)H", drawn.find("path[@class='bars real']").get("d"))}
-    assert tops == {12.0, 124.0}  # half of the boxes is the highest bar; an empty bin has none
-    at_end = charts.gauge(0.2, (0.1, 0.4), 0.2)
-    line = float(re.match(r"M([\d.]+)", at_end.find("path[@class='floor']").get("d"))[1])
-    assert float(at_end.find("circle").get("cx")) == pytest.approx(line, abs=0.01)
-    assert charts.gauge(9.0, (1.0, math.inf), 0.2).find("circle") is None
-    x, y = np.array([0.0, 0.99, 1.0, 0.5]), np.array([0.0, 0.0, 0.01, 1.0])
-    shares = charts.centre_shares(x, y)
-    assert shares.shape == (12, 16) and shares[0, 0] == 0.25 and shares[0, 15] == 0.5 and shares.sum() == 1
-
-
 def test_the_map_is_that_of_principal_components(pair):
     from sklearn.decomposition import PCA
 
@@ -352,14 +310,6 @@ def test_the_map_is_that_of_principal_components(pair):
     assert {s.name: s.score.mean for s in listed} == pytest.approx(means)
     assert listed[0].score.mean <= listed[1].score.mean and [s.count for s in listed] == [6, 6]
     assert {s.visible for s in listed} == {0.5, 0.9}
-
-
-def test_elements_escape():
-    made = document(
-        "<t>", "p{}", tag("p", "a<b>&", None, ["c", tag("i", "\ud800", title='"q"')], hidden=True, data_n=0.5)
-    )
-    assert '<p hidden="" data-n="0.5">a&lt;b&gt;&amp;c<i title="&quot;q&quot;">\ufffd</i></p>'.encode() in made
-    assert b"<title>&lt;t&gt;</title>" in made
 
 
 def test_the_command(pair, tmp_path):

@@ -1,18 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reading recipes with all problems at once, and writing them back."""
+"""Reading recipes with all problems at once."""
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from property_examples import examples
 from twinset.engine.errors import RecipeError
-from twinset.engine.plugin.params import Param, describe
 from twinset.engine.plugin.registry import catalogue
 from twinset.engine.recipe.reading import (
     dump_recipe,
@@ -20,14 +15,10 @@ from twinset.engine.recipe.reading import (
     loads_recipe,
 )
 from twinset.engine.recipe.settings import (
-    ClassSettings,
     OutputSettings,
-    Range,
     Recipe,
     RenderSettings,
 )
-from twinset.engine.recipe.toml_lines import LineNumbers
-from twinset.engine.recipe.writing import toml_value
 
 SMALL = """
 [scene]
@@ -246,116 +237,3 @@ def test_folder_plugins_and_files_start_at_the_recipe(tmp_path: Path, monkeypatc
     again = loads_recipe(text, moved, "r.toml")
     assert again.files(again.classes[0].models[0]) == recipe.files("*.glb")
     assert again.plugins == recipe.plugins
-
-
-# Line numbers
-
-NAMES = st.text("ab_-1", min_size=1, max_size=4) | st.text(
-    st.characters(codec="utf-8", exclude_categories=["C"]), max_size=4
-)
-SCALARS = st.one_of(st.integers(), st.booleans(), st.text(max_size=8), st.floats(allow_nan=False, allow_infinity=False))
-VALUES = SCALARS | st.lists(SCALARS, max_size=3)
-
-
-@given(st.dictionaries(NAMES, st.lists(st.dictionaries(NAMES, VALUES, max_size=3), min_size=1, max_size=3), max_size=3))
-@settings(max_examples=examples(60))
-def test_places_of_generated_texts(tables: dict[str, list[dict[str, Any]]]) -> None:
-    lines, expected = ["# comment [x]"], {}
-    for table, rows in tables.items():
-        for index, row in enumerate(rows):
-            lines.append(f"  [[ {toml_value(table)} ]] # [[y]]")
-            expected[(table, index)] = len(lines)
-            for key, value in row.items():
-                expected[(table, index, key)] = len(lines) + 1
-                shown = toml_value(value)
-                lines += (
-                    f"{toml_value(key)} = {shown}"
-                    if not isinstance(value, list)
-                    else f"{toml_value(key)} = [ # [\n" + "".join(f"{toml_value(v)},\n" for v in value) + "]"
-                ).split("\n")
-    text = "\n".join(lines)
-    assert tomllib.loads(text) == tables
-    lines = LineNumbers(text)
-    escaped = any("\\" in toml_value(part) for place in expected for part in place if isinstance(part, str))
-    for place, line in expected.items():
-        if not escaped:  # keys with escapes are found by their table
-            assert lines.line(place) == line
-
-
-def test_places_fall_back_to_what_is_around() -> None:
-    lines = LineNumbers("a.b = 1\n[c]\nd = '''\n[x]\n'''\n[[e.f]]\ng = {h = 1}\n")
-    assert lines.line(("a", "b")) == 1 and lines.line(("c", "d", "z")) == 3
-    assert lines.line(("e", "f", 0, "g", "h")) == 7 and lines.line(("e",)) == 6
-    assert lines.line(("x",)) is None
-
-
-# Writing
-
-
-def value_of(p: Param) -> st.SearchStrategy[Any]:
-    """Values that a parameter of settings may have."""
-    if p.path:
-        return st.just("" if p.type is str else [])
-    if p.choices:
-        return st.sampled_from(p.choices)
-    low, high = (p.min if p.min is not None else -1e6), (p.max if p.max is not None else 1e6)
-    number = st.floats(low, high, exclude_min=p.min_exclusive)
-    if p.type is int:
-        return st.integers(int(low), int(high))
-    if p.type in (Range, Range | None):
-        pair = st.tuples(number, number).map(lambda v: tuple(sorted(v)))
-        return pair if p.type == Range else pair | st.none()
-    if p.type == int | None:
-        return st.integers(int(low), int(high)) | st.none()
-    return {bool: st.booleans(), str: st.text(max_size=10), float: number}.get(p.type, st.just(p.default))
-
-
-def settings_of(cls: type, **fixed: Any) -> st.SearchStrategy[Any]:
-    values = {p.name: value_of(p) for p in describe(cls)} | {k: st.just(v) for k, v in fixed.items()}
-    return st.builds(cls, **values)
-
-
-@given(
-    settings_of(RenderSettings),
-    settings_of(OutputSettings),
-    settings_of(ClassSettings, builtin="chair", blenderproc="bop", dataset=".", longest_side=None),
-    st.integers(0, 2**63 - 1),
-    st.floats(1e-6, 1e6),
-)
-@settings(max_examples=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_what_is_written_reads_back_the_same(
-    tmp_path: Path, render: RenderSettings, output: OutputSettings, entry: ClassSettings, seed: int, weight: float
-) -> None:
-    base = read(SMALL + f'[[camera]]\nplugin = "close_up"\nweight = {weight!r}\n', tmp_path)
-    if not entry.name.strip():
-        return
-    recipe = Recipe(
-        classes=(entry,),
-        scene=base.scene,
-        folder=base.folder,
-        seed=seed,
-        render=render,
-        output=output,
-        plugins=base.plugins,
-    )
-    text = dump_recipe(recipe)
-    assert read(text, tmp_path) == recipe
-    assert dump_recipe(read(text, tmp_path)) == text
-
-
-@pytest.mark.parametrize("cls", catalogue(), ids=lambda c: f"{c.plugin_kind}-{c.plugin_id}")
-def test_every_plugin_survives_toml(cls: type, tmp_path: Path) -> None:
-    (tmp_path / "real.json").write_text("{}")
-    extra = {
-        "on_surface": 'surfaces = ["Floor"]',
-        "background": 'image_folder = "."',
-        "feature_score": 'features = "."',
-        "jitter": 'frames = "."',
-        "placement.jitter": 'frames = "."\nsurfaces = ["Floor"]',
-    }
-    title = "[target]" if cls.plugin_kind == "target" else f"[[{cls.plugin_kind}]]"
-    text = SMALL + f'[real]\nannotations = "real.json"\n{title}\nplugin = "{cls.plugin_id}"\n'
-    text += extra.get(f"{cls.plugin_kind}.{cls.plugin_id}") or extra.get(cls.plugin_id, "")
-    recipe = read(text, tmp_path)
-    assert ids(recipe, cls.plugin_kind) == [cls.plugin_id]
-    assert read(dump_recipe(recipe), tmp_path) == recipe
