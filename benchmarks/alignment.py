@@ -150,7 +150,7 @@ def measure(
         span = (binning.low, binning.high)
         found = out["columns"][name] = apart(values, got, span, seed)
         if name == "log_aspect":
-            inside, ours = (as_arrays(b, image_aspect).shaped(reach.aspect) for b in (real, shown))
+            inside, ours = (as_arrays(b, image_aspect).has_reachable_aspect(reach.aspect) for b in (real, shown))
             if not inside.all() and inside.any() and ours.any():
                 shares = {"real_share": float(inside.mean()), "shown_share": float(ours.mean())}
                 found["in_reach"] = shares | apart(values[inside], got[ours], span, seed)

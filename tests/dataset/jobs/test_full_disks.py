@@ -122,4 +122,4 @@ def test_a_job_that_will_not_fit_is_told_ahead(tmp_path: Path, monkeypatch: pyte
     size = sum(p.stat().st_size for p in tmp_path.rglob("*") if p.is_file())
     assert mean_frame_bytes(store) == pytest.approx(size / 30, rel=0.01)
     assert disk_space_warning(store, output, int(0.95 * free / mean_frame_bytes(store))) == ""
-    assert "as those that are there" in disk_space_warning(store, output, int(1.1 * free / mean_frame_bytes(store)))
+    assert "as measured" in disk_space_warning(store, output, int(1.1 * free / mean_frame_bytes(store)))
