@@ -15,37 +15,11 @@ import time
 from pathlib import Path
 
 import numpy as np
+from chairs import chairs_in_hall
 from twinset.headless.workers.memory import resident_memory
 from twinset.testing.fixtures.render_process import RenderProcess
 
-RECIPE = """
-seed = 3
-images = 32
-[scene]
-builtin = "hall"
-[[class]]
-name = "chair"
-builtin = "chair"
-[[placement]]
-plugin = "on_surface"
-surfaces = ["Floor"]
-count = [1, 2]
-cluster_radius = 3.0
-[[camera]]
-plugin = "orbit"
-distance = [3.0, 6.0]
-[[metric]]
-plugin = "bbox"
-[render]
-samples = 1
-denoise = false
-device = "cpu"
-[output]
-width = 64
-height = 48
-masks = true
-depth = "exr"
-"""
+RECIPE = chairs_in_hall(32, (1, 2), {"samples": 1}, {"width": 64, "height": 48, "masks": True, "depth": "exr"})
 
 MOST_GROWTH = 2.0
 """MiB in a thousand frames; allocators and caches take some at first, which is left out."""

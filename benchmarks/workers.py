@@ -17,35 +17,10 @@ import time
 from pathlib import Path
 
 import numpy as np
+from chairs import chairs_in_hall
 from twinset.testing.fixtures.render_process import RenderProcess, differences
 
-RECIPE = """
-seed = 3
-images = 96
-[scene]
-builtin = "hall"
-[[class]]
-name = "chair"
-builtin = "chair"
-[[placement]]
-plugin = "on_surface"
-surfaces = ["Floor"]
-count = [1, 3]
-cluster_radius = 3.0
-[[camera]]
-plugin = "orbit"
-distance = [3.0, 6.0]
-[[metric]]
-plugin = "bbox"
-[render]
-samples = 2
-denoise = false
-device = "cpu"
-block_size = 8
-[output]
-width = 160
-height = 120
-"""
+RECIPE = chairs_in_hall(96, (1, 3), {"samples": 2, "block_size": 8}, {"width": 160, "height": 120})
 
 PARTS = ("start", "render", "finish", "total")
 
