@@ -21,6 +21,7 @@ from twinset.dataset.jobs.job import Job
 from twinset.dataset.store.inputs import read_inputs
 from twinset.engine.errors import OutputError
 from twinset.engine.recipe.reading import load_recipe
+from twinset.testing.fixtures.render_process import file_bytes
 
 RECIPE = recipe_text(
     images=4,
@@ -109,10 +110,6 @@ def inputs(out: Path) -> dict[str, Any]:
     return json.loads((out / "inputs.json").read_text())
 
 
-def tree(out: Path) -> dict[str, bytes]:
-    return {p.relative_to(out).as_posix(): p.read_bytes() for p in sorted(out.rglob("*")) if p.is_file()}
-
-
 LINKS = ("library/wall.png", "library/walls.blend", "models/wood.png", "textures/floor.png", "textures/gone.png")
 
 
@@ -140,14 +137,14 @@ def test_a_linked_file_that_changes_or_vanishes_between_two_runs_is_refused(
 ) -> None:
     out = tmp_path / "out"
     list(job(folder, out).run(range(2)))
-    before, old = tree(out), (folder / name).read_bytes()
+    before, old = file_bytes(out), (folder / name).read_bytes()
     picture(folder / name, (0.0, 1.0, 0.0))
     with pytest.raises(OutputError, match=rf"The file '{name}' has changed since frames were rendered into"):
         list(job(folder, out).run())
     (folder / name).unlink()
     with pytest.raises(OutputError, match=rf"The file '{name}' is missing, but was used for .* Restore the old file"):
         list(job(folder, out).run())
-    assert tree(out) == before
+    assert file_bytes(out) == before
     (folder / name).write_bytes(old)
     if name == "textures/floor.png":
         picture(folder / "textures/gone.png", (0.0, 1.0, 0.0))  # which the first frames did not have
@@ -156,7 +153,7 @@ def test_a_linked_file_that_changes_or_vanishes_between_two_runs_is_refused(
         (folder / "textures/gone.png").unlink()
     list(job(folder, out).run())
     list(job(folder, tmp_path / "whole").run())
-    assert tree(out) == tree(tmp_path / "whole")
+    assert file_bytes(out) == file_bytes(tmp_path / "whole")
 
 
 def test_a_folder_without_frames_takes_whatever_is_linked_now(folder: Path, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from twinset.dataset.jobs.job import Job
 from twinset.engine.block import Block
 from twinset.engine.recipe.reading import loads_recipe
 from twinset.engine.sampling.sampler import Sampler
+from twinset.testing.fixtures.render_process import file_bytes
 
 
 def by_mean(features: np.ndarray) -> np.ndarray:
@@ -171,13 +172,10 @@ def test_a_job_with_drafts_on_blender_goes_on_as_if_never_stopped(room: Path, tm
     (room / "real.features").write_bytes(density.to_bytes())
     recipe = loads_recipe(RECIPE + GATE, room, "test")
 
-    def tree(out: Path) -> dict[str, bytes]:
-        return {p.relative_to(out).as_posix(): p.read_bytes() for p in sorted(out.rglob("*")) if p.is_file()}
-
     list(Job(recipe, tmp_path / "whole", opened).run())
     for share in (range(2, 3), range(1)):
         list(Job(recipe, tmp_path / "parts", opened).run(share))
     list(Job(attrs.evolve(recipe), tmp_path / "parts", opened).run())
-    assert tree(tmp_path / "parts") == tree(tmp_path / "whole")
+    assert file_bytes(tmp_path / "parts") == file_bytes(tmp_path / "whole")
     learned = json.loads((tmp_path / "whole/gate.json").read_text())["learned"][0][0]
     assert learned["frames"] >= 7 and len(learned["draft"]["shift"]) == len(density.mean)

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import recipes
 from recipes import ONE_SAMPLE, on_floor, orbit, recipe_text
+from stages import stool_stage
 from twinset.dataset import atomic_files
 from twinset.dataset.atomic_files import PendingFiles, remove_stale
 from twinset.dataset.jobs.job import Job
@@ -28,7 +29,8 @@ from twinset.engine.events import FrameDone
 from twinset.engine.recipe.reading import load_recipe
 from twinset.headless import cli
 from twinset.headless.commands.generate import render
-from twinset.testing import BruteStage, asset, box, plane
+from twinset.testing import BruteStage
+from twinset.testing.fixtures.render_process import file_bytes
 from typer.testing import CliRunner
 
 RECIPE = recipe_text(
@@ -44,19 +46,10 @@ RECIPE = recipe_text(
 DAYS = 3 * 86400.0
 
 
-def stage_of(recipe: Any, **options: Any) -> Any:
-    stool = asset("stool", "chair", box((0.4, 0.4, 0.45)))
-    return BruteStage({"Floor": plane((6.0, 6.0))}, [stool], resolution=(recipe.output.width, recipe.output.height))
-
-
-def tree(out: Path) -> dict[str, bytes]:
-    return {p.relative_to(out).as_posix(): p.read_bytes() for p in sorted(out.rglob("*")) if p.is_file()}
-
-
-def whole(folder: Path, open_stage: Any = stage_of) -> dict[str, bytes]:
+def whole(folder: Path, open_stage: Any = stool_stage) -> dict[str, bytes]:
     """The dataset of a job that nothing disturbs."""
     list(Job(load_recipe(folder / "r.toml"), folder / "whole", open_stage).run())
-    return tree(folder / "whole")
+    return file_bytes(folder / "whole")
 
 
 @pytest.fixture
@@ -89,7 +82,7 @@ def test_want_of_memory_or_device_ends_with_75_and_goes_on(
             return super().shoot(*args, **options)
 
     def failing(recipe: Any, **options: Any) -> Any:
-        stage = stage_of(recipe)
+        stage = stool_stage(recipe)
         stage.__class__ = Failing
         return stage
 
@@ -99,12 +92,12 @@ def test_want_of_memory_or_device_ends_with_75_and_goes_on(
     assert len(FrameStore(folder / "out").frames()) == 2
     done = command(folder)
     assert done.exit_code == 0, done.output
-    assert tree(folder / "out") == whole(folder)
+    assert file_bytes(folder / "out") == whole(folder)
 
 
 def test_damaged_files_are_rendered_again_with_the_frames_alone_that_they_belong_to(folder: Path) -> None:
     expected = whole(folder)
-    job = Job(load_recipe(folder / "r.toml"), folder / "out", stage_of)
+    job = Job(load_recipe(folder / "r.toml"), folder / "out", stool_stage)
     list(job.run())
     store = FrameStore(job.out)
     picture = job.out / "images/000000.png"
@@ -112,9 +105,9 @@ def test_damaged_files_are_rendered_again_with_the_frames_alone_that_they_belong
     store.record_path(1).write_bytes(store.record_path(1).read_bytes().replace(b'"chair"', b'"table"'))
     store.record_path(3).write_bytes(b"\0" * 100)
     (job.out / "masks/000004.png").unlink()
-    events = list(Job(load_recipe(folder / "r.toml"), job.out, stage_of).run())
+    events = list(Job(load_recipe(folder / "r.toml"), job.out, stool_stage).run())
     assert [e.frame for e in events if isinstance(e, FrameDone) and not e.resumed] == [0, 1, 3, 4]
-    assert tree(job.out) == expected
+    assert file_bytes(job.out) == expected
 
 
 def test_clocks_that_jump_change_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,15 +115,15 @@ def test_clocks_that_jump_change_nothing(folder: Path, monkeypatch: pytest.Monke
     jumps: Iterator[float] = itertools.cycle([DAYS, -DAYS, 0.0])
     real = time.time
     monkeypatch.setattr(time, "time", lambda: real() + next(jumps))
-    list(Job(load_recipe(folder / "r.toml"), folder / "out", stage_of).run())
-    assert tree(folder / "out") == expected
+    list(Job(load_recipe(folder / "r.toml"), folder / "out", stool_stage).run())
+    assert file_bytes(folder / "out") == expected
 
 
 @pytest.mark.parametrize("jump", [DAYS, -DAYS])
 def test_workers_are_told_from_lost_ones_whatever_the_clock_says(
     folder: Path, monkeypatch: pytest.MonkeyPatch, jump: float
 ) -> None:
-    job = Job(load_recipe(folder / "r.toml"), folder / "out", stage_of)
+    job = Job(load_recipe(folder / "r.toml"), folder / "out", stool_stage)
     list(job.run(range(2)))
     with Heartbeat(job.out, range(3, 5)) as pulse:
         pulse.beat()
@@ -171,9 +164,9 @@ LOSES_PERMISSION = """
 import os, sys
 from pathlib import Path
 sys.path[:0] = sys.argv[2:]
-from test_faults import Job, FrameDone, load_recipe, stage_of
+from test_faults import Job, FrameDone, load_recipe, stool_stage
 folder = Path(sys.argv[1])
-for event in Job(load_recipe(folder / "r.toml"), folder / "out", stage_of).run():
+for event in Job(load_recipe(folder / "r.toml"), folder / "out", stool_stage).run():
     if isinstance(event, FrameDone) and event.frame == 1:
         os.seteuid(65534)
 """
@@ -190,8 +183,8 @@ def test_permission_lost_on_the_way_is_told_and_given_back_is_survived(folder: P
         done.returncode and "OutputError: The folder '" in last and "cannot be written to (Permission denied)" in last
     )
     assert FrameStore(folder / "out").frames() == [0, 1]
-    list(Job(load_recipe(folder / "r.toml"), folder / "out", stage_of).run())
-    assert tree(folder / "out") == expected
+    list(Job(load_recipe(folder / "r.toml"), folder / "out", stool_stage).run())
+    assert file_bytes(folder / "out") == expected
 
 
 def test_a_device_that_is_lost_in_blender_leaves_no_wrong_label(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -216,10 +209,12 @@ def test_a_device_that_is_lost_in_blender_leaves_no_wrong_label(folder: Path, mo
             list(job.run())
         assert caught.value.exit_code == 75 and next(calls) > 12
         monkeypatch.undo()
-        kept = {name: data for name, data in tree(job.out).items() if name.startswith(("images", "masks", "frames"))}
+        kept = {
+            name: data for name, data in file_bytes(job.out).items() if name.startswith(("images", "masks", "frames"))
+        }
         assert kept.items() <= expected.items()
         list(Job(load_recipe(folder / "r.toml"), job.out, open_stage).run())
-        assert tree(job.out) == expected
+        assert file_bytes(job.out) == expected
 
 
 def _others(ops: Any) -> dict[str, Any]:

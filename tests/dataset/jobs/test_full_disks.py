@@ -25,6 +25,7 @@ from twinset.engine.errors import OutputError
 from twinset.engine.events import FrameDone, Stepped
 from twinset.engine.recipe.reading import loads_recipe
 from twinset.engine.recipe.settings import OutputSettings
+from twinset.testing.fixtures.render_process import file_bytes
 
 RECIPE = recipe_text(
     images=4,
@@ -40,10 +41,6 @@ RECIPE = recipe_text(
 @pytest.fixture(scope="module")
 def recipe(rooms):
     return loads_recipe(RECIPE, rooms, "test")
-
-
-def tree(out):
-    return {p.relative_to(out).as_posix(): p.read_bytes() for p in sorted(out.rglob("*")) if p.is_file()}
 
 
 @contextmanager
@@ -69,7 +66,7 @@ def fill(disk):
 @pytest.mark.parametrize("when", ["frames", "annotations"])
 def test_a_disk_that_fills_up_leaves_nothing_half_written(recipe, tmp_path, when):
     list(Job(recipe, tmp_path / "whole", open_stage).run())
-    whole = tree(tmp_path / "whole")
+    whole = file_bytes(tmp_path / "whole")
     with small_disk(tmp_path / "disk") as disk:
         out = disk / "out"
         with pytest.raises(OutputError, match=r"The disk of '.*' is full\. Free some space"):
@@ -78,7 +75,7 @@ def test_a_disk_that_fills_up_leaves_nothing_half_written(recipe, tmp_path, when
                     fill(disk)
                 if when == "annotations" and isinstance(event, Stepped) and "annotations" in event.message:
                     fill(disk)
-        left = tree(out)
+        left = file_bytes(out)
         assert not [name for name in left if "tmp" in name or name.startswith("annotations")]
         done = {Path(name).stem for name in left if name.startswith("frames/")}
         assert len(done) == (2 if when == "frames" else 4)
@@ -88,7 +85,7 @@ def test_a_disk_that_fills_up_leaves_nothing_half_written(recipe, tmp_path, when
         assert all(data == whole[name] for name, data in kept.items() if name != "recipe.toml")
         (disk / "filler").unlink()
         list(Job(recipe, out, open_stage).run())
-        resumed = tree(out)
+        resumed = file_bytes(out)
         del resumed["recipe.toml"], whole["recipe.toml"]
         assert resumed == whole
 
@@ -97,7 +94,7 @@ def test_a_disk_with_too_little_room_is_refused_at_once(recipe, tmp_path):
     with small_disk(tmp_path / "disk", "20m") as disk:
         with pytest.raises(OutputError, match="only 20 MiB left"):
             list(Job(recipe, disk / "out", lambda _: pytest.fail("opened")).run())
-        assert tree(disk) == {}
+        assert file_bytes(disk) == {}
 
 
 def test_a_read_only_disk_is_refused_before_the_scene_is_opened(recipe, tmp_path):
@@ -105,7 +102,7 @@ def test_a_read_only_disk_is_refused_before_the_scene_is_opened(recipe, tmp_path
         subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
         with pytest.raises(OutputError, match=r"cannot be written to \(Read-only file system\)"):
             list(Job(recipe, disk / "out", lambda _: pytest.fail("opened")).run())
-        assert tree(disk) == {}
+        assert file_bytes(disk) == {}
 
 
 def test_a_job_that_will_not_fit_is_told_ahead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,7 +28,7 @@ from twinset.dataset.jobs.job import MAX_FAILURES, Job, open_job
 from twinset.engine.errors import OutputError, StageError
 from twinset.engine.events import Finished, FrameDone, ShareDone, Started
 from twinset.engine.recipe.reading import load_recipe
-from twinset.testing.fixtures.render_process import RenderProcess
+from twinset.testing.fixtures.render_process import RenderProcess, file_bytes
 
 RECIPE = recipe_text(
     seed=3,
@@ -92,12 +92,8 @@ def whole(folder):
     return folder / "whole"
 
 
-def tree(out):
-    return {p.relative_to(out).as_posix(): p.read_bytes() for p in sorted(out.rglob("*")) if p.is_file()}
-
-
 def assert_same(out, other):
-    one, two = tree(out), tree(other)
+    one, two = file_bytes(out), file_bytes(other)
     assert sorted(one) == sorted(two)
     assert [name for name in one if one[name] != two[name]] == []
 
@@ -109,7 +105,7 @@ def records(out):
 def test_the_same_recipe_and_seed_give_the_same_bytes(folder, whole):
     run(load_recipe(folder / "r.toml"), folder / "again")
     assert_same(whole, folder / "again")
-    assert {"recipe.toml", "annotations/instances.json", "images/000005.jpg", "report.html"} <= set(tree(whole))
+    assert {"recipe.toml", "annotations/instances.json", "images/000005.jpg", "report.html"} <= set(file_bytes(whole))
 
 
 def test_another_seed_gives_other_pictures(folder, whole):
@@ -183,7 +179,7 @@ def test_an_early_end_leaves_whole_frames_only(folder, whole, how, monkeypatch):
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
             patch.setattr(os, "replace", interrupted)
             list(events)
-    files = tree(out)
+    files = file_bytes(out)
     assert [name for name in files if name.startswith("frames/")] == ["frames/000000.json", "frames/000001.json"]
     assert not [name for name in files if "tmp" in name]
     run(load_recipe(folder / "r.toml"), out)
@@ -201,13 +197,13 @@ def test_a_damaged_picture_is_rendered_again(folder, whole):
 
 
 def test_replay_gives_the_same_image(folder, whole):
-    before = tree(whole)
+    before = file_bytes(whole)
     for frame in (1, 5):
         image = open_job(whole, open_stage).replay(frame)
         assert image.read_bytes() == (whole / "images" / f"{frame:06d}.jpg").read_bytes()
         assert whole / "replay" in image.parents
     shutil.rmtree(whole / "replay")
-    assert tree(whole) == before
+    assert file_bytes(whole) == before
 
 
 @pytest.mark.parametrize(
@@ -216,10 +212,10 @@ def test_replay_gives_the_same_image(folder, whole):
      ('annotations = "real.json"', 'annotations = "real.json"\nimages = "."')],
 )  # fmt: skip
 def test_a_folder_belongs_to_one_recipe(folder, whole, old, new):
-    before = tree(whole)
+    before = file_bytes(whole)
     with pytest.raises(OutputError, match=r"another recipe, seed or version.*Choose another output"):
         run(recipe_of(folder, RECIPE.replace(old, new)), whole)
-    assert tree(whole) == before
+    assert file_bytes(whole) == before
 
 
 def test_a_recipe_that_cannot_be_read_is_another_recipe(folder, whole):
@@ -339,9 +335,9 @@ def test_frames_given_up_are_counted_and_not_tried_again(folder, refusing):
     assert (given_up["verdict"], given_up["attempts"]) == ("given up", 3)
     with pytest.raises(StageError, match="Frame 1 was given up after 3 attempts"):
         open_job(folder / "refusing", open_stage).replay(1)
-    before = tree(folder / "refusing")
+    before = file_bytes(folder / "refusing")
     assert all(e.resumed for e in run(refusing, folder / "refusing") if isinstance(e, FrameDone))
-    assert tree(folder / "refusing") == before
+    assert file_bytes(folder / "refusing") == before
 
 
 @pytest.mark.parametrize("images", [2, MAX_FAILURES + 4])

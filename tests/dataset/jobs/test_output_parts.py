@@ -29,6 +29,7 @@ from twinset.engine.recipe.json_schema import json_schema
 from twinset.engine.recipe.reading import load_recipe
 from twinset.engine.recipe.reference_page import recipe_reference
 from twinset.testing import scene
+from twinset.testing.fixtures.render_process import file_bytes
 
 RECIPE = recipe_text(
     seed=5,
@@ -139,10 +140,6 @@ def run(tmp_path, out, text=RECIPE + ASKED, frames=None):
     return list(Job(load_recipe(tmp_path / "r.toml"), tmp_path / out, open_stage).run(frames))
 
 
-def tree(out):
-    return {p.relative_to(out).as_posix(): p.read_bytes() for p in sorted(out.rglob("*")) if p.is_file()}
-
-
 def test_what_one_class_declares_is_written(registered, tmp_path):
     run(tmp_path, "out")
     out = tmp_path / "out"
@@ -196,14 +193,14 @@ def test_table_and_readers_know_them(registered, tmp_path):
 
 def test_resumed_merged_and_verified_as_all_else(registered, tmp_path):
     run(tmp_path, "whole")
-    whole = tree(tmp_path / "whole")
+    whole = file_bytes(tmp_path / "whole")
     run(tmp_path, "shares", frames=range(0, 2))
     run(tmp_path, "later", frames=range(2, 4))
     for folder in ("frames", "images", "parity"):
         shutil.copytree(tmp_path / "later" / folder, tmp_path / "shares" / folder, dirs_exist_ok=True)
     job = open_job(tmp_path / "shares", open_stage)
     job.finish()
-    assert tree(tmp_path / "shares") == whole
+    assert file_bytes(tmp_path / "shares") == whole
     assert [state for *_, state in job.checksums()] == ["accepted"] * 4
     assert job.verify(3) == ""
 
@@ -211,12 +208,12 @@ def test_resumed_merged_and_verified_as_all_else(registered, tmp_path):
     path.write_bytes(path.read_bytes()[:-1] + b"x")
     assert [state for *_, state in job.checksums()] == ["accepted"] * 3 + ["damaged"]
     run(tmp_path, "shares")  # only that frame is missing
-    assert tree(tmp_path / "shares") == whole
+    assert file_bytes(tmp_path / "shares") == whole
 
     (tmp_path / "shares/lists/000099.csv").write_text("of a frame that is gone")
     (tmp_path / "shares/lists/notes.csv").write_text("mine")
     job.finish()
-    assert tree(tmp_path / "shares") == whole | {"lists/notes.csv": b"mine"}
+    assert file_bytes(tmp_path / "shares") == whole | {"lists/notes.csv": b"mine"}
 
 
 def test_records_of_anyone_are_checked(registered, tmp_path):

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import typer
 from recipes import on_floor, orbit, recipe_text
+from stages import stool_stage
 from twinset.dataset.atomic_files import json_bytes, output_error
 from twinset.dataset.jobs.job import Job, open_job
 from twinset.dataset.store.frames import FrameStore, append_checksum
@@ -22,10 +23,8 @@ from twinset.dataset.store.status import status_of
 from twinset.engine.errors import OutputError, TryAgainError
 from twinset.engine.events import FrameDone, ShareDone
 from twinset.engine.recipe.reading import load_recipe
-from twinset.engine.recipe.settings import Recipe
 from twinset.headless import cli
 from twinset.headless.commands.generate import verify
-from twinset.testing import BruteStage, asset, box, plane
 from typer.testing import CliRunner
 
 RECIPE = recipe_text(
@@ -49,11 +48,6 @@ def glb(**stated: Any) -> bytes:
     return struct.pack("<4sIIII", b"glTF", 2, 20 + len(text), len(text), 0x4E4F534A) + text
 
 
-def stage_of(recipe: Recipe) -> Any:
-    stool = asset("stool", "chair", box((0.4, 0.4, 0.45)))
-    return BruteStage({"Floor": plane((6.0, 6.0))}, [stool], resolution=(recipe.output.width, recipe.output.height))
-
-
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "r.toml").write_text(RECIPE)
@@ -62,7 +56,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def job_of(folder: Path) -> Job:
-    return Job(load_recipe(folder / "r.toml"), folder / "out", stage_of)
+    return Job(load_recipe(folder / "r.toml"), folder / "out", stool_stage)
 
 
 def test_status_counts_frames_blocks_and_workers(folder: Path) -> None:
@@ -117,7 +111,7 @@ def test_finish_names_what_is_missing_and_how_to_repair_it(folder: Path, monkeyp
 def test_verify_tells_a_dataset_from_a_changed_one(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     job = job_of(folder)
     list(job.run())
-    monkeypatch.setattr(verify, "open_stage", stage_of)
+    monkeypatch.setattr(verify, "open_stage", stool_stage)
     done = CliRunner().invoke(cli.app, ["verify", str(job.out), "--sample", "4"])
     assert done.exit_code == 0 and "All files are intact." in done.output, done.output
     assert not list(job.out.glob(".verify-*"))
@@ -126,7 +120,7 @@ def test_verify_tells_a_dataset_from_a_changed_one(folder: Path, monkeypatch: py
     store = FrameStore(job.out)
     record = store.read(2)
     store.write(2, record, store.read_image(record) ^ 1, format="png")
-    assert open_job(job.out, stage_of).verify(2) == "Frame 2 differs from its record: image."
+    assert open_job(job.out, stool_stage).verify(2) == "Frame 2 differs from its record: image."
     # Without that, the checksum tells.
     path = job.out / "images/000005.png"
     path.write_bytes(path.read_bytes() + b"\0")
@@ -185,6 +179,6 @@ def test_records_from_elsewhere_name_nothing_outside_their_folder(folder: Path, 
         if not change:
             record["files"]["image"]["path"] = name
         store.record_path(frame).write_bytes(append_checksum(json_bytes(record)))
-    finished = open_job(job.out, stage_of).finish()
+    finished = open_job(job.out, stool_stage).finish()
     assert finished.absent == (2, 4) and finished.images == 5
     assert {p for p in folder.rglob("*") if not p.is_relative_to(job.out)} == before

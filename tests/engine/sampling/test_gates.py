@@ -28,6 +28,7 @@ from twinset.engine.sampling.sampler import Sampler
 from twinset.plugins.filters.feature_score import TOO_NEAR
 from twinset.testing import BruteStage, asset, box, plane
 from twinset.testing.fixtures.models import pixel_model
+from twinset.testing.fixtures.render_process import file_bytes
 
 RECIPE = recipe_text(
     seed=4,
@@ -71,10 +72,6 @@ def run(recipe: Recipe, out: Path, frames: range | None = None) -> Finished:
 
 def records(out: Path) -> list[dict[str, Any]]:
     return [json.loads(p.read_bytes()) for p in sorted((out / "frames").iterdir())]
-
-
-def tree(out: Path) -> dict[str, bytes]:
-    return {p.relative_to(out).as_posix(): p.read_bytes() for p in sorted(out.rglob("*")) if p.is_file()}
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +127,7 @@ def test_shares_on_any_worker_give_the_same_bytes(
     for share in shares:
         run(recipe_of(folder, gate=DRAFTED), out, share)
     open_job(out, stage_of).finish()
-    assert tree(out) == tree(whole)
+    assert file_bytes(out) == file_bytes(whole)
 
 
 def test_another_machine_warms_up_to_the_same_and_shards_merge(folder: Path, whole: Path, tmp_path: Path) -> None:
@@ -139,7 +136,7 @@ def test_another_machine_warms_up_to_the_same_and_shards_merge(folder: Path, who
     assert (tmp_path / "a/gate.json").read_bytes() == (tmp_path / "b/gate.json").read_bytes()
     shutil.copytree(tmp_path / "a", tmp_path / "b", dirs_exist_ok=True)
     run(recipe_of(folder, gate=DRAFTED), tmp_path / "b")
-    assert tree(tmp_path / "b") == tree(whole)
+    assert file_bytes(tmp_path / "b") == file_bytes(whole)
 
 
 def test_a_job_stopped_within_a_block_goes_on_as_if_it_had_not(folder: Path, whole: Path, tmp_path: Path) -> None:
@@ -150,7 +147,7 @@ def test_a_job_stopped_within_a_block_goes_on_as_if_it_had_not(folder: Path, who
     events.close()
     (out / "frames/000001.json").unlink()
     run(recipe_of(folder, gate=DRAFTED), out)
-    assert tree(out) == tree(whole)
+    assert file_bytes(out) == file_bytes(whole)
 
 
 def test_what_a_gate_has_learned_is_learned_anew_where_it_is_damaged(folder: Path, whole: Path, tmp_path: Path) -> None:
@@ -161,7 +158,7 @@ def test_what_a_gate_has_learned_is_learned_anew_where_it_is_damaged(folder: Pat
     (out / "gate.json").write_text(text.replace('"threshold":0.5,', '"threshold":0.9,'))
     (out / "frames/000007.json").unlink()
     run(recipe_of(folder, gate=DRAFTED), out)
-    assert tree(out) == tree(whole)
+    assert file_bytes(out) == file_bytes(whole)
 
 
 def test_replay_gives_the_same_image(folder: Path, whole: Path) -> None:
