@@ -22,7 +22,7 @@ from twinset.engine.sampling.sampler import Sampler, Survey
 WIDTH, HEIGHT = 160, 120
 RECIPE = recipe_text(
     seed=2,
-    real="real.json",
+    real="layout_real.json",
     scene="small.blend",
     distractors=[{"objects": ["Screen"]}],
     placements=[on_floor(), on_floor(1, 1, distractors=True)],
@@ -45,7 +45,7 @@ def real():
 
 
 def read(rooms):
-    (rooms / "real.json").write_text('{"images": [], "annotations": [], "categories": []}')
+    (rooms / "layout_real.json").write_text('{"images": [], "annotations": [], "categories": []}')
     return loads_recipe(RECIPE, rooms, "test")
 
 

@@ -12,6 +12,7 @@ import pytest
 pytest.importorskip("bpy")
 
 import bpy
+from real_boxes import write_square_boxes
 from recipes import ONE_SAMPLE, on_floor, orbit, plugin_table, recipe_text
 from twinset.blender.stage import open_stage
 from twinset.dataset.formats.coco import read_coco
@@ -24,7 +25,7 @@ from twinset.engine.sampling.sampler import Sampler
 
 RECIPE = recipe_text(
     seed=5,
-    real="real.json",
+    real="sampler_real.json",
     scene="small.blend",
     distractors=[{"objects": ["Screen"]}],
     placements=[on_floor(2, 3), on_floor(1, 1, distractors=True)],
@@ -39,21 +40,12 @@ REAL = (0.06, 0.07, 0.08, 0.1, 0.15, 0.2)
 
 @pytest.fixture(scope="module")
 def recipe(rooms):
-    side = [100 * a**0.5 for a in REAL]
-    data = {
-        "images": [{"id": i, "file_name": f"{i}.jpg", "width": 100, "height": 100} for i in range(len(REAL))],
-        "annotations": [
-            {"id": i, "image_id": i, "category_id": 1, "bbox": [30, 30, s, s], "area": s * s, "iscrowd": 0}
-            for i, s in enumerate(side)
-        ],
-        "categories": [{"id": 1, "name": "chair"}],
-    }
-    (rooms / "real.json").write_text(json.dumps(data))
+    write_square_boxes(rooms / "sampler_real.json", REAL)
     return loads_recipe(RECIPE, rooms, "test")
 
 
 def make(recipe):
-    real = read_coco(recipe.path("real.json"))
+    real = read_coco(recipe.path("sampler_real.json"))
     return Sampler(recipe, open_stage(recipe), {"chair": real.boxes("chair")})
 
 
@@ -112,7 +104,7 @@ def test_other_goals_after_failed_attempts_are_those_of_a_replay(sampler, recipe
     target = registry.find("target", "layout_gmm")(attempts_per_layout=2)
     plugins = {**recipe.plugins, "target": (PluginUse("target", "layout_gmm", target),)}
     other = attrs.evolve(recipe, plugins={**plugins, "camera": recipe.plugins["camera"][:1]})
-    real = read_coco(recipe.path("real.json")).boxes("chair")
+    real = read_coco(recipe.path("sampler_real.json")).boxes("chair")
     sampler = Sampler(other, sampler.stage, {"chair": real}, surveys=sampler._surveys)
     asked = []
 

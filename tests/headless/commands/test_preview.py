@@ -13,6 +13,7 @@ import pytest
 
 pytest.importorskip("bpy")
 
+from real_boxes import write_square_boxes
 from recipes import ONE_SAMPLE, on_floor, plugin_table, recipe_text
 from twinset.blender.stage import open_stage
 from twinset.dataset.jobs.job import Job
@@ -40,16 +41,7 @@ INSTANCE = ("id", "class", "shape", "main", "bbox", "area", "annotated", "reason
 
 @pytest.fixture(scope="module")
 def place(rooms):
-    side = [100 * a**0.5 for a in REAL]
-    data = {
-        "images": [{"id": i, "file_name": f"{i}.jpg", "width": 100, "height": 100} for i in range(len(REAL))],
-        "annotations": [
-            {"id": i, "image_id": i, "category_id": 1, "bbox": [30, 30, s, s], "area": s * s, "iscrowd": 0}
-            for i, s in enumerate(side)
-        ],
-        "categories": [{"id": 1, "name": "chair"}],
-    }
-    (rooms / "preview_real.json").write_text(json.dumps(data))
+    write_square_boxes(rooms / "preview_real.json", REAL)
     (rooms / "preview.toml").write_text(RECIPE)
     return rooms
 
