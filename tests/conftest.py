@@ -72,14 +72,20 @@ def tracked_copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def extension(tracked_copy: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The extension without wheels: this Python has the packages."""
+def extension_tool() -> Path:
+    """Blender's own command line for extensions, which runs on plain Python."""
     spec = importlib.util.find_spec("bpy")
     if spec is None or not spec.submodule_search_locations:
         pytest.skip("bpy is not installed")
     (tool,) = Path(spec.submodule_search_locations[0]).glob("*/scripts/addons_core/bl_pkg/cli/blender_ext.py")
+    return tool
+
+
+@pytest.fixture(scope="session")
+def extension(extension_tool: Path, tracked_copy: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The extension without wheels: this Python has the packages."""
     out = tmp_path_factory.mktemp("extension")
-    command = [sys.executable, tool, "build", "--source-dir", tracked_copy, "--output-dir", out]
+    command = [sys.executable, extension_tool, "build", "--source-dir", tracked_copy, "--output-dir", out]
     done = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
     (built,) = out.glob("twinset-*.zip")

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -52,41 +51,31 @@ INSTALL_AND_REMOVE = """
 """
 
 
-@pytest.fixture(scope="module")
-def tool() -> Path:
-    """Blender's own command line for extensions, which runs on plain Python."""
-    spec = importlib.util.find_spec("bpy")
-    if spec is None or not spec.submodule_search_locations:
-        pytest.skip("bpy is not installed")
-    (found,) = Path(spec.submodule_search_locations[0]).glob("*/scripts/addons_core/bl_pkg/cli/blender_ext.py")
-    return found
-
-
 def run_tool(tool: Path, *arguments: str | Path) -> str:
     done = subprocess.run([sys.executable, tool, *arguments], capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
 
 
-@pytest.fixture(scope="module")
-def archive(tool: Path, tracked_copy: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The extension as users get it."""
-    out = tmp_path_factory.mktemp("extension")
-    run_tool(tool, "build", "--source-dir", tracked_copy, "--output-dir", out)
-    (built,) = out.glob("twinset-*.zip")
-    return built
+def run_in_blender(code: str, archive: Path, folder: Path) -> str:
+    """What code prints in a process of its own, whose settings and extensions live in a folder."""
+    environment = os.environ | {"BLENDER_USER_RESOURCES": str(folder), "HOME": str(folder), "PYTHONSAFEPATH": "1"}
+    command = [sys.executable, "-c", textwrap.dedent(code), archive]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
 
 
-def test_manifest_is_valid(tool: Path, tracked_copy: Path) -> None:
-    assert "error" not in run_tool(tool, "validate", tracked_copy).lower()
+def test_manifest_is_valid(extension_tool: Path, tracked_copy: Path) -> None:
+    assert "error" not in run_tool(extension_tool, "validate", tracked_copy).lower()
 
 
-def test_built_archive_is_valid(tool: Path, archive: Path) -> None:
-    assert "error" not in run_tool(tool, "validate", archive).lower()
+def test_built_archive_is_valid(extension_tool: Path, extension: Path) -> None:
+    assert "error" not in run_tool(extension_tool, "validate", extension).lower()
 
 
-def test_archive_holds_the_package_and_nothing_else(archive: Path, tracked_copy: Path) -> None:
-    names = {n for n in zipfile.ZipFile(archive).namelist() if not n.endswith("/")}
+def test_archive_holds_the_package_and_nothing_else(extension: Path, tracked_copy: Path) -> None:
+    names = {n for n in zipfile.ZipFile(extension).namelist() if not n.endswith("/")}
     tracked = {p.relative_to(tracked_copy).as_posix() for p in tracked_copy.rglob("*") if p.is_file()}
     only_developers = ("tests/", "docs/", "benchmarks/", ".", "setup.py")
     assert {n for n in tracked if n.endswith(".py") and not n.startswith(only_developers)} <= names
@@ -95,18 +84,9 @@ def test_archive_holds_the_package_and_nothing_else(archive: Path, tracked_copy:
     assert not [n for n in names if n.startswith(only_developers) or n in ("pyproject.toml", "Makefile")]
 
 
-def test_installs_registers_and_leaves_no_trace(archive: Path, tmp_path: Path) -> None:
-    environment = os.environ | {"BLENDER_USER_RESOURCES": str(tmp_path), "HOME": str(tmp_path), "PYTHONSAFEPATH": "1"}
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(INSTALL_AND_REMOVE), archive],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    (line,) = (x for x in done.stdout.splitlines() if x.startswith("FACTS "))
+def test_installs_registers_and_leaves_no_trace(extension: Path, tmp_path: Path) -> None:
+    printed = run_in_blender(INSTALL_AND_REMOVE, extension, tmp_path)
+    (line,) = (x for x in printed.splitlines() if x.startswith("FACTS "))
     import twinset
 
     assert json.loads(line.removeprefix("FACTS ")) == {
@@ -120,7 +100,7 @@ def test_installs_registers_and_leaves_no_trace(archive: Path, tmp_path: Path) -
         "disabled": True,
         "enabled again": True,
         "gone": True,
-    }, done.stdout + done.stderr
+    }, printed
     assert not list(tmp_path.rglob("extensions/user_default/twinset/*.py"))
 
 
@@ -147,8 +127,9 @@ INSTALL_WITH_WHEELS = """
 """
 
 
+@pytest.mark.usefixtures("extension_tool")  # which needs bpy
 @pytest.mark.skipif(sys.platform != "linux", reason="the zip of this test is for Linux")
-def test_zip_with_wheels_brings_them_and_their_licences(tool: Path, root: Path, tmp_path: Path) -> None:
+def test_zip_with_wheels_brings_them_and_their_licences(root: Path, tmp_path: Path) -> None:
     wheels, out = tmp_path / "wheels", tmp_path / "out"
     wheels.mkdir()
     with zipfile.ZipFile(wheels / "twinset_tiny-1.0-py3-none-any.whl", "w") as archive:
@@ -165,16 +146,7 @@ def test_zip_with_wheels_brings_them_and_their_licences(tool: Path, root: Path, 
     assert manifest["wheels"] == ["./wheels/twinset_tiny-1.0-py3-none-any.whl"]
     assert manifest["platforms"] == ["linux-x64"]
     assert "twinset_tiny 1.0: MIT-0" in told and "Do as you please." in told
-    environment = os.environ | {"BLENDER_USER_RESOURCES": str(tmp_path), "HOME": str(tmp_path), "PYTHONSAFEPATH": "1"}
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(INSTALL_WITH_WHEELS), full],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    run_in_blender(INSTALL_WITH_WHEELS, full, tmp_path)
 
 
 def test_permissions_are_given_with_their_reason(root: Path) -> None:
