@@ -5,7 +5,7 @@
     python benchmarks/overhead.py --samples 2 32 128 --instances 1 8 40 --sizes 640x480 1280x960 --denoise no yes
     python benchmarks/overhead.py --blenderproc python               # a Python that can import BlenderProc, too
 
-Each contender is a process of its own that opens the embedded hall; frames are solved once, by Twinset, and rendered by
+Each contender is a process of its own that opens the built-in hall; frames are solved once, by Twinset, and rendered by
 all in turns, several times over. Bare is a script with persistent data that moves things and lets Blender write a JPEG.
 Twinset's time is from placing things to the record on the disk: probe, picture, id map, depth map, masks and amodal
 masks, all metrics, a gate that scores every box with a vision model. BlenderProc renders colour, depth and instance

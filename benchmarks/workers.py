@@ -27,7 +27,7 @@ PARTS = ("start", "render", "finish", "total")
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("recipe", type=Path, nargs="?", help="Default is a small one: chairs in the embedded hall.")
+    parser.add_argument("recipe", type=Path, nargs="?", help="Default is a small one: chairs in the built-in hall.")
     parser.add_argument("--images", type=int, default=0, help="Frames, instead of the recipe's.")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--threads", type=int, default=1, help="CPU threads of each worker; 0 as the product does.")

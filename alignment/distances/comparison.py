@@ -197,7 +197,7 @@ def _remarks(real: Table, synth: Table) -> list[str]:
         {k for k, v in t.columns.items() if np.isfinite(v).any()} | set(t.labels) for t in (real, synth)
     )
     said = [
-        f"Only the {side} dataset has {', '.join(sorted(only))}; no distance to nothing is given."
+        f"Only the {side} dataset has {', '.join(sorted(only))}; these columns are not compared."
         for side, only in (("real", in_real - in_synth), ("synthetic", in_synth - in_real))
         if only
     ]

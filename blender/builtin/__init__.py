@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The embedded hall and shapes."""
+"""The built-in hall and shapes."""

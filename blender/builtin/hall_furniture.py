@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Furniture and clutter of the embedded hall: solids in world coordinates, by object name. Pure numpy."""
+"""Furniture and clutter of the built-in hall: solids in world coordinates, by object name. Pure numpy."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Opens or builds the room: a .blend file whose scripts never run, imported models, or the embedded hall."""
+"""Opens or builds the room: a .blend file whose scripts never run, imported models, or the built-in hall."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def open_scene(recipe: Recipe) -> bpy.types.Scene:
 
         build_hall(scene)
     elif recipe.scene.builtin:
-        raise StageError(unknown("[scene] builtin: there is no embedded room", recipe.scene.builtin, ["hall"]))
+        raise StageError(unknown("[scene] builtin: there is no built-in room", recipe.scene.builtin, ["hall"]))
     if recipe.scene.blenderproc:
         from ..blenderproc.scenes import load_scene
 

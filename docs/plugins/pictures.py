@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Makes the pictures of the reference pages: ``python docs/plugins/pictures.py [NAME...]``, such as camera/orbit.
 
-All of them are of the embedded hall, so that nothing else is needed.
+All of them are of the built-in hall, so that nothing else is needed.
 """
 
 from __future__ import annotations

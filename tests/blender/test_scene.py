@@ -242,7 +242,7 @@ def test_unreadable_files_are_told(tmp_path):
         open_scene(recipe(tmp_path, file="bad.blend"))
     with pytest.raises(StageError, match=r"does not exist"):
         open_scene(recipe(tmp_path, file="absent.blend"))
-    with pytest.raises(StageError, match=r"no embedded room 'hell'. Did you mean 'hall'"):
+    with pytest.raises(StageError, match=r"no built-in room 'hell'. Did you mean 'hall'"):
         open_scene(recipe(tmp_path, builtin="hell"))
 
 

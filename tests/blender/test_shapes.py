@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Embedded shapes are closed solids of real size that stand; the embedded hall has floors, light and room."""
+"""Built-in shapes are closed solids of real size that stand; the built-in hall has floors, light and room."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ KINDS: dict[str, dict[str, Callable[[], Parts]]] = {
 
 
 def names(kind: str) -> list[str]:
-    """Names of the embedded shapes of a kind."""
+    """Names of the built-in shapes of a kind."""
     return list(_makers(kind))
 
 
@@ -41,7 +41,7 @@ def solids(kind: str) -> dict[str, Parts]:
 
 
 def build_shapes(kind: str, scene: bpy.types.Scene) -> list[list[bpy.types.Object]]:
-    """Make all embedded shapes of a kind in a scene.
+    """Make all built-in shapes of a kind in a scene.
 
     Parameters
     ----------
@@ -97,5 +97,5 @@ def solid_object(name: str, parts: dict[Finish, Solid], *, smooth_below: float =
 def _makers(kind: str) -> dict[str, Callable[[], Parts]]:
     if kind not in KINDS:
         known = ", ".join(repr(k) for k in KINDS)
-        raise StageError(f"There are no embedded shapes of the kind '{kind}'. Kinds: {known}.")
+        raise StageError(f"There are no built-in shapes of the kind '{kind}'. Kinds: {known}.")
     return KINDS[kind]

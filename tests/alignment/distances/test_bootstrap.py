@@ -183,7 +183,7 @@ def test_degenerate_datasets_get_statements():
         columns = compare(coco(real), coco(synth))["classes"]["chair"]["columns"]
         assert all(column["remark"] for column in columns.values())
     entry = compare(coco(many), coco(many, depth=2.0))["classes"]["chair"]
-    assert entry["remarks"] == ["Only the synthetic dataset has depth; no distance to nothing is given."]
+    assert entry["remarks"] == ["Only the synthetic dataset has depth; these columns are not compared."]
     assert not entry["columns"]["area"]["remark"]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,14 +24,68 @@ def recipe(tmp_path: Path) -> Path:
     return tmp_path / "r.toml"
 
 
-def test_killed_workers_are_replaced_and_a_killed_supervisor_leaves_no_orphans(recipe: Path, tmp_path: Path) -> None:
-    pytest.importorskip("bpy")
-    alone, together = tmp_path / "alone", tmp_path / "together"
-    assert rendered(recipe, alone).returncode == 0
+TRAP = """
+import os
+import signal
+import time
+from pathlib import Path
 
+import numpy as np
+
+from ...engine.plugin import plugin
+
+
+@plugin("placement")
+class Trap:
+    \"\"\"Does harm at frames for which there is a file, named by frame and harm; "once" makes it go with that.\"\"\"
+
+    def place(self, stage, goals, rng):
+        for path in Path({folder!r}).glob(f"{{goals.frame}}-*"):
+            if path.name.endswith("-once"):
+                path.unlink()
+            harm = path.name.split("-")[1]
+            if harm == "kill":
+                os.kill(os.getpid(), signal.SIGKILL)
+            elif harm == "exhaust":
+                np.ones(2**55)
+            elif harm == "grow":
+                held = []
+                while len(held) < 60:
+                    held.append(os.urandom(1) * 2**25)
+                    time.sleep(0.03)
+                raise RuntimeError("it grew to no end")
+"""
+
+
+@pytest.fixture(scope="module")
+def trapped(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the recipe ``r.toml`` and a trap, and the dataset ``alone`` that one process renders of it."""
+    pytest.importorskip("bpy")
+    folder = tmp_path_factory.mktemp("trapped")
+    for name in ("armed", "mine"):
+        (folder / name).mkdir()
+    (folder / "mine/trap.py").write_text(TRAP.format(folder=str(folder / "armed")))
+    text = RECIPE.replace("[[camera]]", '[[placement]]\nplugin = "trap"\n[[camera]]')
+    (folder / "r.toml").write_text('plugin_folders = ["mine"]\n' + text)
+    done = rendered(folder / "r.toml", folder / "alone", "--plugins", folder / "mine")
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture
+def armed(trapped: Path) -> Iterator[Path]:
+    """A folder for files that set off harm in frames of the recipe."""
+    yield trapped / "armed"
+    for path in (trapped / "armed").iterdir():
+        path.unlink()
+
+
+def test_killed_workers_are_replaced_and_a_killed_supervisor_leaves_no_orphans(trapped: Path, tmp_path: Path) -> None:
+    recipe, alone, together = trapped / "r.toml", trapped / "alone", tmp_path / "together"
+    options = ("--workers", 2, "--plugins", trapped / "mine")
     workers: set[int] = set()
     frames = []
-    with RenderProcess(recipe, together, "--workers", 2) as running:
+    with RenderProcess(recipe, together, *options) as running:
         for event in running.events():
             workers |= {int(p.stem.rsplit("-", 1)[1]) for p in (together / "workers").glob("*-*.json")}
             if event["event"] != "frame_done":
@@ -45,12 +100,12 @@ def test_killed_workers_are_replaced_and_a_killed_supervisor_leaves_no_orphans(r
     assert len(set(frames)) == len(frames)
     wait_until(lambda: not any(map(is_process_running, workers)))
 
-    done = rendered(recipe, together, "--workers", 2, "--threads", 1)
+    done = rendered(recipe, together, *options, "--threads", 1)
     assert done.returncode == 0, done.stderr
     assert events(done.stdout)[-1]["images"] == 9
     assert differences(alone, together) == []
     # Nothing is left to do: no worker starts, and the same files come out.
-    done = rendered(recipe, together, "--workers", 2)
+    done = rendered(recipe, together, *options)
     kinds = {event["event"] for event in events(done.stdout)}
     assert done.returncode == 0 and "frame_done" not in kinds and differences(alone, together) == []
 
@@ -120,87 +175,37 @@ def test_memory_is_what_the_groups_around_a_process_leave_it(tmp_path: Path) -> 
     assert group_limit(groups, tmp_path / "fs") == 1000
 
 
-TRAP = """
-import os
-import signal
-import time
-from pathlib import Path
-
-import numpy as np
-
-from ...engine.plugin import plugin
-
-
-@plugin("placement")
-class Trap:
-    \"\"\"Does harm at frames for which there is a file, named by frame and harm; "once" makes it go with that.\"\"\"
-
-    def place(self, stage, goals, rng):
-        for path in Path({folder!r}).glob(f"{{goals.frame}}-*"):
-            if path.name.endswith("-once"):
-                path.unlink()
-            harm = path.name.split("-")[1]
-            if harm == "kill":
-                os.kill(os.getpid(), signal.SIGKILL)
-            elif harm == "exhaust":
-                np.ones(2**55)
-            elif harm == "grow":
-                held = []
-                while len(held) < 60:
-                    held.append(os.urandom(1) * 2**25)
-                    time.sleep(0.03)
-                raise RuntimeError("it grew to no end")
-"""
-
-
-@pytest.fixture
-def trap(recipe: Path, tmp_path: Path) -> Path:
-    """A folder for files that set off harm in frames of the recipe."""
-    armed = tmp_path / "armed"
-    armed.mkdir()
-    (tmp_path / "mine").mkdir()
-    (tmp_path / "mine/trap.py").write_text(TRAP.format(folder=str(armed)))
-    recipe.write_text(
-        'plugin_folders = ["mine"]\n' + RECIPE.replace("[[camera]]", '[[placement]]\nplugin = "trap"\n[[camera]]')
-    )
-    return armed
-
-
-def test_a_frame_that_kills_every_worker_leaves_out_its_block_alone(recipe: Path, trap: Path, tmp_path: Path) -> None:
-    pytest.importorskip("bpy")
-    (trap / "4-kill").touch()
-    out = tmp_path / "out"
+def test_a_frame_that_kills_every_worker_leaves_out_its_block_alone(trapped: Path, armed: Path, tmp_path: Path) -> None:
+    (armed / "4-kill").touch()
+    recipe, out = trapped / "r.toml", tmp_path / "out"
     done = rendered(recipe, out, "--workers", 2)
     assert done.returncode == 2 and "would run as plugins" in done.stderr and not out.exists()
-    allowed = ("--workers", 2, "--plugins", tmp_path / "mine")
+    allowed = ("--workers", 2, "--plugins", trapped / "mine")
     done = rendered(recipe, out, *allowed)
     assert done.returncode == 75, done.stderr
     finished, failed = events(done.stdout)[-2:]
     assert finished["absent"] == [4, 5] and finished["images"] == 7
     said = "Workers failed repeatedly at frames 3 to 5, which are left out. The last at frame 4:"
     assert said in failed["error"][0] and "Start fewer workers" in failed["error"][0]
-    (trap / "4-kill").unlink()
+    (armed / "4-kill").unlink()
     done = rendered(recipe, out, *allowed)
     assert done.returncode == 0 and events(done.stdout)[-1]["images"] == 9
 
 
-def test_workers_that_outgrow_their_bound_change_nothing(recipe: Path, trap: Path, tmp_path: Path) -> None:
-    pytest.importorskip("bpy")
-    alone, out = tmp_path / "alone", tmp_path / "out"
-    allowed = ("--plugins", tmp_path / "mine")
-    assert rendered(recipe, alone, *allowed).returncode == 0
+def test_workers_that_outgrow_their_bound_change_nothing(trapped: Path, armed: Path, tmp_path: Path) -> None:
+    recipe, alone, out = trapped / "r.toml", trapped / "alone", tmp_path / "out"
     for name in ("4-grow", "7-exhaust-once", "8-kill-once"):
-        (trap / name).touch()
-    bounded = ("--workers", 2, "--worker-memory", 1.0, *allowed)
+        (armed / name).touch()
+    bounded = ("--workers", 2, "--worker-memory", 1.0, "--plugins", trapped / "mine")
     done = rendered(recipe, out, *bounded)
     assert done.returncode == 75 and "Traceback" not in done.stderr, done.stderr
     finished, failed = events(done.stdout)[-2:]
-    assert finished["absent"] == [4, 5] and [p.name for p in trap.iterdir()] == ["4-grow"]
+    assert finished["absent"] == [4, 5] and [p.name for p in armed.iterdir()] == ["4-grow"]
     said = " ".join(done.stderr.split())
     assert "A worker is replaced at frame 4. It used 1." in said and "Out of memory" in said and "SIGKILL" in said
     (sentence,) = failed["error"]
     assert "frames 3 to 5, which are left out. The last at frame 4: It used 1." in sentence
     assert "more than the limit of 1.00 GiB" in sentence and "--worker-memory" in sentence
-    (trap / "4-grow").rename(trap / "4-grow-once")
+    (armed / "4-grow").rename(armed / "4-grow-once")
     assert rendered(recipe, out, *bounded).returncode == 0
-    assert differences(alone, out) == [] and not list(trap.iterdir())
+    assert differences(alone, out) == [] and not list(armed.iterdir())
