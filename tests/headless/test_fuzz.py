@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Broken and hostile files: whatever a parser is given, it ends soon, with a result or a sentence for the user.
 
-``benchmarks/fuzz.py`` gives each parser many inputs and counts them.
+``benchmarks/robustness/fuzz.py`` gives each parser many inputs and counts them.
 """
 
 from __future__ import annotations

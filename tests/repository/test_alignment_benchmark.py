@@ -17,7 +17,7 @@ from twinset.engine.goals import Boxes, Reach
 
 @pytest.fixture(scope="module")
 def benchmark(root):
-    spec = importlib.util.spec_from_file_location("alignment_benchmark", root / "benchmarks/alignment.py")
+    spec = importlib.util.spec_from_file_location("alignment_benchmark", root / "benchmarks/alignment/alignment.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

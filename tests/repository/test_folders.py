@@ -10,7 +10,6 @@ import pytest
 from source_tree import ROOT, imports, in_package, tree_files
 
 MAX_FILES = 15
-MAY_HOLD_MORE = {"benchmarks"}  # scripts that are run one by one, and do not know each other
 MAY_NAME_PLUGINS = {"engine/recipe/reference_page.py"}  # it shows recipes to their authors
 COLUMNS_OF_ROWS = {"bbox", "depth", "shape"}
 """Metrics that are called like what they measure, which rows have whatever measured it."""
@@ -79,7 +78,7 @@ def test_no_folder_holds_too_many_files() -> None:
     for path in tree_files():
         if not path.endswith("__init__.py"):
             counts[folder_of(path)] = counts.get(folder_of(path), 0) + 1
-    crowded = {folder: n for folder, n in counts.items() if n > MAX_FILES and folder not in MAY_HOLD_MORE}
+    crowded = {folder: n for folder, n in counts.items() if n > MAX_FILES}
     assert not crowded, f"These folders hold more than {MAX_FILES} code files: {crowded}. Divide them by subject."
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 CLASSES = ("chair", "dining table", "handbag", "backpack", "suitcase")
 BUILTIN = {"dining table": "table"}
 

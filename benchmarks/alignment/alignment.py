@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How near boxes come to real ones: random camera, 50-pixel filter, grid search and Twinset beside each other.
 
-    python benchmarks/alignment.py                                     # chair, table and bag of COCO, in minutes
-    python benchmarks/alignment.py --boxes 100 300 1000 --json out.json
-    python benchmarks/alignment.py --recipe examples/demo.toml         # a recipe of your own and its real boxes
+    python benchmarks/alignment/alignment.py                    # chair, table and bag of COCO, in minutes
+    python benchmarks/alignment/alignment.py --boxes 100 300 1000 --json out.json
+    python benchmarks/alignment/alignment.py --recipe examples/demo.toml   # a recipe of your own and its real boxes
 
 Frames are probed, not rendered: their boxes are those of the final labels. Distances are Bhattacharyya's over 20 bins
 (of the square root of relative area, of the logarithm of the aspect ratio), given as multiples of the floor: the mean

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What `twinset filter` can see: ROC AUC of right boxes against each kind of wrong ones, from a mixed bag.
 
-    python benchmarks/mixed_bag.py examples/apartment.toml -o bag
-    python benchmarks/filtering.py bag --class chair --features chairs.features --features other.features=model.onnx
+    python benchmarks/features/mixed_bag.py examples/apartment.toml -o bag
+    python benchmarks/features/filtering.py bag --class chair \\
+        --features chairs.features --features other.features=model.onnx
 
 Of a pair of a right and a wrong box, AUC is the chance that the wrong one is the less typical: 1 is perfect, 0.5 is
 none, below 0.5 the wrong ones look better. Intervals are 95 %, from 1000 bootstraps of whole images. "refused" is the

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Real sets against their own halves, against each other and against synthetic ones: distances beside their floors.
 
-    python benchmarks/halves.py ../shared/data --synth out --synth demo
+    python benchmarks/alignment/halves.py ../shared/data --synth out --synth demo
 
 Halves are random, by image. A distance differs significantly above its upper floor; of halves of one set, 5 % should.
 """
@@ -22,7 +22,7 @@ from twinset.alignment.distances.verdict import verdict
 from twinset.dataset.formats.dataset_folder import read_dataset
 from twinset.engine.rng import stream
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 NAMES = tuple(distance.name for distance in all_distances())
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Renders the mixed bag that filters are judged by: frames of a recipe as it is, and with one deliberate mistake each.
 
-    python benchmarks/mixed_bag.py examples/apartment.toml -o bag --images 24
+    python benchmarks/features/mixed_bag.py examples/apartment.toml -o bag --images 24
 
 Kinds: ``right``, ``floating``, ``wrong class`` (another class's models under the name of the first), ``untextured``,
 ``noise`` (one sample per pixel, not denoised) and ``white background`` (the right frames, white beyond the masks).

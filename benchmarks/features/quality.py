@@ -2,7 +2,7 @@
 """How many denoised samples leave a detector's features as they are: what the preset `quality = "detector"` rests on.
 
     echo 'output = "Concat_230"' > FastestDet.toml      # the three ends of its backbone
-    python benchmarks/quality.py examples/demo.toml --model FastestDet.onnx
+    python benchmarks/features/quality.py examples/demo.toml --model FastestDet.onnx
 
 Each frame is rendered with few and with many samples, all denoised; boxes are looked at by a vision model. Printed is
 the distance of a box's features from those of the converged picture, as a share of the mean distance between different

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Time and peak memory of measuring and comparing large datasets.
 
-    python benchmarks/measure.py --images 10000 --boxes 10
+    python benchmarks/speed/measure.py --images 10000 --boxes 10
 
 Two synthetic datasets are made in a temporary folder: files of random boxes, whose images are few and linked many
 times over. Each command runs in a process of its own, as from a shell; its memory is the peak of all its processes

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Whether frames take longer or more memory the more there have been, and the more assets the scene holds.
 
-    python benchmarks/growth.py --frames 2000              # 64 x 48 pixels, one sample, six of twenty assets
-    python benchmarks/growth.py --assets 10 100 1000       # the same by assets in the scene
-    python benchmarks/growth.py --frames 500 --recipe examples/apartment.toml
+    python benchmarks/speed/growth.py --frames 2000              # 64 x 48 pixels, one sample, six of twenty assets
+    python benchmarks/speed/growth.py --assets 10 100 1000       # the same by assets in the scene
+    python benchmarks/speed/growth.py --frames 500 --recipe examples/apartment.toml
 
 The same 100 frames are made again and again, each complete: placed, solved, probed, rendered, measured, recorded and
 written. Then a new process makes its first hundred, to warm up, and the two make the next hundred in turns: the median

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Time and memory of status, finish and verify over large datasets, whose records are copies of a rendered one's.
 
-    python benchmarks/records.py OUT --counts 1000 10000 100000
+    python benchmarks/speed/records.py OUT --counts 1000 10000 100000
 
 OUT is an output folder of `twinset render`. Pictures are one small picture over and over, each in a file of its own.
 """

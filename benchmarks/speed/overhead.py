@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What labels cost: bare Cycles, Twinset with all labels, metrics and the gate, and BlenderProc, on the same frames.
 
-    python benchmarks/overhead.py                                    # 640 x 480, 8 instances, 2 and 32 samples
-    python benchmarks/overhead.py --samples 2 32 128 --instances 1 8 40 --sizes 640x480 1280x960 --denoise no yes
-    python benchmarks/overhead.py --blenderproc python               # a Python that can import BlenderProc, too
+    python benchmarks/speed/overhead.py                                    # 640 x 480, 8 instances, 2 and 32 samples
+    python benchmarks/speed/overhead.py --samples 2 32 128 --instances 1 8 40 --sizes 640x480 1280x960 --denoise no yes
+    python benchmarks/speed/overhead.py --blenderproc python               # a Python that can import BlenderProc, too
 
 Each contender is a process of its own that opens the built-in hall; frames are solved once, by Twinset, and rendered by
 all in turns, several times over. Bare is a script with persistent data that moves things and lets Blender write a JPEG.

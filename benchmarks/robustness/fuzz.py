@@ -3,7 +3,7 @@
 
 The parsers are those of tests/headless/test_fuzz.py.
 
-    python benchmarks/fuzz.py --examples 10000
+    python benchmarks/robustness/fuzz.py --examples 10000
 
 Each parser runs in a process of its own with bounded memory, so that one that crashes is seen.
 """
@@ -19,7 +19,7 @@ import tempfile
 import time
 from pathlib import Path
 
-TESTS = Path(__file__).resolve().parents[1] / "tests"
+TESTS = Path(__file__).resolve().parents[2] / "tests"
 sys.path[:0] = [str(TESTS / "shared"), str(TESTS / "headless")]
 
 MEMORY = 6 * 2**30

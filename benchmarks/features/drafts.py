@@ -2,7 +2,7 @@
 """How well cheap drafts predict full renders: frames rendered both ways, compared with real features.
 
     twinset fit-features real.json --images photos --class chair -o chairs.features
-    python benchmarks/drafts.py examples/apartment.toml --features chairs.features --frames 25
+    python benchmarks/features/drafts.py examples/apartment.toml --features chairs.features --frames 25
 
 Prints, for drafts of several sizes and samples, their cost in shares of the full render (processor time, medians), the
 rank correlation of a frame's mean distance to the real boxes, and how many frames of the worse half a threshold finds

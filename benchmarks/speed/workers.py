@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Renders the same job with one worker and with several, in turns, and compares the time they take and all their bytes.
 
-    python benchmarks/workers.py --rounds 3
+    python benchmarks/speed/workers.py --rounds 3
 
 Each worker has the same number of CPU threads, one by default. *start* is the time to the first frame, *render* from
 there to the last one, *finish* what comes behind it: annotations, contact sheet and the end of the processes.

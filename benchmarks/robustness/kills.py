@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Kills supervisors and workers of ``render --workers`` at random instants, and compares what comes out in the end.
 
-    python benchmarks/kills.py RECIPE --times 50
+    python benchmarks/robustness/kills.py RECIPE --times 50
 
 Linux only: children are found in /proc.
 """

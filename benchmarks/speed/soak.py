@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Renders thousands of tiny frames in one process and watches its memory, open files and scratch files.
 
-    python benchmarks/soak.py --images 5000
+    python benchmarks/speed/soak.py --images 5000
 
 Linux only: what a process holds is read in /proc.
 """

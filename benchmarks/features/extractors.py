@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How well extractors tell real boxes from wrong ones: ROC AUC on real photos, the packaged model beside others.
 
-    python benchmarks/extractors.py ../shared/data --model ../shared/data/onnx/FastestDet.onnx:Concat_230
+    python benchmarks/features/extractors.py ../shared/data --model ../shared/data/onnx/FastestDet.onnx:Concat_230
 
 The reference are the chairs of one apartment. A chair is judged by a fit without its photo, and so is anything else in
 that photo: whatever a photo has of its own helps nobody. Intervals are 95 %, from 1000 bootstraps.

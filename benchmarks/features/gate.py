@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the gate is worth: pass rates of real boxes, wrong ones detected, datasets with and without it, and its cost.
 
-    python benchmarks/mixed_bag.py examples/apartment.toml -o bag
-    python benchmarks/gate.py examples/apartment.toml ../shared/data -o work --bag bag \\
+    python benchmarks/features/mixed_bag.py examples/apartment.toml -o bag
+    python benchmarks/features/gate.py examples/apartment.toml ../shared/data -o work --bag bag \\
         --model ../shared/data/onnx/FastestDet.onnx:Concat_230
 
 The gate learns from one half of the photos; what comes out is measured by its distance to boxes of the other half.
@@ -242,7 +242,7 @@ def main() -> None:
     parser.add_argument("recipe", type=Path, help="examples/apartment.toml, or one like it")
     parser.add_argument("data", type=Path, help="folder of real material")
     parser.add_argument("-o", "--out", type=Path, required=True, help="where datasets and models go")
-    parser.add_argument("--bag", type=Path, help="folder of benchmarks/mixed_bag.py")
+    parser.add_argument("--bag", type=Path, help="folder of benchmarks/features/mixed_bag.py")
     parser.add_argument("--model", default="", help="FILE.onnx or FILE.onnx:NODE, beside the packaged one")
     parser.add_argument("--images", type=int, default=60, help="accepted images of each dataset; 0 leaves them out")
     parser.add_argument("--width", type=int, default=320, help="of these images, three quarters as high")
