@@ -44,14 +44,23 @@ def recipe(rooms):
     return loads_recipe(RECIPE, rooms, "test")
 
 
+# The sampler whose scene is open. Blender holds one scene: whoever opens another closes this one.
+OPEN = []
+
+
 def make(recipe):
+    OPEN.clear()
     real = read_coco(recipe.path("sampler_real.json"))
     return Sampler(recipe, open_stage(recipe), {"chair": real.boxes("chair")})
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def sampler(recipe):
-    return make(recipe)
+    """The recipe's sampler, made again where a test has opened another scene."""
+    if not OPEN:
+        made = make(recipe)
+        OPEN.append(made)
+    return OPEN[0]
 
 
 def with_plugins(sampler, monkeypatch, **lists):
