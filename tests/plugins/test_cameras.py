@@ -25,14 +25,27 @@ from twinset.testing.fixtures.brute_force import point_distances
 WIDTH, HEIGHT = 160, 120
 
 
+# The room that is open, by its name. Blender holds one scene: whoever opens another closes this one.
+OPEN = {}
+
+
 def open_room(folder, room, size=(WIDTH, HEIGHT)):
+    OPEN.clear()
     screen = {"name": "screen", "objects": ["Screen"]}
     return open_stage(recipe_of(folder, scene=f"{room}.blend", distractors=[screen], render=ONE_SAMPLE, size=size))
 
 
 @pytest.fixture(scope="module", params=["open", "small"])
-def stage(request, rooms):
-    return open_room(rooms, request.param)
+def room(request):
+    return request.param
+
+
+@pytest.fixture
+def stage(room, rooms):
+    """The stage of a room, opened again where a test has opened another one."""
+    if room not in OPEN:
+        OPEN[room] = open_room(rooms, room)
+    return OPEN[room]
 
 
 def at(x, y, z=0.0, yaw=0.0):
