@@ -89,8 +89,8 @@ def options(
         list[Path],
         typer.Option(
             metavar="FOLDER",
-            help="Trust the plugins in this folder, so that recipes may run them. Repeatable; may stand anywhere. "
-            f"The environment variable {VARIABLE} does the same.",
+            help="Trust the plugins in this folder, so that recipes may run them. Can be repeated, and given "
+            f"anywhere on the command line. The environment variable {VARIABLE} does the same.",
         ),
     ] = [],  # noqa: B006
     version: Annotated[

@@ -142,7 +142,7 @@ def goal_sentences(goals: Iterable[Mapping[str, Any]]) -> list[str]:
     for goal in goals:
         if "compared" not in goal:
             shown = ", ".join(
-                f"{goal['shown'].get(name, 0)} of {n} {name}" for name, n in goal.get("asked", {}).items()
+                f"{goal['shown'].get(name, 0)} of {n} {name} boxes" for name, n in goal.get("asked", {}).items()
             )
             result = f": {shown} are visible" if shown else ""
             result += f", {goal['near']:.0%} of them within {AREA_TOLERANCE:.0%} of their goal's area" if shown else ""

@@ -52,10 +52,22 @@ class Command(TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         return super().parse_args(ctx, replace_deprecated(ctx, args))
 
+    def get_params(self, ctx: Any) -> list[Any]:
+        params = super().get_params(ctx)
+        for p in params:
+            if p.param_type_name == "argument":
+                p.display_type_rich = _no_type
+        return params
+
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         # As most programs print it: REAL, and not {REAL}.
         arguments = [p for p in self.get_params(ctx) if p.param_type_name == "argument"]
         return ["[OPTIONS]", *(str(getattr(p, "metavar", None) or p.name or "").upper() for p in arguments)]
+
+
+def _no_type(ctx: Any) -> str:
+    """Shown for the type of an argument, whose name and description say it already: Typer prints Python's types."""
+    return ""
 
 
 class Group(TyperGroup):

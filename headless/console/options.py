@@ -78,7 +78,7 @@ ClassesOption = Annotated[
     typer.Option(
         "--class",
         metavar="NAME",
-        help="Use only this class; repeatable. Default: all shared classes.",
+        help="Use only this class; repeatable. Default: all classes that the datasets have in common.",
         show_default=False,
     ),
 ]
@@ -89,7 +89,7 @@ ImagesOption = Annotated[
     typer.Option(
         "--images",
         metavar="FOLDER",
-        help="Image folder. By default it is searched for near the annotations.",
+        help="Image folder. Default: found next to the annotations.",
         show_default=False,
     ),
 ]
@@ -97,13 +97,17 @@ RealImagesOption = Annotated[
     Path | None,
     typer.Option(
         metavar="FOLDER",
-        help="Image folder of the real dataset. By default it is searched for near the annotations.",
+        help="Image folder of the real dataset. Default: found next to the annotations.",
         show_default=False,
     ),
 ]
 SynthImagesOption = Annotated[
     Path | None,
-    typer.Option(metavar="FOLDER", help="Image folder of the synthetic dataset, likewise.", show_default=False),
+    typer.Option(
+        metavar="FOLDER",
+        help="Image folder of the synthetic dataset. Default: found next to the annotations.",
+        show_default=False,
+    ),
 ]
 
 ModelOption = Annotated[

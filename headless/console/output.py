@@ -73,7 +73,12 @@ def _set_json(context: typer.Context, value: bool) -> bool:
     return value
 
 
-JsonOption = Annotated[bool, typer.Option("--json", callback=_set_json, help="Print results as JSON.")]
+def json_option(help: str) -> Any:
+    """The option ``--json`` with another description."""
+    return typer.Option("--json", callback=_set_json, help=help)
+
+
+JsonOption = Annotated[bool, json_option("Print results as JSON.")]
 """The option ``--json``, which may stand before or after the command's name."""
 
 

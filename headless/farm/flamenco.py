@@ -13,7 +13,7 @@ TEMPLATE = Path(__file__).with_name("flamenco.js")
 
 
 class Flamenco(Farm):
-    """Write a Flamenco job type with this recipe as default."""
+    """Write a Flamenco job type that renders this recipe by default."""
 
     def files(self, plan: Plan) -> dict[str, str]:
         text = TEMPLATE.read_text(encoding="utf-8")

@@ -25,7 +25,7 @@ exec {render}
 
 @attrs.frozen
 class Kubernetes(Farm):
-    """Write a Kubernetes Indexed Job, and a Job that finishes."""
+    """Write a Kubernetes Indexed Job. A last Job runs `twinset finish`."""
 
     image: Annotated[str, typer.Option(metavar="IMAGE", help="Container image with Twinset.", show_default=False)]
     claim: Annotated[

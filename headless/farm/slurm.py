@@ -64,7 +64,7 @@ printf '  %s\n' {status}
 
 @attrs.frozen
 class Slurm(Farm):
-    """Write a Slurm job array, and a job that finishes.
+    """Write a Slurm job array. A last job runs `twinset finish`.
 
     Run ./submit in the job folder to start both.
     """

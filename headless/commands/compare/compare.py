@@ -39,11 +39,14 @@ if TYPE_CHECKING:
 RealOrTable = Annotated[
     Path,
     typer.Argument(
-        metavar="REAL", help=f"Real dataset: {DATASET_FORMATS}, or a table of `twinset measure`.", show_default=False
+        metavar="REAL",
+        help=f"Real dataset: {DATASET_FORMATS}, or a table written by `twinset measure`.",
+        show_default=False,
     ),
 ]
 SynthOrTable = Annotated[
-    Path, typer.Argument(metavar="SYNTH", help="Synthetic dataset or table, likewise.", show_default=False)
+    Path,
+    typer.Argument(metavar="SYNTH", help="Synthetic dataset or table; same formats as REAL.", show_default=False),
 ]
 
 
@@ -63,7 +66,8 @@ def compare(
 ) -> None:
     """Compare the metadata of two datasets.
 
-    Prints the distances of each column with confidence intervals and floors, and a verdict.
+    Prints the distances of each column with confidence intervals, and says which columns differ significantly. The
+    floor of a distance is its mean between two random samples of the real dataset.
     """
     from ....alignment.distances.comparison import compare_measured
     from ....alignment.distances.verdict import verdict

@@ -69,8 +69,9 @@ def evaluate(
 ) -> None:
     """Score a detector's predictions on real images.
 
-    Prints mAP, small false positives and overlapping predictions on close-ups. With --synth, also how the IoU of the
-    best prediction depends on the distance to the training data in feature space; options on features apply to that.
+    Prints mAP and counts of small false positives and of overlapping predictions on close-ups. With --synth, it also
+    prints how the IoU of a box's best prediction depends on its feature distance to the training data. The options
+    from --class to --out affect only this.
     """
     output = output_of(context)
     with output.err.status("Evaluating"):

@@ -42,7 +42,7 @@ def infer(
     synth: Annotated[
         Path | None,
         typer.Argument(
-            metavar="SYNTH", help="Synthetic dataset whose boxes have the columns, likewise.", show_default=False
+            metavar="SYNTH", help="Rendered dataset whose boxes have the columns; same formats.", show_default=False
         ),
     ] = None,
     out: Annotated[
@@ -60,7 +60,8 @@ def infer(
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help=f"Column to predict; repeatable. Default: {', '.join(by_default('inferred'))}.",
+            help=f"Column to predict; repeatable. Default: {', '.join(by_default('inferred'))}. Of these, a_d2 is the "
+            "visible area times the squared depth, which is lower for occluded objects.",
             show_default=False,
         ),
     ] = None,
@@ -69,8 +70,8 @@ def infer(
         list[str] | None,
         typer.Option(
             metavar="MODEL",
-            help="An ONNX file, 'packaged', 'box' (a box's own size and position), or several joined by '+'; repeat "
-            "for models to try next. Default: packaged, then packaged+box.",
+            help="An ONNX file, 'packaged', or 'box' (a box's own size and position). Join several with '+' to use "
+            "their features together; repeat to give fallbacks. Default: packaged, then packaged+box.",
             show_default=False,
         ),
     ] = None,
@@ -83,8 +84,12 @@ def infer(
     ] = False,
     real_images: RealImagesOption = None,
     synth_images: SynthImagesOption = None,
-    folds: Annotated[int, typer.Option(metavar="N", min=2, help="Folds of the cross-validation by image.")] = 5,
-    trees: Annotated[int, typer.Option(metavar="N", min=1, help="Trees of the forests that select features.")] = 50,
+    folds: Annotated[
+        int, typer.Option(metavar="N", min=2, help="Number of cross-validation folds (split by image).")
+    ] = 5,
+    trees: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Number of trees of the forests that select features.")
+    ] = 50,
     margin: MarginOption = 0.1,
     min_box_side: MinBoxSideOption = 16,
     threads: Annotated[int, typer.Option(metavar="N", min=1, help="Threads for vision models and forests.")] = 1,
@@ -93,8 +98,7 @@ def infer(
 ) -> None:
     """Predict depth, occlusion and shape of real boxes.
 
-    Models learn these and other columns from rendered boxes, whose values are known, and are scored by
-    cross-validation.
+    Trains models on rendered boxes, whose true values are known, and scores them by cross-validation.
     """
     output = output_of(context)
     given = [path for path in (real, synth) if path is not None]

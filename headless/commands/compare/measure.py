@@ -41,7 +41,7 @@ def measure(
     workers: WorkersOption = 0,
     json: JsonOption = False,
 ) -> None:
-    """Measure every box of a dataset into a table.
+    """Measure every box of a dataset and write a table.
 
     Columns are area, position, image quality, background similarity, depth and others.
     """

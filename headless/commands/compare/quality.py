@@ -50,7 +50,10 @@ def quality(
     context: typer.Context,
     real: RealOrTable,
     synth: Annotated[
-        list[Path], typer.Argument(metavar="SYNTH...", help="Synthetic datasets or tables.", show_default=False)
+        list[Path],
+        typer.Argument(
+            metavar="SYNTH...", help="Synthetic datasets or tables; same formats as REAL.", show_default=False
+        ),
     ],
     class_name: ClassesOption = None,
     column: Annotated[
@@ -78,8 +81,8 @@ def quality(
         list[str] | None,
         typer.Option(
             "--map",
-            metavar="DATASET=MAP",
-            help="A detector's mAP after training on a dataset, to correlate; repeatable.",
+            metavar="DATASET=VALUE",
+            help="The mAP of a detector trained on DATASET, to correlate the ranking with; repeatable.",
         ),
     ] = None,
     max_boxes: MaxBoxesOption = 2000,
@@ -320,8 +323,8 @@ def _shown(
         rank = f"{found.rank}{'=' if ranks.count(found.rank) > 1 else ''}"
         table.add_row(rank, name, f"{found.value:.2f}", f"{found.low:.2f} to {found.high:.2f}", *cells, *score)
     lines = [
-        "Composite: geometric mean of the components; 1 if no component exceeds its floor. Random halves of the real "
-        f"dataset have {ranking.floor:.2f} on average, and less than {ranking.upper_floor:.2f} in 95% of splits.",
+        "Composite: geometric mean of the components; 1 if no component exceeds its floor. Two random halves of the "
+        f"real dataset score {ranking.floor:.2f} on average, and less than {ranking.upper_floor:.2f} in 95% of splits.",
         "Component: distance - floor (the distance of real samples of this size): 1 + the difference, in units of the "
         "distance between halves of the real dataset. =: not significantly different at the 95% level.",
         *left_out,

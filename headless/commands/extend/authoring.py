@@ -41,7 +41,7 @@ def new_plugin(
     ] = "GPL-3.0-or-later",
     json: JsonOption = False,
 ) -> None:
-    """Create a package for a plugin of your own.
+    """Create a package for a new plugin.
 
     It has a working plugin of the given kind, tests, and the files needed to publish it.
     """

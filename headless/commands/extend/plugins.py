@@ -20,7 +20,7 @@ from ....engine.recipe.reading import json_schema
 from ....engine.recipe.reference_page import recipe_reference
 from ....engine.recipe.writing import toml_value
 from ...console.commands import command, group
-from ...console.output import JsonOption, output_of
+from ...console.output import JsonOption, json_option, output_of
 
 FolderOption = Annotated[
     list[Path],
@@ -85,7 +85,7 @@ def reference(
 ) -> None:
     """Write the reference pages of the built-in plugins.
 
-    Pictures that are already in the folder are included.
+    Pages link to pictures already in the folder.
     """
     captions = folder / CAPTIONS
     pages = plugin_pages(jsonlib.loads(captions.read_bytes()) if captions.is_file() else {})
@@ -106,7 +106,7 @@ def reference(
 def schema(
     context: typer.Context,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print a reference page in Markdown instead.")] = False,
-    json: JsonOption = False,
+    json: Annotated[bool, json_option("Print the schema on one line.")] = False,
 ) -> None:
     """Print the JSON schema of recipes."""
     if markdown:

@@ -41,8 +41,8 @@ def preview(
         typer.Option(
             "--serve",
             metavar="FOLDER",
-            help="Answer requests, JSON lines on standard input, until it ends; write assets and images to this "
-            "folder.",
+            help="Serve requests: read one JSON object per line from standard input until it closes. Assets and images "
+            "go to FOLDER.",
             show_default=False,
         ),
     ] = None,

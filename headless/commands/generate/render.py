@@ -66,13 +66,16 @@ def render(
         typer.Option(
             "--folder",
             metavar="FOLDER",
-            help="Base of relative paths in the recipe. Default: the recipe's folder.",
+            help="Folder that relative paths in the recipe start from. Default: the recipe's folder.",
             show_default=False,
         ),
     ] = None,
     stop_on_eof: Annotated[
         bool,
-        typer.Option("--stop-on-eof", help="Stop when standard input is closed, so that the job ends with its parent."),
+        typer.Option(
+            "--stop-on-eof",
+            help="Stop when standard input is closed, so that the job stops if the program that started it exits.",
+        ),
     ] = False,
     workers: Annotated[
         int,
@@ -95,8 +98,9 @@ def render(
             "--worker-memory",
             metavar="GIB",
             min=0.0,
-            help="Memory limit per worker. A worker above it is replaced after the frame, or killed during one. By "
-            "default the machine's memory is divided, and workers are only replaced between frames.",
+            help="Memory limit of each worker. A worker that exceeds it is killed at once, and a new one renders its "
+            "frame. Without this option the memory of the machine is divided among the workers, and a worker that "
+            "exceeds its share is replaced after its current frame.",
         ),
     ] = 0.0,
     strict_memory: Annotated[bool, typer.Option("--strict-memory", hidden=True)] = False,
@@ -107,8 +111,14 @@ def render(
 
     Frames that already exist are kept: to resume a stopped job, run the same command again.
 
-    Exit codes: 0 done, 2 invalid input, 3 frames are missing at the end, 75 temporary failure (run the same command
-    again), 130 stopped.
+    Exit codes:
+
+    \b
+    0: done
+    2: invalid input
+    3: frames are missing
+    75: temporary failure; run the same command again
+    130: stopped; the same command continues.
     """
     chosen = parse_range(frames), parse_range(blocks, "--blocks")
     loaded = load_recipe(recipe, overrides(images=images, seed=seed, samples=samples), folder=folder)
@@ -149,7 +159,10 @@ def replay(
     frame: Annotated[int, typer.Argument(metavar="FRAME", min=0, help="Index of the frame.", show_default=False)],
     json: JsonOption = False,
 ) -> None:
-    """Render one recorded frame again."""
+    """Render one recorded frame again.
+
+    The image goes to the folder replay/ in FOLDER.
+    """
     from ....dataset.jobs.job import open_job
 
     output = output_of(context)
@@ -164,9 +177,10 @@ def finish(
     out: JobArgument,
     json: JsonOption = False,
 ) -> None:
-    """Write the annotations of a job that was rendered in parts.
+    """Write the annotations after rendering in parts.
 
-    Exit code 3 if frames are missing or damaged; the message has the command that renders them.
+    Parts are rendered with --frames, with --blocks or on a farm. Exit code 3 if frames are missing or damaged; the
+    message gives the command to render them.
     """
     from ....dataset.jobs.job import open_job
 

@@ -46,8 +46,13 @@ def tune(
         list[str],
         typer.Option(
             metavar="KEY=VALUES",
-            help="Parameter to vary, with its values: camera.orbit.distance=1:8, =1:8:log, =1:8/6 for six levels, "
-            "=a,b,c, or a TOML array. Repeatable.",
+            help="Parameter to vary, with its values. KEY is kind.plugin.parameter, such as camera.orbit.distance. "
+            "Repeatable. VALUES is one of these:\n\n\b\n"
+            "1:8      between 1 and 8\n"
+            "1:8:log  the same on a logarithmic scale\n"
+            "1:8/6    six levels from 1 to 8\n"
+            "a,b,c    one of these values\n"
+            "[a, b]   one of the values of a TOML array.",
             show_default=False,
         ),
     ],
@@ -59,7 +64,7 @@ def tune(
         Path | None,
         typer.Option(
             metavar="DATASET",
-            help="Real dataset, or a table of `measure` or `infer`. Default: that of the recipe.",
+            help="Real dataset, or a table written by `measure` or `infer`. Default: that of the recipe.",
             show_default=False,
         ),
     ] = None,
@@ -71,22 +76,34 @@ def tune(
         str, typer.Option(metavar="NAME", help="How configurations are chosen: auto, grid or sobol.")
     ] = "auto",
     method: Annotated[
-        str, typer.Option(metavar="NAME", help="How they are weighted: gaussian, shares, or auto for the better one.")
+        str,
+        typer.Option(
+            metavar="NAME", help="How configurations are weighted: gaussian, shares, or auto for the better one."
+        ),
     ] = "auto",
     verify: Annotated[
-        int, typer.Option(metavar="N", min=0, help="Then probe N values of new frames, tuned and untuned, as a check.")
+        int,
+        typer.Option(
+            metavar="N",
+            min=0,
+            help="Afterwards, probe new frames with the old and the tuned recipe until each has N values, and compare "
+            "them with the real ones. 0 omits this.",
+        ),
     ] = 0,
     scale: Annotated[
         float,
         typer.Option(
-            metavar="X", min=0.05, max=1.0, help="Probe resolution relative to the images; 0.5 is three times as fast."
+            metavar="X",
+            min=0.05,
+            max=1.0,
+            help="Probe resolution relative to the images; 0.5 is about three times as fast.",
         ),
     ] = 1.0,
     seed: RecipeSeedOption = None,
     force: ForceOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Fit plugin parameters to a real metadata column.
+    """Find parameters whose boxes match a real statistic.
 
     Probes configurations of the parameters, and writes a recipe with the mix of them whose boxes come closest to the
     real distribution. No image is rendered.

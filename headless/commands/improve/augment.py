@@ -66,9 +66,10 @@ def augment(
     threads: ThreadsOption = 1,
     json: JsonOption = False,
 ) -> None:
-    """Write a recipe with variations of the most realistic frames.
+    """Write a recipe with variations of the most typical frames.
 
-    It repeats what was drawn for these frames, with random changes up to the given limits.
+    It repeats the sampled placement, camera and lights of these frames, with small random changes. Frames are ranked
+    by typicality, the likeness to real boxes in the features of a vision model.
     """
     import numpy as np
 

@@ -49,7 +49,10 @@ def filter_(
     quantile: Annotated[
         float | None,
         typer.Option(
-            metavar="X", min=0.0, max=1.0, help="Threshold that rejects this share of real boxes. Default: the elbow."
+            metavar="X",
+            min=0.0,
+            max=1.0,
+            help="Threshold that rejects this share of real boxes. Default: the elbow of the sorted scores.",
         ),
     ] = None,
     keep: Annotated[
@@ -57,7 +60,7 @@ def filter_(
         typer.Option(metavar="N", min=1, help="Instead of a threshold: keep the N most typical boxes or images."),
     ] = None,
     per: Annotated[
-        str, typer.Option(metavar="UNIT", help="What is judged: box, or image with its boxes pooled.")
+        str, typer.Option(metavar="UNIT", help="Judge each box (box), or each image by all its boxes (image).")
     ] = "box",
     pool: Annotated[
         str, typer.Option(metavar="NAME", help="How the boxes of an image are pooled: mean, median, min or max.")
@@ -85,9 +88,10 @@ def filter_(
     threads: ThreadsOption = 1,
     json: JsonOption = False,
 ) -> None:
-    """Copy a dataset without boxes that look unlike real ones.
+    """Copy a dataset, leaving out boxes that do not look real.
 
-    The new dataset shares all unchanged files with the old one. Without -o, only the scores are printed.
+    Boxes are rejected by typicality: 0 is the median real box, -1 is farther from the real boxes by one standard
+    deviation. The new dataset shares all unchanged files with the old one. Without -o, only the scores are printed.
     """
     from ....alignment.features.curation import POOLS, reject_atypical, typicality
     from ....dataset.analysis.feature_scores import score_table
@@ -158,7 +162,7 @@ def curate(
         str,
         typer.Option(metavar="COLUMN", help="Column that defines the groups: shape, class, image or any other."),
     ] = "",
-    remove: Annotated[int, typer.Option(metavar="N", min=0, help="Remove the N worst groups.")] = 0,
+    remove: Annotated[int, typer.Option(metavar="N", min=0, help="Remove the N worst groups; 0 for none.")] = 0,
     min_typicality: Annotated[
         float | None,
         typer.Option(metavar="X", help="Remove groups whose mean typicality is below this.", show_default=False),
@@ -183,9 +187,10 @@ def curate(
     seed: SeedOption = 0,
     json: JsonOption = False,
 ) -> None:
-    """Remove the least realistic shapes from a dataset or recipe.
+    """Find and remove the 3D models that look least real.
 
-    Scores shapes, or other groups of boxes. Nothing is written without -o or --out-recipe.
+    Lists shapes (3D models), or other groups of boxes, by typicality: 0 is the median real box, -1 is farther from the
+    real boxes by one standard deviation. Nothing is written without -o or --out-recipe.
     """
     import numpy as np
 

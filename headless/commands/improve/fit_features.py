@@ -43,7 +43,8 @@ def fit_features(
 ) -> None:
     """Learn what real boxes look like to a vision model.
 
-    `filter`, `curate`, `augment` and a recipe's gate score rendered boxes with the file that this writes.
+    `filter`, `curate`, `augment` and the `feature_score` filter of a recipe score rendered boxes with the file that
+    this writes.
     """
     from ....alignment.features.extractor import Extractor
     from ....dataset.analysis.feature_scores import learn_class

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 FeaturesOption = Annotated[
     list[Path],
     typer.Option(
-        metavar="FILE", help="Real features by `twinset fit-features`; repeat for each class.", show_default=False
+        metavar="FILE", help="File written by `twinset fit-features`; repeat for each class.", show_default=False
     ),
 ]
 RealOption = Annotated[

@@ -153,7 +153,7 @@ def test_boxes_of_layouts_that_are_missing_or_off_are_told(folder):
         facts["asked"] == {"chair": 2, "bag": 2} and facts["shown"] == {"chair": 1, "bag": 1} and facts["near"] == 0.5
     )
     (sentence,) = goal_sentences([facts])
-    assert "1 of 2 chair, 1 of 2 bag are visible, 50% of them within 5% of their goal's area" in sentence
+    assert "1 of 2 chair boxes, 1 of 2 bag boxes are visible, 50% of them within 5% of their goal's area" in sentence
 
 
 def test_goals_survive_being_written(folder):
