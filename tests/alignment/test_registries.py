@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -126,6 +127,15 @@ def test_both_are_in_the_output_of_compare(pair: tuple[Path, Path], tmp_path: Pa
     shown = run("compare", *pair)
     assert "perimeter" in shown and shown.count("Energy distance") == len(found)
     assert "chair, box perimeter: synthetic ones are longer around in" in shown
+
+
+def test_the_distance_of_the_handbook_is_scipys() -> None:
+    page = (Path(__file__).resolve().parents[2] / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"^```python\n([^`]*^ENERGY = .*?)^```", page, re.M | re.S)
+    words: dict[str, Any] = {"np": np, "Distance": Distance, "SharePairs": SharePairs}
+    exec(code, words)
+    a, b = np.random.default_rng(3).normal([[0.0], [0.5]], 1.0, (2, 40))
+    assert words["ENERGY"].between(a, b, 20, (-4.0, 4.0)) == pytest.approx(stats.energy_distance(a, b))
 
 
 def test_both_are_in_the_report(pair: tuple[Path, Path], dummies: None) -> None:

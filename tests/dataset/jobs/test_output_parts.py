@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import importlib
 import json
 import re
@@ -242,16 +243,24 @@ def test_recipe_schema_and_reference_have_their_keys(registered, tmp_path):
     assert "'none', 'npy', 'png'" in str(error.value) and "Did you mean 'lists_header'?" in str(error.value)
 
 
-def test_the_pass_of_the_handbook_shows_categories(tmp_path, monkeypatch):
+def of_the_handbook(tmp_path, monkeypatch, registry, folder, name, base):
+    """The class with a base that CONTRIBUTING shows, imported as a file of a folder of ``dataset``."""
+    registry.all()  # lists the folder before the file is in it
     page = (Path(twinset.__file__).parent / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    (code,) = re.findall(r"^```python\n([^`]*class \w+\(LabelPass\):.*?)^```", page, re.M | re.S)
-    (tmp_path / "labels").mkdir()
-    (tmp_path / "labels/categories.py").write_text(code)
-    package = importlib.import_module("twinset.dataset.labels")
-    monkeypatch.setattr(package, "__path__", [*package.__path__, str(tmp_path / "labels")])
-    made = importlib.import_module("twinset.dataset.labels.categories").Categories
-    monkeypatch.delitem(sys.modules, "twinset.dataset.labels.categories")
-    with LABEL_PASSES.registered(made):
+    (code,) = (c for c in re.findall(r"^```python\n(.*?)^```", page, re.M | re.S) if f"({base}):" in c)
+    (tmp_path / folder).mkdir()
+    (tmp_path / folder / f"{name}.py").write_text(code)
+    package = importlib.import_module(f"twinset.dataset.{folder}")
+    monkeypatch.setattr(package, "__path__", [*package.__path__, str(tmp_path / folder)])
+    module = importlib.import_module(f"twinset.dataset.{folder}.{name}")
+    monkeypatch.delitem(sys.modules, module.__name__)
+    return getattr(module, re.search(rf"class (\w+)\({base}\)", code)[1])
+
+
+def test_the_pass_of_the_handbook_shows_categories(tmp_path, monkeypatch):
+    with LABEL_PASSES.registered(
+        of_the_handbook(tmp_path, monkeypatch, LABEL_PASSES, "labels", "categories", "LabelPass")
+    ):
         run(tmp_path, "out", RECIPE + "categories = true\nmasks = true\n")
         assert open_job(tmp_path / "out", open_stage).verify(1) == ""
     record = json.loads((tmp_path / "out/frames/000001.json").read_text())
@@ -262,6 +271,17 @@ def test_the_pass_of_the_handbook_shows_categories(tmp_path, monkeypatch):
     (category,) = json.loads((tmp_path / "out/annotations/instances.json").read_text())["categories"]
     assert maps[0].dtype == np.uint16 and (maps[1] > 0).any()
     np.testing.assert_array_equal(maps[0], np.where(maps[1] > 0, category["id"], 0))
+
+
+def test_the_writer_of_the_handbook_lists_all_boxes(tmp_path, monkeypatch):
+    with WRITERS.registered(of_the_handbook(tmp_path, monkeypatch, WRITERS, "writers", "box_table", "Writer")):
+        run(tmp_path, "out", RECIPE + "csv = true\n")
+    coco = json.loads((tmp_path / "out/annotations/instances.json").read_text())
+    files = {image["id"]: image["file_name"] for image in coco["images"]}
+    with (tmp_path / "out/boxes.csv").open(newline="") as file:
+        rows = [(row["image"], row["class"], float(row["x"]), float(row["height"])) for row in csv.DictReader(file)]
+    boxes = [(files[a["image_id"]], "chair", a["bbox"][0], a["bbox"][3]) for a in coco["annotations"]]
+    assert rows and sorted(rows) == sorted(boxes)
 
 
 def test_without_them_nothing_is_left(tmp_path):
