@@ -53,7 +53,7 @@ class Command(TyperCommand):
         return super().parse_args(ctx, replace_deprecated(ctx, args))
 
     def get_params(self, ctx: Any) -> list[Any]:
-        params = super().get_params(ctx)
+        params: list[Any] = super().get_params(ctx)
         for p in params:
             if p.param_type_name == "argument":
                 p.display_type_rich = _no_type

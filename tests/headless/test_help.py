@@ -72,6 +72,15 @@ def test_descriptions_are_sentences(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
+def test_arguments_are_shown_without_types_of_python(name: str) -> None:
+    shown = help_of(*name.split())
+    assert not re.search(r"<[a-z]", shown, re.IGNORECASE), shown
+    for parameter in COMMANDS[name].params:
+        if parameter.param_type_name == "argument":
+            assert re.search(rf"^  {re.escape(parameter.metavar)} ", shown, re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
 def test_one_spelling_for_what_is_written_and_none_of_the_old_ones(name: str) -> None:
     options = {option for p in COMMANDS[name].params if not getattr(p, "hidden", False) for option in p.opts}
     assert not options & {"--output", "--plots", "--to", "--save", "--smallest", "--best", "--most"}
