@@ -131,6 +131,14 @@ def _events(recipe: Recipe, out: Path, workers: int, threads: int) -> Generator[
 
 
 def _open_stage(recipe: Recipe, threads: int = 0) -> Stage:
+    from ..headless.workers.cores import few_cores, one_blas_thread
+
+    one_blas_thread()
+    with few_cores(threads):
+        return _opened(recipe, threads)
+
+
+def _opened(recipe: Recipe, threads: int) -> Stage:
     try:
         from ..blender.stage import open_stage
     except ModuleNotFoundError as error:
