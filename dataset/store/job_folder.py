@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from ... import __version__
-from ...engine.errors import OutputError
+from ...engine.errors import OutputError, RecipeError
+from ...engine.recipe.reading import loads_recipe
 from ...engine.recipe.settings import Recipe
 from ...engine.recipe.writing import dump_recipe
 from ...engine.sampling.gates import OpenGates
@@ -20,6 +22,9 @@ from .inputs import check_unchanged, linked_files, merge_links, read_inputs, rea
 RECIPE = "recipe.toml"
 STAGE = "stage.json"
 GATE = "gate.json"
+
+SAME_BYTES = ("0.1", "0.2")
+"""Releases that make the same frames of the same recipe, so that one resumes what another began."""
 
 
 class JobFolder:
@@ -46,12 +51,25 @@ class JobFolder:
         text = dump_recipe(self.recipe, header=[f"Resolved by Twinset {__version__}."], anchor=True)
         recorded = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else text
         is_same = _without_images(recorded) == _without_images(text)
-        if not is_same and self._store.frames():
+        if not is_same and self._store.frames() and not self._is_respelled(recorded):
             raise OutputError(
                 f"{self.out} holds frames of another recipe, seed or version (see {path}). Choose another output "
                 "folder or delete this one."
             )
         self._store.write_text(RECIPE, text)
+
+    def _is_respelled(self, recorded: str) -> bool:
+        """Whether a recorded text is this recipe as another release that makes the same frames wrote it."""
+        version = re.match(r"# Resolved by Twinset (\d+\.\d+)", recorded)
+        releases = {version[1] if version else "", ".".join(__version__.split(".")[:2])}
+        if not releases.issubset(SAME_BYTES):
+            return False
+        try:
+            earlier = loads_recipe(recorded, self.out, str(self.out / RECIPE), check_files=False)
+        except RecipeError:
+            return False
+        texts = (dump_recipe(recipe, anchor=True) for recipe in (earlier, self.recipe))
+        return len({_without_images(text) for text in texts}) == 1
 
     def _claim_inputs(self) -> None:
         current, recorded = read_inputs(self.recipe), self._inputs()
