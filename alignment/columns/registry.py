@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ...engine.plugin.columns import NEEDS, Column, declared_columns
+from ...engine.plugin.registry import added_with_columns
 from ...engine.plugin.registry import default as plugin_registry
 from .builtin import BUILTIN
 
@@ -128,9 +129,12 @@ def cost(column: Column) -> int:
 
 
 def _plugin_columns() -> dict[str, Column]:
-    """What plugins declare; of two that declare the same name, the first by kind and id counts."""
+    """What plugins declare; of two that declare the same name, the first by kind and id counts.
+
+    Those of a recipe's ``plugin_folders`` come last, once the recipe has been read.
+    """
     found: dict[str, Column] = {}
-    for cls in plugin_registry().catalogue():
+    for cls in (*plugin_registry().catalogue(), *added_with_columns()):
         for column in declared_columns(cls):
             found.setdefault(column.name, column)
     return found

@@ -169,6 +169,8 @@ class Registry:
             self._set_aside(Broken(own_kind, own_id, source, reason))
         else:
             self._found[key] = cls
+            if not kind and declared_columns(cls):
+                _with_columns[key] = cls
 
     def _set_aside(self, broken: Broken) -> None:
         log.info("plugin '%s' (%s) is set aside: %s", broken.id, broken.source, broken.reason)
@@ -277,6 +279,8 @@ def _root() -> str:
 
 
 _default: list[Registry] = []
+_with_columns: dict[tuple[str, str], type] = {}
+"""Plugins beside the built-in ones that declare columns, of all registries: reports know no recipe's folders."""
 
 
 def default() -> Registry:
@@ -284,6 +288,11 @@ def default() -> Registry:
     if not _default:
         _default.append(Registry())
     return _default[0]
+
+
+def added_with_columns() -> list[type]:
+    """Plugin classes with columns of packages and folders, those of the recipes read so far among them."""
+    return list(_with_columns.values())
 
 
 def find(kind: str, id: str) -> type:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from recipes import orbit, recipe_text
 from scipy import stats
 from twinset.alignment.columns import registry as columns
 from twinset.alignment.columns.box_data import BoxData
@@ -215,6 +216,24 @@ def test_columns_of_plugins_have_their_labels(tmp_path: Path, monkeypatch: pytes
     (tmp_path / "broken.py").write_text(PLUGIN.replace('Column("clipping"', 'dict(name="clipping"'))
     broken = Registry([tmp_path], entry_points=False).broken
     assert any("'columns' must be a tuple of Column" in plugin.reason for plugin in broken)
+
+
+def test_a_report_knows_the_columns_of_the_recipes_plugins(
+    pair: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, out = tmp_path / "own", tmp_path / "out"
+    own.mkdir()
+    (own / "soot.py").write_text(PLUGIN.replace("clipping", "soot").replace("Clipped values", "Sooty values"))
+    coco = json.loads(pair[1].read_text())
+    for number, annotation in enumerate(coco["annotations"]):
+        annotation["twinset"] = {"soot": number / len(coco["annotations"])}
+    (out / "annotations").mkdir(parents=True)
+    (out / "annotations" / "instances.json").write_text(json.dumps(coco))
+    recipe = recipe_text(scene="room.blend", cameras=[orbit(2.0, 4.0)], metrics=["soot"])
+    (out / "recipe.toml").write_text(f'plugin_folders = ["{own.as_posix()}"]\n{recipe}')
+    monkeypatch.setenv("TWINSET_PLUGINS", str(own))
+    page = make_report(out, out, workers=1).html.decode()
+    assert "Sooty values" in page and "Histogram of sooty values" in page
 
 
 @pytest.mark.parametrize("metric", [cls for cls in default().catalogue(builtin=True) if cls.plugin_kind == "metric"])  # type: ignore[attr-defined]
