@@ -10,6 +10,7 @@ from typing import Any
 import attrs
 
 from ..dataset.progress import Progress, StepProgress
+from ..engine.errors import DataError
 from .datasets import Dataset, as_dataset
 from .recipes import PathLike
 from .results import Comparison, Evaluation, Fit, Inference, Measurements, Report
@@ -190,6 +191,8 @@ def fit(
     """
     from ..alignment.mixtures.fit_report import fit_report
 
+    if components < 0:
+        raise DataError(f"components must be 0 or more. Got {components} instead.")
     boxes = as_dataset(dataset).coco.boxes(class_name)
     mixture, values = fit_report(boxes, scale=scale, components=components, criterion=criterion)
     keys = ("weight", "low_area", "mean_area", "high_area")
@@ -201,9 +204,9 @@ def infer(
     real: Dataset | PathLike | None,
     synth: Dataset | PathLike,
     *,
-    columns: Sequence[str] = (),
-    classes: Sequence[str] = (),
-    models: Sequence[str] = (),
+    columns: str | Sequence[str] = (),
+    classes: str | Sequence[str] = (),
+    models: str | Sequence[str] = (),
     threshold: float = 0.5,
     seed: int = 0,
     threads: int = 1,
@@ -234,9 +237,9 @@ def infer(
     found = infer_columns(
         _image_dataset(synth),
         None if real is None else _image_dataset(real),
-        open_models(models or DEFAULT_MODELS, threads),
-        columns=columns,
-        classes=classes,
+        open_models(_names(models) or DEFAULT_MODELS, threads),
+        columns=_names(columns),
+        classes=_names(classes),
         threshold=threshold,
         threads=threads,
         seed=seed,
@@ -340,6 +343,10 @@ def _image_dataset(dataset: Dataset | PathLike) -> Any:
 
     found = as_dataset(dataset)
     return ImageDataset(found.coco, images_of(found.coco, found.image_folder, "images="))
+
+
+def _names(names: str | Sequence[str]) -> tuple[str, ...]:
+    return (names,) if isinstance(names, str) else tuple(names)
 
 
 def _path(path: PathLike | None) -> Path | None:

@@ -9,15 +9,20 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+import numpy as np
 
-from ..engine.plugin.params import plain
+from ..engine.errors import RecipeError
+from ..engine.plugin.params import build, plain, shorten
 from ..engine.recipe.reading import load_recipe as read_recipe
 from ..engine.recipe.reading import recipe_from_tables
+from ..engine.recipe.settings import JobSettings, PluginUse, RenderSettings
 from ..engine.recipe.settings import Recipe as RecipeSettings
 
 PathLike = str | os.PathLike[str]
 Table = Mapping[str, Any] | Any
 """Keys and values of a recipe's table, or the settings object or plugin that has them."""
+
+_DOTTED = {"samples": "render.samples"}
 
 
 class _RecipeType(type):
@@ -34,8 +39,8 @@ class Recipe(metaclass=_RecipeType):
 
     Parameters
     ----------
-    scene : mapping or path
-        The ``[scene]`` table, or a .blend file.
+    scene : mapping or path, optional
+        The ``[scene]`` table, or a .blend file; omitted only if there are ``rooms``.
     classes : sequence of mappings
         The ``[[class]]`` tables.
     real : mapping or path, optional
@@ -65,7 +70,7 @@ class Recipe(metaclass=_RecipeType):
     def __new__(  # type: ignore[misc]  # a recipe has one type, however it was made
         cls,
         *,
-        scene: Table | PathLike,
+        scene: Table | PathLike | None = None,
         classes: Sequence[Table],
         real: Table | PathLike | None = None,
         target: Table | str | None = None,
@@ -89,27 +94,25 @@ class Recipe(metaclass=_RecipeType):
         tables: dict[str, Any] = {
             "seed": seed,
             "images": images,
-            "plugin_folders": [os.fspath(path) for path in plugin_folders] or None,
+            "plugin_folders": _sequence(plugin_folders, "plugin_folders") or None,
             "scene": _file_or_table(scene, "file"),
             "real": _file_or_table(real, "annotations"),
-            "class": _tables(classes),
+            "class": _tables(classes, "classes"),
             "target": None if target is None else _plugin(target),
-            "placement": _plugins(placements),
-            "appearance": _plugins(appearances),
-            "camera": _plugins(cameras),
-            "metric": _plugins(metrics),
-            "filter": _plugins(filters),
+            "placement": _plugins(placements, "placements"),
+            "appearance": _plugins(appearances, "appearances"),
+            "camera": _plugins(cameras, "cameras"),
+            "metric": _plugins(metrics, "metrics"),
+            "filter": _plugins(filters, "filters"),
             "render": _table(render),
             "output": _table(output),
             "split": _table(split),
-            "distractor": _tables(distractors) or None,
-            "goal": _tables(goals) or None,
-            "room": _tables(rooms) or None,
-            "variant": _tables(variants) or None,
+            "distractor": _tables(distractors, "distractors") or None,
+            "goal": _tables(goals, "goals") or None,
+            "room": _tables(rooms, "rooms") or None,
+            "variant": _tables(variants, "variants") or None,
         }
-        if rooms:
-            tables["scene"] = None  # each room is a scene
-        given = {key: value for key, value in tables.items() if value is not None}
+        given = {key: _toml_value(value) for key, value in tables.items() if value is not None}
         return recipe_from_tables(given, Path.cwd() if folder is None else Path(folder), "Recipe")
 
 
@@ -132,32 +135,57 @@ def load_recipe(path: PathLike, overrides: Mapping[str, Any] | None = None) -> R
 
 def as_recipe(recipe: RecipeSettings | PathLike, **changes: Any) -> RecipeSettings:
     """A recipe, or the one in a file, with some values replaced; None leaves a value as it is."""
-    found = recipe if isinstance(recipe, RecipeSettings) else load_recipe(recipe)
-    samples = changes.pop("samples", None)
-    if samples is not None:
-        changes["render"] = attrs.evolve(found.render, samples=samples)
-    return attrs.evolve(found, **{key: value for key, value in changes.items() if value is not None})
+    given = {key: _toml_value(value) for key, value in changes.items() if value is not None}
+    if not isinstance(recipe, RecipeSettings):
+        return load_recipe(recipe, {_DOTTED.get(key, key): value for key, value in given.items()})
+    samples = {key: given.pop(key) for key in ("samples",) if key in given}
+    job = {"seed": recipe.seed, "images": recipe.images}
+    checked, problems = build(JobSettings, job | given, "the recipe")
+    render, more = build(RenderSettings, plain(recipe.render) | samples, "table [render]")
+    if problems or more:
+        raise RecipeError([*problems, *more])
+    return attrs.evolve(recipe, seed=checked.seed, images=checked.images, render=render if samples else recipe.render)
+
+
+def _sequence(values: Any, name: str) -> list[Any]:
+    if isinstance(values, str | os.PathLike | Mapping) or not isinstance(values, Iterable):
+        raise RecipeError([f"Recipe: {name} must be a sequence, such as a list. Got {shorten(values)} instead."])
+    return list(values)
+
+
+def _toml_value(value: Any) -> Any:
+    """A value as TOML has it: paths as strings, numbers of numpy as Python's, sequences as lists."""
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, Mapping):
+        return {key: _toml_value(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_toml_value(one) for one in value]
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _table(values: Any) -> Any:
     return plain(values) if attrs.has(type(values)) else dict(values) if isinstance(values, Mapping) else values
 
 
-def _tables(values: Iterable[Any]) -> list[Any]:
-    return [_table(value) for value in values]
+def _tables(values: Any, name: str) -> list[Any]:
+    return [_table(value) for value in _sequence(values, name)]
 
 
 def _file_or_table(values: Any, key: str) -> Any:
     return {key: os.fspath(values)} if isinstance(values, str | os.PathLike) else _table(values)
 
 
-def _plugins(values: Sequence[Any] | None) -> list[Any] | None:
-    return None if values is None else [_plugin(value) for value in values]
+def _plugins(values: Any, name: str) -> list[Any] | None:
+    return None if values is None else [_plugin(value) for value in _sequence(values, name)]
 
 
 def _plugin(value: Any) -> Any:
     if isinstance(value, str):
         return {"plugin": value}
+    if isinstance(value, PluginUse):
+        return {**_plugin(value.plugin), **({"weight": value.weight} if value.kind == "camera" else {})}
     if isinstance(value, Mapping):
-        return {**value, **_plugin(value["plugin"])} if "plugin" in value else dict(value)
+        instance = value.get("plugin")
+        return {**value, **_plugin(instance)} if hasattr(instance, "plugin_id") else dict(value)
     return {"plugin": value.plugin_id, **plain(value)} if hasattr(value, "plugin_id") else value

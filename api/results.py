@@ -136,10 +136,16 @@ class Fit:
 
     def plot(self, path: PathLike, title: str = "") -> Path:
         """Write a PNG of the mixture and the boxes' histogram; returns its path."""
+        from ..dataset.atomic_files import make_folder, output_error
         from ..dataset.report.plots import plot_mixture
 
-        plot_mixture(self.areas, self.mixture, Path(path), title=title)
-        return Path(path)
+        target = Path(path)
+        make_folder(target.parent)
+        try:
+            plot_mixture(self.areas, self.mixture, target, title=title)
+        except OSError as error:
+            raise output_error(error, target.parent) from error
+        return target
 
     def __repr__(self) -> str:
         return f"{self.table!r}\nBhattacharyya distance {self.distance:.4f}, floor {self.floor:.4f}"

@@ -7,6 +7,8 @@ import math
 import multiprocessing
 import os
 import signal
+import sys
+import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -231,13 +233,26 @@ def _map_tasks(tasks: list[_Task], workers: int) -> Iterator[Iterator[_ImageResu
     pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=start)
     chunk = max(1, min(_CHUNK, len(tasks) // (workers * 4)))
     try:
-        yield pool.map(_measure_one, tasks, chunksize=chunk)
+        with _without_main():
+            results = pool.map(_measure_one, tasks, chunksize=chunk)
+        yield results
     except BrokenProcessPool:
         raise DataError(
             "A process that measured images was killed, most likely because memory ran out. Use fewer workers."
         ) from None
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def _without_main() -> Iterator[None]:
+    """Let processes that start in this context not run the user's script again: their tasks need nothing of it."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 def _init_worker(added: Sequence[Column]) -> None:

@@ -4,6 +4,9 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -125,3 +128,23 @@ def test_perfect_predictions_score_one(real: Path, tmp_path: Path) -> None:
 
 def rows_id(real: Path, name: str) -> int:
     return next(c["id"] for c in json.loads(real.read_text())["categories"] if c["name"] == name)
+
+
+def test_a_script_without_a_guard_is_run_once(tmp_path: Path) -> None:
+    """Processes that measure images do not run the script that started them again."""
+    data = striped_dataset(tmp_path / "a", 8.0, 40.0, n=20)
+    script = tmp_path / "script.py"
+    script.write_text(
+        f"import twinset as ts\nprint('begun')\nm = ts.measure({str(data)!r}, workers=2)\nprint(len(m['brightness']))\n"
+    )
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=300, check=True)
+    assert done.stdout.split() == ["begun", "20"]
+
+
+def test_plots_and_names_that_will_not_do_end_in_a_sentence(real: Path, tmp_path: Path) -> None:
+    found = ts.fit(real, "chair")
+    assert found.plot(tmp_path / "new" / "fit.png").is_file()
+    with pytest.raises(ts.TwinsetError, match=re.escape(str(tmp_path))):
+        found.plot(tmp_path / "new")
+    with pytest.raises(ts.TwinsetError, match="components"):
+        ts.fit(real, "chair", components=-1)

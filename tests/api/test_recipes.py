@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import twinset as ts
 from twinset.engine.recipe.reading import dump_recipe, loads_recipe
@@ -113,3 +114,35 @@ def test_the_tables_that_were_given_stay_as_they_are() -> None:
     scene, classes = {"builtin": "hall"}, [{"name": "chair", "builtin": "chair"}]
     ts.Recipe(scene=scene, classes=classes)
     assert scene == {"builtin": "hall"} and classes == [{"name": "chair", "builtin": "chair"}]
+
+
+def test_sequences_are_sequences_and_values_may_be_paths_or_numpys(tmp_path: Path) -> None:
+    chair = [{"name": "chair", "builtin": "chair"}]
+    for wrong in ({"placements": "on_surface"}, {"cameras": {"plugin": "orbit"}}, {"classes": None}):
+        with pytest.raises(ts.TwinsetError, match=f"{next(iter(wrong))} must be a sequence"):
+            ts.Recipe(**{"scene": {"builtin": "hall"}, "classes": chair, **wrong})
+    with pytest.raises(ts.TwinsetError, match="plugin"):
+        ts.Recipe(scene={"builtin": "hall"}, classes=chair, cameras=[{"plugin": 3}])
+    (tmp_path / "a.blend").touch()
+    made = ts.Recipe(scene={"file": tmp_path / "a.blend"}, classes=chair, seed=np.int64(3))
+    assert made.scene.file == str(tmp_path / "a.blend") and made.seed == 3
+    again = ts.Recipe(scene={"builtin": "hall"}, classes=made.classes, cameras=made.plugins["camera"])
+    assert again.plugins["camera"] == made.plugins["camera"]
+
+
+def test_scene_and_rooms_are_judged_as_in_toml() -> None:
+    chair, room = [{"name": "chair", "builtin": "chair"}], {"name": "hall", "builtin": "hall"}
+    assert len(ts.Recipe(classes=chair, rooms=[room]).rooms) == 1
+    with pytest.raises(ts.TwinsetError, match=r"\[scene\]"):
+        ts.Recipe(scene={"builtin": "hall"}, classes=chair, rooms=[room])
+
+
+@pytest.mark.parametrize("change", [{"images": -1}, {"images": 0}, {"seed": "a"}, {"samples": -5}, {"images": "3"}])
+@pytest.mark.parametrize("as_path", [True, False])
+def test_changed_values_are_checked_before_anything_is_written(
+    root: Path, tmp_path: Path, change: dict[str, Any], as_path: bool
+) -> None:
+    path = root / "examples" / "demo.toml"
+    with pytest.raises(ts.TwinsetError, match=next(iter(change))):
+        ts.render(path if as_path else ts.load_recipe(path), tmp_path / "out", **change)
+    assert not (tmp_path / "out").exists()
