@@ -3,9 +3,9 @@
 
 from .conformance.checks import check_plugin, plugin_checks
 from .fixtures.meshes import asset, box, heightfield, join, legged, plane
-from .fixtures.scene import scene
 from .fixtures.shots import make_shot
 from .fixtures.stage import BruteStage
+from .scene import scene
 
 __all__ = [
     "BruteStage",
