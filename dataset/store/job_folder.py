@@ -12,7 +12,7 @@ from ... import __version__
 from ...engine.errors import OutputError, RecipeError
 from ...engine.recipe.reading import loads_recipe
 from ...engine.recipe.settings import Recipe
-from ...engine.recipe.writing import dump_recipe
+from ...engine.recipe.writing import RESOLVED, dump_recipe
 from ...engine.sampling.gates import OpenGates
 from ..atomic_files import json_bytes, read_json_object
 from .frames import FrameStore, remove_checksum
@@ -48,7 +48,7 @@ class JobFolder:
 
     def _claim_recipe(self) -> None:
         path = self.out / RECIPE
-        text = dump_recipe(self.recipe, header=[f"Resolved by Twinset {__version__}."], anchor=True)
+        text = dump_recipe(self.recipe, header=[f"{RESOLVED} {__version__}."], anchor=True)
         recorded = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else text
         is_same = _without_images(recorded) == _without_images(text)
         if not is_same and self._store.frames() and not self._is_respelled(recorded):
@@ -60,7 +60,7 @@ class JobFolder:
 
     def _is_respelled(self, recorded: str) -> bool:
         """Whether a recorded text is this recipe as another release that makes the same frames wrote it."""
-        version = re.match(r"# Resolved by Twinset (\d+\.\d+)", recorded)
+        version = re.match(rf"# {RESOLVED} (\d+\.\d+)", recorded)
         releases = {version[1] if version else "", ".".join(__version__.split(".")[:2])}
         if not releases.issubset(SAME_BYTES):
             return False

@@ -25,7 +25,7 @@ from .paths import ENVIRONMENT_VARIABLE, absolute_path, absolute_pattern, map_pa
 from .settings import LISTS, TABLES, JobSettings, ModelSettings, PluginUse, RealSettings, Recipe, Room, SceneSettings
 from .toml_lines import KeyPath, LineNumbers
 from .variants import camera_weight, read_rooms, read_variants
-from .writing import dump_recipe
+from .writing import RESOLVED, dump_recipe
 
 __all__ = ["KNOWN", "default_ids", "dump_recipe", "json_schema", "load_recipe", "loads_recipe", "recipe_from_tables"]
 
@@ -82,6 +82,7 @@ def loads_recipe(
     except (ValueError, RecursionError) as error:  # numbers of too many digits, and brackets without end, as well
         raise RecipeError([_syntax(name, str(error), text)]) from None
     reader = _Reader(data, LineNumbers(text), Path(folder).resolve(), name, dict(overrides or {}))
+    reader.is_resolved = text.startswith(f"# {RESOLVED}")
     return attrs.evolve(reader.read(check_files), variables=tuple(dict.fromkeys(ENVIRONMENT_VARIABLE.findall(text))))
 
 
@@ -110,6 +111,7 @@ class _Reader:
         self.name = name
         self.overridden: set[KeyPath] = set()
         self.problems: list[tuple[int, str]] = []
+        self.is_resolved = False  # no user wrote the old spellings in it, so they give no notes
         for key, value in overrides.items():
             self._override(key, value)
         self.registry = default()
@@ -214,6 +216,8 @@ class _Reader:
             self.overridden.add(now)
 
     def _warn(self, key_path: KeyPath, old: str, new: str) -> None:
+        if self.is_resolved and key_path not in self.overridden:
+            return
         line = None if key_path in self.overridden else self.lines.line(key_path)
         warn(f"{self.name} (line {line})" if line else self.name, old, new)
 

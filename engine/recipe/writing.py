@@ -16,6 +16,9 @@ from .paths import absolute_pattern, map_paths
 from .settings import TABLES, JobSettings, PluginUse, Recipe, Room, Variant
 from .variants import parameter, split_key
 
+RESOLVED = "Resolved by Twinset"
+"""How the comment at the top of the recipe in an output folder begins."""
+
 T = TypeVar("T")
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")

@@ -172,6 +172,17 @@ def test_a_note_is_given_once_for_each_place(caplog: pytest.LogCaptureFixture) -
     assert len(notes_of(caplog)) == 2
 
 
+def test_the_recipe_in_an_output_folder_gives_no_notes(caplog: pytest.LogCaptureFixture) -> None:
+    changes = "[[variant]]\ncamera.orbit.seen = 0.3\n"
+    text = with_plugin("camera", "orbit", {"seen": 0.1}) + "[render]\nblock = 5\n" + changes
+    resolved = f"# Resolved by Twinset 0.1.0.\n{text}"
+    found = read(resolved)
+    assert notes_of(caplog) == []
+    assert found == read(text) and len(notes_of(caplog)) == 3
+    read(resolved, **{"render.block": 7})
+    assert notes_of(caplog)[3:] == [NOTE.format("r.toml", "block", "block_size")]  # an override is the user's
+
+
 def test_old_and_new_contradict_each_other() -> None:
     text = with_plugin("camera", "orbit", {"seen": 0.1, "min_visible_share": 0.2})
     with pytest.raises(RecipeError, match=r"line \d+.* has no parameter 'seen'"):
