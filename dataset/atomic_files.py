@@ -182,8 +182,7 @@ def make_folder(folder: Path) -> None:
 def remove_stale(folder: Path) -> int:
     """Remove abandoned temporary files; returns how many.
 
-    A file of this machine is stale when its process has ended. Files of other machines, and all files on Windows, where
-    processes cannot be looked up, are stale after an hour.
+    A file of this machine is stale when its process has ended; those of other machines are stale after an hour.
     """
     count = 0
     paths = sorted(folder.glob(".twinset-*.tmp"))

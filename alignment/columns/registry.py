@@ -11,16 +11,6 @@ from ...engine.plugin.registry import added_with_columns
 from ...engine.plugin.registry import default as plugin_registry
 from .builtin import BUILTIN
 
-IDENTIFIERS = frozenset(
-    {
-        *("image_id", "id", "class", "file_name", "instance", "instance_id", "frame", "image_frame", "main"),
-        *("category_id", "image_width", "image_height"),
-        *(f"{box}_{axis}" for box in ("bbox", "amodal_bbox") for axis in "xywh"),
-        "area",  # of measured columns, in pixels; tables derive the relative one of the same name
-    }
-)
-"""Measured columns that are no metadata: they say which box a row is and where it lies."""
-
 _DECLARED: dict[str, Column] = {column.name: column for column in BUILTIN}
 _IMAGE_PREFIX = "image_"
 

@@ -11,8 +11,9 @@ import attrs
 import numpy as np
 
 from ...engine.errors import DataError
+from ...engine.plugin.columns import IDENTIFIERS
 from .metadata import derived_columns
-from .registry import IDENTIFIERS, find_column, is_synonym
+from .registry import find_column, is_synonym
 
 
 @attrs.frozen(eq=False)

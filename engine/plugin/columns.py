@@ -17,11 +17,25 @@ KINDS_WITH_COLUMNS = ("metric", "filter")
 METHOD = "[Zhang2023, §2]"
 """Source of the columns that the method defines."""
 
+IDENTIFIERS = frozenset(
+    {
+        *("image_id", "id", "class", "file_name", "instance", "instance_id", "frame", "image_frame", "main"),
+        *("category_id", "image_width", "image_height"),
+        *(f"{box}_{axis}" for box in ("bbox", "amodal_bbox") for axis in "xywh"),
+        "area",  # of measured columns, in pixels; tables derive the relative one of the same name
+    }
+)
+"""Measured columns that are no metadata: they say which box a row is and where it lies."""
+
 NEEDS = ("pixels", "masks", "depth", "amodal", "renderer")
 
 
+def _words(given: Iterable[str]) -> tuple[str, ...]:
+    return (given,) if isinstance(given, str) else tuple(given)
+
+
 def _names(given: Iterable[str]) -> frozenset[str]:
-    return frozenset(given)
+    return frozenset(_words(given))
 
 
 @attrs.frozen
@@ -88,7 +102,7 @@ class Column:
     label: str = ""
     definition: str = ""
     source: str = ""
-    levels: tuple[str, ...] = ("bbox",)
+    levels: tuple[str, ...] = attrs.field(default=("bbox",), converter=_words)
     kind: str = "number"
     unit: str = ""
     axis: str = ""

@@ -118,6 +118,10 @@ def param(
     unused_with : str
         A kind of plugin: where the recipe has one, the parameter is not used.
     """
+    if not isinstance(moves or {}, Mapping):
+        raise TypeError(
+            f"'moves' must map columns to '+', '-' or '?', such as {{'depth': '+'}}. Got {moves!r} instead."
+        )
     metadata = {
         _KEY: {
             "doc": doc,
@@ -198,10 +202,14 @@ class Problem:
 def parse(cls: type, values: Mapping[str, Any], owner: str) -> tuple[Any, list[Problem]]:
     """Like :func:`build`, each problem with the parameter that it is about."""
     params = {p.name: p for p in describe(cls)}
+    former = {p.formerly: p.name for p in params.values() if p.formerly and {p.name, p.formerly} <= set(values)}
     problems = []
     clean: dict[str, Any] = {}
     for name in values:
-        if name not in params:
+        if name in former:
+            text = f"'{name}' is the old name of '{former[name]}'; remove one of the two."
+            problems.append(Problem(name, text))
+        elif name not in params:
             problems.append(Problem(name, unknown(f"{_capital(owner)} has no parameter", name, params)))
     for name, p in params.items():
         if name not in values:

@@ -17,7 +17,7 @@ from typing import get_args
 import attrs
 
 from ..errors import PluginError
-from .columns import KINDS_WITH_COLUMNS, declared_columns
+from .columns import IDENTIFIERS, KINDS_WITH_COLUMNS, declared_columns
 from .contract import CONTRACT, KINDS
 from .hooks import hooks_of, lacks_method
 from .kinds import METHODS
@@ -107,7 +107,7 @@ class Registry:
         kind, slash, name = id.rpartition("/")
         if slash:
             return [self.find(kind, name)]
-        classes = [self.find(k, name) for k in KINDS if name in self.ids(k)]
+        classes = [self.find(k, name) for k in KINDS if self.current_id(k, name) in self.ids(k)]
         for broken in self._broken:
             if broken.id == name and not classes:
                 raise PluginError(f"The plugin '{name}' ({broken.source}) cannot be used: {broken.reason}")
@@ -150,7 +150,8 @@ class Registry:
         try:
             classes = classes_of_module(module, attribute)
         except (Exception, SystemExit) as error:  # whatever a third party's module does on import
-            self._set_aside(Broken(kind, id, source, f"its import failed with {type(error).__name__}: {error}."))
+            text = str(error).rstrip(".")
+            self._set_aside(Broken(kind, id, source, f"its import failed with {type(error).__name__}: {text}."))
             return
         if not classes:
             self._set_aside(Broken(kind, id, source, "it declares no class with @plugin(kind)."))
@@ -165,12 +166,23 @@ class Registry:
             reason = f"it is in the folder of kind '{kind}' but is declared as a {own_kind}."
         if not reason and self._found.get(key, cls) is not cls:
             reason = f"another {own_kind} plugin is already called '{own_id}' ({self._found[key].__module__})."
+        reason = reason or self._taken_column(cls)
         if reason:
             self._set_aside(Broken(own_kind, own_id, source, reason))
         else:
             self._found[key] = cls
             if not kind and declared_columns(cls):
                 _with_columns[key] = cls
+
+    def _taken_column(self, cls: type) -> str:
+        """Which column of a plugin a built-in one declares otherwise, as one sentence; "" if none."""
+        taken = {c.name: (owner, c) for owner in self.catalogue(builtin=True) for c in declared_columns(owner)}
+        for column in declared_columns(cls) if self._builtin else ():
+            owner, known = taken.get(column.name, (cls, column))
+            if known.definition != column.definition:
+                where = f"{owner.plugin_kind} '{owner.plugin_id}'"  # type: ignore[attr-defined]
+                return f"its column '{column.name}' is one of the built-in {where}. Rename it."
+        return ""
 
     def _set_aside(self, broken: Broken) -> None:
         log.info("plugin '%s' (%s) is set aside: %s", broken.id, broken.source, broken.reason)
@@ -207,9 +219,14 @@ def _check_columns(cls: type) -> str:
     if cls.plugin_kind not in KINDS_WITH_COLUMNS:  # type: ignore[attr-defined]
         return ""
     columns = cls.columns  # type: ignore[attr-defined]
-    if isinstance(columns, tuple | list) and len(declared_columns(cls)) == len(columns):
-        return ""
-    return "its 'columns' must be a tuple of Column(...)."
+    if not isinstance(columns, tuple | list) or len(declared_columns(cls)) != len(columns):
+        return "its 'columns' must be a tuple of Column(...)."
+    for column in declared_columns(cls):
+        if not isinstance(column.name, str) or not column.name.isidentifier():
+            return f"its column {column.name!r} must be called by letters, digits and underscores alone."
+        if column.name in IDENTIFIERS:
+            return f"its column '{column.name}' has the name of a column that says which box a row is. Rename it."
+    return ""
 
 
 def _check_params(cls: type) -> str:

@@ -54,6 +54,7 @@ PlotsOption = Annotated[
         "-o",
         "--out",
         metavar="FOLDER",
+        file_okay=False,
         help="Write plots to this folder. By default none are drawn.",
         show_default=False,
     ),

@@ -66,7 +66,9 @@ def _loaded(source: str, load: Callable[[], list[type]]) -> list[type]:
     try:
         classes = load()
     except (Exception, SystemExit) as error:  # whatever a third party's module does on import
-        raise PluginError(f"The import of {source} failed with {type(error).__name__}: {error}.") from error
+        raise PluginError(
+            f"The import of {source} failed with {type(error).__name__}: {str(error).rstrip('.')}."
+        ) from error
     if not classes:
         raise PluginError(f"{source} declares no class with @plugin(kind).")
     return classes

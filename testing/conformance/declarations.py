@@ -16,6 +16,7 @@ import attrs
 
 from ...alignment.columns.registry import columns as known_columns
 from ...engine.float32 import INT_MAX, shortest_decimal, to_float32
+from ...engine.plugin.columns import declared_columns
 from ...engine.plugin.hooks import hook_problem
 from ...engine.plugin.params import (
     Param,
@@ -68,7 +69,11 @@ def hooks_and_levers(cls: type) -> str:
     problem = hook_problem(cls, cls.plugin_kind, {p.name for p in params})  # type: ignore[attr-defined]
     if problem:
         return problem
-    columns = [column.name for column in known_columns()]
+    known = {column.name: column for column in known_columns()}
+    columns = list(known)
+    for column in declared_columns(cls):
+        if known.get(column.name, column).definition != column.definition:
+            return f"its column '{column.name}' has the name of a built-in column. Rename it."
     for p in params:
         for name in p.moves:
             plain_name = name.removeprefix("image_")

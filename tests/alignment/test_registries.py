@@ -24,6 +24,7 @@ from twinset.engine.errors import DataError
 from twinset.engine.plugin import Column
 from twinset.engine.plugin.registry import Registry, check_declaration, default
 from twinset.headless.cli import app
+from twinset.testing import check_plugin
 from twinset.testing.fixtures.shots import make_shot
 from typer.testing import CliRunner
 
@@ -216,6 +217,12 @@ def test_columns_of_plugins_have_their_labels(tmp_path: Path, monkeypatch: pytes
     (tmp_path / "broken.py").write_text(PLUGIN.replace('Column("clipping"', 'dict(name="clipping"'))
     broken = Registry([tmp_path], entry_points=False).broken
     assert any("'columns' must be a tuple of Column" in plugin.reason for plugin in broken)
+
+
+def test_the_kit_refuses_names_of_builtin_columns(tmp_path: Path) -> None:
+    (tmp_path / "oblong.py").write_text(PLUGIN.replace("clipping", "aspect").replace("Clipping", "Oblong"))
+    found = check_plugin(tmp_path / "oblong.py", raises=False)
+    assert any("its column 'aspect' has the name of a built-in column. Rename it." in one.problem for one in found)
 
 
 def test_a_report_knows_the_columns_of_the_recipes_plugins(

@@ -148,6 +148,15 @@ def test_plots_go_where_they_are_asked_for(
     assert plot.read_bytes().startswith(b"\x89PNG") and [p.name for p in tmp_path.iterdir()] == ["plots"]
 
 
+@pytest.mark.parametrize("name", ["compare", "quality", "fit", "evaluate"])
+def test_a_file_is_no_folder_for_plots(name: str, folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "r.toml").write_text("")
+    places = {"folder": folder, "real": folder / "real/labels.json", "synth": folder / "synth/labels.json"}
+    args = [name, *(str(a).format(**places) for a in CALLS[name]), "-o", str(tmp_path / "r.toml")]
+    done = CliRunner().invoke(app, args, env={"COLUMNS": "300"})
+    assert done.exit_code == 2 and not done.stdout and "is a file" in done.stderr
+
+
 @pytest.mark.parametrize("name", ["init", "tune", "report", "measure", "fit-features", "augment", "render", "demo"])
 def test_what_a_command_is_there_to_write_must_be_named(name: str, folder: Path, tmp_path: Path) -> None:
     args = [str(a) for a in CALLS[name][: CALLS[name].index("-o")]]

@@ -367,6 +367,8 @@ def test_what_is_no_plugin_is_said_to_be_none(tmp_path: Path) -> None:
         check_plugin(tmp_path)
     with pytest.raises(PluginError, match="failed with ZeroDivisionError"):
         check_plugin(write(tmp_path, "bad_import", "1 / 0"))
+    with pytest.raises(PluginError, match=r"failed with ValueError: It ends\.$"):
+        check_plugin(write(tmp_path, "bad_sentence", "raise ValueError('It ends.')"))
     with pytest.raises(PluginError, match="declares no class"):
         check_plugin(write(tmp_path, "bad_empty", ""))
     with pytest.raises(PluginError, match=r"There is no plugin 'orbitt'\. Did you mean 'orbit'"):

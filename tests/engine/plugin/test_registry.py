@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from twinset.engine.errors import PluginError
-from twinset.engine.plugin import KINDS
+from twinset.engine.plugin import KINDS, Column, param
 from twinset.engine.plugin import registry as registry_module
 from twinset.engine.plugin.registry import Registry, check_declaration, summary
 
@@ -140,6 +140,48 @@ def test_installed_packages_offer_plugins(tmp_path: Path, monkeypatch: pytest.Mo
     assert registry.find("camera", "orbit")
     with pytest.raises(PluginError, match="No module named 'no_such_module_anywhere'"):
         registry.find("metric", "ghost")
+
+
+METRIC = """
+from ...engine.plugin import Column, Columns, plugin
+
+@plugin("metric")
+class Soot:
+    "Measure soot."
+    columns = (COLUMN,)
+
+    def measure(self, shot):
+        return Columns(image={"soot": 0.5})
+"""
+
+
+@pytest.mark.parametrize(
+    ("column", "reason"),
+    [
+        ('Column("class")', "its column 'class' has the name of a column that says which box a row is. Rename it."),
+        ('Column("a b")', "its column 'a b' must be called by letters, digits and underscores alone."),
+        ('Column("depth")', "its column 'depth' is one of the built-in metric 'depth'. Rename it."),
+        ('Column("soot", kind="metres")', "which must be one of number, share, count, flag, category."),
+    ],
+)
+def test_columns_that_no_plugin_may_declare(tmp_path: Path, column: str, reason: str) -> None:
+    (broken,) = Registry([write(tmp_path, "soot", METRIC.replace("COLUMN", column))], entry_points=False).broken
+    assert broken.reason.endswith(reason)
+
+
+def test_former_ids_are_searched_for() -> None:
+    found = Registry(entry_points=False).search("around")
+    assert {cls.plugin_id for cls in found} == {"jitter"} and len(found) == 3  # type: ignore[attr-defined]
+
+
+def test_one_level_or_need_may_stand_alone() -> None:
+    column = Column("soot", levels="image", needs="pixels")  # type: ignore[arg-type]
+    assert (column.levels, column.needs) == (("image",), {"pixels"})
+
+
+def test_what_a_parameter_moves_has_directions() -> None:
+    with pytest.raises(TypeError, match=r"'moves' must map columns to '\+', '-' or '\?'.*Got \['depth'\]"):
+        param(1.0, doc="A share.", moves=["depth"])  # type: ignore[arg-type]
 
 
 def test_a_plugin_is_a_class_declared_as_one() -> None:

@@ -185,7 +185,7 @@ def test_the_recipe_in_an_output_folder_gives_no_notes(caplog: pytest.LogCapture
 
 def test_old_and_new_contradict_each_other() -> None:
     text = with_plugin("camera", "orbit", {"seen": 0.1, "min_visible_share": 0.2})
-    with pytest.raises(RecipeError, match=r"line \d+.* has no parameter 'seen'"):
+    with pytest.raises(RecipeError, match=r"line \d+.*: 'seen' is the old name of 'min_visible_share'; remove one"):
         read(text)
 
 
