@@ -157,10 +157,13 @@ def test_commands_take_them(frames, tmp_path):
     [
         ({"drop": ["instance_segmaps"]}, "has no instance_segmaps. Render with"),
         ({"drop": ["instance_attribute_maps", "category_id_segmaps"]}, "has no category for instance 1"),
-        ({"instance_attribute_maps": np.bytes_(b"[1")}, "instance_attribute_maps of '.*' are broken"),
-        ({"instance_segmaps": np.zeros((2, 8, 8), np.uint8)}, "only the left images"),
-        ({"depth": np.zeros((4, 4), np.float32)}, "none of one frame"),
-        ({"instance_segmaps": np.zeros((8, 8), np.float32)}, "none of one frame"),
+        ({"instance_attribute_maps": np.bytes_(b"[1")}, "instance_attribute_maps of '.*' are damaged"),
+        (
+            {"instance_segmaps": np.zeros((2, 8, 8), np.uint8)},
+            "only one image of each stereo pair, such as the left one",
+        ),
+        ({"depth": np.zeros((4, 4), np.float32)}, "which is not that of one frame"),
+        ({"instance_segmaps": np.zeros((8, 8), np.float32)}, "which is not that of one frame"),
     ],
 )
 def test_frames_of_another_kind_are_refused(frames, change, sentence):
@@ -172,7 +175,7 @@ def test_frames_of_another_kind_are_refused(frames, change, sentence):
 def test_background_alone_is_told(frames):
     for path in frames.glob("*.hdf5"):
         frame(path, [(1, 0, "Chair", 0, 0, 9, 9, 1.0)])
-    with pytest.raises(DataError, match="category_id from 1 on"):
+    with pytest.raises(DataError, match="category_id of 1 or more"):
         read_dataset(frames)
 
 
@@ -190,14 +193,14 @@ def test_links_to_other_files_are_not_followed(frames, tmp_path):
     with h5py.File(frames / "1.hdf5", "r+") as file:
         del file["instance_segmaps"]
         file["instance_segmaps"] = h5py.ExternalLink(str(tmp_path / "elsewhere.h5"), "instance_segmaps")
-    with pytest.raises(DataError, match="lies in another file"):
+    with pytest.raises(DataError, match="is not a plain array in this file"):
         read_dataset(frames)
     layout = h5py.VirtualLayout((HEIGHT, WIDTH), np.uint8)
     layout[:] = h5py.VirtualSource(str(tmp_path / "elsewhere.h5"), "instance_segmaps", (HEIGHT, WIDTH))
     with h5py.File(frames / "1.hdf5", "r+") as file:
         del file["instance_segmaps"]
         file.create_virtual_dataset("instance_segmaps", layout)
-    with pytest.raises(DataError, match="lies in another file"):
+    with pytest.raises(DataError, match="is not a plain array in this file"):
         read_dataset(frames)
 
 
@@ -207,7 +210,7 @@ def test_absurd_sizes_are_refused(frames):
     with h5py.File(frames / "1.hdf5", "r+") as file:
         del file["instance_segmaps"]
         file.create_dataset("instance_segmaps", (2**20, 2**20), np.uint8, chunks=(64, 64))
-    with pytest.raises(DataError, match="none of one frame"):
+    with pytest.raises(DataError, match="which is not that of one frame"):
         read_dataset(frames)
 
 
