@@ -74,12 +74,20 @@ def open_shared() -> Callable[[Recipe], Stage]:
             return scene((recipe.output.width, recipe.output.height), furnished=True)
         parts = (recipe.scene, recipe.models, recipe.rooms, recipe.classes, recipe.distractors, recipe.folder)
         key = repr((parts, recipe.output, recipe.render.engine, brings_light(recipe)))
-        if key not in kept:
+        if key not in kept or not is_open(kept[key]):
             kept.clear()
             kept[key] = open_stage(recipe)
         return kept[key]
 
     return opened
+
+
+def is_open(stage: Any) -> bool:
+    """Whether a stage's scene is still there: Blender holds one, and another test may have opened its own."""
+    try:
+        return bool(stage._scene.name)
+    except ReferenceError:
+        return False
 
 
 def read(source: str | Path) -> Recipe:
