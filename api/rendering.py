@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import attrs
 
 from ..dataset.store.frame_record import FrameRecord
-from ..engine.errors import StageError
 from ..engine.events import Event, FrameDone
 from ..engine.recipe.settings import Recipe
 from ..engine.stage import Stage
@@ -131,21 +130,6 @@ def _events(recipe: Recipe, out: Path, workers: int, threads: int) -> Generator[
 
 
 def _open_stage(recipe: Recipe, threads: int = 0) -> Stage:
-    from ..headless.workers.cores import few_cores, one_blas_thread
+    from ..headless.workers.blender_stage import open_blender_stage
 
-    one_blas_thread()
-    with few_cores(threads):
-        return _opened(recipe, threads)
-
-
-def _opened(recipe: Recipe, threads: int) -> Stage:
-    try:
-        from ..blender.stage import open_stage
-    except ModuleNotFoundError as error:
-        if error.name != "bpy":
-            raise
-        raise StageError(
-            "Blender is missing: this Python has no module 'bpy'. Install it with `pip install bpy` on a supported "
-            "Python, or run inside Blender; see `twinset doctor`."
-        ) from None
-    return open_stage(recipe, threads=threads)
+    return open_blender_stage(recipe, threads=threads)

@@ -28,7 +28,7 @@ from ...console.options import (
 from ...console.output import JsonOption, Output, output_of, reserve_stdout
 from ...console.progress import Follower, as_json, at_work, show_finished
 from ...console.requests import watch_stdin
-from ...workers.cores import few_cores, one_blas_thread
+from ...workers.blender_stage import open_blender_stage
 
 if TYPE_CHECKING:
     from ....dataset.jobs.frame_renderer import OpenStage
@@ -234,22 +234,9 @@ def run_job(
 
 
 def open_stage(recipe: Recipe, *, threads: int = 0) -> Stage:
-    """Open the stage in Blender, which is imported only here: commands that fail earlier need not wait for it."""
+    """Open the stage in Blender, whose output stays off the command's results."""
     reserve_stdout()
-    one_blas_thread()
-    with few_cores(threads):
-        try:
-            from ....blender.stage import open_stage as opened
-        except ModuleNotFoundError as error:
-            if error.name != "bpy":
-                raise
-            from ....engine.errors import StageError
-
-            raise StageError(
-                "Blender is missing: this Python has no module 'bpy'. Install it with `pip install bpy` on a supported "
-                "Python, or run inside Blender; see `twinset doctor`."
-            ) from None
-        return opened(recipe, threads=threads)
+    return open_blender_stage(recipe, threads=threads)
 
 
 def overrides(*, images: int | None = None, seed: int | None = None, samples: int | None = None) -> dict[str, Any]:
