@@ -3,15 +3,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from ...engine.plugin.columns import NEEDS, Column, declared_columns
+from ...engine.plugin.declarations import Declarations
 from ...engine.plugin.registry import added_with_columns
 from ...engine.plugin.registry import default as plugin_registry
 from .builtin import BUILTIN
 
-_DECLARED: dict[str, Column] = {column.name: column for column in BUILTIN}
+_DECLARED = Declarations[Column](BUILTIN, "column")
+register, unregister, registered = _DECLARED.register, _DECLARED.unregister, _DECLARED.registered
+
 _IMAGE_PREFIX = "image_"
 
 
@@ -49,38 +49,6 @@ def report_order(name: str) -> tuple[int, str]:
     order = {known: i for i, known in enumerate(_DECLARED)}
     of_images = plain != name and name not in _DECLARED
     return order.get(plain, len(order)) + (len(order) + 1 if of_images else 0), name
-
-
-def register(column: Column) -> None:
-    """Declare a column for this process.
-
-    Raises
-    ------
-    ValueError
-        Where a column of that name is declared already.
-    """
-    if column.name in _DECLARED:
-        raise ValueError(f"A column '{column.name}' is declared already. Give the new one another name.")
-    _DECLARED[column.name] = column
-
-
-def unregister(name: str) -> None:
-    """Take back what :func:`register` declared."""
-    del _DECLARED[name]
-
-
-@contextmanager
-def registered(*new: Column) -> Iterator[None]:
-    """Declare columns for the length of a ``with`` block."""
-    done: list[str] = []
-    try:
-        for column in new:
-            register(column)
-            done.append(column.name)
-        yield
-    finally:
-        for name in done:
-            unregister(name)
 
 
 def added_columns() -> tuple[Column, ...]:
