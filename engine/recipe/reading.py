@@ -3,9 +3,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
-import re
-import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -20,6 +19,8 @@ from ..plugin.registry import Registry, default
 from ..plugin.renames import current_names, warn
 from ..plugin.trusted_folders import is_trusted, refusal
 from .consistency import check_paths, check_recipe
+from .extending import Layer, Places, layer_of, merge_layers, read_layers
+from .extended_paths import make_paths_absolute
 from .json_schema import json_schema
 from .paths import ENVIRONMENT_VARIABLE, absolute_path, absolute_pattern, map_paths
 from .settings import LISTS, TABLES, JobSettings, ModelSettings, PluginUse, RealSettings, Recipe, Room, SceneSettings
@@ -77,18 +78,38 @@ def loads_recipe(
     text: str, folder: Path, name: str, overrides: Mapping[str, Any] | None = None, *, check_files: bool = True
 ) -> Recipe:
     """Read a recipe from a text; ``folder`` is the base of its relative paths, ``name`` appears in messages."""
-    try:
-        data = tomllib.loads(text)
-    except (ValueError, RecursionError) as error:  # numbers of too many digits, and brackets without end, as well
-        raise RecipeError([_syntax(name, str(error), text)]) from None
-    reader = _Reader(data, LineNumbers(text), Path(folder).resolve(), name, dict(overrides or {}))
+    own = layer_of(text, folder, name)
+    layers = read_layers(own)
+    data, places = (own.data, Places(own)) if len(layers) == 1 else _merged(layers)
+    reader = _Reader(data, places, dict(overrides or {}))
     reader.is_resolved = text.startswith(f"# {RESOLVED}")
-    return attrs.evolve(reader.read(check_files), variables=tuple(dict.fromkeys(ENVIRONMENT_VARIABLE.findall(text))))
+    variables = dict.fromkeys(name for layer in layers for name in ENVIRONMENT_VARIABLE.findall(layer.text))
+    return attrs.evolve(reader.read(check_files), variables=tuple(variables))
+
+
+def _merged(layers: Sequence[Layer]) -> tuple[dict[str, Any], Places]:
+    """The values of a recipe and of those that it extends, by current names, with the others' paths absolute."""
+    registry = Registry()
+    for layer in layers:
+        folders = layer.data.get("plugin_folders", [])
+        for folder in folders if isinstance(folders, list) else ():
+            path = absolute_path(layer.folder, str(folder))
+            if path.is_dir() and is_trusted(path):  # the others are reported when the whole recipe is read
+                with contextlib.suppress(PluginError):
+                    registry.add_folder(path)
+    for layer in layers:
+        reader = _Reader(layer.data, Places(layer), {})
+        reader.registry = registry
+        reader.rename()
+    data, places = merge_layers(layers)
+    make_paths_absolute(data, places, registry)
+    return data, places
 
 
 def recipe_from_tables(tables: Mapping[str, Any], folder: Path, name: str) -> Recipe:
     """A recipe from the values of a TOML file's tables; see :func:`loads_recipe` for ``folder`` and ``name``."""
-    reader = _Reader(copy.deepcopy(dict(tables)), LineNumbers(""), Path(folder).resolve(), name, {})
+    own = Layer(copy.deepcopy(dict(tables)), LineNumbers(""), Path(folder).resolve(), name)
+    reader = _Reader(own.data, Places(own), {})
     return attrs.evolve(reader.read(True), variables=tuple(dict.fromkeys(ENVIRONMENT_VARIABLE.findall(repr(tables)))))
 
 
@@ -102,15 +123,12 @@ def default_ids(kind: str, registry: Registry, *, has_target: bool) -> list[str]
 class _Reader:
     """Builds a recipe from plain values, table by table, and collects all problems."""
 
-    def __init__(
-        self, data: dict[str, Any], lines: LineNumbers, folder: Path, name: str, overrides: dict[str, Any]
-    ) -> None:
+    def __init__(self, data: dict[str, Any], places: Places, overrides: dict[str, Any]) -> None:
         self.data = data
-        self.lines = lines
-        self.folder = folder
-        self.name = name
+        self.places = places
+        self.folder = places.top.folder
         self.overridden: set[KeyPath] = set()
-        self.problems: list[tuple[int, str]] = []
+        self.problems: list[tuple[bool, int, str]] = []
         self.is_resolved = False  # no user wrote the old spellings in it, so they give no notes
         for key, value in overrides.items():
             self._override(key, value)
@@ -141,7 +159,7 @@ class _Reader:
         if check_files:
             check_paths(self.data, parts, self.report, self.folder)
         if self.problems or job is None:
-            raise RecipeError([text for _, text in sorted(self.problems, key=lambda p: p[0])])
+            raise RecipeError([text for *_, text in sorted(self.problems, key=lambda p: p[:2])])
         return Recipe(
             classes=tuple(lists["class"]),
             scene=tables["scene"] if not rooms else SceneSettings(),
@@ -167,9 +185,16 @@ class _Reader:
         names = ".".join(part for part in table if isinstance(part, str))
         shown = "" if not names else f"[[{names}]]" if any(isinstance(part, int) for part in table) else f"[{names}]"
         where = " ".join(part for part in (shown, key) if part)
-        line = self.lines.line(key_path)
-        suffix = " (overridden)" if key_path in self.overridden else f" (line {line})" if line else ""
-        self.problems.append((line or 0, f"{self.name}{': ' if where else ''}{where}{suffix}: {text}"))
+        place = self.places.find(key_path)
+        suffix = " (overridden)" if key_path in self.overridden else f" (line {place.line})" if place.line else ""
+        is_extended = place.layer is not self.places.top
+        sentence = f"{place.layer.name}{': ' if where else ''}{where}{suffix}: {text}"
+        self.problems.append((is_extended, place.line or 0, sentence))
+
+    def rename(self) -> None:
+        """Give tables, plugins and parameters the names that they have today."""
+        self._rename_tables()
+        self._rename_plugins()
 
     def _rename_tables(self) -> None:
         """Give the keys of tables the names that they have today."""
@@ -211,15 +236,16 @@ class _Reader:
         """Note a key of ``table`` that is now called otherwise; its line is known by both."""
         key_path, now = (*table, *old.split(".")), (*table, *new.split("."))
         self._warn(key_path, old, new)
-        self.lines.rename(key_path, now)
+        self.places.rename(key_path, now)
         if key_path in self.overridden:
             self.overridden.add(now)
 
     def _warn(self, key_path: KeyPath, old: str, new: str) -> None:
         if self.is_resolved and key_path not in self.overridden:
             return
-        line = None if key_path in self.overridden else self.lines.line(key_path)
-        warn(f"{self.name} (line {line})" if line else self.name, old, new)
+        place = self.places.find(key_path)
+        line = None if key_path in self.overridden else place.line
+        warn(f"{place.layer.name} (line {line})" if line else place.layer.name, old, new)
 
     def _override(self, dotted: str, value: Any) -> None:
         *tables, key = dotted.split(".")
@@ -242,7 +268,7 @@ class _Reader:
             if path.is_dir() and not is_trusted(path):
                 self.problems.clear()  # without these plugins, nearly all of the recipe may look wrong
                 self.report((), "plugin_folders", refusal(path))
-                raise RecipeError([text for _, text in self.problems])
+                raise RecipeError([text for *_, text in self.problems])
         for path in paths:
             try:
                 registry.add_folder(path)
@@ -349,14 +375,3 @@ def _tables(key_path: KeyPath, values: Any) -> Iterator[tuple[KeyPath, dict[str,
         yield key_path, values
     for number, one in enumerate(values if isinstance(values, list) else ()):
         yield from _tables((*key_path, number), one)
-
-
-def _syntax(name: str, message: str, text: str) -> str:
-    """A syntax error of tomllib as one sentence with line and column."""
-    match = re.search(r"^(.*) \(at (?:line (\d+), column (\d+)|end of document)\)$", message, re.DOTALL)
-    if not match:
-        return f"{name}: not valid TOML: {message}."
-    what, line, column = match.groups()
-    if line is None:
-        line, column = str(text.count("\n") + 1), str(len(text.rsplit("\n", 1)[-1]) + 1)
-    return f"{name} (line {line}, column {column}): not valid TOML: {what[:1].lower()}{what[1:]}."
