@@ -107,7 +107,8 @@ def read_layers(top: Layer) -> list[Layer]:
             raise RecipeError([_at(layer, problem.key, problem.text) for problem in problems])
         if not settings.extends:
             if settings.without:
-                raise RecipeError([_at(layer, "without", "'without' needs 'extends', the recipe to leave this out of.")])
+                text = "'without' needs 'extends', the recipe that has what is left out."
+                raise RecipeError([_at(layer, "without", text)])
             return layers
         path = absolute_path(layer.folder, settings.extends)
         if path in seen:
@@ -221,10 +222,10 @@ def _merged_arrays(base: _Node, own: _Node, identity: str) -> _Node:
     for node in own.value:
         same = [n for n in range(known) if _identity(node, identity) and _matches(out[n], node, identity)]
         if len(same) > 1:
-            kind = str(own.key_path[-1])
+            kind, name = str(own.key_path[-1]), _identity(node, identity)
             text = (
-                f"The extended recipe has {len(same)} {kind} tables of {identity} '{_identity(node, identity)}', so this "
-                f'may change any of them. Write without = ["{kind}"] at the top, and all of them here.'
+                f"The extended recipe has {len(same)} {kind} tables of {identity} '{name}', so this may change any of "
+                f'them. Write without = ["{kind}"] at the top, and all of them here.'
             )
             raise RecipeError([_at_path(node.layer, node.key_path, text)])
         if same:

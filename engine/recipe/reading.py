@@ -19,8 +19,8 @@ from ..plugin.registry import Registry, default
 from ..plugin.renames import current_names, warn
 from ..plugin.trusted_folders import is_trusted, refusal
 from .consistency import check_paths, check_recipe
-from .extending import Layer, Places, layer_of, merge_layers, read_layers
 from .extended_paths import make_paths_absolute
+from .extending import Layer, Places, layer_of, merge_layers, read_layers
 from .json_schema import json_schema
 from .paths import ENVIRONMENT_VARIABLE, absolute_path, absolute_pattern, map_paths
 from .settings import LISTS, TABLES, JobSettings, ModelSettings, PluginUse, RealSettings, Recipe, Room, SceneSettings
