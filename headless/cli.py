@@ -119,5 +119,15 @@ add_commands(app, f"{__package__}.commands")
 
 
 def main(args: Sequence[str] | None = None) -> None:
-    """Run the command; ends with SystemExit."""
-    app(args=None if args is None else list(args), prog_name="twinset")
+    """Run the command; ends with SystemExit.
+
+    Without ``args``, the command is the whole process, which then ends whatever has been left in Blender.
+    """
+    try:
+        app(args=None if args is None else list(args), prog_name="twinset")
+    except SystemExit as end:
+        if args is None and "bpy" in sys.modules:
+            from ..blender.process.ending import end_process
+
+            end_process(end.code if isinstance(end.code, int) else int(end.code is not None))
+        raise

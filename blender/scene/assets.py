@@ -20,6 +20,7 @@ from ...engine.recipe.settings import ClassSettings, DistractorSettings, Recipe
 from ...engine.stage import Asset
 from ..files.missing_files import replace_missing_images
 from ..files.model_import import import_model, remove_model
+from ..files.python_drivers import report_python_drivers
 from ..geometry.evaluated import SOLID_TYPES, show_object_as_rendered, view_layer
 from ..geometry.flatten import FlatGroup, flatten_groups, sample_points
 from ..geometry.up_axis import up_rotation
@@ -76,8 +77,10 @@ def load_assets(scene: bpy.types.Scene, recipe: Recipe) -> list[LoadedAsset]:
         ``exclude`` or ``weights`` does not exist, or all assets are excluded.
     """
     sources: list[_AssetSource] = []
+    opened = set(bpy.data.user_map())
     for settings in (*recipe.classes, *recipe.distractors):
         sources.extend(_find_sources(scene, recipe, settings))
+    report_python_drivers(opened)
     names: set[str] = set()
     for source in sources:
         source.unique_name = _unique(source.name, names)

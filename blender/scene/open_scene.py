@@ -16,6 +16,7 @@ from ...engine.plugin.params import unknown
 from ...engine.recipe.settings import ModelSettings, Recipe
 from ..files.missing_files import replace_missing_images, report_missing_libraries
 from ..files.model_import import import_model
+from ..files.python_drivers import report_python_drivers
 from ..geometry.evaluated import evaluate, show_as_rendered, view_layer
 from ..geometry.up_axis import up_rotation
 from ..process.stdout import silenced_stdout
@@ -71,6 +72,7 @@ def open_scene(recipe: Recipe) -> bpy.types.Scene:
         assign_materials(scene, recipe.scene, recipe.folder, recipe.seed)
     _hide(scene, recipe.scene.hide)
     replace_missing_images()
+    report_python_drivers()
     unit = scene.unit_settings.scale_length
     if abs(unit - 1.0) > 1e-6 and scene.unit_settings.system != "NONE" and recipe.scene.scale == 1.0:
         log.warning(
