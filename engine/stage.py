@@ -15,6 +15,8 @@ from typing import Any, Protocol
 import attrs
 import numpy as np
 
+from .material import Material, MaterialSlot
+
 
 @attrs.frozen(eq=False)
 class Mesh:
@@ -207,6 +209,11 @@ class Shot:
     camera: CameraPose
     rendered: Mapping[str, np.ndarray] = attrs.field(factory=dict)
 
+    @property
+    def scale(self) -> float:
+        """Width of picture and labels relative to the camera's image; below 1 for drafts."""
+        return self.labels.ids.shape[1] / self.camera.width
+
     def mask(self, id: int) -> np.ndarray:
         """The visible mask (H, W) of an instance."""
         return self.labels.ids == id
@@ -220,6 +227,14 @@ class Hits:
     distance: np.ndarray
     normal: np.ndarray
     owner: np.ndarray
+
+
+@attrs.frozen
+class RealPhotos:
+    """The COCO file of a recipe's real photos, and the folder of their images; None where the recipe names none."""
+
+    annotations: Path
+    images: Path | None = None
 
 
 class Stage(Protocol):
@@ -248,6 +263,18 @@ class Stage(Protocol):
     @property
     def folder(self) -> Path:
         """The folder that relative paths of the recipe start from."""
+        ...
+
+    @property
+    def real_photos(self) -> RealPhotos | None:
+        """The real photos that the recipe names; None without."""
+        ...
+
+    def scene_objects(self, names: Sequence[str] = ("*",)) -> tuple[str, ...]:
+        """Names of the scene's fixed objects that have faces, whose own or parent's name matches one of the patterns.
+
+        Unknown names raise StageError.
+        """
         ...
 
     def surfaces(self, names: Sequence[str], mask: str = "") -> list[Surface]:
@@ -338,6 +365,17 @@ class Stage(Protocol):
 
     def set_background(self, image: Path | None) -> None:
         """Show a picture behind the scene where no geometry is, filling the frame; None shows the world."""
+        ...
+
+    def material_slots(self, target: Instance | str) -> tuple[MaterialSlot, ...]:
+        """The materials of an instance, or of a fixed object of the scene by its name, as its author made them."""
+        ...
+
+    def set_material(self, target: Instance | str, slot: str, material: Material) -> None:
+        """Change one material of an instance or a fixed object, for this frame and this target only.
+
+        ``slot`` is the name of a :class:`.material.MaterialSlot` of the target. A second change replaces the first.
+        """
         ...
 
     def clear(self) -> None:

@@ -14,6 +14,7 @@ _KIND_ICONS = {
     "placement": "OBJECT_ORIGIN",
     "appearance": "LIGHT_SUN",
     "camera": "CAMERA_DATA",
+    "effect": "SHADERFX",
     "target": "PIVOT_CURSOR",
     "metric": "DRIVER_DISTANCE",
     "filter": "FILTER",

@@ -178,7 +178,8 @@ class Prober:
 
     def _probe_frame(self, sampler: Sampler, index: int, block: Block, collected: _ProbeCollector) -> None:
         frame = sampler.frame(index, block, render=False)
-        amodal = sampler.stage.amodal() if self._amodal and frame.shot is not None else None
+        wanted = self._amodal and frame.shot is not None
+        amodal = frame.effects.of_amodal(sampler.stage.amodal()) if wanted else None
         least = self.recipe.output.min_visible_share
         rows = collected.add(frame, amodal, least)
         if frame.shot is not None:

@@ -112,7 +112,7 @@ class Preview:
         attempt = record["attempts"] - 1
         frame = self._frame(index, attempts=range(attempt, attempt + 1), render=False)
         assert frame.shot is not None and self._recipe is not None
-        shot = attrs.evolve(frame.shot, amodal=self.stage.amodal())
+        shot = attrs.evolve(frame.shot, amodal=frame.effects.of_amodal(self.stage.amodal()))
         fuller = make_record(attrs.evolve(frame, shot=shot), self._recipe)
         record["instances"], record["detail"] = fuller["instances"], True
         return record

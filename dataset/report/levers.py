@@ -13,7 +13,7 @@ from ...engine.plugin.params import Param, describe
 from ...engine.plugin.registry import Registry, default
 from ...engine.recipe.settings import Recipe
 
-_KIND_ORDER = ("target", "camera", "placement", "appearance", "metric", "filter")
+_KIND_ORDER = ("target", "camera", "placement", "appearance", "effect", "metric", "filter")
 """Kinds in the order of advice: what says the goals first, what only leaves things out last."""
 
 

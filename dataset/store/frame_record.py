@@ -57,14 +57,21 @@ class Call(TypedDict):
     call: str
 
 
+class DrawnEffect(TypedDict):
+    """An effect that a picture got, by its id; what it drew are further keys."""
+
+    effect: str
+
+
 class Draws(TypedDict, total=False):
-    """What was drawn for a frame: variant, room and part where the recipe has several, camera, and appearance."""
+    """What was drawn for a frame: variant, room and part where the recipe has several, camera, appearance, effects."""
 
     camera: str
     variant: str
     room: str
     part: str
     appearance: list[Call]
+    effects: list[DrawnEffect]
 
 
 class GoalEntry(TypedDict, total=False):

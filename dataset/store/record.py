@@ -102,6 +102,8 @@ def _goals(goals: Goals) -> GoalsEntry:
 
 def _draws(frame: Frame) -> Draws:
     draws: dict[str, Any] = {"camera": frame.camera, "appearance": [dict(call) for call in frame.appearance]}
+    if frame.effects:
+        draws["effects"] = [dict(effect) for effect in frame.effects.records]
     return cast(Draws, draws | {key: value for key in _GROUP_KEYS if (value := getattr(frame, key))})
 
 

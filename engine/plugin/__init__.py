@@ -4,7 +4,7 @@
 from .columns import Column
 from .contract import CONTRACT, KINDS, plugin
 from .gate import Draft, Gate
-from .kinds import Appearance, Camera, Filter, FittedTarget, Metric, Placement, SurfaceRules, Target
+from .kinds import Appearance, Camera, Effect, Filter, FittedTarget, Metric, Placement, SurfaceRules, Target
 from .params import Range, param
 from .results import ACCEPTED, Columns, Rejected, Verdict
 
@@ -17,6 +17,7 @@ __all__ = [
     "Column",
     "Columns",
     "Draft",
+    "Effect",
     "Filter",
     "FittedTarget",
     "Gate",

@@ -16,6 +16,7 @@ FORMER_HOOKS = {
     "placement": {"first": "runs_first", "site": "offer_site"},
     "appearance": {"by_frame": "uses_goals"},
     "camera": {"reach": "reachable_boxes", "arrange": "place_and_pose"},
+    "effect": {},
     "target": {},
     "metric": {"from_labels": "measures_probes", "complete": "dataset_columns", "summarise": "dataset_summary"},
     "filter": {"early": "judges_probes", "open": "open_gate"},

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Literal, Protocol
 
 import attrs
@@ -93,8 +93,13 @@ class Placement(Plugin):
 class Appearance(Plugin):
     """Varies lights, world, materials or background.
 
-    Called in each attempt, after all placements, in the recipe's order.
+    Called in each attempt when :attr:`runs` says, in the recipe's order.
     """
+
+    runs: ClassVar[Literal["before_camera", "after_camera", "before_render"]] = "before_camera"
+    """When it runs: after all placements and before the camera is posed; after that, when cameras that place instances
+    have done so, and before the probe; or after the probe, in attempts that will be rendered. What runs last must not
+    move anything or hide it."""
 
     uses_goals: ClassVar[bool] = False
     """Whether :meth:`vary` also takes the frame's goals: ``vary(stage, rng, goals)``."""
@@ -134,6 +139,49 @@ class Camera(Plugin):
 
     def pose(self, stage: Stage, goals: Goals, rng: np.random.Generator) -> CameraPose:
         """The frame's camera."""
+        raise NotImplementedError
+
+
+class Effect(Plugin):
+    """Changes the finished picture as a real camera would.
+
+    Called for each picture in the recipe's order, after the render: for frames, and for the drafts that gates and
+    goals judge. :meth:`applies` and :meth:`draw` are called once per attempt; then, for each picture,
+    :meth:`source_pixels`, where :attr:`moves_pixels`, and :meth:`apply`. Images are (H, W, 3) float32 RGB in [0, 1],
+    sRGB-encoded. The engine clips after each effect, and rounds to 8 bits once, after the last one.
+
+    The shot that effects get has labels and camera, but no picture, and amodal masks only after the full render. A
+    draft may be smaller than the frame: an effect multiplies its lengths in pixels by ``shot.scale``.
+    """
+
+    moves_pixels: bool = False
+    """Whether it moves what the picture shows, so that labels must follow; a class attribute or a property."""
+
+    def applies(self, rng: np.random.Generator) -> bool:
+        """Whether the frame gets the effect. The default goes by its parameter ``probability``; always without one."""
+        return bool(rng.random() < plain(self).get("probability", 1.0))
+
+    def draw(
+        self, shot: Shot, rng: np.random.Generator, common: Callable[[str], np.random.Generator]
+    ) -> Mapping[str, Any]:
+        """The values of this frame, as JSON values; the frame's record keeps them.
+
+        An effect that defines this gets them as the last argument of its other methods:
+        ``apply(image, shot, rng, drawn)``. ``shot`` is the probe. ``common`` gives a random stream by a name, at its
+        beginning: the same numbers for all effects of the frame that ask for that name.
+        """
+        return {}
+
+    def source_pixels(self, shot: Shot, rng: np.random.Generator) -> np.ndarray:
+        """Where the centre of each pixel comes from, (H, W, 2) x and y in pixels; see :attr:`moves_pixels`.
+
+        The engine samples the picture there, and labels by the nearest pixel. Beyond the border, it repeats the border.
+        It must follow from the camera and the labels' shape.
+        """
+        raise NotImplementedError
+
+    def apply(self, image: np.ndarray, shot: Shot, rng: np.random.Generator) -> np.ndarray:
+        """The changed image, of the same shape; ``image`` itself must stay as it is."""
         raise NotImplementedError
 
 
@@ -229,6 +277,7 @@ BASES: dict[str, type[Plugin]] = {
     "placement": Placement,
     "appearance": Appearance,
     "camera": Camera,
+    "effect": Effect,
     "target": Target,
     "metric": Metric,
     "filter": Filter,
@@ -239,6 +288,7 @@ METHODS = {
     "placement": "place",
     "appearance": "vary",
     "camera": "pose",
+    "effect": "apply",
     "target": "fit",
     "metric": "measure",
     "filter": "judge",

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from ..plugin.contract import KINDS
 from ..plugin.params import Param, describe, plain_value
 from ..plugin.registry import Registry, default, summary
+from .extending import ExtendingSettings
 from .reading import default_ids
 from .settings import LISTS, TABLES, JobSettings, ModelSettings, Room, Variant
 from .writing import toml_value
@@ -37,10 +38,44 @@ surfaces = ["Floor"]
 ```
 """
 
+_EXTENDING_NOTES = """
+A recipe with `extends` holds what differs from another recipe, which may extend a third one:
+
+```toml
+extends = "base.toml"
+without = ["target", "camera"]
+
+images = 400
+
+[render]
+samples = 4
+
+[[camera]]
+plugin = "orbit"
+distance = [0.5, 8.0]
+
+[[class]]
+name = "chair"
+exclude = ["stool*"]
+```
+
+- Keys and tables: a key given here replaces that of the other recipe; the table's other keys stay. A `[target]` of
+  another plugin replaces the whole table.
+- Arrays of tables, such as `[[class]]` and `[[camera]]`: a table with the name (`[[class]]`, `[[distractor]]`,
+  `[[room]]`, `[[variant]]`, `[[scene.models]]`), column (`[[goal]]`) or plugin of one in the other recipe changes the
+  keys that it gives; any other is added at the end.
+- `without` removes from the other recipe, before anything else: `"target"`, all cameras by `"camera"`, one by
+  `"camera.orbit"` or by its number, `"camera.1"`, a key by `"class.chair.height"`.
+
+Relative paths start at the folder of the file that states them. Error messages name that file and its line. The
+recipe in the output folder is whole: it names no other recipe, and later changes of the other recipe do not affect it.
+"""
+
 _VARIANT_NOTES = """
 Variants share the frames by `weight`. Each lists its changes as `kind.plugin.parameter`; the rest stays as above.
 `enabled = false` removes a plugin. If a recipe uses a plugin twice, write its number among its kind, from 1, instead
-of its id. Kinds: placement, appearance, camera, target and filter. `twinset tune` writes variants; you can, too:
+of its id. Kinds: placement, appearance, camera, effect, target and filter. `twinset tune` writes variants; you can,
+too:
 
 ```toml
 [[variant]]
@@ -91,6 +126,7 @@ _KIND_NOTES = {
     "placement": "Puts instances on the stage; several run in order.",
     "appearance": "Varies lights, world, materials and background; several run in order.",
     "camera": "Poses the camera; several share the frames by `weight`.",
+    "effect": "Changes the finished picture as a camera would; several run in order.",
     "target": "Learns from the real boxes what frames should show. At most one; needs `[real]`.",
     "metric": "Measures metadata.",
     "filter": "Accepts or rejects a shot.",
@@ -127,6 +163,9 @@ def _lines(registry: Registry) -> Iterator[str]:
     yield _INTRO
     yield "## Above the first table\n"
     yield from parameter_table(describe(JobSettings))
+    yield "## Extending another recipe\n\nThese two keys stand above the first table, too.\n"
+    yield from parameter_table(describe(ExtendingSettings))
+    yield _EXTENDING_NOTES.strip() + "\n"
     for key, cls in TABLES.items():
         yield f"## [{key}]\n\n{summary(cls)}\n"
         yield from parameter_table(describe(cls))

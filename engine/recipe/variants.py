@@ -17,7 +17,7 @@ from .paths import absolute_pattern, map_paths
 from .settings import ModelSettings, PluginUse, Recipe, Room, SceneSettings, Variant
 from .toml_lines import KeyPath
 
-CHANGEABLE = ("placement", "appearance", "camera", "target", "filter")
+CHANGEABLE = ("placement", "appearance", "camera", "effect", "target", "filter")
 """Kinds of plugins that variants may change; not metrics, so that a column means the same in all frames."""
 
 ENABLED = "enabled"

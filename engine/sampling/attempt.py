@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import attrs
 import numpy as np
@@ -20,6 +20,7 @@ from ..plugin.results import Rejected, Verdict
 from ..recipe.settings import PluginUse, Recipe
 from ..rng import stream
 from ..stage import Shot, Stage
+from .effects import AttemptEffects
 from .evaluation import (
     EMPTY_SHOT,
     add_columns,
@@ -38,7 +39,10 @@ from .recorded_draws import DrawRecorder
 
 @attrs.frozen(eq=False)
 class Attempt:
-    """One try at a frame: ``reason`` says why it was rejected, ``gate`` at which stage a gate did so, "" otherwise."""
+    """One try at a frame, its ``number`` counted from 0.
+
+    ``reason`` says why it was rejected, ``gate`` at which stage a gate did so, "" otherwise.
+    """
 
     shot: Shot
     rows: list[InstanceRow]
@@ -48,6 +52,8 @@ class Attempt:
     reason: str = ""
     gate: str = ""
     traits: tuple[Any, ...] = ()
+    number: int = 0
+    effects: AttemptEffects = attrs.field(factory=AttemptEffects)
 
 
 class Trial:
@@ -68,6 +74,7 @@ class Trial:
         # Whatever the recipe's order, so that the others place around these.
         self.placements = sorted(_named(uses.get("placement", ())), key=lambda p: not p[1].runs_first)
         self.appearances = _named(uses.get("appearance", ()))
+        self.effects = _named(uses.get("effect", ()))
         self.metrics = _named(uses.get("metric", ()))
         self.filters = [u.plugin for u in uses.get("filter", ()) if not is_gate(u.plugin)]
         self._gates = gates
@@ -87,10 +94,7 @@ class Trial:
         placing = [p for p in self.placements if not any(p[1] is plugin for plugin in offering)]
         try:
             run_placements(stage, placing, goals, seed, index, attempt)
-            for name, appearance in self.appearances:
-                with attribute_errors_to(appearance):
-                    own_goals = (goals,) if appearance.uses_goals else ()
-                    appearance.vary(recorder, stream(seed, index, attempt, name), *own_goals)
+            self._vary("before_camera", recorder, seed, index, attempt, goals)
             with attribute_errors_to(use.plugin):
                 rng = stream(seed, index, attempt, use.stream)
                 if sites:
@@ -100,17 +104,34 @@ class Trial:
         except Rejected as rejection:
             return Attempt(EMPTY_SHOT, [], reason=rejection.reason)
         stage.pose_camera(pose)
-        labels = stage.probe(1.0)
+        self._vary("after_camera", recorder, seed, index, attempt, goals)
         annotatable = tuple(i for i in stage.instances if i.asset.class_name)
+        effects = AttemptEffects(self.effects, seed, index, attempt)
+        probed = effects.of_probe(Shot(np.empty((0, 0, 3), np.uint8), stage.probe(1.0), annotatable, {}, pose))
+        labels = probed.labels
         matched = goals_of(annotatable, labels, goals)
         main = main_of(annotatable, labels, goals, matched)
         rows = [basic_row(i, labels, main) for i in annotatable]
         for row in rows if goals.boxes else ():
             row["goal"] = matched.get(row["id"])
-        probed = Shot(np.empty((0, 0, 3), np.uint8), labels, annotatable, {}, pose)
         verdict = early_verdict(self.filters, probed, rows, goals)
         reason = "" if verdict.accepted else verdict.reason
-        return Attempt(probed, rows, appearance=tuple(recorder.calls), verdict=verdict, reason=reason)
+        calls = tuple(recorder.calls)
+        return Attempt(probed, rows, appearance=calls, verdict=verdict, reason=reason, number=attempt, effects=effects)
+
+    def _vary(self, time: str, recorder: DrawRecorder, seed: int, index: int, attempt: int, goals: Goals) -> None:
+        """Run the appearances whose time it is."""
+        for name, appearance in self.appearances:
+            if appearance.runs == time:
+                with attribute_errors_to(appearance):
+                    own_goals = (goals,) if appearance.uses_goals else ()
+                    appearance.vary(cast(Stage, recorder), stream(seed, index, attempt, name), *own_goals)
+
+    def dress(self, index: int, made: Attempt, goals: Goals, seed: int | None = None) -> Attempt:
+        """Finish the look of an attempt whose probe will do, which is on the stage: materials, light by drafts."""
+        recorder = DrawRecorder(self.stage, self.recipe)
+        self._vary("before_render", recorder, self.recipe.seed if seed is None else seed, index, made.number, goals)
+        return attrs.evolve(made, appearance=(*made.appearance, *recorder.calls))
 
     def sites(self, camera: Any, goals: Goals) -> list[Site]:
         """Sites where the camera may put this frame's instances; empty where it only poses itself."""
@@ -132,10 +153,10 @@ class Trial:
         rows, noise = made.rows, self.noise(index)
         if self.gates.drafts:
             left = [row for row in rows if row["area"] > 0 and row["id"] not in made.verdict.unannotated]
-            verdict = self.gates.judge_draft(self.stage, noise, left)
+            verdict = self.gates.judge_draft(self.stage, noise, left, made.effects.of_draft)
             if not verdict.accepted:
                 return attrs.evolve(made, verdict=verdict, reason=f"{DRAFT}{verdict.reason}", gate="draft")
-        shot = self.stage.shoot(noise)
+        shot = made.effects.of_shot(self.stage.shoot(noise))
         columns = measure(self.metrics, shot, rows)
         verdict = judge(self.filters, shot, rows)
         made = attrs.evolve(made, shot=shot, columns=columns, verdict=verdict)
@@ -170,9 +191,12 @@ class Trial:
             made = self.probe(seed, index, attempt, use, goals)
             if made.reason:
                 continue
+            self.dress(index, made, goals, seed)
             noise = self.noise(index)
-            drafts = {draft: render_draft(self.stage, draft, noise) for draft in self.gates.drafts}
-            shot = self.stage.shoot(noise)
+            drafts = {
+                draft: made.effects.of_draft(render_draft(self.stage, draft, noise)) for draft in self.gates.drafts
+            }
+            shot = made.effects.of_shot(self.stage.shoot(noise))
             verdict = judge(self.filters, shot, made.rows)
             if verdict.accepted:
                 left = annotated_rows(shot, made.rows, verdict, self.recipe.output.min_visible_share)

@@ -133,11 +133,11 @@ class ColumnGoalScorer:
         # A column may be measured from labels and still have no value: it needs each instance rendered alone.
         alone = [k for k, values in measured.items() if values == ()]
         if alone:
-            measure_goals(ALONE, attrs.evolve(made.shot, amodal=trial.stage.amodal()), alone)
+            measure_goals(ALONE, attrs.evolve(made.shot, amodal=made.effects.of_amodal(trial.stage.amodal())), alone)
         drafts = [k for k, values in measured.items() if values is None]
         if drafts:
             samples = max(self._goals[k].settings.samples for k in drafts)
-            picture = render_draft(trial.stage, Draft(1.0, samples), trial.noise(index))
+            picture = made.effects.of_draft(render_draft(trial.stage, Draft(1.0, samples), trial.noise(index)))
             measured = measure_goals(DRAFTS, attrs.evolve(made.shot, image=picture), drafts)
         for k in drafts:
             if measured[k] is None:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -120,14 +120,16 @@ class Gates:
                 "learn the same once more."
             ) from error
 
-    def judge_draft(self, stage: Stage, seed: int, rows: Rows) -> Verdict:
-        """Show each gate the draft that it wants to see; the first rejection counts."""
+    def judge_draft(
+        self, stage: Stage, seed: int, rows: Rows, finish: Callable[[np.ndarray], np.ndarray] = lambda draft: draft
+    ) -> Verdict:
+        """Show each gate the draft that it wants to see, after ``finish``; the first rejection counts."""
         pictures: dict[Draft, np.ndarray] = {}
         for plugin, gate in zip(self.plugins, self._gates, strict=True):
             if gate.draft is None:
                 continue
             if gate.draft not in pictures:
-                pictures[gate.draft] = render_draft(stage, gate.draft, seed)
+                pictures[gate.draft] = finish(render_draft(stage, gate.draft, seed))
             with attribute_errors_to(plugin):
                 verdict = gate.judge_draft(pictures[gate.draft], rows, stage.resolution)
             if not verdict.accepted:

@@ -10,12 +10,16 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from ..material import Material
 from ..recipe.settings import Recipe
 from ..recipe.writing import relative
-from ..stage import Stage
+from ..stage import Instance, Stage
 
-RECORDED = frozenset({"set_world", "scale_lights", "add_light", "set_background"})
+RECORDED = frozenset({"set_world", "scale_lights", "add_light", "set_background", "set_material"})
 """Methods of a stage by which appearances change it."""
+
+_NAMES = frozenset({"target", "slot"})
+"""Arguments whose strings are names; those of all others are files."""
 
 
 class DrawRecorder:
@@ -48,7 +52,11 @@ class DrawRecorder:
         bound = inspect.signature(vars(Stage)[name]).bind(self, *arguments, **named_arguments)
         bound.apply_defaults()
         method(*arguments, **named_arguments)
-        values = {key: self._json_value(value) for key, value in bound.arguments.items() if key != "self"}
+        values = {
+            key: value if key in _NAMES and isinstance(value, str) else self._json_value(value)
+            for key, value in bound.arguments.items()
+            if key != "self"
+        }
         self.calls.append({"call": name, **values})
 
     def _json_value(self, value: Any) -> Any:
@@ -56,7 +64,17 @@ class DrawRecorder:
             return None
         if isinstance(value, str | os.PathLike):
             return named(self._recipe, Path(value))
+        if isinstance(value, Instance):
+            return recorded_target(value)
+        if isinstance(value, Material):
+            files = {role: named(self._recipe, path) for role, path in value.textures.items()}
+            return value.to_json() | ({"textures": files} if files else {})
         return [float(v) for v in value] if isinstance(value, Iterable) else float(value)
+
+
+def recorded_target(instance: Instance) -> dict[str, Any]:
+    """An instance as records name it: by its asset and where it stands, since ids differ between frames."""
+    return {"shape": instance.asset.name, "position": [float(x) for x in instance.matrix[:3, 3]]}
 
 
 def named(recipe: Recipe, path: Path) -> str:

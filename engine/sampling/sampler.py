@@ -23,6 +23,7 @@ from ..rng import stream
 from ..stage import Instance, Shot, Stage
 from .attempt import Attempt, Trial
 from .column_goals import ColumnGoalScorer, GoalValues
+from .effects import AttemptEffects
 from .gates import OpenGates, Refusal, refusal
 from .schedule import Assignment, FramePlan, Schedule, Share
 from .splits import Parts, with_parts
@@ -35,10 +36,10 @@ class Frame:
     ``rows`` holds one dict per annotatable instance, in the order of ``shot.instances``. ``variant`` is the name of the
     variant that made it, or its number; "" where the recipe has none; so is ``room``. ``part`` is that of the dataset
     whose assets it shows; "" where it has no parts. ``appearance`` is what was done to world, lights
-    and background, see :class:`.draws.DrawRecorder`. ``refused`` says what gates saw in attempts that they rejected,
-    ``score`` what they gave the accepted one, ``traits`` by what they compare later frames of the block with it.
-    ``goal_values`` is what it shows of each goal's column, ``compared`` the number of probed attempts that were
-    compared with each other.
+    and background, see :class:`.draws.DrawRecorder`; ``effects`` are those of its picture. ``refused`` says what gates
+    saw in attempts that they rejected, ``score`` what they gave the accepted one, ``traits`` by what they compare later
+    frames of the block with it. ``goal_values`` is what it shows of each goal's column, ``compared`` the number of
+    probed attempts that were compared with each other.
     """
 
     index: int
@@ -59,6 +60,7 @@ class Frame:
     traits: tuple[Any, ...] = ()
     goal_values: tuple[GoalValues, ...] = ()
     compared: int = 0
+    effects: AttemptEffects = attrs.field(factory=AttemptEffects)
 
 
 @attrs.frozen(eq=False)
@@ -256,7 +258,9 @@ class Sampler:
         rejected: list[str] = []
         refused: list[Refusal] = []
         for probed in self._probed(index, assignment, block, attempts, rejected):
-            made = self._trial.render(index, probed.made, block) if render else probed.made
+            made = probed.made
+            if render:
+                made = self._trial.render(index, self._trial.dress(index, made, probed.goals), block)
             if made.gate:
                 camera = made.shot.camera
                 refused.append(refusal(probed.attempt, made.gate, made.verdict, made.rows, camera, made.appearance))
@@ -280,6 +284,7 @@ class Sampler:
                 traits=made.traits,
                 goal_values=probed.goal_values,
                 compared=probed.compared,
+                effects=made.effects,
             )
         goals = self._goals(index, assignment, block, (attempts or range(self.recipe.render.max_attempts))[-1])
         return Frame(index, len(rejected), tuple(rejected), use.id, goals, refused=tuple(refused))

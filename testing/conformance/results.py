@@ -79,6 +79,24 @@ def _pose(at: Situation, name: str, pose: Any) -> str:
     return ""
 
 
+def _effect(at: Situation, answers: Mapping[str, Any]) -> str:
+    image, size = answers["apply"], at.given["image"].shape
+    if not isinstance(image, np.ndarray) or image.shape != size or image.dtype != np.float32:
+        got = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else shorten(image)
+        return f"apply() must return a float32 image of shape {size}. Got {got} instead."
+    if not np.isfinite(image).all():
+        return "apply() must return finite numbers."
+    if not isinstance(answers["applies"], bool | np.bool_):
+        return f"applies() must return a bool. Got {shorten(answers['applies'])} instead."
+    source = answers.get("source_pixels")
+    if source is not None and (np.shape(source) != (*size[:2], 2) or not np.isfinite(source).all()):
+        return f"source_pixels() must return finite numbers of shape {(*size[:2], 2)}. Got {np.shape(source)} instead."
+    drawn = answers.get("draw", {})
+    if not isinstance(drawn, Mapping) or not all(isinstance(name, str) for name in drawn) or "effect" in drawn:
+        return f"draw() must return a dict by names, none of them 'effect'. Got {shorten(drawn)} instead."
+    return _json("drawn values", drawn)
+
+
 def _target(at: Situation, answers: Mapping[str, Any]) -> str:
     for name in ("draw", "draw again"):
         if name in answers and (problem := _goals(answers[name])):
@@ -183,6 +201,7 @@ _KINDS: dict[str, Callable[[Situation, Mapping[str, Any]], str]] = {
     "placement": _placement,
     "appearance": _appearance,
     "camera": _camera,
+    "effect": _effect,
     "target": _target,
     "metric": _metric,
     "filter": _filter,

@@ -177,6 +177,27 @@ def _camera(plugin: Any, frame: int, stage: BruteStage, memory: dict[str, Any]) 
     return Situation(stage, {"goals": goals, "instances": stage.instances}, call)
 
 
+def _effect(plugin: Any, frame: int, stage: BruteStage, memory: dict[str, Any]) -> Situation:
+    shot = copy.deepcopy(_shot(frame))
+    bare = attrs.evolve(shot, image=np.empty((0, 0, 3), np.uint8))
+    image = shot.image.astype(np.float32) / np.float32(255)
+
+    def common(name: str) -> np.random.Generator:
+        return stream(SEED, frame, "check", name)
+
+    def call() -> dict[str, Any]:
+        out: dict[str, Any] = {"applies": plugin.applies(stream(SEED, frame, "applies"))}
+        values = ()
+        if defines(plugin, "draw"):
+            out["draw"] = plugin.draw(bare, stream(SEED, frame, "draw"), common)
+            values = (out["draw"],)
+        if plugin.moves_pixels:
+            out["source_pixels"] = plugin.source_pixels(bare, stream(SEED, frame, "source"), *values)
+        return out | {"apply": plugin.apply(image, bare, stream(SEED, frame, "check"), *values)}
+
+    return Situation(stage, {"image": image, "shot": shot}, call, shot)
+
+
 def _target(plugin: Any, frame: int, stage: BruteStage, memory: dict[str, Any]) -> Situation:
     real, reach, block = real_boxes(), dict(REACH), Block()
     for name in real:
@@ -243,6 +264,7 @@ _KINDS: dict[str, Callable[[Any, int, BruteStage, dict[str, Any]], Situation]] =
     "placement": _placement,
     "appearance": _appearance,
     "camera": _camera,
+    "effect": _effect,
     "target": _target,
     "metric": _metric,
     "filter": _filter,

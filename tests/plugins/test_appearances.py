@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from twinset.alignment.camera.color_temperature import blackbody, planckian_chromaticity
 from twinset.engine.errors import DataError, StageError
 from twinset.engine.plugin.params import build
 from twinset.engine.recipe.input_files import listed_files
 from twinset.plugins.appearances.background import Background
 from twinset.plugins.appearances.distractors import Distractors
-from twinset.plugins.appearances.lights import Lights, blackbody, planckian_chromaticity
+from twinset.plugins.appearances.lights import Lights
 from twinset.plugins.appearances.world import World
 from twinset.testing import BruteStage, asset, box
 

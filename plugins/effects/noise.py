@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Noise of image sensors: that of the light itself, and that of reading it out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from ...alignment.camera.drawn_photo import draw_photo, length_scale
+from ...alignment.camera.linear_light import to_encoded, to_linear
+from ...engine.plugin import Range, param, plugin
+from ...engine.stage import Shot
+
+FULL_WELL = 20_000.0
+"""Electrons that make white at ISO 100: between those of a phone's and of a large sensor's pixel."""
+READ_ELECTRONS = 4.0
+"""Standard deviation of reading one pixel, in electrons."""
+
+
+@plugin("effect")
+class Noise:
+    """Add the noise of a sensor in linear light: a value I in [0, 1] gets the variance shot · I + read².
+
+    By default the values are those of `iso`.
+    """
+
+    iso: Range | None = param(
+        None,
+        min=1.0,
+        max=1_000_000.0,
+        soft_max=12_800.0,
+        doc="Speed of a sensor that 20,000 electrons saturate at ISO 100 and that reads with 4 electrons of noise, "
+        "drawn log-uniformly: shot is iso / 2,000,000, read is iso / 500,000; default is 100 to 1600",
+        moves={"sharpness": "+", "entropy": "+"},
+    )
+    shot: Range | None = param(
+        None, min=0.0, max=1.0, soft_max=0.01, doc="Variance per linear light; use it instead of iso, with `read`"
+    )
+    read: Range | None = param(
+        None,
+        min=0.0,
+        max=1.0,
+        soft_max=0.05,
+        doc="Standard deviation where there is no light; use it instead of iso, with `shot`",
+    )
+    grain: Range = param(
+        (0.0, 0.0),
+        min=0.0,
+        max=20.0,
+        soft_max=2.0,
+        unit="px",
+        doc="Standard deviation of a Gaussian that makes neighbours' noise alike, without changing its variance",
+    )
+    color: float = param(
+        1.0, min=0.0, max=1.0, doc="Share of the variance that differs between channels; 0 gives grey noise"
+    )
+    blotches: Range = param(
+        (0.0, 0.0),
+        min=0.0,
+        max=0.5,
+        soft_max=0.05,
+        doc="Standard deviation of faint patches of colour, as noise reduction leaves them, in sRGB values of 0 to 1",
+    )
+    blotch_size: float = param(
+        8.0, min=1.0, max=200.0, unit="px", doc="Standard deviation of the Gaussian that shapes these patches"
+    )
+    fit: str = param(
+        "", path=True, doc="File of `twinset fit-camera`: shot and read are those of a photo drawn for the frame"
+    )
+    probability: float = param(1.0, min=0.0, max=1.0, doc="Share of the images that get noise")
+
+    def __attrs_post_init__(self) -> None:
+        given = [name for name in ("iso", "shot", "read") if getattr(self, name)]
+        if self.fit and given:
+            raise ValueError(f"'fit' says how much noise there is. Remove 'fit' or '{given[0]}'.")
+        if self.iso and len(given) > 1:
+            raise ValueError(f"'iso' and '{given[1]}' both say how much noise there is. Remove one of them.")
+
+    def draw(
+        self, shot: Shot, rng: np.random.Generator, common: Callable[[str], np.random.Generator]
+    ) -> dict[str, Any]:
+        """Noise of this frame."""
+        out: dict[str, Any] = {}
+        level, grain, blotches = rng.random(3)
+        if self.fit:
+            photo = draw_photo(self.fit, common)
+            # Photos are compared at the size of the images: shrinking one averages its noise.
+            shrunk = min(length_scale(photo, shot.labels.ids.shape), 1.0)
+            out["photo"] = photo.file
+            out["shot"] = photo.noise.shot * shrunk**2 if photo.noise else 0.0
+            out["read"] = photo.noise.read * shrunk if photo.noise else 0.0
+        elif self.shot or self.read:
+            out["shot"], out["read"] = (
+                _between(self.shot or (0.0, 0.0), level),
+                _between(self.read or (0.0, 0.0), level),
+            )
+        else:
+            low, high = self.iso or (100.0, 1600.0)
+            iso = low * math.exp(level * math.log(high / low))
+            out["iso"] = iso
+            out["shot"] = iso / 100.0 / FULL_WELL
+            out["read"] = iso / 100.0 * READ_ELECTRONS / FULL_WELL
+        return out | {"grain": _between(self.grain, grain), "blotches": _between(self.blotches, blotches)}
+
+    def apply(self, image: np.ndarray, shot: Shot, rng: np.random.Generator, drawn: Mapping[str, Any]) -> np.ndarray:
+        """See the class. A draft gets what is left of the noise when the frame is shrunk to its size."""
+        import cv2
+
+        if drawn["shot"] > 0 or drawn["read"] > 0:
+            linear = to_linear(image)
+            variance = linear * np.float32(drawn["shot"])
+            variance += np.float32(drawn["read"] ** 2)
+            deviation = np.sqrt(variance, out=variance)
+            deviation *= self._pattern(image.shape, drawn["grain"] * shot.scale, rng)
+            deviation *= np.float32(min(shot.scale, 1.0))
+            linear += deviation
+            image = to_encoded(linear)
+        if drawn["blotches"] > 0:
+            height, width = image.shape[:2]
+            sigma = self.blotch_size * shot.scale
+            # Blotches are smooth, so they are drawn small.
+            small = max(2, math.ceil(2 * width / sigma)), max(2, math.ceil(2 * height / sigma))
+            patches = rng.standard_normal((small[1], small[0], 3), dtype=np.float32)
+            patches = cv2.resize(cv2.GaussianBlur(patches, (0, 0), 2.0), (width, height), interpolation=cv2.INTER_CUBIC)
+            patches -= patches.mean(-1, keepdims=True)
+            image = image + patches * np.float32(drawn["blotches"] / max(float(patches.std()), 1e-9))
+        return image
+
+    def _pattern(self, shape: tuple[int, ...], grain: float, rng: np.random.Generator) -> np.ndarray:
+        """Noise (H, W, 3) of variance 1."""
+        import cv2
+
+        if self.color > 0:
+            noise = rng.standard_normal(shape, dtype=np.float32)
+            noise *= np.float32(math.sqrt(self.color))
+        else:
+            noise = np.zeros(shape, np.float32)
+        if self.color < 1:
+            noise += np.float32(math.sqrt(1 - self.color)) * rng.standard_normal((*shape[:2], 1), dtype=np.float32)
+        if grain > 0.05:
+            size = 2 * math.ceil(4 * grain) + 1
+            kernel = cv2.getGaussianKernel(size, grain, cv2.CV_32F)
+            noise = cv2.sepFilter2D(noise, -1, kernel, kernel, borderType=cv2.BORDER_REFLECT_101)
+            noise *= np.float32(1.0 / float((kernel**2).sum()))
+        return noise
+
+
+def _between(ends: tuple[float, float], share: float) -> float:
+    return ends[0] + (ends[1] - ends[0]) * float(share)
