@@ -12,6 +12,7 @@ import attrs
 from ..plugin.contract import KINDS
 from ..plugin.params import Param, describe
 from ..plugin.registry import Registry, default, former_id, summary
+from .extending import ExtendingSettings
 from .settings import LISTS, TABLES, JobSettings, ModelSettings, Room, Variant
 from .variants import CHANGEABLE, own_keys
 
@@ -21,7 +22,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 def json_schema(registry: Registry | None = None) -> dict[str, Any]:
     """The schema (draft 2020-12) of a recipe, all plugins in sight included, for editors and other programs."""
     registry = registry or default()
-    properties = _properties(JobSettings)
+    properties = _properties(ExtendingSettings) | _properties(JobSettings)
     for key, cls in TABLES.items():
         properties[key] = _object(cls)
     properties["scene"]["properties"]["models"] = {"type": "array", "items": _object(ModelSettings)}
@@ -39,8 +40,10 @@ def json_schema(registry: Registry | None = None) -> dict[str, Any]:
         "title": "Twinset recipe",
         "type": "object",
         "properties": properties,
-        "required": ["class"],
-        "oneOf": [{"required": ["scene"]}, {"required": ["room"]}],
+        "anyOf": [
+            {"required": ["extends"]},
+            {"required": ["class"], "oneOf": [{"required": ["scene"]}, {"required": ["room"]}]},
+        ],
         "additionalProperties": False,
     }
 

@@ -20,7 +20,7 @@ from ..plugin.renames import current_names, warn
 from ..plugin.trusted_folders import is_trusted, refusal
 from .consistency import check_paths, check_recipe
 from .extended_paths import make_paths_absolute
-from .extending import Layer, Places, layer_of, merge_layers, read_layers
+from .extending import ExtendingSettings, Layer, Places, layer_of, merge_layers, read_layers
 from .json_schema import json_schema
 from .paths import ENVIRONMENT_VARIABLE, absolute_path, absolute_pattern, map_paths
 from .settings import LISTS, TABLES, JobSettings, ModelSettings, PluginUse, RealSettings, Recipe, Room, SceneSettings
@@ -30,7 +30,8 @@ from .writing import RESOLVED, dump_recipe
 
 __all__ = ["KNOWN", "default_ids", "dump_recipe", "json_schema", "load_recipe", "loads_recipe", "recipe_from_tables"]
 
-KNOWN = (*(p.name for p in describe(JobSettings)), *TABLES, *LISTS, *KINDS, "room", "variant")
+_EXTENDING = tuple(p.name for p in describe(ExtendingSettings))
+KNOWN = (*(p.name for p in describe(JobSettings)), *_EXTENDING, *TABLES, *LISTS, *KINDS, "room", "variant")
 
 T = TypeVar("T")
 
@@ -136,6 +137,8 @@ class _Reader:
 
     def read(self, check_files: bool) -> Recipe:
         self._rename_tables()
+        for key in _EXTENDING:
+            self.data.pop(key, None)
         for key in self.data:
             if key not in KNOWN:
                 self.report((), key, unknown("A recipe has no table or key", key, KNOWN))

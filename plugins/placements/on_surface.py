@@ -8,10 +8,10 @@ from collections import Counter
 
 import numpy as np
 
-from ...engine.errors import StageError
 from ...engine.geometry.contact import lowest_above
 from ...engine.geometry.support import Ground, Site, SupportRules, find_ground
 from ...engine.goals import Goals
+from ...engine.placed_classes import check_count, draw_count, placed_classes
 from ...engine.plugin import Range, Rejected, param, plugin
 from ...engine.stage import Asset, Stage, draw_asset
 
@@ -120,9 +120,7 @@ class OnSurface:
 
     def __attrs_post_init__(self) -> None:
         for name in ("count", "count_without_main"):
-            span = getattr(self, name)
-            if span is not None and span[0] > span[1]:
-                raise ValueError(f"'{name}' must be [minimum, maximum]. Got {list(span)} instead.")
+            check_count(name, getattr(self, name))
         if not self.surfaces:
             raise ValueError("'surfaces' must name at least one object.")
 
@@ -139,14 +137,12 @@ class OnSurface:
         """
         classes = self._classes(stage)
         main = goals.main.class_name if goals.main else None
-        low, high = (
+        count = (
             self.count
             if main is None or main in classes or self.count_without_main is None
             else self.count_without_main
         )
-        number = int(rng.integers(low, high + 1))
-        if main in classes:
-            number = max(number, 1)
+        number = draw_count(count, main, classes, rng)
         if number == 0:
             return
         site = self._site(stage)
@@ -183,20 +179,7 @@ class OnSurface:
         )
 
     def _classes(self, stage: Stage) -> list[str]:
-        class_names = [name for name, assets in stage.assets.items() if name and assets]
-        for name in self.classes:
-            if name not in class_names:
-                raise StageError(
-                    f"Placement 'on_surface' names the class '{name}', but no asset has it. "
-                    f"Classes with assets: {', '.join(class_names) or 'none'}."
-                )
-        chosen = list(self.classes) if self.classes or self.distractors else class_names
-        if self.distractors and stage.assets.get(""):
-            chosen.append("")
-        if not chosen:
-            what = "distractors" if self.distractors else "assets"
-            raise StageError(f"Placement 'on_surface' finds no {what} to place. Add some to the recipe.")
-        return chosen
+        return placed_classes(stage, self.classes, self.distractors, "Placement 'on_surface'")
 
     def _points(
         self, stage: Stage, ground: Ground, cluster_center: np.ndarray | None, rng: np.random.Generator

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Places instances anywhere in the air in any orientation: the naive baseline."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...engine.goals import Goals
+from ...engine.placed_classes import check_count, draw_count, placed_classes
+from ...engine.plugin import Rejected, param, plugin
+from ...engine.stage import Asset, Stage, draw_asset
+
+Vector = tuple[float, float, float]
+
+
+@plugin("placement")
+class InAir:
+    """Place instances anywhere in a region in any orientation, without support: the naive baseline [Zhang2023, §4].
+
+    The centre of an instance is uniform in the region, and its rotation uniform among all rotations. Use it as the
+    baseline that a better placement has to beat, or for things that fly.
+    """
+
+    classes: list[str] = param([], means="class", doc="Classes to place; default is all annotated classes")
+    distractors: bool = param(
+        False, doc="Place distractors: in addition to the named classes, or only distractors if none are named"
+    )
+    count: tuple[int, int] = param(
+        (1, 3),
+        min=0,
+        soft_max=20,
+        doc="Minimum and maximum number of instances per frame",
+        moves={"boxes_per_image": "+", "touches_border": "+", "visible_share": "-", "occluded_share": "+"},
+    )
+    low: Vector | None = param(
+        None, unit="m", doc="Lowest x, y and z of the centres of instances; default is the scene's bounding box"
+    )
+    high: Vector | None = param(
+        None, unit="m", doc="Highest x, y and z of the centres of instances; default is the scene's bounding box"
+    )
+    cluster_radius: float = param(
+        0.0,
+        min=0.0,
+        soft_max=5.0,
+        unit="m",
+        doc="Maximum distance of further instances to the first one; 0 for no limit",
+        moves={"sqrt_area": "-", "boxes_per_image": "-", "touches_border": "+"},
+    )
+    upright: bool = param(False, doc="Rotate instances about the vertical axis only", moves={"log_aspect": "?"})
+    allow_intersections: bool = param(False, doc="Let instances intersect each other and the scene")
+    gap: float = param(0.0, min=0.0, soft_max=1.0, unit="m", doc="Minimum distance to other instances")
+    tries: int = param(50, min=1, max=10_000, doc="Positions tried for each instance")
+
+    recipe_example = "count = [2, 5]"
+
+    def __attrs_post_init__(self) -> None:
+        check_count("count", self.count)
+        if self.low is not None and self.high is not None and any(np.greater(self.low, self.high)):
+            raise ValueError(f"'low' must not be above 'high'. Got {list(self.low)} and {list(self.high)}.")
+
+    def place(self, stage: Stage, goals: Goals, rng: np.random.Generator) -> None:
+        """Place this frame's instances, the main one first.
+
+        Raises
+        ------
+        Rejected
+            The main instance, or in a frame without a goal the first one, could not be placed. Others are
+            omitted silently.
+        StageError
+            There are no assets.
+        """
+        classes = placed_classes(stage, self.classes, self.distractors, "Placement 'in_air'")
+        main = goals.main.class_name if goals.main else None
+        center: np.ndarray | None = None
+        for k in range(draw_count(self.count, main, classes, rng)):
+            name = main if k == 0 and main in classes else classes[int(rng.integers(len(classes)))]
+            asset = draw_asset(stage.assets[str(name)], rng)
+            position = self._place_one(stage, asset, center, rng)
+            if position is None and k == 0 and (main is None or main in classes):
+                raise Rejected("placement: no room in the air")
+            center = position if center is None else center
+
+    def _place_one(
+        self, stage: Stage, asset: Asset, cluster_center: np.ndarray | None, rng: np.random.Generator
+    ) -> np.ndarray | None:
+        """The centre of an instance that was placed; None where none of the tries is free."""
+        scale = rng.uniform(*asset.scale_range)
+        low, high = self._region(stage)
+        middle = (asset.bounds[0] + asset.bounds[1]) / 2
+        rotations = _vertical_rotations(rng, self.tries) if self.upright else uniform_rotations(rng, self.tries)
+        positions = self._positions(low, high, cluster_center, rng)
+        for position, rotation in zip(positions, rotations, strict=True):
+            matrix = np.eye(4)
+            matrix[:3, :3] = scale * rotation
+            matrix[:3, 3] = position - matrix[:3, :3] @ middle
+            if self.allow_intersections or not stage.collides(asset, matrix, gap=self.gap):
+                stage.place(asset, matrix)
+                return np.asarray(position)
+        return None
+
+    def _region(self, stage: Stage) -> tuple[np.ndarray, np.ndarray]:
+        low, high = (np.asarray(end, dtype=float) for end in stage.bounds)
+        low = low if self.low is None else np.asarray(self.low)
+        high = high if self.high is None else np.asarray(self.high)
+        return low, np.maximum(low, high)
+
+    def _positions(
+        self, low: np.ndarray, high: np.ndarray, cluster_center: np.ndarray | None, rng: np.random.Generator
+    ) -> np.ndarray:
+        """Points (tries, 3), uniform in the region; near the first instance, in the part of it within the radius."""
+        n = self.tries
+        if cluster_center is None or self.cluster_radius == 0:
+            return rng.uniform(low, high, (n, 3))
+        low = np.maximum(low, cluster_center - self.cluster_radius)
+        high = np.minimum(high, cluster_center + self.cluster_radius)
+        points = rng.uniform(low, np.maximum(low, high), (8 * n, 3))  # of a whole cube, half is in its ball
+        points = points[np.linalg.norm(points - cluster_center, axis=1) <= self.cluster_radius][:n]
+        return np.concatenate([points, np.repeat(cluster_center[None], n - len(points), 0)])
+
+
+def uniform_rotations(rng: np.random.Generator, n: int) -> np.ndarray:
+    """Rotations (n, 3, 3), uniform among all: random unit quaternions [Shoemake, "Uniform random rotations", 1992]."""
+    q = rng.standard_normal((n, 4))
+    w, x, y, z = (q / np.linalg.norm(q, axis=1, keepdims=True)).T
+    return np.stack(
+        [
+            np.stack([1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)], -1),
+            np.stack([2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)], -1),
+            np.stack([2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)], -1),
+        ],
+        -2,
+    )
+
+
+def _vertical_rotations(rng: np.random.Generator, n: int) -> np.ndarray:
+    angles = rng.uniform(0, 2 * np.pi, n)
+    out = np.zeros((n, 3, 3))
+    out[:, 0, 0] = out[:, 1, 1] = np.cos(angles)
+    out[:, 1, 0], out[:, 0, 1], out[:, 2, 2] = np.sin(angles), -np.sin(angles), 1.0
+    return out
