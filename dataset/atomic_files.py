@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 
 from ..engine.errors import DataError, OutputError, TryAgainError
+from ..engine.regular_files import open_regular
 
 log = logging.getLogger(__name__)
 
@@ -143,6 +144,8 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 def link_or_copy(source: Path, to: Path) -> bool:
     """Create ``to`` as a hard link to ``source``, or as a copy where the file system allows no link.
 
+    What a symbolic link leads to is copied: the new file must not be one that belongs to somebody else.
+
     Returns
     -------
     bool
@@ -156,18 +159,23 @@ def link_or_copy(source: Path, to: Path) -> bool:
         If the file cannot be created.
     """
     make_folder(to.parent)
-    source = source.resolve()  # a link to a link would break with it
-    if not source.is_file():
-        raise DataError(f"The file '{source}' does not exist.")
     try:
-        os.link(source, to)
-        return True
+        original = open_regular(source)
     except OSError as error:
-        log.debug("no hard link of %s: %s", source, error)
-    try:
-        shutil.copy2(source, to)
-    except OSError as error:
-        raise output_error(error, to.parent) from error
+        raise DataError(f"The file '{source}' cannot be read: {error.strerror or error}.") from error
+    with original:
+        if not source.is_symlink():
+            try:
+                os.link(source, to)
+                return True
+            except OSError as error:
+                log.debug("no hard link of %s: %s", source, error)
+        try:
+            with open(to, "xb") as copy:
+                shutil.copyfileobj(original, copy)
+            shutil.copystat(source, to)
+        except OSError as error:
+            raise output_error(error, to.parent) from error
     return False
 
 

@@ -15,7 +15,7 @@ from ...alignment.features.crops import MARGIN
 from ...alignment.features.extractor import Extractor
 from ...engine.errors import DataError
 from ..formats.coco import CocoFile
-from ..formats.pixels import read_image
+from ..formats.image_files import ImageFiles
 from ..progress import Progress
 
 MIN_BOX_SIDE = 16
@@ -89,17 +89,13 @@ def box_features(
         )
     with_boxes = [image for image in coco.images if image["id"] in boxes]
     vectors, owners, ids, problems = [], [], [], []
+    files = ImageFiles(with_boxes, images)
+    files.say()
     for done, image in enumerate(with_boxes, 1):
-        path = images / str(image.get("file_name", ""))
         try:
-            picture = read_image(path)
+            picture = files.read(image)
         except DataError as error:
             problems.append(str(error))
-            continue
-        if picture.shape[1::-1] != (image["width"], image["height"]):
-            size = "{} x {}".format(*picture.shape[1::-1])
-            text = f"The image '{path}' has {size} pixels; its annotations say {image['width']} x {image['height']}."
-            problems.append(text)
             continue
         own = boxes[image["id"]]
         bboxes = np.array([annotation["bbox"] for annotation in own], dtype=float)

@@ -29,7 +29,8 @@ from ...engine.plugin.columns import Column
 from ..atomic_files import is_number
 from ..formats import rle_masks
 from ..formats.coco import CocoFile
-from ..formats.pixels import DEPTH_SUFFIXES, read_depth, read_image
+from ..formats.image_files import ImageFiles, inner_path, read_annotated
+from ..formats.pixels import DEPTH_SUFFIXES, read_depth
 from ..progress import Progress
 
 _CHUNK = 16
@@ -63,6 +64,8 @@ class _Task:
 
     first: int
     picture: Path | None
+    upright: bool
+    problem: str
     depth: Path | None
     size: tuple[int, int]
     bboxes: np.ndarray
@@ -175,14 +178,22 @@ def _tasks(
     images: list[dict[str, Any]], grouped: Mapping[int, list[dict[str, Any]]], folder: Path, depth: Path | None
 ) -> list[_Task]:
     tasks, first = [], 0
+    files = ImageFiles(images, folder)
+    files.say()
     for image in images:
         boxes = grouped[image["id"]]
-        name = image.get("file_name")
+        picture, problem = None, ""
+        try:
+            picture = files.path(image)
+        except DataError as error:
+            problem = str(error)
         tasks.append(
             _Task(
                 first=first,
-                picture=folder / name if isinstance(name, str) and name else None,
-                depth=_depth_of(depth, name) if depth is not None and name else None,
+                picture=picture,
+                upright=picture is not None and files.is_upright(image),
+                problem=problem,
+                depth=_depth_of(depth, str(image.get("file_name") or "")) if depth is not None else None,
                 size=(int(image["width"]), int(image["height"])),
                 bboxes=np.array([a["bbox"] for a in boxes], dtype=float),
                 segmentations=[a.get("segmentation") for a in boxes],
@@ -193,7 +204,8 @@ def _tasks(
 
 
 def _depth_of(folder: Path, name: str) -> Path | None:
-    paths = [(folder / name).with_suffix(suffix) for suffix in DEPTH_SUFFIXES]
+    path = inner_path(folder, name)
+    paths = [path.with_suffix(suffix) for suffix in DEPTH_SUFFIXES] if path is not None else []
     return next((path for path in paths if path.is_file()), None)
 
 
@@ -275,10 +287,13 @@ def _processors() -> int:
 
 
 def _measure_one(task: _Task) -> _ImageResult:
-    problems: list[str] = []
-    picture = _read_pixels(task.picture, read_image, task.size, problems) if task.picture else None
-    if task.picture is None:
-        problems.append("An image has no 'file_name'.")
+    problems = [task.problem] if task.problem else []
+    picture = None
+    if task.picture is not None:
+        try:
+            picture = read_annotated(task.picture, task.size, upright=task.upright)
+        except DataError as error:
+            problems.append(str(error))
     depth = _read_pixels(task.depth, read_depth, task.size, problems) if task.depth else None
     masks: list[np.ndarray | None] | None = None
     if picture is not None or depth is not None:

@@ -10,12 +10,10 @@ from typing import Any
 
 from ...engine.errors import DataError
 from ..atomic_files import is_number
+from ..images.header import MAX_PIXELS
 
 CLIP_PX = 2.0
 """Boxes may extend this many pixels beyond their image, as from rounding; they are clipped."""
-
-MAX_PIXELS = 2**28
-"""Larger image sizes are refused: the file is damaged, or made to use up all memory."""
 
 MAX_LISTED = 10
 

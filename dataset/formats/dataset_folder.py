@@ -14,6 +14,7 @@ from ...engine.output.writer import WRITERS
 from . import blenderproc_output
 from .coco import CocoFile, read_coco
 from .coco_in_memory import CocoInMemory
+from .image_files import base_name, inner_path, trust_links
 from .yolo import read_yolo
 
 INSTANCES = Path("annotations") / "instances.json"
@@ -55,13 +56,17 @@ def image_folder(coco: CocoFile | CocoInMemory) -> Path | None:
 
     Of the folders near the annotations, the one that holds most images is taken.
     """
-    names = [image["file_name"] for image in coco.images if image.get("file_name")]
+    names = [str(image["file_name"]) for image in coco.images if image.get("file_name")]
     names = names[:: max(1, len(names) // _SAMPLED_IMAGES)]
     best, most = None, 0
     for folder in _candidates(coco.path):
-        count = sum((folder / name).is_file() for name in names)
+        count = sum(path is not None and path.is_file() for path in (inner_path(folder, name) for name in names))
         if count > most:
             best, most = folder, count
+    if best is None and names:
+        # Tools write names of another system or server: then the files' own names must do.
+        wanted = {base_name(name) for name in names}
+        best = next((f for f in _candidates(coco.path) if any((f / name).is_file() for name in wanted if name)), None)
     return best
 
 
@@ -81,6 +86,8 @@ def images_of(coco: CocoFile, given: Path | None = None, option: str = "--images
         If there is no such folder.
     """
     folder = given or image_folder(coco)
+    if given is not None:
+        trust_links(given)
     if folder is None or not folder.is_dir():
         where = f"The folder '{folder}' does not exist" if folder else f"The images of '{coco.path}' were not found"
         raise DataError(f"{where}. Name their folder with {option}{f', or {otherwise}' if otherwise else ''}.")

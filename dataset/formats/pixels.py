@@ -3,21 +3,26 @@
 
 from __future__ import annotations
 
-import io
-import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ...engine.errors import DataError
+from ...engine.regular_files import open_regular, read_regular
+from ..images.header import MAX_DECODED_BYTES, MAX_PIXELS, read_header, without_extras
 from . import blenderproc_output
-from .coco_check import MAX_PIXELS
 
 DEPTH_SUFFIXES = (".png", ".exr", blenderproc_output.SUFFIX)
 
+MAX_FILE_BYTES = 2**30
+"""Larger image files are refused."""
 
-def read_image(path: Path) -> np.ndarray:
-    """Read an image (H, W, 3) uint8 RGB as stored: EXIF orientation is ignored, as annotations do not follow it.
+
+def read_image(path: Path, *, upright: bool = False) -> np.ndarray:
+    """Read an image (H, W, 3) uint8 RGB, as stored or turned upright by its EXIF orientation.
+
+    :class:`.image_files.ImageFiles` says which of the two the annotations of a dataset follow.
 
     Raises
     ------
@@ -28,8 +33,9 @@ def read_image(path: Path) -> np.ndarray:
 
     if path.suffix.lower() == blenderproc_output.SUFFIX:
         return blenderproc_output.read_colors(path)
-    image = _decode(path, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-    return np.ascontiguousarray(image[..., ::-1])
+    image, orientation = _decode(path, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    image = image[..., ::-1]
+    return np.ascontiguousarray(_turned(image, orientation) if upright else image)
 
 
 def read_depth(path: Path) -> np.ndarray:
@@ -48,27 +54,10 @@ def read_depth(path: Path) -> np.ndarray:
         return _read_exr(path)
     if path.suffix.lower() == blenderproc_output.SUFFIX:
         return blenderproc_output.read_frame_depth(path)
-    stored = _decode(path, cv2.IMREAD_UNCHANGED)
+    stored, _ = _decode(path, cv2.IMREAD_UNCHANGED)
     if stored.ndim != 2 or stored.dtype != np.uint16:
         raise DataError(f"'{path}' is not a depth map: it must be a PNG with one 16-bit channel, in millimetres.")
     return np.where(stored > 0, stored.astype(np.float32) / 1000.0, np.float32(np.nan))
-
-
-def declared_pixels(data: bytes) -> int:
-    """The number of pixels in an image header, to check before memory is allocated; 0 if unknown."""
-    try:
-        from PIL import Image
-    except ImportError:  # Blender's own Python has no Pillow
-        return 0
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        try:
-            with Image.open(io.BytesIO(data)) as image:
-                return image.width * image.height
-        except Image.DecompressionBombError:
-            return MAX_PIXELS + 1
-        except Exception:  # Pillow's errors share no base class; OpenCV reports what is wrong
-            return 0
 
 
 def _read_exr(path: Path) -> np.ndarray:
@@ -77,6 +66,10 @@ def _read_exr(path: Path) -> np.ndarray:
     except ImportError as error:
         raise DataError(f"'{path}' needs the package OpenEXR to be read. Install it.") from error
     try:
+        open_regular(path).close()
+        with OpenEXR.File(str(path), header_only=True) as file:
+            if _exr_bytes(file) > MAX_DECODED_BYTES:
+                raise DataError(f"The depth map '{path}' has more than {MAX_PIXELS:,} pixels. Use a smaller one.")
         with OpenEXR.File(str(path)) as file:
             channels = file.channels()
             depth = np.asarray(channels.get("Z", next(iter(channels.values()))).pixels, dtype=np.float32)
@@ -87,18 +80,44 @@ def _read_exr(path: Path) -> np.ndarray:
     return np.where(np.isfinite(depth), depth, np.float32(np.nan))
 
 
-def _decode(path: Path, flags: int) -> np.ndarray:
+def _exr_bytes(file: Any) -> int:
+    """Memory that all channels of all parts of an EXR file take."""
+    total = 0
+    for part in file.parts:
+        low, high = part.header["dataWindow"]
+        width, height = (int(b) - int(a) + 1 for a, b in zip(low, high, strict=True))
+        total += max(width, 1) * max(height, 1) * 4 * max(len(part.header.get("channels", ())), 1)
+    return total
+
+
+def _decode(path: Path, flags: int) -> tuple[np.ndarray, int]:
+    """The pixels of an image as stored, and its EXIF orientation."""
     import cv2
 
     try:
-        data = path.read_bytes()
-        if declared_pixels(data) > MAX_PIXELS:
+        data = read_regular(path, MAX_FILE_BYTES)
+        header = read_header(data)
+        if header is None:
+            raise DataError(f"The image '{path}' is in an unknown format or damaged. Save it as JPEG or PNG.")
+        if header.width * header.height > MAX_PIXELS:
             raise DataError(f"The image '{path}' has more than {MAX_PIXELS:,} pixels. Use a smaller image.")
-        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+        if header.decoded_bytes > MAX_DECODED_BYTES:
+            raise DataError(f"The image '{path}' takes more than {MAX_DECODED_BYTES:,} bytes. Use a smaller image.")
+        pixels = cv2.imdecode(np.frombuffer(without_extras(data, header), np.uint8), flags)
     except FileNotFoundError:
         raise DataError(f"The image '{path}' does not exist.") from None
-    except (OSError, ValueError, cv2.error) as error:
+    except OSError as error:
+        raise DataError(f"The image '{path}' cannot be read: {error.strerror or error}.") from None
+    except (ValueError, cv2.error) as error:
         raise DataError(f"The image '{path}' cannot be read ({str(error).strip() or 'damaged'}).") from None
-    if pixels is None:
+    if pixels is None or pixels.shape[1::-1] != header.size:
         raise DataError(f"The image '{path}' is in an unknown format or damaged.")
-    return pixels
+    return pixels, header.orientation
+
+
+def _turned(image: np.ndarray, orientation: int) -> np.ndarray:
+    """A stored picture as viewers show it, by its EXIF orientation."""
+    turned = image.swapaxes(0, 1) if orientation >= 5 else image
+    if orientation in (2, 3, 6, 7):
+        turned = turned[:, ::-1]
+    return turned[::-1] if orientation in (3, 4, 7, 8) else turned

@@ -11,10 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from ...engine.errors import DataError
+from ...engine.regular_files import read_regular_text
+from ..images.header import MAX_PIXELS, read_header
 from .coco import CocoFile
 from .coco_check import check_coco, raise_problems
+from .image_files import IMAGE_SUFFIXES
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
+MAX_TEXT_BYTES = 2**26
+"""Larger files of labels or names are refused."""
 
 
 def read_yolo(folder: str | Path) -> CocoFile:
@@ -42,7 +46,7 @@ def read_yolo(folder: str | Path) -> CocoFile:
     problems: list[str] = []
     has_labels = False
     for image_id, picture in enumerate(pictures, start=1):
-        width, height = _image_size(picture)
+        width, height = _upright_size(picture)
         relative = picture.relative_to(root)
         images.append({"id": image_id, "file_name": relative.as_posix(), "width": width, "height": height})
         beside = picture.with_suffix(".txt")
@@ -167,26 +171,19 @@ def _scalar(text: str) -> str:
 
 def _read_text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return read_regular_text(path, MAX_TEXT_BYTES)
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"'{path}' cannot be read ({error}).") from error
 
 
-def _image_size(path: Path) -> tuple[int, int]:
-    """Width and height in pixels; from the header alone where Pillow is there."""
+def _upright_size(path: Path) -> tuple[int, int]:
+    """Width and height in pixels as viewers show the image, which is what trainers of YOLO take, from the header."""
     try:
-        from PIL import Image
-    except ImportError:
-        Image = None  # type: ignore[assignment]  # noqa: N806
-    try:
-        if Image is not None:
-            with Image.open(path) as image:
-                return image.size
-        import cv2
-
-        pixels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-        if pixels is not None:
-            return pixels.shape[1], pixels.shape[0]
-    except OSError:
-        pass
-    raise DataError(f"The image '{path}' cannot be read. Remove it or save it again.")
+        header = read_header(path)
+    except OSError as error:
+        raise DataError(f"The image '{path}' cannot be read: {error.strerror or error}.") from error
+    if header is None:
+        raise DataError(f"The image '{path}' cannot be read. Remove it or save it again.")
+    if header.width * header.height > MAX_PIXELS:
+        raise DataError(f"The image '{path}' has more than {MAX_PIXELS:,} pixels. Use a smaller image.")
+    return header.upright_size

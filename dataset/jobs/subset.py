@@ -20,6 +20,7 @@ from ..atomic_files import atomic_folder, escapes_folder, json_bytes, link_or_co
 from ..formats import rle_masks
 from ..formats.coco import CocoFile, read_coco, read_json, write_coco
 from ..formats.dataset_folder import INSTANCES
+from ..formats.image_files import ImageFiles
 from ..formats.metadata_table import has_parquet, write_columns
 from ..formats.pixels import read_image
 from ..progress import Progress
@@ -246,15 +247,19 @@ def _write_coco_folder(
     of_image: dict[int, list[dict[str, Any]]] = {}
     for a in coco.annotations:
         of_image.setdefault(a["image_id"], []).append(a)
+    files = ImageFiles(left, images)
+    files.say()
     for done, image in enumerate(left, 1):
         name = _checked_name(str(image.get("file_name", "")), coco)
         own = of_image.get(image["id"], [])
+        source = files.path(image)
         if changes.black and any(a["id"] in changes.unlabelled for a in own):
-            write_atomic(out / "images" / name, _blacken(images / name, own, changes, written))
-        elif not (images / name).is_file():
+            data = _blacken(source, own, changes, written, upright=files.is_upright(image))
+            write_atomic(out / "images" / name, data)
+        elif not source.is_file():
             written.missing += 1
         elif not (out / "images" / name).exists():  # two entries may name one file
-            _link(images / name, out / "images" / name, written)
+            _link(source, out / "images" / name, written)
         progress(done, len(left))
     # What the file says beyond what is checked, such as licences, is kept as it is.
     raw = dict(read_json(coco.path)) if coco.path.is_file() else {"categories": coco.categories}
@@ -293,9 +298,14 @@ def _link(source: Path, to: Path, written: SubsetSummary) -> None:
         written.copied += 1
 
 
-def _blacken(path: Path, boxes: list[Any], changes: SubsetChanges, written: SubsetSummary) -> bytes:
-    """The bytes of an image with unlabelled boxes black, except for the masks of labelled instances in them."""
-    picture = read_image(path)
+def _blacken(
+    path: Path, boxes: list[Any], changes: SubsetChanges, written: SubsetSummary, *, upright: bool = False
+) -> bytes:
+    """The bytes of an image with unlabelled boxes black, except for the masks of labelled instances in them.
+
+    The new image has no EXIF orientation: it is as it was annotated.
+    """
+    picture = read_image(path, upright=upright)
     height, width = picture.shape[:2]
     black = np.zeros((height, width), dtype=bool)
     for a in boxes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,8 @@ from ..atomic_files import read_json_object
 from ..formats.coco import CocoFile
 from ..formats.coco_in_memory import CocoInMemory
 from ..formats.dataset_folder import image_folder, read_dataset
+from ..formats.image_files import ImageFiles
 from ..formats.metadata_table import TableColumns
-from ..formats.pixels import read_image
 from ..progress import Progress
 
 log = logging.getLogger(__name__)
@@ -60,11 +61,15 @@ class ReportDataset:
         if self.images is None or not image.get("file_name"):
             return None
         try:
-            picture = read_image(self.images / image["file_name"])
+            return self._files.read(image)
         except DataError as error:
             log.info("%s", error)
             return None
-        return picture if picture.shape[1::-1] == (image["width"], image["height"]) else None
+
+    @cached_property
+    def _files(self) -> ImageFiles:
+        assert self.images is not None
+        return ImageFiles(self.coco.images, self.images)
 
 
 def read_report_dataset(

@@ -175,7 +175,8 @@ def test_yolo_folder_gives_the_columns_of_the_same_coco_file(folder):
 
 
 def test_without_pixels_no_file_is_opened(folder, monkeypatch):
-    monkeypatch.setattr(module, "read_image", None)
+    monkeypatch.setattr(module, "ImageFiles", None)
+    monkeypatch.setattr(module, "read_annotated", None)
     done = CliRunner().invoke(
         app, ["measure", str(folder / "ann/set.json"), "-o", str(folder / "t.csv"), "--no-pixels"]
     )
