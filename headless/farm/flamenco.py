@@ -26,9 +26,8 @@ class Flamenco(Farm):
             "command": plan.command,
             "allowed": plan.allowed,
         }
-        for key, value in values.items():
-            text = text.replace(f"@{key}@", json.dumps(value))
-        return {"twinset.js": text}
+        # One value, put in once: nothing in it can be taken for a place to fill in, and JSON in ASCII is JavaScript.
+        return {"twinset.js": text.replace("@values@", json.dumps(values))}
 
     def start(self, plan: Plan, folder: Path) -> str:
         return (

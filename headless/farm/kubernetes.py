@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
 
@@ -36,12 +37,13 @@ class Kubernetes(Farm):
 
     def files(self, plan: Plan) -> dict[str, str]:
         for path in (plan.recipe, plan.out):
-            if not PurePosixPath(path).is_relative_to(self.mount):
+            if not PurePosixPath(posixpath.normpath(path)).is_relative_to(posixpath.normpath(self.mount)):
                 raise DataError(
                     f"'{path}' is not in {self.mount}, where pods mount the shared volume. Give its path there, or "
                     "change --mount."
                 )
-        script = _SCRIPT.format(blocks=plan.blocks_per_task, render=shell(plan.render(BLOCKS), expand=BLOCKS))
+        render_words = [_literal(word) for word in plan.render(BLOCKS)]
+        script = _SCRIPT.format(blocks=plan.blocks_per_task, render=shell(render_words, expand=BLOCKS))
         pod = {"image": self.image, "claim": self.claim, "mount": self.mount}
         render = {
             "completionMode": "Indexed",
@@ -58,7 +60,7 @@ class Kubernetes(Farm):
             },
             "template": _pod(["bash", "-c", script], **pod),
         }
-        finish = {"backoffLimit": MAX_TRIES - 1, "template": _pod(plan.finish(), **pod)}
+        finish = {"backoffLimit": MAX_TRIES - 1, "template": _pod([_literal(word) for word in plan.finish()], **pod)}
         return {
             "job.json": json_text(_job(plan.name, render)),
             "finish.json": json_text(_job(f"{plan.name}-finish", finish)),
@@ -67,6 +69,11 @@ class Kubernetes(Farm):
     def start(self, plan: Plan, folder: Path) -> str:
         done = f"kubectl wait --for=condition=complete job/{plan.name}"
         return f"kubectl apply -f {folder}/job.json, and {folder}/finish.json once `{done}` returns"
+
+
+def _literal(word: str) -> str:
+    """A word of a command in which Kubernetes, which replaces ``$(NAME)`` and ``$$``, replaces nothing."""
+    return word if word == BLOCKS else word.replace("$", "$$")
 
 
 def _job(name: str, spec: dict[str, Any]) -> dict[str, Any]:

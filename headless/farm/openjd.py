@@ -34,7 +34,7 @@ class Openjd(Farm):
     """
 
     def files(self, plan: Plan) -> dict[str, str]:
-        for text in (str(plan.recipe), str(plan.out), plan.command):
+        for text in (*plan.render(""), *plan.finish()):
             if "{{" in text:
                 raise DataError(f"'{text}' contains '{{{{', which is reserved in Open Job Description. Rename it.")
         return {

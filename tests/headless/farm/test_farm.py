@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -20,6 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from property_examples import examples
 from recipes import ONE_SAMPLE, on_floor, orbit, recipe_text
+from twinset.engine.errors import DataError
 from twinset.headless.commands.farm.farm import farm_command
 from twinset.headless.farm import openjd
 from twinset.headless.farm.farm import FARMS, Farm
@@ -187,12 +189,52 @@ def test_flamenco_compiles_the_job(tmp_path):
     assert {s["type"] for s in found["type"]["settings"]} <= {"string", "int32"}
 
 
+@pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed, which runs Flamenco's JavaScript")
+def test_flamenco_takes_no_name_for_a_place_to_fill_in(tmp_path):
+    plan = Plan(Path("/@out@.toml"), Path("/@images@ @values@ \u2028 `${1}`"), 10, 2, 5, "twinset", ("/@command@",))
+    (tmp_path / "job.js").write_text(Flamenco().files(plan)["twinset.js"] + HARNESS)
+    found = json.loads(subprocess.run(["node", tmp_path / "job.js"], capture_output=True, check=True).stdout)
+    assert [t["commands"][0]["parameters"]["args"] for t in found["made"]] == [
+        plan.render("0-4")[1:],
+        plan.finish()[1:],
+    ]
+
+
+def as_kubernetes_expands(text: str) -> str:
+    """What a container gets: ``$$`` becomes ``$``, and names that are set are replaced."""
+    variables = {"JOB_COMPLETION_INDEX": "1", "HOME": "/root"}
+    return re.sub(
+        r"\$\$|\$\(([^()]*)\)",
+        lambda m: "$" if m[0] == "$$" else variables.get(m[1], m[0]),
+        text,
+    )
+
+
+def test_kubernetes_replaces_nothing_in_paths(worker, tmp_path):
+    plan = attrs.evolve(plan_of(worker, tmp_path), out=tmp_path / "$(HOME) $$ $HOME $$(HOME)")
+    files = Kubernetes(image="twinset:0.1", claim="shared", mount=str(tmp_path)).files(plan)
+    for name in ("job.json", "finish.json"):
+        template = json.loads(files[name])["spec"]["template"]["spec"]["containers"][0]
+        command = [as_kubernetes_expands(word) for word in template["command"]]
+        subprocess.run(command, env={**os.environ, "JOB_COMPLETION_INDEX": "0"}, check=True)
+        assert str(plan.out) in worker[1].read_text().splitlines()[-1], name
+
+
+@pytest.mark.parametrize("outside", ["../../etc/x", "../other"])
+def test_kubernetes_takes_no_path_beside_its_volume(worker, tmp_path, outside):
+    plan = attrs.evolve(plan_of(worker, tmp_path), out=tmp_path / outside)
+    with pytest.raises(DataError, match="is not in"):
+        Kubernetes(image="twinset:0.1", claim="shared", mount=str(tmp_path)).files(plan)
+
+
 def test_paths_that_an_engine_would_take_for_its_own_words_are_refused(tmp_path):
     from twinset.headless import cli
 
     demo = Path(cli.__file__).parents[1] / "examples" / "demo.toml"
     done = CliRunner().invoke(cli.app, ["farm", "openjd", str(demo), "-o", str(tmp_path / "{{out}}")])
     assert done.exit_code == 2 and "Rename it" in done.output and not list(tmp_path.iterdir())
+    with pytest.raises(DataError, match="Rename it"):
+        Openjd().files(Plan(Path("/r.toml"), Path("/out"), 10, 2, 2, plugins=("/{{Param.x}}",)))
 
 
 RENDERED = recipe_text(
