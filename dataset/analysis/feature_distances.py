@@ -9,9 +9,12 @@ import attrs
 import numpy as np
 
 from ...alignment.distances.components import ComponentSample
+from ...alignment.distances.feature_estimates import FeatureEstimate, estimate_features
 from ...alignment.features.crops import MARGIN
 from ...alignment.features.density import fit_density, leave_group_out_distances
 from ...alignment.features.extractor import Extractor
+from ...engine.errors import DataError
+from ...engine.rng import stream
 from ..formats.coco import CocoFile
 from ..formats.dataset_folder import ImageDataset
 from ..progress import StepProgress
@@ -19,6 +22,28 @@ from .features import MIN_BOX_SIDE, BoxFeatures, box_features
 
 MAX_BOXES = 2000
 """With more boxes of a class in a dataset, only a random sample of its images is used."""
+
+
+@attrs.frozen
+class FeatureSamples:
+    """What features say of datasets.
+
+    Attributes
+    ----------
+    real : ComponentSample
+        Distances of real boxes to those of other images.
+    synth : dict of str to ComponentSample
+        By dataset: distances of its boxes to real ones.
+    of_sets : dict of str to (dict of str to FeatureEstimate)
+        By dataset: distances between all of its boxes and all real ones; empty with too few boxes.
+    problems : list of str
+        A sentence per unusable image.
+    """
+
+    real: ComponentSample
+    synth: dict[str, ComponentSample]
+    of_sets: dict[str, dict[str, FeatureEstimate]]
+    problems: list[str]
 
 
 def feature_samples(
@@ -32,16 +57,8 @@ def feature_samples(
     min_side: float = MIN_BOX_SIDE,
     max_boxes: int = MAX_BOXES,
     progress: StepProgress = lambda what, done, total: None,
-) -> tuple[ComponentSample, dict[str, ComponentSample], list[str]]:
+) -> FeatureSamples:
     """Distances of boxes to real ones in feature space: the mean over the nearest five, see :func:`..fit_density`.
-
-    Returns
-    -------
-    real : ComponentSample
-        Distances of real boxes to those of other images.
-    others : dict of str to ComponentSample
-    problems : list of str
-        A sentence per unusable image.
 
     Raises
     ------
@@ -53,12 +70,54 @@ def feature_samples(
     own = _features("the real set", real, settings, rng)
     density = fit_density(own.features, own.image)
     features = {name: _features(name, dataset, settings, rng) for name, dataset in others.items()}
+    everything = np.concatenate([own.features, *(boxes.features for boxes in features.values())])
     problems = [problem for boxes in (own, *features.values()) for problem in boxes.problems]
-    return (
+    return FeatureSamples(
         ComponentSample(leave_group_out_distances(own.features, own.image), own.image),
         {name: ComponentSample(density.distance(boxes.features), boxes.image) for name, boxes in features.items()},
+        {name: _set_distances_or_none(own, boxes, class_name, everything) for name, boxes in features.items()},
         problems,
     )
+
+
+def set_distances(
+    real: ImageDataset,
+    synth: ImageDataset,
+    class_name: str,
+    extractor: Extractor,
+    seed: int = 0,
+    *,
+    max_boxes: int = MAX_BOXES,
+    progress: StepProgress = lambda what, done, total: None,
+) -> tuple[dict[str, FeatureEstimate], list[str]]:
+    """KID, precision, recall, density and coverage of the boxes of a class, and a sentence per unusable image.
+
+    Raises
+    ------
+    DataError
+        If a dataset has too few boxes that are large enough.
+    """
+    rng = stream(seed, "thin", class_name)
+    settings = _Settings(class_name, extractor, MARGIN, MIN_BOX_SIDE, max_boxes, progress)
+    own, other = _features("the real set", real, settings, rng), _features("the synthetic set", synth, settings, rng)
+    return feature_set_distances(own, other, class_name, seed), [*own.problems, *other.problems]
+
+
+def feature_set_distances(
+    real: BoxFeatures, synth: BoxFeatures, class_name: str, seed: int = 0, reference: np.ndarray | None = None
+) -> dict[str, FeatureEstimate]:
+    """Each declared distance of two sets of features; see :func:`..feature_estimates.estimate_features`."""
+    rng = stream(seed, "feature distances", class_name)
+    return estimate_features(real.features, synth.features, rng, images=(real.image, synth.image), reference=reference)
+
+
+def _set_distances_or_none(
+    real: BoxFeatures, synth: BoxFeatures, class_name: str, reference: np.ndarray
+) -> dict[str, FeatureEstimate]:
+    try:
+        return feature_set_distances(real, synth, class_name, reference=reference)
+    except DataError:
+        return {}
 
 
 @attrs.frozen

@@ -9,10 +9,12 @@ from typing import Any
 import attrs
 import numpy as np
 
+from ...alignment.distances.feature_estimates import FeatureEstimate, estimate_features
 from ...alignment.features.crops import crop_boxes
 from ...alignment.features.density import Density, fit_density
 from ...alignment.features.extractor import Extractor
 from ...engine.errors import DataError
+from ...engine.rng import stream
 from ..analysis.features import MIN_BOX_SIDE
 from ..progress import Progress
 from .report_dataset import ReportDataset, spread
@@ -62,6 +64,8 @@ class FeatureMap:
     model : str
         Name of the model.
     notes : tuple of str
+    distances : dict of str to FeatureEstimate
+        Each declared distance of the two sets of features; empty with too few boxes.
     """
 
     real: np.ndarray
@@ -74,6 +78,7 @@ class FeatureMap:
     scores: Mapping[int, float]
     model: str
     notes: tuple[str, ...] = ()
+    distances: Mapping[str, FeatureEstimate] = attrs.field(factory=dict)
 
 
 def feature_map(
@@ -83,6 +88,7 @@ def feature_map(
     extractor: Extractor,
     *,
     limit: int = 300,
+    seed: int = 0,
     progress: Progress = lambda done, total: None,
 ) -> FeatureMap:
     """Map the boxes of a class from both datasets.
@@ -94,6 +100,8 @@ def feature_map(
     extractor : Extractor
     limit : int
         At most this many boxes per dataset, evenly spaced.
+    seed : int
+        Of the resamples of distances.
     progress : callable
         Takes the number of boxes done and their total.
 
@@ -119,6 +127,13 @@ def feature_map(
     near_a, gap = _nearest(density, a.features, b.features)
     far, scores = density.distance(b.features), density.score_samples(b.features)
     order = np.argsort(far, kind="stable")
+    notes = density.notes()
+    distances: dict[str, FeatureEstimate] = {}
+    try:
+        rng = stream(seed, "feature distances", class_name)
+        distances = estimate_features(a.features, b.features, rng, images=(a.image, b.image))
+    except DataError as error:
+        notes.append(str(error))
 
     def examples(chosen: np.ndarray, own: Boxes, at: np.ndarray, other: Boxes, near: np.ndarray) -> tuple[Example, ...]:
         places = [(float(at[i, 0]), float(at[i, 1])) for i in chosen]
@@ -136,7 +151,8 @@ def feature_map(
         uncovered=examples(np.argsort(-gap, kind="stable")[:EXAMPLES], a, at_a, b, near_a),
         scores={int(i): float(s) for i, s in zip(b.ids, scores, strict=True)},
         model=extractor.path.name,
-        notes=tuple(density.notes()),
+        notes=tuple(notes),
+        distances=distances,
     )
 
 

@@ -10,6 +10,7 @@ from xml.etree.ElementTree import Element
 
 import numpy as np
 
+from ...alignment.distances.registry import all_feature_distances
 from ...alignment.features.crops import crop_boxes
 from ..formats.metadata_table import TableColumns
 from ..store.frames import encode_image
@@ -183,7 +184,37 @@ def feature_section(mapped: FeatureMap) -> list[Node]:
         ),
         *(statement(note) for note in mapped.notes),
         tag("div", tag("figure", chart), tag("div", *rows), class_="map"),
+        *_set_distances(mapped),
     ]
+
+
+def _set_distances(mapped: FeatureMap) -> list[Node]:
+    """A table of the distances of the two sets of features."""
+    if not mapped.distances:
+        return []
+    rows = []
+    for distance in all_feature_distances():
+        one = mapped.distances[distance.name]
+        side = "below" if distance.similarity else "above"
+        judged = "differs" if one.significant else "consistent"
+        rows.append(
+            [
+                tag("span", distance.label, title=f"{distance.definition} [{distance.source}]"),
+                f"{one.value:.3f}",
+                f"{one.low:.3f} to {one.high:.3f}",
+                f"{one.floor:.3f}",
+                f"{side} {one.critical:.3f}",
+                tag("span", judged, class_=f"chip {'different' if one.significant else 'consistent'}"),
+            ]
+        )
+    head = ["Distance", "Value", "95% interval", "Floor", "Significant", "Verdict"]
+    shown = table("Distances of all real and all synthetic boxes in features", head, rows, numbers=(1, 2, 3, 4))
+    meant = (
+        "KID: the larger, the farther apart. Precision and density fall where synthetic boxes look like no real one, "
+        "recall and coverage where real boxes have no synthetic ones like them. The floor is what two samples of one "
+        "source of these sizes show on average."
+    )
+    return [tag("div", shown), tag("p", meant, class_="muted")]
 
 
 def _pair(example: Example, number: str, heading: str) -> Element:

@@ -145,7 +145,7 @@ def _pixel_parts(
     parts: list[Node] = []
     if extractor is not None and real.images and synth.images:
         try:
-            mapped = feature_map(real, synth, name, extractor, limit=boxes, progress=progress)
+            mapped = feature_map(real, synth, name, extractor, limit=boxes, seed=seed, progress=progress)
             parts += feature_section(mapped)
         except DataError as error:
             parts += [tag("h3", "Features"), statement(str(error))]

@@ -20,6 +20,8 @@ from ...console.commands import command
 from ...console.options import (
     DATASET_FORMATS,
     ClassOption,
+    MaxBoxesOption,
+    ModelOption,
     PlotsOption,
     RealImagesOption,
     SeedOption,
@@ -27,6 +29,7 @@ from ...console.options import (
     WorkersOption,
 )
 from ...console.output import JsonOption, Output, output_of
+from .feature_tables import class_features, feature_table
 from .fit import draw_plot
 from .measure import measured, measuring_bar, problems_shown
 
@@ -57,6 +60,12 @@ def compare(
     synth: SynthOrTable,
     class_name: ClassOption = "",
     pixels: Annotated[bool, typer.Option("--pixels", help="Also compare image quality; opens the images.")] = False,
+    features: Annotated[
+        bool,
+        typer.Option("--features", help="Also compare the features of boxes in a vision model; opens the images."),
+    ] = False,
+    model: ModelOption = None,
+    max_boxes: MaxBoxesOption = 300,
     real_images: RealImagesOption = None,
     synth_images: SynthImagesOption = None,
     workers: WorkersOption = 0,
@@ -83,6 +92,11 @@ def compare(
         check_class(columns, class_name, path)
     with measuring_bar(output, "Comparing columns") as progress:
         report = compare_measured(first, second, class_name or None, seed, progress)
+    if features:
+        folders = ((real, real_images), (synth, synth_images))
+        of_features = class_features(output, *folders, list(report["classes"]), model, max_boxes, seed)
+        for name, found in report["classes"].items():
+            found["features"] = of_features[name]
     written = {}
     with output.err.status("Plotting") if plots else nullcontext():
         for name, found in report["classes"].items():
@@ -98,6 +112,8 @@ def compare(
         if found["main"]:
             title = f"{name}: the {found['main']['n_synth']} boxes of main instances"
             shown += _comparison(title, found["main"])
+        if features:
+            shown += feature_table(name, found["features"])
         if name in written:
             shown += [f"Plot: {written[name]}"]
     shown.append(

@@ -14,9 +14,9 @@ from rich.table import Table
 from ....engine.errors import DataError
 from ...console.output import Output
 from ...console.progress import progress_bar
+from .feature_tables import opened
 from .fit import draw_plot
 from .measure import LEFT_OUT, problems_shown
-from .quality import opened
 
 
 @attrs.frozen

@@ -33,11 +33,13 @@ from ...console.options import (
 from ...console.output import JsonOption, Output, output_of
 from ...console.progress import progress_bar
 from .compare import RealOrTable, read_side
+from .feature_tables import dataset_table, opened
 from .fit import draw_plot
 from .measure import LEFT_OUT, problems_shown
 
 if TYPE_CHECKING:
     from ....alignment.distances.components import Bins, ComponentSample
+    from ....alignment.distances.feature_estimates import FeatureEstimate
     from ....alignment.distances.quality import Ranking
     from ....alignment.evaluation.correlation import Correlation
     from ....dataset.formats.dataset_folder import ImageDataset
@@ -155,6 +157,7 @@ def quality(
         "classes": classes,
         "distance": distance,
         "datasets": ranked,
+        "feature_distances": found.of_sets,
         "floor": ranking.floor,
         "upper_floor": ranking.upper_floor,
         "left_out": found.left_out,
@@ -162,9 +165,10 @@ def quality(
         "plot": plot,
         "problems": problems,
     }
-    output.result(
-        values, *_shown(ranking, given, correlation, found.left_out, title), *([f"Plot: {plot}"] if plot else [])
-    )
+    shown = _shown(ranking, given, correlation, found.left_out, title)
+    for name, of_datasets in found.of_sets.items():
+        shown += dataset_table(name, of_datasets, given)
+    output.result(values, *shown, *([f"Plot: {plot}"] if plot else []))
     if not output.json and problems:
         output.result({}, *problems_shown(problems, LEFT_OUT))
 
@@ -235,16 +239,6 @@ def _image_datasets(
     }
 
 
-def opened(path: Path, folder: Path | None, option: str, otherwise: str) -> ImageDataset:
-    """A dataset with its image folder; without one, the DataError names an alternative."""
-    from ....dataset.formats.dataset_folder import open_dataset
-    from ....dataset.formats.metadata_table import SUFFIXES
-
-    if path.suffix.lower() in SUFFIXES:
-        raise DataError(f"'{path}' is a table, which has no images. Give a dataset, or {otherwise}.")
-    return open_dataset(path, folder, option, otherwise)
-
-
 @attrs.define
 class _Components:
     """The components of the composite distance, class by class."""
@@ -253,6 +247,7 @@ class _Components:
     synth: dict[str, dict[str, ComponentSample]]
     bins: dict[str, Bins]
     left_out: list[str]
+    of_sets: dict[str, dict[str, dict[str, FeatureEstimate]]] = attrs.field(factory=dict)
 
     def add_columns(
         self, class_name: str, real: Columns, others: Mapping[str, Columns], wanted: Sequence[str], several: bool
@@ -292,16 +287,17 @@ class _Components:
             extractor = Extractor(model, threads=threads)
             name = head + (FEATURES if len(models) == 1 else f"{FEATURES} {extractor.path.stem}")
             try:
-                own, others, found = feature_samples(
+                found = feature_samples(
                     pictures[0], pictures[1], class_name, extractor, stream(seed, "thin", class_name), **options
                 )
             except DataError as error:
                 self.left_out.append(f"{name} left out: {error}")
                 continue
-            problems += found
-            self.real[name] = own
-            for dataset, sample in others.items():
+            problems += found.problems
+            self.real[name] = found.real
+            for dataset, sample in found.synth.items():
                 self.synth[dataset][name] = sample
+            self.of_sets[name] = found.of_sets
         return problems
 
 
