@@ -85,8 +85,7 @@ _QUANTILES = _numbers(LEVELS, 0.0, 1.0, rising=True)
 class Noise:
     """Noise of a pixel's red, green or blue value I in linear light, in [0, 1]: its variance is ``shot * I + read**2``.
 
-    The noise of the three channels is independent and white; it is added before blur and sharpening of the camera's
-    own processing, which colour it.
+    The noise of the three channels is independent and white, as it is before blur and sharpening, which colour it.
     """
 
     shot: float = _entry(_number(0.0, 1.0))

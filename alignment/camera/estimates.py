@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""All estimates of one photo, and their statistics over the photos of a set."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+
+import attrs
+import numpy as np
+
+from .compression import jpeg_settings
+from .fit_file import ChannelQuantiles, Exif, Jpeg, Noise, PhotoFit, Sharpen, Statistic
+from .noise import fit_noise, plain_blocks
+from .sharpness import find_edges, fit_sharpness
+from .tone import LUMA, decode_srgb, encode_slope, lab_statistics, tone_quantiles
+from .vignette import vignette_losses
+
+N_BOOTSTRAP = 1000
+MIDDLE_GREY = 0.5
+"""sRGB-encoded level at which ``noise_level`` is stated."""
+
+
+@attrs.frozen(eq=False)
+class PhotoEstimates:
+    """What one photo gives by itself: all of :class:`.fit_file.PhotoFit` but its vignetting, the losses that vignetting
+    follows from over a set, and a sentence for each estimate that it does not give."""
+
+    noise: Noise | None
+    blur_sigma: float | None
+    sharpen: Sharpen | None
+    jpeg: Jpeg | None
+    luma_quantiles: tuple[float, ...]
+    channel_quantiles: ChannelQuantiles
+    lab_mean: tuple[float, ...]
+    lab_std: tuple[float, ...]
+    vignette_losses: np.ndarray | None
+    remarks: tuple[str, ...]
+
+
+def estimate_photo(
+    image: np.ndarray,
+    luma: np.ndarray,
+    tables: Sequence[np.ndarray] = (),
+    factors: Sequence[tuple[int, int]] = (),
+) -> PhotoEstimates:
+    """Estimate noise, sharpness, compression, tone and colour of a photo.
+
+    Parameters
+    ----------
+    image : (H, W, 3) uint8
+        RGB.
+    luma : (H, W) float
+        In [0, 255], of JPEG files as stored.
+    tables : sequence of (8, 8) int
+        Quantisation tables for luma and chroma; empty for photos that are no JPEG files.
+    factors : sequence of (int, int)
+        Sampling factors of the components of a JPEG file.
+    """
+    remarks = []
+    blur_sigma, sharpen = None, None
+    found = fit_sharpness(find_edges(luma / 255))
+    if isinstance(found, str):
+        remarks.append(f"No blur and no sharpening: {found}")
+    else:
+        blur_sigma, sharpen = found
+    blocks = plain_blocks(luma, tables[0] if tables else None)
+    noise = "It has too few blocks that are not clipped." if blocks is None else fit_noise(blocks, sharpen)
+    if isinstance(noise, str):
+        remarks.append(f"No noise: {noise}")
+    losses = vignette_losses(decode_srgb(image / 255.0) @ LUMA)
+    if losses is None:
+        remarks.append("No vignetting: Most of it is clipped.")
+    of_luma, of_channels = tone_quantiles(image)
+    mean, std = lab_statistics(image)
+    return PhotoEstimates(
+        None if isinstance(noise, str) else noise,
+        blur_sigma,
+        sharpen,
+        jpeg_settings(tables, factors) if tables else None,
+        tuple(of_luma),
+        ChannelQuantiles(**{name: tuple(values) for name, values in of_channels.items()}),
+        tuple(mean.tolist()),
+        tuple(std.tolist()),
+        losses,
+        tuple(remarks),
+    )
+
+
+def photo_fit(
+    estimates: PhotoEstimates, file: str, size: tuple[int, int], vignette: float | None, exif: Mapping[str, object]
+) -> PhotoFit:
+    """The entry of a photo in the file, from its estimates and what only its set tells."""
+    same = {name: getattr(estimates, name) for name in attrs.fields_dict(PhotoEstimates)}
+    del same["vignette_losses"], same["remarks"]
+    return PhotoFit(file, *size, vignette=vignette, exif=Exif(**exif), **same)  # type: ignore[arg-type]
+
+
+def noise_level(noise: Noise) -> float:
+    """Standard deviation of a channel's noise at middle grey, in sRGB grey levels of 255."""
+    light = float(decode_srgb(np.array(MIDDLE_GREY)))
+    return 255 * float(encode_slope(np.array(light))) * math.sqrt(noise.shot * light + noise.read**2)
+
+
+def _mean_luma(photo: PhotoFit) -> float:
+    return float(np.trapezoid(photo.luma_quantiles) if hasattr(np, "trapezoid") else np.trapz(photo.luma_quantiles)) / (
+        len(photo.luma_quantiles) - 1
+    )
+
+
+STATISTICS: dict[str, Callable[[PhotoFit], float | None]] = {
+    "noise_level": lambda photo: photo.noise and noise_level(photo.noise),
+    "noise_shot": lambda photo: photo.noise and photo.noise.shot,
+    "noise_read": lambda photo: photo.noise and photo.noise.read,
+    "blur_sigma": lambda photo: photo.blur_sigma,
+    "sharpen_amount": lambda photo: photo.sharpen and photo.sharpen.amount,
+    "sharpen_radius": lambda photo: photo.sharpen and (photo.sharpen.radius if photo.sharpen.amount else None),
+    "vignette": lambda photo: photo.vignette,
+    "jpeg_quality": lambda photo: photo.jpeg and float(photo.jpeg.quality),
+    "brightness": _mean_luma,
+    "black_level": lambda photo: photo.luma_quantiles[1],
+    "white_level": lambda photo: photo.luma_quantiles[-2],
+    "lab_l_mean": lambda photo: photo.lab_mean[0],
+    "lab_a_mean": lambda photo: photo.lab_mean[1],
+    "lab_b_mean": lambda photo: photo.lab_mean[2],
+    "lab_l_std": lambda photo: photo.lab_std[0],
+    "lab_a_std": lambda photo: photo.lab_std[1],
+    "lab_b_std": lambda photo: photo.lab_std[2],
+    "width": lambda photo: float(photo.width),
+    "height": lambda photo: float(photo.height),
+    "focal_length": lambda photo: photo.exif.focal_length,
+    "focal_length_35mm": lambda photo: photo.exif.focal_length_35mm,
+    "f_number": lambda photo: photo.exif.f_number,
+    "exposure_time": lambda photo: photo.exif.exposure_time,
+    "iso": lambda photo: photo.exif.iso,
+}
+"""Statistics over photos by name, in the order of reports: what each is of one photo; None where it gives none."""
+
+
+def statistics(
+    photos: Sequence[PhotoFit], stream: Callable[[str], np.random.Generator], n_bootstrap: int = N_BOOTSTRAP
+) -> dict[str, Statistic]:
+    """Median, interval and quantiles of each statistic that any photo gives.
+
+    The interval is that of the medians of ``n_bootstrap`` resamples of the photos; ``stream`` returns the random
+    stream of a statistic.
+    """
+    out = {}
+    for name, of_photo in STATISTICS.items():
+        known = np.array([value for value in map(of_photo, photos) if value is not None], dtype=float)
+        if not len(known):
+            continue
+        drawn = stream(name).integers(len(known), size=(n_bootstrap, len(known)))
+        low, high = np.quantile(np.median(known[drawn], axis=1), [0.025, 0.975])
+        quantiles = np.quantile(known, [0.05, 0.25, 0.75, 0.95])
+        out[name] = Statistic(float(np.median(known)), (float(low), float(high)), tuple(quantiles.tolist()), len(known))
+    return out
