@@ -3,15 +3,25 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+
+from ...engine.errors import DataError
 from ...engine.goals import Boxes
 from ...engine.recipe.settings import Recipe
 from ...engine.recipe.variants import variants_of
 from ..formats.coco import CocoFile, read_coco
-from ..formats.dataset_folder import read_dataset
+from ..formats.dataset_folder import image_folder, read_dataset
+from ..formats.encoders import encode
+from ..formats.image_files import ImageFiles, trust_links
 from ..formats.metadata_table import SUFFIXES, TableColumns, read_columns
 from .measure import measure
+
+log = logging.getLogger(__name__)
 
 
 def read_real(recipe: Recipe) -> CocoFile | None:
@@ -29,6 +39,53 @@ def real_boxes(recipe: Recipe) -> dict[str, Boxes]:
         for use in one.plugins.get("target", ()):
             names |= dict.fromkeys(use.plugin.handled_classes([c.name for c in recipe.classes]))
     return {name: coco.boxes(name) for name in names}
+
+
+def real_images(recipe: Recipe) -> RealDataset | None:
+    """The real images of a recipe with their boxes; None where annotations or images are not at hand."""
+    try:
+        coco = read_real(recipe)
+    except DataError as error:
+        log.info("no real images: %s", error)
+        return None
+    if coco is None or recipe.real is None:
+        return None
+    folder = recipe.path(recipe.real.images) if recipe.real.images else image_folder(coco)
+    if folder is None or not folder.is_dir():
+        return None
+    if recipe.real.images:
+        trust_links(folder)
+    found = RealDataset(coco, ImageFiles(coco.images, folder))
+    return found if found.images else None
+
+
+class RealDataset:
+    """Implements :class:`...engine.output.writer.RealImages`."""
+
+    def __init__(self, coco: CocoFile, files: ImageFiles) -> None:
+        names = {category["id"]: category["name"] for category in coco.categories}
+        self._files = files
+        self.images = [image for image in coco.images if _is_there(files, image)]
+        self._annotations: dict[int, list[tuple[str, list[float]]]] = {}
+        for a in coco.annotations:
+            if not a.get("iscrowd"):
+                self._annotations.setdefault(a["image_id"], []).append((names[a["category_id"]], a["bbox"]))
+
+    def annotations(self, image: Mapping[str, Any]) -> list[tuple[str, list[float]]]:
+        return self._annotations.get(image["id"], [])
+
+    def file(self, image: Mapping[str, Any]) -> tuple[Path, bytes | None]:
+        path = self._files.path(image)
+        if not self._files.is_turned(image) or self._files.is_upright(image):
+            return path, None
+        return path, encode(".png", np.ascontiguousarray(self._files.read(image)[..., ::-1]), [])
+
+
+def _is_there(files: ImageFiles, image: Mapping[str, Any]) -> bool:
+    try:
+        return files.path(image).is_file()
+    except DataError:
+        return False
 
 
 def real_columns(path: Path) -> TableColumns:

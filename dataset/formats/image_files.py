@@ -117,6 +117,10 @@ class ImageFiles:
         own = _evidence(image, header) if header is not None else None
         return self._majority_upright if own is None else own
 
+    def is_turned(self, image: Mapping[str, Any]) -> bool:
+        """Whether viewers turn or mirror the stored picture of an image."""
+        return image["id"] in self._headers
+
     def read(self, image: Mapping[str, Any]) -> np.ndarray:
         """The pixels (H, W, 3) uint8 RGB of an image as it was annotated.
 

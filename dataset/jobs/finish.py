@@ -16,7 +16,7 @@ import attrs
 from ... import __version__
 from ...engine.errors import DataError
 from ...engine.output.annotation_source import declared_entries
-from ...engine.output.writer import Writer
+from ...engine.output.writer import RealImages, Writer
 from ...engine.plugin.contract import attribute_errors_to
 from ..atomic_files import write_atomic
 from ..formats.coco import LabelledImage
@@ -69,6 +69,7 @@ def finish(
     categories: Sequence[Mapping[str, Any]],
     info: Mapping[str, Any] | None = None,
     writers: Sequence[Writer] = (Coco(),),
+    read_real: Callable[[], RealImages | None] = lambda: None,
     complete: Iterable[Complete] = (),
     summarise: Iterable[Summarise] = (),
     watch: Callable[[FrameRecord], None] = lambda record: None,
@@ -89,6 +90,8 @@ def finish(
         Entries of the COCO info block, beside or instead of ``description``, ``version`` and ``year``.
     writers : sequence of Writer
         The formats to write, see :func:`...engine.output.writer.asked_writers`; COCO must be among them.
+    read_real : callable
+        Gives the real images of the recipe to formats that carry validation data.
     complete : iterable of callables
         The ``dataset_columns`` methods of metrics. Each takes the rows, a sequence of one dict per annotation (frame,
         image_id, id, class, shape, area, bbox, amodal_bbox, visible_share, truncated_share and all bbox columns), and
@@ -137,7 +140,7 @@ def finish(
                     log.warning("%s", store.damaged(frame, str(error)))
                     left_out.append(frame)
         _complete(coco, complete)
-        dataset = RecordedDataset(store, coco)
+        dataset = RecordedDataset(store, coco, read_real)
         written = {writer.name: run_writer(writer, dataset) for writer in writers}
         table, note = write_table(path.parent, _TableColumns(coco))
         return Summary(

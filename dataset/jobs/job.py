@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import attrs
@@ -23,7 +24,7 @@ from ...engine.recipe.settings import Recipe
 from ...engine.sampling.rooms import by_room, unused_room_notes
 from ...engine.sampling.sampler import Frame
 from ..analysis.goal_progress import GoalTally
-from ..analysis.real_boxes import real_boxes
+from ..analysis.real_boxes import real_boxes, real_images
 from ..atomic_files import json_bytes
 from ..formats.coco_in_memory import CocoInMemory
 from ..report.job_report import wants_report, write_job_report
@@ -155,6 +156,7 @@ class Job:
             categories=self._renderer.categories(),
             info={"description": "Rendered by Twinset", "version": __version__},
             writers=asked_writers(recipe.output),
+            read_real=partial(real_images, recipe),
             complete=[m.dataset_columns for m in metrics if defines(m, "dataset_columns")],
             summarise=[m.dataset_summary for m in metrics if defines(m, "dataset_summary")],
             watch=watch,

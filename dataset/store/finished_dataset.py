@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import groupby
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 import attrs
 
 from ...engine.errors import DataError
+from ...engine.output.writer import RealImages
 from ..atomic_files import dump_json, to_builtin_types
 from ..formats.coco_writer import CocoBuilder
 from .frame_record import FrameRecord
@@ -24,13 +25,20 @@ PARTS = ("train", "val", "test")
 class RecordedDataset:
     """Implements :class:`...engine.output.writer.FinishedDataset` for the folder of a job."""
 
-    def __init__(self, store: FrameStore, coco: CocoBuilder) -> None:
+    def __init__(
+        self, store: FrameStore, coco: CocoBuilder, read_real: Callable[[], RealImages | None] = lambda: None
+    ) -> None:
         self.folder = store.out
+        self._read_real = read_real
         self.images: Sequence[Mapping[str, Any]] = coco.images
         self.categories: Sequence[Mapping[str, Any]] = coco.categories
         self.info: Mapping[str, Any] = coco.info
         self._store = store
         self._coco = coco
+
+    @cached_property
+    def real(self) -> RealImages | None:
+        return self._read_real()
 
     @cached_property
     def parts(self) -> Mapping[str, frozenset[int]]:
@@ -65,6 +73,7 @@ class ListedDataset:
     categories: Sequence[Mapping[str, Any]]
     info: Mapping[str, Any] = attrs.field(factory=dict)
     parts: Mapping[str, Collection[int]] = attrs.field(factory=dict)
+    real: RealImages | None = None
 
     def annotations(self, images: Collection[int] | None = None) -> Iterator[dict[str, Any]]:
         return (dict(a) for a in self.listed if images is None or a["image_id"] in images)

@@ -40,6 +40,11 @@ class FinishedDataset(Protocol):
         """Image ids of ``train``, ``val`` and ``test``, in that order; empty where the dataset is one part."""
         ...
 
+    @property
+    def real(self) -> RealImages | None:
+        """The real images of the recipe; None where they are not at hand."""
+        ...
+
     def annotations(self, images: Collection[int] | None = None) -> Iterator[dict[str, Any]]:
         """COCO annotations in the order of their ids, masks as RLE; all of them, or those of images, by id."""
         ...
@@ -58,6 +63,23 @@ class FinishedDataset(Protocol):
 
     def label_file(self, image: Mapping[str, Any], name: str) -> Path | None:
         """The file that a label pass has written for an image; None where it was not asked for."""
+        ...
+
+
+class RealImages(Protocol):
+    """The real images that a recipe names with ``[real]``, for formats that carry validation data."""
+
+    @property
+    def images(self) -> Sequence[Mapping[str, Any]]:
+        """COCO images whose files are there."""
+        ...
+
+    def annotations(self, image: Mapping[str, Any]) -> Sequence[tuple[str, Sequence[float]]]:
+        """Class name and box ``[x, y, w, h]`` of each annotation of an image, without crowds."""
+        ...
+
+    def file(self, image: Mapping[str, Any]) -> tuple[Path, bytes | None]:
+        """The image's file, and its bytes where viewers would turn the file and annotations do not follow."""
         ...
 
 

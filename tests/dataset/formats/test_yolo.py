@@ -3,9 +3,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
+from twinset.dataset.analysis.real_boxes import RealDataset
+from twinset.dataset.formats.coco import CocoFile
+from twinset.dataset.formats.image_files import ImageFiles
 from twinset.dataset.formats.yolo import read_yolo
 from twinset.dataset.store.dataset_files import run_writer
 from twinset.dataset.store.finished_dataset import ListedDataset
@@ -60,6 +66,83 @@ def test_data_yaml_is_yaml(folder):
     yaml = pytest.importorskip("yaml")
     data = yaml.safe_load(write_yolo(folder, COCO["images"], COCO["annotations"], COCO["categories"]).read_text())
     assert data["names"] == {0: "dining: table", 1: 'chair "big"'} and data["nc"] == 2
+
+
+def trainer_paths(file):
+    """Train and val as Ultralytics finds them: below 'path', or beside the file where there is none."""
+    yaml = pytest.importorskip("yaml")
+    data = yaml.safe_load(file.read_text())
+    base = Path(data.get("path") or file.parent)
+    assert base.is_absolute()
+    return base / data["train"], base / data["val"]
+
+
+def test_data_yaml_names_the_training_images_for_want_of_others(folder):
+    file = write_yolo(folder, COCO["images"], COCO["annotations"], COCO["categories"])
+    assert trainer_paths(file) == (folder / "images", folder / "images")
+    assert file.read_text().startswith("# No validation data")
+
+
+def test_real_photos_are_the_validation_data(folder):
+    """A stored and a turned photo, a class that is not rendered, a crowd; labels are those of upright pictures."""
+    photos = folder / "photos"
+    photos.mkdir()
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for name in ("a.jpg", "b.jpg"):
+        Image.new("RGB", (48, 32)).save(photos / name, exif=exif if name == "b.jpg" else b"")
+    images = [
+        {"id": 4, "file_name": "a.jpg", "width": 48, "height": 32},
+        {"id": 9, "file_name": "b.jpg", "width": 32, "height": 48},
+        {"id": 10, "file_name": "gone.jpg", "width": 32, "height": 48},
+    ]
+    kinds = [{"id": 1, "name": "cup"}, {"id": 2, "name": 'chair "big"'}]
+    boxes = [(1, 4, 1, 0), (2, 4, 2, 0), (3, 9, 2, 0), (4, 9, 2, 1), (5, 10, 2, 0)]
+    coco = CocoFile(
+        photos / "real.json",
+        images,
+        [
+            {"id": id, "image_id": image, "category_id": category, "iscrowd": crowd, "bbox": [8, 8, 16, 8]}
+            for id, image, category, crowd in boxes
+        ],
+        kinds,
+    )
+    (folder / "real/labels").mkdir(parents=True)
+    (folder / "real/labels/000007.txt").write_text("of an earlier run")
+    real = RealDataset(coco, ImageFiles(images, photos))
+    dataset = ListedDataset(folder, COCO["images"], COCO["annotations"], COCO["categories"], real=real)
+    *_, file = run_writer(Yolo(), dataset)
+    train, val = trainer_paths(file)
+    assert train == folder / "images" and "No validation" not in file.read_text()
+    assert sorted(p.name for p in val.iterdir()) == ["000001.jpg", "000002.jpg"]
+    labels = {p.name: p.read_text() for p in (val.parent / "labels").iterdir()}
+    # By hand: (8 + 16/2)/48, (8 + 8/2)/32, 16/48, 8/32, and with the sides swapped.
+    assert labels == {
+        "000001.txt": "1 0.33333333 0.37500000 0.33333333 0.25000000\n",
+        "000002.txt": "1 0.50000000 0.25000000 0.50000000 0.16666667\n",
+    }
+    (folder / "real/classes.txt").write_text("dining: table\nchair\n")
+    back = read_yolo(folder / "real")
+    assert [(i["width"], i["height"]) for i in back.images] == [(48, 32), (32, 48)]
+
+
+def test_photos_that_were_annotated_as_stored_are_written_so(folder):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    stored = np.zeros((32, 48, 3), np.uint8)
+    stored[:8] = 255
+    Image.fromarray(stored).save(folder / "b.png", exif=exif)
+    images = [{"id": 1, "file_name": "b.png", "width": 48, "height": 32}]
+    coco = CocoFile(
+        folder / "r.json",
+        images,
+        [{"id": 1, "image_id": 1, "category_id": 5, "bbox": [0, 0, 8, 8]}],
+        COCO["categories"],
+    )
+    real = RealDataset(coco, ImageFiles(images, folder))
+    run_writer(Yolo(), ListedDataset(folder, COCO["images"], COCO["annotations"], COCO["categories"], real=real))
+    with Image.open(folder / "real/images/000001.png") as image:
+        assert (np.asarray(image) == stored).all() and not image.getexif()
 
 
 def test_stale_labels_go_and_foreign_ones_stay(folder):
