@@ -13,6 +13,7 @@ from typing import Any, cast
 import bpy
 import numpy as np
 
+from ..engine.material import Material, MaterialSlot
 from ..engine.recipe.recorded_frames import brings_light
 from ..engine.recipe.settings import Recipe
 from ..engine.sampling.rooms import Rooms
@@ -23,19 +24,21 @@ from ..engine.stage import (
     Hits,
     Instance,
     Labels,
+    RealPhotos,
     Shot,
     Stage,
     Surface,
 )
 from .files.linked_files import linked_files
 from .geometry.collision_space import CollisionSpace
-from .geometry.surfaces import find_surfaces, robust_bounds, static_meshes
+from .geometry.surfaces import find_surfaces, matching_objects, robust_bounds, static_meshes
 from .render.amodal import Region, amodal_from_visible, is_unoccluded, overlaps_image, projected_box
 from .render.render import Renderer
 from .scene import lighting
 from .scene.asset_file import write_asset
 from .scene.assets import LoadedAsset, load_assets
 from .scene.default_light import add_default_light
+from .scene.materials import MaterialChanges
 from .scene.open_scene import open_scene
 
 log = logging.getLogger(__name__)
@@ -74,11 +77,16 @@ class BlenderStage:
     ) -> None:
         self.folder = recipe.folder
         self.resolution = (recipe.output.width, recipe.output.height)
+        images = recipe.real is not None and recipe.real.images
+        self.real_photos = recipe.real and RealPhotos(
+            recipe.path(recipe.real.annotations), recipe.path(images) if images else None
+        )
         self._scene = scene
         self._loaded = {entry.asset.name: entry for entry in loaded}
         self._assets: dict[str, list[Asset]] = {}
         for entry in loaded:
-            self._assets.setdefault(entry.asset.class_name, []).append(entry.asset)
+            if not entry.variant_of:
+                self._assets.setdefault(entry.asset.class_name, []).append(entry.asset)
         self._cameras = [o for o in scene.objects if o.type == "CAMERA"]
         for o in bpy.data.objects:
             o.pass_index = 0
@@ -94,9 +102,11 @@ class BlenderStage:
             add_default_light(scene)
         lighting.remove_animation(scene)
         self._lighting = lighting.capture(scene)
+        self._materials = MaterialChanges()
         self._instance_collection = bpy.data.collections.new("Twinset instances")
         self._copies: dict[str, list[bpy.types.Collection]] = {}
         self._shown: dict[int, bpy.types.Collection] = {}
+        self._hidden: set[int] = set()
         self._visible: set[bpy.types.Collection] = set()
         self._instances: list[Instance] = []
         self._unprepared_renderer = Renderer(
@@ -116,6 +126,9 @@ class BlenderStage:
     def surfaces(self, names: Sequence[str], mask: str = "") -> list[Surface]:
         return find_surfaces(self._meshes, names, mask)
 
+    def scene_objects(self, names: Sequence[str] = ("*",)) -> tuple[str, ...]:
+        return matching_objects(self._meshes, names)
+
     def place(self, asset: Asset, matrix: np.ndarray) -> Instance:
         instance = Instance(len(self._instances) + 1, asset, np.array(matrix, dtype=float))
         used = sum(i.asset is asset for i in self._instances)
@@ -134,11 +147,22 @@ class BlenderStage:
 
     def take_back(self, count: int) -> None:
         for instance in self._instances[len(self._instances) - count :]:
-            for part in self._shown.pop(instance.id).objects:
+            parts = self._shown.pop(instance.id).objects
+            self._materials.drop(parts)
+            for part in parts:
                 part.hide_render = True
                 part.pass_index = 0
             self._space.remove(instance.id)
+            self._hidden.discard(instance.id)
         del self._instances[len(self._instances) - count :]
+        self._full_labels = None
+
+    def hide(self, ids: Collection[int]) -> None:
+        for id in ids:
+            for part in self._shown[id].objects:
+                part.hide_render = True
+            self._space.remove(id)
+        self._hidden.update(ids)
         self._full_labels = None
 
     def keep(
@@ -149,10 +173,11 @@ class BlenderStage:
         among: Collection[str] | None = None,
     ) -> tuple[Instance, ...]:
         chosen = [
-            (entry.asset, entry.original_matrix)
+            (entry.asset, matrix)
             for entry in self._loaded.values()
-            if entry.asset.class_name in class_names and entry.original_matrix is not None
-            if among is None or entry.asset.name in among
+            if entry.asset.class_name in class_names
+            if among is None or (entry.variant_of or entry.asset.name) in among
+            for matrix in entry.original_matrices
         ]
         order = range(len(chosen)) if rng is None else rng.permutation(len(chosen))
         return tuple(self.place(*chosen[i]) for i in order)
@@ -211,9 +236,24 @@ class BlenderStage:
     def set_background(self, image: Path | None) -> None:
         lighting.set_background(self._scene, image)
 
+    def material_slots(self, target: Instance | str) -> tuple[MaterialSlot, ...]:
+        return self._materials.slots(self._parts(target))
+
+    def set_material(self, target: Instance | str, slot: str, material: Material) -> None:
+        label = f"The object '{target}'" if isinstance(target, str) else f"The instance of '{target.asset.name}'"
+        self._materials.set(self._parts(target), slot, material, label)
+
+    def _parts(self, target: Instance | str) -> list[bpy.types.Object]:
+        if isinstance(target, Instance):
+            return list(self._shown[target.id].objects)
+        self.scene_objects([target])
+        return [o for o in (bpy.data.objects.get(target),) if o is not None and o.type == "MESH"]
+
     def clear(self) -> None:
+        self._materials.drop()
         # Instances are hidden only if the next frame does not reuse them: hiding rebuilds the depsgraph.
         self._shown.clear()
+        self._hidden.clear()
         self._instances.clear()
         self._space.clear()
         self._full_labels = None
@@ -226,20 +266,23 @@ class BlenderStage:
         labels = self.probe(1.0)
         annotatable = tuple(i for i in self._instances if i.asset.class_name)
         amodal = self.amodal()
-        further = self._renderer.further_passes()
-        return Shot(self._renderer.picture(seed), labels, annotatable, amodal, self._camera, further)
+        with self._materials.applied():
+            further = self._renderer.further_passes()
+            return Shot(self._renderer.picture(seed), labels, annotatable, amodal, self._camera, further)
 
     def amodal(self) -> dict[int, Amodal]:
         if self._camera is None:
             raise RuntimeError("pose_camera() comes before amodal()")
-        boxes = {i.id: projected_box(i, self._camera) for i in self._instances if i.asset.class_name}
+        in_view = [i for i in self._instances if i.id not in self._hidden]
+        boxes = {i.id: projected_box(i, self._camera) for i in in_view if i.asset.class_name}
         in_image = {id: box for id, box in boxes.items() if box is not None and overlaps_image(box, *self.resolution)}
         labels = self.probe(1.0)
         unoccluded = {
-            i.id for i in self._instances if i.id in in_image and is_unoccluded(i, in_image[i.id], self._camera, labels)
+            i.id for i in in_view if i.id in in_image and is_unoccluded(i, in_image[i.id], self._camera, labels)
         }
         rendered = self._renderer.amodal_masks(
-            self._shown, {id: box for id, box in in_image.items() if id not in unoccluded}
+            {i.id: self._shown[i.id] for i in in_view},
+            {id: box for id, box in in_image.items() if id not in unoccluded},
         )
         return {id: amodal_from_visible(labels.ids == id) if id in unoccluded else rendered[id] for id in in_image}
 
@@ -250,7 +293,8 @@ class BlenderStage:
     def draft(self, seed: int = 0, *, scale: float = 0.5, samples: int = 2) -> np.ndarray:
         if self._camera is None:
             raise RuntimeError("pose_camera() comes before draft()")
-        return self._renderer.draft(seed, scale, samples)
+        with self._materials.applied():
+            return self._renderer.draft(seed, scale, samples)
 
     def hidden(self) -> list[tuple[str, bool]]:
         """Objects of the opened scene that are not rendered: name, and whether they are linked from a library."""
@@ -279,8 +323,8 @@ class BlenderStage:
 
     def _add_copy(self, asset: Asset, number: int) -> bpy.types.Collection:
         collection = bpy.data.collections.new(f"{asset.name} {number + 1}")
-        for mesh, _ in self._loaded[asset.name].parts:
-            collection.objects.link(bpy.data.objects.new(f"{asset.name} {number + 1}", mesh))
+        for part in self._loaded[asset.name].parts:
+            collection.objects.link(part.copy(f"{asset.name} {number + 1}"))
         self._instance_collection.children.link(collection)
         return collection
 
@@ -288,12 +332,13 @@ class BlenderStage:
         from mathutils import Matrix
 
         parts = self._loaded[instance.asset.name].parts
-        for part, (_, local) in zip(collection.objects, parts, strict=True):
-            part.matrix_world = Matrix((instance.matrix @ local).tolist())
+        for part, each in zip(collection.objects, parts, strict=True):
+            part.matrix_world = Matrix((instance.matrix @ each.matrix).tolist())
             if part.hide_render:
                 part.hide_render = False
             part.pass_index = instance.id
         self._shown[instance.id] = collection
+        self._hidden.discard(instance.id)
         self._visible.add(collection)
         self._space.put(instance.id, instance.asset, instance.matrix)
         self._full_labels = None

@@ -296,6 +296,10 @@ class Stage(Protocol):
         """Remove the ``count`` instances that were placed last."""
         ...
 
+    def hide(self, ids: Collection[int]) -> None:
+        """Leave instances out of everything that is rendered from now on; they keep their ids and places."""
+        ...
+
     def keep(
         self,
         class_names: Collection[str],

@@ -142,6 +142,25 @@ def find_surfaces(meshes: Sequence[SceneMesh], patterns: Sequence[str], mask: st
     return out
 
 
+def matching_objects(meshes: Sequence[SceneMesh], patterns: Sequence[str]) -> tuple[str, ...]:
+    """Names of the objects of meshes with an alias that matches a pattern; StageError for one that matches nothing.
+
+    Objects of linked libraries are left out: they cannot be changed.
+    """
+    found: dict[str, None] = {}
+    for pattern in patterns:
+        names = {m.object for m in meshes if any(fnmatchcase(alias, pattern) for alias in m.aliases)}
+        if not names and pattern != "*":
+            known = sorted({alias for m in meshes for alias in m.aliases})
+            raise StageError(_unknown("The scene renders no object named", pattern, known))
+        found |= dict.fromkeys(sorted(names))
+    return tuple(name for name in found if _is_local_mesh(bpy.data.objects.get(name)))
+
+
+def _is_local_mesh(o: bpy.types.Object | None) -> bool:
+    return o is not None and o.type == "MESH" and o.library is None
+
+
 def robust_bounds(meshes: Sequence[SceneMesh]) -> tuple[np.ndarray, np.ndarray]:
     """Bounds (low (3,), high (3,)) of the scene, without outlying objects and huge backdrops.
 

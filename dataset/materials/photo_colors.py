@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Palettes of the real photos: colours within the boxes of a class, or outside all boxes."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...alignment.mixtures.color_palette import Palette, fit_palette, lab_from_linear, reflectance
+from ...engine.errors import DataError
+from ...engine.stage import RealPhotos
+from ..formats.coco import read_coco
+from ..formats.dataset_folder import images_of
+from ..formats.pixels import read_image
+
+_SIDE = 320
+"""Photos are reduced to this many pixels on their longer side."""
+_CORE = 0.5
+"""Share of a box's width and height that counts as its core where there is no polygon."""
+_RING = 0.2
+"""Width of the ring around a box, as a share of its sides."""
+_FEWEST = 12
+"""Pixels that a thing must have."""
+
+REGIONS = ("surroundings", "upper", "lower")
+"""Parts of photos outside all boxes: everything, the upper half (walls), the lower half (floors)."""
+
+
+def class_palette(photos: RealPhotos, class_name: str) -> Palette:
+    """The colours of the real boxes of a class. Raises DataError without photos, or without boxes of the class."""
+    return _palette(photos, _changed(photos), class_name, "")
+
+
+def region_palette(photos: RealPhotos, region: str) -> Palette:
+    """The colours outside all boxes, one row per photo; ``region`` is one of :data:`REGIONS`."""
+    return _palette(photos, _changed(photos), "", region)
+
+
+def _changed(photos: RealPhotos) -> int:
+    return photos.annotations.stat().st_mtime_ns if photos.annotations.is_file() else 0
+
+
+@functools.lru_cache(maxsize=64)
+def _palette(photos: RealPhotos, changed: int, class_name: str, region: str) -> Palette:
+    coco = read_coco(photos.annotations)
+    folder = images_of(coco, photos.images, "'images' in [real]")
+    inside: list[np.ndarray] = []
+    around: list[np.ndarray] = []
+    wanted = {a["id"] for a in coco.annotations_of(class_name)} if class_name else set()
+    for image in coco.images:
+        boxes = [a for a in coco.annotations if a["image_id"] == image["id"]]
+        if class_name and not any(a["id"] in wanted for a in boxes):
+            continue
+        photo = _read(str(folder / image["file_name"]))
+        scale = photo.shape[1] / image["width"], photo.shape[0] / image["height"]
+        free = _outside(photo.shape[:2], boxes, scale)
+        if not class_name:
+            half = photo.shape[0] // 2
+            rows = {"upper": slice(0, half), "lower": slice(half, None)}.get(region, slice(None))
+            inside.append(photo[rows][free[rows]])
+            continue
+        for annotation in (a for a in boxes if a["id"] in wanted):
+            core, ring = _core(photo.shape[:2], annotation, scale), _ring(free, annotation, scale)
+            inside.append(photo[core])
+            around.append(photo[ring])
+    kept = [number for number, pixels in enumerate(inside) if len(pixels) >= _FEWEST]
+    if not kept:
+        what = f"boxes of '{class_name}'" if class_name else "pixels outside boxes"
+        raise DataError(f"'{photos.annotations}' has no {what} to take colours from. Give 'colors' instead.")
+    if class_name:
+        return fit_palette([inside[n] for n in kept], [around[n] for n in kept])
+    # Walls and floors are the large parts of what is outside boxes; the rest are things without a box.
+    return fit_palette([inside[n] for n in kept], power=2.0)
+
+
+@functools.lru_cache(maxsize=256)
+def _read(path: str) -> np.ndarray:
+    """A reduced photo (h, w, 3) as Lab of estimated reflectances."""
+    import cv2
+
+    image = read_image(Path(path))
+    factor = min(1.0, _SIDE / max(image.shape[:2]))
+    if factor < 1.0:
+        size = max(1, round(image.shape[1] * factor)), max(1, round(image.shape[0] * factor))
+        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    return lab_from_linear(reflectance(image).reshape(-1, 3)).reshape(image.shape).astype(np.float32)
+
+
+def _outside(shape: tuple[int, int], boxes: Sequence[dict[str, Any]], scale: tuple[float, float]) -> np.ndarray:
+    free = np.ones(shape, bool)
+    for annotation in boxes:
+        free[_window(annotation["bbox"], scale)] = False
+    return free
+
+
+def _core(shape: tuple[int, int], annotation: dict[str, Any], scale: tuple[float, float]) -> np.ndarray:
+    import cv2
+
+    mask = np.zeros(shape, np.uint8)
+    segmentation = annotation.get("segmentation")
+    if isinstance(segmentation, list) and segmentation:
+        polygons = [np.rint(np.reshape(p, (-1, 2)) * scale).astype(np.int32) for p in segmentation]
+        cv2.fillPoly(mask, polygons, 1)
+        return mask > 0
+    x, y, w, h = annotation["bbox"]
+    margin = (1 - _CORE) / 2
+    mask[_window((x + margin * w, y + margin * h, _CORE * w, _CORE * h), scale)] = 1
+    return mask > 0
+
+
+def _ring(free: np.ndarray, annotation: dict[str, Any], scale: tuple[float, float]) -> np.ndarray:
+    x, y, w, h = annotation["bbox"]
+    ring = np.zeros_like(free)
+    ring[_window((x - _RING * w, y - _RING * h, (1 + 2 * _RING) * w, (1 + 2 * _RING) * h), scale)] = True
+    return ring & free
+
+
+def _window(bbox: Sequence[float], scale: tuple[float, float]) -> tuple[slice, slice]:
+    x, y, w, h = bbox
+    left, right = (max(0, round(v * scale[0])) for v in (x, x + w))
+    top, bottom = (max(0, round(v * scale[1])) for v in (y, y + h))
+    return slice(top, bottom), slice(left, right)
