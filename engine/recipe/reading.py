@@ -169,6 +169,7 @@ class _Reader:
             folder=self.folder,
             seed=job.seed,
             images=job.images,
+            empty_share=job.empty_share,
             real=tables["real"],
             plugin_folders=tuple(job.plugin_folders),
             models=tuple(scene_models),

@@ -33,6 +33,12 @@ class JobSettings:
 
     seed: int = param(0, min=0, doc="Seed of all random numbers; 0 is a valid seed")
     images: int = param(100, min=1, max=10_000_000, doc="Frames to render")
+    empty_share: float = param(
+        0.0,
+        min=0.0,
+        max=0.95,
+        doc="Share of the frames that show none of the annotated objects: views like the others, without the objects",
+    )
     plugin_folders: list[str] = param(
         [],
         path=True,
@@ -347,6 +353,7 @@ class Recipe:
     folder: Path
     seed: int = 0
     images: int = 100
+    empty_share: float = 0.0
     real: RealSettings | None = None
     plugin_folders: tuple[str, ...] = ()
     models: tuple[ModelSettings, ...] = ()

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import attrs
@@ -13,12 +14,17 @@ from ..rng import low_discrepancy, stream
 
 @attrs.frozen
 class Assignment:
-    """What makes a frame. ``draw`` counts the frames before it that have drawn from the same target."""
+    """What makes a frame.
+
+    ``draw`` counts the frames before it that have drawn from the same target. A frame that ``is_empty`` shows none of
+    the annotated objects that it was sampled with.
+    """
 
     variant: int
     camera: int
     draw: int
     part: int = 0
+    is_empty: bool = False
 
 
 @attrs.frozen
@@ -109,6 +115,36 @@ class Schedule:
             draws = (target == number).astype(int)
             draw[mine] = (np.cumsum(draws) - draws)[mine]
         return np.stack([variant, camera, draw])
+
+
+class EmptyFrames:
+    """Which frames of a room and part show none of the annotated objects.
+
+    They are at random places, so that variants, cameras and draws have the same share of them, but every run of
+    :data:`RUN` frames has its exact number.
+    """
+
+    RUN = 20
+
+    def __init__(self, seed: int, share: float) -> None:
+        self._seed, self._share = seed, share
+        self._offset = stream(seed, "empty").uniform()
+
+    def __call__(self, number: int) -> tuple[bool, int]:
+        """Whether a frame is empty, and how many of the frames before it are as it is."""
+        if not self._share:
+            return False, number
+        run, place = divmod(number, self.RUN)
+        before = self._count(run)
+        order = stream(self._seed, "empty", run).permutation(self.RUN)
+        are_empty = order < self._count(run + 1) - before
+        is_empty = bool(are_empty[place])
+        earlier = before if is_empty else run * self.RUN - before
+        return is_empty, earlier + int((are_empty[:place] == is_empty).sum())
+
+    def _count(self, runs: int) -> int:
+        """Empty frames of the first runs."""
+        return math.floor(runs * self.RUN * self._share + self._offset)
 
 
 def apportion(weights: Sequence[float], size: int) -> np.ndarray:
