@@ -83,3 +83,31 @@ def _quantiles_of(values: np.ndarray, at: np.ndarray) -> np.ndarray:
     places[::2] -= 0.5
     places[1::2] += 0.5
     return np.clip(np.interp(at, shares, places) / (_BINS - 1), 0.0, 1.0)
+
+
+def match_colors(image: np.ndarray, mean: np.ndarray, spread: np.ndarray, max_gain: float = 2.5) -> np.ndarray:
+    """A picture whose a* and b* of CIE Lab have a mean and a standard deviation; lightness stays.
+
+    After Reinhard et al., "Color transfer between images", IEEE CG&A 21(5), 2001, in Lab. Spreads change by a factor
+    of at most ``max_gain`` either way, so that nearly grey pictures do not become garish. Black and white, which have
+    no colour, get none.
+
+    Parameters
+    ----------
+    image : (H, W, 3) float32
+        sRGB in [0, 1].
+    mean, spread : (2,) float
+        Of a* and b*.
+    """
+    import cv2
+
+    lab = cv2.cvtColor(np.clip(image, 0.0, 1.0), cv2.COLOR_RGB2LAB)
+    colors, lightness = lab[..., 1:], lab[..., :1] / np.float32(100)
+    have_mean, have_spread = colors.mean((0, 1), dtype=np.float64), colors.std((0, 1), dtype=np.float64)
+    gain = np.clip(spread / np.maximum(have_spread, 1e-6), 1 / max_gain, max_gain).astype(np.float32)
+    # A cast needs room between black and white: full in the middle tones, none at the ends.
+    room = np.clip(np.minimum(lightness, 1 - lightness) * np.float32(8), 0.0, 1.0)
+    shift = np.asarray(mean, np.float64) - have_mean * gain
+    wanted = colors * gain + shift.astype(np.float32)
+    lab[..., 1:] = colors + (wanted - colors) * room
+    return cv2.cvtColor(lab, cv2.COLOR_LAB2RGB)

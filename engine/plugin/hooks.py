@@ -6,7 +6,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from .kinds import BASES, METHODS, Plugin
@@ -80,7 +80,9 @@ def hook_problem(cls: type, kind: str, parameters: set[str]) -> str:
         if name in parameters or name == METHODS[kind] or name in FORMER_HOOKS[kind]:
             continue
         if name in known:
-            if problem := _form_problem(name, value, known[name]):
+            with_drawn = name == "source_pixels" and value is not known[name] and _own(cls, "draw") is not None
+            more = ("drawn",) if with_drawn else ()
+            if problem := _form_problem(name, value, known[name], more):
                 return problem
         elif name in elsewhere:
             return f"'{name}' is a hook of {' and '.join(elsewhere[name])} plugins; a {kind} plugin has no such hook."
@@ -89,9 +91,9 @@ def hook_problem(cls: type, kind: str, parameters: set[str]) -> str:
     return ""
 
 
-def _form_problem(name: str, value: Any, default: Any) -> str:
+def _form_problem(name: str, value: Any, default: Any, more: Sequence[str] = ()) -> str:
     if isinstance(default, types.FunctionType):
-        wanted = [p for p in inspect.signature(default).parameters if p != "self"]
+        wanted = [*(p for p in inspect.signature(default).parameters if p != "self"), *more]
         if not callable(value):
             return f"its hook '{name}' must be a method {name}({', '.join(wanted)})."
         try:

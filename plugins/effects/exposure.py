@@ -12,7 +12,7 @@ import numpy as np
 from ...alignment.camera.color_temperature import blackbody
 from ...alignment.camera.drawn_photo import draw_photo, fitted_photos
 from ...alignment.camera.linear_light import apply_curve, luma, to_encoded, to_linear
-from ...alignment.camera.tone_matching import match_luma, tone_curve
+from ...alignment.camera.tone_matching import match_colors, match_luma, tone_curve
 from ...engine.plugin import Range, param, plugin
 from ...engine.stage import Shot
 
@@ -62,9 +62,9 @@ class Exposure:
     )
     match: str = param(
         "luma",
-        choices=("luma", "channels"),
-        doc="With fit: whether the quantiles of luma become the photo's, and hues stay, or those of each channel, and "
-        "the photo's colour cast is taken over",
+        choices=("luma", "lab", "channels"),
+        doc="With fit: 'luma' gives luma the photo's quantiles and leaves hues; 'lab' also gives a* and b* of CIE Lab "
+        "the photo's mean and spread, its colour cast; 'channels' gives red, green and blue the photo's quantiles",
     )
     strength: Range = param(
         (1.0, 1.0), min=0.0, max=1.0, doc="With fit: how far tones move towards the photo's; 1 is all the way"
@@ -122,13 +122,18 @@ class Exposure:
     def _matched(self, image: np.ndarray, drawn: Mapping[str, Any]) -> np.ndarray:
         photo = next(p for p in fitted_photos(self.fit) if p.file == drawn["photo"])
         straight, slopes = np.linspace(0, 1, 33), (0.1, self.max_slope)
-        if self.match == "luma":
+        strength = drawn["strength"]
+        if self.match != "channels":
             curve = tone_curve(luma(image), np.array(photo.luma_quantiles), slopes)
-            return match_luma(image, straight + drawn["strength"] * (curve - straight), self.max_slope)
+            toned = match_luma(image, straight + strength * (curve - straight), self.max_slope)
+            if self.match == "luma":
+                return toned
+            mean, spread = np.array(photo.lab_mean[1:]), np.array(photo.lab_std[1:])
+            return toned + np.float32(strength) * (match_colors(toned, mean, spread) - toned)
         out = np.empty_like(image)
         for k, name in enumerate("rgb"):
             curve = tone_curve(image[..., k], np.array(getattr(photo.channel_quantiles, name)), slopes)
-            out[..., k] = apply_curve(image[..., k], straight + drawn["strength"] * (curve - straight))
+            out[..., k] = apply_curve(image[..., k], straight + strength * (curve - straight))
         return out
 
 

@@ -27,7 +27,10 @@ def new_plugin(
     kind: Annotated[
         str,
         typer.Option(
-            "--kind", "-k", metavar="KIND", help="Kind: placement, appearance, camera, target, metric or filter."
+            "--kind",
+            "-k",
+            metavar="KIND",
+            help="Kind: placement, appearance, camera, effect, target, metric or filter.",
         ),
     ] = "metric",
     out: Annotated[
