@@ -22,6 +22,8 @@ InstanceRow = TypedDict(
         "area": NotRequired[int],
         # Why the instance is not annotated; "" if it is.
         "reason": NotRequired[str],
+        # Whether it is annotated as a crowd, which evaluators and trainers skip; not there where it is not.
+        "ignored": NotRequired[bool],
         "columns": NotRequired[dict[str, Any]],
         # Index of its goal among those of a layout; None if it has none.
         "goal": NotRequired[int | None],

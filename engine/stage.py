@@ -45,6 +45,8 @@ class Asset:
         Real-size range: the factors by which an instance may be scaled.
     weight : float
         How often it is drawn, relative to others of its class, see :func:`draw_asset`.
+    group : str
+        For a distractor the name of its table in the recipe, such as the class that it has in real photos.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Asset:
     points: np.ndarray
     scale_range: tuple[float, float] = (1.0, 1.0)
     weight: float = 1.0
+    group: str = ""
 
     @functools.cached_property
     def outline(self) -> np.ndarray:
@@ -331,6 +334,11 @@ class Stage(Protocol):
 
     def existing_cameras(self) -> list[CameraPose]:
         """The cameras that came with the scene, at the output resolution."""
+        ...
+
+    @property
+    def camera(self) -> CameraPose | None:
+        """The camera that was posed last; None before."""
         ...
 
     def pose_camera(self, pose: CameraPose) -> None:

@@ -147,7 +147,7 @@ class LabelledImage:
         ``file_name``, ``width``, ``height``; ``twinset`` with whatever else is known of it.
     annotations : sequence of mappings
         ``class`` and ``segmentation`` (RLE); ``entries`` with further keys of the annotation itself, ``twinset`` with
-        whatever else is known of each.
+        whatever else is known of each; ``ignored`` where it is written as a crowd, which evaluators and trainers skip.
     """
 
     image: Mapping[str, Any]
@@ -198,7 +198,7 @@ def coco_entries(
                 "bbox": [int(v) for v in bbox],
                 "area": int(area),
                 "segmentation": rle,
-                "iscrowd": 0,
+                "iscrowd": int(annotation.get("ignored", False)),
                 **_selected_keys(annotation, ("twinset",)),
             }
         )

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import array
 import contextlib
 import json
 import tempfile
@@ -66,9 +67,9 @@ class CocoBuilder:
     images : Images
         COCO images so far; their ids are 1, 2, ...
     counts : dict of int to int
-        Annotations by category id.
+        Annotations by category id, without crowds.
     rows : MetadataRows
-        One row per annotation.
+        One row per annotation that is no crowd.
     completed : list of str
         Columns of rows that :meth:`complete` added. Unlike all others they are as they came, not rounded.
     """
@@ -90,6 +91,8 @@ class CocoBuilder:
         self._min_area = min_area
         self._names = {c["id"]: c["name"] for c in categories}
         self.completed: list[str] = []
+        self._owners = array.array("q")
+        self._row_of = array.array("q")
         make_folder(path.parent)
         try:
             self._spool = tempfile.TemporaryFile(dir=path.parent)  # noqa: SIM115 - closed by __exit__
@@ -109,11 +112,16 @@ class CocoBuilder:
     def add(self, frame: LabelledImage) -> None:
         """Take one image with its annotations; ids continue from the last ones."""
         image, annotations = coco_entries(
-            frame, len(self.images) + 1, len(self.rows) + 1, self.categories, min_area=self._min_area
+            frame, len(self.images) + 1, len(self._owners) + 1, self.categories, min_area=self._min_area
         )
         self.images.append(image)
         lines = []
         for annotation in annotations:
+            lines.append(json_bytes(annotation))
+            self._owners.append(image["id"])
+            self._row_of.append(-1 if annotation["iscrowd"] else len(self.rows))
+            if annotation["iscrowd"]:
+                continue
             category = annotation["category_id"]
             self.counts[category] += 1
             self.rows.append(
@@ -127,7 +135,6 @@ class CocoBuilder:
                     "bbox": annotation["bbox"],
                 }
             )
-            lines.append(json_bytes(annotation))
         try:
             self._spool.write(b"".join(lines))
         except OSError as error:
@@ -141,14 +148,14 @@ class CocoBuilder:
     def annotations(self, images: Collection[int] | None = None) -> Iterator[dict[str, Any]]:
         """Annotations in the order of their ids, completed; all of them, or those of some images, by id."""
         columns = {name: self.rows.column(name) for name in self.completed}
-        owners = self.rows.column("image_id") if images is not None else []
-        for number, line in enumerate(self._lines()):
-            if images is not None and owners[number] not in images:
+        for line, owner, row in zip(self._lines(), self._owners, self._row_of, strict=True):
+            if images is not None and owner not in images:
                 continue
             annotation = json.loads(line)
-            # What was read is plain already, as only what was added here may not be.
-            added = {name: to_builtin_types(values[number]) for name, values in columns.items()}
-            annotation.setdefault("twinset", {}).update(added)
+            if row >= 0:
+                # What was read is plain already, as only what was added here may not be.
+                added = {name: to_builtin_types(values[row]) for name, values in columns.items()}
+                annotation.setdefault("twinset", {}).update(added)
             yield annotation
 
     def annotation_lines(self, images: Collection[int] | None = None) -> Iterator[bytes]:

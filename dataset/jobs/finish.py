@@ -166,7 +166,7 @@ def _write_contact_sheet(store: FrameStore, coco: CocoBuilder) -> Path | None:
     chosen = [coco.images[i] for i in picks(len(coco.images))]
     shown = {
         "images": chosen,
-        "annotations": list(coco.annotations({image["id"] for image in chosen})),
+        "annotations": [a for a in coco.annotations({image["id"] for image in chosen}) if not a["iscrowd"]],
         "categories": coco.categories,
     }
     sheet = contact_sheet(
@@ -209,9 +209,10 @@ def _labelled(store: FrameStore, record: FrameRecord) -> LabelledImage:
                     **instance.get("columns", {}),
                 },
                 "entries": {k: instance[k] for k in own if k in instance},
+                "ignored": instance.get("ignored", False),
             }
             for instance in instances
-            if instance["annotated"] and instance.get("area", 1) > 0
+            if (instance["annotated"] or instance.get("ignored")) and instance.get("area", 1) > 0
         ]
         entry: Mapping[str, Any] = record["image"]
         image = {**{k: entry[k] for k in ("file_name", "width", "height")}, "twinset": extra}

@@ -15,8 +15,9 @@ class Yolo(Writer):
     """``labels/*.txt`` and ``data.yaml`` beside the images.
 
     Class numbers are 0, 1, ... in the order of the categories. Images without boxes get an empty file, which trainers
-    take as background. Parts of the dataset get a list of images each, which ``data.yaml`` names. Validation data are
-    the part ``val`` of the dataset, or else the real images of the recipe, which are linked into ``real/``.
+    take as background. YOLO has no mark for boxes to ignore, so crowds are left out. Parts of the dataset get a list of
+    images each, which ``data.yaml`` names. Validation data are the part ``val`` of the dataset, or else the real images
+    of the recipe, which are linked into ``real/``.
     """
 
     key = "yolo"
@@ -26,7 +27,7 @@ class Yolo(Writer):
     def write(self, dataset: FinishedDataset, files: DatasetFiles) -> None:
         numbers = {c["id"]: i for i, c in enumerate(dataset.categories)}
         for image, own in dataset.by_image():
-            lines = "".join(_line(a, image, numbers[a["category_id"]]) for a in own)
+            lines = "".join(_line(a, image, numbers[a["category_id"]]) for a in own if not a.get("iscrowd"))
             files.add(files.of_image("labels", image, ".txt"), lines.encode())
         lists = {"train": "images", "val": "images"}
         note = ""

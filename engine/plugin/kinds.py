@@ -215,6 +215,9 @@ class Target(Plugin):
     attempts_per_draw: int = 0
     """After how many failed attempts a frame gets other goals; a class attribute or a property. 0 is never."""
 
+    draws_layouts: bool = False
+    """Whether it learns which boxes images have together, rather than single boxes."""
+
     def fit(
         self, real: Mapping[str, Boxes], reach: Mapping[str, Reach], seed: int, image_aspect: float
     ) -> FittedTarget:
@@ -260,6 +263,10 @@ class Filter(Plugin):
 
     judges_probes: ClassVar[bool] = False
     """Whether it also judges the probe, whose picture is empty, before the render is paid for."""
+
+    probes_amodal: ClassVar[bool] = False
+    """Whether it needs amodal masks of probes, too: a small render for each occluded instance; a class attribute or a
+    property."""
 
     def open_gate(self) -> Gate:
         """The filter at work, where it must read files, learn from a warm-up or see drafts first.

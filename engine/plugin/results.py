@@ -26,6 +26,11 @@ class Verdict:
     """The score of the whole frame, where one was compared with a threshold."""
     traits: Any = None
     """JSON values by which later frames of the block may be compared with this one."""
+    removed: frozenset[int] = frozenset()
+    """Ids of instances that are taken out of the picture; they are unannotated, too. Only verdicts on probes can do so:
+    after the render, the frame is rejected."""
+    ignored: frozenset[int] = frozenset()
+    """Ids of instances annotated as crowds, which evaluators and trainers skip; they are unannotated, too."""
 
 
 ACCEPTED = Verdict(True)

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import attrs
-import numpy as np
 
 from ..block import Block
 from ..geometry.reachability import run_placements
@@ -19,7 +18,7 @@ from ..plugin.hooks import defines
 from ..plugin.results import Rejected, Verdict
 from ..recipe.settings import PluginUse, Recipe
 from ..rng import stream
-from ..stage import Shot, Stage
+from ..stage import CameraPose, Shot, Stage
 from .effects import AttemptEffects
 from .evaluation import (
     EMPTY_SHOT,
@@ -41,7 +40,8 @@ from .recorded_draws import DrawRecorder
 class Attempt:
     """One try at a frame, its ``number`` counted from 0.
 
-    ``reason`` says why it was rejected, ``gate`` at which stage a gate did so, "" otherwise.
+    ``reason`` says why it was rejected, ``gate`` at which stage a gate did so, "" otherwise. ``removed`` says by id why
+    instances were taken out of the picture.
     """
 
     shot: Shot
@@ -54,6 +54,7 @@ class Attempt:
     traits: tuple[Any, ...] = ()
     number: int = 0
     effects: AttemptEffects = attrs.field(factory=AttemptEffects)
+    removed: Mapping[int, str] = attrs.field(factory=dict)
 
 
 class Trial:
@@ -105,9 +106,23 @@ class Trial:
             return Attempt(EMPTY_SHOT, [], reason=rejection.reason)
         stage.pose_camera(pose)
         self._vary("after_camera", recorder, seed, index, attempt, goals)
-        annotatable = tuple(i for i in stage.instances if i.asset.class_name)
         effects = AttemptEffects(self.effects, seed, index, attempt)
-        probed = effects.of_probe(Shot(np.empty((0, 0, 3), np.uint8), stage.probe(1.0), annotatable, {}, pose))
+        made = Attempt(EMPTY_SHOT, [], appearance=tuple(recorder.calls), number=attempt, effects=effects)
+        made = self._judge_probe(made, pose, goals)
+        # What the removed instances have hidden may be too small in its turn.
+        while not made.reason and (removed := made.verdict.removed - made.removed.keys()):
+            stage.hide(removed)
+            reasons = {**made.removed, **dict.fromkeys(removed, made.verdict.reason)}
+            made = self._judge_probe(attrs.evolve(made, removed=reasons), pose, goals)
+        return made
+
+    def _judge_probe(self, made: Attempt, pose: CameraPose, goals: Goals) -> Attempt:
+        """The attempt with its probe, and the verdict on it."""
+        stage = self.stage
+        annotatable = tuple(i for i in stage.instances if i.asset.class_name)
+        probed = made.effects.of_probe(Shot(EMPTY_SHOT.image, stage.probe(1.0), annotatable, {}, pose))
+        if any(each.probes_amodal for each in self.filters):
+            probed = attrs.evolve(probed, amodal=made.effects.of_amodal(stage.amodal()))
         labels = probed.labels
         matched = goals_of(annotatable, labels, goals)
         main = main_of(annotatable, labels, goals, matched)
@@ -116,8 +131,7 @@ class Trial:
             row["goal"] = matched.get(row["id"])
         verdict = early_verdict(self.filters, probed, rows, goals)
         reason = "" if verdict.accepted else verdict.reason
-        calls = tuple(recorder.calls)
-        return Attempt(probed, rows, appearance=calls, verdict=verdict, reason=reason, number=attempt, effects=effects)
+        return attrs.evolve(made, shot=attrs.evolve(probed, amodal={}), rows=rows, verdict=verdict, reason=reason)
 
     def _vary(self, time: str, recorder: DrawRecorder, seed: int, index: int, attempt: int, goals: Goals) -> None:
         """Run the appearances whose time it is."""
@@ -132,6 +146,17 @@ class Trial:
         recorder = DrawRecorder(self.stage, self.recipe)
         self._vary("before_render", recorder, self.recipe.seed if seed is None else seed, index, made.number, goals)
         return attrs.evolve(made, appearance=(*made.appearance, *recorder.calls))
+
+    def without_annotatable(self, made: Attempt) -> Attempt:
+        """The view of an attempt that is on the stage, without the instances that would be annotated."""
+        stage = self.stage
+        instances = stage.instances
+        stage.take_back(len(instances))
+        for instance in instances:
+            if not instance.asset.class_name:
+                stage.place(instance.asset, instance.matrix)
+        probed = Shot(made.shot.image, stage.probe(1.0), (), {}, made.shot.camera)
+        return attrs.evolve(made, shot=made.effects.of_probe(probed), rows=[], verdict=Verdict(True))
 
     def sites(self, camera: Any, goals: Goals) -> list[Site]:
         """Sites where the camera may put this frame's instances; empty where it only poses itself."""
@@ -151,18 +176,18 @@ class Trial:
     def render(self, index: int, made: Attempt, block: Block) -> Attempt:
         """The attempt with its render, measured and judged; drafts are judged before."""
         rows, noise = made.rows, self.noise(index)
-        if self.gates.drafts:
+        if self.gates.drafts and rows:
             left = [row for row in rows if row["area"] > 0 and row["id"] not in made.verdict.unannotated]
             verdict = self.gates.judge_draft(self.stage, noise, left, made.effects.of_draft)
             if not verdict.accepted:
                 return attrs.evolve(made, verdict=verdict, reason=f"{DRAFT}{verdict.reason}", gate="draft")
         shot = made.effects.of_shot(self.stage.shoot(noise))
         columns = measure(self.metrics, shot, rows)
-        verdict = judge(self.filters, shot, rows)
+        verdict = judge(self.filters, shot, rows) if rows else made.verdict
         made = attrs.evolve(made, shot=shot, columns=columns, verdict=verdict)
-        if not verdict.accepted:
+        if not verdict.accepted or verdict.removed:
             return attrs.evolve(made, reason=f"{AFTER_RENDER}{verdict.reason}")
-        return self._pass_gates(made, block) if len(self.gates) else made
+        return self._pass_gates(made, block) if len(self.gates) and rows else made
 
     def _pass_gates(self, made: Attempt, block: Block) -> Attempt:
         shot, rows, min_visible_share = made.shot, made.rows, self.recipe.output.min_visible_share
@@ -173,6 +198,7 @@ class Trial:
             verdict,
             reason=made.verdict.reason or verdict.reason,
             unannotated=made.verdict.unannotated | verdict.unannotated,
+            ignored=made.verdict.ignored,
         )
         left = annotated_rows(shot, rows, whole, min_visible_share)
         if not verdict.accepted or (verdict.unannotated and not left):
@@ -208,10 +234,15 @@ class Trial:
         """The renderer's own seed."""
         return int(stream(self.recipe.seed, index, "render").integers(2**31))
 
-    def annotate(self, shot: Shot, rows: list[InstanceRow], verdict: Verdict) -> None:
-        for row in rows:
-            row["reason"] = exclusion_reason(shot, row, verdict, self.recipe.output.min_visible_share)
-            row["annotated"] = not row["reason"]
+    def annotate(self, made: Attempt) -> None:
+        """Say in each row whether its instance is annotated, and if not, why."""
+        for row in made.rows:
+            removed = made.removed.get(row["id"])
+            reason = exclusion_reason(made.shot, row, made.verdict, self.recipe.output.min_visible_share)
+            row["reason"] = f"removed: {removed}" if removed else reason
+            row["annotated"] = not reason
+            if row["area"] > 0 and row["id"] in made.verdict.ignored:
+                row["ignored"] = True
 
 
 DRAFT = "draft: "

@@ -55,15 +55,19 @@ def measure(metrics: Sequence[tuple[str, Any]], shot: Shot, rows: list[InstanceR
 def judge(filters: Sequence[Any], shot: Shot, rows: Sequence[InstanceRow]) -> Verdict:
     """The verdict of plain filters: the first rejection, or all instances that they leave unannotated."""
     unannotated: frozenset[int] = frozenset()
+    removed: frozenset[int] = frozenset()
+    ignored: frozenset[int] = frozenset()
     reason = ""
     for each in filters:
         with attribute_errors_to(each):
             verdict = each.judge(shot, rows)
         if not verdict.accepted:
             return verdict
-        unannotated |= verdict.unannotated
+        unannotated |= verdict.unannotated | verdict.removed | verdict.ignored
+        removed |= verdict.removed
+        ignored |= verdict.ignored
         reason = reason or verdict.reason
-    return Verdict(True, reason, unannotated)
+    return Verdict(True, reason, unannotated, removed=removed, ignored=ignored - removed)
 
 
 def early_verdict(filters: Sequence[Any], probed: Shot, rows: list[InstanceRow], goals: Goals) -> Verdict:

@@ -25,7 +25,7 @@ from .attempt import Attempt, Trial
 from .column_goals import ColumnGoalScorer, GoalValues
 from .effects import AttemptEffects
 from .gates import OpenGates, Refusal, refusal
-from .schedule import Assignment, FramePlan, Schedule, Share
+from .schedule import Assignment, EmptyFrames, FramePlan, Schedule, Share
 from .splits import Parts, with_parts
 
 
@@ -142,6 +142,7 @@ class Sampler:
         shares = [s._share(weight) for s, weight in zip(self.variants or [self], weights, strict=True)]
         self._schedule = Schedule(recipe.seed, shares)
         self._plan = plan_of(recipe) if plan is None else plan
+        self._empty_frames = EmptyFrames(recipe.seed, recipe.empty_share)
 
     @property
     def targets(self) -> tuple[FittedTarget, ...]:
@@ -238,7 +239,9 @@ class Sampler:
 
     def _assignment_of(self, index: int) -> Assignment:
         place = self._plan(index)
-        return attrs.evolve(self._schedule(place.number), part=place.part)
+        # Counted apart, so that empty frames take no draws of the target from the others.
+        is_empty, number = self._empty_frames(place.number)
+        return attrs.evolve(self._schedule(number), part=place.part, is_empty=is_empty)
 
     def _show(self, assignment: Assignment) -> str:
         """Let the stage show the frame's part of the dataset; returns its name."""
@@ -258,22 +261,24 @@ class Sampler:
         rejected: list[str] = []
         refused: list[Refusal] = []
         for probed in self._probed(index, assignment, block, attempts, rejected):
-            made = probed.made
+            made, goals, goal_values = probed.made, probed.goals, probed.goal_values
+            if assignment.is_empty:
+                made, goals, goal_values = self._trial.without_annotatable(made), Goals(frame=index), ()
             if render:
-                made = self._trial.render(index, self._trial.dress(index, made, probed.goals), block)
+                made = self._trial.render(index, self._trial.dress(index, made, goals), block)
             if made.gate:
                 camera = made.shot.camera
                 refused.append(refusal(probed.attempt, made.gate, made.verdict, made.rows, camera, made.appearance))
             if made.reason:
                 rejected.append(made.reason)
                 continue
-            self._trial.annotate(made.shot, made.rows, made.verdict)
+            self._trial.annotate(made)
             return Frame(
                 index,
                 probed.attempt + 1,
                 tuple(rejected),
                 use.id,
-                probed.goals,
+                goals,
                 made.shot,
                 tuple(made.rows),
                 made.columns,
@@ -282,7 +287,7 @@ class Sampler:
                 refused=tuple(refused),
                 score=made.verdict.score,
                 traits=made.traits,
-                goal_values=probed.goal_values,
+                goal_values=goal_values,
                 compared=probed.compared,
                 effects=made.effects,
             )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Removes annotations of tiny instances, or rejects their frames."""
+"""Takes tiny instances out of the picture, marks them to be ignored, or rejects their frames."""
 
 from __future__ import annotations
 
@@ -10,10 +10,18 @@ from ...alignment.columns.id_map import extents
 from ...engine.plugin import Verdict, param, plugin
 from ...engine.stage import Shot
 
+REMOVE, IGNORE, REJECT, DROP = ACTIONS = ("remove instance", "ignore", "reject frame", "drop annotation")
+"""What happens to an instance that is too small."""
+
 
 @plugin("filter")
 class MinPixels:
-    """Remove the annotation of instances with too few visible pixels, or reject their frame [Zhang2023, §4]."""
+    """Leave out instances with too few visible pixels, so that none stays in a picture unlabelled [Zhang2023, §4].
+
+    A detector learns from whatever is in a picture, labelled or not: things too small to be learned must not be there
+    without a label. By default such an instance is taken out of the picture. If that is the main instance or leaves
+    nothing to annotate, the attempt is rejected.
+    """
 
     pixels: int = param(
         50,
@@ -31,12 +39,18 @@ class MinPixels:
         moves={"visible_share": "+"},
     )
     action: str = param(
-        "drop annotation",
-        choices=("drop annotation", "reject frame"),
-        doc="What happens to an instance below: it stays in the image without annotation, or the frame is rejected",
+        "remove instance",
+        choices=ACTIONS,
+        doc="What happens to an instance below: it is taken out of the picture; its annotation is marked as one to "
+        "ignore (iscrowd in COCO); the frame is rejected; or it stays in the picture without annotation",
     )
 
     used_by_default = "always"
+
+    @property
+    def probes_amodal(self) -> bool:  # type: ignore[override]
+        """Visible shares decide what is taken out of the picture, which is done before the render."""
+        return self.min_visible_share > 0 and self.action == REMOVE
 
     judges_probes = True
     """Ids are enough for it, so the engine asks it before it pays for the render, too."""
@@ -45,15 +59,25 @@ class MinPixels:
         """An instance without any visible pixel is not in the picture, so it never rejects a frame."""
         counts, _ = extents(shot.labels.ids, [instance.id for instance in shot.instances])
         dropped: dict[int, str] = {}
+        in_picture: set[int] = set()
         for instance, count in zip(shot.instances, counts.tolist(), strict=True):
             reason = self._reason(shot, instance.id, count)
             if not reason:
                 continue
-            if self.action == "reject frame" and count:
+            if self.action == REJECT and count:
                 return Verdict(False, reason)
             dropped[instance.id] = reason
+            if count:
+                in_picture.add(instance.id)
+        found = frozenset(in_picture)
         # The first reason stands for all where several differ: a verdict has one.
-        return Verdict(True, next(iter(dropped.values()), ""), frozenset(dropped))
+        return Verdict(
+            True,
+            next(iter(dropped.values()), ""),
+            frozenset(dropped),
+            removed=found if self.action == REMOVE else frozenset(),
+            ignored=found if self.action == IGNORE else frozenset(),
+        )
 
     def _reason(self, shot: Shot, id: int, count: int) -> str:
         if count < self.pixels:
