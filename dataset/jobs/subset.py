@@ -213,6 +213,7 @@ def _change_record(
             changed = True
         if id in changes.unlabelled:
             instance["annotated"], instance["reason"] = False, FILTERED
+            instance.pop("ignored", None)
             changed = True
     return changed
 
