@@ -40,11 +40,12 @@ class EvaluatedMesh:
     materials: tuple[bpy.types.Material | None, ...]
 
 
-def evaluated_meshes(depsgraph: bpy.types.Depsgraph) -> Iterator[EvaluatedMesh]:
+def evaluated_meshes(depsgraph: bpy.types.Depsgraph, *, instanced_children: bool = False) -> Iterator[EvaluatedMesh]:
     """All meshes with faces that would be rendered.
 
     Curves, text and metaballs are given as their evaluated mesh; instances of collections, geometry nodes, particles
-    and vertices one by one. Objects that are invisible to the camera, or have only volume materials, are left out.
+    and vertices one by one. Objects that are invisible to the camera, or have only volume materials, are left out;
+    so are, without ``instanced_children``, the originals of what vertices and faces instance: renders omit them.
     """
     for item in depsgraph.object_instances:
         shown = item.object
@@ -58,10 +59,46 @@ def evaluated_meshes(depsgraph: bpy.types.Depsgraph) -> Iterator[EvaluatedMesh]:
         owner = item.parent.original if item.is_instance and item.parent is not None else source
         if source.hide_render or owner.hide_render or not shown.visible_camera:
             continue
+        if not (item.is_instance or instanced_children) and is_instanced_child(source):
+            continue
         materials = _materials(shown, mesh)
         if materials and all(m is not None and _is_volume(m) for m in materials):
             continue
         yield EvaluatedMesh(source, owner, mesh, np.array(item.matrix_world, dtype=float), materials)
+
+
+def is_instanced_child(o: bpy.types.Object) -> bool:
+    """Whether vertices or faces of the parent instance an object, so that renders omit the object itself."""
+    return o.parent is not None and o.parent.instance_type in {"VERTS", "FACES"}
+
+
+LOOSE_TYPES = frozenset({"CURVES", "POINTCLOUD", "VOLUME", "LIGHT", "GREASEPENCIL", "GPENCIL"})
+"""Object types that belong to assets although they are no surfaces that things can collide with."""
+
+
+def evaluated_loose(depsgraph: bpy.types.Depsgraph) -> Iterator[EvaluatedMesh]:
+    """Everything else that an asset consists of, as :func:`evaluated_meshes`.
+
+    Lights, hair curves, point clouds, volumes, grease pencil, meshes that the camera does not see or that hold only a
+    volume, and objects with hair particles, whose ``mesh`` is None.
+    """
+    for item in depsgraph.object_instances:
+        shown = item.object
+        source = shown.original
+        owner = item.parent.original if item.is_instance and item.parent is not None else source
+        if source.hide_render or owner.hide_render:
+            continue
+        matrix = np.array(item.matrix_world, dtype=float)
+        if item.show_particles and _has_hair(shown):
+            yield EvaluatedMesh(source, owner, None, matrix, ())
+        if not item.show_self or shown.data is None:
+            continue
+        if shown.type in LOOSE_TYPES:
+            yield EvaluatedMesh(source, owner, shown.data, matrix, ())
+        elif shown.type == "MESH" and len(shown.data.polygons):
+            materials = _materials(shown, shown.data)
+            if not shown.visible_camera or (materials and all(m is not None and _is_volume(m) for m in materials)):
+                yield EvaluatedMesh(source, owner, shown.data, matrix, materials)
 
 
 def read_mesh(mesh: bpy.types.Mesh, matrix: np.ndarray) -> Mesh:
@@ -154,6 +191,10 @@ def _materials(shown: bpy.types.Object, mesh: bpy.types.Mesh) -> tuple[bpy.types
             materials.extend([None] * (i + 1 - len(materials)))
             materials[i] = slot.material.original if slot.material is not None else None
     return tuple(materials)
+
+
+def _has_hair(o: bpy.types.Object) -> bool:
+    return any(s.settings.type == "HAIR" and s.settings.render_type == "PATH" for s in o.particle_systems)
 
 
 def _is_volume(material: bpy.types.Material) -> bool:

@@ -12,33 +12,47 @@ import numpy as np
 
 from ...engine.rng import stream
 from ...engine.stage import Mesh
-from .evaluated import SOLID_TYPES, evaluate, evaluated_meshes, join_meshes, read_mesh, view_layer
+from .evaluated import (
+    SOLID_TYPES,
+    evaluate,
+    evaluated_loose,
+    evaluated_meshes,
+    is_instanced_child,
+    join_meshes,
+    read_mesh,
+    view_layer,
+)
+from .parts import Part, PartMaker
+from .scattered import Scattered, ScatterSearch
 
 _HULL_POINTS = 500
 _SURFACE_POINTS = 1000
 
 
-@attrs.frozen(eq=False)
+@attrs.define(eq=False)
 class FlatGroup:
-    """A group of objects as plain meshes.
+    """A group of objects as plain data.
 
     Attributes
     ----------
     mesh : Mesh
         All triangles, in world coordinates.
-    parts : list of (bpy.types.Mesh, (4, 4) float)
-        New meshes with their materials, and their world matrices.
+    parts : list of Part
+        Everything that the group consists of.
     rendered : bool
         Whether the scene renders the group.
+    scattered : Scattered
+        Where else the scene shows the group.
     """
 
     mesh: Mesh
-    parts: list[tuple[bpy.types.Mesh, np.ndarray]]
+    parts: list[Part]
     rendered: bool
+    scattered: Scattered = attrs.field(factory=lambda: Scattered())
 
 
 def flatten_groups(scene: bpy.types.Scene, groups: Sequence[Sequence[bpy.types.Object]]) -> list[FlatGroup]:
-    """Evaluate all groups at once and make plain meshes of each.
+    """Evaluate all groups at once and make plain data of each.
 
     Groups that the scene does not render, such as asset libraries in an excluded collection, are shown temporarily.
     """
@@ -48,28 +62,27 @@ def flatten_groups(scene: bpy.types.Scene, groups: Sequence[Sequence[bpy.types.O
     hidden = [group for group, seen in zip(groups, rendered, strict=True) if not seen]
     owners = {o: g for g, group in enumerate(groups) for o in group}
     meshes: list[list[Mesh]] = [[] for _ in groups]
-    parts: list[list[tuple[bpy.types.Mesh, np.ndarray]]] = [[] for _ in groups]
-    made: dict[tuple, bpy.types.Mesh] = {}
+    maker = PartMaker(layer)
+    parts: list[list[Part]] = [[] for _ in groups]
+    scatter = ScatterSearch(owners)
     with _shown_temporarily(scene, hidden):
-        for evaluated in evaluated_meshes(evaluate(scene)):
+        depsgraph = evaluate(scene)
+        for evaluated in evaluated_meshes(depsgraph, instanced_children=True):
             g = owners.get(evaluated.owner)
             if g is None:
+                scatter.see(evaluated)
                 continue
             meshes[g].append(read_mesh(evaluated.mesh, evaluated.matrix))
-            matrix = evaluated.matrix
-            bake = _is_sheared(matrix)
-            key = (g, evaluated.mesh.as_pointer(), evaluated.materials, matrix[:3, :3].tobytes() if bake else b"")
-            if key not in made:
-                # A copy of the evaluated mesh: bpy.data.meshes.new_from_object would evaluate the object again, which
-                # gives another mesh if geometry nodes make instances.
-                made[key] = _copy(evaluated.mesh, evaluated.materials, matrix if bake else None)
-            if bake:
-                matrix = np.eye(4)
-                matrix[:3, 3] = evaluated.matrix[:3, 3]
-            parts[g].append((made[key], matrix))
+            parts[g].append(maker.part(g, evaluated))
+        for evaluated in evaluated_loose(depsgraph):
+            g = owners.get(evaluated.owner)
+            if g is not None:
+                parts[g].extend(maker.loose_parts(g, evaluated, depsgraph))
+    found = scatter.result(parts)
     empty = Mesh(np.zeros((0, 3)), np.zeros((0, 3), np.int32))
     return [
-        FlatGroup(join_meshes(m) if m else empty, p, seen) for m, p, seen in zip(meshes, parts, rendered, strict=True)
+        FlatGroup(join_meshes(m) if m else empty, p, seen, found.get(g, Scattered()))
+        for g, (m, p, seen) in enumerate(zip(meshes, parts, rendered, strict=True))
     ]
 
 
@@ -118,40 +131,10 @@ def _extremes(points: np.ndarray, count: int) -> np.ndarray:
     return points[np.unique(np.concatenate(index))]
 
 
-def _copy(
-    mesh: bpy.types.Mesh, materials: Sequence[bpy.types.Material | None], bake: np.ndarray | None
-) -> bpy.types.Mesh:
-    from mathutils import Matrix
-
-    copy = mesh.copy()
-    copy.materials.clear()
-    for material in materials:
-        copy.materials.append(material)
-    if len(materials):
-        # Clearing the slots also clears the faces' indices in some versions.
-        indices = np.zeros(len(mesh.polygons), np.int32)
-        mesh.polygons.foreach_get("material_index", indices)
-        copy.polygons.foreach_set("material_index", indices)
-    if bake is not None:
-        linear = np.eye(4)
-        linear[:3, :3] = bake[:3, :3]
-        copy.transform(Matrix(linear.tolist()))
-        if np.linalg.det(linear) < 0:
-            copy.flip_normals()
-    copy.update()
-    return copy
-
-
-def _is_sheared(matrix: np.ndarray) -> bool:
-    """Whether a matrix has shear, which an object's location, rotation and scale cannot express."""
-    gram = matrix[:3, :3].T @ matrix[:3, :3]
-    lengths = np.sqrt(np.maximum(np.diag(gram), 1e-30))
-    off = np.abs(gram / lengths / lengths[:, None] - np.eye(3))
-    return bool(off.max() > 1e-5)
-
-
 def _is_rendered(o: bpy.types.Object, layer: bpy.types.ViewLayer) -> bool:
     solid = o.type in SOLID_TYPES or o.instance_collection is not None
+    if is_instanced_child(o):
+        return False
     return solid and not o.hide_render and o.name in layer.objects and o.visible_get(view_layer=layer)
 
 

@@ -20,6 +20,7 @@ from ...engine.errors import TryAgainError
 from ...engine.output.label_pass import render_passes
 from ...engine.recipe.settings import OutputSettings, RenderSettings
 from ...engine.stage import Amodal, CameraPose, Labels, extent
+from ..geometry.object_look import UNSEEN
 from ..process.scratch import remove_scratch, scratch_folder
 from ..process.stdout import silenced_stdout
 from .amodal import Box, Region, extends_beyond_image, group_regions, region_around, union
@@ -237,7 +238,7 @@ def _show_only(shown: Mapping[int, bpy.types.Collection], wanted: Collection[int
     for id, collection in shown.items():
         for part in collection.objects:
             # Setting even the same value makes Blender update the object.
-            if part.visible_camera != (id in wanted):
+            if UNSEEN not in part and part.visible_camera != (id in wanted):
                 part.visible_camera = id in wanted
 
 

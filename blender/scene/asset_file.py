@@ -11,7 +11,7 @@ from .assets import LoadedAsset
 
 
 def write_asset(loaded: LoadedAsset, path: Path) -> str:
-    """Write an asset's meshes with their materials as one collection, in the asset's frame.
+    """Write what an asset consists of as one collection, in the asset's frame.
 
     Returns
     -------
@@ -23,9 +23,9 @@ def write_asset(loaded: LoadedAsset, path: Path) -> str:
     collection = bpy.data.collections.new(loaded.asset.name)
     objects = []
     try:
-        for mesh, local in loaded.parts:
-            part = bpy.data.objects.new(mesh.name, mesh)
-            part.matrix_world = Matrix(local.tolist())
+        for each in loaded.parts:
+            part = each.copy(each.data.name)
+            part.matrix_world = Matrix(each.matrix.tolist())
             collection.objects.link(part)
             objects.append(part)
         path.parent.mkdir(parents=True, exist_ok=True)

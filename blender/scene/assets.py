@@ -21,8 +21,18 @@ from ...engine.stage import Asset
 from ..files.missing_files import replace_missing_images
 from ..files.model_import import import_model, remove_model
 from ..files.python_drivers import report_python_drivers
-from ..geometry.evaluated import SOLID_TYPES, show_object_as_rendered, view_layer
+from ..geometry.evaluated import (
+    LOOSE_TYPES,
+    SOLID_TYPES,
+    evaluate,
+    join_meshes,
+    read_mesh,
+    show_object_as_rendered,
+    view_layer,
+)
 from ..geometry.flatten import FlatGroup, flatten_groups, sample_points
+from ..geometry.parts import Part
+from ..geometry.scattered import MOST, Scattered, is_scattered, stop_scattering
 from ..geometry.up_axis import up_rotation
 
 log = logging.getLogger(__name__)
@@ -33,23 +43,37 @@ _PLAUSIBLE = (0.02, 20.0)
 
 @attrs.define(eq=False)
 class LoadedAsset:
-    """An asset and its Blender meshes.
+    """An asset and what it consists of in Blender.
 
     Attributes
     ----------
     asset : Asset
-    parts : list of (bpy.types.Mesh, (4, 4) float)
-        Plain meshes with their materials, modifiers and instances applied; and the matrix from part to asset.
+    parts : list of Part
+        Plain data with materials, modifiers and instances applied; their matrices lead to the asset's frame.
     sources : list of bpy.types.Object
         The objects of the opened scene that it was made from; empty for files, whose objects are removed.
     original_matrix : (4, 4) float or None
         Asset to world at its original place; None if it is not in the rendered scene.
+    modelled_matrix : (4, 4) float
+        The same, whether it is in the rendered scene or not.
+    scattered_matrices : list of (4, 4) float
+        Asset to world at the other places where the scene shows it, by geometry nodes, particles or collections.
+    variant_of : str
+        For a stretched, mirrored or incomplete one that the scene scatters: the name of the asset; such are only kept.
     """
 
     asset: Asset
-    parts: list[tuple[bpy.types.Mesh, np.ndarray]]
+    parts: list[Part]
     sources: list[bpy.types.Object]
     original_matrix: np.ndarray | None
+    modelled_matrix: np.ndarray
+    scattered_matrices: list[np.ndarray] = attrs.field(factory=list)
+    variant_of: str = ""
+
+    @property
+    def original_matrices(self) -> list[np.ndarray]:
+        """Asset to world at all places where the opened scene shows it."""
+        return [*([] if self.original_matrix is None else [self.original_matrix]), *self.scattered_matrices]
 
 
 @attrs.define(eq=False)
@@ -84,10 +108,15 @@ def load_assets(scene: bpy.types.Scene, recipe: Recipe) -> list[LoadedAsset]:
     names: set[str] = set()
     for source in sources:
         source.unique_name = _unique(source.name, names)
-    used = _without_excluded(sources)
+    used = _without_excluded(scene, sources)
     _check_disjoint(used)
     flat_groups = flatten_groups(scene, [source.objects for source in used])
-    out = [_make_asset(source, flat) for source, flat in zip(used, flat_groups, strict=True)]
+    out = []
+    for source, flat in zip(used, flat_groups, strict=True):
+        loaded = _make_asset(source, flat)
+        out.append(loaded)
+        out += _scattered(source, loaded, flat.scattered, names)
+    stop_scattering({o for flat in flat_groups if not flat.scattered.unlabelled for o in flat.scattered.sources})
     imported = {source.imported for source in sources if source.imported is not None}
     for collection in imported:
         remove_model(collection)
@@ -190,11 +219,16 @@ def _has_geometry(o: bpy.types.Object) -> bool:
     return o.type in SOLID_TYPES or (o.type == "EMPTY" and o.instance_collection is not None)
 
 
+def _is_moved(o: bpy.types.Object) -> bool:
+    """Whether an object is rendered, and thus hidden at its place when its asset is placed."""
+    return _has_geometry(o) or o.type in LOOSE_TYPES or o.instance_type != "NONE"
+
+
 def _by_name(block: bpy.types.ID) -> str:
     return block.name
 
 
-def _without_excluded(sources: Sequence[_AssetSource]) -> list[_AssetSource]:
+def _without_excluded(scene: bpy.types.Scene, sources: Sequence[_AssetSource]) -> list[_AssetSource]:
     """The sources that are not excluded. The objects of the others are hidden from renders."""
     kept: list[_AssetSource] = []
     for label, settings in {id(s.settings): (s.label, s.settings) for s in sources}.values():
@@ -208,7 +242,10 @@ def _without_excluded(sources: Sequence[_AssetSource]) -> list[_AssetSource]:
             raise StageError(f"{label} has no assets left: 'exclude' names all of them ({names}). Keep at least one.")
         kept += left
     used = {o for s in kept for o in s.objects}
-    for o in {o for s in sources for o in s.objects} - used:
+    excluded = {o for s in sources for o in s.objects} - used
+    if excluded:
+        stop_scattering(is_scattered(excluded, evaluate(scene)))
+    for o in excluded:
         o.animation_data_clear()  # animated visibility would show it again
         o.hide_render = o.hide_viewport = True
     return kept
@@ -243,10 +280,38 @@ def _make_asset(source: _AssetSource, flat: FlatGroup) -> LoadedAsset:
     class_name = "" if isinstance(settings, DistractorSettings) else settings.name
     weights = [weight for pattern, weight in settings.weights.items() if fnmatchcase(source.unique_name, pattern)]
     points = sample_points(mesh, source.unique_name)
-    asset = Asset(source.unique_name, class_name, mesh, points, scale_range, weights[-1] if weights else 1.0)
-    original_matrix = np.linalg.inv(to_asset) if flat.rendered and source.imported is None else None
-    sources = [] if source.imported is not None else [o for o in source.objects if _has_geometry(o)]
-    return LoadedAsset(asset, [(part, to_asset @ matrix) for part, matrix in flat.parts], sources, original_matrix)
+    weight = weights[-1] if weights else 1.0
+    group = settings.name if isinstance(settings, DistractorSettings) else ""
+    asset = Asset(source.unique_name, class_name, mesh, points, scale_range, weight, group)
+    modelled = np.linalg.inv(to_asset)
+    original_matrix = modelled if flat.rendered and source.imported is None else None
+    sources = [] if source.imported is not None else [o for o in source.objects if _is_moved(o)]
+    return LoadedAsset(asset, [part.moved(to_asset) for part in flat.parts], sources, original_matrix, modelled)
+
+
+def _scattered(source: _AssetSource, loaded: LoadedAsset, found: Scattered, names: set[str]) -> list[LoadedAsset]:
+    """Note the other places of an asset; returns what must be an asset of its own there."""
+    if found.unlabelled:
+        owners = ", ".join(sorted(found.owners))
+        log.warning(
+            "%s: %s shows '%s' in %d places, more than the %d that are labelled: they are in the pictures without "
+            "labels. Hide what shows them with [scene] hide, or take '%s' out of the class.",
+            source.label,
+            owners,
+            source.unique_name,
+            found.unlabelled,
+            MOST,
+            source.unique_name,
+        )
+    loaded.scattered_matrices = [move @ loaded.modelled_matrix for move in found.moves]
+    out = []
+    for parts in found.variants:
+        flat = FlatGroup(join_meshes(read_mesh(p.data, p.matrix) for p in parts if p.solid), parts, True)
+        unique = attrs.evolve(source, unique_name=_unique(f"{source.unique_name} scattered", names))
+        made = _make_asset(unique, flat)
+        made.sources, made.variant_of = [], loaded.asset.name
+        out.append(made)
+    return out
 
 
 def _scale_to_size(source: _AssetSource, size: np.ndarray) -> tuple[float, tuple[float, float]]:

@@ -65,7 +65,7 @@ def load(*classes, folder=".", distractors=()):
 
 def of_parts(entry):
     """The parts' triangles, each corner in the asset frame."""
-    meshes = [read_mesh(part, matrix) for part, matrix in entry.parts]
+    meshes = [read_mesh(part.data, part.matrix) for part in entry.parts if part.solid]
     return np.concatenate([m.vertices[m.triangles] for m in meshes])
 
 
@@ -114,7 +114,7 @@ def test_shear_is_kept_by_parts_that_are_placed_as_objects():
     child = wedge("Child")
     child.rotation_euler, child.parent = (0, 0, 0.6), root
     (entry,) = load(ClassSettings(name="c", objects=["Root"]))
-    mesh, matrix = entry.parts[0]
+    mesh, matrix = entry.parts[0].data, entry.parts[0].matrix
     o = bpy.data.objects.new("placed", mesh)
     from mathutils import Matrix
 
@@ -176,7 +176,8 @@ def test_modifiers_and_materials_on_objects_are_kept():
     array = o.modifiers.new("a", "ARRAY")
     array.count, array.relative_offset_displace = 3, (2, 0, 0)
     (entry,) = load(ClassSettings(name="a", objects=["Array"]))
-    ((mesh, _),) = entry.parts
+    (part,) = entry.parts
+    mesh = part.data
     assert [m.name for m in mesh.materials] == ["OnObject"] and not mesh.materials[0].is_evaluated
     assert {layer.name for layer in mesh.uv_layers} == {"A", "B"}
     assert entry.asset.size[0] == pytest.approx(5 * SIZE[0])
