@@ -17,6 +17,9 @@ _CHROMA = """
 17 18 24 47 99 99 99 99 18 21 26 66 99 99 99 99 24 26 56 99 99 99 99 99 47 66 99 99 99 99 99 99
 99 99 99 99 99 99 99 99 99 99 99 99 99 99 99 99 99 99 99 99 99 99 99 99 99 99 99 99 99 99 99 99
 """
+BLOCK = 8
+_MAX_BLOCKS = 2000
+_MIN_EXCESS = 0.6
 STANDARD = tuple(np.array(table.split(), dtype=int) for table in (_LUMA, _CHROMA))
 """Tables K.1 and K.2 of ITU-T T.81 for luma and chroma, (64,) in rows."""
 
@@ -53,6 +56,64 @@ def subsampling(factors: Sequence[tuple[int, int]]) -> str:
     return names.get((horizontal, vertical), SUBSAMPLINGS[3])
 
 
-def jpeg_settings(tables: Sequence[np.ndarray], factors: Sequence[tuple[int, int]]) -> Jpeg:
-    """The settings that a JPEG file was written with."""
-    return Jpeg(jpeg_quality(tables), subsampling(factors))
+def pixel_blocks(luma: np.ndarray) -> np.ndarray:
+    """Blocks (n, 8, 8) of a luma (H, W) on the grid of JPEG, row by row."""
+    rows, columns = (n // BLOCK for n in luma.shape)
+    blocks = luma[: rows * BLOCK, : columns * BLOCK].reshape(rows, BLOCK, columns, BLOCK).swapaxes(1, 2)
+    return np.asarray(blocks, dtype=float).reshape(-1, BLOCK, BLOCK)
+
+
+def block_coefficients(blocks: np.ndarray) -> np.ndarray:
+    """DCT coefficients (n, 8, 8) of blocks, as JPEG scales them."""
+    from scipy.fft import dctn
+
+    return np.asarray(dctn(blocks, axes=(1, 2), norm="ortho"))
+
+
+def earlier_quality(coefficients: np.ndarray, steps: np.ndarray | None) -> int | None:
+    """The quality of an earlier, coarser compression of a photo on the same grid; None where there are no signs of it.
+
+    Coefficients then still lie near multiples of the earlier steps [Fan & de Queiroz, "Identification of bitmap
+    compression history: JPEG detection and quantizer estimation", IEEE TIP 12(2), 2003]. Of libjpeg's tables, that one
+    is searched for whose multiples hold the most, beyond the share that chance would put there.
+
+    Parameters
+    ----------
+    coefficients : (n, 8, 8) float
+        From :func:`block_coefficients`.
+    steps : (8, 8) int or None
+        Table that the file has for luma.
+    """
+    last = np.ones(BLOCK * BLOCK) if steps is None else np.asarray(steps, dtype=float).ravel()
+    chosen = np.abs(coefficients[:: max(1, len(coefficients) // _MAX_BLOCKS)].reshape(-1, BLOCK * BLOCK))
+    tolerance = last / 2 + 0.7  # rounding to the present steps, and to whole grey levels
+    best, best_excess = None, _MIN_EXCESS
+    for quality in range(1, 100):
+        table = scaled_table(STANDARD[0], quality).astype(float)
+        told = 2 * tolerance < 0.6 * table
+        told[0] = False  # the mean of a block lies anywhere
+        values = chosen[:, told]
+        seen = values > table[told] / 2
+        if told.sum() < 5 or seen.sum() < 100:
+            continue
+        near = np.abs(values - table[told] * np.rint(values / table[told])) <= tolerance[told]
+        chance = (seen * (2 * tolerance[told] / table[told])).sum() / seen.sum()
+        excess = ((near & seen).sum() / seen.sum() - chance) / (1 - chance)
+        if excess > best_excess:
+            best, best_excess = quality, excess
+    return best
+
+
+def jpeg_settings(tables: Sequence[np.ndarray], factors: Sequence[tuple[int, int]], earlier: int | None = None) -> Jpeg:
+    """The settings that a JPEG file was written with; with the quality of an ``earlier`` compression if that is lower,
+    because its losses stay."""
+    quality = jpeg_quality(tables)
+    return Jpeg(quality if earlier is None else min(quality, earlier), subsampling(factors))
+
+
+def effective_steps(steps: np.ndarray | None, earlier: int | None) -> np.ndarray | None:
+    """The steps (8, 8) that luma's coefficients are multiples of, by the last compression or an ``earlier`` one."""
+    if earlier is None:
+        return steps
+    table = scaled_table(STANDARD[0], earlier).reshape(BLOCK, BLOCK)
+    return table if steps is None else np.maximum(table, np.asarray(steps))

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 import attrs
 import numpy as np
 
-from .compression import jpeg_settings
+from .compression import block_coefficients, earlier_quality, effective_steps, jpeg_settings, pixel_blocks
 from .fit_file import ChannelQuantiles, Exif, Jpeg, Noise, PhotoFit, Sharpen, Statistic
 from .noise import fit_noise, plain_blocks
 from .sharpness import find_edges, fit_sharpness
@@ -64,7 +64,9 @@ def estimate_photo(
         remarks.append(f"No blur and no sharpening: {found}")
     else:
         blur_sigma, sharpen = found
-    blocks = plain_blocks(luma, tables[0] if tables else None)
+    steps = tables[0] if tables else None
+    earlier = earlier_quality(block_coefficients(pixel_blocks(luma)), steps)
+    blocks = plain_blocks(luma, effective_steps(steps, earlier))
     noise = "It has too few blocks that are not clipped." if blocks is None else fit_noise(blocks, sharpen)
     if isinstance(noise, str):
         remarks.append(f"No noise: {noise}")
@@ -77,7 +79,7 @@ def estimate_photo(
         None if isinstance(noise, str) else noise,
         blur_sigma,
         sharpen,
-        jpeg_settings(tables, factors) if tables else None,
+        jpeg_settings(tables, factors, earlier) if tables else None,
         tuple(of_luma),
         ChannelQuantiles(**{name: tuple(values) for name, values in of_channels.items()}),
         tuple(mean.tolist()),
@@ -103,15 +105,15 @@ def noise_level(noise: Noise) -> float:
 
 
 def _mean_luma(photo: PhotoFit) -> float:
-    return float(np.trapezoid(photo.luma_quantiles) if hasattr(np, "trapezoid") else np.trapz(photo.luma_quantiles)) / (
-        len(photo.luma_quantiles) - 1
-    )
+    quantiles = np.array(photo.luma_quantiles)
+    return float((quantiles[1:] + quantiles[:-1]).mean() / 2)
 
 
 STATISTICS: dict[str, Callable[[PhotoFit], float | None]] = {
     "noise_level": lambda photo: photo.noise and noise_level(photo.noise),
     "noise_shot": lambda photo: photo.noise and photo.noise.shot,
     "noise_read": lambda photo: photo.noise and photo.noise.read,
+    "noise_grain": lambda photo: photo.noise and photo.noise.grain,
     "blur_sigma": lambda photo: photo.blur_sigma,
     "sharpen_amount": lambda photo: photo.sharpen and photo.sharpen.amount,
     "sharpen_radius": lambda photo: photo.sharpen and (photo.sharpen.radius if photo.sharpen.amount else None),
@@ -137,6 +139,11 @@ STATISTICS: dict[str, Callable[[PhotoFit], float | None]] = {
 """Statistics over photos by name, in the order of reports: what each is of one photo; None where it gives none."""
 
 
+def values_of(photos: Sequence[PhotoFit], name: str) -> np.ndarray:
+    """A statistic of all photos that give a value, (n,)."""
+    return np.array([value for value in map(STATISTICS[name], photos) if value is not None], dtype=float)
+
+
 def statistics(
     photos: Sequence[PhotoFit], stream: Callable[[str], np.random.Generator], n_bootstrap: int = N_BOOTSTRAP
 ) -> dict[str, Statistic]:
@@ -146,8 +153,8 @@ def statistics(
     stream of a statistic.
     """
     out = {}
-    for name, of_photo in STATISTICS.items():
-        known = np.array([value for value in map(of_photo, photos) if value is not None], dtype=float)
+    for name in STATISTICS:
+        known = values_of(photos, name)
         if not len(known):
             continue
         drawn = stream(name).integers(len(known), size=(n_bootstrap, len(known)))

@@ -72,10 +72,11 @@ def _object(cls: type) -> Check:
     return lambda value, where: _parse(cls, value, where)
 
 
-def _entry(check: Check, *, optional: bool = False) -> Any:
-    """A field with its check; an ``optional`` one is None where the file has null or no such key."""
+def _entry(check: Check, *, optional: bool = False, default: Any = None) -> Any:
+    """A field with its check; an ``optional`` one, and one with a default, may be null or missing."""
+    optional = optional or default is not None
     metadata = {"check": check, "optional": optional}
-    return attrs.field(default=None, metadata=metadata) if optional else attrs.field(metadata=metadata)
+    return attrs.field(default=default, metadata=metadata) if optional else attrs.field(metadata=metadata)
 
 
 _QUANTILES = _numbers(LEVELS, 0.0, 1.0, rising=True)
@@ -85,17 +86,20 @@ _QUANTILES = _numbers(LEVELS, 0.0, 1.0, rising=True)
 class Noise:
     """Noise of a pixel's red, green or blue value I in linear light, in [0, 1]: its variance is ``shot * I + read**2``.
 
-    The noise of the three channels is independent and white, as it is before blur and sharpening, which colour it.
+    The noise of the three channels is independent; it is that before sharpening, which comes last in a camera.
+    ``grain`` is the standard deviation in pixels of a Gaussian that makes neighbours alike without changing their
+    variance; 0 for white noise.
     """
 
     shot: float = _entry(_number(0.0, 1.0))
     read: float = _entry(_number(0.0, 1.0))
+    grain: float = _entry(_number(0.0, 20.0), default=0.0)
 
 
 @attrs.frozen
 class Sharpen:
-    """Unsharp mask of the sRGB-encoded picture: ``amount * (picture - Gaussian blur of radius sigma in pixels)`` is
-    added."""
+    """Unsharp mask of the sRGB-encoded picture: ``amount`` times its difference from its Gaussian blur, of standard
+    deviation ``radius`` in pixels, is added."""
 
     amount: float = _entry(_number(0.0, 20.0))
     radius: float = _entry(_number(0.0, 100.0))
@@ -103,7 +107,8 @@ class Sharpen:
 
 @attrs.frozen
 class Jpeg:
-    """Quality from 1 to 100 on libjpeg's scale, and chroma subsampling such as ``4:2:0``."""
+    """Quality from 1 to 100 on libjpeg's scale, the lowest that the photo shows signs of, and chroma subsampling such
+    as ``4:2:0``."""
 
     quality: int = _entry(_whole(1, 100))
     subsampling: str = _entry(_word(*SUBSAMPLINGS))

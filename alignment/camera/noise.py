@@ -10,15 +10,19 @@ from typing import Any
 import attrs
 import numpy as np
 
+from .compression import BLOCK, block_coefficients, pixel_blocks
 from .fit_file import Noise, Sharpen
 from .tone import LUMA, decode_srgb, encode_slope
 
-BLOCK = 8
 MAX_BINS = 10
 MIN_BLOCKS = 24
 """Plain blocks per bin of intensity."""
 SHARE = 0.06
 """Share of the blocks of a bin that are taken for plain."""
+MAX_GRAIN = 3.0
+"""In pixels."""
+MIN_GRAIN = 0.25
+"""A Gaussian of less changes no pixel's neighbours."""
 MAX_ERROR = 0.15
 """Largest relative standard error of the noise level with which an estimate counts."""
 MIN_LEVEL = 0.5
@@ -31,7 +35,7 @@ _REACH = 12
 """Multiples of a coefficient's step that are told apart."""
 _MIN_SEEN = 20
 _STARTS = ((-8.0, -14.0, 0.2), (-14.0, -11.0, 0.5))
-"""Logarithms of shot and of the square of read, and blur of the noise, from which the search begins."""
+"""Logarithms of shot and of the square of read, and grain, from which the search begins."""
 
 
 @attrs.frozen(eq=False)
@@ -68,16 +72,12 @@ def plain_blocks(luma: np.ndarray, quantisation: np.ndarray | None = None) -> Pl
     quantisation : (8, 8) int, optional
         Steps of the luma's JPEG coefficients; None for photos that were not compressed.
     """
-    from scipy.fft import dctn
-
-    rows, columns = (n // BLOCK for n in luma.shape)
-    blocks = luma[: rows * BLOCK, : columns * BLOCK].reshape(rows, BLOCK, columns, BLOCK).swapaxes(1, 2)
-    blocks = np.asarray(blocks, dtype=float).reshape(-1, BLOCK, BLOCK)
-    blocks = blocks[(blocks.min((1, 2)) > 4) & (blocks.max((1, 2)) < 251)]
-    bins = min(MAX_BINS, int(len(blocks) * SHARE / MIN_BLOCKS))
+    blocks = pixel_blocks(luma)
+    unclipped = (blocks.min((1, 2)) > 4) & (blocks.max((1, 2)) < 251)
+    bins = min(MAX_BINS, int(unclipped.sum() * SHARE / MIN_BLOCKS))
     if bins < 1:
         return None
-    coefficients = dctn(blocks, axes=(1, 2), norm="ortho")
+    coefficients = block_coefficients(blocks[unclipped])
     level = coefficients[:, 0, 0] / BLOCK
     energy = (coefficients[:, _SORTING] ** 2).sum(1)
     chosen, means = [], []
@@ -89,15 +89,17 @@ def plain_blocks(luma: np.ndarray, quantisation: np.ndarray | None = None) -> Pl
     return PlainBlocks(np.array(means), chosen, steps)
 
 
-def noise_gain(blur_sigma: float, amount: float, radius: float) -> np.ndarray:
-    """Variance (8, 8) of the DCT coefficients of white noise of variance 1 after a Gaussian blur and an unsharp mask.
+def noise_gain(grain: float, amount: float, radius: float) -> np.ndarray:
+    """Variance (8, 8) of the DCT coefficients of noise that is white noise blurred by a Gaussian of standard deviation
+    ``grain`` and scaled to a variance of 1, after an unsharp mask.
 
     The autocorrelation of such noise is a sum of separable ones, so each coefficient's variance is a sum of products
     of a row's and a column's.
     """
     from scipy.fft import dct
 
-    narrow = _kernel(blur_sigma)
+    narrow = _kernel(grain)
+    narrow /= math.sqrt(float(narrow @ narrow))
     wide = np.convolve(narrow, _kernel(radius))
     basis = dct(np.eye(BLOCK), axis=0, norm="ortho")
 
@@ -116,14 +118,14 @@ def noise_gain(blur_sigma: float, amount: float, radius: float) -> np.ndarray:
 
 
 def fit_noise(blocks: PlainBlocks, sharpen: Sharpen | None = None) -> Noise | str:
-    """Noise of one channel in linear light before blur and sharpening, or a sentence that says why there is none.
+    """Noise of one channel in linear light before sharpening, or a sentence that says why there is none.
 
     The noise has variance ``shot * I + read**2`` [Foi et al., "Practical Poissonian-Gaussian noise modeling and
     fitting of single-image raw-data", IEEE TIP 17(10), 2008] in each of three independent channels; luma adds them by
-    its weights, and the slope of the sRGB encoding takes it to grey levels. Sharpening and blur colour the noise, but
-    leave it as it is at frequency 0: the blur is fitted to its spectrum. A coefficient that JPEG rounded counts with the probability of
-    its interval, so that noise is found as long as it leaves coefficients other than 0. Bins of intensity with twice
-    the variance of the fit have texture, and are left out of a second fit.
+    its weights, and the slope of the sRGB encoding takes it to grey levels. Sharpening changes it as known; the
+    ``grain`` that blur gives it is fitted to its spectrum. A coefficient that JPEG rounded counts with the probability
+    of its interval, so that noise is found as long as it leaves coefficients other than 0. Bins of intensity with
+    twice the variance of the fit have texture, and are left out of a second fit.
 
     Parameters
     ----------
@@ -140,9 +142,14 @@ def fit_noise(blocks: PlainBlocks, sharpen: Sharpen | None = None) -> Noise | st
     keep = np.ones(len(scale), bool)
     sharpen = sharpen or Sharpen(0.0, 1.0)
 
+    grains = np.linspace(0, MAX_GRAIN, 61)
+    gains = np.stack([noise_gain(grain, sharpen.amount, sharpen.radius)[_MEASURED] for grain in grains.tolist()])
+
     def variances(x: np.ndarray) -> np.ndarray:
         white = scale * (np.exp(x[0]) * blocks.intensity + np.exp(x[1]))
-        gain = noise_gain(float(abs(x[2])), sharpen.amount, sharpen.radius)[_MEASURED]
+        at = min(abs(float(x[2])) / MAX_GRAIN, 1.0) * (len(grains) - 1)
+        below = min(int(at), len(grains) - 2)
+        gain = gains[below] + (at - below) * (gains[below + 1] - gains[below])
         return np.asarray(white[:, None] * gain + _rounding(blocks.steps is not None))
 
     def loss(x: np.ndarray) -> float:
@@ -154,7 +161,7 @@ def fit_noise(blocks: PlainBlocks, sharpen: Sharpen | None = None) -> Noise | st
         found = []
         for start in starts:
             simplex = np.array(start) + np.vstack([np.zeros(3), np.diag([1.5, 1.5, 0.3])])
-            options = {"initial_simplex": simplex, "xatol": 1e-2, "fatol": 1e-2, "maxfev": 400}
+            options = {"initial_simplex": simplex, "xatol": 1e-2, "fatol": 1e-2, "maxfev": 250}
             found.append(minimize(loss, start, method="Nelder-Mead", options=options))
         return min(found, key=lambda one: one.fun)
 
@@ -167,7 +174,8 @@ def fit_noise(blocks: PlainBlocks, sharpen: Sharpen | None = None) -> Noise | st
     curvature = (loss(best.x + shift) - 2 * loss(best.x) + loss(best.x - shift)) / 0.1**2
     if curvature * (2 * MAX_ERROR) ** 2 < 1:  # of the logarithm of the variance, twice that of the level
         return "Compression hides most of its noise."
-    return Noise(min(1.0, math.exp(best.x[0])), min(1.0, math.exp(best.x[1] / 2)))
+    grain = min(abs(float(best.x[2])), MAX_GRAIN)
+    return Noise(min(1.0, math.exp(best.x[0])), min(1.0, math.exp(best.x[1] / 2)), grain if grain > MIN_GRAIN else 0.0)
 
 
 @attrs.frozen(eq=False)

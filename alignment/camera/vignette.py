@@ -51,9 +51,8 @@ def vignette_losses(light: np.ndarray) -> np.ndarray | None:
     r2 = (x**2 + y**2) / ((width / 2) ** 2 + (height / 2) ** 2)
     sector = np.floor((np.arctan2(y, x) / (2 * np.pi) % 1.0) * SECTORS).astype(int) % SECTORS
     losses = np.zeros((SECTORS, len(_GRID)))
-    for first, second in (((slice(None), slice(None, -1)), (slice(None), slice(1, None))),) + (
-        ((slice(None, -1), slice(None)), (slice(1, None), slice(None))),
-    ):
+    whole, head, tail = slice(None), slice(None, -1), slice(1, None)
+    for first, second in (((whole, head), (whole, tail)), ((head, whole), (tail, whole))):
         known = usable[first] & usable[second]
         difference = (log[second] - log[first])[known]
         near, far, where = r2[first][known], r2[second][known], sector[first][known]

@@ -29,9 +29,7 @@ class FittedCamera:
     problems: tuple[str, ...]
 
 
-def fit_camera(
-    paths: Sequence[Path], *, seed: int = 0, progress: Progress = lambda done, total: None
-) -> FittedCamera:
+def fit_camera(paths: Sequence[Path], *, seed: int = 0, progress: Progress = lambda done, total: None) -> FittedCamera:
     """Estimate what photos say of their camera.
 
     Parameters
