@@ -209,6 +209,10 @@ class BlenderStage:
             )
         return poses
 
+    @property
+    def camera(self) -> CameraPose | None:
+        return self._camera
+
     def pose_camera(self, pose: CameraPose) -> None:
         if pose is self._camera:  # keep the cached labels
             return

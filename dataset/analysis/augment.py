@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -109,7 +109,7 @@ def augment(
     files = _known_files(recipe)
     for entry in entries:
         entry["appearance"] = [
-            {k: _new_path(v, recipe, files, anchor) if k in _FILE_ARGUMENTS and v else v for k, v in call.items()}
+            _with_new_paths(call, lambda name: _new_path(name, recipe, files, anchor))
             for call in entry["appearance"] or ()
         ]
     augmented = attrs.evolve(recipe, plugins=_plugins(recipe, frames_path, jitter, lit=lit), variants=())
@@ -205,8 +205,17 @@ def _known_files(recipe: Recipe) -> list[Path]:
             value = getattr(use.plugin, p.name) if p.path else None
             for text in [value] if isinstance(value, str) else value or ():
                 for path in matching_files(recipe.folder, text) if text else ():
-                    files += sorted(path.iterdir()) if path.is_dir() else [path]
+                    files += sorted(path.rglob("*")) if path.is_dir() else [path]
     return files
+
+
+def _with_new_paths(call: Mapping[str, Any], new_path: Callable[[str], str]) -> dict[str, Any]:
+    """A recorded call with the paths of its files, textures of materials included, in the new recipe."""
+    out = {key: new_path(value) if key in _FILE_ARGUMENTS and value else value for key, value in call.items()}
+    textures = out.get("material", {}).get("textures")
+    if textures:
+        out["material"] = {**out["material"], "textures": {role: new_path(name) for role, name in textures.items()}}
+    return out
 
 
 def _new_path(name: str, recipe: Recipe, files: Sequence[Path], anchor: bool) -> str:

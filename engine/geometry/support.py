@@ -10,7 +10,7 @@ import attrs
 import numpy as np
 
 from ..errors import StageError
-from ..stage import Asset, Stage
+from ..stage import Asset, Instance, Stage
 from .contact import (
     centroid,
     extents,
@@ -26,6 +26,8 @@ CONTACT_GAP = 0.0005
 """Metres between an asset and what it rests on, so that faces do not flicker and contact is not intersection."""
 _FLOOR_TOLERANCE = 0.02
 _MIN_TILT = 1e-6
+_NO_AREA = 1e-12
+"""Twice the area in square metres below which a face has no direction."""
 
 
 @attrs.frozen(eq=False)
@@ -80,6 +82,34 @@ def find_ground(stage: Stage, names: Sequence[str], mask: str, max_slope: float,
         )
     cumulative_area = np.cumsum(areas * flat)
     return Ground(corners, normals, surface_index, cumulative_area / cumulative_area[-1], *extents(corners))
+
+
+def ground_of_instance(instance: Instance, max_slope: float) -> Ground | None:
+    """The faces of an instance as ground, of which those that face up and are flat enough count; None without any.
+
+    Its meshes are taken to have outward normals, which undersides of table tops need.
+    """
+    vertices = instance.asset.mesh.vertices @ instance.matrix[:3, :3].T + instance.matrix[:3, 3]
+    corners = vertices[instance.asset.mesh.triangles]
+    cross = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    double_area = np.linalg.norm(cross, axis=1)
+    valid = double_area > _NO_AREA
+    corners, normals = corners[valid], cross[valid] / double_area[valid, None]
+    area = double_area[valid] * (normals[:, 2] >= np.cos(np.radians(max_slope)) - 1e-9)
+    if not area.sum() > 0.0:
+        return None
+    share = np.cumsum(area) / area.sum()
+    return Ground(corners, normals, np.zeros(len(corners), int), share, *extents(corners))
+
+
+def points_on_ground(ground: Ground, rng: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Points (count, 3) on the flat faces of the ground, uniform by area, and the faces' normals (count, 3)."""
+    face = np.searchsorted(ground.cumulative_area, rng.random(count), side="right")
+    face = np.minimum(face, len(ground.cumulative_area) - 1)
+    u, v = rng.random((2, count))
+    root = np.sqrt(u)  # uniform on a triangle [Osada et al., "Shape distributions", 2002]
+    weights = np.stack([1 - root, root * (1 - v), root * v], axis=1)
+    return np.einsum("nk,nkd->nd", weights, ground.corners[face]), ground.normals[face]
 
 
 def nearest_ground_point(ground: Ground, point: np.ndarray, reach: float) -> tuple[np.ndarray, np.ndarray] | None:

@@ -141,8 +141,13 @@ def main_instance(stage: Stage, source: RecordedFrame) -> Instance | None:
     if not source.instances:
         return None
     main = source.instances[0]
-    same = [i for i in stage.instances if i.asset.name == main.shape]
-    return min(same, key=lambda i: float(np.linalg.norm(i.matrix[:3, 3] - main.matrix[:3, 3])), default=None)
+    return nearest_instance(stage, main.shape, main.matrix[:3, 3])
+
+
+def nearest_instance(stage: Stage, shape: str, position: np.ndarray) -> Instance | None:
+    """The instance of an asset that is nearest to a position (3,); None if there is none."""
+    same = [i for i in stage.instances if i.asset.name == shape]
+    return min(same, key=lambda i: float(np.linalg.norm(i.matrix[:3, 3] - position)), default=None)
 
 
 def decreasing_amplitudes(tries: int) -> np.ndarray:

@@ -124,7 +124,9 @@ class ClassSettings:
         [], means="object", doc="Name patterns of objects of the scene; each object with its children is one asset"
     )
     builtin: str = param(
-        "", doc="Built-in shapes: 'chair', 'table', 'bag' (all kinds), 'handbag', 'backpack' or 'suitcase'"
+        "",
+        doc="Built-in shapes: 'chair', 'table', 'bag' (all kinds), 'handbag', 'backpack' or 'suitcase'; as distractors "
+        "also 'clutter' (all of the following), 'book', 'cup', 'bottle', 'bowl', 'vase', 'can', 'box' or 'potted plant'",
     )
     blenderproc: str = param(
         "",
@@ -169,7 +171,7 @@ class ClassSettings:
 class DistractorSettings(ClassSettings):
     """Assets that are placed and rendered but never annotated."""
 
-    name: str = param("", doc="Name in messages")
+    name: str = param("", doc="What they are, such as 'cup': the class that real photos have of them")
 
 
 @attrs.frozen

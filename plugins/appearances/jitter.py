@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Small random changes to the light of recorded frames."""
+"""Small random changes to the light of recorded frames, whose materials are repeated."""
 
 from __future__ import annotations
 
@@ -11,15 +11,17 @@ import numpy as np
 
 from ...engine.errors import DataError
 from ...engine.goals import Goals
+from ...engine.material import Material
 from ...engine.plugin import param, plugin
 from ...engine.recipe.paths import absolute_path
-from ...engine.recipe.recorded_frames import draw_in_ball, recorded_frame, recorded_light
+from ...engine.recipe.recorded_frames import draw_in_ball, nearest_instance, recorded_frame, recorded_light
 from ...engine.stage import Stage
 
 
 @plugin("appearance", formerly="around")
 class Jitter:
-    """Repeat the light and background of frames chosen by `twinset augment`, with small random changes."""
+    """Repeat light, background and materials of frames chosen by `twinset augment`, with small random changes of the
+    light."""
 
     frames: str = param(path=True, doc="File of recorded frames, written by `twinset augment`")
     power: float = param(0.15, min=0.0, soft_max=1.0, doc="Largest relative change of the power of each light")
@@ -44,6 +46,7 @@ class Jitter:
             "scale_lights": self._scale_lights,
             "add_light": self._add_light,
             "set_background": self._set_background,
+            "set_material": self._set_material,
         }
         for call in recorded_frame(self.frames, goals).appearance:
             name = call.get("call")
@@ -82,6 +85,16 @@ class Jitter:
 
     def _set_background(self, stage: Stage, call: Mapping[str, Any], rng: np.random.Generator) -> None:
         stage.set_background(_file(stage, call["image"]))
+
+    def _set_material(self, stage: Stage, call: Mapping[str, Any], rng: np.random.Generator) -> None:
+        values = dict(call["material"])
+        if "textures" in values:
+            values["textures"] = {role: absolute_path(stage.folder, name) for role, name in values["textures"].items()}
+        target = call["target"]
+        if not isinstance(target, str):
+            target = nearest_instance(stage, target["shape"], np.array(target["position"], dtype=float))
+        if target is not None:
+            stage.set_material(target, call["slot"], Material(**values))
 
     def _factor(self, rng: np.random.Generator) -> float:
         return float((1 + self.power) ** rng.uniform(-1, 1))

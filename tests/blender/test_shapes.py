@@ -10,6 +10,7 @@ import pytest
 from twinset.blender.builtin import shapes
 from twinset.blender.builtin.hall_furniture import furniture
 from twinset.blender.builtin.shapes import solid_geometry
+from twinset.blender.builtin.shapes.clutter import CLUTTER as CLUTTER_KINDS
 from twinset.engine.errors import StageError
 
 ALL = [(kind, name) for kind in ("chair", "table", "bag") for name in shapes.names(kind)]
@@ -219,3 +220,20 @@ def test_built_shapes_are_linked_named_and_finished(hall):
                 assert len(thing.data.materials) >= 1
                 assert all(m is not None and m.use_nodes for m in thing.data.materials)
                 assert not thing.data.validate()
+
+
+CLUTTER = [(kind, name) for kind in CLUTTER_KINDS for name in shapes.names(kind)]
+
+
+@pytest.mark.parametrize(("kind", "name"), CLUTTER)
+def test_clutter_is_closed_stands_and_has_real_size(kind: str, name: str) -> None:
+    solid = whole(kind, name)
+    assert_closed_and_outward(solid)
+    assert solid.vertices[:, 2].min() == pytest.approx(0.0, abs=1e-6)
+    size = np.ptp(solid.vertices, axis=0)
+    assert 0.02 <= size.min() and size.max() <= 0.45
+    assert len(solid.triangles) < 1500
+
+
+def test_clutter_is_all_of_its_kinds() -> None:
+    assert sorted(shapes.names("clutter")) == sorted(name for _, name in CLUTTER)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Embedded parametric shapes, so that a first dataset needs no model from anywhere: chairs, tables and bags."""
+"""Embedded parametric shapes, so that a first dataset needs no models: chairs, tables, bags and clutter."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 from ....engine.errors import StageError
 from .bags import BACKPACKS, HANDBAGS, SUITCASES
 from .chairs import CHAIRS
+from .clutter import CLUTTER
 from .materials import Finish, material
 from .parts import Parts
 from .solid_geometry import Solid, merge
@@ -26,8 +27,10 @@ KINDS: dict[str, dict[str, Callable[[], Parts]]] = {
     "backpack": BACKPACKS,
     "handbag": HANDBAGS,
     "suitcase": SUITCASES,
+    "clutter": {name: make for shapes in CLUTTER.values() for name, make in shapes.items()},
+    **CLUTTER,
 }
-"""Kind to shape name to maker; 'bag' is all bags, the last three are its parts."""
+"""Kind to shape name to maker; 'bag' and 'clutter' are all of the kinds that follow them."""
 
 
 def names(kind: str) -> list[str]:
