@@ -32,6 +32,7 @@ class AnchorBased(nn.Module):
         super().__init__()
         self.classes = classes
         self.backbone = Backbone(folder / self.weights, (18, 39, 51))
+        self.backbone.freeze(6)
         heads = list(zip(self.backbone.channels(), (len(s) * len(RATIOS) for s in SIDES), strict=True))
         self.of_scores = nn.ModuleList(_head(channels, n * classes) for channels, n in heads)
         self.of_boxes = nn.ModuleList(_head(channels, n * 4) for channels, n in heads)

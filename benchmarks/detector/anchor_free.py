@@ -43,6 +43,7 @@ class AnchorFree(nn.Module):
     def __init__(self, folder: Path, classes: int, width: int = 96) -> None:
         super().__init__()
         self.backbone = Backbone(folder / self.weights, (10, 22, 26))
+        self.backbone.freeze(5)
         self.lateral = nn.ModuleList(nn.Conv2d(c, width, 1) for c in self.backbone.channels())
         self.merge = nn.ModuleList(_separable(width) for _ in STRIDES)
         self.of_scores = nn.Sequential(_separable(width), _separable(width), nn.Conv2d(width, classes, 1))

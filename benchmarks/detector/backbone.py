@@ -69,6 +69,13 @@ class Backbone(nn.Module):
         self.layers = nn.ModuleList(layers[:-1])
         self.classifier = layers[-1]
         self.classifier.requires_grad_(False)
+        self.frozen = 0
+
+    def freeze(self, count: int) -> None:
+        """Leave the first layers as they are: edges look alike in all pictures, and their gradients cost most."""
+        self.frozen = count
+        for layer in self.layers[:count]:
+            layer.requires_grad_(False)
 
     def channels(self) -> list[int]:
         """Channels of the returned maps."""

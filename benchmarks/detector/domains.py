@@ -52,6 +52,7 @@ class Domain:
     batch: int
     photos: tuple[Photo, ...]
     fold_of: np.ndarray
+    sets: tuple[tuple[Path, Path], ...]
 
     def test_photos(self, fold: int | None) -> list[Photo]:
         """Photos of a fold; all of them for None."""
@@ -146,7 +147,9 @@ def load_domain(name: str, changes: dict[str, Any] | None = None) -> Domain:
     if not data.is_dir():
         raise DataError(f"The real material is missing: '{data}'. Name its folder with TWINSET_DATA.")
     classes = tuple(settings["classes"])
-    photos = read_photos([(data / s["annotations"], data / s["images"]) for s in settings["sets"]], classes)
+    sets = tuple((data / s["annotations"], data / s["images"]) for s in settings["sets"])
+    photos = read_photos(sets, classes)
     fold_of = folds(photos, settings.get("together", ()), len(classes))
     size = (int(settings["size"][0]), int(settings["size"][1]))
-    return Domain(name, settings["title"], classes, size, settings["steps"], settings["batch"], tuple(photos), fold_of)
+    steps, batch = settings["steps"], settings["batch"]
+    return Domain(name, settings["title"], classes, size, steps, batch, tuple(photos), fold_of, sets)

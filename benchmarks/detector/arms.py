@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Arms of the benchmark, as arms.toml declares them."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import attrs
+from twinset.engine.errors import DataError
+
+from .runs import REAL
+
+_WAYS = ("recipe", "real", "merge", "command", "like")
+
+
+@attrs.frozen
+class Arm:
+    """A training set; see arms.toml for the attributes."""
+
+    number: int
+    name: str
+    title: str
+    recipe: str = ""
+    fitted: bool = False
+    real: bool = False
+    merge: tuple[str, ...] = ()
+    of: str = ""
+    command: str = ""
+    like: str = ""
+
+
+def read_arms(path: Path | None = None) -> dict[str, Arm]:
+    """The declared arms by name, in order of their numbers.
+
+    Raises
+    ------
+    DataError
+        If an arm has no way or several ways of being made, or names an unknown one.
+    """
+    path = path or Path(__file__).with_name("arms.toml")
+    arms = {}
+    for entry in tomllib.loads(path.read_text("utf-8"))["arm"]:
+        arm = Arm(**{**entry, "merge": tuple(entry.get("merge", ()))})
+        if sum(bool(getattr(arm, way)) for way in _WAYS) != 1:
+            raise DataError(f"{path.name}: arm '{arm.name}' must have one of {', '.join(_WAYS)}.")
+        arms[arm.name] = arm
+    for arm in arms.values():
+        for other in (*arm.merge, arm.of, arm.like):
+            if other and other not in arms:
+                raise DataError(f"{path.name}: arm '{arm.name}' names '{other}', which is no arm.")
+    return dict(sorted(arms.items(), key=lambda item: item[1].number))
+
+
+def chosen(arms: Mapping[str, Arm], names: Sequence[str]) -> list[Arm]:
+    """Arms by their numbers or names, all if there are none."""
+    by_number = {str(a.number): a for a in arms.values()}
+    found = []
+    for name in names:
+        arm = arms.get(name) or by_number.get(name)
+        if arm is None:
+            listed = ", ".join(f"{a.number} {a.name}" for a in arms.values())
+            raise DataError(f"There is no arm '{name}'. Arms: {listed}.")
+        found.append(arm)
+    return found or list(arms.values())
+
+
+def by_fold(arm: Arm, arms: Mapping[str, Arm]) -> bool:
+    """Whether an arm's images depend on which photos are tested."""
+    if arm.merge:
+        return any(by_fold(arms[name], arms) for name in arm.merge)
+    if arm.of:
+        others = [arm.of, *([arm.like] if arm.like else [])]
+        return "{real}" in arm.command or any(by_fold(arms[name], arms) for name in others)
+    return arm.fitted or arm.real
+
+
+def dataset(arm: Arm, arms: Mapping[str, Arm], out: Path, domain: str, render: int) -> str:
+    """Where an arm's dataset is, with ``{fold}`` for the number of the fold if it depends on that."""
+    fold = "-fold{fold}" if by_fold(arm, arms) else ""
+    folder = out / "datasets" / domain / f"{arm.name}{fold}-render{render}"
+    return str(folder / "subset.json" if arm.like else folder)
+
+
+def sources(arm: Arm, arms: Mapping[str, Arm], out: Path, domain: str, render: int) -> tuple[str, ...]:
+    """What an arm is trained on, as :class:`Run` takes it."""
+    if arm.real:
+        return (REAL,)
+    if arm.merge:
+        return tuple(s for name in arm.merge for s in sources(arms[name], arms, out, domain, render))
+    return (dataset(arm, arms, out, domain, render),)

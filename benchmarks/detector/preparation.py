@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Renders the datasets of the arms, and makes those that are subsets of others, with the product's own commands."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+import numpy as np
+from twinset.dataset.atomic_files import json_bytes, write_atomic
+from twinset.dataset.formats.coco import read_coco
+from twinset.dataset.formats.dataset_folder import open_dataset
+from twinset.engine.errors import DataError
+
+from .arms import Arm, by_fold, dataset
+from .domains import FOLDS, ROOT, Domain, Photo, data_folder, load_domain
+
+
+@attrs.frozen
+class Plan:
+    """What to prepare: arms of a domain, for one render, with the number of images (0: as the recipes say)."""
+
+    arms: Mapping[str, Arm]
+    domain: Domain
+    out: Path
+    render: int
+    images: int = 0
+    workers: int = 1
+
+    def prepare(self, arm: Arm) -> None:
+        """Make the datasets of an arm, and those that it is made from. What is done stays."""
+        for name in (*arm.merge, arm.of, arm.like):
+            if name:
+                self.prepare(self.arms[name])
+        if arm.real or arm.merge:
+            return
+        place = dataset(arm, self.arms, self.out, self.domain.name, self.render)
+        for fold in range(FOLDS) if by_fold(arm, self.arms) else (None,):
+            folder = Path(place.replace("{fold}", str(fold)))
+            done = (folder.parent if arm.like else folder).with_suffix(".done")
+            if not done.is_file():
+                self._make(arm, folder, fold)
+                write_atomic(done, b"")
+
+    def _make(self, arm: Arm, folder: Path, fold: int | None) -> None:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        if arm.recipe:
+            images = ["--images", str(self.images)] if self.images else []
+            options = ["-o", str(folder), "--workers", str(self.workers), *images]
+            _twinset(["render", str(self._recipe(arm, fold)), *options], self._variables(fold))
+            return
+        source = dataset(self.arms[arm.of], self.arms, self.out, self.domain.name, self.render)
+        source = source.replace("{fold}", str(fold))
+        if arm.like:
+            like = dataset(self.arms[arm.like], self.arms, self.out, self.domain.name, self.render)
+            random_subset(Path(source), Path(like.replace("{fold}", str(fold))), folder, self.render)
+            return
+        if folder.exists():
+            raise DataError(f"'{folder}' is unfinished. Delete it.")
+        real, images = self.real(fold)
+        put = {"source": source, "out": folder, "real": real, "images": images}
+        _twinset([part.format(**put) for part in shlex.split(arm.command)], self._variables(fold))
+
+    def _recipe(self, arm: Arm, fold: int | None) -> Path:
+        """A recipe that changes the arm's in its seed, and in its real photos if those are a fold's."""
+        base = ROOT / "examples" / "proof" / self.domain.name / f"{arm.recipe}.toml"
+        if not base.is_file():
+            raise DataError(f"Arm {arm.number} ({arm.name}) has no recipe for {self.domain.name}: '{base}' is missing.")
+        lines = [f"extends = {json.dumps(str(base))}", f"seed = {self.render}"]
+        if fold is not None:
+            real, images = self.real(fold)
+            lines += ["[real]", f"annotations = {json.dumps(str(real))}", f"images = {json.dumps(str(images))}"]
+        name = arm.recipe if fold is None else f"{arm.recipe}-fold{fold}"
+        path = self.out / "recipes" / self.domain.name / f"{name}-render{self.render}.toml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(path, "\n".join([*lines, ""]).encode())
+        return path
+
+    def real(self, fold: int | None) -> tuple[Path, Path]:
+        """The COCO file of the photos that may be known when a fold is tested, and their folder."""
+        chosen = self.domain.photos if fold is None else self.domain.training_photos(fold)
+        path = self.out / "real" / f"{self.domain.name}{'' if fold is None else f'-fold{fold}'}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_real(path, chosen, self.domain.sets)
+        return path, data_folder() / "images"
+
+    def _variables(self, fold: int | None) -> dict[str, str]:
+        """For recipes with files that were fitted to a fold's photos: ``${PROOF_FOLD}`` is its number, or "all"."""
+        return {"PROOF_FOLD": "all" if fold is None else str(fold), "PROOF_REAL": str(self.real(fold)[0])}
+
+
+def write_real(path: Path, photos: Sequence[Photo], sets: Sequence[tuple[Path, Path]]) -> None:
+    """Write photos of COCO files as one, with all their annotations; file names start from the folder of all images."""
+    wanted = {photo.path: photo.number for photo in photos}
+    categories: dict[str, dict[str, Any]] = {}
+    images, annotations = [], []
+    for file, folder in sets:
+        coco = read_coco(file)
+        for category in coco.categories:
+            categories.setdefault(category["name"], {**category, "id": len(categories) + 1})
+        number = {i["id"]: wanted[folder / i["file_name"]] for i in coco.images if folder / i["file_name"] in wanted}
+        name = {c["id"]: c["name"] for c in coco.categories}
+        for image in coco.images:
+            if image["id"] in number:
+                place = (folder / image["file_name"]).relative_to(data_folder() / "images").as_posix()
+                images.append({**image, "id": number[image["id"]], "file_name": place})
+        for a in coco.annotations:
+            if a["image_id"] in number:
+                category = categories[name[a["category_id"]]]["id"]
+                held = {"id": len(annotations) + 1, "image_id": number[a["image_id"]], "category_id": category}
+                annotations.append({**a, **held})
+    entries = {"images": images, "annotations": annotations, "categories": list(categories.values())}
+    write_atomic(path, json_bytes(entries))
+
+
+def random_subset(source: Path, like: Path, path: Path, seed: int) -> None:
+    """Write a COCO file of as many images of ``source`` as ``like`` has, drawn at random."""
+    whole, wanted = open_dataset(source), len(open_dataset(like).coco.images)
+    drawn = np.random.default_rng([seed, 9]).permutation(len(whole.coco.images))[:wanted]
+    images = [whole.coco.images[i] for i in sorted(drawn)]
+    kept = {image["id"] for image in images}
+    entries = {
+        "images": [{**i, "file_name": str((whole.images / i["file_name"]).resolve())} for i in images],
+        "annotations": [a for a in whole.coco.annotations if a["image_id"] in kept],
+        "categories": whole.coco.categories,
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(path, json_bytes(entries))
+
+
+def _twinset(arguments: list[str], variables: Mapping[str, str]) -> None:
+    """Run a command of the product; its errors are its own."""
+    print(f"twinset {shlex.join(arguments)}", file=sys.stderr, flush=True)
+    program = Path(sys.executable).with_name("twinset")
+    code = subprocess.run(
+        [str(program), *arguments], env={**os.environ, "TWINSET_DATA": str(data_folder()), **variables}, check=False
+    ).returncode
+    if code == 130:
+        raise KeyboardInterrupt
+    if code:
+        raise DataError(f"`twinset {arguments[0]}` ended with exit code {code}; see above.")
+
+
+def plan(arms: Mapping[str, Arm], domain: str, out: Path, render: int, images: int, workers: int) -> Plan:
+    """A plan for a domain by name."""
+    return Plan(arms, load_domain(domain), out, render, images, workers)
