@@ -32,7 +32,15 @@ from ..engine.stage import (
 from .files.linked_files import linked_files
 from .geometry.collision_space import CollisionSpace
 from .geometry.surfaces import find_surfaces, matching_objects, robust_bounds, static_meshes
-from .render.amodal import Region, amodal_from_visible, is_unoccluded, overlaps_image, projected_box
+from .render.amodal import (
+    Region,
+    amodal_from_visible,
+    box_with_visible,
+    is_unoccluded,
+    overlaps_image,
+    projected_box,
+    with_visible,
+)
 from .render.render import Renderer
 from .scene import lighting
 from .scene.asset_file import write_asset
@@ -237,6 +245,15 @@ class BlenderStage:
     def add_light(self, position: Sequence[float], **light: Any) -> None:
         lighting.add_light(self._scene, position, **light)
 
+    def set_sky(self, **settings: Any) -> None:
+        lighting.set_sky(self._scene, **settings)
+
+    def add_lamp(self, kind: str, **lamp: Any) -> None:
+        lighting.add_lamp(self._scene, kind, **lamp)
+
+    def set_exposure(self, stops: float) -> None:
+        lighting.set_exposure(self._scene, stops)
+
     def set_background(self, image: Path | None) -> None:
         lighting.set_background(self._scene, image)
 
@@ -278,17 +295,27 @@ class BlenderStage:
         if self._camera is None:
             raise RuntimeError("pose_camera() comes before amodal()")
         in_view = [i for i in self._instances if i.id not in self._hidden]
-        boxes = {i.id: projected_box(i, self._camera) for i in in_view if i.asset.class_name}
-        in_image = {id: box for id, box in boxes.items() if box is not None and overlaps_image(box, *self.resolution)}
         labels = self.probe(1.0)
+        annotated = [i for i in in_view if i.asset.class_name]
+        boxes = {i.id: box_with_visible(projected_box(i, self._camera), labels.ids == i.id) for i in annotated}
+        in_image = {id: box for id, box in boxes.items() if box is not None and overlaps_image(box, *self.resolution)}
+        inexact = {i.id for i in annotated if not self._loaded[i.asset.name].is_exact}
         unoccluded = {
-            i.id for i in in_view if i.id in in_image and is_unoccluded(i, in_image[i.id], self._camera, labels)
+            i.id
+            for i in annotated
+            if i.id in in_image and i.id not in inexact and is_unoccluded(i, in_image[i.id], self._camera, labels)
         }
         rendered = self._renderer.amodal_masks(
             {i.id: self._shown[i.id] for i in in_view},
             {id: box for id, box in in_image.items() if id not in unoccluded},
+            inexact,
         )
-        return {id: amodal_from_visible(labels.ids == id) if id in unoccluded else rendered[id] for id in in_image}
+        return {
+            id: amodal_from_visible(labels.ids == id)
+            if id in unoccluded
+            else with_visible(rendered[id], labels.ids == id)
+            for id in in_image
+        }
 
     def export_asset(self, name: str, path: Path) -> str:
         """Write an asset to a .blend file, in the asset's frame; returns the name of its collection."""

@@ -38,6 +38,13 @@ class Part:
     source: bpy.types.Object
     solid: bool = False
 
+    @property
+    def is_exact(self) -> bool:
+        """Whether the part is its mesh, or nothing that has a label."""
+        if isinstance(self.data, bpy.types.Light):
+            return True
+        return self.solid and not any(m is not None and is_displaced(m) for m in self.data.materials)
+
     def moved(self, matrix: np.ndarray) -> Part:
         """The part with ``matrix`` (4, 4) applied after its own."""
         return attrs.evolve(self, matrix=matrix @ self.matrix)
@@ -98,6 +105,14 @@ class PartMaker:
         if source not in self._looks:
             self._looks[source] = Look.of(source, self._layer, self._light_collections)
         return Part(data, matrix, self._looks[source], source, solid)
+
+
+def is_displaced(material: bpy.types.Material) -> bool:
+    """Whether a material moves the surface itself."""
+    if material.node_tree is None or material.displacement_method == "BUMP":
+        return False
+    outputs = (node for node in material.node_tree.nodes if node.bl_idname == "ShaderNodeOutputMaterial")
+    return any(node.inputs["Displacement"].is_linked for node in outputs)
 
 
 def copy_mesh(

@@ -113,6 +113,49 @@ def amodal_from_visible(mask: np.ndarray) -> Amodal:
     return Amodal(mask, extent(mask) or (0, 0, 0, 0), int(np.count_nonzero(mask)))
 
 
+def with_visible(amodal: Amodal, visible: np.ndarray) -> Amodal:
+    """An amodal mask that contains the visible one, whatever renders of the lone instance left out."""
+    if not (visible & ~amodal.mask).any():
+        return amodal
+    mask = amodal.mask | visible
+    seen = extent(mask)
+    whole = amodal.bbox if amodal.bbox[2] > 0 else seen
+    if seen is None or whole is None:
+        return amodal
+    low = np.minimum(seen[:2], whole[:2])
+    high = np.maximum(np.add(seen[:2], seen[2:]), np.add(whole[:2], whole[2:]))
+    bbox = (int(low[0]), int(low[1]), int(high[0] - low[0]), int(high[1] - low[1]))
+    return Amodal(mask, bbox, amodal.pixels + int(np.count_nonzero(visible & ~amodal.mask)))
+
+
+def box_with_visible(box: Box | None, visible: np.ndarray) -> Box | None:
+    """The projected box of an instance, enlarged by what is visible of it."""
+    seen = extent(visible)
+    if seen is None:
+        return box
+    x, y, width, height = (float(v) for v in seen)
+    if box is None:
+        return x, y, x + width, y + height
+    return min(box[0], x), min(box[1], y), max(box[2], x + width), max(box[3], y + height)
+
+
+def touches_border(mask: np.ndarray) -> bool:
+    """Whether a mask reaches the first or last row or column."""
+    return bool(mask[0].any() or mask[-1].any() or mask[:, 0].any() or mask[:, -1].any())
+
+
+def grown_region(mask: np.ndarray, region: Region, canvas: tuple[int, int]) -> Region:
+    """The region, enlarged by its size on each side where its mask reaches the end of it, within the canvas."""
+    x0, y0, x1, y1 = region
+    across, down = x1 - x0, y1 - y0
+    return (
+        max(x0 - across, 0) if mask[:, 0].any() else x0,
+        max(y0 - down, 0) if mask[0].any() else y0,
+        min(x1 + across, canvas[0]) if mask[:, -1].any() else x1,
+        min(y1 + down, canvas[1]) if mask[-1].any() else y1,
+    )
+
+
 def group_regions(regions: Mapping[int, Region]) -> list[list[int]]:
     """Ids in groups of non-overlapping regions; each group takes one render of the union of its regions.
 

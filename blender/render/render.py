@@ -2,9 +2,9 @@
 """Renders pictures, labels and amodal masks, each from its own scene that shares the user's objects.
 
 Three scenes avoid switching settings: the user's scene gives the picture; a copy without a world gives ids and depth at
-exact pixel centres with one sample and no bounces; a third contains only the instances and shows them one group at a
-time for their amodal masks. Blender keeps Cycles' data of the last rendered scene only, so a picture after labels is
-synced from scratch. That is intended: kept data, and the noise with them, would depend on earlier frames.
+exact pixel centres with one sample and no bounces; a copy of that contains only the instances and shows them one group
+at a time for their amodal masks. Blender keeps Cycles' data of the last rendered scene only, so a picture after labels
+is synced from scratch. That is intended: kept data, and the noise with them, would depend on earlier frames.
 """
 
 from __future__ import annotations
@@ -20,10 +20,20 @@ from ...engine.errors import TryAgainError
 from ...engine.output.label_pass import render_passes
 from ...engine.recipe.settings import OutputSettings, RenderSettings
 from ...engine.stage import Amodal, CameraPose, Labels, extent
+from ..geometry.evaluated import view_layer
 from ..geometry.object_look import UNSEEN
 from ..process.scratch import remove_scratch, scratch_folder
 from ..process.stdout import silenced_stdout
-from .amodal import Box, Region, extends_beyond_image, group_regions, region_around, union
+from .amodal import (
+    Box,
+    Region,
+    extends_beyond_image,
+    group_regions,
+    grown_region,
+    region_around,
+    touches_border,
+    union,
+)
 from .devices import choose_device
 from .opaque_materials import all_opaque, black_material
 from .passes import read_labels, read_passes, read_picture
@@ -68,12 +78,14 @@ class Renderer:
 
         self._labels = scene.copy()
         self._labels.name = "Twinset labels"
-        self._amodal = bpy.data.scenes.new("Twinset amodal")
-        self._amodal.collection.children.link(holder)
-        self._amodal.collection.objects.link(self._camera)
+        # A copy, too: how many transparent layers are seen and what is displaced depends on the scene's settings.
+        self._amodal = scene.copy()
+        self._amodal.name = "Twinset amodal"
+        _keep_only(self._amodal.collection, holder, self._camera)
         # If all materials are opaque, ids and depth are the same without shading, which is most of their cost.
-        used = [m for m in bpy.data.materials if m.users]
-        override = black_material() if all_opaque(used, bpy.data.objects) else None
+        replaced = view_layer(scene).material_override
+        used = [replaced] if replaced is not None else [m for m in bpy.data.materials if m.users]
+        override = black_material() if all_opaque(used, bpy.data.objects) else replaced
         for label_scene in (self._labels, self._amodal):
             label_scene.camera = self._camera
             set_up_labels(label_scene, override)
@@ -113,7 +125,12 @@ class Renderer:
             full.depth[y0:y1, x0:x1] = labels.depth
         return full
 
-    def amodal_masks(self, shown: Mapping[int, bpy.types.Collection], boxes: Mapping[int, Box]) -> dict[int, Amodal]:
+    def amodal_masks(
+        self,
+        shown: Mapping[int, bpy.types.Collection],
+        boxes: Mapping[int, Box],
+        inexact: Collection[int] = frozenset(),
+    ) -> dict[int, Amodal]:
         """Amodal masks of instances; those that do not overlap share a render.
 
         Parameters
@@ -123,36 +140,51 @@ class Renderer:
         boxes : mapping
             By id, of the requested instances: the projected box (x0, y0, x1, y1) in pixels, unclipped. Parts more than
             one image size outside the image are left out.
+        inexact : collection of int
+            Ids of instances that may exceed their boxes: what is rendered grows until it contains them.
         """
         masks: dict[int, Amodal] = {}
+        beyond = {id: box for id, box in boxes.items() if extends_beyond_image(box, *self.size)}
         lens = self._camera.data.lens
         try:
-            for beyond in (False, True):
-                wanted = {id: box for id, box in boxes.items() if extends_beyond_image(box, *self.size) == beyond}
-                masks |= self._amodal_masks(shown, wanted, self.size if beyond else (0, 0))
+            masks |= self._amodal_masks(shown, {i: b for i, b in boxes.items() if i not in beyond}, (0, 0), inexact)
+            cut = {id for id in masks if id in inexact and touches_border(masks[id].mask)}
+            masks |= self._amodal_masks(shown, beyond | {id: boxes[id] for id in cut}, self.size, inexact)
         finally:
             self._camera.data.lens = lens
             _show_only(shown, shown)
         return {id: masks[id] for id in boxes}
 
     def _amodal_masks(
-        self, shown: Mapping[int, bpy.types.Collection], boxes: Mapping[int, Box], margin: tuple[int, int]
+        self,
+        shown: Mapping[int, bpy.types.Collection],
+        boxes: Mapping[int, Box],
+        margin: tuple[int, int],
+        inexact: Collection[int],
     ) -> dict[int, Amodal]:
         """Amodal masks from renders that are larger than the image by ``margin`` pixels on each side."""
         (width, height), (left, top) = self.size, margin
         canvas = width + 2 * left, height + 2 * top
+        lens = self._camera.data.lens
         self._camera.data.lens *= width / canvas[0]
         moved = {id: (x0 + left, y0 + top, x1 + left, y1 + top) for id, (x0, y0, x1, y1) in boxes.items()}
         regions = {id: region_around(box, *canvas) for id, box in moved.items()}
         masks = {}
-        for group in group_regions(regions):
-            _show_only(shown, group)
-            together = union(regions[id] for id in group)
-            ids = self._render_region(self._amodal, canvas, together).ids
-            for id in group:
-                x0, y0, x1, y1 = regions[id]
-                mask = ids[y0 - together[1] : y1 - together[1], x0 - together[0] : x1 - together[0]] == id
-                masks[id] = _crop_to_image(mask, (x0 - left, y0 - top), self.size)
+        while regions:
+            larger = {}
+            for group in group_regions(regions):
+                _show_only(shown, group)
+                together = union(regions[id] for id in group)
+                ids = self._render_region(self._amodal, canvas, together).ids
+                for id in group:
+                    x0, y0, x1, y1 = regions[id]
+                    mask = ids[y0 - together[1] : y1 - together[1], x0 - together[0] : x1 - together[0]] == id
+                    if id in inexact and (grown := grown_region(mask, regions[id], canvas)) != regions[id]:
+                        larger[id] = grown
+                    else:
+                        masks[id] = _crop_to_image(mask, (x0 - left, y0 - top), self.size)
+            regions = larger
+        self._camera.data.lens = lens
         return masks
 
     def picture(self, seed: int) -> np.ndarray:
@@ -227,6 +259,16 @@ class Renderer:
                 f"Blender could not render {r.resolution_x} x {r.resolution_y} pixels into {path.parent} ({problem}). "
                 "Free memory there and on the device, take a smaller image, or make the scene simpler."
             )
+
+
+def _keep_only(root: bpy.types.Collection, kept: bpy.types.Collection, camera: bpy.types.Object) -> None:
+    """Unlink everything else from the root collection of a scene."""
+    for child in list(root.children):
+        if child != kept:
+            root.children.unlink(child)
+    for o in list(root.objects):
+        if o != camera:
+            root.objects.unlink(o)
 
 
 def _empty_labels(width: int, height: int) -> Labels:

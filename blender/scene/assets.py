@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
@@ -74,6 +75,11 @@ class LoadedAsset:
     def original_matrices(self) -> list[np.ndarray]:
         """Asset to world at all places where the opened scene shows it."""
         return [*([] if self.original_matrix is None else [self.original_matrix]), *self.scattered_matrices]
+
+    @functools.cached_property
+    def is_exact(self) -> bool:
+        """Whether the asset's mesh is all that the camera can see of it: no hair, no displaced surfaces."""
+        return all(part.is_exact for part in self.parts)
 
 
 @attrs.define(eq=False)
