@@ -20,7 +20,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that wait for eac
 
 from twinset.engine.errors import DataError, TwinsetError
 
-from .arms import chosen, read_arms, sources
+from .arms import chosen, read_arms, read_questions, sources
 from .domains import FOLDS, load_domains
 from .preparation import plan
 from .runs import REAL, Run, perform_all, with_folds
@@ -57,6 +57,10 @@ def parser() -> argparse.ArgumentParser:
         metavar="KEY=JSON",
         help="change a setting of the domain or schedule, such as steps=50; use another output folder then",
     )
+    report = commands.add_parser("report", help="write tables and plots of the results into OUT/report")
+    report.add_argument("-o", "--out", type=Path, required=True, help="folder of the results")
+    report.add_argument("--domain", nargs="+", default=list(load_domains()), help="default: all")
+    report.add_argument("--detector", choices=("anchor-free", "anchor-based"), default="anchor-free")
     return top
 
 
@@ -70,7 +74,7 @@ def _common(command: argparse.ArgumentParser) -> None:
 def main() -> int:
     given = parser().parse_args()
     try:
-        return {"prepare": _prepare, "train": _train}[given.command](given)
+        return {"prepare": _prepare, "train": _train, "report": _report}[given.command](given)
     except TwinsetError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 2
@@ -112,6 +116,14 @@ def _train(given: argparse.Namespace) -> int:
         for (name, paths), seed in itertools.product(of_arms.items(), given.seeds):
             runs += with_folds(Run(name, domain, given.detector, paths, seed, render, changes=changes), FOLDS)
     perform_all(runs, out, given.jobs, given.threads)
+    return 0
+
+
+def _report(given: argparse.Namespace) -> int:
+    from .report import write_report
+
+    for domain in given.domain:
+        print(f"{domain}\n\n{write_report(given.out, given.detector, domain, read_arms(), read_questions())}")
     return 0
 
 

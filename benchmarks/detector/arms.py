@@ -31,6 +31,22 @@ class Arm:
     like: str = ""
 
 
+@attrs.frozen
+class Question:
+    """Whether the first arm has a higher AP50 than the second, or one above a ``margin`` by domain."""
+
+    arms: tuple[str, str]
+    text: str
+    first: bool = False
+    margin: Mapping[str, float] = attrs.field(factory=dict)
+
+
+def read_questions(path: Path | None = None) -> list[Question]:
+    """The declared questions."""
+    path = path or Path(__file__).with_name("arms.toml")
+    return [Question(**{**q, "arms": tuple(q["arms"])}) for q in tomllib.loads(path.read_text("utf-8"))["question"]]
+
+
 def read_arms(path: Path | None = None) -> dict[str, Arm]:
     """The declared arms by name, in order of their numbers.
 

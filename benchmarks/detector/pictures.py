@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from .domains import Photo
-from .truth import Truth
+from .models.truth import Truth
 
 GREY = 127
 """Fills what lies beyond a picture; about zero for the network."""

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from twinset.alignment.evaluation.detection import evaluate
 
-from .anchor_based import AnchorBased
-from .anchor_free import AnchorFree
-from .boxes import kept_boxes
 from .domains import Photo
+from .models.anchor_based import AnchorBased
+from .models.anchor_free import AnchorFree
+from .models.boxes import kept_boxes
 from .pictures import fitted, read_pixels, to_tensor
 
 _LEAST_SCORE = 0.005

@@ -12,10 +12,10 @@ import attrs
 import numpy as np
 import torch
 
-from .anchor_based import AnchorBased
-from .anchor_free import AnchorFree
+from .models.anchor_based import AnchorBased
+from .models.anchor_free import AnchorFree
+from .models.truth import Truth
 from .pictures import Held, to_tensor, varied
-from .truth import Truth
 
 DETECTORS = {"anchor-free": AnchorFree, "anchor-based": AnchorBased}
 
