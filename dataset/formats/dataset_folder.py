@@ -11,6 +11,7 @@ import attrs
 from ...engine.errors import DataError
 from ...engine.output.label_pass import LABEL_PASSES
 from ...engine.output.writer import WRITERS
+from ..checksums import warn_if_changed
 from . import blenderproc_output
 from .coco import CocoFile, read_coco
 from .coco_in_memory import CocoInMemory
@@ -37,6 +38,7 @@ def read_dataset(path: Path) -> CocoFile:
             blenderproc_output.read_blenderproc_coco(path) if path.name == blenderproc_output.COCO else read_coco(path)
         )
     if (path / INSTANCES).is_file():
+        warn_if_changed(path / INSTANCES)
         return read_coco(path / INSTANCES)
     written = blenderproc_output.find_coco(path)
     if written is not None:

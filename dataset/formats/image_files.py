@@ -137,7 +137,7 @@ class ImageFiles:
         known = [e for i in turned if (e := _evidence(i, self._headers[i["id"]])) is not None]
         head = f"{len(turned)} of {len(self._images)} images in '{self.folder}' are turned by EXIF"
         if not known:
-            return f"{head}. Their sizes do not say how they were annotated; they are read upright, as viewers show them."
+            return f"{head}. Their sizes do not say how they were annotated; they are read upright, as viewers do."
         upright = sum(known)
         if 0 < upright < len(known):
             return (

@@ -19,9 +19,10 @@ from ...engine.sampling.sampler import Frame, Sampler
 from ...engine.stage import Stage
 from ..analysis.goal_progress import read_goal_scorer
 from ..analysis.real_boxes import read_real
-from ..atomic_files import json_bytes, read_json_object
+from ..atomic_files import json_bytes
+from ..checksums import append_checksum, read_own
 from ..formats.coco_check import are_categories
-from ..store.frames import FrameStore, append_checksum
+from ..store.frames import FrameStore
 from ..store.job_folder import GATE, STAGE, JobFolder
 from ..store.label_files import label_files
 from ..store.record import categories, make_record
@@ -40,13 +41,18 @@ class FrameRenderer:
         Of the same output folder.
     open_stage : callable
         Opens the recipe's scene.
+    claim : callable
+        Makes the output folder that of the job, before the first file is written into it.
     """
 
-    def __init__(self, recipe: Recipe, store: FrameStore, folder: JobFolder, open_stage: OpenStage) -> None:
+    def __init__(
+        self, recipe: Recipe, store: FrameStore, folder: JobFolder, open_stage: OpenStage, claim: Callable[[], None]
+    ) -> None:
         self.recipe = recipe
         self._store = store
         self._folder = folder
         self._open_stage = open_stage
+        self._claim = claim
         self._sampler: Sampler | None = None
 
     @property
@@ -112,12 +118,12 @@ class FrameRenderer:
             contents = {**next(iter(contents.values())), "rooms": {**self._known_rooms(), **contents}}
         contents |= {"gates": sampler.gates.report()} if sampler.gates.report() else {}
         contents["categories"] = categories(self.recipe, read_real(self.recipe))
-        self._store.write_text(STAGE, json_bytes(contents).decode())
+        self._store.write_text(STAGE, append_checksum(json_bytes(contents)).decode())
 
     def categories(self) -> list[dict[str, Any]]:
         """The COCO categories of the dataset, as recorded in its folder if the real data are missing."""
-        known: list[dict[str, Any]] = read_json_object(self._store.out / STAGE).get("categories") or []
-        return known if are_categories(known) else categories(self.recipe, read_real(self.recipe))
+        known: list[dict[str, Any]] = read_own(self._store.out / STAGE).get("categories") or []
+        return known if known and are_categories(known) else categories(self.recipe, read_real(self.recipe))
 
     def _teach(self, sampler: Sampler, known: list[list[dict[str, Any]]] | None) -> Iterator[Event]:
         """Let the gates learn, or restore what they learned earlier, on any machine."""
@@ -137,10 +143,11 @@ class FrameRenderer:
         for one, rounded in zip(gates, learned, strict=True):
             one.apply_learned(rounded)
         state = {"fingerprint": [one.fingerprint for one in gates], "learned": learned, "report": gates.report()}
+        self._claim()
         self._store.write_text(GATE, append_checksum(json_bytes(state)).decode())
 
     def _known_rooms(self) -> dict[str, Any]:
-        known = read_json_object(self._store.out / STAGE).get("rooms")
+        known = read_own(self._store.out / STAGE).get("rooms")
         return known if isinstance(known, dict) else {}
 
     @functools.cached_property

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import logging
-import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ import attrs
 
 from ... import __version__
 from ...engine.block import Block
-from ...engine.errors import DataError, OutputError, StageError, TwinsetError
+from ...engine.errors import DataError, OutputError, StageError
 from ...engine.events import Event, Finished, FrameDone, ShareDone, Started, Stepped
 from ...engine.output.writer import asked_writers
 from ...engine.plugin.hooks import defines
@@ -26,14 +25,18 @@ from ...engine.sampling.sampler import Frame
 from ..analysis.goal_progress import GoalTally
 from ..analysis.real_boxes import real_boxes, real_images
 from ..atomic_files import json_bytes
+from ..checksums import FILE as CHECKSUMS
+from ..checksums import changed_files, file_problem, has_text_checksum, write_list
 from ..formats.coco_in_memory import CocoInMemory
+from ..formats.dataset_folder import INSTANCES
 from ..report.job_report import wants_report, write_job_report
 from ..store.disk_space import disk_space_warning
 from ..store.frame_record import ACCEPTED, GIVEN_UP, FrameRecord
 from ..store.frames import FrameStore
 from ..store.funnel import MIN_JUDGED, AttemptTally, GateTally, gate_error
 from ..store.heartbeats import Heartbeat, remove_heartbeats
-from ..store.job_folder import JobFolder, recipe_path
+from ..store.inputs import FILE as INPUTS
+from ..store.job_folder import HISTORY, RECIPE, STAGE, JobFolder, recipe_path
 from ..store.record import add_to_block
 from .finish import finish
 from .frame_renderer import FrameRenderer, OpenStage
@@ -42,6 +45,11 @@ log = logging.getLogger(__name__)
 
 MAX_FAILURES = 5
 """A job stops after this many frames, or after its last one, if none was accepted."""
+
+SUMMARY = "summary.json"
+
+KEPT = (INPUTS, HISTORY)
+"""Files of a job that are not made at its end, and hold no checksum of their own."""
 
 VERIFIED = ("camera", "columns", "goals", "image", "instances", "bystanders", "draws")
 """Keys of a record that must be the same when its frame is rendered again, beside the hashes of its files."""
@@ -64,7 +72,8 @@ class Job:
         self.out = Path(out).resolve()
         self._store = FrameStore(self.out)
         self._folder = JobFolder(recipe, self._store)
-        self._renderer = FrameRenderer(recipe, self._store, self._folder, open_stage)
+        self._renderer = FrameRenderer(recipe, self._store, self._folder, open_stage, self._claim)
+        self._is_claimed = False
 
     def run(self, frames: range | None = None) -> Iterator[Event]:
         """Render missing frames, then write annotations; after a part of the frames, :meth:`finish` does that.
@@ -81,24 +90,20 @@ class Job:
             Errors that the user can correct; frames rendered so far are kept.
         """
         real = real_boxes(self.recipe)
-        is_new = not self.out.exists()
-        wanted, missing = self.claim(frames)
+        wanted, missing = self.begin(frames)
         notes: list[str] = []
-        if missing:
+        # Without its stage file, a folder could not be finished on a machine without the real data.
+        if missing or (wanted and file_problem(self.out / STAGE)):
             earlier = sorted(missing - set(wanted if frames is None else frames))
             if earlier:
                 notes.append(
                     f"Frames {earlier[0]} to {earlier[-1]} are rendered, too: later frames of a block of "
                     f"{self.recipe.render.block_size} depend on them."
                 )
-            try:
-                if not self._renderer.is_open:
-                    yield from self._renderer.open(real)
-                yield from self._renderer.enter_room(min(missing, key=by_room(self.recipe)))
-            except TwinsetError:
-                if is_new and not self._store.frames():
-                    shutil.rmtree(self.out, ignore_errors=True)
-                raise
+            if not self._renderer.is_open:
+                yield from self._renderer.open(real)
+            yield from self._renderer.enter_room(min(missing or wanted, key=by_room(self.recipe)))
+            self._claim()
             sampler = self._renderer.sampler
             notes += [] if len(wanted) < self.recipe.images else unused_room_notes(self.recipe)
             notes += dict.fromkeys(note for target in sampler.targets for note in target.notes())
@@ -116,17 +121,31 @@ class Job:
             return
         yield from self._finish()
 
-    def claim(self, frames: range | None = None) -> tuple[range, set[int]]:
-        """Prepare the folder for this job; the frames that ``frames`` depend on, and those of them that are missing."""
+    def begin(self, frames: range | None = None) -> tuple[range, set[int]]:
+        """Check the folder for this job; the frames that ``frames`` depend on, and those of them that are missing.
+
+        A folder that does not exist is only created once the scene is open. A job that cannot start so leaves nothing
+        behind, and never has to remove a folder in which another share of the job may already be at work.
+        """
         asked = range(self.recipe.images) if frames is None else frames
         wanted = range(asked.start - asked.start % self.recipe.render.block_size, asked.stop)
-        self._store.prepare()
-        self._folder.claim()
+        self._is_claimed = False
+        if self.out.exists():
+            self._claim()
+        else:
+            self._store.check_place()
         missing = set(self._store.missing(wanted))
         warning = disk_space_warning(self._store, self.recipe.output, len(missing)) if missing else ""
         if warning:
             log.warning("%s", warning)
         return wanted, missing
+
+    def _claim(self) -> None:
+        """Prepare the folder, and make it that of this job, or check that it is."""
+        if not self._is_claimed:
+            self._store.prepare()
+            self._folder.claim()
+            self._is_claimed = True
 
     def finish(self) -> Finished:
         """Rebuild annotations and previews from the records, which may have been copied from several folders."""
@@ -136,13 +155,18 @@ class Job:
 
     def _finish(self) -> Iterator[Event]:
         yield Stepped("Writing annotations")
-        finished, in_memory = self._annotate()
+        finished, in_memory, written = self._annotate()
         if wants_report(self.recipe, self._store):
             yield Stepped("Comparing with the real dataset")
             finished = attrs.evolve(finished, report=write_job_report(self.recipe, self.out, in_memory))
+        written += [finished.report] if finished.report is not None else []
+        write_list(self.out, written, kept=[self.out / name for name in KEPT])
+        for name, clause in dict([*changed_files(self.out), *self._folder.problems()]).items():
+            if name != RECIPE:  # said when it was read
+                log.warning("'%s' %s. `twinset render` writes it again.", self.out / name, clause)
         yield finished
 
-    def _annotate(self) -> tuple[Finished, CocoInMemory | None]:
+    def _annotate(self) -> tuple[Finished, CocoInMemory | None, list[Path]]:
         recipe = self.recipe
         metrics = [use.plugin for use in recipe.plugins["metric"]]
         tally, goals = AttemptTally(), GoalTally()
@@ -176,10 +200,12 @@ class Job:
             "funnel": attrs.asdict(funnel),
             "metrics": summary.metrics,
         }
-        self._store.write_text("summary.json", json_bytes(contents).decode())
+        self._store.write_text(SUMMARY, json_bytes(contents).decode())
         sheet = summary.contact_sheet
         finished = Finished(self.out, summary.images, summary.annotations, funnel, sheet, absent=tuple(absent))
-        return finished, summary.in_memory
+        made = [path for paths in summary.written.values() for path in paths]
+        made += [path for path in (summary.table, sheet, self.out / SUMMARY) if path is not None]
+        return finished, summary.in_memory, made
 
     def replay(self, frame: int) -> Path:
         """Render one recorded frame again, by its accepted attempt alone.
@@ -231,6 +257,19 @@ class Job:
             except DataError:
                 state = "damaged"
             yield done, len(frames), frame, state
+
+    def changed_files(self) -> list[tuple[str, str]]:
+        """Files other than those of frames that are not as they were written, each with a clause on what is wrong.
+
+        Folders of earlier releases have no checksums of such files.
+        """
+        problems = self._folder.problems()
+        has_list = (self.out / CHECKSUMS).is_file()
+        if has_list:
+            problems += [(name, clause) for name, clause in changed_files(self.out) if name not in dict(problems)]
+        elif (self.out / INSTANCES).is_file() and has_text_checksum(self.out / RECIPE):
+            problems.append((CHECKSUMS, "is missing"))
+        return problems
 
     def _again(self, frame: int) -> Frame:
         """Sample a recorded frame again, only its accepted attempt; raises StageError if that is now rejected."""

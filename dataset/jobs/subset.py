@@ -17,6 +17,7 @@ from ...engine.errors import DataError
 from ...engine.recipe.settings import Recipe
 from ..analysis.measure import measure
 from ..atomic_files import atomic_folder, escapes_folder, json_bytes, link_or_copy, write_atomic
+from ..checksums import append_checksum
 from ..formats import rle_masks
 from ..formats.coco import CocoFile, read_coco, read_json, write_coco
 from ..formats.dataset_folder import INSTANCES
@@ -27,13 +28,10 @@ from ..progress import Progress
 from ..store.dataset_files import run_writer
 from ..store.finished_dataset import ListedDataset
 from ..store.frame_record import ACCEPTED, FILTERED, FrameRecord
-from ..store.frames import FrameStore, append_checksum, encode_image
-from ..store.job_folder import RECIPE, STAGE
+from ..store.frames import FrameStore, encode_image
+from ..store.job_folder import HISTORY, RECIPE, STAGE
 from ..writers.yolo import Yolo
 from .job import open_job
-
-HISTORY = "curation.json"
-"""The file with the steps by which a dataset was changed since it was rendered or photographed."""
 
 QUALITY = 95
 """JPEG quality of images that are written again with blackened boxes."""

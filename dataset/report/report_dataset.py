@@ -18,6 +18,7 @@ from ...engine.recipe.reading import load_recipe
 from ...engine.recipe.settings import Recipe
 from ..analysis.measure import measure
 from ..atomic_files import read_json_object
+from ..checksums import read_own, remove_text_checksum, warn_if_changed
 from ..formats.coco import CocoFile
 from ..formats.coco_in_memory import CocoInMemory
 from ..formats.dataset_folder import image_folder, read_dataset
@@ -88,10 +89,11 @@ def read_report_dataset(
     annotations = coco or read_dataset(path)
     rendered: dict[str, Any] = {}
     if path.is_dir():
-        rendered = {"stage": read_json_object(path / "stage.json"), "summary": read_json_object(path / "summary.json")}
+        warn_if_changed(path / "summary.json")
+        rendered = {"stage": read_own(path / "stage.json"), "summary": read_json_object(path / "summary.json")}
         text = path / "recipe.toml"
         if text.is_file():
-            rendered["recipe_text"] = text.read_text(encoding="utf-8", errors="replace")
+            rendered["recipe_text"] = remove_text_checksum(text.read_text(encoding="utf-8", errors="replace"))
             try:
                 rendered["recipe"] = load_recipe(text, check_files=False)
             except TwinsetError as error:

@@ -24,7 +24,8 @@ _RECORD_BYTES = 15_000
 
 def disk_space_warning(store: FrameStore, output: OutputSettings, frames: int) -> str:
     """A warning if this many more frames will probably not fit on the disk, else ""."""
-    free = shutil.disk_usage(store.out).free
+    there = next(folder for folder in (store.out, *store.out.absolute().parents) if folder.exists())
+    free = shutil.disk_usage(there).free
     measured = mean_frame_bytes(store)
     each = measured or expected_frame_bytes(output)
     need = each * frames

@@ -8,13 +8,14 @@ import hashlib
 import os
 import re
 import shutil
+import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from ...engine.errors import DataError, TryAgainError
+from ...engine.regular_files import read_regular
 from ..atomic_files import (
     PendingFiles,
     escapes_folder,
@@ -24,6 +25,7 @@ from ..atomic_files import (
     remove_stale,
     write_atomic,
 )
+from ..checksums import append_checksum, file_hash, remove_checksum
 from ..formats.encoders import encode
 from ..formats.pixels import read_image
 from .frame_record import FILTERED, GIVEN_UP, FileEntry, FrameContent, FrameRecord
@@ -31,6 +33,7 @@ from .label_files import IMAGES, LabelFile, known_files
 from .record_check import decode_record, record_problem
 
 MIN_FREE_BYTES = 64 * 2**20
+MAX_RECORD_BYTES = 2**30
 _SUBFOLDER = re.compile(r"^\d{6,}$")
 _IMAGE = re.compile(r"^(\d{6,})\.(?:jpg|png)$")
 _RECORD = re.compile(r"^(\d{6,})\.json$")
@@ -93,12 +96,25 @@ class FrameStore:
                 remove_stale(subfolder)
         with PendingFiles() as pending:  # never committed: only checks that files can be written
             pending.add(self.records / "probe", b"\0" * 4096)
-        free = shutil.disk_usage(self.out).free
+        self._check_free(self.out, min_free)
+
+    def _check_free(self, folder: Path, min_free: int) -> None:
+        free = shutil.disk_usage(folder).free
         if free < min_free:
             raise TryAgainError(
                 f"The disk of '{self.out}' has only {free / 2**20:.0f} MiB left; at least {min_free / 2**20:.0f} MiB "
                 "are needed. Free some space there or choose another output folder."
             )
+
+    def check_place(self, *, min_free: int = MIN_FREE_BYTES) -> None:
+        """As :meth:`prepare` for a folder that does not exist yet, which is not created."""
+        above = next((p for p in self.out.absolute().parents if os.path.lexists(p)), self.out.absolute().parent)
+        try:
+            with tempfile.TemporaryDirectory(dir=above, prefix=".twinset-") as folder, PendingFiles() as pending:
+                pending.add(Path(folder) / "probe", b"\0" * 4096)
+        except OSError as error:
+            raise output_error(error, self.out) from error
+        self._check_free(above, min_free)
 
     def write(
         self,
@@ -171,7 +187,7 @@ class FrameStore:
                 path = self.out / entry["path"]
                 if not path.is_file():
                     return False
-                if verify and hashlib.sha256(path.read_bytes()).hexdigest() != entry["sha256"]:
+                if verify and file_hash(path) != entry["sha256"]:
                     return False
         except OSError:
             return False
@@ -187,12 +203,12 @@ class FrameStore:
         """
         path = self.record_path(frame)
         try:
-            data = path.read_bytes()
+            data = read_regular(path, MAX_RECORD_BYTES)
             record = decode_record(data)
         except FileNotFoundError:
             raise DataError(f"Frame {frame} has no record: '{path}' does not exist. Render that frame first.") from None
         except OSError as error:
-            raise DataError(f"The record '{path}' cannot be read ({error.strerror}).") from error
+            raise DataError(f"The record '{path}' cannot be read: {error.strerror or error}.") from error
         except (ValueError, RecursionError) as error:
             raise self.damaged(frame, f"it is not JSON ({error})") from error
         if isinstance(record, dict) and not remove_checksum(data, record):
@@ -269,21 +285,6 @@ def _file_names(folder: Path) -> list[str]:
 def _subfolders(folder: Path) -> list[Path]:
     """The subfolders with the later frames of a large dataset, in order."""
     return [folder / name for name in sorted(_file_names(folder)) if _SUBFOLDER.match(name)]
-
-
-def append_checksum(record: bytes) -> bytes:
-    """Add a last key ``sha256`` to the bytes of a JSON object: the hash of the bytes before it."""
-    body = record.rstrip()[:-1]
-    return body + f',"sha256":"{hashlib.sha256(body).hexdigest()}"}}\n'.encode()
-
-
-def remove_checksum(data: bytes, record: dict[str, Any]) -> bool:
-    """Remove the checksum of a parsed record; whether it matches the bytes. Records without a checksum pass."""
-    expected = record.pop("sha256", None)
-    if expected is None:
-        return True
-    body, _, _ = data.rpartition(b',"sha256":')
-    return hashlib.sha256(body).hexdigest() == expected
 
 
 def encode_image(image: np.ndarray, format: str, quality: int) -> bytes:

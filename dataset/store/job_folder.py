@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,24 @@ from ...engine.recipe.settings import Recipe
 from ...engine.recipe.writing import RESOLVED, dump_recipe
 from ...engine.sampling.gates import OpenGates
 from ..atomic_files import json_bytes, read_json_object
-from .frames import FrameStore, remove_checksum
+from ..checksums import (
+    append_text_checksum,
+    changed_files,
+    drop_from_list,
+    file_problem,
+    remove_checksum,
+    remove_text_checksum,
+    say,
+)
+from .frames import FrameStore
 from .inputs import FILE as INPUTS
 from .inputs import check_unchanged, linked_files, merge_links, read_inputs, read_linked_files
 
 RECIPE = "recipe.toml"
 STAGE = "stage.json"
 GATE = "gate.json"
+HISTORY = "curation.json"
+"""The file with the steps by which a dataset was changed since it was rendered or photographed."""
 
 SAME_BYTES = ("0.1", "0.2")
 """Releases that make the same frames of the same recipe, so that one resumes what another began."""
@@ -52,11 +63,16 @@ class JobFolder:
         recorded = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else text
         is_same = _without_images(recorded) == _without_images(text)
         if not is_same and self._store.frames() and not self._is_respelled(recorded):
+            damaged = file_problem(path)
             raise OutputError(
                 f"{self.out} holds frames of another recipe, seed or version (see {path}). Choose another output "
                 "folder or delete this one."
+                + (
+                    f" That file {damaged}: restore it, or delete it if you give the frames' own recipe."
+                    * bool(damaged)
+                )
             )
-        self._store.write_text(RECIPE, text)
+        self._store.write_text(RECIPE, append_text_checksum(text))
 
     def _is_respelled(self, recorded: str) -> bool:
         """Whether a recorded text is this recipe as another release that makes the same frames wrote it."""
@@ -71,15 +87,26 @@ class JobFolder:
         texts = (dump_recipe(recipe, anchor=True) for recipe in (earlier, self.recipe))
         return len({_without_images(text) for text in texts}) == 1
 
+    def problems(self) -> list[tuple[str, str]]:
+        """Files that are missing or not as they were written, each with a clause on what is wrong with it."""
+        names = [RECIPE, STAGE, *([GATE] if (self.out / GATE).is_file() else [])]
+        found = [(name, file_problem(self.out / name)) for name in names]
+        found += [(INPUTS, "is missing")] if not (self.out / INPUTS).is_file() else []
+        return [(name, clause) for name, clause in found if clause]
+
     def _claim_inputs(self) -> None:
         current, recorded = read_inputs(self.recipe), self._inputs()
+        damaged = dict(changed_files(self.out)).get(INPUTS)
+        if damaged:
+            say(f"'{self.out / INPUTS}' {damaged}, so it is written again from the files as they are now.")
+            recorded = {}
         if self._store.frames():
             links = linked_files(recorded)
             own = {name: entry for name, entry in recorded.items() if name not in links}
             check_unchanged(own, current, self.out)
             current = merge_links(current, links)
         if recorded != current:
-            self._store.write_text(INPUTS, json_bytes(current).decode())
+            self._write_inputs(current)
 
     def claim_links(self, files: Iterable[Path], room: str = "") -> None:
         """As :meth:`claim`, for files linked by models and the scene, or one room, which are known once it is open.
@@ -95,7 +122,11 @@ class JobFolder:
             check_unchanged(linked_files(recorded, owner), current, self.out)
         merged = merge_links(recorded, current)
         if recorded != merged:
-            self._store.write_text(INPUTS, json_bytes(merged).decode())
+            self._write_inputs(merged)
+
+    def _write_inputs(self, entries: Mapping[str, Any]) -> None:
+        drop_from_list(self.out / INPUTS)
+        self._store.write_text(INPUTS, json_bytes(dict(entries)).decode())
 
     def _inputs(self) -> dict[str, Any]:
         return {name: entry for name, entry in read_json_object(self.out / INPUTS).items() if isinstance(entry, dict)}
@@ -135,11 +166,14 @@ def recipe_path(out: Path) -> Path:
     path = Path(out) / RECIPE
     if not path.is_file():
         raise OutputError(f"{out} has no {RECIPE}, so it is not an output folder of Twinset. Name another folder.")
+    problem = file_problem(path)
+    if problem:
+        say(f"'{path}' {problem}, so this may not be the recipe that the frames were rendered from. Restore the file.")
     return path
 
 
 def _without_images(text: str) -> str:
-    """A recipe without its number of images, a key above the first table."""
-    lines = text.splitlines()
+    """A recipe without its checksum and its number of images, a key above the first table."""
+    lines = remove_text_checksum(text).splitlines()
     tables = next((k for k, line in enumerate(lines) if line.startswith("[")), len(lines))
     return "\n".join(line for k, line in enumerate(lines) if k >= tables or not line.startswith("images ="))

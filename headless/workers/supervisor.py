@@ -6,7 +6,6 @@ from __future__ import annotations
 import logging
 import os
 import queue
-import shutil
 import subprocess
 import time
 from collections import Counter, deque
@@ -18,7 +17,7 @@ import attrs
 
 from ...dataset.jobs.job import Job
 from ...dataset.store.frames import FrameStore
-from ...engine.errors import StageError, TryAgainError, TwinsetError
+from ...engine.errors import StageError, TryAgainError
 from ...engine.events import Event, FrameDone, ShareDone, Started, Stepped
 from ...engine.recipe.settings import Recipe
 from ...engine.sampling.rooms import by_room
@@ -143,9 +142,8 @@ class Supervisor:
             If the user stops the job; all workers have ended then.
         """
         recipe, out = self.job.recipe, self.job.out
-        is_new = not out.exists()
         yield Stepped("Looking for existing frames")
-        self._wanted, missing = self.job.claim(frames)
+        self._wanted, missing = self.job.begin(frames)
         pending = unfinished_blocks(missing, self._wanted, recipe.render.block_size)
         room = by_room(recipe)
         # In each room the longest ones come first, so that workers end at about the same time.
@@ -157,11 +155,6 @@ class Supervisor:
                 yield from self._render()
             else:
                 yield self._started([])
-        except TwinsetError:
-            self._end_all()
-            if is_new and not self._done:
-                shutil.rmtree(out, ignore_errors=True)
-            raise
         finally:
             self._end_all()
         if len(self._wanted) < recipe.images:

@@ -58,8 +58,16 @@ def verify(
         shown = ", ".join(map(str, damaged[:20])) + (", ..." if len(damaged) > 20 else "")
         lines.append(f"Damaged: {shown}. Run `twinset render` again to replace them.")
     lines += different.values()
-    if not damaged and not different:
+    changed = job.changed_files()
+    lines += [f"'{out / name}' {clause}." for name, clause in changed]
+    if changed:
+        lines.append(
+            f"`twinset finish {out}` writes annotations, previews and summaries again; `twinset render` with the "
+            "recipe that the frames were rendered from writes the other files again."
+        )
+    if not damaged and not different and not changed:
         lines.append("All files are intact.")
-    output.result({"accepted": len(accepted), "damaged": damaged, "sample": chosen, "different": different}, *lines)
-    if damaged or different:
+    values = {"accepted": len(accepted), "damaged": damaged, "sample": chosen, "different": different}
+    output.result({**values, "changed": dict(changed)}, *lines)
+    if damaged or different or changed:
         raise typer.Exit(INCOMPLETE)
