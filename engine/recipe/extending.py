@@ -15,6 +15,7 @@ import attrs
 from ..errors import RecipeError
 from ..plugin.contract import KINDS
 from ..plugin.params import param, parse, unknown
+from ..regular_files import read_regular_text
 from .paths import absolute_path
 from .toml_lines import KeyPath, LineNumbers
 
@@ -22,6 +23,15 @@ IDENTITIES = {"class": "name", "distractor": "name", "goal": "column", "room": "
     kind: "plugin" for kind in KINDS
 }
 """By which key tables of an array are the same in two recipes."""
+
+
+MAX_TEXT_BYTES = 2**24
+"""Larger recipes are refused."""
+
+MAX_KEY_PARTS = 32
+
+_KEY_PART = r"""(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+"""
+_LONG_KEY = re.compile(rf"(?<![\w\"'-]){_KEY_PART}(?:\.[ \t]*+{_KEY_PART}){{{MAX_KEY_PARTS}}}")
 
 
 @attrs.frozen
@@ -120,7 +130,7 @@ def read_layers(top: Layer) -> list[Layer]:
 
 def _read(path: Path, owner: Layer) -> Layer:
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_regular_text(path, MAX_TEXT_BYTES)
     except (OSError, UnicodeDecodeError) as error:
         reason = "is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else f"cannot be read: {error.strerror}"
         sentence = f"The recipe {path} {reason}. Correct the path, which starts at {owner.folder}."
@@ -130,6 +140,9 @@ def _read(path: Path, owner: Layer) -> Layer:
 
 def layer_of(text: str, folder: Path, name: str) -> Layer:
     """The layer of a TOML text; raises RecipeError where it is not valid."""
+    if _LONG_KEY.search(text):
+        # Its tables would be nested so deeply that reading them takes minutes and gigabytes.
+        raise RecipeError([f"{name}: a dotted key has more than {MAX_KEY_PARTS} parts. Recipes need no more than six."])
     try:
         data = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # numbers of too many digits, and brackets without end, as well

@@ -6,15 +6,20 @@ from __future__ import annotations
 import glob
 import os
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import attrs
 
+from ..errors import DataError
 from ..plugin.params import describe
 
 T = TypeVar("T")
+
+MAX_LOOKED_AT = 200_000
+"""Files and folders that a pattern may lead through."""
 
 ENVIRONMENT_VARIABLE = re.compile(r"\$\{?(\w+)")
 """An environment variable in a path."""
@@ -29,10 +34,16 @@ def matching_files(folder: Path, pattern: str) -> list[Path]:
     """Files that match a path or glob pattern; an existing path matches itself, whatever its name.
 
     They are sorted by their unresolved paths, capitals first, in the same order on every machine.
+
+    Raises
+    ------
+    DataError
+        If the pattern looks at more than ``MAX_LOOKED_AT`` files and folders.
     """
     path = absolute_path(folder, pattern)
     if path.exists():
         return [path]
+    _check_pattern(absolute_pattern(folder, pattern), pattern)
     paths = sorted(map(Path, glob.glob(absolute_pattern(folder, pattern), recursive=True)), key=lambda p: p.parts)
     return [p.resolve() for p in paths]
 
@@ -47,6 +58,25 @@ def absolute_pattern(folder: Path, text: str) -> str:
     if path.exists() or not glob.has_magic(text):
         return str(path)
     return os.path.normpath(os.path.join(glob.escape(str(folder)), os.path.expanduser(text)))
+
+
+def _check_pattern(pattern: str, text: str) -> None:
+    """Raise DataError if a pattern, such as ``/**/*.glb``, leads through too many files and folders."""
+    if not glob.has_magic(pattern):
+        return
+    parts = Path(pattern).parts
+    first = next(k for k, part in enumerate(parts) if glob.has_magic(part))
+    depth = len(parts) - first - 1 if "**" not in parts else sys.maxsize
+    looked_at = 0
+    for above, folders, names in os.walk(os.path.join(*parts[:first]), followlinks=True):
+        looked_at += len(folders) + len(names)
+        if len(Path(above).parts) - first >= depth:
+            folders.clear()
+        if looked_at > MAX_LOOKED_AT:
+            raise DataError(
+                f"The pattern '{text}' leads through more than {MAX_LOOKED_AT:,} files and folders. Name a folder "
+                "nearer to the files."
+            )
 
 
 def map_paths(instance: T, change: Callable[[str], str]) -> T:

@@ -18,9 +18,10 @@ from ..plugin.params import Param, Problem, describe, parse, shorten, unknown
 from ..plugin.registry import Registry, default
 from ..plugin.renames import current_names, warn
 from ..plugin.trusted_folders import is_trusted, refusal
+from ..regular_files import read_regular_text
 from .consistency import check_paths, check_recipe
 from .extended_paths import make_paths_absolute
-from .extending import ExtendingSettings, Layer, Places, layer_of, merge_layers, read_layers
+from .extending import MAX_TEXT_BYTES, ExtendingSettings, Layer, Places, layer_of, merge_layers, read_layers
 from .json_schema import json_schema
 from .paths import ENVIRONMENT_VARIABLE, absolute_path, absolute_pattern, map_paths
 from .settings import LISTS, TABLES, JobSettings, ModelSettings, PluginUse, RealSettings, Recipe, Room, SceneSettings
@@ -64,13 +65,13 @@ def load_recipe(
     """
     path = Path(path)
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_regular_text(path, MAX_TEXT_BYTES)
     except FileNotFoundError:
         raise RecipeError([f"{path}: there is no such file. Check the path of the recipe."]) from None
     except UnicodeDecodeError as error:
         raise RecipeError([f"{path}: not UTF-8 text (byte {error.start}). Save the recipe as UTF-8."]) from None
     except OSError as error:
-        raise RecipeError([f"{path}: cannot be read: {error.strerror}. Name a recipe file."]) from None
+        raise RecipeError([f"{path}: cannot be read: {error.strerror or error}. Name a recipe file."]) from None
     start = path.resolve().parent if folder is None else Path(folder)
     return loads_recipe(text, start, str(path), overrides, check_files=check_files)
 

@@ -62,13 +62,15 @@ PlotsOption = Annotated[
 ForceOption = Annotated[bool, typer.Option("--force", help="Overwrite an existing recipe.")]
 
 FrameCountOption = Annotated[
-    int | None, typer.Option("--images", metavar="N", min=1, help="Number of frames, overriding the recipe.")
+    int | None,
+    typer.Option("--images", metavar="N", min=1, max=10_000_000, help="Number of frames, overriding the recipe."),
 ]
 RecipeSeedOption = Annotated[
     int | None, typer.Option("--seed", metavar="N", min=0, help="Random seed, overriding the recipe.")
 ]
 SamplesOption = Annotated[
-    int | None, typer.Option("--samples", metavar="N", min=1, help="Samples per pixel, overriding the recipe.")
+    int | None,
+    typer.Option("--samples", metavar="N", min=1, max=1_000_000, help="Samples per pixel, overriding the recipe."),
 ]
 
 ClassOption = Annotated[
@@ -125,6 +127,6 @@ MinBoxSideOption = Annotated[
 MaxBoxesOption = Annotated[
     int, typer.Option(metavar="N", min=20, help="Use at most N boxes per dataset and class for features.")
 ]
-ThreadsOption = Annotated[int, typer.Option(metavar="N", min=1, help="Threads for the vision model.")]
-WorkersOption = Annotated[int, typer.Option(metavar="N", min=0, help="Processes; 0 for one per processor.")]
+ThreadsOption = Annotated[int, typer.Option(metavar="N", min=1, max=1024, help="Threads for the vision model.")]
+WorkersOption = Annotated[int, typer.Option(metavar="N", min=0, max=1024, help="Processes; 0 for one per processor.")]
 SeedOption = Annotated[int, typer.Option(metavar="N", min=0, help="Random seed of the resampling.")]

@@ -47,6 +47,7 @@ class Clutter:
     count_range: tuple[int, int] = param(
         (1, 4),
         min=0,
+        max=200,
         soft_max=20,
         doc="Minimum and maximum number of things that do not follow the photos",
         moves={"entropy": "+", "sharpness": "+", "visible_share": "-", "occluded_share": "+"},

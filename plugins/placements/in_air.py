@@ -28,6 +28,7 @@ class InAir:
     count: tuple[int, int] = param(
         (1, 3),
         min=0,
+        max=10_000,
         soft_max=20,
         doc="Minimum and maximum number of instances per frame",
         moves={"boxes_per_image": "+", "touches_border": "+", "visible_share": "-", "occluded_share": "+"},

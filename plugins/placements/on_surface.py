@@ -50,6 +50,7 @@ class OnSurface:
     count: tuple[int, int] = param(
         (1, 3),
         min=0,
+        max=10_000,
         soft_max=20,
         doc="Minimum and maximum number of instances per frame",
         moves={"boxes_per_image": "+", "touches_border": "+", "visible_share": "-", "occluded_share": "+"},
@@ -57,6 +58,7 @@ class OnSurface:
     count_without_main: tuple[int, int] | None = param(
         None,
         min=0,
+        max=10_000,
         soft_max=20,
         doc="The same for frames whose main instance is of a class that is not placed here; default is count",
         formerly="others",

@@ -27,7 +27,7 @@ def fit(
         str, typer.Option(metavar="SCALE", help="Scale on which areas are fitted: log, sqrt or logit.")
     ] = "log",
     components: Annotated[
-        int, typer.Option(metavar="N", min=0, help="Number of components; 0 lets the criterion choose.")
+        int, typer.Option(metavar="N", min=0, max=1000, help="Number of components; 0 lets the criterion choose.")
     ] = 0,
     criterion: Annotated[
         str, typer.Option(metavar="NAME", help="How the number of components is chosen: silhouette or bic.")

@@ -88,11 +88,11 @@ def infer(
         int, typer.Option(metavar="N", min=2, help="Number of cross-validation folds (split by image).")
     ] = 5,
     trees: Annotated[
-        int, typer.Option(metavar="N", min=1, help="Number of trees of the forests that select features.")
+        int, typer.Option(metavar="N", min=1, max=10_000, help="Number of trees of the forests that select features.")
     ] = 50,
     margin: MarginOption = 0.1,
     min_box_side: MinBoxSideOption = 16,
-    threads: Annotated[int, typer.Option(metavar="N", min=1, help="Threads for vision models and forests.")] = 1,
+    threads: Annotated[int, typer.Option(metavar="N", min=1, max=1024, help="Threads for vision models and forests.")] = 1,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Random seed of forests and intervals.")] = 0,
     json: JsonOption = False,
 ) -> None:

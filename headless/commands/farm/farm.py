@@ -38,6 +38,7 @@ BlocksOption = Annotated[
         "--blocks-per-task",
         metavar="N",
         min=1,
+        max=10_000_000,
         help="Blocks that a task renders in sequence. Default: 1, or more to stay within 1000 tasks.",
     ),
 ]

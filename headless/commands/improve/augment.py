@@ -37,13 +37,13 @@ def augment(
     real_images: RealImagesOption = None,
     class_name: ClassOption = [],  # noqa: B006
     model: ModelOption = None,
-    top: Annotated[int, typer.Option(metavar="N", min=1, help="Vary the N most typical frames.")] = 10,
+    top: Annotated[int, typer.Option(metavar="N", min=1, max=1_000_000, help="Vary the N most typical frames.")] = 10,
     pool: Annotated[
         str, typer.Option(metavar="NAME", help="How the boxes of a frame are pooled: mean, median, min or max.")
     ] = "mean",
     image_count: Annotated[
         int | None,
-        typer.Option("--images", metavar="N", min=1, help="Number of frames of the new recipe. Default: unchanged."),
+        typer.Option("--images", metavar="N", min=1, max=10_000_000, help="Number of frames of the new recipe. Default: unchanged."),
     ] = None,
     seed: Annotated[
         int | None, typer.Option(metavar="N", min=0, help="Random seed of the new recipe. Default: unchanged.")
