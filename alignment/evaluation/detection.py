@@ -92,7 +92,7 @@ def evaluate(
     per_class : dict of str to Scores
         In the order of the categories; those without real boxes and predictions are left out.
     """
-    precision, matched = _coco(images, annotations, categories, predictions)
+    precision, matched, _ = _coco(images, annotations, categories, predictions)
     sizes = {image["id"]: float(image["width"]) * float(image["height"]) for image in images}
     per_class = {}
     for k, category in enumerate(categories):
@@ -122,6 +122,35 @@ def evaluate(
     sums = {name: sum(getattr(scores, name) for scores in per_class.values()) for name in names}
     overall = Scores(mean_ap=_mean(precision), ap50=_mean(precision[_IOU_50]), ap75=_mean(precision[_IOU_75]), **sums)
     return overall, per_class
+
+
+@attrs.frozen
+class Outcomes:
+    """What became of boxes, by index.
+
+    Attributes
+    ----------
+    found : dict of int to bool
+        Of each real box without crowds: whether a prediction matches it.
+    wrong : dict of int to bool
+        Of each counted prediction: whether it matches no real box. Those that match a crowd are left out.
+    """
+
+    found: dict[int, bool]
+    wrong: dict[int, bool]
+
+
+def outcomes(
+    images: Entries, annotations: Entries, categories: Entries, predictions: Entries, *, score: float = 0.5
+) -> Outcomes:
+    """Which real boxes are found, and which predictions are wrong, with IoU 0.5 and each real box matched once.
+
+    The arguments are those of :func:`evaluate`; only predictions of at least ``score`` count.
+    """
+    _, matched, by = _coco(images, annotations, categories, predictions)
+    counted = {i for i, prediction in enumerate(predictions) if prediction["score"] >= score}
+    found = {i: match is not None and match in counted for i, match in by.items()}
+    return Outcomes(found, {i: not fit for i, fit in matched.items() if i in counted})
 
 
 def iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -185,10 +214,10 @@ def _by_image(entries: Sequence[Mapping[str, Any]]) -> dict[int, list[Sequence[f
 
 def _coco(
     images: Entries, annotations: Entries, categories: Entries, predictions: Entries
-) -> tuple[np.ndarray, dict[int, bool]]:
-    """COCO's precision (10 IoUs, 101 recalls, K classes), -1 for classes without real boxes; and by the index of each
-    prediction that COCO considers (100 per image and class) whether it matches a real box with IoU 0.5. Those that
-    match a crowd are left out."""
+) -> tuple[np.ndarray, dict[int, bool], dict[int, int | None]]:
+    """COCO's precision (10 IoUs, 101 recalls, K classes), -1 for classes without real boxes; by the index of each
+    prediction that COCO considers (100 per image and class) whether it matches a real box with IoU 0.5, those that
+    match a crowd left out; and by the index of each annotation without crowds the prediction that matches it."""
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
@@ -212,7 +241,9 @@ def _coco(
         evaluation = COCOeval(truth, results, "bbox")
         evaluation.evaluate()
         evaluation.accumulate()
-    matched = {}
+    kept = [i for i, a in enumerate(annotations) if _has_box(a)]
+    matched: dict[int, bool] = {}
+    by: dict[int, int | None] = {}
     everything = evaluation.params.areaRng[0]
     for entry in evaluation.evalImgs:
         if entry is None or entry["aRng"] != everything:
@@ -221,8 +252,13 @@ def _coco(
         for number, fit, out in zip(entry["dtIds"], fits, left_out, strict=True):
             if not out:
                 matched[number - 1] = bool(fit)
+        for number, match, out in zip(
+            entry["gtIds"], np.asarray(entry["gtMatches"])[_IOU_50], entry["gtIgnore"], strict=True
+        ):
+            if not out:
+                by[kept[number - 1]] = int(match) - 1 if match > 0 else None
     place = {id: k for k, id in enumerate(evaluation.params.catIds)}  # sorted by pycocotools
-    return evaluation.eval["precision"][:, :, [place[c["id"]] for c in categories], 0, -1], matched
+    return evaluation.eval["precision"][:, :, [place[c["id"]] for c in categories], 0, -1], matched, by
 
 
 def _mean(precision: np.ndarray) -> float:

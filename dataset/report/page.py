@@ -8,13 +8,17 @@ from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import Any
+from xml.etree.ElementTree import Element
 
 import attrs
 
 from ...alignment.distances.verdict import Verdict
 from ...alignment.features.extractor import Extractor
 from ...engine.errors import DataError
+from ..analysis.detector_errors import detector_errors
 from ..formats.coco_in_memory import CocoInMemory
+from ..formats.coco_results import read_predictions
+from ..formats.dataset_folder import read_dataset
 from ..formats.metadata_table import TableColumns
 from ..progress import Progress, StepProgress
 from .class_summary import shapes, summarize_classes
@@ -24,6 +28,7 @@ from .markup import Node, document, tag
 from .provenance import funnel, provenance
 from .report_dataset import ReportDataset, chosen_classes, read_report_dataset, report_columns
 from .sections import class_section, contents, headline, statement, verdict
+from .slice_section import error_section
 
 MAX_CLASSES = 8
 """Classes on the page, those with most real boxes first."""
@@ -53,6 +58,7 @@ def make_report(
     workers: int = 0,
     synth_name: str = "",
     synth_coco: CocoInMemory | None = None,
+    predictions: Path | None = None,
     progress: StepProgress = lambda what, done, total: None,
 ) -> Report:
     """Make a page about two datasets; equal datasets give equal bytes.
@@ -79,6 +85,8 @@ def make_report(
         Name of the synthetic dataset, instead of that of its file or folder.
     synth_coco : CocoInMemory, optional
         Its annotations, if they are in memory.
+    predictions : Path, optional
+        A detector's predictions on the real images, in COCO's results format: adds a section on its errors.
     progress : callable
         See :mod:`..progress`.
 
@@ -117,6 +125,8 @@ def make_report(
                 one, i, *_pixel_parts(first, second, columns[1], one.name, extractor, boxes, seed, box_progress)
             )
         )
+    if predictions is not None:
+        sections.append(_detector_part(first, predictions, extractor, workers, partial(progress, "Measuring boxes")))
     progress("Writing the page", 0, 1)
     parts = [verdict(summaries, overall, second.recipe, notes), *sections, samples((first, second), columns, names)]
     parts += [part for part in (funnel(second), provenance(first, second)) if part is not None]
@@ -128,6 +138,22 @@ def make_report(
         tag("main", *parts),
     )
     return Report(html, overall, compared, tuple(notes))
+
+
+def _detector_part(
+    real: ReportDataset, predictions: Path, extractor: Extractor | None, workers: int, progress: Progress
+) -> Element:
+    """The section on a detector's errors."""
+    coco = read_dataset(real.coco.path)
+    errors = detector_errors(
+        coco,
+        read_predictions(predictions, coco),
+        real.images,
+        extractor=extractor,
+        workers=workers,
+        progress=progress,
+    )
+    return error_section(errors, real)
 
 
 def _pixel_parts(

@@ -188,6 +188,8 @@ class LayoutGmm:
         2, min=1, doc="Failed attempts at a frame before it gets another layout", formerly="tries"
     )
 
+    draws_layouts = True
+
     @property
     def attempts_per_draw(self) -> int:
         """A layout gives way to another one after so many failed attempts."""

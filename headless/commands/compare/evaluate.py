@@ -11,9 +11,11 @@ import attrs
 import typer
 from rich.table import Table
 
+from ....engine.errors import DataError
 from ...console.commands import command
 from ...console.options import (
     ClassesOption,
+    ForceOption,
     MaxBoxesOption,
     MinBoxSideOption,
     ModelOption,
@@ -23,8 +25,10 @@ from ...console.options import (
     SeedOption,
     SynthImagesOption,
     ThreadsOption,
+    WorkersOption,
 )
 from ...console.output import JsonOption, output_of
+from .error_tables import errors_json, errors_of, errors_shown, suggest
 from .feature_nearness import FeatureOptions, nearness_of, nearness_shown
 
 if TYPE_CHECKING:
@@ -56,6 +60,32 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
+    slices: Annotated[
+        bool, typer.Option(help="Say which boxes are missed or invented: by size, place, occlusion, light and looks.")
+    ] = True,
+    metadata: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="TABLE",
+            help="More columns of the real boxes for these slices, such as depth and occlusion from `twinset infer`.",
+            show_default=False,
+        ),
+    ] = None,
+    suggested: Annotated[
+        Path | None,
+        typer.Option(
+            "--suggest",
+            metavar="FILE",
+            dir_okay=False,
+            help="Write a recipe that renders more of what was missed; needs --base-recipe.",
+            show_default=False,
+        ),
+    ] = None,
+    base_recipe: Annotated[
+        Path | None,
+        typer.Option(metavar="RECIPE", help="Recipe that --suggest changes.", show_default=False),
+    ] = None,
+    force: ForceOption = False,
     class_name: ClassesOption = None,
     real_images: RealImagesOption = None,
     synth_images: SynthImagesOption = None,
@@ -63,17 +93,21 @@ def evaluate(
     max_boxes: MaxBoxesOption = 2000,
     min_box_side: MinBoxSideOption = 16,
     threads: ThreadsOption = 1,
+    workers: WorkersOption = 0,
     seed: SeedOption = 0,
     plots: PlotsOption = None,
     json: JsonOption = False,
 ) -> None:
     """Score a detector's predictions on real images.
 
-    Prints mAP and counts of small false positives and of overlapping predictions on close-ups. With --synth, it also
-    prints how the IoU of a box's best prediction depends on its feature distance to the training data. The options
-    from --class to --out affect only this.
+    Prints mAP and counts of small false positives and of overlapping predictions on close-ups, then which groups of
+    boxes are missed or invented significantly more often than others. With --synth, it also prints how the IoU of a
+    box's best prediction depends on its feature distance to the training data; --class, --synth-images, --max-boxes,
+    --min-box-side and --out affect only this.
     """
     output = output_of(context)
+    if (suggested is None) != (base_recipe is None):
+        raise DataError("Give --suggest, the recipe to write, and --base-recipe, the one to change, together.")
     with output.err.status("Evaluating"):
         from ....alignment.evaluation.detection import evaluate as score_predictions
         from ....dataset.formats.coco_results import read_predictions
@@ -119,6 +153,28 @@ def evaluate(
         "classes": {name: _values(scores) for name, scores in classes.items()},
     }
     shown: list[Any] = [table, *lines]
+    if slices or suggested is not None:
+        errors = errors_of(
+            output,
+            coco,
+            found,
+            images=real_images,
+            score=min_score,
+            metadata=metadata,
+            model=model,
+            features=slices,
+            workers=workers,
+        )
+        values["errors"] = errors_json(errors)
+        shown += errors_shown(errors, "brightness" in errors.columns)
+        if suggested is not None and base_recipe is not None:
+            if errors.significant():
+                reasons, files = suggest(errors, coco, base_recipe, suggested, force)
+                values["suggested"] = {"reasons": reasons, "files": files}
+                shown += [*reasons, f"Next: twinset render {suggested} -o FOLDER"]
+            else:
+                values["suggested"] = None
+                shown.append(f"So there is nothing to suggest: {suggested} was not written.")
     if synth is not None:
         options = FeatureOptions(class_name or (), model, max_boxes, min_box_side, threads, seed, plots)
         near = nearness_of(output, (real, real_images), (synth, synth_images), found, options)

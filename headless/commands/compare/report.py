@@ -44,6 +44,14 @@ def report(
     max_images: Annotated[
         int, typer.Option(metavar="N", min=0, help="Measure the pixels of at most N images per dataset; 0 for none.")
     ] = 300,
+    predictions: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="A detector's predictions on the real images, as for `evaluate`: also show what it misses.",
+            show_default=False,
+        ),
+    ] = None,
     workers: WorkersOption = 0,
     json: JsonOption = False,
 ) -> None:
@@ -75,6 +83,7 @@ def report(
             boxes=max_boxes,
             pictures=max_images,
             workers=workers,
+            predictions=predictions,
             progress=lambda what, done, total: bar.update(task, description=what, completed=done, total=total),
         )
         write_atomic(out, found.html)
