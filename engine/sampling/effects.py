@@ -14,7 +14,7 @@ from ..plugin.contract import attribute_errors_to
 from ..plugin.hooks import defines
 from ..rng import stream
 from ..stage import Amodal, Labels, Shot
-from .moved_pixels import move_amodal, move_image, move_nearest, move_shot
+from .moved_pixels import PixelMap
 
 NO_PICTURE = np.empty((0, 0, 3), np.uint8)
 
@@ -90,8 +90,8 @@ class AttemptEffects:
         for each in self._drawn:
             if each.plugin.moves_pixels:
                 source = self._source(each, shot)
-                out = {id: move_amodal(alone, source) for id, alone in out.items()}
-                shot = move_shot(shot, source)
+                out = {id: source.amodal(alone) for id, alone in out.items()}
+                shot = source.shot(shot)
         return out
 
     def _draw(self, name: str, plugin: Any) -> _Drawn | None:
@@ -115,22 +115,22 @@ class AttemptEffects:
         for each in self._drawn:
             if each.plugin.moves_pixels:
                 source = self._source(each, bare)
-                bare = move_shot(bare, source)
-                image = None if image is None else move_image(image, source)
+                bare = source.shot(bare)
+                image = None if image is None else source.image(image)
             if image is not None:
                 image = self._applied(each, image, bare)
         if image is None:
             return bare
         return attrs.evolve(bare, image=np.rint(image * np.float32(255)).astype(np.uint8))
 
-    def _source(self, each: _Drawn, shot: Shot) -> np.ndarray:
+    def _source(self, each: _Drawn, shot: Shot) -> PixelMap:
         with attribute_errors_to(each.plugin):
             rng = stream(*self._key, each.name, "source")
             source = np.asarray(each.plugin.source_pixels(attrs.evolve(shot, amodal={}), rng, *each.values))
             wanted = (*shot.labels.ids.shape, 2)
             if source.shape != wanted or not np.isfinite(source).all():
                 raise ValueError(f"source_pixels() must return finite numbers of shape {wanted}, not {source.shape}")
-        return source
+        return PixelMap(source)
 
     def _applied(self, each: _Drawn, image: np.ndarray, shot: Shot) -> np.ndarray:
         with attribute_errors_to(each.plugin):
@@ -149,5 +149,4 @@ def resized_labels(labels: Labels, size: tuple[int, int]) -> Labels:
         return labels
     across = (np.arange(new_width) + 0.5) * width / new_width
     down = (np.arange(new_height) + 0.5) * height / new_height
-    source = np.stack(np.meshgrid(across, down), -1)
-    return Labels(move_nearest(labels.ids, source), move_nearest(labels.depth, source))
+    return PixelMap(np.stack(np.meshgrid(across, down), -1)).labels(labels)

@@ -13,8 +13,10 @@ from ...alignment.camera.linear_light import to_encoded, to_linear
 from ...engine.plugin import Range, param, plugin
 from ...engine.stage import Shot
 
-LEVELS = (0.0, 0.6, 1.2, 2.0, 3.2, 5.0, 8.0, 13.0, 20.0, 32.0)
+LEVELS = (0.4, 0.8, 1.3, 2.0, 3.0, 4.5, 7.0, 11.0, 18.0, 32.0)
 """Standard deviations in pixels at which layers are blurred; pixels between two are shared by them."""
+SIGNED = np.array([*(-x for x in LEVELS[::-1]), 0.0, *LEVELS], np.float32)
+"""From the nearest to the farthest: below 0 in front of the focus."""
 
 
 @plugin("effect")
@@ -69,19 +71,17 @@ class Defocus:
         blur = signed_blur(shot.labels.depth, drawn["focus"], drawn["aperture"], lens)
         blur *= 1000 / shot.camera.sensor_width * image.shape[1]
         blur = np.clip(blur, -self.max_blur, self.max_blur).astype(np.float32)
-        if np.abs(blur).max() < LEVELS[1] / 2:
+        if np.abs(blur).max() < LEVELS[0] / 4:
             return image
-        linear = to_linear(image)
+        linear, variance = to_linear(image), blur * np.abs(blur)
         total = np.zeros_like(linear)
         share = np.zeros(linear.shape[:2], np.float32)
-        # Behind the focus blur counts as positive; the farthest is the most positive.
-        for level in (*LEVELS[:0:-1], *(-x for x in LEVELS)):
-            weight = _tent(blur, level)
+        for k in range(len(SIGNED) - 1, -1, -1):
+            weight = _weight(variance, k)
             if not weight.any():
                 continue
-            color = linear * weight[..., None]
-            if level:
-                sigma = abs(level)
+            color, sigma = linear * weight[..., None], abs(float(SIGNED[k]))
+            if sigma:
                 color = cv2.GaussianBlur(color, (0, 0), sigma, borderType=cv2.BORDER_REFLECT_101)
                 weight = cv2.GaussianBlur(weight, (0, 0), sigma, borderType=cv2.BORDER_REFLECT_101)
             total *= (1 - weight)[..., None]
@@ -111,12 +111,20 @@ def signed_blur(depth: np.ndarray, focus: float, aperture: float, lens: float) -
     return np.asarray((1 / focus - nearness) * (lens**2 / aperture * focus / (focus - lens) / 4))
 
 
-def _tent(blur: np.ndarray, level: float) -> np.ndarray:
-    """The share (H, W) of each pixel that belongs to the layer of a signed level."""
-    levels = np.array(sorted({*LEVELS, *(-x for x in LEVELS)}))
-    k = int(np.argmin(np.abs(levels - level)))
-    around = levels[max(k - 1, 0) : k + 2]
-    return np.interp(blur, around, (around == levels[k]).astype(float)).astype(np.float32)
+def _weight(variance: np.ndarray, k: int) -> np.ndarray:
+    """The opacity (H, W) of each pixel in the layer of ``SIGNED[k]``.
+
+    A pixel between two levels is opaque in the farther one and lies over itself in the nearer one, as far as its
+    variance is nearer to that: so the variance of the mixture is right.
+    """
+    levels = np.square(SIGNED) * np.sign(SIGNED)
+    if k + 1 < len(levels):
+        weight = np.clip((levels[k + 1] - variance) / (levels[k + 1] - levels[k]), 0.0, 1.0)
+    else:
+        weight = np.ones_like(variance)
+    if k:
+        weight *= variance > levels[k - 1]
+    return weight.astype(np.float32, copy=False)
 
 
 def _log_between(ends: tuple[float, float], share: float) -> float:
