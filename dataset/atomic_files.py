@@ -36,7 +36,7 @@ STALE_AFTER = 3600.0
 
 _TEMP = re.compile(r"^\.twinset-(?P<host>[A-Za-z0-9]+)-(?P<pid>\d+)-.*\.tmp$")
 _TRANSIENT = {errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EAGAIN, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENOLCK}
-_DISK_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG}
+DISK_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG}
 _NO_PERMISSION = {errno.EROFS, errno.EACCES, errno.EPERM}
 _PATH_TAKEN = {errno.ENOTDIR, errno.EEXIST, errno.EISDIR}
 
@@ -67,6 +67,9 @@ class PendingFiles:
         """
         if path.is_dir():
             raise OutputError(f"'{path}' is a folder. Name a file instead.")
+        if path.exists() and not path.is_file():
+            # Renaming the temporary file would replace a device such as /dev/null.
+            raise OutputError(f"'{path}' is not a regular file. Name a file instead.")
         temp = path.parent / f".twinset-{_host()}-{os.getpid()}-{path.name}.tmp"
         self._moves.append((temp, path))
         return temp
@@ -207,7 +210,7 @@ def remove_stale(folder: Path) -> int:
 
 def output_error(error: OSError, folder: Path) -> OutputError:
     """The error for a failed write, with the folder and a remedy."""
-    if error.errno in _DISK_FULL:
+    if error.errno in DISK_FULL:
         return TryAgainError(f"The disk of '{folder}' is full. Free some space there or choose another output folder.")
     if error.errno in _TRANSIENT:
         return TryAgainError(f"The disk of '{folder}' failed ({error.strerror}). Run the same command again.")

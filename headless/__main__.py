@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """``python -m twinset.headless``: the twinset command."""
 
-from .cli import main
+from .entry import main
 
 main()

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import sys
@@ -15,11 +16,12 @@ import typer
 from rich.logging import RichHandler
 
 from .. import __version__
+from ..dataset.atomic_files import DISK_FULL
 from ..engine.errors import RecipeError, TryAgainError, TwinsetError
 from ..engine.plugin.trusted_folders import VARIABLE, trust
 from .console.commands import Group, add_commands
 from .console.interrupt import STOPPED
-from .console.output import JsonOption, output_of
+from .console.output import JsonOption, Output, output_of
 
 
 class RootGroup(Group):
@@ -118,13 +120,37 @@ def _restore_variable(value: str | None) -> None:
 add_commands(app, f"{__package__}.commands")
 
 
+def _run(args: Sequence[str] | None) -> None:
+    """Run the command; a full disk under its standard output is an expected error, too."""
+    try:
+        try:
+            app(args=None if args is None else list(args), prog_name="twinset")
+        finally:
+            if sys.stdout is not None and not sys.stdout.closed:
+                sys.stdout.flush()  # here, where it can still be reported
+    except OSError as error:
+        if error.errno not in DISK_FULL:
+            raise
+        _discard_stdout()
+        Output().message(f"The output cannot be written ({error.strerror}). Free some space there.")
+        raise SystemExit(TryAgainError.exit_code) from None
+
+
+def _discard_stdout() -> None:
+    """Send what is still in the buffer of standard output nowhere: Python would report it again when it ends."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
+
 def main(args: Sequence[str] | None = None) -> None:
     """Run the command; ends with SystemExit.
 
     Without ``args``, the command is the whole process, which then ends whatever has been left in Blender.
     """
     try:
-        app(args=None if args is None else list(args), prog_name="twinset")
+        _run(args)
     except SystemExit as end:
         if args is None and "bpy" in sys.modules:
             from ..blender.process.ending import end_process

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 
 from ...alignment.columns.registry import find_column
 from ...alignment.distances.registry import all_distances
+from ..atomic_files import write_atomic
 
 REAL, SYNTH, BASELINE, INK = "#b8bfc9", "#d1495b", "#5b7db1", "#2b2f36"
 PARTS = ("#2e7d9a", "#e08e45", "#6a994e", "#8e6bbf", "#c05780", "#7f7f4c", "#4f6d7a", "#a65628")
@@ -245,5 +247,7 @@ def _figure(across: int, down: int, title: str, size: tuple[float, float] | None
 
 def _save(figure: Any, path: Path) -> Path:
     # No version or date in the file, so that the same numbers give the same bytes.
-    figure.savefig(path, format="png", metadata={"Software": None})
+    data = io.BytesIO()
+    figure.savefig(data, format="png", metadata={"Software": None})
+    write_atomic(path, data.getvalue())
     return path

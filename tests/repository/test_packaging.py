@@ -78,7 +78,7 @@ def test_wheel_offers_the_command(parcels: Path) -> None:
     (wheel,) = parcels.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         (entry,) = (n for n in archive.namelist() if n.endswith("entry_points.txt"))
-        assert "twinset = twinset.headless.cli:main" in archive.read(entry).decode()
+        assert "twinset = twinset.headless.entry:main" in archive.read(entry).decode()
 
 
 def test_wheel_imports_on_its_own(parcels: Path, tmp_path: Path) -> None:

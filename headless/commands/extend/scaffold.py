@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 
 from .... import __version__
-from ....dataset.atomic_files import atomic_folder
+from ....dataset.atomic_files import atomic_folder, output_error
 from ....engine.errors import PluginError
 from ....engine.plugin.contract import CONTRACT, KINDS
 from ....engine.plugin.registry import default
@@ -59,9 +59,12 @@ def write_package(name: str, kind: str, folder: Path | None, license: str) -> tu
     folder = Path(f"twinset-{id.replace('_', '-')}") if folder is None else folder
     files = _files(id, kind, license)
     with atomic_folder(folder) as fresh:
-        for path, text in files.items():
-            (fresh / path).parent.mkdir(parents=True, exist_ok=True)
-            (fresh / path).write_text(text, encoding="utf-8")
+        try:
+            for path, text in files.items():
+                (fresh / path).parent.mkdir(parents=True, exist_ok=True)
+                (fresh / path).write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise output_error(error, folder) from error
     return id, folder
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import attrs
 import typer
 
+from ....dataset.atomic_files import write_atomic
 from ....engine.errors import OutputError, RecipeError
 from ....engine.recipe.reading import load_recipe
 from ....engine.recipe.settings import Recipe, SceneSettings
@@ -74,10 +75,7 @@ def init(
     with at_work(output, "Reading the scene and the annotations"):
         findings = read_inputs(blend, real)
     text = recipe_text(findings, _relative(blend, out), _relative(real, out))
-    try:
-        out.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise OutputError(f"Cannot write {out}: {error.strerror}. Choose another file with -o.") from None
+    write_atomic(out, text.encode())
     todo = _to_do(findings, out)
     for name, source in findings.sources.items():
         output.message(f"{name}: {findings.counts[name]} real boxes; assets from {source.description}.")
