@@ -16,7 +16,7 @@ from ..errors import RecipeError
 from ..plugin.contract import KINDS
 from ..plugin.params import param, parse, unknown
 from ..regular_files import read_regular_text
-from .paths import absolute_path
+from .paths import ENVIRONMENT_VARIABLE, absolute_path
 from .toml_lines import KeyPath, LineNumbers
 
 IDENTITIES = {"class": "name", "distractor": "name", "goal": "column", "room": "name", "variant": "name"} | {
@@ -133,7 +133,11 @@ def _read(path: Path, owner: Layer) -> Layer:
         text = read_regular_text(path, MAX_TEXT_BYTES)
     except (OSError, UnicodeDecodeError) as error:
         reason = "is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else f"cannot be read: {error.strerror}"
-        sentence = f"The recipe {path} {reason}. Correct the path, which starts at {owner.folder}."
+        unset = [name for name in ENVIRONMENT_VARIABLE.findall(str(path)) if name not in os.environ]
+        remedy = f"Correct the path, which starts at {owner.folder}."
+        if unset:
+            remedy = f"The environment variable {unset[0]} is not set: export {unset[0]}=/path/to/it."
+        sentence = f"The recipe {path} {reason}. {remedy}"
         raise RecipeError([_at(owner, "extends", sentence)]) from None
     return layer_of(text, path.parent, os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path))
 
