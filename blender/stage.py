@@ -47,6 +47,7 @@ from .scene.asset_file import write_asset
 from .scene.assets import LoadedAsset, load_assets
 from .scene.default_light import add_default_light
 from .scene.materials import MaterialChanges
+from .scene.object_inputs import keep_object_indices, set_inputs
 from .scene.open_scene import open_scene
 
 log = logging.getLogger(__name__)
@@ -96,6 +97,7 @@ class BlenderStage:
             if not entry.variant_of:
                 self._assets.setdefault(entry.asset.class_name, []).append(entry.asset)
         self._cameras = [o for o in scene.objects if o.type == "CAMERA"]
+        keep_object_indices()
         for o in bpy.data.objects:
             o.pass_index = 0
         sources = {o for entry in loaded for o in entry.sources}
@@ -355,7 +357,10 @@ class BlenderStage:
     def _add_copy(self, asset: Asset, number: int) -> bpy.types.Collection:
         collection = bpy.data.collections.new(f"{asset.name} {number + 1}")
         for part in self._loaded[asset.name].parts:
-            collection.objects.link(part.copy(f"{asset.name} {number + 1}"))
+            copy = part.copy(f"{asset.name} {number + 1}")
+            # The first copy looks exactly as the original; further ones vary as Blender's own duplicates do.
+            set_inputs(copy, part.index, None if number else part.random)
+            collection.objects.link(copy)
         self._instance_collection.children.link(collection)
         return collection
 

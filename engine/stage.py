@@ -375,6 +375,41 @@ class Stage(Protocol):
         """Add a spherical light: power in watts, linear RGB, radius in metres."""
         ...
 
+    def set_sky(
+        self, *, sun_elevation: float, sun_azimuth: float, strength: float, air: float, dust: float, sun_disc: bool
+    ) -> None:
+        """Light from a clear sky with its sun, in place of the world.
+
+        ``sun_elevation`` in degrees above the horizon, ``sun_azimuth`` clockwise from the y axis seen from above.
+        ``air`` and ``dust`` are densities relative to a clear day; more dust makes the sky whiter and the sun softer.
+        """
+        ...
+
+    def add_lamp(
+        self,
+        kind: str,
+        *,
+        position: Sequence[float],
+        direction: Sequence[float],
+        power: float,
+        color: Sequence[float],
+        size: float,
+        length: float = 0.0,
+        angle: float = 60.0,
+        ies: Path | None = None,
+    ) -> None:
+        """Add a lamp of the ``kind`` "point", "spot" or "area" that shines in a direction (3,), at a position.
+
+        ``power`` in watts, linear RGB. ``size`` is the width of an area or the radius of others, ``length`` the other
+        side of an area (0 for a square), in metres; ``angle`` the whole cone of a spot in degrees; ``ies`` a file with
+        the distribution of the light, for point and spot lamps in Cycles.
+        """
+        ...
+
+    def set_exposure(self, stops: float) -> None:
+        """Expose the pictures by so many stops more than the scene's own setting; a stop doubles all light."""
+        ...
+
     def set_background(self, image: Path | None) -> None:
         """Show a picture behind the scene where no geometry is, filling the frame; None shows the world."""
         ...

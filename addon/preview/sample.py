@@ -198,13 +198,14 @@ def _change_lighting(scene: bpy.types.Scene, calls: Sequence[Mapping[str, Any]],
     """Apply the changes of appearance plugins to world, lights and background."""
     for call in calls:
         arguments = {k: v for k, v in call.items() if k != "call"}
-        for key in ("hdri", "image"):
+        for key in ("hdri", "image", "ies"):
             if arguments.get(key):
                 arguments[key] = absolute_path(folder, arguments[key])
-        if "radius" in arguments:
+        if "position" in arguments:
             # In a scene of a larger scale a light is farther away, and needs more power for the same brightness.
             arguments["position"] = [scale * x for x in arguments["position"]]
-            arguments["radius"], arguments["power"] = scale * arguments["radius"], scale**2 * arguments["power"]
+            lengths = [key for key in ("radius", "size", "length") if key in arguments]
+            arguments |= {key: scale * arguments[key] for key in lengths} | {"power": scale**2 * arguments["power"]}
         change = lighting.CHANGES.get(call["call"])
         try:
             if change is not None:

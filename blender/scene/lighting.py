@@ -14,28 +14,26 @@ import attrs
 import bpy
 
 from . import lights, world
-from .lights import add_light, remove_animation, scale_lights
-from .world import set_background, set_world
+from .lights import add_lamp, add_light, remove_animation, scale_lights
+from .world import set_background, set_sky, set_world
 
 __all__ = [
     "CHANGES",
     "LightingState",
+    "add_lamp",
     "add_light",
     "capture",
     "remove_animation",
     "restore",
     "scale_lights",
     "set_background",
+    "set_exposure",
+    "set_sky",
     "set_world",
 ]
 
-CHANGES: dict[str, Callable[..., Any]] = {
-    "set_world": set_world,
-    "scale_lights": scale_lights,
-    "add_light": add_light,
-    "set_background": set_background,
-}
-"""What appearance plugins can do to the lighting, by the names that records give."""
+_EXPOSURE = "twinset_exposure"
+"""Custom property of a scene whose exposure is changed: its own."""
 
 
 @attrs.frozen(eq=False)
@@ -44,11 +42,19 @@ class LightingState:
 
     world: bpy.types.World | None
     film_transparent: bool
+    exposure: float | None = None
 
 
 def capture(scene: bpy.types.Scene) -> LightingState:
     """Note the original lighting of a scene, before any change."""
-    return LightingState(scene.world, scene.render.film_transparent)
+    return LightingState(scene.world, scene.render.film_transparent, scene.view_settings.exposure)
+
+
+def set_exposure(scene: bpy.types.Scene, stops: float) -> None:
+    """Expose pictures by so many stops more than the scene's own setting; a second call replaces the first."""
+    if _EXPOSURE not in scene:
+        scene[_EXPOSURE] = scene.view_settings.exposure
+    scene.view_settings.exposure = scene[_EXPOSURE] + stops
 
 
 def restore(scene: bpy.types.Scene, state: LightingState, *, keep_cache: bool = False) -> None:
@@ -65,4 +71,19 @@ def restore(scene: bpy.types.Scene, state: LightingState, *, keep_cache: bool = 
     lights.remove_changes()
     scene.world = state.world
     scene.render.film_transparent = state.film_transparent
+    if _EXPOSURE in scene:
+        scene.view_settings.exposure = scene[_EXPOSURE] if state.exposure is None else state.exposure
+        del scene[_EXPOSURE]
     world.remove_changes(keep_cache=keep_cache)
+
+
+CHANGES: dict[str, Callable[..., Any]] = {
+    "set_world": set_world,
+    "scale_lights": scale_lights,
+    "add_light": add_light,
+    "add_lamp": add_lamp,
+    "set_background": set_background,
+    "set_sky": set_sky,
+    "set_exposure": set_exposure,
+}
+"""What appearance plugins can do to the lighting, by the names that records give."""

@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import bpy
 
+from ...engine.errors import StageError
 from .ownership import OWNED
 
 _BASE = "twinset_base"
@@ -71,6 +74,63 @@ def add_light(
     holder.location = position
     scene.collection.objects.link(holder)
     return holder
+
+
+def add_lamp(
+    scene: bpy.types.Scene,
+    kind: str,
+    *,
+    position: Sequence[float],
+    direction: Sequence[float],
+    power: float,
+    color: Sequence[float],
+    size: float,
+    length: float = 0.0,
+    angle: float = 60.0,
+    ies: Path | None = None,
+) -> bpy.types.Object:
+    """Add a point, spot or area lamp; see :meth:`...engine.stage.Stage.add_lamp`.
+
+    Raises StageError if the IES file cannot be read.
+    """
+    from mathutils import Vector
+
+    path = None if ies is None else _checked_ies(Path(ies))
+    light = bpy.data.lights.new("Twinset lamp", kind.upper())
+    light[OWNED] = True
+    peak = max(1.0, *color)
+    light.energy = power * peak
+    light.color = [c / peak for c in color]
+    if kind == "area":
+        light.shape = "RECTANGLE" if length else "SQUARE"
+        light.size, light.size_y = size, length or size
+    else:
+        light.shadow_soft_size = size
+    if kind == "spot":
+        light.spot_size, light.spot_blend = math.radians(angle), 0.3
+    if path is not None:
+        light.use_nodes = True
+        tree = light.node_tree
+        distribution = tree.nodes.new("ShaderNodeTexIES")
+        distribution.mode, distribution.filepath = "EXTERNAL", str(path)
+        emission = next(n for n in tree.nodes if n.type == "EMISSION")
+        tree.links.new(distribution.outputs[0], emission.inputs["Strength"])
+    holder = bpy.data.objects.new("Twinset lamp", light)
+    holder.location = position
+    holder.rotation_mode = "QUATERNION"
+    holder.rotation_quaternion = Vector(direction).to_track_quat("-Z", "Y")
+    scene.collection.objects.link(holder)
+    return holder
+
+
+def _checked_ies(path: Path) -> Path:
+    try:
+        start = path.read_bytes()[:64]
+    except OSError as error:
+        raise StageError(f"The IES file {path} cannot be read: {error.strerror}. Correct the path.") from error
+    if b"IES" not in start.upper():
+        raise StageError(f"The file {path} is no IES file: it must begin with 'IESNA'. Replace or remove it.")
+    return path
 
 
 def remove_changes() -> None:

@@ -81,6 +81,36 @@ def set_world(
     _limit_importance_map(world, ("AUTOMATIC", "NONE"))
 
 
+def set_sky(
+    scene: bpy.types.Scene,
+    *,
+    sun_elevation: float,
+    sun_azimuth: float,
+    strength: float,
+    air: float,
+    dust: float,
+    sun_disc: bool,
+) -> None:
+    """Light from a clear sky by the model of Nishita et al., 1993; see :meth:`...engine.stage.Stage.set_sky`."""
+    world = _working_world(scene)
+    tree = world.node_tree
+    light = _node(tree, "ShaderNodeBackground", "Twinset light")
+    light.inputs["Strength"].default_value = strength
+    sky = _node(tree, "ShaderNodeTexSky", "Twinset sky")
+    # Blender 5 has it under another name, beside one with multiple scattering.
+    kinds = sky.bl_rna.properties["sky_type"].enum_items.keys()
+    sky.sky_type = "NISHITA" if "NISHITA" in kinds else "SINGLE_SCATTERING"
+    sky.sun_elevation = math.radians(sun_elevation)
+    sky.sun_rotation = math.radians(sun_azimuth) % (2 * math.pi)
+    sky.sun_disc = sun_disc
+    sky.air_density = air
+    setattr(sky, "dust_density" if hasattr(sky, "dust_density") else "aerosol_density", dust)
+    tree.links.new(sky.outputs["Color"], light.inputs["Color"])
+    world[_ENVIRONMENT] = True
+    _connect(world)
+    _limit_importance_map(world, ("AUTOMATIC", "NONE"))
+
+
 def set_background(scene: bpy.types.Scene, image: Path | None) -> None:
     """Show a picture behind the scene where there is no geometry; None shows the world again.
 

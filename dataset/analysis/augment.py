@@ -25,7 +25,7 @@ from ..store.frames import FrameStore
 REPEATER = "jitter"
 """The placement, appearance and camera that the new recipe names."""
 
-_FILE_ARGUMENTS = ("hdri", "image")
+_FILE_ARGUMENTS = ("hdri", "image", "ies")
 """Arguments of recorded calls that are files."""
 
 

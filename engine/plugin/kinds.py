@@ -96,10 +96,10 @@ class Appearance(Plugin):
     Called in each attempt when :attr:`runs` says, in the recipe's order.
     """
 
-    runs: ClassVar[Literal["before_camera", "after_camera", "before_render"]] = "before_camera"
+    runs: ClassVar[Literal["before_camera", "after_camera", "before_render", "last"]] = "before_camera"
     """When it runs: after all placements and before the camera is posed; after that, when cameras that place instances
-    have done so, and before the probe; or after the probe, in attempts that will be rendered. What runs last must not
-    move anything or hide it."""
+    have done so, and before the probe; or after the probe, in attempts that will be rendered, where "last" is after
+    "before_render". What runs after the probe must not move anything or hide it."""
 
     uses_goals: ClassVar[bool] = False
     """Whether :meth:`vary` also takes the frame's goals: ``vary(stage, rng, goals)``."""

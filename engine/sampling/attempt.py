@@ -144,7 +144,8 @@ class Trial:
     def dress(self, index: int, made: Attempt, goals: Goals, seed: int | None = None) -> Attempt:
         """Finish the look of an attempt whose probe will do, which is on the stage: materials, light by drafts."""
         recorder = DrawRecorder(self.stage, self.recipe)
-        self._vary("before_render", recorder, self.recipe.seed if seed is None else seed, index, made.number, goals)
+        for time in ("before_render", "last"):
+            self._vary(time, recorder, self.recipe.seed if seed is None else seed, index, made.number, goals)
         return attrs.evolve(made, appearance=(*made.appearance, *recorder.calls))
 
     def without_annotatable(self, made: Attempt) -> Attempt:

@@ -15,10 +15,21 @@ from ..recipe.settings import Recipe
 from ..recipe.writing import relative
 from ..stage import Instance, Stage
 
-RECORDED = frozenset({"set_world", "scale_lights", "add_light", "set_background", "set_material"})
+RECORDED = frozenset(
+    {
+        "add_lamp",
+        "add_light",
+        "scale_lights",
+        "set_background",
+        "set_exposure",
+        "set_material",
+        "set_sky",
+        "set_world",
+    }
+)
 """Methods of a stage by which appearances change it."""
 
-_NAMES = frozenset({"target", "slot"})
+_NAMES = frozenset({"target", "slot", "kind"})
 """Arguments whose strings are names; those of all others are files."""
 
 
@@ -60,8 +71,8 @@ class DrawRecorder:
         self.calls.append({"call": name, **values})
 
     def _json_value(self, value: Any) -> Any:
-        if value is None:
-            return None
+        if value is None or isinstance(value, bool):
+            return value
         if isinstance(value, str | os.PathLike):
             return named(self._recipe, Path(value))
         if isinstance(value, Instance):

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,9 @@ class Jitter:
             "scale_lights": self._scale_lights,
             "add_light": self._add_light,
             "set_background": self._set_background,
+            "set_sky": self._set_sky,
+            "add_lamp": self._add_lamp,
+            "set_exposure": self._set_exposure,
             "set_material": self._set_material,
         }
         for call in recorded_frame(self.frames, goals).appearance:
@@ -74,14 +77,31 @@ class Jitter:
         stage.scale_lights(call["factor"] * self._factor(rng), call["tint"])
 
     def _add_light(self, stage: Stage, call: Mapping[str, Any], rng: np.random.Generator) -> None:
-        recorded, offset = np.array(call["position"], dtype=float), self.distance * draw_in_ball(rng, 3)
+        position = self._moved(stage, call["position"], call["radius"], rng)
+        stage.add_light(position, power=call["power"] * self._factor(rng), **_rest(call, "position", "power"))
+
+    def _add_lamp(self, stage: Stage, call: Mapping[str, Any], rng: np.random.Generator) -> None:
+        position = self._moved(stage, call["position"], call["size"], rng)
+        rest = _rest(call, "position", "power", "ies")
+        power, ies = call["power"] * self._factor(rng), _file(stage, call["ies"])
+        stage.add_lamp(rest.pop("kind"), position=position, power=power, ies=ies, **rest)
+
+    def _set_sky(self, stage: Stage, call: Mapping[str, Any], rng: np.random.Generator) -> None:
+        azimuth = call["sun_azimuth"] + self.rotation * rng.uniform(-1, 1)
+        strength = call["strength"] * self._factor(rng)
+        stage.set_sky(sun_azimuth=azimuth, strength=strength, **_rest(call, "sun_azimuth", "strength"))
+
+    def _set_exposure(self, stage: Stage, call: Mapping[str, Any], rng: np.random.Generator) -> None:
+        stage.set_exposure(call["stops"])
+
+    def _moved(self, stage: Stage, position: Sequence[float], radius: float, rng: np.random.Generator) -> list[float]:
+        recorded, offset = np.array(position, dtype=float), self.distance * draw_in_ball(rng, 3)
         # A light must not go through a wall or a ceiling; its own size counts as well.
         length = float(np.linalg.norm(offset))
         if length > 0:
-            free = float(stage.cast(recorded[None], offset[None] / length).distance[0]) - call["radius"]
+            free = float(stage.cast(recorded[None], offset[None] / length).distance[0]) - radius
             offset *= min(1.0, max(free, 0.0) / length)
-        unchanged = {name: value for name, value in call.items() if name not in ("call", "position", "power")}
-        stage.add_light((recorded + offset).tolist(), power=call["power"] * self._factor(rng), **unchanged)
+        return [float(x) for x in recorded + offset]
 
     def _set_background(self, stage: Stage, call: Mapping[str, Any], rng: np.random.Generator) -> None:
         stage.set_background(_file(stage, call["image"]))
@@ -98,6 +118,11 @@ class Jitter:
 
     def _factor(self, rng: np.random.Generator) -> float:
         return float((1 + self.power) ** rng.uniform(-1, 1))
+
+
+def _rest(call: Mapping[str, Any], *changed: str) -> dict[str, Any]:
+    """The arguments of a recorded call that stay as they are."""
+    return {name: value for name, value in call.items() if name not in ("call", *changed)}
 
 
 def _file(stage: Stage, name: str | None) -> Path | None:

@@ -46,10 +46,10 @@ def _appearance(at: Situation, answers: Mapping[str, Any]) -> str:
     for method, arguments in at.stage.calls:
         for name, value in arguments.items():
             numbers = value if isinstance(value, tuple) else (value,)
-            length = {"color": 3, "tint": 3, "position": 3}.get(name, 1)
+            length = {"color": 3, "tint": 3, "position": 3, "direction": 3}.get(name, 1)
             if len(numbers) != length or any(isinstance(v, float) and not math.isfinite(v) for v in numbers):
                 return f"it called {method} with {name} = {shorten(value)}; that takes {length} finite numbers."
-            if name in ("color", "tint", "strength", "factor", "power", "radius") and min(numbers) < 0:
+            if name in ("color", "tint", "strength", "factor", "power", "radius", "size") and min(numbers) < 0:
                 return f"it called {method} with {name} = {shorten(value)}, which is negative."
     return ""
 

@@ -30,6 +30,8 @@ atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
 VALUES: dict[str, dict[str, Any]] = {
     "appearance/jitter": {"frames": str(FOLDER / "chosen.json")},
     "appearance/materials": {"colors": ["#1d1b1a", "200, 180, 150"], "patterns": ["wood", "metal"], "hue": 5.0},
+    "appearance/auto_exposure": {"brightness_range": [0.3, 0.5]},
+    "appearance/lamps": {"kinds": ["area", "spot"], "windows": ["Wall"]},
     "appearance/clutter": {"surfaces": ["Floor", "Table"], "count_range": [2, 4]},
     "appearance/background": {"image_files": [str(FOLDER / "*.png")]},
     "camera/jitter": {"frames": str(FOLDER / "chosen.json"), "min_visible_share": 0.0},
