@@ -87,7 +87,7 @@ def earlier_quality(coefficients: np.ndarray, steps: np.ndarray | None) -> int |
     last = np.ones(BLOCK * BLOCK) if steps is None else np.asarray(steps, dtype=float).ravel()
     chosen = np.abs(coefficients[:: max(1, len(coefficients) // _MAX_BLOCKS)].reshape(-1, BLOCK * BLOCK))
     tolerance = last / 2 + 0.7  # rounding to the present steps, and to whole grey levels
-    best, best_excess = None, _MIN_EXCESS
+    excess = np.zeros(100)
     for quality in range(1, 100):
         table = scaled_table(STANDARD[0], quality).astype(float)
         told = 2 * tolerance < 0.6 * table
@@ -98,10 +98,15 @@ def earlier_quality(coefficients: np.ndarray, steps: np.ndarray | None) -> int |
             continue
         near = np.abs(values - table[told] * np.rint(values / table[told])) <= tolerance[told]
         chance = (seen * (2 * tolerance[told] / table[told])).sum() / seen.sum()
-        excess = ((near & seen).sum() / seen.sum() - chance) / (1 - chance)
-        if excess > best_excess:
-            best, best_excess = quality, excess
-    return best
+        excess[quality] = ((near & seen).sum() / seen.sum() - chance) / (1 - chance)
+    best = int(np.argmax(excess))
+    if excess[best] < _MIN_EXCESS:
+        return None
+    # Multiples of a step are multiples of half of it, too: if twice the steps explain about as much, those count.
+    twice = int(round(100 - 2 * (100 - best) if best >= 50 else best / 2))
+    near_twice = np.arange(max(1, twice - 3), twice + 4)
+    double = int(near_twice[np.argmax(excess[near_twice])]) if twice < best - 4 else best
+    return double if excess[double] > 0.8 * excess[best] else best
 
 
 def jpeg_settings(tables: Sequence[np.ndarray], factors: Sequence[tuple[int, int]], earlier: int | None = None) -> Jpeg:

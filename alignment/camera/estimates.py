@@ -4,17 +4,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import attrs
 import numpy as np
 
 from .compression import block_coefficients, earlier_quality, effective_steps, jpeg_settings, pixel_blocks
-from .fit_file import ChannelQuantiles, Exif, Jpeg, Noise, PhotoFit, Sharpen, Statistic
-from .noise import fit_noise, plain_blocks
-from .sharpness import find_edges, fit_sharpness
+from .fit_file import ChannelQuantiles, Jpeg, Noise, PhotoFit, Statistic
+from .noise import PlainBlocks, fit_noise, plain_blocks
+from .sharpness import EdgeProfile, common_profile, find_edges, fit_sharpness
 from .tone import LUMA, decode_srgb, encode_slope, lab_statistics, tone_quantiles
-from .vignette import vignette_losses
+from .vignette import Vignettes, fit_vignettes, vignette_losses
 
 N_BOOTSTRAP = 1000
 MIDDLE_GREY = 0.5
@@ -22,29 +23,27 @@ MIDDLE_GREY = 0.5
 
 
 @attrs.frozen(eq=False)
-class PhotoEstimates:
-    """What one photo gives by itself: all of :class:`.fit_file.PhotoFit` but its vignetting, the losses that vignetting
-    follows from over a set, and a sentence for each estimate that it does not give."""
+class PhotoMeasurement:
+    """What is measured of one photo: all of :class:`.fit_file.PhotoFit` that it gives by itself, and of its noise,
+    edges and vignetting what they are estimated from over a set, or a sentence that says why it does not give it."""
 
-    noise: Noise | None
-    blur_sigma: float | None
-    sharpen: Sharpen | None
     jpeg: Jpeg | None
     luma_quantiles: tuple[float, ...]
     channel_quantiles: ChannelQuantiles
     lab_mean: tuple[float, ...]
     lab_std: tuple[float, ...]
+    profile: EdgeProfile | str
+    blocks: PlainBlocks | str
     vignette_losses: np.ndarray | None
-    remarks: tuple[str, ...]
 
 
-def estimate_photo(
+def measure_photo(
     image: np.ndarray,
     luma: np.ndarray,
     tables: Sequence[np.ndarray] = (),
     factors: Sequence[tuple[int, int]] = (),
-) -> PhotoEstimates:
-    """Estimate noise, sharpness, compression, tone and colour of a photo.
+) -> PhotoMeasurement:
+    """Measure noise, sharpness, compression, vignetting, tone and colour of a photo.
 
     Parameters
     ----------
@@ -57,45 +56,61 @@ def estimate_photo(
     factors : sequence of (int, int)
         Sampling factors of the components of a JPEG file.
     """
-    remarks = []
-    blur_sigma, sharpen = None, None
-    found = fit_sharpness(find_edges(luma / 255))
-    if isinstance(found, str):
-        remarks.append(f"No blur and no sharpening: {found}")
-    else:
-        blur_sigma, sharpen = found
     steps = tables[0] if tables else None
     earlier = earlier_quality(block_coefficients(pixel_blocks(luma)), steps)
-    blocks = plain_blocks(luma, effective_steps(steps, earlier))
-    noise = "It has too few blocks that are not clipped." if blocks is None else fit_noise(blocks, sharpen)
-    if isinstance(noise, str):
-        remarks.append(f"No noise: {noise}")
-    losses = vignette_losses(decode_srgb(image / 255.0) @ LUMA)
-    if losses is None:
-        remarks.append("No vignetting: Most of it is clipped.")
     of_luma, of_channels = tone_quantiles(image)
     mean, std = lab_statistics(image)
-    return PhotoEstimates(
-        None if isinstance(noise, str) else noise,
-        blur_sigma,
-        sharpen,
+    return PhotoMeasurement(
         jpeg_settings(tables, factors, earlier) if tables else None,
         tuple(of_luma),
         ChannelQuantiles(**{name: tuple(values) for name, values in of_channels.items()}),
         tuple(mean.tolist()),
         tuple(std.tolist()),
-        losses,
-        tuple(remarks),
+        common_profile(find_edges(luma / 255)),
+        plain_blocks(luma, effective_steps(steps, earlier)) or "It has too few blocks that are not clipped.",
+        vignette_losses(decode_srgb(image / 255.0) @ LUMA),
     )
 
 
-def photo_fit(
-    estimates: PhotoEstimates, file: str, size: tuple[int, int], vignette: float | None, exif: Mapping[str, object]
-) -> PhotoFit:
-    """The entry of a photo in the file, from its estimates and what only its set tells."""
-    same = {name: getattr(estimates, name) for name in attrs.fields_dict(PhotoEstimates)}
-    del same["vignette_losses"], same["remarks"]
-    return PhotoFit(file, *size, vignette=vignette, exif=Exif(**exif), **same)  # type: ignore[arg-type]
+@attrs.frozen(eq=False)
+class SetEstimates:
+    """Estimates of n photos of one camera: ``photos`` (n) as keywords of :class:`.fit_file.PhotoFit`, ``remarks`` (n)
+    with a sentence for each estimate that a photo does not give, and the ``vignettes`` of the set."""
+
+    photos: list[dict[str, Any]]
+    remarks: list[tuple[str, ...]]
+    vignettes: Vignettes | None
+
+
+def estimate_set(measured: Sequence[PhotoMeasurement], rng: np.random.Generator) -> SetEstimates:
+    """Estimate what the photos of one camera have: sharpening and vignetting by all of them together.
+
+    ``rng`` draws the resamples behind the interval of the vignetting.
+    """
+    known = [m.profile for m in measured if not isinstance(m.profile, str)]
+    sharpness_of, usual = fit_sharpness(known)
+    sharpness = iter(sharpness_of)
+    vignettes = fit_vignettes([m.vignette_losses for m in measured], rng)
+    photos, remarks = [], []
+    for i, m in enumerate(measured):
+        sharp = None if isinstance(m.profile, str) else next(sharpness)
+        sharpen = sharp.sharpen if sharp else usual
+        noise = m.blocks if isinstance(m.blocks, str) else fit_noise(m.blocks, sharpen)
+        vignette = math.nan if vignettes is None else float(vignettes.of_photos[i])
+        photos.append(
+            {
+                "noise": None if isinstance(noise, str) else noise,
+                "blur_sigma": sharp and sharp.blur_sigma,
+                "sharpen": sharpen,
+                "vignette": None if math.isnan(vignette) else vignette,
+                **{f: getattr(m, f) for f in ("jpeg", "luma_quantiles", "channel_quantiles", "lab_mean", "lab_std")},
+            }
+        )
+        said = [f"No blur{'' if usual else ' and no sharpening'}: {m.profile}"] if isinstance(m.profile, str) else []
+        said += [f"No noise: {noise}"] if isinstance(noise, str) else []
+        said += ["No vignetting: Most of it is clipped."] if math.isnan(vignette) else []
+        remarks.append(tuple(said))
+    return SetEstimates(photos, remarks, vignettes)
 
 
 def noise_level(noise: Noise) -> float:
@@ -145,12 +160,15 @@ def values_of(photos: Sequence[PhotoFit], name: str) -> np.ndarray:
 
 
 def statistics(
-    photos: Sequence[PhotoFit], stream: Callable[[str], np.random.Generator], n_bootstrap: int = N_BOOTSTRAP
+    photos: Sequence[PhotoFit],
+    stream: Callable[[str], np.random.Generator],
+    vignettes: Vignettes | None = None,
+    n_bootstrap: int = N_BOOTSTRAP,
 ) -> dict[str, Statistic]:
     """Median, interval and quantiles of each statistic that any photo gives.
 
     The interval is that of the medians of ``n_bootstrap`` resamples of the photos; ``stream`` returns the random
-    stream of a statistic.
+    stream of a statistic. That of the vignetting is the set's own.
     """
     out = {}
     for name in STATISTICS:
@@ -159,6 +177,8 @@ def statistics(
             continue
         drawn = stream(name).integers(len(known), size=(n_bootstrap, len(known)))
         low, high = np.quantile(np.median(known[drawn], axis=1), [0.025, 0.975])
+        if name == "vignette" and vignettes is not None:
+            low, high = vignettes.interval
         quantiles = np.quantile(known, [0.05, 0.25, 0.75, 0.95])
         out[name] = Statistic(float(np.median(known)), (float(low), float(high)), tuple(quantiles.tolist()), len(known))
     return out

@@ -34,6 +34,8 @@ _MEASURED = ((_U + _V) % 2 == 1) & (_U + _V >= 3)
 _REACH = 12
 """Multiples of a coefficient's step that are told apart."""
 _MIN_SEEN = 20
+_NOTHING = 1e-6
+"""Noise of linear light that no photo of 8 bits shows."""
 _STARTS = ((-8.0, -14.0, 0.2), (-14.0, -11.0, 0.5))
 """Logarithms of shot and of the square of read, and grain, from which the search begins."""
 
@@ -175,7 +177,10 @@ def fit_noise(blocks: PlainBlocks, sharpen: Sharpen | None = None) -> Noise | st
     if curvature * (2 * MAX_ERROR) ** 2 < 1:  # of the logarithm of the variance, twice that of the level
         return "Compression hides most of its noise."
     grain = min(abs(float(best.x[2])), MAX_GRAIN)
-    return Noise(min(1.0, math.exp(best.x[0])), min(1.0, math.exp(best.x[1] / 2)), grain if grain > MIN_GRAIN else 0.0)
+    read = math.exp(best.x[1] / 2)
+    return Noise(
+        min(1.0, math.exp(best.x[0])), min(1.0, read) if read > _NOTHING else 0.0, grain if grain > MIN_GRAIN else 0.0
+    )
 
 
 @attrs.frozen(eq=False)

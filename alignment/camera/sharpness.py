@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import attrs
 import numpy as np
@@ -23,6 +24,7 @@ _PIXEL = 1 / 12
 _BIN = 0.25
 _ITERATIONS = 8
 _MAX_AMOUNT = 6.0
+_USUAL_RADIUS = 1.2
 _FLOOR = 4e-3
 """Error of a profile that more edges do not lower: compression, and edges that are not quite straight."""
 
@@ -126,27 +128,6 @@ def _plateau(value: np.ndarray, chosen: np.ndarray) -> np.ndarray:
     return np.asarray(np.ma.median(masked, axis=1).filled(0.0))
 
 
-def fit_sharpness(edges: Edges) -> tuple[float, Sharpen] | str:
-    """Blur and sharpening from the edges of a photo, or a sentence that says why there is neither.
-
-    Many edges of a scene are soft themselves, so those of the most frequent width count, as focused ones agree in it.
-    The model of their common profile is a step in linear light, blurred by a Gaussian, encoded as sRGB, and sharpened
-    by an unsharp mask as cameras do it: blur broadens the rise, sharpening adds halos that no blur has.
-
-    Returns
-    -------
-    blur_sigma : float
-        In pixels, without the square of a pixel that every picture averages over.
-    sharpen : Sharpen
-        Of amount 0 where the profile shows no halos.
-    """
-    if len(edges) < MIN_EDGES:
-        return f"It has {len(edges)} straight, isolated edges, of which {MIN_EDGES} are needed."
-    mode = half_sample_mode(edges.width)
-    near = edges.of(np.abs(np.log(edges.width / mode)) < 0.2)
-    return _fit_profile(*_common_profile(near), float(np.median(near.dark)), float(np.median(near.bright)))
-
-
 def half_sample_mode(values: np.ndarray) -> float:
     """The mode of a sample (n,) [Bickel & Fruehwirth, "On a fast, robust estimator of the mode", CSDA 50, 2006]."""
     values = np.sort(np.asarray(values, dtype=float))
@@ -159,58 +140,118 @@ def half_sample_mode(values: np.ndarray) -> float:
     return float(values.mean())
 
 
-def _common_profile(edges: Edges) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Distances, medians over all edges and their standard errors."""
-    known = np.isfinite(edges.value)
-    distance, value = edges.distance[known], edges.value[known]
+@attrs.frozen(eq=False)
+class EdgeProfile:
+    """The common profile of a photo's edges: ``value`` (n,) with its ``error`` at distances ``at`` (n,) in pixels from
+    the edge, 0 on the dark and 1 on the bright side, and the encoded luma of the ``dark`` and the ``bright`` side."""
+
+    at: np.ndarray
+    value: np.ndarray
+    error: np.ndarray
+    dark: float
+    bright: float
+
+
+def common_profile(edges: Edges) -> EdgeProfile | str:
+    """The profile that a photo's edges share, or a sentence that says why there is none.
+
+    Many edges of a scene are soft themselves, so those of the most frequent width count, as focused ones agree in it.
+    """
+    if len(edges) < MIN_EDGES:
+        return f"It has {len(edges)} straight, isolated edges, of which {MIN_EDGES} are needed."
+    mode = half_sample_mode(edges.width)
+    near = edges.of(np.abs(edges.width - mode) < max(0.2 * mode, 0.15))
+    known = np.isfinite(near.value)
+    distance, value = near.distance[known], near.value[known]
     index = np.rint(distance / _BIN).astype(int)
-    at, profile, error = [], [], []
+    rows = []
     for number in range(-int(7 / _BIN), int(7 / _BIN) + 1):
         part = index == number
         if part.sum() >= 5:
             middle = float(np.median(value[part]))
-            at.append(float(distance[part].mean()))
-            profile.append(middle)
-            error.append(1.4826 * float(np.median(np.abs(value[part] - middle))) / math.sqrt(part.sum()) + _FLOOR)
-    return np.array(at), np.array(profile), np.array(error)
+            spread = 1.4826 * float(np.median(np.abs(value[part] - middle)))
+            rows.append((float(distance[part].mean()), middle, spread / math.sqrt(part.sum()) + _FLOOR))
+    if len(rows) < 20:
+        return "Its edges are too few to sample their profile."
+    at, middle_, error = np.array(rows).T
+    return EdgeProfile(at, middle_, error, float(np.median(near.dark)), float(np.median(near.bright)))
 
 
-def _fit_profile(
-    at: np.ndarray, profile: np.ndarray, error: np.ndarray, dark: float, bright: float
-) -> tuple[float, Sharpen] | str:
+@attrs.frozen
+class Sharpness:
+    """Blur and sharpening of a photo; ``loss`` is half the sum of squared residuals over their errors."""
+
+    blur_sigma: float
+    sharpen: Sharpen
+    loss: float
+
+
+def fit_profile(profile: EdgeProfile, amount: float | None = None, radius: float | None = None) -> Sharpness:
+    """Blur and sharpening that make a step into a profile.
+
+    The model is a step in linear light, blurred by a Gaussian and by the square of a pixel, encoded as sRGB, and
+    sharpened by an unsharp mask: blur broadens the rise, sharpening adds halos that no blur has. ``amount`` and
+    ``radius`` are fitted where they are not given.
+    """
     from scipy.ndimage import gaussian_filter1d
     from scipy.optimize import least_squares
     from scipy.special import ndtr
 
-    if len(at) < 20:
-        return "Its edges are too few to sample their profile."
     grid = np.arange(-20, 20 + _BIN, _BIN)
-    low_light, high_light = decode_srgb(np.array([max(dark, 0.0), min(bright, 1.0)]))
+    low_light, high_light = decode_srgb(np.clip([profile.dark, profile.bright], 0.0, 1.0))
+
+    def parameters(x: np.ndarray) -> tuple[float, float]:
+        return (amount if amount is not None else x[4], radius if radius is not None else x[-1])
 
     def residuals(x: np.ndarray) -> np.ndarray:
-        width, amount, radius, low, high, shift = x
+        width, low, high, shift = x[:4]
+        factor, reach = parameters(x)
         step = encode_srgb(low_light + (high_light - low_light) * ndtr(grid / width))
         step = (step - step[0]) / (step[-1] - step[0])
-        step = step + amount * (step - gaussian_filter1d(step, radius / _BIN, mode="nearest"))
-        model = low + (high - low) * np.interp(at - shift, grid, step)
+        if factor > 0:
+            step = step + factor * (step - gaussian_filter1d(step, reach / _BIN, mode="nearest"))
+        model = low + (high - low) * np.interp(profile.at - shift, grid, step)
         # Small radii make sharpening look like less blur; where the profile does not tell, the usual radius counts.
-        usual = [math.log(radius / 1.2) / 0.3, amount]
-        return np.concatenate([(model - profile) / error, usual])
+        usual = [math.log(reach / _USUAL_RADIUS) / 0.3, factor] if radius is None or amount is None else []
+        return np.concatenate([(model - profile.value) / profile.error, usual])
 
-    lower, upper = [0.2, 0.0, 0.5, -0.3, 0.7, -0.5], [6.0, _MAX_AMOUNT, 4.0, 0.3, 1.3, 0.5]
-    plain = least_squares(
-        lambda x: residuals(np.array([x[0], 0.0, 1.0, *x[1:]])),
-        [1.0, 0.0, 1.0, 0.0],
-        bounds=([lower[0], *lower[3:]], [upper[0], *upper[3:]]),
-        loss="soft_l1",
-    )
-    starts = [(w, a, r) for w in (0.5, 1.0, 2.0) for a, r in ((0.5, 1.2),)]
+    free = [(0.5, 0.0, _MAX_AMOUNT)] * (amount is None) + [(_USUAL_RADIUS, 0.5, 4.0)] * (radius is None)
+    start, lower, upper = zip((0.0, -0.3, 0.3), (1.0, 0.7, 1.3), (0.0, -0.5, 0.5), *free, strict=True)
+    bounds = ([0.2, *lower], [6.0, *upper])
     tried = [
-        least_squares(residuals, [*start, 0.0, 1.0, 0.0], bounds=(lower, upper), loss="soft_l1") for start in starts
+        least_squares(residuals, [width, *start], bounds=bounds, loss="soft_l1", xtol=1e-4, ftol=1e-4)
+        for width in (0.5, 1.0, 2.0)
     ]
     best = min(tried, key=lambda found: found.cost)
-    width, amount, radius = best.x[:3]
+    factor, reach = parameters(best.x)
+    blur = math.sqrt(max(best.x[0] ** 2 - _PIXEL, 0.0))
+    return Sharpness(blur, Sharpen(float(factor), float(reach)), float(best.cost))
+
+
+def fit_sharpness(profiles: Sequence[EdgeProfile]) -> tuple[list[Sharpness], Sharpen | None]:
+    """Blur and sharpening of the photos of one camera, and the sharpening of most of them; None where few show any.
+
+    Sharpening belongs to the camera's settings, and soft photos do not show it: its radius is the median over the
+    photos with halos, and photos whose profile allows for the median amount are taken to have that.
+    """
+    found = [_photo_alone(profile) for profile in profiles]
+    sharpened = [one.sharpen for one in found if one.sharpen.amount > 0]
+    if len(profiles) == 1 or len(sharpened) < max(2, 0.2 * len(profiles)):
+        return found, None
+    radius = float(np.median([sharpen.radius for sharpen in sharpened]))
+    fixed = [fit_profile(profile, radius=radius) for profile in profiles]
+    amount = float(np.median([one.sharpen.amount for one, own in zip(fixed, found, strict=True) if own.sharpen.amount]))
+    out = []
+    for profile, own, free in zip(profiles, found, fixed, strict=True):
+        usual = fit_profile(profile, amount, radius)
+        if usual.loss < 1.1 * min(own.loss, free.loss) + 3:
+            out.append(usual)
+        else:
+            out.append(free if own.sharpen.amount > 0 else own)
+    return out, Sharpen(amount, radius)
+
+
+def _photo_alone(profile: EdgeProfile) -> Sharpness:
+    plain, sharpened = fit_profile(profile, 0.0, 1.0), fit_profile(profile)
     # An unsharp mask takes two parameters more; it must show in the halos.
-    if best.cost > 0.8 * plain.cost - 4 or amount < 0.05:
-        width, amount, radius = plain.x[0], 0.0, 1.0
-    return math.sqrt(max(width**2 - _PIXEL, 0.0)), Sharpen(float(amount), float(radius))
+    return plain if sharpened.loss > 0.8 * plain.loss - 4 or sharpened.sharpen.amount < 0.05 else sharpened

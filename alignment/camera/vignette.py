@@ -11,15 +11,17 @@ import numpy as np
 CELLS = 80
 """Cells along the longer side, over which luminance is averaged."""
 SECTORS = 8
+N_BOOTSTRAP = 400
 _GRID = np.round(np.arange(-0.6, 0.951, 0.01), 2)
 
 
 @attrs.frozen
 class Vignettes:
-    """The fall-off ``of_set``, and that ``of_photos`` (n,), drawn towards it as far as single photos are uncertain;
-    NaN for photos that are too dark or too bright."""
+    """The fall-off ``of_set`` with its 95 % ``interval`` by bootstrap over photos, and that ``of_photos`` (n,), drawn
+    towards it as far as single photos are uncertain; NaN for photos that are too dark or too bright."""
 
     of_set: float
+    interval: tuple[float, float]
     of_photos: np.ndarray
 
 
@@ -64,7 +66,7 @@ def vignette_losses(light: np.ndarray) -> np.ndarray | None:
     return losses
 
 
-def fit_vignettes(losses: Sequence[np.ndarray | None]) -> Vignettes | None:
+def fit_vignettes(losses: Sequence[np.ndarray | None], rng: np.random.Generator) -> Vignettes | None:
     """Vignetting of a set of photos from their :func:`vignette_losses`; None where no photo can be used.
 
     The set's value explains all photos together best. One photo tells little, because of its light: its own value is
@@ -82,7 +84,11 @@ def fit_vignettes(losses: Sequence[np.ndarray | None]) -> Vignettes | None:
     drawn = np.clip(weight * own + (1 - weight) * of_set, 0.0, 1.0)
     out = np.full(len(losses), np.nan)
     out[[i for i, loss in enumerate(losses) if loss is not None]] = drawn
-    return Vignettes(float(np.clip(of_set, 0.0, 1.0)), out)
+    sums = np.array([loss.sum(0) for loss in known])
+    times = rng.multinomial(len(sums), np.full(len(sums), 1 / len(sums)), size=N_BOOTSTRAP)
+    drawn_sets = np.clip([_minimum(one) for one in times @ sums], 0.0, 1.0)
+    low, high = np.quantile(drawn_sets, [0.025, 0.975])
+    return Vignettes(float(np.clip(of_set, 0.0, 1.0)), (float(low), float(high)), out)
 
 
 def _minimum(loss: np.ndarray) -> float:

@@ -7,11 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import attrs
-import numpy as np
 
-from ...alignment.camera.estimates import PhotoEstimates, estimate_photo, photo_fit, statistics
-from ...alignment.camera.fit_file import VERSION, CameraFit
-from ...alignment.camera.vignette import fit_vignettes
+from ...alignment.camera.estimates import estimate_set, measure_photo, statistics
+from ...alignment.camera.fit_file import VERSION, CameraFit, Exif, PhotoFit
 from ...engine.errors import DataError
 from ...engine.rng import stream
 from ..atomic_files import json_bytes, write_atomic
@@ -46,7 +44,8 @@ def fit_camera(paths: Sequence[Path], *, seed: int = 0, progress: Progress = lam
     DataError
         If none of the photos can be read.
     """
-    found: list[tuple[Path, PhotoEstimates, tuple[int, int], dict[str, object]]] = []
+    found: list[tuple[str, tuple[int, int], Exif]] = []
+    measured = []
     problems = []
     progress(0, len(paths))
     for done, path in enumerate(paths, 1):
@@ -55,20 +54,19 @@ def fit_camera(paths: Sequence[Path], *, seed: int = 0, progress: Progress = lam
         except DataError as error:
             problems.append(str(error))
         else:
-            estimates = estimate_photo(photo.image, photo.luma, photo.tables, photo.factors)
-            found.append((path, estimates, (photo.image.shape[1], photo.image.shape[0]), photo.exif))
+            measured.append(measure_photo(photo.image, photo.luma, photo.tables, photo.factors))
+            found.append((path.name, (photo.image.shape[1], photo.image.shape[0]), Exif(**photo.exif)))
         progress(done, len(paths))
     if not found:
         raise DataError(f"None of the {len(paths)} photos can be read. The first problem: {problems[0]}")
-    vignettes = fit_vignettes([estimates.vignette_losses for _, estimates, _, _ in found])
-    of_photos = np.full(len(found), np.nan) if vignettes is None else vignettes.of_photos
+    estimates = estimate_set(measured, stream(seed, "camera", "set"))
     photos = tuple(
-        photo_fit(estimates, path.name, size, None if np.isnan(vignette) else float(vignette), exif)
-        for (path, estimates, size, exif), vignette in zip(found, of_photos, strict=True)
+        PhotoFit(name, *size, exif=exif, **values)
+        for (name, size, exif), values in zip(found, estimates.photos, strict=True)
     )
-    fit = CameraFit(statistics(photos, lambda name: stream(seed, "camera", name)), photos, VERSION)
-    remarks = {path.name: estimates.remarks for path, estimates, _, _ in found if estimates.remarks}
-    return FittedCamera(fit, remarks, tuple(problems))
+    values = statistics(photos, lambda name: stream(seed, "camera", name), estimates.vignettes)
+    remarks = {name: said for (name, _, _), said in zip(found, estimates.remarks, strict=True) if said}
+    return FittedCamera(CameraFit(values, photos, VERSION), remarks, tuple(problems))
 
 
 def write_camera_fit(path: Path, fit: CameraFit) -> None:

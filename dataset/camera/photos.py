@@ -16,6 +16,7 @@ import numpy as np
 from ...engine.errors import DataError
 from ..formats.coco_check import MAX_PIXELS
 from ..formats.dataset_folder import open_dataset
+from ..formats.pixels import read_image
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 _LUMA = np.array([0.299, 0.587, 0.114])
@@ -74,7 +75,7 @@ def read_photo(path: Path) -> Photo:
             with Image.open(io.BytesIO(data)) as file:
                 if file.width * file.height > MAX_PIXELS:
                     raise DataError(f"The photo '{path}' has more than {MAX_PIXELS:,} pixels. Use a smaller one.")
-                return _read(file)
+                return _read(file, path)
     except FileNotFoundError:
         raise DataError(f"The photo '{path}' does not exist.") from None
     except DataError:
@@ -83,7 +84,7 @@ def read_photo(path: Path) -> Photo:
         raise DataError(f"The photo '{path}' is damaged or in an unknown format.") from error
 
 
-def _read(file: Any) -> Photo:
+def _read(file: Any, path: Path) -> Photo:
     exif = _exif(file)
     tables: tuple[np.ndarray, ...] = ()
     factors: tuple[tuple[int, int], ...] = ()
@@ -97,7 +98,8 @@ def _read(file: Any) -> Photo:
     if file.mode == "YCbCr":
         luma = np.asarray(file)[..., 0].astype(float)
         return Photo(np.asarray(file.convert("RGB")), luma, tables, factors, exif)
-    image = np.asarray(file.convert("RGB"))
+    # Pillow cuts off what more than 8 bits hold; OpenCV scales it.
+    image = read_image(path) if file.mode.startswith(("I", "F")) else np.asarray(file.convert("RGB"))
     return Photo(image, image @ _LUMA, tables, factors, exif)
 
 

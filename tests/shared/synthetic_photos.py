@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-SUPERSAMPLING = 4
+SUPERSAMPLING = 3
 
 
 @attrs.frozen
@@ -40,7 +40,7 @@ def scene(seed: int, width: int = 480, height: int = 360) -> np.ndarray:
     rng = np.random.default_rng(seed)
     w, h = width * SUPERSAMPLING, height * SUPERSAMPLING
     label = np.zeros((h, w), np.int32)
-    radii = 1 / np.sqrt(rng.uniform(1 / (0.35 * h) ** 2, 1 / 40**2, 260))
+    radii = 1 / np.sqrt(rng.uniform(1 / (0.35 * h) ** 2, 1 / (h / 36) ** 2, 260))
     for i, radius in enumerate(np.sort(radii)[::-1]):
         center = rng.uniform((0, 0), (w, h))
         corners = rng.integers(3, 7)
