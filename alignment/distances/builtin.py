@@ -105,6 +105,15 @@ def _coverage(pair: FeaturePair) -> float:
     return _share(pair.cross.min(1) <= radii, radii)
 
 
+def _variation(pair: FeaturePair) -> float:
+    """A vector's distance to itself is left out."""
+    means = []
+    for rows in (pair.synth, pair.real):
+        own = pair.sets.distances[np.ix_(rows, rows)]
+        means.append(own.sum() / (len(rows) * (len(rows) - 1)) if len(rows) > 1 else math.nan)
+    return means[0] / means[1] if means[1] > 0 else math.nan
+
+
 NEIGHBOURS_OF_PRECISION = 3
 NEIGHBOURS_OF_DENSITY = 5
 
@@ -153,6 +162,15 @@ BUILTIN_OF_FEATURES = (
         source="Naeem, Oh, Uh, Choi and Yoo, ICML 2020",
         similarity=True,
         bounds=(0.0, 1.0),
+    ),
+    FeatureDistance(
+        "variation",
+        "Variation",
+        "Mean distance between two synthetic boxes, divided by that between two real ones; below 1 where synthetic "
+        "boxes vary less.",
+        _variation,
+        similarity=True,
+        bounds=(0.0, math.inf),
     ),
 )
 """Distances of sets of features that hold for sets of a few dozen boxes."""

@@ -85,6 +85,7 @@ def find_slices(
     errors: np.ndarray,
     images: np.ndarray,
     *,
+    cut_by: np.ndarray | None = None,
     confidence_level: float = CONFIDENCE_LEVEL,
 ) -> list[Slice]:
     """Cut boxes into slices, column by column, and test which have significantly more errors than the rest.
@@ -96,6 +97,8 @@ def find_slices(
     errors : (n,) bool
     images : (n,) int
         Which image each box is of; boxes of one image are not independent.
+    cut_by : (n,) bool, optional
+        The boxes at whose thirds numbers are cut; all by default.
     confidence_level : float
         One minus the probability that any slice is called significant where errors are random.
 
@@ -116,7 +119,7 @@ def find_slices(
     found = [
         _slice(column, name, inside, known, values, errors, images)
         for column, values in columns.items()
-        for name, inside, known in _parts(column, values)
+        for name, inside, known in _parts(column, values, cut_by)
     ]
     tested = [one for one in found if math.isfinite(one.p_value)]
     order = sorted(range(len(tested)), key=lambda k: tested[k].p_value)
@@ -161,7 +164,9 @@ def leading_slices(slices: Sequence[Slice], errors: np.ndarray, images: np.ndarr
     return kept
 
 
-def _parts(column: str, values: Sequence[Any] | np.ndarray) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+def _parts(
+    column: str, values: Sequence[Any] | np.ndarray, cut_by: np.ndarray | None = None
+) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
     """Name, members (n,) and boxes with a value (n,) of each slice of a column."""
     if any(isinstance(value, str) for value in values):
         names = np.array([value if isinstance(value, str) else "" for value in values])
@@ -181,7 +186,10 @@ def _parts(column: str, values: Sequence[Any] | np.ndarray) -> Iterator[tuple[st
         part = np.clip(np.floor(np.where(known, numbers, 0) * 3), 0, 2)
         yield from ((name, known & (part == k), known) for k, name in enumerate(_THIRDS[column]))
         return
-    cuts = np.unique(np.quantile(numbers[known], [1 / 3, 2 / 3], method="inverted_cdf"))
+    deciding = known if cut_by is None else known & cut_by
+    if not deciding.any():
+        return
+    cuts = np.unique(np.quantile(numbers[deciding], [1 / 3, 2 / 3], method="inverted_cdf"))
     part = np.searchsorted(cuts, numbers, side="left")
     there = [k for k in range(len(cuts) + 1) if (known & (part == k)).any()]
     for place, k in enumerate(there):

@@ -106,6 +106,7 @@ def detector_errors(
     found = {coco.annotations[i]["id"]: hit for i, hit in result.found.items()}
     missed = np.array([not found.get(i, False) for i in columns["id"]])
     columns[COVERED] = _covered(columns)
+    columns["boxes_per_image"] = _crowding(columns)
     if metadata is not None:
         columns |= _joined(metadata, columns["id"], coco.path)
     if extractor is not None and images is not None:
@@ -159,6 +160,12 @@ def _covered(columns: Mapping[str, Sequence[Any] | np.ndarray]) -> np.ndarray:
         np.fill_diagonal(both, 0.0)
         out[rows] = both.max(1) / np.maximum((high - low).prod(-1), 1e-12)
     return out
+
+
+def _crowding(columns: Mapping[str, Sequence[Any] | np.ndarray]) -> np.ndarray:
+    """The number of boxes, of any class, in the image of each box, (n,)."""
+    _, place, counts = np.unique(np.asarray(columns["image_id"]), return_inverse=True, return_counts=True)
+    return np.asarray(counts[np.ravel(place)])
 
 
 def _joined(table: TableColumns, ids: Sequence[Any] | np.ndarray, path: Path) -> dict[str, list[Any]]:

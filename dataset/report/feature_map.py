@@ -66,6 +66,8 @@ class FeatureMap:
     notes : tuple of str
     distances : dict of str to FeatureEstimate
         Each declared distance of the two sets of features; empty with too few boxes.
+    boxes : pair of Boxes, or None
+        The real and the synthetic boxes.
     """
 
     real: np.ndarray
@@ -79,6 +81,7 @@ class FeatureMap:
     model: str
     notes: tuple[str, ...] = ()
     distances: Mapping[str, FeatureEstimate] = attrs.field(factory=dict)
+    boxes: tuple[Boxes, Boxes] | None = None
 
 
 def feature_map(
@@ -153,6 +156,7 @@ def feature_map(
         model=extractor.path.name,
         notes=tuple(notes),
         distances=distances,
+        boxes=(a, b),
     )
 
 

@@ -199,7 +199,7 @@ def _set_distances(mapped: FeatureMap) -> list[Node]:
         judged = "differs" if one.significant else "consistent"
         rows.append(
             [
-                tag("span", distance.label, title=f"{distance.definition} [{distance.source}]"),
+                tag("span", distance.label, title=f"{distance.definition} [{distance.source}]".removesuffix(" []")),
                 f"{one.value:.3f}",
                 f"{one.low:.3f} to {one.high:.3f}",
                 f"{one.floor:.3f}",

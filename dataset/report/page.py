@@ -21,6 +21,7 @@ from ..formats.coco_results import read_predictions
 from ..formats.dataset_folder import read_dataset
 from ..formats.metadata_table import TableColumns
 from ..progress import Progress, StepProgress
+from .bias_section import bias_section
 from .class_summary import shapes, summarize_classes
 from .feature_map import FeatureMap, feature_map
 from .gallery import feature_section, samples, shape_table
@@ -117,14 +118,14 @@ def make_report(
     summaries, overall, compared = summarize_classes(
         names, columns[0], columns[1], seed, partial(progress, "Comparing")
     )
-    sections = []
+    sections, maps = [], dict[str, FeatureMap]()
     for i, one in enumerate(summaries, 1):
         box_progress = partial(progress, f"Extracting features of {one.name}")
-        sections.append(
-            class_section(
-                one, i, *_pixel_parts(first, second, columns[1], one.name, extractor, boxes, seed, box_progress)
-            )
-        )
+        more, mapped = _pixel_parts(first, second, columns[1], one.name, extractor, boxes, seed, box_progress)
+        sections.append(class_section(one, i, *more))
+        if mapped is not None:
+            maps[one.name] = mapped
+    sections.append(bias_section((first, second), columns, names, maps, limit, seed))
     if predictions is not None:
         sections.append(_detector_part(first, predictions, extractor, workers, partial(progress, "Measuring boxes")))
     progress("Writing the page", 0, 1)
@@ -165,8 +166,8 @@ def _pixel_parts(
     boxes: int,
     seed: int,
     progress: Progress,
-) -> list[Node]:
-    """The parts about a class that need images: the feature map, and the shapes with their scores."""
+) -> tuple[list[Node], FeatureMap | None]:
+    """The parts about a class that need images: the feature map, and the shapes with their scores; and that map."""
     mapped: FeatureMap | None = None
     parts: list[Node] = []
     if extractor is not None and real.images and synth.images:
@@ -175,4 +176,4 @@ def _pixel_parts(
             parts += feature_section(mapped)
         except DataError as error:
             parts += [tag("h3", "Features"), statement(str(error))]
-    return parts + shape_table(synth, shapes(columns, name, mapped.scores if mapped else None, seed))
+    return parts + shape_table(synth, shapes(columns, name, mapped.scores if mapped else None, seed)), mapped

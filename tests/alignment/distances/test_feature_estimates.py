@@ -39,6 +39,9 @@ def by_loops(x: np.ndarray, y: np.ndarray) -> dict[str, float]:
     def radius(of: np.ndarray, i: int, k: int) -> float:
         return sorted(gap(of[i], of[j]) for j in range(len(of)) if j != i)[k - 1]
 
+    def mean_gap(of: np.ndarray) -> float:
+        return float(np.mean([gap(of[i], of[j]) for i in range(len(of)) for j in range(i)]))
+
     own = sum(kernel(x[i], x[j]) for i in range(n) for j in range(n) if i != j) / (n * (n - 1))
     other = sum(kernel(y[i], y[j]) for i in range(m) for j in range(m) if i != j) / (m * (m - 1))
     across = sum(kernel(a, b) for a in x for b in y) / (n * m)
@@ -50,6 +53,7 @@ def by_loops(x: np.ndarray, y: np.ndarray) -> dict[str, float]:
         "recall": sum(any(gap(a, y[j]) <= s3[j] for j in range(m)) for a in x) / n,
         "density": sum(gap(x[i], b) <= r5[i] for i in range(n) for b in y) / (5 * m),
         "coverage": sum(any(gap(x[i], b) <= r5[i] for b in y) for i in range(n)) / n,
+        "variation": mean_gap(y) / mean_gap(x),
     }
 
 
@@ -109,7 +113,10 @@ def test_sets_of_one_source_rarely_differ_and_others_do() -> None:
     # 5 % of 20 are 1; more than 6 happen once in 10,000.
     assert max(significant.values()) <= 6, significant
     other = estimate_features(rng.normal(size=(30, 5)), rng.normal(size=(60, 5)) + 3.0, rng, n_resamples=39)
-    assert all(found.significant for found in other.values()), other
+    assert all(found.significant for name, found in other.items() if name != "variation"), other
+    narrow = estimate_features(rng.normal(size=(30, 5)), 0.5 * rng.normal(size=(60, 5)), rng, n_resamples=39)
+    assert narrow["variation"].value == pytest.approx(0.5, abs=0.1)
+    assert narrow["variation"].significant
 
 
 def test_boxes_of_one_image_are_exchanged_together() -> None:

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The section of a report on bias: what is over- or under-represented, and how much boxes vary."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from xml.etree.ElementTree import Element
+
+import numpy as np
+
+from ...alignment.columns.registry import find_column
+from ...alignment.evaluation.representation import OVER, UNDER, Representation, representation
+from ...alignment.features.variation import Spread, between_classes, spreads
+from ...engine.plugin.columns import IDENTIFIERS
+from ...engine.rng import stream
+from ..analysis.box_colors import COLOR, box_colors
+from ..formats.metadata_table import TableColumns
+from . import charts
+from .feature_map import FeatureMap
+from .formatting import DASH
+from .markup import Node, tag
+from .report_dataset import ReportDataset, spread
+from .sections import table
+
+_SHOWN = 12
+_MAX_SHAPES = 20
+
+
+def bias_section(
+    sides: tuple[ReportDataset, ReportDataset],
+    columns: Sequence[TableColumns],
+    names: Sequence[str],
+    maps: Mapping[str, FeatureMap],
+    pictures: int,
+    seed: int,
+) -> Element:
+    """What is over- or under-represented in the synthetic dataset, and the variation of its boxes, class by class."""
+    colors = [_colors(side, pictures) for side in sides]
+    parts: list[Node] = [
+        tag("h2", "Bias and variation"),
+        tag(
+            "p",
+            "Slices of the boxes, such as the smallest third of the real ones, that the synthetic dataset has "
+            "significantly more or less often (5% for all slices of a class together, Holm).",
+            class_="aside",
+        ),
+    ]
+    for name in names:
+        known = [_of_class(table_, name, own) for table_, own in zip(columns, colors, strict=True)]
+        found = representation(known[0][0], known[1][0], known[0][1], known[1][1])
+        parts += [tag("h3", name), _shares(found)]
+        if name in maps:
+            parts += _variation(maps[name], columns[1], name, seed)
+    if len(maps) > 1:
+        parts += _between(maps)
+    return tag("section", *parts, id="bias")
+
+
+def _colors(side: ReportDataset, limit: int) -> dict[int, str]:
+    if side.images is None or limit < 1:
+        return {}
+    by_image: dict[int, list[Mapping[str, object]]] = {}
+    for annotation in side.coco.annotations:
+        if not annotation.get("iscrowd"):
+            by_image.setdefault(annotation["image_id"], []).append(annotation)
+    shown = [image for image in side.coco.images if image["id"] in by_image]
+    out: dict[int, str] = {}
+    for i in spread(len(shown), limit):
+        picture = side.picture(shown[i])
+        if picture is not None:
+            out |= box_colors(picture, by_image[shown[i]["id"]])
+    return out
+
+
+def _of_class(
+    columns: TableColumns, name: str, colors: Mapping[int, str]
+) -> tuple[dict[str, Sequence[object]], np.ndarray]:
+    """The columns of the boxes of a class that slices are made of, and the image of each."""
+    rows = [i for i, owner in enumerate(columns["class"]) if str(owner) == name]
+    kept = {}
+    for column, values in columns.items():
+        declared = find_column(column)
+        if column not in IDENTIFIERS and (declared.reported or column in ("bbox_area", "aspect")):
+            kept[column] = [values[i] for i in rows]
+    if colors:
+        kept[COLOR] = [colors.get(int(columns["id"][i])) for i in rows]
+    return kept, np.array([columns["image_id"][i] for i in rows], dtype=int)
+
+
+def _shares(found: Sequence[Representation]) -> Node:
+    rows = []
+    for place, one in enumerate(found):
+        if place >= _SHOWN and not one.verdict:
+            continue
+        chip = {OVER: "over-represented", UNDER: "under-represented"}.get(one.verdict)
+        ratio = f"{one.ratio:.2f}" if math.isfinite(one.ratio) else DASH
+        rows.append(
+            [
+                f"{find_column(one.column).heading}: {one.name}",
+                DASH if math.isnan(one.low) else f"{one.low:.3g} to {one.high:.3g}",
+                f"{one.real_share:.0%}",
+                f"{one.synth_share:.0%}",
+                ratio,
+                tag("span", chip, class_="chip different") if chip else "",
+            ]
+        )
+    head = ["Slice", "Values", "Real", "Synthetic", "Ratio", ""]
+    return tag("div", table("Shares of slices of the boxes", head, rows, numbers=(1, 2, 3, 4)))
+
+
+def _variation(mapped: FeatureMap, columns: TableColumns, name: str, seed: int) -> list[Node]:
+    """How much boxes differ within the class: real ones, synthetic ones, and those of each shape."""
+    if mapped.boxes is None:
+        return []
+    real, synth = mapped.boxes
+    groups = {"all real boxes": (0, np.arange(len(real.ids))), "all synthetic boxes": (1, np.arange(len(synth.ids)))}
+    if "shape" in columns:
+        shape_of = {int(i): shape for i, shape in zip(columns["id"], columns["shape"], strict=True)}
+        shapes = np.array([str(shape_of.get(int(i)) or "") for i in synth.ids])
+        names, counts = np.unique(shapes[shapes != ""], return_counts=True)
+        for shape in names[np.argsort(-counts, kind="stable")][:_MAX_SHAPES]:
+            groups[str(shape)] = (1, np.flatnonzero(shapes == shape))
+    found = spreads((real.features, synth.features), (real.image, synth.image), groups, stream(seed, "variation", name))
+    if not found:
+        return []
+    most = max(one.high if math.isfinite(one.high) else one.value for one in found)
+    rows = [_spread_row(one, most) for one in found]
+    head = ["Boxes", "Number", "Mean distance", "95% interval", "Floor", "", ""]
+    shown = table(
+        "Variation within the class: mean distance of two boxes in features", head, rows, numbers=(1, 2, 3, 4)
+    )
+    meant = (
+        "Distances are divided by that of real boxes. The floor is the smallest value that 95% of random samples of as "
+        "many real boxes exceed: below it, boxes vary significantly less than real ones."
+    )
+    return [tag("div", shown), tag("p", meant, class_="muted")]
+
+
+def _spread_row(one: Spread, most: float) -> list[Node]:
+    interval = f"{one.low:.2f} to {one.high:.2f}" if math.isfinite(one.low) else DASH
+    floor = f"{one.floor:.2f}" if math.isfinite(one.floor) else DASH
+    chip = tag("span", "varies less", class_="chip different") if one.value < one.floor else ""
+    return [one.name, str(one.boxes), f"{one.value:.2f}", interval, floor, charts.bar(one.value / most), chip]
+
+
+def _between(maps: Mapping[str, FeatureMap]) -> list[Node]:
+    """How far classes are from each other, among real and among synthetic boxes."""
+    known = {name: mapped.boxes for name, mapped in maps.items() if mapped.boxes is not None}
+    features = [{name: boxes[side].features for name, boxes in known.items()} for side in (0, 1)]
+    rows = [
+        [f"{a} and {b}", f"{real:.2f}", f"{synth:.2f}", f"{synth / real:.2f}" if real else DASH]
+        for a, b, real, synth in between_classes(features[0], features[1])
+    ]
+    head = ["Classes", "Real", "Synthetic", "Ratio"]
+    caption = "Variation between classes: mean distance of two boxes, one of each class"
+    return [tag("h3", "Between classes"), tag("div", table(caption, head, rows, numbers=(1, 2, 3)))]
