@@ -101,8 +101,10 @@ def varied(held: Held, size: tuple[int, int], rng: np.random.Generator) -> tuple
     dx, dy = (rng.uniform(min(0.0, s - w), max(0.0, s - w)) for s, w in ((size[0], sx * width), (size[1], sy * height)))
     flip = rng.random() < 0.5
     matrix = np.array([[-sx, 0, size[0] - dx], [0, sy, dy]] if flip else [[sx, 0, dx], [0, sy, dy]])
+    # OpenCV counts from the centres of pixels, boxes from their corners.
+    centred = matrix + np.array([[0, 0, matrix[0, 0] / 2 - 0.5], [0, 0, sy / 2 - 0.5]])
     picture = cv2.warpAffine(
-        held.pixels, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=(GREY,) * 3
+        held.pixels, centred, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=(GREY,) * 3
     )
     boxes = held.boxes * [matrix[0, 0], sy, matrix[0, 0], sy] + [matrix[0, 2], dy, matrix[0, 2], dy]
     if flip:

@@ -21,6 +21,9 @@ REACH = 1.5
 LARGEST_OF_FINE = 64.0
 """Boxes whose longer side is below this many pixels belong to the finer map."""
 
+BOX_WEIGHT = 2.0
+"""Weight of the GIoU loss beside the focal loss."""
+
 
 def _separable(channels: int) -> nn.Sequential:
     return nn.Sequential(
@@ -84,7 +87,7 @@ class AnchorFree(nn.Module):
             found.append(boxes[n, positive])
             wanted.append(truth.boxes[of_cell[positive]])
         a, b = torch.cat(found), torch.cat(wanted)
-        return (focal(logits, target, weight) + (1 - giou(a, b)).sum()) / max(1, len(a))
+        return (focal(logits, target, weight) + BOX_WEIGHT * (1 - giou(a, b)).sum()) / max(1, len(a))
 
     @torch.inference_mode()
     def detect(self, pictures: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
