@@ -17,6 +17,7 @@ from rich.logging import RichHandler
 
 from .. import __version__
 from ..dataset.atomic_files import DISK_FULL
+from ..dataset.imports.repairs import VARIABLE as STRICT
 from ..engine.errors import RecipeError, TryAgainError, TwinsetError
 from ..engine.plugin.trusted_folders import VARIABLE, trust
 from .console.commands import Group, add_commands
@@ -27,11 +28,11 @@ from .console.output import JsonOption, Output, output_of
 class RootGroup(Group):
     """The command ``twinset``: expected errors end in a sentence and an exit code, never in a traceback.
 
-    The option ``--plugins FOLDER`` may stand anywhere.
+    The options ``--plugins FOLDER`` and ``--strict`` may stand anywhere.
     """
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        return super().parse_args(ctx, _moved_to_front(args, "--plugins"))
+        return super().parse_args(ctx, _moved_to_front(_moved_to_front(args, "--plugins"), "--strict", values=0))
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -53,12 +54,12 @@ class RootGroup(Group):
             raise typer.Exit(0) from None
 
 
-def _moved_to_front(args: list[str], option: str) -> list[str]:
+def _moved_to_front(args: list[str], option: str, values: int = 1) -> list[str]:
     """The arguments with an option and its values before all others, except those after ``--``."""
     end = args.index("--") if "--" in args else len(args)
     front, rest, k = list[str](), list[str](), 0
     while k < end:
-        count = 2 if args[k] == option and k + 1 < end else 1
+        count = 1 + values if args[k] == option and k + values < end else 1
         (front if args[k] == option or args[k].startswith(f"{option}=") else rest).extend(args[k : k + count])
         k += count
     return [*front, *rest, *args[end:]]
@@ -95,6 +96,14 @@ def options(
             f"anywhere on the command line. The environment variable {VARIABLE} does the same.",
         ),
     ] = [],  # noqa: B006
+    strict: Annotated[
+        bool,
+        typer.Option(
+            "--strict",
+            help="Refuse annotations that would have to be repaired, instead of repairing them with a warning. Can be "
+            "given anywhere on the command line.",
+        ),
+    ] = False,
     version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit.")
     ] = False,
@@ -106,15 +115,18 @@ def options(
     root.setLevel(logging.INFO if verbose else logging.WARNING)
     if plugins:
         # Processes that the command starts inherit the variable; a Python program that calls the command must not.
-        context.call_on_close(partial(_restore_variable, os.environ.get(VARIABLE)))
+        context.call_on_close(partial(_restore_variable, VARIABLE, os.environ.get(VARIABLE)))
         trust(plugins)
+    if strict:
+        context.call_on_close(partial(_restore_variable, STRICT, os.environ.get(STRICT)))
+        os.environ[STRICT] = "1"
 
 
-def _restore_variable(value: str | None) -> None:
+def _restore_variable(name: str, value: str | None) -> None:
     if value is None:
-        os.environ.pop(VARIABLE, None)
+        os.environ.pop(name, None)
     else:
-        os.environ[VARIABLE] = value
+        os.environ[name] = value
 
 
 add_commands(app, f"{__package__}.commands")

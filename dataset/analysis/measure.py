@@ -29,8 +29,9 @@ from ...engine.plugin.columns import Column
 from ..atomic_files import is_number
 from ..formats import rle_masks
 from ..formats.coco import CocoFile
-from ..formats.image_files import ImageFiles, inner_path, read_annotated
+from ..formats.image_files import ImageFiles, read_annotated
 from ..formats.pixels import DEPTH_SUFFIXES, read_depth
+from ..images.names import inner_path
 from ..progress import Progress
 
 _CHUNK = 16

@@ -14,7 +14,7 @@ from ...engine.errors import DataError
 from ...engine.goals import Boxes
 from ...engine.recipe.settings import Recipe
 from ...engine.recipe.variants import variants_of
-from ..formats.coco import CocoFile, read_coco
+from ..formats.coco import CocoFile
 from ..formats.dataset_folder import image_folder, read_dataset
 from ..formats.encoders import encode
 from ..formats.image_files import ImageFiles, trust_links
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 def read_real(recipe: Recipe) -> CocoFile | None:
     """The real annotations of a recipe; None without."""
-    return None if recipe.real is None else read_coco(recipe.path(recipe.real.annotations))
+    return None if recipe.real is None else read_dataset(recipe.path(recipe.real.annotations))
 
 
 def real_boxes(recipe: Recipe) -> dict[str, Boxes]:

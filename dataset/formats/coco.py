@@ -7,7 +7,8 @@ import difflib
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,12 @@ import numpy as np
 
 from ...engine.errors import DataError
 from ...engine.goals import Boxes
+from ...engine.regular_files import read_regular
 from ..atomic_files import json_bytes, write_atomic
+from ..checksums import say
+from ..images.header import read_header
+from ..images.names import inner_path, own_names
+from ..imports import cvat, label_studio, repairs
 from . import rle_masks
 from .coco_check import check_coco
 
@@ -31,7 +37,8 @@ _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 class CocoFile:
     """A checked COCO file: its ``images``, ``annotations`` and ``categories``, with boxes clipped to their images.
 
-    ``about`` holds ``info`` and ``licenses``, unchecked.
+    ``about`` holds ``info`` and ``licenses``, unchecked. ``is_plain`` says whether ``path`` is a file of COCO with just
+    these entries: nothing was repaired or turned into COCO.
     """
 
     path: Path
@@ -39,6 +46,7 @@ class CocoFile:
     annotations: list[dict[str, Any]]
     categories: list[dict[str, Any]]
     about: Mapping[str, Any] = attrs.field(factory=dict)
+    is_plain: bool = True
 
     def classes(self) -> dict[str, int]:
         """Number of annotations by class name, without crowds, in the order of the categories."""
@@ -89,8 +97,16 @@ class CocoFile:
         )
 
 
-def read_coco(path: str | Path) -> CocoFile:
-    """Read and check a COCO file.
+def read_coco(path: str | Path, *, strict: bool | None = None) -> CocoFile:
+    """Read and check a COCO file, or one of Label Studio or CVAT.
+
+    What has only one possible meaning is repaired, with one warning that counts it, see :mod:`..imports.repairs`.
+
+    Parameters
+    ----------
+    path : path
+    strict : bool, optional
+        Refuse files with anything to repair; by default what ``--strict`` says.
 
     Raises
     ------
@@ -99,14 +115,72 @@ def read_coco(path: str | Path) -> CocoFile:
         entries (the first ten, with their ids). Boxes that extend at most 2 px beyond their image are clipped.
     """
     path = Path(path)
-    data = read_json(path)
-    return CocoFile(path, *check_coco(path, data), {key: data[key] for key in ("info", "licenses") if data.get(key)})
+    sizes = partial(_size_beside, path)
+    if path.suffix.lower() == ".xml":
+        data, notes = cvat.read_cvat(path)
+    else:
+        data, notes = read_json(path), []
+        if label_studio.is_label_studio(data):
+            data, notes = label_studio.as_coco(path, data, sizes)
+    is_plain = not notes and path.suffix.lower() != ".xml" and isinstance(data, Mapping)
+    return coco_file(path, data, notes, size_of=sizes, strict=strict, is_plain=is_plain)
+
+
+def coco_file(
+    path: Path,
+    data: Any,
+    notes: Sequence[str] = (),
+    *,
+    size_of: Callable[[str], tuple[int, int] | None] = lambda name: None,
+    strict: bool | None = None,
+    is_plain: bool = False,
+) -> CocoFile:
+    """Parsed COCO data, repaired and checked.
+
+    Parameters
+    ----------
+    path : Path
+        The file or folder, for messages.
+    data : JSON value
+    notes : sequence of str
+        What a reader has left out already, as clauses.
+    size_of : callable
+        Takes an image's name and gives its width and height; None if it is not found.
+    strict : bool, optional
+        As for :func:`read_coco`.
+    is_plain : bool
+        Whether ``data`` are what the file says.
+    """
+    repaired = list(notes)
+    if repairs.is_strict() if strict is None else strict:  # the check then names each problem with its place
+        if notes:
+            raise DataError(f"'{path}' cannot be read as a whole, which --strict refuses: {'; '.join(notes)}.")
+    elif isinstance(data, Mapping):
+        repaired += repairs.repair(data, size_of)
+    checked = check_coco(path, data)
+    if repaired:
+        say(f"'{path}' was repaired as it was read: {'; '.join(repaired)}. With --strict, it is refused.")
+    about = {key: data[key] for key in ("info", "licenses") if data.get(key)}
+    return CocoFile(path, *checked, about, is_plain and not repaired)
+
+
+def _size_beside(path: Path, name: str) -> tuple[int, int] | None:
+    """The size of an upright image near an annotation file."""
+    folders = (path.parent, path.parent / "images", path.parent.parent / "images", path.parent.parent)
+    for place in [inner_path(folder, n) for folder in folders for n in (name, *own_names(name))]:
+        try:
+            header = read_header(place) if place is not None else None
+        except OSError:
+            continue
+        if header is not None:
+            return header.upright_size
+    return None
 
 
 def read_json(path: Path) -> Any:
     """The content of a JSON file of annotations or predictions; raises DataError if it is missing or invalid."""
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        text = read_regular(path).decode("utf-8-sig")
     except FileNotFoundError:
         raise DataError(f"The annotation file '{path}' does not exist. Check the path.") from None
     except IsADirectoryError:
@@ -114,7 +188,7 @@ def read_json(path: Path) -> Any:
     except UnicodeDecodeError as error:
         raise DataError(f"'{path}' is not JSON: it is not UTF-8 text (byte {error.start}).") from error
     except OSError as error:
-        raise DataError(f"The annotation file '{path}' cannot be read ({error.strerror}).") from error
+        raise DataError(f"The annotation file '{path}' cannot be read: {error.strerror or error}.") from error
     try:
         data = json.loads(text)
     except json.JSONDecodeError as error:

@@ -11,9 +11,7 @@ from typing import Any
 from ...engine.errors import DataError
 from ..atomic_files import is_number
 from ..images.header import MAX_PIXELS
-
-CLIP_PX = 2.0
-"""Boxes may extend this many pixels beyond their image, as from rounding; they are clipped."""
+from ..imports.repairs import ROUNDING_PX, problem_of_all_boxes
 
 MAX_LISTED = 10
 
@@ -53,7 +51,8 @@ def check_coco(path: Path, data: Any) -> tuple[Entries, Entries, Entries]:
     known_categories = {c["id"] for c in categories if _is_id(c.get("id"))}
     for annotation in annotations:
         _check_annotation(annotation, known_images, known_categories, sizes, problems)
-    raise_problems(path, problems)
+    of_all = problem_of_all_boxes(images, annotations)
+    raise_problems(path, [of_all, *problems] if of_all else problems)
     return images, annotations, categories
 
 
@@ -153,7 +152,7 @@ def _clip(annotation: dict[str, Any], place: str, size: tuple[float, float], pro
     if out <= 0:
         return
     left, top, right, bottom = max(x, 0), max(y, 0), min(x + w, width), min(y + h, height)
-    if out > CLIP_PX or right <= left or bottom <= top:
+    if out > ROUNDING_PX or right <= left or bottom <= top:
         problems.append(
             f"{place} has the box {annotation['bbox']}, which extends {out:g} px beyond its image of "
             f"{width:g} by {height:g} px; correct it, remove it, or check the size of the image"

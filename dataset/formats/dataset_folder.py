@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import attrs
 
@@ -12,21 +13,31 @@ from ...engine.errors import DataError
 from ...engine.output.label_pass import LABEL_PASSES
 from ...engine.output.writer import WRITERS
 from ..checksums import warn_if_changed
+from ..images.names import inner_path, own_names
 from . import blenderproc_output
-from .coco import CocoFile, read_coco
+from .coco import CocoFile, coco_file, read_coco
 from .coco_in_memory import CocoInMemory
-from .image_files import base_name, inner_path, trust_links
-from .yolo import read_yolo
+from .image_files import trust_links
+from .yolo import looks_like_yolo, read_yolo
 
 INSTANCES = Path("annotations") / "instances.json"
 """Path of the COCO file in a rendered dataset."""
+
+ROBOFLOW = "_annotations.coco.json"
+"""The name of Roboflow's COCO files, one in each folder of images."""
+
+PARTS = {"train": 0, "train2017": 0, "valid": 1, "val": 1, "val2017": 1, "validation": 1, "test": 2}
+"""The order in which parts of a dataset are read."""
 
 _SAMPLED_IMAGES = 50
 """At most this many images are looked for in each candidate folder."""
 
 
 def read_dataset(path: Path) -> CocoFile:
-    """Read the annotations of a COCO file, or of a rendered, YOLO or BlenderProc folder.
+    """Read the annotations of a file, or of a rendered folder or one that another tool has exported.
+
+    Files: COCO, Label Studio's JSON, CVAT's XML. Folders: rendered by Twinset; COCO, Roboflow, Label Studio and CVAT
+    exports with one annotation file, or one for each part; YOLO; BlenderProc.
 
     Raises
     ------
@@ -37,20 +48,64 @@ def read_dataset(path: Path) -> CocoFile:
         return (
             blenderproc_output.read_blenderproc_coco(path) if path.name == blenderproc_output.COCO else read_coco(path)
         )
+    warn_if_changed(path / INSTANCES)
     if (path / INSTANCES).is_file():
-        warn_if_changed(path / INSTANCES)
         return read_coco(path / INSTANCES)
     written = blenderproc_output.find_coco(path)
     if written is not None:
         return blenderproc_output.read_blenderproc_coco(written)
     if blenderproc_output.has_frames(path):
         return blenderproc_output.read_frames(path)
-    if (path / "labels").is_dir() or any(path.glob("*.y*ml")) or (path / "classes.txt").is_file():
+    exported = _exported_files(path)
+    if len(exported) == 1:
+        return read_coco(exported[0])
+    if exported:
+        return _joined(path, exported)
+    if looks_like_yolo(path):
         return read_yolo(path)
     raise DataError(
-        f"{path} has no {INSTANCES}, no YOLO labels and no HDF5 files of BlenderProc. Name a COCO file, or write the "
-        f"annotations of a rendered folder with `twinset finish {path}`."
+        f"{path} has no {INSTANCES}, no annotations of Roboflow, Label Studio or CVAT, no YOLO labels and no HDF5 "
+        "files of BlenderProc. Name an annotation file, or write the annotations of a rendered folder with "
+        f"`twinset finish {path}`."
     )
+
+
+def _exported_files(folder: Path) -> list[Path]:
+    """The annotation files of other tools in a folder: one, or one for each part of the dataset."""
+    if (folder / "recipe.toml").is_file():  # rendered: other files than INSTANCES have only parts of it
+        return []
+    if (folder / ROBOFLOW).is_file():
+        return [folder / ROBOFLOW]
+    parts = sorted(folder.glob(f"*/{ROBOFLOW}"), key=lambda path: (PARTS.get(path.parent.name, 9), path.parent.name))
+    if parts:
+        return parts
+    for pattern in ("annotations/instances_*.json", "annotations.xml", "result.json"):
+        found = sorted(folder.glob(pattern), key=lambda path: (PARTS.get(path.stem.rpartition("_")[2], 9), path.name))
+        if found:
+            return found
+    return []
+
+
+def _joined(folder: Path, files: list[Path]) -> CocoFile:
+    """The parts of a dataset as one, with new ids; images of parts in folders of their own are named by them."""
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    names: dict[str, int] = {}
+    for file in files:
+        part = read_coco(file)
+        category = {c["id"]: names.setdefault(c["name"], len(names) + 1) for c in part.categories}
+        prefix = file.parent.relative_to(folder).as_posix() if file.name == ROBOFLOW else ""
+        image_of = {image["id"]: len(images) + k for k, image in enumerate(part.images, 1)}
+        for image in part.images:
+            name = image.get("file_name", "")
+            renamed = {"file_name": f"{prefix}/{name}"} if prefix and name else {}
+            images.append({**image, **renamed, "id": image_of[image["id"]]})
+        for a in part.annotations:
+            ids = {"id": len(annotations) + 1, "image_id": image_of[a["image_id"]]}
+            annotations.append({**a, **ids, "category_id": category[a["category_id"]]})
+    categories = [{"id": id, "name": name} for name, id in names.items()]
+    data = {"images": images, "annotations": annotations, "categories": categories}
+    return coco_file(folder, data)
 
 
 def image_folder(coco: CocoFile | CocoInMemory) -> Path | None:
@@ -67,8 +122,8 @@ def image_folder(coco: CocoFile | CocoInMemory) -> Path | None:
             best, most = folder, count
     if best is None and names:
         # Tools write names of another system or server: then the files' own names must do.
-        wanted = {base_name(name) for name in names}
-        best = next((f for f in _candidates(coco.path) if any((f / name).is_file() for name in wanted if name)), None)
+        wanted = {own for name in names for own in own_names(name)}
+        best = next((f for f in _candidates(coco.path) if any((f / name).is_file() for name in wanted)), None)
     return best
 
 

@@ -5,26 +5,21 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
 
 import numpy as np
 
 from ...engine.errors import DataError
-from ..atomic_files import escapes_folder
 from ..images.header import ImageHeader, read_header
+from ..images.names import inner_path, own_names
 from .pixels import read_image
 
 log = logging.getLogger(__name__)
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
-
-_UPLOAD_PREFIX = re.compile(r"^[0-9a-f]{8}-(?=.)")
-"""What Label Studio puts before the names of uploaded files."""
 
 _MAX_FILES = 1_000_000
 """Files that are looked at in a search by name."""
@@ -36,24 +31,6 @@ _said: set[tuple[Path, str]] = set()
 def trust_links(folder: Path) -> None:
     """Follow links in a folder that the user has named, wherever they lead."""
     _trusted_folders.add(Path(os.path.abspath(folder)))
-
-
-def base_name(name: str) -> str:
-    """The file's own name in a path or URL of any system: ``C:\\\\photos\\\\a.jpg`` gives ``a.jpg``."""
-    parts = urlsplit(name) if "://" in name or "?" in name else None
-    if parts is not None:
-        stored = parse_qs(parts.query).get("d")  # Label Studio: /data/local-files/?d=photos/a.jpg
-        name = stored[0] if stored else unquote(parts.path)
-    return name.replace("\\", "/").rstrip("/").rpartition("/")[2]
-
-
-def inner_path(folder: Path, name: str) -> Path | None:
-    """The path of a named file below a folder; None where the name leads out of the folder."""
-    if not name or "\0" in name or escapes_folder(name):
-        return None
-    path = folder / name
-    other = folder / name.replace("\\", "/")
-    return other if other != path and not os.path.lexists(path) else path
 
 
 class ImageFiles:
@@ -174,9 +151,7 @@ class ImageFiles:
 
     def _by_base_name(self, name: str) -> list[Path]:
         """The files below the folder that are called like an image, those with the longest common path first."""
-        wanted = base_name(name)
-        plain = _UPLOAD_PREFIX.sub("", wanted)
-        for candidate in dict.fromkeys((wanted, unquote(wanted), plain, unquote(plain))):
+        for candidate in own_names(name):
             found = self._files.get(candidate.lower(), [])
             if len(found) > 1:
                 tail = name.replace("\\", "/").split("/")[::-1]

@@ -7,7 +7,7 @@ import contextlib
 import json
 import math
 import re
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from ...engine.errors import DataError
@@ -25,8 +25,9 @@ def read_yolo(folder: str | Path) -> CocoFile:
     """Read a YOLO dataset as if it were COCO.
 
     Class names come from ``data.yaml`` (or another ``.yaml`` with ``names``), ``classes.txt`` or ``obj.names``. Each
-    image of ``images/`` (or of the folder itself), at any depth, has its labels at the same place under ``labels/`` or
-    beside it. Boxes and polygons (their extent is taken) are understood.
+    image of ``images/`` (or of the folder itself), at any depth, has its labels at the same place under ``labels/``,
+    beside it, or in a folder ``labels`` beside its folder ``images``. Boxes and polygons (their extent is taken) are
+    understood.
 
     Raises
     ------
@@ -50,9 +51,10 @@ def read_yolo(folder: str | Path) -> CocoFile:
         relative = picture.relative_to(root)
         images.append({"id": image_id, "file_name": relative.as_posix(), "width": width, "height": height})
         beside = picture.with_suffix(".txt")
-        label = folder / "labels" / relative.with_suffix(".txt")
-        label = label if label.is_file() or not beside.is_file() else beside
-        if not label.is_file():
+        parallel = folder / _labels_of(picture.relative_to(folder))
+        places = (folder / "labels" / relative.with_suffix(".txt"), beside, parallel)
+        label = next((place for place in places if place.is_file()), None)
+        if label is None:
             continue
         has_labels = True
         for class_number, bbox in _read_label(label, width, height, len(names), problems):
@@ -73,6 +75,22 @@ def read_yolo(folder: str | Path) -> CocoFile:
     return CocoFile(
         folder, *check_coco(folder, {"images": images, "annotations": annotations, "categories": categories})
     )
+
+
+def looks_like_yolo(folder: Path) -> bool:
+    """Whether a folder looks like a YOLO dataset, exported by whatever tool."""
+    names = any((folder / name).is_file() for name in ("classes.txt", "obj.names"))
+    return names or (folder / "labels").is_dir() or any(folder.glob("*.y*ml"))
+
+
+def _labels_of(picture: PurePath) -> PurePath:
+    """Where trainers look for the labels of an image: its last folder ``images`` replaced by ``labels``."""
+    parts = list(picture.with_suffix(".txt").parts)
+    for k in reversed(range(len(parts) - 1)):
+        if parts[k] == "images":
+            parts[k] = "labels"
+            break
+    return PurePath(*parts)
 
 
 def _read_label(

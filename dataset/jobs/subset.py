@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -42,13 +42,19 @@ class SubsetChanges:
     """Changes to a dataset by ids.
 
     ``without`` are images to remove, ``unlabelled`` annotations to remove, whose boxes are blackened if ``black``, and
-    ``columns`` are added to annotations.
+    ``columns`` are added to annotations. ``paint`` changes each picture, without moving anything in it: it takes the
+    image's id, the picture (H, W, 3) uint8 RGB, and the annotations that stay.
     """
 
     without: frozenset[int] = frozenset()
     unlabelled: frozenset[int] = frozenset()
     black: bool = False
     columns: Mapping[int, Mapping[str, Any]] = attrs.field(factory=dict)
+    paint: Callable[[int, np.ndarray, Sequence[Mapping[str, Any]]], np.ndarray] | None = None
+
+    def repaints(self, annotations: Iterable[Mapping[str, Any]]) -> bool:
+        """Whether the picture with these annotations changes."""
+        return self.paint is not None or (self.black and any(a["id"] in self.unlabelled for a in annotations))
 
 
 @attrs.define
@@ -187,7 +193,8 @@ def _write_rendered(
             _link(store.record_path(frame), new.record_path(frame), written)
         else:
             write_atomic(
-                new.record_path(frame), _with_picture(record, store, out, boxes.get(frame, {}), changes, written)
+                new.record_path(frame),
+                _with_picture(record, image_id, store, out, boxes.get(frame, {}), changes, written),
             )
         for entry in record["files"].values():
             if not (out / entry["path"]).exists():
@@ -203,7 +210,7 @@ def _change_record(
     if image_id in changes.without:
         record["verdict"], record["files"] = FILTERED, {}
         return True
-    changed = False
+    changed = changes.paint is not None
     for instance in record["instances"]:
         id = boxes[instance["id"]]["id"] if instance["id"] in boxes else -1
         if id in changes.columns:
@@ -218,6 +225,7 @@ def _change_record(
 
 def _with_picture(
     record: FrameRecord,
+    image_id: int,
     store: FrameStore,
     out: Path,
     boxes: Mapping[int, Mapping[str, Any]],
@@ -226,8 +234,8 @@ def _with_picture(
 ) -> bytes:
     """The bytes of a changed record; writes its image with blackened boxes if requested."""
     entry = record["files"].get("image")
-    if changes.black and entry and any(a["id"] in changes.unlabelled for a in boxes.values()):
-        data = _blacken(store.out / entry["path"], list(boxes.values()), changes, written)
+    if entry and changes.repaints(boxes.values()):
+        data = _repainted(store.out / entry["path"], image_id, list(boxes.values()), changes, written)
         write_atomic(out / entry["path"], data)
         record["files"]["image"] = {"path": entry["path"], "sha256": hashlib.sha256(data).hexdigest()}
     return append_checksum(json_bytes(record))
@@ -252,8 +260,8 @@ def _write_coco_folder(
         name = _checked_name(str(image.get("file_name", "")), coco)
         own = of_image.get(image["id"], [])
         source = files.path(image)
-        if changes.black and any(a["id"] in changes.unlabelled for a in own):
-            data = _blacken(source, own, changes, written, upright=files.is_upright(image))
+        if changes.repaints(own):
+            data = _repainted(source, image["id"], own, changes, written, upright=files.is_upright(image))
             write_atomic(out / "images" / name, data)
         elif not source.is_file():
             written.missing += 1
@@ -261,8 +269,8 @@ def _write_coco_folder(
             _link(source, out / "images" / name, written)
         progress(done, len(left))
     # What the file says beyond what is checked, such as licences, is kept as it is.
-    raw = dict(read_json(coco.path)) if coco.path.is_file() else {"categories": coco.categories}
-    plain = coco.path.is_file()
+    plain = coco.path.is_file() and coco.is_plain
+    raw = dict(read_json(coco.path)) if plain else {**coco.about, "categories": coco.categories}
     keep_images, keep_boxes = {i["id"] for i in left}, {a["id"] for a in boxes}
     raw["images"] = [i for i in (raw["images"] if plain else coco.images) if i["id"] in keep_images]
     kept = [a for a in (raw["annotations"] if plain else coco.annotations) if a["id"] in keep_boxes]
@@ -271,7 +279,7 @@ def _write_coco_folder(
     write_coco(path, raw)
     table = path.parent / ("metadata.parquet" if has_parquet() else "metadata.csv")
     write_columns(table, measure(read_coco(path), None).columns)
-    if not plain:
+    if coco.path.is_dir():
         run_writer(Yolo(), ListedDataset(out, raw["images"], raw["annotations"], raw["categories"]))
 
 
@@ -297,14 +305,27 @@ def _link(source: Path, to: Path, written: SubsetSummary) -> None:
         written.copied += 1
 
 
-def _blacken(
-    path: Path, boxes: list[Any], changes: SubsetChanges, written: SubsetSummary, *, upright: bool = False
+def _repainted(
+    path: Path,
+    image_id: int,
+    boxes: list[Any],
+    changes: SubsetChanges,
+    written: SubsetSummary,
+    *,
+    upright: bool = False,
 ) -> bytes:
-    """The bytes of an image with unlabelled boxes black, except for the masks of labelled instances in them.
-
-    The new image has no EXIF orientation: it is as it was annotated.
-    """
+    """The bytes of a changed image. It has no EXIF orientation: it is as it was annotated."""
     picture = read_image(path, upright=upright)
+    if changes.black:
+        _blacken(picture, boxes, changes)
+    if changes.paint is not None:
+        picture = changes.paint(image_id, picture, [a for a in boxes if a["id"] not in changes.unlabelled])
+    written.painted += 1
+    return encode_image(picture, path.suffix.lower().lstrip("."), QUALITY)
+
+
+def _blacken(picture: np.ndarray, boxes: list[Any], changes: SubsetChanges) -> None:
+    """Make unlabelled boxes black, except for the masks of labelled instances in them."""
     height, width = picture.shape[:2]
     black = np.zeros((height, width), dtype=bool)
     for a in boxes:
@@ -315,8 +336,6 @@ def _blacken(
         if a["id"] not in changes.unlabelled and a.get("segmentation"):
             black &= ~rle_masks.decode(a["segmentation"], height, width)
     picture[black] = 0
-    written.painted += 1
-    return encode_image(picture, path.suffix.lower().lstrip("."), QUALITY)
 
 
 def _no_stage(recipe: Recipe) -> NoReturn:

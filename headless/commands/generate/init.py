@@ -95,9 +95,9 @@ def init(
 
 def read_inputs(blend: Path, real: Path) -> Findings:
     """Read a scene and a dataset, and match the classes of the dataset with names in the scene."""
-    from ....dataset.formats.coco import read_coco
+    from ....dataset.formats.dataset_folder import read_dataset
 
-    counts = {name: count for name, count in read_coco(real).classes().items() if count}
+    counts = {name: count for name, count in read_dataset(real).classes().items() if count}
     # Imported only now: errors in the annotations need not wait for Blender.
     reserve_stdout()
     from ....blender.scene.description import describe_scene

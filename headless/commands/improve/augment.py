@@ -21,7 +21,7 @@ from ...console.options import (
     ThreadsOption,
 )
 from ...console.output import JsonOption, output_of
-from .curation import refuse_existing
+from .curation import refuse_existing, write_new
 from .scoring import ClassOption, FeaturesOption, Options, RealOption, score
 
 
@@ -43,7 +43,13 @@ def augment(
     ] = "mean",
     image_count: Annotated[
         int | None,
-        typer.Option("--images", metavar="N", min=1, max=10_000_000, help="Number of frames of the new recipe. Default: unchanged."),
+        typer.Option(
+            "--images",
+            metavar="N",
+            min=1,
+            max=10_000_000,
+            help="Number of frames of the new recipe. Default: unchanged.",
+        ),
     ] = None,
     seed: Annotated[
         int | None, typer.Option(metavar="N", min=0, help="Random seed of the new recipe. Default: unchanged.")
@@ -84,8 +90,7 @@ def augment(
 
     output = output_of(context)
     frames_path = out.with_suffix(".frames.json")
-    for path in (out, frames_path):
-        refuse_existing(path)
+    refuse_existing(out)
     if not is_rendered(read_dataset(dataset)):
         raise DataError(
             f"'{dataset}' was not rendered by Twinset, so its frames cannot be varied. Give a rendered folder."
@@ -112,7 +117,7 @@ def augment(
     header = [
         f"Variations of {len(made.frames)} frames of {dataset.resolve().name}, by `twinset augment`, {__version__}."
     ]
-    write_atomic(frames_path, made.frames_file)
+    write_new(frames_path, made.frames_file)
     write_atomic(out, dump_recipe(changed, header, anchor=moves).encode())
     average = float(pooled[known].mean())
     lines = found.lines()

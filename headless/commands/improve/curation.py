@@ -56,9 +56,21 @@ def filter_(
         ),
     ] = None,
     keep: Annotated[
-        int | None,
-        typer.Option(metavar="N", min=1, help="Instead of a threshold: keep the N most typical boxes or images."),
-    ] = None,
+        str,
+        typer.Option(
+            metavar="N",
+            help="Instead of a threshold: keep the N most typical boxes or images, or a share of them, such as 80%.",
+            show_default=False,
+        ),
+    ] = "",
+    judge: Annotated[
+        str,
+        typer.Option(
+            metavar="BOXES",
+            help="Which boxes are judged: those of the learned classes (own), or boxes of all classes by the one class "
+            "that was learned (all).",
+        ),
+    ] = "own",
     per: Annotated[
         str, typer.Option(metavar="UNIT", help="Judge each box (box), or each image by all its boxes (image).")
     ] = "box",
@@ -93,6 +105,8 @@ def filter_(
     Boxes are rejected by typicality: 0 is the median real box, -1 is farther from the real boxes by one standard
     deviation. The new dataset shares all unchanged files with the old one. Without -o, only the scores are printed.
     """
+    import numpy as np
+
     from ....alignment.features.curation import POOLS, reject_atypical, typicality
     from ....dataset.analysis.feature_scores import score_table
     from ....dataset.formats.metadata_table import check_suffix, write_columns
@@ -102,34 +116,49 @@ def filter_(
     _check_choice("--per", per, ("box", "image"))
     _check_choice("--action", action, ACTIONS)
     _check_choice("--pool", pool, tuple(POOLS))
-    if quantile is not None and keep is not None:
+    _check_choice("--judge", judge, ("own", "all"))
+    if quantile is not None and keep:
         raise DataError("Give --quantile or --keep, not both.")
+    count, share = _parse_keep(keep)
     if out_scores is not None:
         check_suffix(out_scores)
     refuse_existing(out)
     options = Options(
-        dataset, images, list(features), real, real_images, list(class_name), model, method, min_box_side, threads
+        dataset,
+        images,
+        list(features),
+        real,
+        real_images,
+        list(class_name),
+        model,
+        method,
+        min_box_side,
+        threads,
+        judge_all=judge == "all",
     )
     found = score(options, output)
     boxes = found.scores
+    judged_as = boxes.class_name if judge == "own" else np.full(len(boxes.annotation), next(iter(found.densities)))
     judged = reject_atypical(
         boxes.typicality,
-        boxes.class_name,
+        judged_as,
         boxes.image,
         {name: typicality(d.calibration, d.calibration) for name, d in found.densities.items()},
         quantile=quantile,
-        keep=keep,
+        keep=count,
+        keep_share=share,
         per=per,
         how=pool,
     )
     if out_scores is not None:
         write_columns(out_scores, score_table(found.coco, boxes, {"kept": ~judged.rejected}))
-    rule = f"keep {keep}" if keep is not None else "elbow" if quantile is None else f"quantile {quantile:g}"
+    rule = f"keep {keep}" if keep else "elbow" if quantile is None else f"quantile {quantile:g}"
     step = {
         "command": "filter",
         "rule": rule,
         "thresholds": judged.thresholds,
         "per": per,
+        **({"judge": judge} if judge != "own" else {}),
         **({"pool": pool} if per == "image" else {}),
         "action": action,
         "scored": int(boxes.known.sum()),
@@ -142,7 +171,7 @@ def filter_(
         f"{step['refused']} boxes rejected ({rule}{f'; typicality below: {limits}' if limits else ''}), per {per}"
         f"{f' by the {pool} of its boxes' if per == 'image' else ''}."
     )
-    lines += _written_sentences(written) if written else ["No dataset is written; name a folder with -o."]
+    lines += written_sentences(written) if written else ["No dataset is written; name a folder with -o."]
     values = {**step, "features": found.features, "scores": out_scores, "written": written, "problems": boxes.problems}
     output.result(values, *lines)
 
@@ -200,8 +229,9 @@ def curate(
 
     output = output_of(context)
     _check_choice("--action", action, ACTIONS)
-    for path in (out, out_recipe):
-        refuse_existing(path)
+    refuse_existing(out)
+    if out is None:
+        refuse_existing(out_recipe)  # otherwise it is compared with what is written first
     if (out or out_recipe) and not remove and min_typicality is None:
         raise DataError("Say which groups to remove: --remove N or --min-typicality X.")
     options = Options(
@@ -249,7 +279,7 @@ def curate(
             )
         if out is not None:
             values["written"] = _write(found, is_removed, action, out, step, output)
-            shown += _written_sentences(values["written"])
+            shown += written_sentences(values["written"])
     if not (out or out_recipe):
         shown.append(
             "Nothing is written. To remove groups, add --remove N or --min-typicality X, and -o FOLDER for a dataset "
@@ -282,7 +312,6 @@ def _write(found: Scored, refused: Any, action: str, out: Path, step: dict[str, 
 
 def _write_recipe(source: Path, path: Path, classes: dict[str, str]) -> Path:
     """Write a recipe that excludes shapes, each from its class."""
-    from ....dataset.atomic_files import write_atomic
     from ....engine.recipe.reading import dump_recipe, load_recipe
     from ....engine.recipe.settings import without_assets
 
@@ -294,7 +323,7 @@ def _write_recipe(source: Path, path: Path, classes: dict[str, str]) -> Path:
     # Relative paths start at the recipe's own folder.
     moves = path.resolve().parent != recipe.folder
     header = [f"{source.name} without {', '.join(classes)}, by `twinset curate`, Twinset {__version__}."]
-    write_atomic(path, dump_recipe(recipe, header, anchor=moves).encode())
+    write_new(path, dump_recipe(recipe, header, anchor=moves).encode())
     return path
 
 
@@ -308,7 +337,8 @@ def _table(groups: list[GroupScore], means: dict[str, float], by: str, removed_g
     return table
 
 
-def _written_sentences(written: SubsetSummary) -> list[str]:
+def written_sentences(written: SubsetSummary) -> list[str]:
+    """Sentences on what a new dataset holds."""
     files = [f"{written.shared} files shared with the original"]
     files += [f"{written.copied} copied"] if written.copied else []
     files += [f"{written.painted} images painted"] if written.painted else []
@@ -316,6 +346,23 @@ def _written_sentences(written: SubsetSummary) -> list[str]:
     if written.missing:
         lines.append(f"{written.missing} images were missing; their annotations are kept.")
     return lines
+
+
+def _parse_keep(text: str) -> tuple[int | None, float | None]:
+    """Number and share that are kept: ``320`` or ``80%``; neither without a text."""
+    number = text.strip().removesuffix("%")
+    try:
+        value = float(number)
+    except ValueError:
+        value = 0.0 if text else 1.0
+    is_share = text.strip().endswith("%")
+    if not 0 < value < 1e9 or (is_share and value > 100) or not (is_share or value.is_integer()):
+        raise DataError(
+            f"--keep must be a number of boxes or images, such as 320, or a share, such as 80%. Got '{text}'."
+        )
+    if not text:
+        return None, None
+    return (None, value / 100) if is_share else (int(value), None)
 
 
 def _check_choice(option: str, value: str, known: tuple[str, ...]) -> None:
@@ -327,3 +374,13 @@ def refuse_existing(path: Path | None) -> None:
     """Raise OutputError before the work, not after it."""
     if path is not None and path.exists():
         raise OutputError(f"'{path}' already exists and is not overwritten. Choose another name, or delete it.")
+
+
+def write_new(path: Path, data: bytes) -> None:
+    """Write the first of two files; one with the very same bytes was left by this command when it was killed."""
+    from ....dataset.atomic_files import write_atomic
+    from ....engine.regular_files import read_regular
+
+    if not path.is_file() or read_regular(path) != data:
+        refuse_existing(path)
+        write_atomic(path, data)

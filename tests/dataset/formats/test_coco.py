@@ -52,7 +52,7 @@ def broken(change):
 
 def message(tmp_path, data):
     with pytest.raises(DataError) as caught:
-        read_coco(saved(tmp_path, data))
+        read_coco(saved(tmp_path, data), strict=True)
     return str(caught.value)
 
 

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 from twinset.dataset.formats import image_files
-from twinset.dataset.formats.image_files import ImageFiles, base_name, trust_links
+from twinset.dataset.formats.image_files import ImageFiles, trust_links
 from twinset.dataset.formats.yolo import read_yolo
+from twinset.dataset.images.names import base_name
 from twinset.engine.errors import DataError
 
 QUARTER, HALF = 6, 3

@@ -16,9 +16,10 @@ from twinset.alignment.features.density import load_density
 from twinset.alignment.features.extractor import Extractor
 from twinset.dataset.analysis.feature_scores import score_boxes
 from twinset.dataset.formats.dataset_folder import read_dataset
-from twinset.engine.errors import DataError
+from twinset.engine.errors import DataError, OutputError
 from twinset.engine.recipe.reading import load_recipe
 from twinset.headless.cli import app
+from twinset.headless.commands.improve.curation import write_new
 from typer.testing import CliRunner, Result
 
 SIZE, REAL, RIGHT, WRONG = 96, 24, 16, 5
@@ -99,6 +100,46 @@ def test_other_rules_and_images(material: Path, tmp_path: Path, rule: list) -> N
     assert len(read_dataset(tmp_path / "new").annotations) == RIGHT + 1
 
 
+def test_a_share_is_kept_of_boxes_and_of_images(material: Path, tmp_path: Path) -> None:
+    shared = ["filter", material / "bag/labels.json", "--features", material / "disc.features"]
+    scored = RIGHT + WRONG
+    assert result(*shared, "--keep", "80%")["refused"] == scored - round(0.8 * scored)
+    said = result(*shared, "--keep", "50 %", "--per", "image", "-o", tmp_path / "new")
+    assert said["written"]["images"] == round(0.5 * scored)
+    assert result(*shared, "--keep", "100%")["refused"] == 0
+
+
+def test_boxes_of_all_classes_are_judged_by_one_of_them(material: Path, tmp_path: Path) -> None:
+    """The same pictures, some of them called otherwise: whatever they are called, the coarse ones go."""
+    data = json.loads((material / "bag/labels.json").read_text())
+    data["categories"].append({"id": 2, "name": "plate"})
+    for annotation in data["annotations"][::2]:
+        annotation["category_id"] = 2
+    path = material / "bag/mixed.json"
+    path.write_text(json.dumps(data))
+    shared = ["filter", path, "--real", material / "real/labels.json"]
+    said = result(*shared, "--judge", "all", "-o", tmp_path / "new")
+    assert (said["scored"], said["refused"], said["judge"]) == (RIGHT + WRONG, WRONG, "all")
+    assert sorted(a["id"] for a in read_dataset(tmp_path / "new").annotations) == [*range(1, RIGHT + 1), 99]
+    own = result(*shared)
+    assert own["scored"] == sum(a["category_id"] == 1 and a["id"] != 99 for a in data["annotations"])
+    assert own["thresholds"].keys() == {"disc"}
+    path.unlink()
+
+
+def test_all_classes_need_one_class_that_judges(material: Path) -> None:
+    data = json.loads((material / "real/labels.json").read_text())
+    data["categories"].append({"id": 2, "name": "plate"})
+    for annotation in data["annotations"][::2]:
+        annotation["category_id"] = 2
+    for folder in ("real", "bag"):
+        (material / folder / "two.json").write_text(json.dumps(data))
+    done = run("filter", material / "real/two.json", "--real", material / "real/two.json", "--judge", "all")
+    assert done.exit_code == 2 and "by one class's features. Got those of 2." in done.stderr
+    for folder in ("real", "bag"):
+        (material / folder / "two.json").unlink()
+
+
 def test_features_learned_on_the_fly_are_the_same(material: Path) -> None:
     bag = material / "bag/labels.json"
     stored = result("filter", bag, "--features", material / "disc.features")
@@ -165,7 +206,10 @@ def test_mistakes_are_named(material: Path, tmp_path: Path) -> None:
     for args, words in [
         ([], "--features FILE, or learn them with --real"),
         (["--features", features, "--real", bag], "--features FILE, or learn them with --real"),
-        (["--real", bag], "--class NAME"),
+        (["--real", bag, "--class", "square"], "no class 'square'"),
+        (["--features", features, "--keep", "0%"], "a share, such as 80%"),
+        (["--features", features, "--keep", "1.5"], "a share, such as 80%"),
+        (["--features", features, "--judge", "some"], "own, all"),
         (["--features", features, "--features", features], "one file per class"),
         (["--features", features, "--per", "frame"], "box, image"),
         (["--features", features, "--keep", 3, "--quantile", 0.1], "not both"),
@@ -194,3 +238,13 @@ def test_unscored_boxes_are_never_refused() -> None:
             scores, np.array(["a"] * 6), images, real, per="image", **({"keep": 2} if "keep" in rule else rule)
         )
         assert whole.rejected.tolist() == [True, True, *[False] * 4]
+
+
+def test_what_a_killed_command_wrote_first_is_written_again(tmp_path: Path) -> None:
+    """`augment` and `curate` write two files; the first alone must not block them, and another's is kept."""
+    path = tmp_path / "near.frames.json"
+    for _ in range(2):
+        write_new(path, b"frames")
+    with pytest.raises(OutputError, match="already exists"):
+        write_new(path, b"other frames")
+    assert path.read_bytes() == b"frames"
