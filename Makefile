@@ -4,10 +4,10 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 OUT ?= demo
 
-.PHONY: help setup lint format test test-random ci docs blenderproc extension demo clean
+.PHONY: help setup lint format test test-random ci docs blenderproc proof-smoke extension demo clean
 
 help:  ## List the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
 
 setup: $(VENV)/.ready  ## Create a virtual environment with an editable install of Twinset
 
@@ -43,6 +43,10 @@ docs: setup  ## Build the documentation site into build/site; fails on warnings 
 blenderproc: setup  ## Install BlenderProc beside Twinset, and run the tests that need it
 	$(BIN)/python -m pip install --quiet --editable '.[blenderproc]'
 	$(BIN)/python -m pytest -p no:randomly tests/blender/test_blenderproc*.py tests/dataset/formats/test_blenderproc*.py
+
+proof-smoke: setup  ## Install PyTorch, and train two small detectors as the proof does; PIP_EXTRA_INDEX_URL chooses its build
+	$(BIN)/python -m pip install --quiet --editable '.[proof]'
+	$(BIN)/python -m pytest -p no:randomly tests/benchmarks
 
 extension: setup  ## Build the Blender extension into dist/: a zip per platform with its packages, and a small one without
 	$(BIN)/python .ci/extension.py

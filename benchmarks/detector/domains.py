@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def data_folder() -> Path:
     """The folder of the real material: TWINSET_DATA, or shared/data beside the checkout."""
-    return Path(os.environ.get("TWINSET_DATA", ROOT.parent / "shared" / "data"))
+    return Path(os.environ.get("TWINSET_DATA") or ROOT.parent / "shared" / "data")
 
 
 @attrs.frozen

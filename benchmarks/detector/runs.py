@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import Any
 
@@ -152,6 +152,8 @@ def perform_all(runs: Iterable[Run], out: Path, jobs: int, threads: int) -> int:
                 _report(n, len(waiting), future.result())
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
+            for process in active_children():  # else Python waits for the trainings that are under way
+                process.terminate()
             raise
     return len(waiting)
 
