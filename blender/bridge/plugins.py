@@ -24,6 +24,8 @@ from ...engine.recipe.writing import toml_value
 
 _TABLES = ("placement", "camera", "target", "real", "variant", "plugin_folders")
 
+_NO_EFFECTS = "Effects change pictures that Twinset renders; change those of the script where it writes them."
+
 
 def recipe_from_plugins(
     plugins: str | Path | Sequence[Any], classes: Sequence[str], seed: int, max_attempts: int, size: tuple[int, int]
@@ -58,7 +60,7 @@ def recipe_from_plugins(
     others = [key for key in keys if key not in _TABLES]
     if others:
         text = f"{name}: the bridge does not take '{others[0]}', only {', '.join(_TABLES)}; the script sets the rest."
-        raise RecipeError([text])
+        raise RecipeError([f"{text} {_NO_EFFECTS}" if others[0] == "effect" else text])
     for entry in classes:
         lines = [f"[[{'class' if entry else 'distractor'}]]", f"collection = {toml_value(collection_name(entry))}"]
         text += "\n".join(["", *lines, f"name = {toml_value(entry)}", ""])
@@ -74,10 +76,8 @@ def _of_instances(
     for plugin in plugins:
         kind = getattr(plugin, "plugin_kind", "")
         if kind not in ("placement", "camera"):
-            text = (
-                f"{plugin!r} is not a placement or camera. Give targets as TOML, with the [real] table that they fit."
-            )
-            raise RecipeError([text])
+            remedy = _NO_EFFECTS if kind == "effect" else "Give targets as TOML, with the [real] table that they fit."
+            raise RecipeError([f"{plugin!r} is not a placement or camera. {remedy}"])
         uses[kind] = (*uses.get(kind, ()), PluginUse(kind, plugin.plugin_id, plugin))
     for kind in ("placement", "camera", "filter"):
         ids = default_ids(kind, default(), has_target=False)

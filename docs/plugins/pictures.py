@@ -163,6 +163,18 @@ def posed(camera: Any, stage: Stage, goals: Goals, seed: int) -> Shot:
     raise SystemExit(f"{camera} finds no pose")
 
 
+@picture("placement/in_air", "Things anywhere in a region of the air, in any orientation or upright.")
+def in_air() -> list[Panel]:
+    panels = []
+    for values in ({}, {"upright": True}):
+        stage = stage_of()
+        region = {"low": tuple(DAIS - (1.6, 1.2, -0.4)), "high": tuple(DAIS + (1.6, 1.2, 2.0))}
+        plugin("placement", "in_air", count=(5, 5), **region, **values).place(stage, Goals(), rng(2))
+        label = "upright = true" if values else "any orientation"
+        panels.append((label, shoot(stage, view((-14.6, -3.1, 1.5), lens=30.0)).image))
+    return panels
+
+
 @picture("placement/on_surface", "Things anywhere, turned anyhow, as naive generators have them; stood by on_surface.")
 def on_surface() -> list[Panel]:
     stage, draw = stage_of(), rng(5)
@@ -328,6 +340,8 @@ def layout() -> list[Panel]:
 
 def main(names: Sequence[str]) -> None:
     """Make the pictures of these pages, or of all."""
+    import dressed  # noqa: F401 - declares those of materials, clutter and light
+    import effected  # noqa: F401 - declares the pictures of effects
     import judged  # noqa: F401 - declares the pictures of metrics, filters and targets
     import lit  # noqa: F401 - declares those of appearances
 

@@ -20,6 +20,7 @@ from twinset.blender.bridge import Bridge, blenderproc  # noqa: E402
 from twinset.dataset.formats.dataset_folder import read_dataset  # noqa: E402
 from twinset.engine.errors import PluginError, RecipeError, StageError  # noqa: E402
 from twinset.plugins.cameras.orbit import Orbit  # noqa: E402
+from twinset.plugins.effects.noise import Noise  # noqa: E402
 from twinset.plugins.placements.on_surface import OnSurface  # noqa: E402
 from twinset.testing.conformance.global_random import states, touched  # noqa: E402
 
@@ -218,6 +219,13 @@ def test_the_script_of_the_docs_runs(root, tmp_path):
         (None, STANDING.replace("count", "cout"), RecipeError, "has no parameter 'cout'"),
         (None, "[[placement]\n", RecipeError, "not valid TOML"),
         (None, ["on_surface"], RecipeError, "is not a placement or camera"),
+        (
+            None,
+            STANDING + '[[effect]]\nplugin = "noise"\n',
+            RecipeError,
+            "Effects change pictures that Twinset renders",
+        ),
+        (None, [Noise()], RecipeError, "is not a placement or camera. Effects change pictures"),
     ],
 )
 def test_what_does_not_fit_is_told(script, objects, plugins, error, sentence):
