@@ -40,4 +40,4 @@ def refusal(folder: Path) -> str:
 
 def _whole(folder: Path | str) -> Path:
     # Links are resolved, so that nobody can replace a named folder by another one.
-    return Path(os.path.realpath(Path(folder).expanduser()))
+    return Path(os.path.realpath(os.path.expanduser(folder)))

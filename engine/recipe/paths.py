@@ -27,7 +27,7 @@ ENVIRONMENT_VARIABLE = re.compile(r"\$\{?(\w+)")
 
 def absolute_path(folder: Path, text: str) -> Path:
     """A path as a recipe in ``folder`` writes it, made absolute; ``~`` and environment variables are expanded."""
-    return (folder / Path(os.path.expandvars(text)).expanduser()).resolve()
+    return (folder / os.path.expanduser(os.path.expandvars(text))).resolve()
 
 
 def matching_files(folder: Path, pattern: str) -> list[Path]:

@@ -96,7 +96,7 @@ def named(recipe: Recipe, path: Path) -> str:
     """
     path = Path(path).resolve()
     for variable in recipe.variables:
-        root = Path(os.environ.get(variable) or os.devnull).expanduser().resolve()
+        root = Path(os.path.expanduser(os.environ.get(variable) or os.devnull)).resolve()
         if path.is_relative_to(root):
             return f"${{{variable}}}/{path.relative_to(root).as_posix()}"
     return relative(str(path), recipe.folder)
