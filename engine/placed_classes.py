@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which classes a placement places, and how many instances of them a frame has."""
+"""Which classes and distractors a plugin places, and how many instances of them a frame has."""
 
 from __future__ import annotations
 
@@ -8,25 +8,30 @@ from collections.abc import Sequence
 import numpy as np
 
 from .errors import StageError
-from .stage import Stage
+from .plugin.params import unknown
+from .stage import Asset, Stage
 
 
-def placed_classes(stage: Stage, classes: Sequence[str], distractors: bool, owner: str) -> list[str]:
-    """Classes that a placement places: those named, or all annotated ones; "" for distractors.
+def placed_assets(
+    stage: Stage, classes: Sequence[str], distractors: bool, distractor_names: Sequence[str], owner: str
+) -> dict[str, Sequence[Asset]]:
+    """The assets that a placement places, by class: those of the named classes, or of all annotated ones.
 
     Parameters
     ----------
     classes : sequence of str
         Names of classes; if empty, all annotated ones, or only distractors where these are placed.
     distractors : bool
-        Whether distractors are placed, too.
+        Whether distractors are placed, too; their class is "".
+    distractor_names : sequence of str
+        Names of ``[[distractor]]`` tables, see :func:`named_distractors`.
     owner : str
         The placement in messages.
 
     Raises
     ------
     StageError
-        If a named class has no asset, or nothing is left to place.
+        If a named class or table has no asset, or nothing is left to place.
     """
     class_names = [name for name, assets in stage.assets.items() if name and assets]
     for name in classes:
@@ -35,12 +40,11 @@ def placed_classes(stage: Stage, classes: Sequence[str], distractors: bool, owne
                 f"{owner} names the class '{name}', but no asset has it. "
                 f"Classes with assets: {', '.join(class_names) or 'none'}."
             )
-    chosen = list(classes) if classes or distractors else class_names
-    if distractors and stage.assets.get(""):
-        chosen.append("")
+    chosen = {name: stage.assets[name] for name in (classes if classes or distractors else class_names)}
+    if distractors and (stage.assets.get("") or not chosen):
+        chosen[""] = named_distractors(stage, distractor_names, owner)
     if not chosen:
-        what = "distractors" if distractors else "assets"
-        raise StageError(f"{owner} finds no {what} to place. Add some to the recipe.")
+        raise StageError(f"{owner} finds no assets to place. Add some to the recipe.")
     return chosen
 
 
@@ -54,3 +58,28 @@ def check_count(name: str, count: tuple[int, int] | None) -> None:
     """Raise ValueError where a range of counts is not [minimum, maximum]."""
     if count is not None and count[0] > count[1]:
         raise ValueError(f"'{name}' must be [minimum, maximum]. Got {list(count)} instead.")
+
+
+def named_distractors(stage: Stage, names: Sequence[str], owner: str) -> list[Asset]:
+    """The distractors of the recipe's tables of these names; all of them without names.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Names of ``[[distractor]]`` tables.
+    owner : str
+        The plugin in messages.
+
+    Raises
+    ------
+    StageError
+        If a table of that name has no asset, or there is none at all.
+    """
+    distractors = stage.assets.get("", ())
+    if not distractors:
+        raise StageError(f"{owner} finds no distractors to place. Add a [[distractor]] table to the recipe.")
+    groups = list(dict.fromkeys(asset.group for asset in distractors if asset.group))
+    for name in names:
+        if name not in groups:
+            raise StageError(unknown(f"{owner} names a [[distractor]] table without assets,", name, groups))
+    return [asset for asset in distractors if not names or asset.group in names]

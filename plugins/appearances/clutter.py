@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from ...dataset.analysis.thing_counts import count_things
-from ...engine.errors import StageError
 from ...engine.geometry.support import (
     Ground,
     Site,
@@ -17,6 +16,7 @@ from ...engine.geometry.support import (
     ground_of_instance,
     points_on_ground,
 )
+from ...engine.placed_classes import named_distractors
 from ...engine.plugin import Range, param, plugin
 from ...engine.stage import Asset, CameraPose, Stage, draw_asset
 
@@ -34,6 +34,9 @@ class Clutter:
 
     surfaces: list[str] = param(
         [], means="object", doc="Name patterns of fixed objects of the scene to stand things on, such as 'Floor'"
+    )
+    distractor_names: list[str] = param(
+        [], doc="Names of the [[distractor]] tables to place from; default is all of them"
     )
     carriers: list[str] = param(
         [], means="class", doc="Classes whose instances carry things; default is all annotated classes"
@@ -71,9 +74,7 @@ class Clutter:
 
     def vary(self, stage: Stage, rng: np.random.Generator) -> None:
         """Put this frame's things on the stage. Those without a free place in view are omitted."""
-        assets = stage.assets.get("", ())
-        if not assets:
-            raise StageError("Appearance 'clutter' finds nothing to place. Add a [[distractor]] table to the recipe.")
+        assets = named_distractors(stage, self.distractor_names, "Appearance 'clutter'")
         groups: dict[str, list[Asset]] = {}
         for asset in assets:
             groups.setdefault(asset.group, []).append(asset)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...engine.errors import StageError
+from ...engine.placed_classes import named_distractors
 from ...engine.plugin import Range, param, plugin
 from ...engine.stage import Asset, Stage, draw_asset
 
@@ -20,6 +20,9 @@ class Distractors:
         max=1000,
         doc="Minimum and maximum number of distractors in a frame",
         moves={"entropy": "+", "sharpness": "+", "visible_share": "-", "occluded_share": "+"},
+    )
+    distractor_names: list[str] = param(
+        [], doc="Names of the [[distractor]] tables to place from; default is all of them"
     )
     distance_range: Range = param(
         (0.3, 2.0), min=0.0, unit="m", doc="Distance of a distractor's centre from the centre of an annotated instance"
@@ -36,9 +39,7 @@ class Distractors:
 
     def vary(self, stage: Stage, rng: np.random.Generator) -> None:
         """Put this frame's distractors on the stage. Those without a free position are omitted."""
-        assets = stage.assets.get("", ())
-        if not assets:
-            raise StageError("Appearance 'distractors' finds no distractor. Add a [[distractor]] table to the recipe.")
+        assets = named_distractors(stage, self.distractor_names, "Appearance 'distractors'")
         annotated = [i for i in stage.instances if i.asset.class_name]
         bounds = np.asarray(stage.bounds, dtype=float)
         for _ in range(int(rng.integers(self.count_range[0], self.count_range[1], endpoint=True))):

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...engine.goals import Goals
-from ...engine.placed_classes import check_count, draw_count, placed_classes
+from ...engine.placed_classes import check_count, draw_count, placed_assets
 from ...engine.plugin import Rejected, param, plugin
 from ...engine.stage import Asset, Stage, draw_asset
 
@@ -24,6 +24,9 @@ class InAir:
     classes: list[str] = param([], means="class", doc="Classes to place; default is all annotated classes")
     distractors: bool = param(
         False, doc="Place distractors: in addition to the named classes, or only distractors if none are named"
+    )
+    distractor_names: list[str] = param(
+        [], doc="Names of the [[distractor]] tables to place from; default is all of them"
     )
     count: tuple[int, int] = param(
         (1, 3),
@@ -70,12 +73,13 @@ class InAir:
         StageError
             There are no assets.
         """
-        classes = placed_classes(stage, self.classes, self.distractors, "Placement 'in_air'")
+        assets = placed_assets(stage, self.classes, self.distractors, self.distractor_names, "Placement 'in_air'")
+        classes = list(assets)
         main = goals.main.class_name if goals.main else None
         center: np.ndarray | None = None
         for k in range(draw_count(self.count, main, classes, rng)):
             name = main if k == 0 and main in classes else classes[int(rng.integers(len(classes)))]
-            asset = draw_asset(stage.assets[str(name)], rng)
+            asset = draw_asset(assets[str(name)], rng)
             position = self._place_one(stage, asset, center, rng)
             if position is None and k == 0 and (main is None or main in classes):
                 raise Rejected("placement: no room in the air")

@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 
 from ...engine.geometry.contact import lowest_above
 from ...engine.geometry.support import Ground, Site, SupportRules, find_ground
 from ...engine.goals import Goals
-from ...engine.placed_classes import check_count, draw_count, placed_classes
+from ...engine.placed_classes import check_count, draw_count, placed_assets
 from ...engine.plugin import Range, Rejected, param, plugin
 from ...engine.stage import Asset, Stage, draw_asset
 
@@ -43,6 +44,9 @@ class OnSurface:
     classes: list[str] = param([], means="class", doc="Classes to place; default is all annotated classes")
     distractors: bool = param(
         False, doc="Place distractors: in addition to the named classes, or only distractors if none are named"
+    )
+    distractor_names: list[str] = param(
+        [], doc="Names of the [[distractor]] tables to place from; default is all of them"
     )
     mask: str = param(
         "", means="zone", doc="Vertex group or material that limits the surfaces; default is the whole surfaces"
@@ -137,7 +141,8 @@ class OnSurface:
         StageError
             There are no assets, or no surface is flat enough.
         """
-        classes = self._classes(stage)
+        assets = self._assets(stage)
+        classes = list(assets)
         main = goals.main.class_name if goals.main else None
         count = (
             self.count
@@ -152,7 +157,7 @@ class OnSurface:
         for k in range(number):
             is_required = k == 0 and (main is None or main in classes)
             name = main if k == 0 and main in classes else classes[int(rng.integers(len(classes)))]
-            asset = draw_asset(stage.assets[str(name)], rng)
+            asset = draw_asset(assets[str(name)], rng)
             failures: Counter[str] = Counter()
             position = self._place_one(stage, asset, site, cluster_center, rng, failures)
             if position is None:
@@ -171,7 +176,7 @@ class OnSurface:
         return None if self.distractors and not self.classes else self._site(stage)
 
     def _site(self, stage: Stage) -> Site:
-        classes = self._classes(stage)
+        classes = list(self._assets(stage))
         expected_count = (self.count[0] + self.count[1]) / 2 / len(classes)
         ground = find_ground(stage, self.surfaces, self.mask, self.max_slope, "placement 'on_surface'")
         support = SupportRules(self.max_slope, self.max_overhang, self.max_support_gap, self.edge_margin)
@@ -180,8 +185,8 @@ class OnSurface:
             ground, support, annotated_classes, expected_count, self.gap, self.align_to_normal, self.yaw, self.tilt
         )
 
-    def _classes(self, stage: Stage) -> list[str]:
-        return placed_classes(stage, self.classes, self.distractors, "Placement 'on_surface'")
+    def _assets(self, stage: Stage) -> dict[str, Sequence[Asset]]:
+        return placed_assets(stage, self.classes, self.distractors, self.distractor_names, "Placement 'on_surface'")
 
     def _points(
         self, stage: Stage, ground: Ground, cluster_center: np.ndarray | None, rng: np.random.Generator
