@@ -18,6 +18,8 @@ _MAX_PIXELS = 24_000
 _FEWEST = 5
 """Pixels of a thing in a cluster from which on their mean counts."""
 _USUAL_SPREAD = 3.0
+_LARGE = 0.1
+"""Share of a thing from which on a cluster is a large part of it."""
 _LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
 
 
@@ -102,7 +104,7 @@ def fit_palette(
     clusters : int
         Number of clusters, fewer if there are fewer colours.
     power : float
-        Exponent of the shares; above 1, what is large in a thing is drawn more often.
+        Exponent of the shares; above 1, what is large in a thing, and large in many of them, is drawn more often.
 
     Returns
     -------
@@ -130,7 +132,10 @@ def fit_palette(
     own = np.maximum(shares - around, 0.0)
     enough = own.sum(1) > 0.05
     own[~enough] = shares[~enough]
-    own **= power
+    if power > 1.0:
+        # A wall is in many photos, a cupboard in few.
+        own *= (own > _LARGE).mean(0)
+    own = np.where(own.sum(1, keepdims=True) > 0.0, own, shares) ** power
     own /= own.sum(1, keepdims=True)
     spreads = np.array([_spread(sampled, of_things, k) for k in range(count)])
     return Palette(model.cluster_centers_.round(2), spreads.round(2), own.round(4))
