@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import attrs
 import bpy
@@ -26,18 +27,21 @@ class EvaluatedMesh:
     owner : bpy.types.Object
         The original object that renders it: an instancer, or ``source`` itself.
     mesh : bpy.types.Mesh
-        Evaluated, in local coordinates.
+        Evaluated, in local coordinates. Other data, or None, in :func:`evaluated_loose`.
     matrix : (4, 4) float
         Local to world.
     materials : tuple
         The material of each slot, whether linked to the mesh or to the object.
+    random : int
+        Random number of the object or instance, below 2³², from which shaders draw.
     """
 
     source: bpy.types.Object
     owner: bpy.types.Object
-    mesh: bpy.types.Mesh
+    mesh: Any
     matrix: np.ndarray
     materials: tuple[bpy.types.Material | None, ...]
+    random: int = 0
 
 
 def evaluated_meshes(depsgraph: bpy.types.Depsgraph, *, instanced_children: bool = False) -> Iterator[EvaluatedMesh]:
@@ -64,7 +68,8 @@ def evaluated_meshes(depsgraph: bpy.types.Depsgraph, *, instanced_children: bool
         materials = _materials(shown, mesh)
         if materials and all(m is not None and _is_volume(m) for m in materials):
             continue
-        yield EvaluatedMesh(source, owner, mesh, np.array(item.matrix_world, dtype=float), materials)
+        matrix = np.array(item.matrix_world, dtype=float)
+        yield EvaluatedMesh(source, owner, mesh, matrix, materials, _random(item))
 
 
 def is_instanced_child(o: bpy.types.Object) -> bool:
@@ -89,16 +94,17 @@ def evaluated_loose(depsgraph: bpy.types.Depsgraph) -> Iterator[EvaluatedMesh]:
         if source.hide_render or owner.hide_render:
             continue
         matrix = np.array(item.matrix_world, dtype=float)
+        random = _random(item)
         if item.show_particles and _has_hair(shown):
-            yield EvaluatedMesh(source, owner, None, matrix, ())
+            yield EvaluatedMesh(source, owner, None, matrix, (), random)
         if not item.show_self or shown.data is None:
             continue
         if shown.type in LOOSE_TYPES:
-            yield EvaluatedMesh(source, owner, shown.data, matrix, ())
+            yield EvaluatedMesh(source, owner, shown.data, matrix, (), random)
         elif shown.type == "MESH" and len(shown.data.polygons):
             materials = _materials(shown, shown.data)
             if not shown.visible_camera or (materials and all(m is not None and _is_volume(m) for m in materials)):
-                yield EvaluatedMesh(source, owner, shown.data, matrix, materials)
+                yield EvaluatedMesh(source, owner, shown.data, matrix, materials, random)
 
 
 def read_mesh(mesh: bpy.types.Mesh, matrix: np.ndarray) -> Mesh:
@@ -151,7 +157,10 @@ def show_as_rendered(scene: bpy.types.Scene) -> None:
 
     It changes the scene, which must be a working copy.
     """
-    scene.render.use_simplify = False
+    render = scene.render
+    render.simplify_subdivision = render.simplify_subdivision_render
+    render.simplify_child_particles = render.simplify_child_particles_render
+    render.simplify_volumes = 1.0
     for collection in bpy.data.collections:
         collection.hide_viewport = collection.hide_render
     for o in bpy.data.objects:
@@ -166,16 +175,63 @@ def show_object_as_rendered(o: bpy.types.Object) -> None:
     """As :func:`show_as_rendered`, for one object."""
     o.hide_viewport = o.hide_render
     o.show_instancer_for_viewport = o.show_instancer_for_render
+    _remove_animation(o, "hide_viewport")
     for modifier in o.modifiers:
         modifier.show_viewport = modifier.show_render
-        if modifier.type in {"SUBSURF", "MULTIRES"}:
-            modifier.levels = modifier.render_levels
+        for shown, rendered in _DETAIL.get(modifier.type, ()):
+            if hasattr(modifier, rendered):
+                setattr(modifier, shown, getattr(modifier, rendered))
+        if modifier.type == "NODES":
+            _answer_as_rendered(modifier.node_group, set())
     for system in o.particle_systems:
-        system.settings.display_percentage = 100
-    if o.type in {"CURVE", "SURFACE", "FONT"} and o.data.render_resolution_u:
-        o.data.resolution_u = o.data.render_resolution_u
+        settings = system.settings
+        settings.display_percentage = 100
+        settings.child_percent = settings.rendered_child_count
+        settings.display_step = settings.render_step
+    if o.type in {"CURVE", "SURFACE", "FONT"}:
+        for shown, rendered in (("resolution_u", "render_resolution_u"), ("resolution_v", "render_resolution_v")):
+            if getattr(o.data, rendered):
+                setattr(o.data, shown, getattr(o.data, rendered))
     elif o.type == "META":
         o.data.resolution = o.data.render_resolution
+
+
+_DETAIL = {
+    "SUBSURF": (("levels", "render_levels"),),
+    "MULTIRES": (("levels", "render_levels"),),
+    "SCREW": (("steps", "render_steps"),),
+    "OCEAN": (("viewport_resolution", "resolution"),),
+}
+"""Properties of modifiers for the viewport and for renders."""
+
+
+def _answer_as_rendered(tree: bpy.types.NodeTree | None, seen: set[bpy.types.NodeTree]) -> None:
+    """Let the nodes "Is Viewport" of geometry nodes, also in groups, answer no."""
+    if tree is None or tree in seen:
+        return
+    seen.add(tree)
+    for node in list(tree.nodes):
+        if node.bl_idname == "GeometryNodeGroup":
+            _answer_as_rendered(node.node_tree, seen)
+        elif node.bl_idname == "GeometryNodeIsViewport" and node.outputs[0].is_linked:
+            no = tree.nodes.new("FunctionNodeInputBool")
+            no.boolean = False
+            for link in list(node.outputs[0].links):
+                tree.links.new(no.outputs[0], link.to_socket)
+
+
+def _remove_animation(owner: bpy.types.ID, name: str) -> None:
+    """Remove keyframes and drivers of a property, which would undo a change of it."""
+    animation = owner.animation_data
+    if animation is None:
+        return
+    for curve in [c for c in animation.drivers if c.data_path == name]:
+        animation.drivers.remove(curve)
+    # In Blender 5 curves are in the bags of an action's slots.
+    curves = getattr(animation.action, "fcurves", None)
+    if curves is not None and animation.action.library is None:
+        for curve in [c for c in curves if c.data_path == name]:
+            curves.remove(curve)
 
 
 def _show_layer_collections(layer_collection: bpy.types.LayerCollection) -> None:
@@ -191,6 +247,36 @@ def _materials(shown: bpy.types.Object, mesh: bpy.types.Mesh) -> tuple[bpy.types
             materials.extend([None] * (i + 1 - len(materials)))
             materials[i] = slot.material.original if slot.material is not None else None
     return tuple(materials)
+
+
+def _random(item: bpy.types.DepsgraphObjectInstance) -> int:
+    """The number that Cycles takes as random for an object or instance; Blender tells only that of instances."""
+    if item.is_instance:
+        return int(item.random_id) & 0xFFFFFFFF
+    key = 0
+    for byte in item.object.name.encode():
+        key = (key * 37 + byte) & 0xFFFFFFFF
+    return _hash_pair(key, 0)
+
+
+def _hash_pair(x: int, y: int) -> int:
+    """Hash of two 32-bit numbers [Jenkins, "lookup3.c", 2006], as in Cycles."""
+    a = b = c = 0xDEADBEEF + (2 << 2) + 13
+    a, b = a + x, b + y
+    for which, turn in enumerate((14, 11, 25, 16, 4, 14, 24)):
+        order = which % 3
+        if order == 0:
+            c = ((c ^ b) - _rotated(b, turn)) & 0xFFFFFFFF
+        elif order == 1:
+            a = ((a ^ c) - _rotated(c, turn)) & 0xFFFFFFFF
+        else:
+            b = ((b ^ a) - _rotated(a, turn)) & 0xFFFFFFFF
+    return c
+
+
+def _rotated(x: int, turn: int) -> int:
+    x &= 0xFFFFFFFF
+    return (x << turn | x >> (32 - turn)) & 0xFFFFFFFF
 
 
 def _has_hair(o: bpy.types.Object) -> bool:

@@ -30,6 +30,8 @@ class Part:
         The object that the part was made from; models are removed after that.
     solid : bool
         Whether it is a surface that the camera sees and things collide with.
+    random : float
+        Random number from 0 to 1 that shaders read from the original.
     """
 
     data: bpy.types.ID
@@ -37,6 +39,7 @@ class Part:
     look: Look
     source: bpy.types.Object
     solid: bool = False
+    random: float = 0.0
 
     @property
     def is_exact(self) -> bool:
@@ -54,6 +57,11 @@ class Part:
         made = bpy.data.objects.new(name, self.data)
         self.look.apply(made)
         return made
+
+    @property
+    def index(self) -> int:
+        """The index that shaders read from the original."""
+        return int(self.look.settings[""]["pass_index"])
 
 
 class PartMaker:
@@ -77,7 +85,7 @@ class PartMaker:
         if bake:
             matrix = np.eye(4)
             matrix[:3, 3] = evaluated.matrix[:3, 3]
-        return self._part(self._made[key], matrix, evaluated.source, solid)
+        return self._part(self._made[key], matrix, evaluated, solid)
 
     def loose_parts(self, group: int, evaluated: EvaluatedMesh, depsgraph: bpy.types.Depsgraph) -> Iterator[Part]:
         """The parts of anything else; strands of hair are parts of their own."""
@@ -90,7 +98,7 @@ class PartMaker:
                 self._made[*key, number] = curves
             number = 0
             while (*key, number) in self._made:
-                yield self._part(self._made[*key, number], evaluated.matrix, source)
+                yield self._part(self._made[*key, number], evaluated.matrix, evaluated)
                 number += 1
         elif isinstance(data, bpy.types.Mesh):
             yield self.part(group, evaluated, solid=False)
@@ -99,12 +107,13 @@ class PartMaker:
             key = (group, data.as_pointer())
             if key not in self._made:
                 self._made[key] = data.original if isinstance(data, bpy.types.Light) else data.copy()
-            yield self._part(self._made[key], evaluated.matrix, source)
+            yield self._part(self._made[key], evaluated.matrix, evaluated)
 
-    def _part(self, data: bpy.types.ID, matrix: np.ndarray, source: bpy.types.Object, solid: bool = False) -> Part:
+    def _part(self, data: bpy.types.ID, matrix: np.ndarray, evaluated: EvaluatedMesh, solid: bool = False) -> Part:
+        source = evaluated.source
         if source not in self._looks:
             self._looks[source] = Look.of(source, self._layer, self._light_collections)
-        return Part(data, matrix, self._looks[source], source, solid)
+        return Part(data, matrix, self._looks[source], source, solid, evaluated.random / 0xFFFFFFFF)
 
 
 def is_displaced(material: bpy.types.Material) -> bool:

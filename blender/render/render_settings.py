@@ -117,7 +117,6 @@ def _set_plain_output(scene: bpy.types.Scene) -> None:
     r.use_overwrite = True
     r.use_file_extension = False
     r.use_stamp = False
-    r.use_simplify = False
     r.threads_mode = "AUTO"
     # Samples come from the recipe, and a picture must not depend on the speed of the machine.
     cycles = scene.cycles
