@@ -123,8 +123,9 @@ class Noise:
             sigma = self.blotch_size * shot.scale
             # Blotches are smooth, so they are drawn small.
             small = max(2, math.ceil(2 * width / sigma)), max(2, math.ceil(2 * height / sigma))
-            patches = rng.standard_normal((small[1], small[0], 3), dtype=np.float32)
-            patches = cv2.resize(cv2.GaussianBlur(patches, (0, 0), 2.0), (width, height), interpolation=cv2.INTER_CUBIC)
+            drawn_small = rng.standard_normal((small[1], small[0], 3), dtype=np.float32)
+            smooth = cv2.GaussianBlur(drawn_small, (0, 0), 2.0)
+            patches = np.asarray(cv2.resize(smooth, (width, height), interpolation=cv2.INTER_CUBIC))
             patches -= patches.mean(-1, keepdims=True)
             image = image + patches * np.float32(drawn["blotches"] / max(float(patches.std()), 1e-9))
         return image
@@ -133,6 +134,7 @@ class Noise:
         """Noise (H, W, 3) of variance 1."""
         import cv2
 
+        noise: np.ndarray
         if self.color > 0:
             noise = rng.standard_normal(shape, dtype=np.float32)
             noise *= np.float32(math.sqrt(self.color))

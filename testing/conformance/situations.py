@@ -187,7 +187,7 @@ def _effect(plugin: Any, frame: int, stage: BruteStage, memory: dict[str, Any]) 
 
     def call() -> dict[str, Any]:
         out: dict[str, Any] = {"applies": plugin.applies(stream(SEED, frame, "applies"))}
-        values = ()
+        values: tuple[Any, ...] = ()
         if defines(plugin, "draw"):
             out["draw"] = plugin.draw(bare, stream(SEED, frame, "draw"), common)
             values = (out["draw"],)

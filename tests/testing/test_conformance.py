@@ -83,6 +83,23 @@ class Steady:
         return self
 '''
 
+EFFECT = '''
+@plugin("effect")
+class Veil:
+    """Lighten the picture."""
+
+    def apply(self, image, shot, rng):
+        {body}
+'''
+
+MAP = """
+    moves_pixels = True
+
+    def source_pixels(self, shot, rng):
+        {body}
+
+    def apply"""
+
 MORE = "    more: int = 3\n\n    def measure"
 
 STRICT = """
@@ -211,6 +228,42 @@ BAD = {
         APPEARANCE.format(body="stage.scale_lights(1.0, (1.0, -1.0, 1.0))"),
         "answers",
         "which is negative",
+    ),
+    "changes the image that it was given": (
+        EFFECT.format(body="image *= np.float32(0.5); return image"),
+        "inputs",
+        "given: image",
+    ),
+    "changes depth": (EFFECT.format(body="shot.labels.depth[:] = 1; return image"), "inputs", "given: shot"),
+    "gives an image of 8 bits": (
+        EFFECT.format(body="return (image * 255).astype(np.uint8)"),
+        "answers",
+        r"must return a float32 image of shape \(72, 96, 3\). Got uint8",
+    ),
+    "gives half an image": (EFFECT.format(body="return image[::2]"), "answers", "Got float32 \\(36, 96, 3\\)"),
+    "gives values that are no numbers": (
+        EFFECT.format(body="return image * np.float32('nan')"),
+        "answers",
+        "must return finite numbers",
+    ),
+    "draws noise that nobody gave it": (
+        EFFECT.format(body="return image * np.float32(np.random.default_rng().random())"),
+        "repeatable",
+        "something else for frame 0 the second time",
+    ),
+    "moves pixels by half a map": (
+        EFFECT.format(body="return image").replace(
+            "    def apply", MAP.format(body="return np.zeros((3, 3, 2))").removeprefix("\n")
+        ),
+        "answers",
+        r"source_pixels\(\) must return finite numbers of shape \(72, 96, 2\)",
+    ),
+    "draws what is no JSON": (
+        EFFECT.format(body="return image")
+        .replace("rng)", "rng, drawn)")
+        .replace("    def apply", "    def draw(self, shot, rng, common):\n        return {'a': rng}\n\n    def apply"),
+        "answers",
+        "its drawn values must be JSON values",
     ),
     "is slow": (metric("import time; [time.sleep(0.02) for _ in range(500)]"), "time", "takes more than 0.3 s"),
     "never ends": (FILTER.format(body="while True: pass"), "time", "takes more than 0.3 s for frame 0"),
