@@ -76,10 +76,11 @@ class Defocus:
         linear, variance = to_linear(image), blur * np.abs(blur)
         total = np.zeros_like(linear)
         share = np.zeros(linear.shape[:2], np.float32)
-        for k in range(len(SIGNED) - 1, -1, -1):
+        levels = np.square(SIGNED) * np.sign(SIGNED)
+        first = max(int(np.searchsorted(levels, variance.min(), side="right")) - 1, 0)
+        last = int(np.searchsorted(levels, variance.max()))
+        for k in range(min(last, len(levels) - 1), first - 1, -1):
             weight = _weight(variance, k)
-            if not weight.any():
-                continue
             color, sigma = linear * weight[..., None], abs(float(SIGNED[k]))
             if sigma:
                 color = cv2.GaussianBlur(color, (0, 0), sigma, borderType=cv2.BORDER_REFLECT_101)
