@@ -17,9 +17,7 @@ import numpy as np
 
 from ...engine.errors import DataError
 from ...engine.goals import Boxes
-
-BORDER = 0.01
-"""A real box that ends within this distance of a border, in image units, counts as cut by it."""
+from ..columns.box_geometry import BORDER
 
 COLUMNS = ("log_area", "x", "y", "log_aspect")
 """Names of the latent columns."""
