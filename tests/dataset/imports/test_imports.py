@@ -169,16 +169,21 @@ def test_every_form_is_measured_alike(tmp_path: Path, form: Callable[[Path], lis
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_every_form_is_compared(tmp_path: Path, form: Callable[[Path], list[str]]) -> None:
-    """With itself: the reader of the other commands is the same, and finds the images where it can."""
+def test_every_form_is_read_alike(tmp_path: Path, form: Callable[[Path], list[str]]) -> None:
     words = form(tmp_path / "b")
-    folder = ["--real-images", words[2], "--synth-images", words[2]] if len(words) > 1 else []
-    done = CliRunner().invoke(app, ["report", words[0], words[0], *folder, "-o", str(tmp_path / "r.html")])
-    assert done.exit_code == 0, done.output
     found = read_dataset(Path(words[0]))
     assert found.classes() == {"chair": 3, "table": 3}
+    assert sorted((i["width"], i["height"]) for i in found.images) == sorted(SIZES)
+    assert sorted(tuple(a["bbox"]) for a in found.annotations) == sorted(box for _, box in BOXES for _ in SIZES)
     if len(words) == 1:
         assert image_folder(found) is not None
+
+
+def test_other_commands_take_exports(tmp_path: Path) -> None:
+    (roboflow,), (cvat,) = as_roboflow(tmp_path / "roboflow"), as_cvat(tmp_path / "cvat")
+    done = CliRunner().invoke(app, ["report", roboflow, cvat, "-o", str(tmp_path / "r.html")])
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / "r.html").read_text().count("data:image/") >= 6  # the photos of both
 
 
 def repaired(tmp_path: Path, data: Any, caplog: pytest.LogCaptureFixture) -> tuple[Any, str]:
