@@ -221,6 +221,7 @@ def reject_atypical(
     *,
     quantile: float | None = None,
     keep: int | None = None,
+    keep_share: float | None = None,
     per: str = "box",
     how: str = "mean",
 ) -> Rejection:
@@ -241,6 +242,8 @@ def reject_atypical(
         Images are compared with boxes of all classes together, so fewer real images would be.
     keep : int, optional
         Number of the best boxes, or images, that are kept instead.
+    keep_share : float, optional
+        The same as a share of the boxes that have a typicality, or of their images.
     per : str
         ``box``, or ``image``: then its boxes are pooled and rejected together.
     how : str
@@ -250,10 +253,18 @@ def reject_atypical(
     if per == "image":
         ids, pooled = pool(scores, images, how)
         judged = reject_atypical(
-            pooled, np.full(len(ids), "", dtype=object), ids, _together(real), quantile=quantile, keep=keep
+            pooled,
+            np.full(len(ids), "", dtype=object),
+            ids,
+            _together(real),
+            quantile=quantile,
+            keep=keep,
+            keep_share=keep_share,
         )
         return Rejection(np.isin(images, ids[judged.rejected]), judged.thresholds)
     known = np.isfinite(scores)
+    if keep_share is not None:
+        keep = round(keep_share * int(known.sum()))
     if keep is not None:
         return Rejection(known & ~best_mask(scores, keep), {})
     rejected, thresholds = np.zeros(len(scores), dtype=bool), {}

@@ -101,9 +101,10 @@ def score_boxes(
     densities: Mapping[str, Density],
     extractor: Extractor,
     *,
+    judge_all: bool = False,
     progress: Progress = lambda done, total: None,
 ) -> BoxScores:
-    """Score the boxes of the classes that have a density.
+    """Score the boxes of the classes that have a density, or all boxes by one density.
 
     Parameters
     ----------
@@ -114,6 +115,8 @@ def score_boxes(
         Class name to density of real features; margins and minimum sides are those of the fit.
     extractor : Extractor
         Raises DataError if a density was fitted with another model.
+    judge_all : bool
+        Score the boxes of all classes by the one density that is given [Zhang2023, §5].
     progress : callable
         Called with how many images are done, and of how many, for each class.
     """
@@ -124,7 +127,15 @@ def score_boxes(
     problems: list[str] = []
     for density in densities.values():
         density.check_model(extractor.sha256, extractor.path)
-    sides = {name: np.array([min(a["bbox"][2:]) for a in coco.annotations_of(name)]) for name in densities}
+    if judge_all and len(densities) != 1:
+        raise DataError(f"Boxes of all classes are judged by one class's features. Got those of {len(densities)}.")
+    judged = {
+        name: [known for known, count in coco.classes().items() if count] if judge_all else [name] for name in densities
+    }
+    sides = {
+        name: np.array([min(a["bbox"][2:]) for own in judged[name] for a in coco.annotations_of(own)])
+        for name in densities
+    }
     large = {name: density for name, density in densities.items() if (sides[name] >= _min_side(density)).any()}
     small = sum(len(sides[name]) for name in densities if name not in large) if large else 0
     # If all boxes are too small, extracting them raises the error that says so.
@@ -133,7 +144,7 @@ def score_boxes(
         features = box_features(
             coco,
             images,
-            name,
+            judged[name],
             extractor,
             margin=float(origin.get("margin", MARGIN)),
             min_side=_min_side(density),

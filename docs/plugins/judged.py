@@ -145,12 +145,12 @@ def shape() -> list[Panel]:
     return [("column shape", labelled(shot, lambda i: i.asset.name))]
 
 
-@picture("filter/min_pixels", "Red: fewer than 200 visible pixels, so not annotated, or the frame is rejected.")
+@picture("filter/min_pixels", "Red: fewer than 200 visible pixels, so taken out, or the frame is rejected.")
 def min_pixels() -> list[Panel]:
     shot = shoot(row(*THINGS, "bag_handbag"), view((-8.0, -0.8, 2.2), lens=55.0))
     rows = [basic_row(i, shot.labels, 0) for i in shot.instances]
     panels = []
-    for action in ("drop annotation", "reject frame"):
+    for action in ("remove instance", "ignore", "reject frame"):
         verdict = plugin("filter", "min_pixels", pixels=200, action=action).judge(shot, rows)
         out = shot.image
         for one in rows:

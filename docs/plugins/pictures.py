@@ -168,8 +168,10 @@ def in_air() -> list[Panel]:
     panels = []
     for values in ({}, {"upright": True}):
         stage = stage_of()
-        region = {"low": tuple(DAIS - (1.6, 1.2, -0.4)), "high": tuple(DAIS + (1.6, 1.2, 2.0))}
-        plugin("placement", "in_air", count=(5, 5), **region, **values).place(stage, Goals(), rng(2))
+        low, high = np.add(DAIS, (-1.6, -1.2, 0.4)), np.add(DAIS, (1.6, 1.2, 2.0))
+        plugin("placement", "in_air", count=(5, 5), low=tuple(low), high=tuple(high), **values).place(
+            stage, Goals(), rng(2)
+        )
         label = "upright = true" if values else "any orientation"
         panels.append((label, shoot(stage, view((-14.6, -3.1, 1.5), lens=30.0)).image))
     return panels

@@ -48,6 +48,12 @@ NewDatasetOption = Annotated[
         show_default=False,
     ),
 ]
+RequiredNewDatasetOption = Annotated[
+    Path,
+    typer.Option(
+        "-o", "--out", metavar="FOLDER", help="Folder of the new dataset; must not exist.", show_default=False
+    ),
+]
 PlotsOption = Annotated[
     Path | None,
     typer.Option(

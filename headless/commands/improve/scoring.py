@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from ....dataset.analysis.feature_scores import BoxScores
     from ....dataset.formats.coco import CocoFile
 
+log = logging.getLogger(__name__)
+
 FeaturesOption = Annotated[
     list[Path],
     typer.Option(
@@ -31,7 +34,12 @@ RealOption = Annotated[
     typer.Option(metavar="DATASET", help="Instead of --features: real dataset to learn from.", show_default=False),
 ]
 ClassOption = Annotated[
-    list[str], typer.Option("--class", metavar="NAME", help="With --real: class to learn; repeatable.")
+    list[str],
+    typer.Option(
+        "--class",
+        metavar="NAME",
+        help="With --real: class to learn; repeatable. Default: the classes of both datasets.",
+    ),
 ]
 
 
@@ -49,6 +57,7 @@ class Options:
     method: str
     min_box_side: float
     threads: int
+    judge_all: bool = False
 
 
 @attrs.frozen(eq=False)
@@ -83,16 +92,14 @@ def score(options: Options, output: Output) -> Scored:
     from ....dataset.formats.dataset_folder import open_dataset
 
     if bool(options.features) == bool(options.real):
-        raise DataError(
-            "Give the features of real boxes with --features FILE, or learn them with --real DATASET --class NAME."
-        )
+        raise DataError("Give the features of real boxes with --features FILE, or learn them with --real DATASET.")
     if options.classes and not options.real:
         raise DataError("--class is only valid with --real: a features file has its own class.")
     with measuring_bar(output, "Scoring boxes") as progress:
         own = open_dataset(options.dataset, options.images)
         extractor = Extractor(options.model, threads=options.threads)
-        densities, descriptions = _learned(options, extractor) if options.real else _read(options.features)
-        scores = score_boxes(own.coco, own.images, densities, extractor, progress=progress)
+        densities, descriptions = _learned(options, own.coco, extractor) if options.real else _read(options.features)
+        scores = score_boxes(own.coco, own.images, densities, extractor, judge_all=options.judge_all, progress=progress)
     return Scored(own.coco, own.images, densities, scores, descriptions)
 
 
@@ -113,22 +120,36 @@ def _read(paths: list[Path]) -> tuple[dict[str, Density], list[dict[str, Any]]]:
     return densities, descriptions
 
 
-def _learned(options: Options, extractor: Extractor) -> tuple[dict[str, Density], list[dict[str, Any]]]:
+def _learned(options: Options, own: CocoFile, extractor: Extractor) -> tuple[dict[str, Density], list[dict[str, Any]]]:
     from ....dataset.analysis.feature_scores import learn_class
     from ....dataset.formats.dataset_folder import open_dataset
 
     assert options.real is not None
-    if not options.classes:
-        raise DataError("Name the class to learn from the real boxes: --class NAME.")
     real = open_dataset(options.real, options.real_images, "--real-images")
-    densities, descriptions = {}, []
-    for name in dict.fromkeys(options.classes):
-        density, _ = learn_class(
-            real.coco, real.images, name, extractor, method=options.method, min_side=options.min_box_side
-        )
+    known = {name for name, count in real.coco.classes().items() if count}
+    learned = options.classes or [name for name, count in own.classes().items() if count and name in known]
+    if not learned:
+        raise DataError(f"'{options.dataset}' and '{options.real}' have no class in common. Name one with --class.")
+    densities: dict[str, Density] = {}
+    descriptions: list[dict[str, Any]] = []
+    refused: list[DataError] = []
+    for name in dict.fromkeys(learned):
+        try:
+            density, _ = learn_class(
+                real.coco, real.images, name, extractor, method=options.method, min_side=options.min_box_side
+            )
+        except DataError as error:
+            if options.classes:
+                raise
+            refused.append(error)
+            continue
         densities[name] = density
         hashed = hashlib.sha256(density.to_bytes()).hexdigest()
         descriptions.append({"file": options.real.name, "sha256": hashed, **_describe(density)})
+    if not densities:
+        raise refused[0]
+    for error in refused:
+        log.warning("%s Its boxes are not judged.", error)
     return densities, descriptions
 
 

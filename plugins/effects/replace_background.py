@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Annotated objects on white, on a plain colour, or on photos."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...alignment.camera.linear_light import to_encoded
+from ...dataset.formats.pixels import read_image
+from ...dataset.images.repaint import covering, replace_background
+from ...engine.material import color_from_text
+from ...engine.plugin import param, plugin
+from ...engine.recipe.input_files import listed_files
+from ...engine.stage import Shot
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp")
+
+
+@plugin("effect")
+class ReplaceBackground:
+    """Replace everything but the annotated objects by a plain colour or a photo [Zhang2023, §4].
+
+    Edges stay soft: the share of the old background in each pixel at an edge is exchanged for the new one. Put it
+    before other effects, so that these act on the whole picture. Photos must not show the annotated classes: a detector
+    would learn that they are background. `twinset repaint` does the same to a finished dataset.
+    """
+
+    colors: list[str] = param(
+        ["#ffffff"],
+        doc="Colours to draw from, as '#ffffff' or '255, 255, 255' (sRGB); not used where there are photos",
+        moves={"background_similarity": "-", "entropy": "-", "sharpness": "-", "brightness": "+"},
+    )
+    image_folder: str = param("", path=True, means="folder", doc="Folder of photos: " + " ".join(SUFFIXES))
+    image_files: list[str] = param([], path=True, doc="More photos, by name or pattern")
+    probability: float = param(1.0, min=0.0, max=1.0, doc="Share of the images that are changed")
+
+    def __attrs_post_init__(self) -> None:
+        if not self.colors and not self._has_photos:
+            raise ValueError("give colors, image_folder or image_files.")
+        for text in self.colors:
+            color_from_text(text)
+
+    @property
+    def _has_photos(self) -> bool:
+        return bool(self.image_folder or self.image_files)
+
+    def draw(
+        self, shot: Shot, rng: np.random.Generator, common: Callable[[str], np.random.Generator]
+    ) -> dict[str, Any]:
+        """Colour or photo of this frame."""
+        choice, x, y = rng.random(3)
+        if not self._has_photos:
+            return {"color": self.colors[int(choice * len(self.colors))]}
+        files = self._files()
+        number = int(choice * len(files))
+        return {"image": files[number].name, "number": number, "place": [float(x), float(y)]}
+
+    def apply(self, image: np.ndarray, shot: Shot, rng: np.random.Generator, drawn: Mapping[str, Any]) -> np.ndarray:
+        """See the class."""
+        mask = np.isin(shot.labels.ids, [instance.id for instance in shot.instances])
+        if "color" in drawn:
+            background = np.broadcast_to(to_encoded(np.float32(color_from_text(drawn["color"]))), image.shape)
+        else:
+            photo = read_image(self._files()[drawn["number"]], upright=True)
+            part = covering(photo, (image.shape[1], image.shape[0]), drawn["place"])
+            background = part.astype(np.float32) / np.float32(255)
+        return np.array(replace_background(image, mask, background), dtype=np.float32)
+
+    def _files(self) -> tuple[Path, ...]:
+        owner = "effect 'replace_background'"
+        return listed_files(Path(), self.image_folder, self.image_files, suffixes=SUFFIXES, owner=owner)
