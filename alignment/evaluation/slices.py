@@ -24,6 +24,8 @@ _THIRDS = {
 }
 """Columns that are cut at thirds of the image instead of thirds of the boxes."""
 
+_HEADINGS = {"bbox_area": "Box area", "covered_by_boxes": "Covered by other boxes"}
+
 _WORDS = ("low", "middle", "high")
 
 
@@ -73,11 +75,16 @@ class Slice:
     @property
     def title(self) -> str:
         """Column and part in words."""
-        return f"{find_column(self.column).heading}: {self.name}"
+        return f"{heading(self.column)}: {self.name}"
 
     def to_json(self) -> dict[str, Any]:
         """All but the members, as JSON values."""
         return {key: value for key, value in attrs.asdict(self).items() if key != "members"}
+
+
+def heading(column: str) -> str:
+    """The name of a column in titles of slices."""
+    return _HEADINGS.get(column) or find_column(column).heading
 
 
 def find_slices(

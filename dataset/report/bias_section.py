@@ -11,6 +11,7 @@ import numpy as np
 
 from ...alignment.columns.registry import find_column
 from ...alignment.evaluation.representation import OVER, UNDER, Representation, representation
+from ...alignment.evaluation.slices import heading
 from ...alignment.features.variation import Spread, between_classes, spreads
 from ...engine.plugin.columns import IDENTIFIERS
 from ...engine.rng import stream
@@ -97,7 +98,7 @@ def _shares(found: Sequence[Representation]) -> Node:
         ratio = f"{one.ratio:.2f}" if math.isfinite(one.ratio) else DASH
         rows.append(
             [
-                f"{find_column(one.column).heading}: {one.name}",
+                f"{heading(one.column)}: {one.name}",
                 DASH if math.isnan(one.low) else f"{one.low:.3g} to {one.high:.3g}",
                 f"{one.real_share:.0%}",
                 f"{one.synth_share:.0%}",
