@@ -86,10 +86,10 @@ class BlenderStage:
     ) -> None:
         self.folder = recipe.folder
         self.resolution = (recipe.output.width, recipe.output.height)
-        images = recipe.real is not None and recipe.real.images
-        self.real_photos = recipe.real and RealPhotos(
-            recipe.path(recipe.real.annotations), recipe.path(images) if images else None
-        )
+        self.real_photos: RealPhotos | None = None
+        if recipe.real is not None:
+            images = recipe.path(recipe.real.images) if recipe.real.images else None
+            self.real_photos = RealPhotos(recipe.path(recipe.real.annotations), images)
         self._scene = scene
         self._loaded = {entry.asset.name: entry for entry in loaded}
         self._assets: dict[str, list[Asset]] = {}

@@ -211,7 +211,7 @@ def _known_files(recipe: Recipe) -> list[Path]:
 
 def _with_new_paths(call: Mapping[str, Any], new_path: Callable[[str], str]) -> dict[str, Any]:
     """A recorded call with the paths of its files, textures of materials included, in the new recipe."""
-    out = {key: new_path(value) if key in _FILE_ARGUMENTS and value else value for key, value in call.items()}
+    out: dict[str, Any] = {k: new_path(v) if k in _FILE_ARGUMENTS and v else v for k, v in call.items()}
     textures = out.get("material", {}).get("textures")
     if textures:
         out["material"] = {**out["material"], "textures": {role: new_path(name) for role, name in textures.items()}}

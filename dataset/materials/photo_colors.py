@@ -90,21 +90,21 @@ def _read(path: str) -> np.ndarray:
     return lab_from_linear(reflectance(image).reshape(-1, 3)).reshape(image.shape).astype(np.float32)
 
 
-def _outside(shape: tuple[int, int], boxes: Sequence[dict[str, Any]], scale: tuple[float, float]) -> np.ndarray:
+def _outside(shape: tuple[int, ...], boxes: Sequence[dict[str, Any]], scale: tuple[float, float]) -> np.ndarray:
     free = np.ones(shape, bool)
     for annotation in boxes:
         free[_window(annotation["bbox"], scale)] = False
     return free
 
 
-def _core(shape: tuple[int, int], annotation: dict[str, Any], scale: tuple[float, float]) -> np.ndarray:
+def _core(shape: tuple[int, ...], annotation: dict[str, Any], scale: tuple[float, float]) -> np.ndarray:
     import cv2
 
     mask = np.zeros(shape, np.uint8)
     segmentation = annotation.get("segmentation")
     if isinstance(segmentation, list) and segmentation:
         polygons = [np.rint(np.reshape(p, (-1, 2)) * scale).astype(np.int32) for p in segmentation]
-        cv2.fillPoly(mask, polygons, 1)
+        cv2.fillPoly(mask, polygons, (1,))
         return mask > 0
     x, y, w, h = annotation["bbox"]
     margin = (1 - _CORE) / 2

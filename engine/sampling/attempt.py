@@ -10,7 +10,7 @@ import attrs
 
 from ..block import Block
 from ..geometry.reachability import run_placements
-from ..geometry.support import Site
+from ..geometry.support import CONTACT_GAP, Site
 from ..goals import Goals
 from ..instance_row import InstanceRow
 from ..plugin.contract import attribute_errors_to
@@ -149,13 +149,16 @@ class Trial:
         return attrs.evolve(made, appearance=(*made.appearance, *recorder.calls))
 
     def without_annotatable(self, made: Attempt) -> Attempt:
-        """The view of an attempt that is on the stage, without the instances that would be annotated."""
+        """The view of an attempt that is on the stage, without the instances that would be annotated, and without what
+        stands on them."""
         stage = self.stage
         instances = stage.instances
+        distractors = [i for i in instances if not i.asset.class_name]
+        others = {i.id for i in distractors}
+        left = [i for i in distractors if not stage.collides(i.asset, i.matrix, gap=2 * CONTACT_GAP, ignore=others)]
         stage.take_back(len(instances))
-        for instance in instances:
-            if not instance.asset.class_name:
-                stage.place(instance.asset, instance.matrix)
+        for instance in left:
+            stage.place(instance.asset, instance.matrix)
         probed = Shot(made.shot.image, stage.probe(1.0), (), {}, made.shot.camera)
         return attrs.evolve(made, shot=made.effects.of_probe(probed), rows=[], verdict=Verdict(True))
 

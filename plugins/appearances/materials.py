@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 
 import numpy as np
@@ -14,10 +14,15 @@ from ...dataset.materials.texture_folders import TextureSet, texture_sets
 from ...engine.errors import DataError, StageError
 from ...engine.material import MAPPINGS, PATTERNS, Color, Material, color_from_text
 from ...engine.plugin import Range, param, plugin
-from ...engine.plugin.params import unknown
+from ...engine.plugin.params import Direction, unknown
 from ...engine.stage import Instance, Stage
 
-_MOVES = {"background_similarity": "?", "contrast": "?", "entropy": "?", "brightness": "?"}
+_MOVES: Mapping[str, Direction] = {
+    "background_similarity": "?",
+    "contrast": "?",
+    "entropy": "?",
+    "brightness": "?",
+}
 
 
 @plugin("appearance")
