@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Detectors trained on synthetic and real images, tested on real photos: the benchmark of docs/results/detectors.md.
+"""Detectors trained on synthetic and real images, tested on real photos: the benchmark of docs/results/proof.md.
 
 pip install -e '.[proof]'
 python -m benchmarks.detector train --dataset framed=/tmp/framed --domain apartment --seeds 0 1 2 --jobs 2 -o proof

@@ -16,6 +16,15 @@ _WAYS = ("recipe", "real", "merge", "command", "like")
 
 
 @attrs.frozen
+class FittedFile:
+    """A file that a recipe needs, the command that makes it, and the name of an arm that the command needs, or ""."""
+
+    name: str
+    command: str
+    needs: str = ""
+
+
+@attrs.frozen
 class Arm:
     """A training set; see arms.toml for the attributes."""
 
@@ -24,6 +33,7 @@ class Arm:
     title: str
     recipe: str = ""
     fitted: bool = False
+    files: Mapping[str, FittedFile] = attrs.field(factory=dict)
     real: bool = False
     merge: tuple[str, ...] = ()
     of: str = ""
@@ -58,15 +68,22 @@ def read_arms(path: Path | None = None) -> dict[str, Arm]:
     path = path or Path(__file__).with_name("arms.toml")
     arms = {}
     for entry in tomllib.loads(path.read_text("utf-8"))["arm"]:
-        arm = Arm(**{**entry, "merge": tuple(entry.get("merge", ()))})
+        files = {variable: FittedFile(**file) for variable, file in entry.get("files", {}).items()}
+        arm = Arm(**{**entry, "merge": tuple(entry.get("merge", ())), "files": files})
         if sum(bool(getattr(arm, way)) for way in _WAYS) != 1:
             raise DataError(f"{path.name}: arm '{arm.name}' must have one of {', '.join(_WAYS)}.")
         arms[arm.name] = arm
     for arm in arms.values():
-        for other in (*arm.merge, arm.of, arm.like):
-            if other and other not in arms:
+        for other in needed(arm):
+            if other not in arms:
                 raise DataError(f"{path.name}: arm '{arm.name}' names '{other}', which is no arm.")
     return dict(sorted(arms.items(), key=lambda item: item[1].number))
+
+
+def needed(arm: Arm) -> list[str]:
+    """Names of the arms that an arm is made from."""
+    names = [*arm.merge, arm.of, arm.like, *(file.needs for file in arm.files.values())]
+    return [name for name in dict.fromkeys(names) if name]
 
 
 def chosen(arms: Mapping[str, Arm], names: Sequence[str]) -> list[Arm]:
@@ -95,8 +112,7 @@ def by_fold(arm: Arm, arms: Mapping[str, Arm]) -> bool:
 def dataset(arm: Arm, arms: Mapping[str, Arm], out: Path, domain: str, render: int) -> str:
     """Where an arm's dataset is, with ``{fold}`` for the number of the fold if it depends on that."""
     fold = "-fold{fold}" if by_fold(arm, arms) else ""
-    folder = out / "datasets" / domain / f"{arm.name}{fold}-render{render}"
-    return str(folder / "subset.json" if arm.like else folder)
+    return str(out / "datasets" / domain / f"{arm.name}{fold}-render{render}")
 
 
 def sources(arm: Arm, arms: Mapping[str, Arm], out: Path, domain: str, render: int) -> tuple[str, ...]:

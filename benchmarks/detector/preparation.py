@@ -16,10 +16,10 @@ import attrs
 import numpy as np
 from twinset.dataset.atomic_files import json_bytes, write_atomic
 from twinset.dataset.formats.coco import read_coco
-from twinset.dataset.formats.dataset_folder import open_dataset
+from twinset.dataset.formats.dataset_folder import INSTANCES, open_dataset
 from twinset.engine.errors import DataError
 
-from .arms import Arm, by_fold, dataset
+from .arms import Arm, FittedFile, by_fold, dataset, needed
 from .domains import FOLDS, ROOT, Domain, Photo, data_folder, load_domain
 
 
@@ -36,41 +36,57 @@ class Plan:
 
     def prepare(self, arm: Arm) -> None:
         """Make the datasets of an arm, and those that it is made from. What is done stays."""
-        for name in (*arm.merge, arm.of, arm.like):
-            if name:
-                self.prepare(self.arms[name])
+        for name in needed(arm):
+            self.prepare(self.arms[name])
         if arm.real or arm.merge:
             return
-        place = dataset(arm, self.arms, self.out, self.domain.name, self.render)
         for fold in range(FOLDS) if by_fold(arm, self.arms) else (None,):
-            folder = Path(place.replace("{fold}", str(fold)))
-            done = (folder.parent if arm.like else folder).with_suffix(".done")
+            folder = self._folder(arm.name, fold)
+            done = folder.with_suffix(".done")
             if not done.is_file():
                 self._make(arm, folder, fold)
                 write_atomic(done, b"")
+
+    def _folder(self, name: str, fold: int | None) -> Path:
+        place = dataset(self.arms[name], self.arms, self.out, self.domain.name, self.render)
+        return Path(place.replace("{fold}", str(fold)))
 
     def _make(self, arm: Arm, folder: Path, fold: int | None) -> None:
         folder.parent.mkdir(parents=True, exist_ok=True)
         if arm.recipe:
             images = ["--images", str(self.images)] if self.images else []
             options = ["-o", str(folder), "--workers", str(self.workers), *images]
-            _twinset(["render", str(self._recipe(arm, fold)), *options], self._variables(fold))
-            return
-        source = dataset(self.arms[arm.of], self.arms, self.out, self.domain.name, self.render)
-        source = source.replace("{fold}", str(fold))
-        if arm.like:
-            like = dataset(self.arms[arm.like], self.arms, self.out, self.domain.name, self.render)
-            random_subset(Path(source), Path(like.replace("{fold}", str(fold))), folder, self.render)
-            return
-        if folder.exists():
+            variables = {variable: str(self._fitted(file, fold)) for variable, file in arm.files.items()}
+            _twinset(["render", str(self._recipe(arm, fold)), *options], variables)
+        elif arm.like:
+            random_subset(self._folder(arm.of, fold), self._folder(arm.like, fold), folder, self.render)
+        elif folder.exists():
             raise DataError(f"'{folder}' is unfinished. Delete it.")
+        else:
+            _twinset(self._filled(arm.command, fold, folder, source=self._folder(arm.of, fold)))
+
+    def _fitted(self, file: FittedFile, fold: int | None) -> Path:
+        """A file that a recipe needs; made if it is not there."""
+        of = "all" if fold is None else f"fold{fold}"
+        path = self.out / "fitted" / self.domain.name / f"{of}-render{self.render}" / file.name
+        if not path.is_file():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            others = {file.needs: self._folder(file.needs, fold)} if file.needs else {}
+            _twinset(self._filled(file.command, fold, path, **others))
+        return path
+
+    def _filled(self, command: str, fold: int | None, out: Path, **others: Path) -> list[str]:
+        """The words of a command with paths in place of names."""
         real, images = self.real(fold)
-        put = {"source": source, "out": folder, "real": real, "images": images}
-        _twinset([part.format(**put) for part in shlex.split(arm.command)], self._variables(fold))
+        put = {"out": out, "real": real, "images": images, "recipes": self._recipes(), **others}
+        return [part.format(**put) for part in shlex.split(command)]
+
+    def _recipes(self) -> Path:
+        return ROOT / "examples" / "proof" / self.domain.name
 
     def _recipe(self, arm: Arm, fold: int | None) -> Path:
         """A recipe that changes the arm's in its seed, and in its real photos if those are a fold's."""
-        base = ROOT / "examples" / "proof" / self.domain.name / f"{arm.recipe}.toml"
+        base = self._recipes() / f"{arm.recipe}.toml"
         if not base.is_file():
             raise DataError(f"Arm {arm.number} ({arm.name}) has no recipe for {self.domain.name}: '{base}' is missing.")
         lines = [f"extends = {json.dumps(str(base))}", f"seed = {self.render}"]
@@ -90,10 +106,6 @@ class Plan:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_real(path, chosen, self.domain.sets)
         return path, data_folder() / "images"
-
-    def _variables(self, fold: int | None) -> dict[str, str]:
-        """For recipes with files that were fitted to a fold's photos: ``${PROOF_FOLD}`` is its number, or "all"."""
-        return {"PROOF_FOLD": "all" if fold is None else str(fold), "PROOF_REAL": str(self.real(fold)[0])}
 
 
 def write_real(path: Path, photos: Sequence[Photo], sets: Sequence[tuple[Path, Path]]) -> None:
@@ -120,28 +132,32 @@ def write_real(path: Path, photos: Sequence[Photo], sets: Sequence[tuple[Path, P
     write_atomic(path, json_bytes(entries))
 
 
-def random_subset(source: Path, like: Path, path: Path, seed: int) -> None:
-    """Write a COCO file of as many images of ``source`` as ``like`` has, drawn at random."""
+def random_subset(source: Path, like: Path, folder: Path, seed: int) -> None:
+    """Make a dataset of as many images of ``source`` as ``like`` has, drawn at random; the files are shared."""
     whole, wanted = open_dataset(source), len(open_dataset(like).coco.images)
     drawn = np.random.default_rng([seed, 9]).permutation(len(whole.coco.images))[:wanted]
     images = [whole.coco.images[i] for i in sorted(drawn)]
     kept = {image["id"] for image in images}
+    for image in images:
+        file = folder / "images" / image["file_name"]
+        file.parent.mkdir(parents=True, exist_ok=True)
+        if not file.exists():
+            os.link(whole.images / image["file_name"], file)
     entries = {
-        "images": [{**i, "file_name": str((whole.images / i["file_name"]).resolve())} for i in images],
+        "images": images,
         "annotations": [a for a in whole.coco.annotations if a["image_id"] in kept],
         "categories": whole.coco.categories,
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(path, json_bytes(entries))
+    (folder / "annotations").mkdir(exist_ok=True)
+    write_atomic(folder / INSTANCES, json_bytes(entries))
 
 
-def _twinset(arguments: list[str], variables: Mapping[str, str]) -> None:
+def _twinset(arguments: list[str], variables: Mapping[str, str] | None = None) -> None:
     """Run a command of the product; its errors are its own."""
     print(f"twinset {shlex.join(arguments)}", file=sys.stderr, flush=True)
     program = Path(sys.executable).with_name("twinset")
-    code = subprocess.run(
-        [str(program), *arguments], env={**os.environ, "TWINSET_DATA": str(data_folder()), **variables}, check=False
-    ).returncode
+    environment = {**os.environ, "TWINSET_DATA": str(data_folder()), **(variables or {})}
+    code = subprocess.run([str(program), *arguments], env=environment, check=False).returncode
     if code == 130:
         raise KeyboardInterrupt
     if code:

@@ -11,7 +11,7 @@ import sys
 import numpy as np
 import pytest
 
-SMALL = ["--set", "steps=50", "--set", "size=[96,72]", "--set", "batch=4"]
+SMALL = ["--set", "steps=50", "--set", "size=[64,48]", "--set", "batch=2"]
 
 
 def run(root, data, *arguments):
@@ -68,13 +68,13 @@ def test_a_random_subset_is_as_large_as_its_like(detector_module, tmp_path):
     ]
     entries = {"images": images, "annotations": boxes, "categories": [{"id": 1, "name": "chair"}]}
     (folder / "annotations" / "instances.json").write_text(json.dumps(entries))
-    like = tmp_path / "like.json"
-    some = [{**i, "file_name": str(folder / "images" / i["file_name"])} for i in images[:4]]
-    like.write_text(json.dumps({**entries, "images": some, "annotations": boxes[:4]}))
-    preparation.random_subset(folder, like, tmp_path / "new" / "subset.json", 0)
-    drawn = preparation.open_dataset(tmp_path / "new" / "subset.json")
+    like = folder / "annotations" / "like.json"
+    like.write_text(json.dumps({**entries, "images": images[:4], "annotations": boxes[:4]}))
+    preparation.random_subset(folder, like, tmp_path / "new", 0)
+    drawn = preparation.open_dataset(tmp_path / "new")
     assert len(drawn.coco.images) == len(drawn.coco.annotations) == 4
     assert {a["image_id"] for a in drawn.coco.annotations} == {i["id"] for i in drawn.coco.images}
+    assert drawn.images == tmp_path / "new" / "images"
     assert all((drawn.images / i["file_name"]).is_file() for i in drawn.coco.images)
 
 
