@@ -35,9 +35,10 @@ from .amodal import (
     union,
 )
 from .devices import choose_device
-from .opaque_materials import all_opaque, black_material
+from .opaque_materials import all_opaque, black_material, is_opaque
 from .passes import read_labels, read_passes, read_picture
 from .render_settings import further_passes, set_samples, set_up_labels, set_up_picture, use_only_render_layer
+from .see_through import prepare_see_through
 
 
 class Renderer:
@@ -86,9 +87,10 @@ class Renderer:
         replaced = view_layer(scene).material_override
         used = [replaced] if replaced is not None else [m for m in bpy.data.materials if m.users]
         override = black_material() if all_opaque(used, bpy.data.objects) else replaced
+        prepare_see_through(m for m in used if not is_opaque(m))
         for label_scene in (self._labels, self._amodal):
             label_scene.camera = self._camera
-            set_up_labels(label_scene, override)
+            set_up_labels(label_scene, override, render.alpha_threshold)
         # Operators update the current view layer: an empty one saves updating the user's scene once more.
         self._idle = bpy.data.scenes.new("Twinset idle")
         self._denoises = set_up_picture(scene, render)

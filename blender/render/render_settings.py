@@ -12,6 +12,7 @@ import bpy
 from ...engine.output.label_pass import RenderPass
 from ...engine.recipe.settings import RenderSettings
 from ..geometry.evaluated import view_layer
+from .see_through import mark_label_layer
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +65,9 @@ def _can_denoise(scene: bpy.types.Scene) -> bool:
     return True
 
 
-def set_up_labels(scene: bpy.types.Scene, override: bpy.types.Material | None) -> None:
+def set_up_labels(
+    scene: bpy.types.Scene, override: bpy.types.Material | None, alpha_threshold: float | None = None
+) -> None:
     """Set a scene up for ids and depth at pixel centres; ``override`` replaces all materials."""
     r = scene.render
     r.engine = "CYCLES"
@@ -79,7 +82,12 @@ def set_up_labels(scene: bpy.types.Scene, override: bpy.types.Material | None) -
     layer = use_only_render_layer(scene)
     _use_only_passes(layer, *_LABEL_PASSES)
     layer.material_override = override
+    mark_label_layer(layer)
+    if alpha_threshold is not None:
+        layer.pass_alpha_threshold = alpha_threshold
     cycles = scene.cycles
+    # Rays that pass see-through surfaces must not end by chance.
+    cycles.min_transparent_bounces = cycles.transparent_max_bounces
     cycles.samples = 1
     cycles.max_bounces = 0
     cycles.use_denoising = False
@@ -98,11 +106,13 @@ def further_passes(scene: bpy.types.Scene, wanted: Iterable[RenderPass], *, shad
     _use_only_passes(layer, *_LABEL_PASSES, *(each.switch for each in wanted))
     if shaded:
         layer.material_override = None
+        mark_label_layer(layer, False)
     try:
         yield
     finally:
         _use_only_passes(layer, *_LABEL_PASSES)
         layer.material_override = override
+        mark_label_layer(layer)
 
 
 def _set_plain_output(scene: bpy.types.Scene) -> None:

@@ -126,7 +126,7 @@ class ClassSettings:
     builtin: str = param(
         "",
         doc="Built-in shapes: 'chair', 'table', 'bag' (all kinds), 'handbag', 'backpack' or 'suitcase'; as distractors "
-        "also 'clutter' (all of the following), 'book', 'cup', 'bottle', 'bowl', 'vase', 'can', 'box' or 'potted plant'",
+        "also 'clutter' (all that follow), 'book', 'cup', 'bottle', 'bowl', 'vase', 'can', 'box' or 'potted plant'",
     )
     blenderproc: str = param(
         "",
@@ -220,6 +220,13 @@ class RenderSettings:
     denoise: bool = param(True, doc="Denoise with Open Image Denoise")
     device: str = param("auto", choices=("auto", "cpu", "gpu"), doc="Device on which Cycles renders")
     bounces: int | None = param(None, min=0, max=1024, doc="Light bounces; default is the setting of the scene")
+    alpha_threshold: float | None = param(
+        None,
+        min=0.0,
+        max=1.0,
+        doc="Share of light that a see-through surface must cover to be labelled instead of what is behind it; default "
+        "is the scene's alpha threshold, in Blender 0.5. Glass is always labelled",
+    )
     max_attempts: int = param(20, min=1, max=10_000, doc="Attempts at one frame before it is skipped")
     block_size: int = param(
         32,

@@ -9,7 +9,6 @@ from typing import Any
 
 import bpy
 import numpy as np
-
 from twinset.blender.render.passes import read_labels, read_picture
 from twinset.blender.stage import BlenderStage, open_stage
 from twinset.engine.recipe.reading import loads_recipe
@@ -128,9 +127,17 @@ def plain_picture(path: Path, change: Callable[[], None] = lambda: None, samples
     return read_picture(_render(path.with_name("plain.png")))
 
 
-def stage_of(path: Path, classes: Mapping[str, str], *, keep: bool = True, samples: int = 16) -> BlenderStage:
+def stage_of(
+    path: Path,
+    classes: Mapping[str, str],
+    *,
+    keep: bool = True,
+    samples: int = 16,
+    alpha_threshold: float | None = None,
+) -> BlenderStage:
     """The stage of a saved scene with its own camera; ``classes``: name to the pattern of objects."""
     text = f"images = 1\n[scene]\nfile = '{path.name}'\n[render]\nsamples = {samples}\ndenoise = false\n"
+    text += "" if alpha_threshold is None else f"alpha_threshold = {alpha_threshold}\n"
     text += f"[output]\nwidth = {SIZE[0]}\nheight = {SIZE[1]}\n[[placement]]\nplugin = 'keep'\n"
     text += "[[camera]]\nplugin = 'keep'\n"
     for name, pattern in classes.items():
