@@ -178,5 +178,8 @@ def _listed(out: Path) -> Mapping[str, str] | None:
 
 def file_hash(path: Path) -> str:
     """The SHA-256 of a regular file; raises OSError where it cannot be read."""
+    digest = hashlib.sha256()
     with open_regular(path) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        while piece := file.read(2**20):
+            digest.update(piece)
+    return digest.hexdigest()

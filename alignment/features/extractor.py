@@ -14,6 +14,7 @@ import attrs
 import numpy as np
 
 from ...engine.errors import DataError
+from ...engine.regular_files import read_regular
 from .crops import MARGIN, crop_boxes
 from .model_settings import ModelSettings, read_settings
 from .onnx_file import node_outputs, with_output
@@ -21,8 +22,8 @@ from .scattering import MODEL
 
 MAX_MODEL_BYTES = 2**31 - 1
 """Bytes; the limit of protocol buffers."""
-MAX_INPUT_PIXELS = 4096 * 4096 * 16
-"""More than vision models need at once, and 3 GiB as 32-bit floats: a file that needs more is damaged or malicious."""
+MAX_INPUT_PIXELS = 4096 * 4096 * 4
+"""More than vision models need at once, and 0.8 GB as 32-bit floats: a file that needs more is damaged or malicious."""
 
 _TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(uint8)": np.uint8}
 _DEVICES = {
@@ -81,7 +82,9 @@ class Extractor:
         self._input, self._type, self._channels_last, self._fixed_batch, self.size = _input(
             self.path, session, self.settings
         )
-        self._batch = self._fixed_batch or batch
+        # Where the model leaves the number of pictures open, as many as together are not too large for it.
+        width, height = self.size
+        self._batch = self._fixed_batch or max(1, min(batch, MAX_INPUT_PIXELS // (width * height)))
         settings = repr(attrs.astuple(self.settings)).encode()
         self.sha256 = hashlib.sha256(hashlib.sha256(data).digest() + settings).hexdigest()
 
@@ -173,11 +176,11 @@ def _read(path: Path) -> bytes:
                 f"The model '{path}' has {size / 1e9:.1f} GB; one ONNX file can hold 2. Export a smaller one, or with "
                 "half precision."
             )
-        return path.read_bytes()
+        return read_regular(path, MAX_MODEL_BYTES)
     except FileNotFoundError:
         raise DataError(f"The model '{path}' does not exist. Check the path.") from None
     except OSError as error:
-        raise DataError(f"The model '{path}' cannot be read ({error.strerror}). Name an ONNX file.") from None
+        raise DataError(f"The model '{path}' cannot be read ({error.strerror or error}). Name an ONNX file.") from None
 
 
 def _session(path: Path, data: bytes, device: str, threads: int) -> Any:

@@ -14,9 +14,9 @@ import attrs
 import numpy as np
 
 from ...engine.errors import DataError
-from ..formats.coco_check import MAX_PIXELS
 from ..formats.dataset_folder import open_dataset
 from ..formats.pixels import read_image
+from ..images.header import MAX_PIXELS
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 _LUMA = np.array([0.299, 0.587, 0.114])

@@ -171,14 +171,16 @@ def _bmp(file: BinaryIO) -> ImageHeader:
 
 
 def _webp(file: BinaryIO) -> ImageHeader:
-    kind = file.seek(12) and file.read(4)
+    file.seek(12)
+    kind = file.read(4)
     if kind == b"VP8 ":
         width, height = (side & 0x3FFF for side in _unpack(file, "<HH", 26))
         return ImageHeader("webp", width, height, 4)
     if kind == b"VP8L":
         (bits,) = _unpack(file, "<I", 21)
         return ImageHeader("webp", (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1, 4)
-    data = file.seek(24) and file.read(6)
+    file.seek(24)
+    data = file.read(6)
     width, height = (1 + int.from_bytes(data[k : k + 3], "little") for k in (0, 3))
     at, orientation = 30, 1
     total = file.seek(0, os.SEEK_END)

@@ -77,8 +77,10 @@ def _box(shape: ElementTree.Element) -> list[float] | None:
     """The box ``[x, y, w, h]`` around a shape; None if it has no area."""
     values = shape.attrib
     if shape.tag == "box":
-        corners = [_number(values, key) for key in ("xtl", "ytl", "xbr", "ybr")]
-        return None if None in corners else _around(*corners, _number(values, "rotation") or 0.0)  # type: ignore[arg-type]
+        left, top, right, bottom = (_number(values, key) for key in ("xtl", "ytl", "xbr", "ybr"))
+        if left is None or top is None or right is None or bottom is None:
+            return None
+        return _around(left, top, right, bottom, _number(values, "rotation") or 0.0)
     if shape.tag == "ellipse":
         x, y, rx, ry = (_number(values, key) for key in ("cx", "cy", "rx", "ry"))
         if x is None or y is None or rx is None or ry is None:

@@ -52,11 +52,11 @@ def repair(data: Mapping[str, Any], size_of: Callable[[str], tuple[int, int] | N
 
 def problem_of_all_boxes(images: Sequence[Mapping[str, Any]], annotations: Sequence[Mapping[str, Any]]) -> str:
     """A sentence where all boxes are written in another way than COCO's; "" otherwise."""
-    size = {i.get("id"): (i.get("width"), i.get("height")) for i in images}
+    size = _known_sizes(images)
     pairs = [
         (a["bbox"], size[a["image_id"]])
         for a in annotations
-        if not a.get("iscrowd") and _is_box(a.get("bbox")) and all(map(is_number, size.get(a.get("image_id"), (None,))))
+        if not a.get("iscrowd") and _is_box(a.get("bbox")) and _is_key(a.get("image_id"), size)
     ]
     if not pairs:
         return ""
@@ -171,17 +171,13 @@ def _categories(data: Mapping[str, Any], annotations: list[Entry], categories: l
 
 def _boxes(images: list[Entry], annotations: list[Entry]) -> Iterator[str]:
     """Boxes that extend a few pixels beyond their image."""
-    size = {
-        i["id"]: (i["width"], i["height"])
-        for i in images
-        if isinstance(i.get("id"), int) and is_number(i.get("width")) and is_number(i.get("height"))
-    }
+    size = _known_sizes(images)
     count, most = 0, 0.0
     for annotation in annotations:
         box, image = annotation.get("bbox"), annotation.get("image_id")
-        if annotation.get("iscrowd") or not _is_box(box) or not isinstance(image, int) or image not in size:
+        if annotation.get("iscrowd") or box is None or not _is_box(box) or not _is_key(image, size):
             continue
-        (x, y, w, h), (width, height) = box, size[image]
+        (x, y, w, h), (width, height) = box, size[image]  # type: ignore[index]
         beyond = max(-x, -y, x + w - width, y + h - height)
         left, top, right, bottom = max(x, 0), max(y, 0), min(x + w, width), min(y + h, height)
         inside = right > left and bottom > top and w > 0 and h > 0
@@ -190,6 +186,19 @@ def _boxes(images: list[Entry], annotations: list[Entry]) -> Iterator[str]:
             count, most = count + 1, max(most, beyond)
     if count:
         yield f"{count} boxes that extended up to {most:.3g} px beyond their images were clipped"
+
+
+def _known_sizes(images: Sequence[Mapping[str, Any]]) -> dict[int, tuple[float, float]]:
+    """Width and height by image id, of those images that have them."""
+    return {
+        i["id"]: (i["width"], i["height"])
+        for i in images
+        if isinstance(i.get("id"), int) and is_number(i.get("width")) and is_number(i.get("height"))
+    }
+
+
+def _is_key(value: Any, of: Mapping[int, Any]) -> bool:
+    return isinstance(value, int) and value in of
 
 
 def _is_box(box: Any) -> bool:

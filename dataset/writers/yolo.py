@@ -54,11 +54,13 @@ def _write_real(dataset: FinishedDataset, files: DatasetFiles) -> bool:
     """Link the real images with their labels into ``real/``; returns whether there are any with a known class."""
     numbers = {category["name"]: number for number, category in enumerate(dataset.categories)}
     real = dataset.real
+    if real is None:
+        return False
     labels = {
         image["id"]: [(box, numbers[name]) for name, box in real.annotations(image) if name in numbers]
-        for image in (real.images if real is not None else ())
+        for image in real.images
     }
-    if real is None or not any(labels.values()):
+    if not any(labels.values()):
         return False
     for number, image in enumerate(real.images, 1):
         path, data = real.file(image)

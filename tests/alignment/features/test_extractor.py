@@ -227,3 +227,13 @@ def test_a_real_detector_gives_its_backbone(tmp_path: Path, data: Path) -> None:
     assert np.array_equal(found, Extractor(tmp_path / "model.onnx").extract(images))
     boxes = backbone.extract_boxes(images[0], [[0, 0, 352, 352]], margin=0.0)
     np.testing.assert_allclose(boxes, found[:1], rtol=1e-4, atol=1e-5)
+
+
+def test_a_model_of_large_pictures_gets_few_at_once(tmp_path: Path) -> None:
+    """The number of pictures is open, so theirs together must be bounded here."""
+    path = tmp_path / "large.onnx"
+    sides = ("n", 3, 4096, 8192)
+    values = {"inputs": [onnx.value("x", "float32", sides)], "outputs": [onnx.value("y", "float32", sides)]}
+    path.write_bytes(onnx.model("large", nodes=[onnx.node("Identity", ["x"], "y")], constants=[], **values))
+    assert Extractor(path, batch=16)._batch == 2
+    assert Extractor(write(tmp_path), batch=16)._batch == 16

@@ -285,3 +285,28 @@ def test_names_that_lead_out_of_the_folder_are_refused(photos: Path, tmp_path: P
     with pytest.raises(DataError, match=r"secret\.png"):
         subset(photos, tmp_path / "new", SubsetChanges(frozenset([20])))
     assert not (tmp_path / "new").exists()
+
+
+def test_what_a_link_leads_to_is_copied_and_not_shared(photos: Path, tmp_path: Path) -> None:
+    """A hard link through a symbolic one would make the new dataset's image a file that belongs to somebody else."""
+    coco = read_dataset(photos)
+    first = coco.images[0]["file_name"]
+    place = tmp_path / "photos/images" / first
+    target = tmp_path / "photos/images/a/target.png"
+    place.rename(target)
+    place.symlink_to(target)
+    write_subset(coco, images_of(coco), tmp_path / "new", SubsetChanges(), {})
+    new = tmp_path / "new/images" / first
+    assert not new.is_symlink() and not new.samefile(target) and new.read_bytes() == target.read_bytes()
+    other = coco.images[1]["file_name"]
+    assert (tmp_path / "new/images" / other).samefile(tmp_path / "photos/images" / other)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes have no names here")
+def test_pipes_and_outside_files_are_not_copied(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(DataError, match="not a regular file"):
+        link_or_copy(tmp_path / "pipe", tmp_path / "new")
+    with pytest.raises(DataError, match="cannot be read"):
+        link_or_copy(tmp_path / "gone", tmp_path / "new")
+    assert not (tmp_path / "new").exists()
