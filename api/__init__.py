@@ -7,6 +7,7 @@ in which it still works and warns. Names outside of this list, and of :mod:`twin
 """
 
 PUBLIC = {
+    "Camera": "cameras",
     "Comparison": "results",
     "Dataset": "datasets",
     "Evaluation": "results",
@@ -21,6 +22,7 @@ PUBLIC = {
     "compare": "analysis",
     "evaluate": "analysis",
     "fit": "analysis",
+    "fit_camera": "cameras",
     "infer": "analysis",
     "iter_frames": "rendering",
     "load_dataset": "datasets",

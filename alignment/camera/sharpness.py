@@ -24,7 +24,7 @@ _PIXEL = 1 / 12
 _BIN = 0.25
 _ITERATIONS = 8
 _MAX_AMOUNT = 6.0
-_USUAL_RADIUS = 1.2
+_USUAL_RADIUS = 1.0
 _FLOOR = 4e-3
 """Error of a profile that more edges do not lower: compression, and edges that are not quite straight."""
 

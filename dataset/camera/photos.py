@@ -14,8 +14,9 @@ import attrs
 import numpy as np
 
 from ...engine.errors import DataError
+from ...engine.regular_files import read_regular
 from ..formats.dataset_folder import open_dataset
-from ..formats.pixels import read_image
+from ..formats.pixels import MAX_FILE_BYTES, read_image
 from ..images.header import MAX_PIXELS
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
@@ -69,7 +70,7 @@ def read_photo(path: Path) -> Photo:
     except ImportError:
         raise DataError("Reading what cameras write into photos needs the package Pillow. Install it.") from None
     try:
-        data = path.read_bytes()
+        data = read_regular(path, MAX_FILE_BYTES)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of EXIF data and sizes; the size is checked here
             with Image.open(io.BytesIO(data)) as file:

@@ -68,7 +68,7 @@ class Noise:
         8.0, min=1.0, max=200.0, unit="px", doc="Standard deviation of the Gaussian that shapes these patches"
     )
     fit: str = param(
-        "", path=True, doc="File of `twinset fit-camera`: shot and read are those of a photo drawn for the frame"
+        "", path=True, doc="File of `twinset fit-camera`: shot, read and grain are those of a photo drawn for the frame"
     )
     probability: float = param(1.0, min=0.0, max=1.0, doc="Share of the images that get noise")
 
@@ -92,6 +92,7 @@ class Noise:
             out["photo"] = photo.file
             out["shot"] = photo.noise.shot * shrunk**2 if photo.noise else 0.0
             out["read"] = photo.noise.read * shrunk if photo.noise else 0.0
+            out["grain"] = photo.noise.grain * shrunk if photo.noise else 0.0
         elif self.shot or self.read:
             out["shot"], out["read"] = (
                 _between(self.shot or (0.0, 0.0), level),
@@ -103,7 +104,7 @@ class Noise:
             out["iso"] = iso
             out["shot"] = iso / 100.0 / FULL_WELL
             out["read"] = iso / 100.0 * READ_ELECTRONS / FULL_WELL
-        return out | {"grain": _between(self.grain, grain), "blotches": _between(self.blotches, blotches)}
+        return {"grain": _between(self.grain, grain), "blotches": _between(self.blotches, blotches)} | out
 
     def apply(self, image: np.ndarray, shot: Shot, rng: np.random.Generator, drawn: Mapping[str, Any]) -> np.ndarray:
         """See the class. A draft gets what is left of the noise when the frame is shrunk to its size."""

@@ -76,11 +76,11 @@ def feature_table(name: str, found: Mapping[str, Any]) -> list[Any]:
         return [f"{name}: no distances of features. {found['refused']}"]
     title = f"{name}: features of {found['model']}"
     table = Table("distance", "value", "95%", "floor", "significant", "", title=title, title_justify="left")
-    for distance in all_feature_distances():
-        one = found["distances"][distance.name]
-        side = "below" if distance.similarity else "above"
+    sides = {d.name: (d.label, "below" if d.similarity else "above") for d in all_feature_distances()}
+    for key, one in found["distances"].items():
+        label, side = sides.get(key, ("AUC of a classifier", "above"))
         table.add_row(
-            distance.label,
+            label,
             number(one.value),
             _interval(one),
             number(one.floor),

@@ -63,12 +63,16 @@ def deviations(noises: Sequence[Noise]) -> np.ndarray:
     return np.median([np.sqrt(noise.shot * LIGHT + noise.read**2) for noise in noises], axis=0)
 
 
-@pytest.mark.parametrize("quality", [None, 95, 85])
 @pytest.mark.parametrize(
-    ("shot", "read", "blur", "amount"),
-    [(2e-4, 0.002, 0.0, 0.0), (1e-3, 0.004, 0.6, 0.0), (4e-4, 0.003, 0.8, 0.6)],
+    ("shot", "read", "blur", "amount", "quality"),
+    [
+        (2e-4, 0.002, 0.0, 0.0, None),
+        (1e-3, 0.004, 0.6, 0.0, 95),
+        (1e-3, 0.004, 0.6, 0.0, 85),
+        (4e-4, 0.003, 0.8, 0.6, 95),
+    ],
 )
-def test_noise_is_recovered(quality: int | None, shot: float, read: float, blur: float, amount: float) -> None:
+def test_noise_is_recovered(shot: float, read: float, blur: float, amount: float, quality: int | None) -> None:
     camera = Camera(shot, read, blur, amount, quality=quality, noise_first=False)
     found = values(fitted(camera), "noise")
     assert len(found) == 3
@@ -76,11 +80,10 @@ def test_noise_is_recovered(quality: int | None, shot: float, read: float, blur:
     assert (np.abs(deviations(found) / true - 1) < BOUND).all(), deviations(found) / true
 
 
-@pytest.mark.parametrize("quality", [None, 95])
-def test_noise_under_the_blur_of_processing_is_recovered_with_its_grain(quality: int | None) -> None:
+def test_noise_under_the_blur_of_processing_is_recovered_with_its_grain() -> None:
     """Blur after the noise leaves less of it: its variance falls to that of the kernel, the sum of squared weights."""
     blur = 0.7
-    found = values(fitted(Camera(1e-3, 0.004, blur, quality=quality)), "noise")
+    found = values(fitted(Camera(1e-3, 0.004, blur, quality=95)), "noise")
     kernel = np.exp(-0.5 * (np.arange(-6, 7) / blur) ** 2)
     kernel /= kernel.sum()
     true = np.sqrt(1e-3 * LIGHT + 0.004**2) * float(kernel @ kernel)
@@ -89,7 +92,6 @@ def test_noise_under_the_blur_of_processing_is_recovered_with_its_grain(quality:
 
 
 def test_photos_without_noise_have_none() -> None:
-    assert max(map(noise_level, values(fitted(Camera(quality=None)), "noise"))) < 0.5
     assert max(map(noise_level, values(fitted(Camera(quality=95)), "noise"))) < 0.5
 
 
@@ -130,8 +132,7 @@ def test_dark_noise_is_read_noise() -> None:
     assert np.sqrt(found.shot * LIGHT + found.read**2) == pytest.approx(np.full(3, luma), rel=BOUND)
 
 
-@pytest.mark.parametrize("quality", [None, 85])
-@pytest.mark.parametrize("blur", [0.6, 0.8, 1.2, 2.0])
+@pytest.mark.parametrize(("blur", "quality"), [(0.6, None), (0.8, 85), (1.2, 85), (2.0, None)])
 def test_blur_is_recovered(blur: float, quality: int | None) -> None:
     found = fitted(Camera(4e-4, 0.003, blur, quality=quality))
     assert values(found, "blur_sigma") == pytest.approx([blur] * 3, rel=BOUND)
@@ -162,9 +163,9 @@ def test_half_sample_mode_ignores_tails() -> None:
     assert half_sample_mode(np.array([1.0, 1.1, 9.0])) == pytest.approx(1.05)
 
 
-@pytest.mark.parametrize("vignette", [0.3, 0.5])
-def test_vignetting_is_recovered_from_a_set(vignette: float) -> None:
-    losses = [_vignette_losses(light, vignette, seed) for seed, light in enumerate(scenes(10))]
+def test_vignetting_is_recovered_from_a_set() -> None:
+    vignette = 0.4
+    losses = [_vignette_losses(light, vignette, seed) for seed, light in enumerate(scenes(8))]
     found = fit_vignettes(losses, np.random.default_rng(0))
     assert found is not None
     assert found.of_set == pytest.approx(vignette, rel=BOUND)
@@ -175,7 +176,7 @@ def test_vignetting_is_recovered_from_a_set(vignette: float) -> None:
 
 
 def test_photos_without_vignetting_have_little() -> None:
-    found = fit_vignettes([_vignette_losses(light, 0.0, 3) for light in scenes(10)], np.random.default_rng(0))
+    found = fit_vignettes([_vignette_losses(light, 0.0, 3) for light in scenes(8)], np.random.default_rng(0))
     assert found is not None and found.of_set < 0.08
 
 
@@ -206,7 +207,7 @@ def test_quality_is_that_of_libjpeg(quality: int) -> None:
     assert jpeg_quality([np.array(table) for table in file.quantization.values()]) == quality
 
 
-@pytest.mark.parametrize("quality", [40, 60, 75, 80, 85])
+@pytest.mark.parametrize("quality", [40, 60, 80])
 def test_an_earlier_compression_is_seen(quality: int) -> None:
     """Saving a photo again at a high quality does not undo what a low one took."""
     light = scenes(3)[0]
