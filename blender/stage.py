@@ -109,8 +109,11 @@ class BlenderStage:
         self._space = CollisionSpace([m.name for m in self._meshes], [m.mesh for m in self._meshes])
         self.bounds = robust_bounds(self._meshes)
         if not brings_light(recipe):
-            add_default_light(scene)
+            lamps = any(isinstance(part.data, bpy.types.Light) for entry in loaded for part in entry.parts)
+            add_default_light(scene, lit_by_assets=lamps)
         lighting.remove_animation(scene)
+        # Before it is noted as the scene's own: a frame that is cleared must not get a black background back.
+        scene.render.film_transparent = False
         self._lighting = lighting.capture(scene)
         self._materials = MaterialChanges()
         self._instance_collection = bpy.data.collections.new("Twinset instances")

@@ -14,11 +14,21 @@ from ..geometry.surfaces import main_cluster
 log = logging.getLogger(__name__)
 
 
-def add_default_light(scene: bpy.types.Scene) -> bool:
+_DARK = 0.1
+"""Radiance after exposure below which a plain world lights nothing. Blender's default one has 0.05."""
+
+
+def add_default_light(scene: bpy.types.Scene, *, lit_by_assets: bool = False) -> bool:
     """Light a scene that has no light of any kind, and log a warning.
 
     The scene gets a grey sky. A closed room, which a sky does not light, also gets an area light under the ceiling that
-    is invisible to the camera.
+    is invisible to the camera. Blender's default world of dark grey counts as none.
+
+    Parameters
+    ----------
+    scene : bpy.types.Scene
+    lit_by_assets : bool
+        Whether assets bring lamps, which then count.
 
     Returns
     -------
@@ -26,7 +36,7 @@ def add_default_light(scene: bpy.types.Scene) -> bool:
         Whether light was added.
     """
     depsgraph = evaluate(scene)
-    if _has_light(scene, depsgraph):
+    if lit_by_assets or _has_light(scene, depsgraph):
         return False
     world = bpy.data.worlds.new("Twinset sky")
     if bpy.app.version < (5, 0):
@@ -74,7 +84,7 @@ def _ceiling_height(
 
 
 def _has_light(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph) -> bool:
-    if scene.world is not None and _world_emits(scene.world):
+    if scene.world is not None and _world_emits(scene.world, 2.0**scene.view_settings.exposure):
         return True
     # Lights and emissive materials inside collection instances count as well.
     shown = set()
@@ -89,10 +99,18 @@ def _has_light(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph) -> bool:
     return any(_emits_light(node) for m in materials if m.node_tree is not None for node in m.node_tree.nodes)
 
 
-def _world_emits(world: bpy.types.World) -> bool:
+def _world_emits(world: bpy.types.World, exposure: float) -> bool:
     if world.node_tree is None or (bpy.app.version < (5, 0) and not world.use_nodes):
-        return max(world.color) > 0
-    return any(_emits_light(node) for node in world.node_tree.nodes)
+        return max(world.color) * exposure >= _DARK
+    return any(_emits_light(node) and not _is_dark(node, exposure) for node in world.node_tree.nodes)
+
+
+def _is_dark(node: bpy.types.Node, exposure: float) -> bool:
+    """Whether a background is of one colour that lights nothing."""
+    inputs = [node.inputs.get("Color"), node.inputs.get("Strength")]
+    if any(i is None or i.is_linked for i in inputs):
+        return False
+    return float(np.prod([np.max(_value(i)) for i in inputs])) * exposure < _DARK
 
 
 def _emits_light(node: bpy.types.Node) -> bool:

@@ -337,7 +337,17 @@ def test_a_room_of_models(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "lit", ["none", "lamp", "lamp in an instance", "lamp in a hidden instance", "world", "emission", "black world"]
+    "lit",
+    [
+        "none",
+        "lamp",
+        "lamp in an instance",
+        "lamp in a hidden instance",
+        "world",
+        "emission",
+        "black world",
+        "default world",
+    ],
 )
 def test_light_is_added_only_where_there_is_none(lit, caplog):
     o = floor()
@@ -354,14 +364,17 @@ def test_light_is_added_only_where_there_is_none(lit, caplog):
     elif "world" in lit:
         scene.world = bpy.data.worlds.new("W")
         scene.world.use_nodes = True
-        scene.world.node_tree.nodes["Background"].inputs["Strength"].default_value = float(lit == "world")
+        background = scene.world.node_tree.nodes["Background"].inputs
+        background["Strength"].default_value = float(lit != "black world")
+        if lit != "default world":
+            background["Color"].default_value = (0.5, 0.5, 0.5, 1.0)
     elif lit == "emission":
         material = bpy.data.materials.new("E")
         material.use_nodes = True
         material.node_tree.nodes["Principled BSDF"].inputs["Emission Color"].default_value = (1, 1, 1, 1)
         material.node_tree.nodes["Principled BSDF"].inputs["Emission Strength"].default_value = 5
         o.data.materials.append(material)
-    dark = lit in {"none", "lamp in a hidden instance", "black world"}
+    dark = lit in {"none", "lamp in a hidden instance", "black world", "default world"}
     with caplog.at_level(logging.WARNING):
         assert add_default_light(scene) == dark
     assert ("no light" in caplog.text) == dark
