@@ -11,6 +11,7 @@ import numpy as np
 
 from ...engine.errors import DataError
 from ..distances.histograms import BINS, bhattacharyya_floor, bhattacharyya_of_histograms, histogram
+from .gaussian_components import METHODS, fit_components
 
 M = TypeVar("M")
 
@@ -196,6 +197,7 @@ def fit_areas(
     scale: str = "log",
     components: int = 0,
     criterion: str = "silhouette",
+    method: str = "gmm",
     max_components: int = 8,
     min_samples: int = 4,
     low: float = 0.0,
@@ -218,6 +220,8 @@ def fit_areas(
         Number of components; 0 lets the criterion choose. Fewer are used if there are too few boxes.
     criterion : str
         ``silhouette`` or ``bic``.
+    method : str
+        ``gmm``, or ``kmeans``: each cluster is a component with the mean and variance of its boxes.
     max_components : int
         Largest number of components to try.
     min_samples : int
@@ -235,6 +239,8 @@ def fit_areas(
     a = np.asarray(areas, dtype=float).ravel()
     if criterion not in CRITERIA:
         raise DataError(f"'{criterion}' is not a criterion. Criteria: {', '.join(CRITERIA)}.")
+    if method not in METHODS:
+        raise DataError(f"'{method}' is not a method. Methods: {', '.join(METHODS)}.")
     if not len(a):
         raise DataError("A mixture needs at least one real box.")
     if not np.isfinite(a).all() or a.min() <= 0 or a.max() > 1:
@@ -259,6 +265,7 @@ def fit_areas(
         min_std=min_std,
         components=components,
         criterion=criterion,
+        method=method,
         max_components=max_components,
         min_samples=min_samples,
         random_state=random_state,
@@ -275,6 +282,7 @@ def fit_mixture(
     min_std: float,
     components: int = 0,
     criterion: str = "silhouette",
+    method: str = "gmm",
     max_components: int = 8,
     min_samples: int = 4,
     random_state: int = 0,
@@ -305,7 +313,7 @@ def fit_mixture(
     while True:
         max_fitted = min(components or max_components, len(x) // min_cluster, len(np.unique(x)))
         for n in range(1, max(1, max_fitted) + 1):
-            fitted = None if n in candidates else _fit_one(x, n, min_std, random_state, min_cluster)
+            fitted = None if n in candidates else fit_components(x, n, min_std, random_state, min_cluster, method)
             if fitted is None:
                 continue
             parts, score = fitted
@@ -356,34 +364,3 @@ def _refine(scores: dict[int, dict[str, float | None]], first: int, limit: float
     distances = {n: float(s["distance"] or 0.0) for n, s in sorted(scores.items()) if n >= first}
     near = [n for n, d in distances.items() if d <= limit]
     return near[0] if near else min(distances, key=lambda n: distances[n])
-
-
-def _fit_one(
-    x: np.ndarray, n: int, min_std: float, random_state: int, min_samples: int
-) -> tuple[tuple[np.ndarray, np.ndarray, np.ndarray], dict[str, float | None]] | None:
-    """Weights, means, variances and scores of ``n`` components; None if one would have too few boxes."""
-    regular = max(0.05 * float(x.std()), min_std) ** 2
-    if n == 1:
-        variance = float(x.var()) + regular
-        if len(x) == 1:
-            variance = (10 * min_std) ** 2
-        log_likelihood = -0.5 * float(((x - x.mean()) ** 2 / variance + np.log(2 * np.pi * variance)).sum())
-        bic = 2 * np.log(len(x)) - 2 * log_likelihood
-        return (np.ones(1), np.array([x.mean()]), np.array([variance])), {"silhouette": None, "bic": float(bic)}
-
-    from sklearn.metrics import silhouette_score
-    from sklearn.mixture import GaussianMixture
-    from threadpoolctl import threadpool_limits
-
-    X = x[:, None]  # noqa: N806 - scikit-learn's name
-    # More threads are slower for so few values.
-    with threadpool_limits(1):
-        model = GaussianMixture(n, reg_covar=regular, n_init=5, max_iter=500, random_state=random_state).fit(X)
-        labels = model.predict(X)
-    if len(np.unique(labels)) < n or np.bincount(labels, minlength=n).min() < min_samples:
-        return None
-    order = np.argsort(model.means_[:, 0])
-    parts = (model.weights_[order], model.means_[order, 0], model.covariances_[order, 0, 0])
-    # If every box is its own cluster, a silhouette has no meaning.
-    silhouette = float(silhouette_score(X, labels)) if n < len(x) else None
-    return parts, {"silhouette": silhouette, "bic": float(model.bic(X))}

@@ -21,6 +21,7 @@ def fit_report(
     scale: str = "log",
     components: int = 0,
     criterion: str = "silhouette",
+    method: str = "gmm",
     seed: int = 0,
 ) -> tuple[AreaMixture, dict[str, Any]]:
     """Fit the areas of real boxes, with a report on the quality of the fit.
@@ -31,7 +32,7 @@ def fit_report(
         The fit, and its report with ``distance`` (of the mixture to the boxes, square root of the relative area,
         20 bins), ``floor`` (for a synthetic set of 300 boxes) and the areas' ``quantiles``.
     """
-    mixture = fit_areas(boxes.area, scale=scale, components=components, criterion=criterion)
+    mixture = fit_areas(boxes.area, scale=scale, components=components, criterion=criterion, method=method)
     rng = stream(seed, "fit_report")
     levels = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
     report = {

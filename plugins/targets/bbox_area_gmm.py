@@ -13,6 +13,7 @@ import numpy as np
 from ...alignment.distances.histograms import BINS, histogram_deficit
 from ...alignment.mixtures.area_mixture import AreaMixture, fit_areas
 from ...alignment.mixtures.box_density import sizes
+from ...alignment.mixtures.gaussian_components import METHODS
 from ...alignment.mixtures.reachable_boxes import (
     SUPPORT,
     RealClass,
@@ -150,6 +151,11 @@ class BboxAreaGmm:
     criterion: str = param(
         "silhouette", choices=("silhouette", "bic"), doc="Criterion that selects the number of components"
     )
+    method: str = param(
+        "gmm",
+        choices=METHODS,
+        doc="How components are found: as a Gaussian mixture, or as clusters of k-means with their means and variances",
+    )
     min_real_boxes: int = param(1, min=1, doc="Minimum number of real boxes of a class", formerly="min_real")
     match_center: bool = param(
         True,
@@ -201,6 +207,7 @@ class BboxAreaGmm:
             scale=self.scale,
             components=self.components,
             criterion=self.criterion,
+            method=self.method,
             low=support[0],
             high=support[1],
         )

@@ -32,6 +32,10 @@ def fit(
     criterion: Annotated[
         str, typer.Option(metavar="NAME", help="How the number of components is chosen: silhouette or bic.")
     ] = "silhouette",
+    method: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="How components are found: gmm or kmeans."),
+    ] = "gmm",
     plots: PlotsOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -43,7 +47,7 @@ def fit(
         from ....dataset.report.plots import plot_mixture
 
         boxes = read_dataset(dataset).boxes(class_name)
-        mixture, report = fit_report(boxes, scale=scale, components=components, criterion=criterion)
+        mixture, report = fit_report(boxes, scale=scale, components=components, criterion=criterion, method=method)
         title = f"{class_name}: relative box areas of {dataset.name}"
         path = draw_plot(plots, "fit", class_name, partial(plot_mixture, boxes.area, mixture, title=title))
     table = Table("component", "weight", "area - 1 std", "area", "area + 1 std")
