@@ -14,6 +14,8 @@ import numpy as np
 
 from ...alignment.features.near_duplicates import Keypoints, keypoints, pairs_of_one_view
 from ...engine.errors import DataError
+from ...engine.regular_files import open_regular
+from ..formats.image_files import ImageFiles
 from ..formats.pixels import read_image
 from ..progress import Progress
 
@@ -86,11 +88,13 @@ def group_images(
     problems: list[str] = []
     if folder is not None:
         pictures = []
+        files = ImageFiles((), folder)
         for done, name in enumerate(names):
             progress(done, 2 * len(names))
-            times[done] = _exif_time(folder / name) or times[done]
             try:
-                pictures.append(keypoints(read_image(folder / name)))
+                path = files.path({"file_name": name})
+                times[done] = _exif_time(path) or times[done]
+                pictures.append(keypoints(read_image(path)))
             except DataError as error:
                 problems.append(str(error))
                 pictures.append(Keypoints(np.empty((0, 2)), np.empty((0, 32), np.uint8)))
@@ -142,7 +146,7 @@ def _exif_time(path: Path) -> datetime | None:
     except ImportError:  # Blender's own Python has no Pillow
         return None
     try:
-        with Image.open(path) as image:
+        with open_regular(path) as file, Image.open(file) as image:
             exif = image.getexif()
             values = {**exif, **exif.get_ifd(_EXIF_BLOCK)}
         text = next((values[tag] for tag in _EXIF_TAGS if values.get(tag)), None)

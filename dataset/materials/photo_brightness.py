@@ -9,8 +9,8 @@ import numpy as np
 
 from ...alignment.columns.image_statistics import grey
 from ...engine.stage import RealPhotos
-from ..formats.coco import read_coco
-from ..formats.dataset_folder import images_of
+from ..formats.dataset_folder import images_of, read_dataset
+from ..formats.image_files import ImageFiles
 from ..formats.pixels import read_image
 
 
@@ -26,6 +26,6 @@ def photo_brightness(photos: RealPhotos) -> np.ndarray:
 
 @functools.lru_cache(maxsize=8)
 def _measured(photos: RealPhotos, changed: int) -> np.ndarray:
-    coco = read_coco(photos.annotations)
-    folder = images_of(coco, photos.images, "'images' in [real]")
-    return np.sort([brightness(read_image(folder / image["file_name"])) for image in coco.images])
+    coco = read_dataset(photos.annotations)
+    files = ImageFiles(coco.images, images_of(coco, photos.images, "'images' in [real]"))
+    return np.sort([brightness(read_image(files.path(image))) for image in coco.images])

@@ -13,8 +13,8 @@ import numpy as np
 from ...alignment.mixtures.color_palette import Palette, fit_palette, lab_from_linear, reflectance
 from ...engine.errors import DataError
 from ...engine.stage import RealPhotos
-from ..formats.coco import read_coco
-from ..formats.dataset_folder import images_of
+from ..formats.dataset_folder import images_of, read_dataset
+from ..formats.image_files import ImageFiles
 from ..formats.pixels import read_image
 
 _SIDE = 320
@@ -46,8 +46,8 @@ def _changed(photos: RealPhotos) -> int:
 
 @functools.lru_cache(maxsize=64)
 def _palette(photos: RealPhotos, changed: int, class_name: str, region: str) -> Palette:
-    coco = read_coco(photos.annotations)
-    folder = images_of(coco, photos.images, "'images' in [real]")
+    coco = read_dataset(photos.annotations)
+    files = ImageFiles(coco.images, images_of(coco, photos.images, "'images' in [real]"))
     inside: list[np.ndarray] = []
     around: list[np.ndarray] = []
     wanted = {a["id"] for a in coco.annotations_of(class_name)} if class_name else set()
@@ -55,7 +55,7 @@ def _palette(photos: RealPhotos, changed: int, class_name: str, region: str) -> 
         boxes = [a for a in coco.annotations if a["image_id"] == image["id"]]
         if class_name and not any(a["id"] in wanted for a in boxes):
             continue
-        photo = _read(str(folder / image["file_name"]))
+        photo = _read(str(files.path(image)), files.is_upright(image))
         scale = photo.shape[1] / image["width"], photo.shape[0] / image["height"]
         free = _outside(photo.shape[:2], boxes, scale)
         if not class_name:
@@ -78,11 +78,11 @@ def _palette(photos: RealPhotos, changed: int, class_name: str, region: str) -> 
 
 
 @functools.lru_cache(maxsize=256)
-def _read(path: str) -> np.ndarray:
+def _read(path: str, upright: bool) -> np.ndarray:
     """A reduced photo (h, w, 3) as Lab of estimated reflectances."""
     import cv2
 
-    image = read_image(Path(path))
+    image = read_image(Path(path), upright=upright)
     factor = min(1.0, _SIDE / max(image.shape[:2]))
     if factor < 1.0:
         size = max(1, round(image.shape[1] * factor)), max(1, round(image.shape[0] * factor))

@@ -16,8 +16,8 @@ from ...alignment.columns.registry import find_column
 from ...alignment.features.crops import crop_boxes
 from ...engine.errors import DataError
 from ..formats.dataset_folder import ImageDataset
+from ..formats.image_files import ImageFiles
 from ..formats.metadata_table import TableColumns
-from ..formats.pixels import read_image
 from ..report.markup import data_uri, document, tag
 from ..store.frames import encode_image
 
@@ -99,11 +99,13 @@ def rating_sheet(
     chosen = [chosen[i] for i in rng.permutation(len(chosen))[:count]]
     swapped = set(rng.permutation(len(chosen))[: round(controls * len(chosen))].tolist())
     images = {i["id"]: i for i in real.coco.images}
+    files = ImageFiles(real.coco.images, real.images)
     classes = {c["id"]: c["name"] for c in real.coco.categories}
-    rows, articles, key, problems = [], [], dict[str, dict[str, Any]](), list[str]()
+    rows, articles = list[list[str]](), list[Any]()
+    key, problems = dict[str, dict[str, Any]](), list[str]()
     for place, id in enumerate(chosen):
         try:
-            picture = read_image(real.images / str(images[boxes[id]["image_id"]].get("file_name", "")))
+            picture = files.read(images[boxes[id]["image_id"]])
         except DataError as error:
             problems.append(str(error))
             continue
