@@ -54,6 +54,8 @@ class Funnel:
     boxes: Mapping[str, int] = attrs.field(factory=dict)
     """Of accepted frames with layouts: how many boxes were ``asked`` for, ``shown`` and ``left_out``, and how many
     annotated ones are ``no_goal``; empty without any."""
+    exposure: Mapping[str, int] = attrs.field(factory=dict)
+    """Of accepted frames: how many pictures are nearly ``black`` or ``white``; empty without any."""
 
 
 @attrs.frozen

@@ -16,6 +16,7 @@ from ... import __version__
 from ...engine.block import Block
 from ...engine.errors import DataError, OutputError, StageError
 from ...engine.events import Event, Finished, FrameDone, ShareDone, Started, Stepped
+from ...engine.extreme_exposure import exposure_sentences
 from ...engine.output.writer import asked_writers
 from ...engine.plugin.hooks import defines
 from ...engine.recipe.reading import load_recipe
@@ -189,6 +190,8 @@ class Job:
             log.warning("%s", note)
         funnel = tally.funnel(self._folder.gate().get("report", ()))
         funnel = attrs.evolve(funnel, goals=goals.summary(recipe))
+        for sentence in exposure_sentences(funnel.exposure, funnel.accepted):
+            log.warning("%s", sentence)
         absent = sorted(set(range(recipe.images)) - set(self._store.frames()) | set(summary.left_out))
         if not absent:
             remove_heartbeats(self.out)
@@ -197,7 +200,7 @@ class Job:
             "annotations": summary.annotations,
             "classes": summary.classes,
             **({"parts": summary.parts} if summary.parts else {}),
-            "funnel": attrs.asdict(funnel),
+            "funnel": {k: v for k, v in attrs.asdict(funnel).items() if k != "exposure" or v},
             "metrics": summary.metrics,
         }
         self._store.write_text(SUMMARY, json_bytes(contents).decode())

@@ -146,6 +146,7 @@ class FrameContent(TypedDict, total=False):
     """All that is known of a frame before it is stored.
 
     Only frames with a shot have ``image``, ``camera``, ``columns`` and ``bystanders``. ``twinset`` is the version.
+    ``exposure`` is ``"black"`` or ``"white"`` for pictures that nearly are.
     """
 
     twinset: str
@@ -159,6 +160,7 @@ class FrameContent(TypedDict, total=False):
     gate: GateEntry
     aims: ColumnGoals
     image: ImageEntry
+    exposure: str
     camera: CameraEntry
     columns: dict[str, Any]
     instances: list[InstanceRecord]

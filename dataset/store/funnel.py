@@ -16,6 +16,7 @@ import numpy as np
 
 from ...engine.errors import StageError
 from ...engine.events import Funnel
+from ...engine.extreme_exposure import EXTREMES
 from ...engine.sampling.attempt import AFTER_RENDER
 from ...engine.sampling.gates import elevation
 from .frame_record import ACCEPTED, FILTERED, GIVEN_UP, FrameRecord
@@ -42,6 +43,7 @@ class AttemptTally:
         self._rejected: Counter[str] = Counter()
         self._accepted = self._given_up = 0
         self._boxes: Counter[str] = Counter()
+        self._exposure: Counter[str] = Counter()
         self._gated = GateTally()
         self._breakdown = _Breakdown()
 
@@ -50,6 +52,8 @@ class AttemptTally:
         self._rejected.update(record["rejected"])
         self._accepted += record["verdict"] == ACCEPTED
         self._given_up += record["verdict"] == GIVEN_UP
+        if record["verdict"] == ACCEPTED and record.get("exposure") in EXTREMES:
+            self._exposure[record["exposure"]] += 1
         if record["verdict"] == FILTERED:
             self._rejected[AFTER_RENDER + FILTERED] += 1
         layout = record.get("goals", {}).get("boxes", ()) if record["verdict"] == ACCEPTED else ()
@@ -67,7 +71,9 @@ class AttemptTally:
         tried = self._rejected.total() + self._accepted
         rejected = dict(sorted(self._rejected.items()))
         gate, boxes = self._gate_summary(list(gates)), dict(self._boxes)
-        return Funnel(tried, rejected, self._accepted, self._given_up, late, gate, boxes=boxes)
+        return Funnel(
+            tried, rejected, self._accepted, self._given_up, late, gate, boxes=boxes, exposure=dict(self._exposure)
+        )
 
     def _gate_summary(self, gates: list[Mapping[str, Any]]) -> dict[str, Any]:
         gated = self._gated

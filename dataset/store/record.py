@@ -10,6 +10,7 @@ import attrs
 
 from ... import __version__
 from ...engine.block import Block
+from ...engine.extreme_exposure import extreme_exposure
 from ...engine.goals import Goals
 from ...engine.instance_row import InstanceRow
 from ...engine.output.annotation_source import AnnotationSource, asked_sources, entries_of
@@ -59,6 +60,9 @@ def make_record(frame: Frame, recipe: Recipe) -> FrameContent:
         "width": width,
         "height": height,
     }
+    exposure = extreme_exposure(shot.image)
+    if exposure:
+        record["exposure"] = exposure
     if frame.score is not None or frame.traits:
         record["gate"] = {"score": frame.score, "traits": list(frame.traits)}
     if frame.goal_values:

@@ -148,6 +148,8 @@ def funnel_table(funnel: Funnel) -> Table:
     for reason, count in sorted(funnel.rejected.items(), key=lambda item: (-item[1], item[0])):
         table.add_row(f"  rejected: {reason}", str(count))
     table.add_row("accepted", str(funnel.accepted))
+    for extreme, count in funnel.exposure.items():
+        table.add_row(f"  nearly {extreme}", str(count))
     if funnel.rejected_after_render:
         table.add_row("rejected after rendering", str(funnel.rejected_after_render))
     if funnel.boxes:
