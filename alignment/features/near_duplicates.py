@@ -39,7 +39,7 @@ def keypoints(picture: np.ndarray) -> Keypoints:
     scale = _SIDE / max(grey.shape)
     if scale < 1:
         grey = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    found, descriptors = cv2.ORB.create(_KEYPOINTS).detectAndCompute(grey, None)
+    found, descriptors = cv2.ORB.create(_KEYPOINTS).detectAndCompute(grey, np.full(grey.shape, 255, np.uint8))
     order = sorted(range(len(found)), key=lambda i: -found[i].response)
     places = np.array([found[i].pt for i in order], dtype=np.float32).reshape(-1, 2)
     return Keypoints(places, np.empty((0, 32), np.uint8) if descriptors is None else descriptors[order])

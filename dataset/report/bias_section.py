@@ -16,6 +16,7 @@ from ...alignment.features.variation import Spread, between_classes, spreads
 from ...engine.plugin.columns import IDENTIFIERS
 from ...engine.rng import stream
 from ..analysis.box_colors import COLOR, box_colors
+from ..formats.coco_in_memory import CocoInMemory
 from ..formats.metadata_table import TableColumns
 from . import charts
 from .feature_map import FeatureMap
@@ -59,7 +60,7 @@ def bias_section(
 
 
 def _colors(side: ReportDataset, limit: int) -> dict[int, str]:
-    if side.images is None or limit < 1:
+    if side.images is None or isinstance(side.coco, CocoInMemory) or limit < 1:
         return {}
     by_image: dict[int, list[Mapping[str, object]]] = {}
     for annotation in side.coco.annotations:
@@ -79,7 +80,7 @@ def _of_class(
 ) -> tuple[dict[str, Sequence[object]], np.ndarray]:
     """The columns of the boxes of a class that slices are made of, and the image of each."""
     rows = [i for i, owner in enumerate(columns["class"]) if str(owner) == name]
-    kept = {}
+    kept: dict[str, Sequence[object]] = {}
     for column, values in columns.items():
         declared = find_column(column)
         if column not in IDENTIFIERS and (declared.reported or column in ("bbox_area", "aspect")):

@@ -12,6 +12,7 @@ import numpy as np
 from ...alignment.evaluation.slices import Slice
 from ...alignment.features.crops import crop_boxes
 from ..analysis.detector_errors import DetectorErrors, examples
+from ..formats.coco_in_memory import CocoInMemory
 from ..store.frames import encode_image
 from .feature_map import THUMBNAIL
 from .formatting import DASH
@@ -66,6 +67,8 @@ def _table(slices: Sequence[Slice], caption: str, word: str) -> Element:
 
 
 def _crops(errors: DetectorErrors, one: Slice, real: ReportDataset) -> list[Element]:
+    if isinstance(real.coco, CocoInMemory):
+        return []  # it has no images
     boxes = {a["id"]: a for a in real.coco.annotations}
     images = {i["id"]: i for i in real.coco.images}
     shown = []

@@ -88,9 +88,7 @@ def score_ratings(
     context: typer.Context,
     ratings: Annotated[
         list[Path],
-        typer.Argument(
-            metavar="CSV...", help="Filled-in tables of a sheet, one per person.", show_default=False
-        ),
+        typer.Argument(metavar="CSV...", help="Filled-in tables of a sheet, one per person.", show_default=False),
     ],
     key: Annotated[
         Path | None,
