@@ -127,7 +127,7 @@ class Noise:
             drawn_small = rng.standard_normal((small[1], small[0], 3), dtype=np.float32)
             smooth = cv2.GaussianBlur(drawn_small, (0, 0), 2.0)
             patches = np.asarray(cv2.resize(smooth, (width, height), interpolation=cv2.INTER_CUBIC))
-            patches -= patches.mean(-1, keepdims=True)
+            patches = patches - patches.mean(-1, keepdims=True)
             image = image + patches * np.float32(drawn["blotches"] / max(float(patches.std()), 1e-9))
         return image
 
@@ -147,7 +147,7 @@ class Noise:
             size = 2 * math.ceil(4 * grain) + 1
             kernel = cv2.getGaussianKernel(size, grain, cv2.CV_32F)
             noise = cv2.sepFilter2D(noise, -1, kernel, kernel, borderType=cv2.BORDER_REFLECT_101)
-            noise *= np.float32(1.0 / float((kernel**2).sum()))
+            noise = noise * np.float32(1.0 / float((kernel**2).sum()))
         return noise
 
 
