@@ -52,7 +52,14 @@ def subsampling(factors: Sequence[tuple[int, int]]) -> str:
         return "4:4:4"
     horizontal = factors[0][0] / max(factors[1][0], 1)
     vertical = factors[0][1] / max(factors[1][1], 1)
-    names = {(1, 1): "4:4:4", (1, 2): "4:4:0", (2, 1): "4:2:2", (2, 2): "4:2:0", (4, 1): "4:1:1", (4, 2): "4:1:0"}
+    names: dict[tuple[float, float], str] = {
+        (1, 1): "4:4:4",
+        (1, 2): "4:4:0",
+        (2, 1): "4:2:2",
+        (2, 2): "4:2:0",
+        (4, 1): "4:1:1",
+        (4, 2): "4:1:0",
+    }
     return names.get((horizontal, vertical), SUBSAMPLINGS[3])
 
 
@@ -103,7 +110,8 @@ def earlier_quality(coefficients: np.ndarray, steps: np.ndarray | None) -> int |
     if excess[best] < _MIN_EXCESS:
         return None
     # Multiples of a step are multiples of half of it, too: if twice the steps explain about as much, those count.
-    twice = int(round(100 - 2 * (100 - best) if best >= 50 else best / 2))
+    scale = 2 * (5000 / best if best < 50 else 200 - 2 * best)
+    twice = round(5000 / scale if scale > 100 else 100 - scale / 2)
     near_twice = np.arange(max(1, twice - 3), twice + 4)
     double = int(near_twice[np.argmax(excess[near_twice])]) if twice < best - 4 else best
     return double if excess[double] > 0.8 * excess[best] else best

@@ -125,15 +125,15 @@ def _mean_luma(photo: PhotoFit) -> float:
 
 
 STATISTICS: dict[str, Callable[[PhotoFit], float | None]] = {
-    "noise_level": lambda photo: photo.noise and noise_level(photo.noise),
-    "noise_shot": lambda photo: photo.noise and photo.noise.shot,
-    "noise_read": lambda photo: photo.noise and photo.noise.read,
-    "noise_grain": lambda photo: photo.noise and photo.noise.grain,
+    "noise_level": lambda photo: None if photo.noise is None else noise_level(photo.noise),
+    "noise_shot": lambda photo: None if photo.noise is None else photo.noise.shot,
+    "noise_read": lambda photo: None if photo.noise is None else photo.noise.read,
+    "noise_grain": lambda photo: None if photo.noise is None else photo.noise.grain,
     "blur_sigma": lambda photo: photo.blur_sigma,
-    "sharpen_amount": lambda photo: photo.sharpen and photo.sharpen.amount,
-    "sharpen_radius": lambda photo: photo.sharpen and (photo.sharpen.radius if photo.sharpen.amount else None),
+    "sharpen_amount": lambda photo: None if photo.sharpen is None else photo.sharpen.amount,
+    "sharpen_radius": lambda photo: photo.sharpen.radius if photo.sharpen and photo.sharpen.amount else None,
     "vignette": lambda photo: photo.vignette,
-    "jpeg_quality": lambda photo: photo.jpeg and float(photo.jpeg.quality),
+    "jpeg_quality": lambda photo: None if photo.jpeg is None else float(photo.jpeg.quality),
     "brightness": _mean_luma,
     "black_level": lambda photo: photo.luma_quantiles[1],
     "white_level": lambda photo: photo.luma_quantiles[-2],

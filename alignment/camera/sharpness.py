@@ -124,8 +124,7 @@ def _fit_steps(value: np.ndarray, x: np.ndarray, y: np.ndarray, angle: np.ndarra
 
 def _plateau(value: np.ndarray, chosen: np.ndarray) -> np.ndarray:
     """Median (n,) of the chosen values of each row."""
-    masked = np.ma.masked_array(value, ~chosen)
-    return np.asarray(np.ma.median(masked, axis=1).filled(0.0))
+    return np.asarray(np.nanmedian(np.where(chosen, value, np.nan), axis=1))
 
 
 def half_sample_mode(values: np.ndarray) -> float:

@@ -4,13 +4,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
 from .id_map import crop, depths_under
 from .image_statistics import NAMES, grey, statistics
+
+T = TypeVar("T")
 
 
 class BoxData:
@@ -46,9 +49,16 @@ class BoxData:
         self.bboxes = np.asarray(bboxes, dtype=float).reshape(-1, 4)
         self.width, self.height = width, height
         self.image, self.masks, self.extents, self.depth = image, masks, extents, depth
+        self._shared: dict[str, Any] = {}
 
     def __len__(self) -> int:
         return len(self.bboxes)
+
+    def shared(self, name: str, compute: Callable[[BoxData], T]) -> T:
+        """What ``compute(self)`` returns, computed once for all columns that ask for it by the same name."""
+        if name not in self._shared:
+            self._shared[name] = compute(self)
+        return cast(T, self._shared[name])
 
     @property
     def available(self) -> frozenset[str]:

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Colour and noise of pictures and of parts of them: the columns that tell one camera's pictures from another's."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ...engine.plugin.columns import Column
+from .box_data import BoxData, whole_pixels
+from .id_map import crop
+
+NAMES = ("lab_a", "lab_b", "lab_spread", "saturation", "noise")
+
+_LAPLACIAN = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
+
+
+class ColorMaps:
+    """Values of all pixels of a picture, from which the statistics of any part of it follow.
+
+    Parameters
+    ----------
+    image : (H, W, 3) uint8
+        RGB.
+    """
+
+    def __init__(self, image: np.ndarray) -> None:
+        import cv2
+
+        scaled = image.astype(np.float32) / 255
+        self.lab = cv2.cvtColor(scaled, cv2.COLOR_RGB2LAB)
+        top = scaled.max(axis=2)
+        self.saturation = (top - scaled.min(axis=2)) / np.maximum(top, 1e-6)
+        luma = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
+        self.response = np.abs(cv2.filter2D(luma, -1, _LAPLACIAN, borderType=cv2.BORDER_REFLECT_101))
+        gradients = (cv2.Sobel(luma, -1, *order, borderType=cv2.BORDER_REFLECT_101) for order in ((1, 0), (0, 1)))
+        self.gradient = np.hypot(*gradients)
+
+    def statistics(self, part: tuple[slice, slice]) -> dict[str, float]:
+        """All statistics of a part of the picture, by :data:`NAMES`; NaN for an empty part.
+
+        The noise is that of J. Immerkær, "Fast noise variance estimation", Computer Vision and Image Understanding
+        64(2), 1996, over the half of the pixels with the least gradient, which texture and edges disturb least [Tai &
+        Yang, "A fast method for image noise estimation using Laplacian operator and adaptive edge detection", ISCCSP
+        2008].
+        """
+        lab = self.lab[part].reshape(-1, 3)
+        if not len(lab):
+            return dict.fromkeys(NAMES, math.nan)
+        mean, variance = lab.mean(0, dtype=np.float64), lab.var(0, dtype=np.float64)
+        gradient = self.gradient[part]
+        plain = gradient <= np.median(gradient)
+        return {
+            "lab_a": float(mean[1]),
+            "lab_b": float(mean[2]),
+            "lab_spread": math.sqrt(float(variance[1] + variance[2])),
+            "saturation": float(self.saturation[part].mean(dtype=np.float64)),
+            "noise": math.sqrt(math.pi / 2) / 6 * float(self.response[part][plain].mean(dtype=np.float64)),
+        }
+
+
+def _of_image(data: BoxData) -> dict[str, float]:
+    return data.shared("colors", _maps).statistics((slice(None), slice(None)))
+
+
+def _of_boxes(data: BoxData) -> dict[str, np.ndarray]:
+    maps = data.shared("colors", _maps)
+    shape = maps.saturation.shape
+    crops = [maps.statistics(crop(whole_pixels(bbox), shape)) for bbox in data.bboxes]
+    return {name: np.array([one[name] for one in crops], dtype=float) for name in NAMES}
+
+
+def _maps(data: BoxData) -> ColorMaps:
+    assert data.image is not None, "a column that reads pixels must say that it needs them"
+    return ColorMaps(data.image)
+
+
+def _color_statistic(name: str, definition: str, **facts: object) -> Column:
+    return Column(
+        name,
+        definition=definition,
+        levels=("bbox", "image"),
+        needs={"pixels"},
+        measure=lambda data: data.shared("colors of boxes", _of_boxes)[name],
+        measure_image=lambda data: data.shared("colors of the image", _of_image)[name],
+        priority=2,
+        **facts,  # type: ignore[arg-type]
+    )
+
+
+COLUMNS = (
+    _color_statistic(
+        "lab_a",
+        "Mean a* of CIE Lab (D65): green below 0, red above.",
+        label="Green to red",
+        axis="mean a*",
+        larger="redder",
+        smaller="greener",
+    ),
+    _color_statistic(
+        "lab_b",
+        "Mean b* of CIE Lab (D65): blue below 0, yellow above.",
+        label="Blue to yellow",
+        axis="mean b*",
+        larger="yellower",
+        smaller="bluer",
+    ),
+    _color_statistic(
+        "lab_spread",
+        "Standard deviation of a* and b* together, the root of the sum of both variances.",
+        label="Spread of colours",
+        axis="standard deviation of a* and b*",
+        larger="more colourful",
+        smaller="less colourful",
+        domain=(0.0, np.inf),
+    ),
+    _color_statistic(
+        "saturation",
+        "Mean saturation of HSV, in [0, 1].",
+        axis="mean saturation, 0 to 1",
+        larger="more saturated",
+        smaller="less saturated",
+        domain=(0.0, 1.0),
+    ),
+    _color_statistic(
+        "noise",
+        "Standard deviation of the luma's noise in grey levels, over the plainer half of the pixels (Immerkær 1996).",
+        axis="standard deviation of grey levels",
+        larger="noisier",
+        smaller="cleaner",
+        domain=(0.0, np.inf),
+        resolution_dependent=True,
+    ),
+)
