@@ -50,7 +50,7 @@ class Backgrounds:
         if self.photos:
             photo = read_image(self.photos[int(choice * len(self.photos))], upright=True)
             return covering(photo, size, (x, y)).astype(np.float32) / np.float32(255)
-        color = to_encoded(np.float32(color_from_text(self.colors[int(choice * len(self.colors))])))
+        color = to_encoded(np.array(color_from_text(self.colors[int(choice * len(self.colors))]), np.float32))
         return np.broadcast_to(color, (size[1], size[0], 3))
 
 

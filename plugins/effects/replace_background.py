@@ -63,7 +63,7 @@ class ReplaceBackground:
         """See the class."""
         mask = np.isin(shot.labels.ids, [instance.id for instance in shot.instances])
         if "color" in drawn:
-            background = np.broadcast_to(to_encoded(np.float32(color_from_text(drawn["color"]))), image.shape)
+            background = np.broadcast_to(to_encoded(np.array(color_from_text(drawn["color"]), np.float32)), image.shape)
         else:
             photo = read_image(self._files()[drawn["number"]], upright=True)
             part = covering(photo, (image.shape[1], image.shape[0]), drawn["place"])

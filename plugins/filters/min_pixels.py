@@ -48,7 +48,7 @@ class MinPixels:
     used_by_default = "always"
 
     @property
-    def probes_amodal(self) -> bool:  # type: ignore[override]
+    def probes_amodal(self) -> bool:
         """Visible shares decide what is taken out of the picture, which is done before the render."""
         return self.min_visible_share > 0 and self.action == REMOVE
 

@@ -148,8 +148,8 @@ def _learned(options: Options, own: CocoFile, extractor: Extractor) -> tuple[dic
         descriptions.append({"file": options.real.name, "sha256": hashed, **_describe(density)})
     if not densities:
         raise refused[0]
-    for error in refused:
-        log.warning("%s Its boxes are not judged.", error)
+    for problem in refused:
+        log.warning("%s Its boxes are not judged.", problem)
     return densities, descriptions
 
 
