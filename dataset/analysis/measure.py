@@ -31,7 +31,7 @@ from ..formats import rle_masks
 from ..formats.coco import CocoFile
 from ..formats.image_files import ImageFiles, read_annotated
 from ..formats.pixels import DEPTH_SUFFIXES, read_depth
-from ..images.names import inner_path
+from ..image_names import inner_path
 from ..progress import Progress
 
 _CHUNK = 16

@@ -17,7 +17,7 @@ from ...engine.errors import DataError
 from ...engine.regular_files import read_regular
 from ..formats.dataset_folder import open_dataset
 from ..formats.pixels import MAX_FILE_BYTES, read_image
-from ..images.header import MAX_PIXELS
+from ..image_header import MAX_PIXELS
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 _LUMA = np.array([0.299, 0.587, 0.114])

@@ -20,8 +20,8 @@ from ...engine.goals import Boxes
 from ...engine.regular_files import read_regular
 from ..atomic_files import json_bytes, write_atomic
 from ..checksums import say
-from ..images.header import read_header
-from ..images.names import inner_path, own_names
+from ..image_header import read_header
+from ..image_names import inner_path, own_names
 from ..imports import cvat, label_studio, repairs
 from . import rle_masks
 from .coco_check import check_coco

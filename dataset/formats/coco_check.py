@@ -10,7 +10,7 @@ from typing import Any
 
 from ...engine.errors import DataError
 from ..atomic_files import is_number
-from ..images.header import MAX_PIXELS
+from ..image_header import MAX_PIXELS
 from ..imports.repairs import ROUNDING_PX, problem_of_all_boxes
 
 MAX_LISTED = 10

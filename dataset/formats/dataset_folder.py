@@ -13,7 +13,7 @@ from ...engine.errors import DataError
 from ...engine.output.label_pass import LABEL_PASSES
 from ...engine.output.writer import WRITERS
 from ..checksums import warn_if_changed
-from ..images.names import inner_path, own_names
+from ..image_names import inner_path, own_names
 from . import blenderproc_output
 from .coco import CocoFile, coco_file, read_coco
 from .coco_in_memory import CocoInMemory

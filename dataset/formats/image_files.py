@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from ...engine.errors import DataError
-from ..images.header import ImageHeader, read_header
-from ..images.names import inner_path, own_names
+from ..image_header import ImageHeader, read_header
+from ..image_names import inner_path, own_names
 from .pixels import read_image
 
 log = logging.getLogger(__name__)

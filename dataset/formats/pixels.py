@@ -10,7 +10,7 @@ import numpy as np
 
 from ...engine.errors import DataError
 from ...engine.regular_files import open_regular, read_regular
-from ..images.header import MAX_DECODED_BYTES, MAX_PIXELS, read_header, without_extras
+from ..image_header import MAX_DECODED_BYTES, MAX_PIXELS, read_header, without_extras
 from . import blenderproc_output
 
 DEPTH_SUFFIXES = (".png", ".exr", blenderproc_output.SUFFIX)

@@ -12,7 +12,7 @@ from typing import Any
 
 from ...engine.errors import DataError
 from ...engine.regular_files import read_regular_text
-from ..images.header import MAX_PIXELS, read_header
+from ..image_header import MAX_PIXELS, read_header
 from .coco import CocoFile
 from .coco_check import check_coco, raise_problems
 from .image_files import IMAGE_SUFFIXES

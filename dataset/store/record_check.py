@@ -14,7 +14,7 @@ except ModuleNotFoundError:  # a Blender that was given the extension without it
     msgspec = None  # type: ignore[assignment]
 
 from ...engine.output.annotation_source import declared_entries
-from ..images.header import MAX_PIXELS
+from ..image_header import MAX_PIXELS
 from .frame_record import ACCEPTED, FrameRecord
 
 log = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ from PIL import Image
 from twinset.dataset.formats import image_files
 from twinset.dataset.formats.image_files import ImageFiles, trust_links
 from twinset.dataset.formats.yolo import read_yolo
-from twinset.dataset.images.names import base_name
+from twinset.dataset.image_names import base_name
 from twinset.engine.errors import DataError
 
 QUARTER, HALF = 6, 3

@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 import attrs
 
-from ...engine.regular_files import open_regular
+from ..engine.regular_files import open_regular
 
 MAX_PIXELS = 2**28
 """Larger images are refused: the file is damaged, or made to use up all memory."""

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 from twinset.dataset.formats.pixels import read_depth, read_image
-from twinset.dataset.images.header import MAX_PIXELS, read_header
+from twinset.dataset.image_header import MAX_PIXELS, read_header
 from twinset.engine.errors import DataError
 
 PICTURE = cv2.GaussianBlur(np.random.default_rng(0).integers(0, 255, (37, 53, 3)).astype(np.uint8), (0, 0), 3)
