@@ -21,7 +21,6 @@ from ..formats.coco_results import read_predictions
 from ..formats.dataset_folder import read_dataset
 from ..formats.metadata_table import TableColumns
 from ..progress import Progress, StepProgress
-from .bias_section import bias_section
 from .class_summary import shapes, summarize_classes
 from .feature_map import FeatureMap, feature_map
 from .gallery import feature_section, samples, shape_table
@@ -29,7 +28,7 @@ from .markup import Node, document, tag
 from .provenance import funnel, provenance
 from .report_dataset import ReportDataset, chosen_classes, read_report_dataset, report_columns
 from .sections import class_section, contents, headline, statement, verdict
-from .slice_section import error_section
+from .slice_sections import bias_section, error_section
 
 MAX_CLASSES = 8
 """Classes on the page, those with most real boxes first."""
