@@ -164,7 +164,7 @@ def merge_layers(layers: Sequence[Layer]) -> tuple[dict[str, Any], Places]:
     Raises
     ------
     RecipeError
-        If ``without`` lists what is not there, or a table may change several.
+        If ``without`` lists what is not there, a table may change several, or several may change one.
     """
     merged = _tree(layers[0].data, layers[0], ())
     for layer in layers[1:]:
@@ -236,16 +236,24 @@ def _is_other_plugin(base: _Node, own: _Node) -> bool:
 
 def _merged_arrays(base: _Node, own: _Node, identity: str) -> _Node:
     out, known = list(base.value), len(base.value)
+    changed: set[int] = set()
     for node in own.value:
         same = [n for n in range(known) if _identity(node, identity) and _matches(out[n], node, identity)]
+        kind, name = str(own.key_path[-1]), _identity(node, identity)
+        problem = ""
         if len(same) > 1:
-            kind, name = str(own.key_path[-1]), _identity(node, identity)
-            text = (
-                f"The extended recipe has {len(same)} {kind} tables of {identity} '{name}', so this may change any of "
-                f'them. Write without = ["{kind}"] at the top, and all of them here.'
+            problem = (
+                f"The extended recipe has {len(same)} {kind} tables of {identity} '{name}', so this may change any"
             )
+            problem += " of them."
+        elif same and same[0] in changed:
+            problem = f"This is another {kind} table of {identity} '{name}', of which the extended recipe has one, so"
+            problem += " this may change it or join it."
+        if problem:
+            text = f'{problem} Write without = ["{kind}"] at the top, and all of them here.'
             raise RecipeError([_at_path(node.layer, node.key_path, text)])
         if same:
+            changed.add(same[0])
             out[same[0]] = _merged_tables(out[same[0]], node)
         else:
             out.append(node)

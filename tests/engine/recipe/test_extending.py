@@ -235,6 +235,14 @@ def test_a_table_that_may_change_several_is_refused(tmp_path: Path, base: Path) 
     assert [use.plugin.surfaces for use in kept.plugins["placement"]] == [["Dais"]]
 
 
+def test_a_second_table_that_may_change_the_same_one_is_refused(tmp_path: Path, base: Path) -> None:
+    twice = '[[placement]]\nplugin = "on_surface"\nsurfaces = ["Dais"]\n' * 2
+    with pytest.raises(RecipeError, match=r'another placement table of plugin .on_surface.*without = \["placement"\]'):
+        read(extending(tmp_path, twice))
+    kept = read(extending(tmp_path, f'without = ["placement"]\n{twice}'))
+    assert [use.plugin.surfaces for use in kept.plugins["placement"]] == [["Dais"]] * 2
+
+
 _leaves = st.integers(0, 9)
 _tables = st.recursive(
     st.dictionaries(st.sampled_from("abc"), _leaves),
