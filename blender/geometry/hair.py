@@ -9,7 +9,7 @@ import bpy
 import numpy as np
 
 
-def hair_curves(evaluated: bpy.types.Object) -> Iterator[tuple[bpy.types.HairCurves, str]]:
+def hair_curves(evaluated: bpy.types.Object) -> Iterator[bpy.types.Curves]:
     """The strands of each hair particle system that is rendered as paths, in the object's own coordinates.
 
     Parameters
@@ -19,8 +19,8 @@ def hair_curves(evaluated: bpy.types.Object) -> Iterator[tuple[bpy.types.HairCur
 
     Yields
     ------
-    bpy.types.HairCurves, str
-        New data with the strands' material, and the name of the system.
+    bpy.types.Curves
+        New data with the strands' material.
     """
     shown = {m.particle_system.name for m in evaluated.modifiers if m.type == "PARTICLE_SYSTEM" and m.show_render}
     for system in evaluated.particle_systems:
@@ -37,7 +37,7 @@ def hair_curves(evaluated: bpy.types.Object) -> Iterator[tuple[bpy.types.HairCur
         radius = curves.attributes.get("radius") or curves.attributes.new("radius", "FLOAT", "POINT")
         radius.data.foreach_set("value", np.tile(_radii(settings, steps), count).astype(np.float32))
         curves.materials.append(_material(evaluated, settings.material))
-        yield curves, system.name
+        yield curves
 
 
 def _strands(o: bpy.types.Object, system: bpy.types.ParticleSystem) -> np.ndarray:

@@ -70,6 +70,7 @@ class PartMaker:
     def __init__(self, layer: bpy.types.ViewLayer) -> None:
         self._layer = layer
         self._made: dict[tuple, bpy.types.ID] = {}
+        self._strands: dict[tuple[int, bpy.types.Object], list[bpy.types.Curves]] = {}
         self._looks: dict[bpy.types.Object, Look] = {}
         self._light_collections = light_collections()
 
@@ -91,15 +92,11 @@ class PartMaker:
         """The parts of anything else; strands of hair are parts of their own."""
         data, source = evaluated.mesh, evaluated.source
         if data is None:
-            key = (group, "hair", source.name)
-            for number, (curves, _) in enumerate(
-                hair_curves(source.evaluated_get(depsgraph)) if (*key, 0) not in self._made else ()
-            ):
-                self._made[*key, number] = curves
-            number = 0
-            while (*key, number) in self._made:
-                yield self._part(self._made[*key, number], evaluated.matrix, evaluated)
-                number += 1
+            strands = group, source
+            if strands not in self._strands:
+                self._strands[strands] = list(hair_curves(source.evaluated_get(depsgraph)))
+            for curves in self._strands[strands]:
+                yield self._part(curves, evaluated.matrix, evaluated)
         elif isinstance(data, bpy.types.Mesh):
             yield self.part(group, evaluated, solid=False)
         else:

@@ -51,6 +51,7 @@ class _Conversion:
     def __init__(self, tree: bpy.types.NodeTree) -> None:
         self._tree = tree
         self._made: dict[str, bpy.types.NodeSocket | None] = {}
+        self._groups: dict[str, bpy.types.Node] = {}
         self._black: bpy.types.NodeSocket | None = None
 
     def of(self, socket: bpy.types.NodeSocket) -> bpy.types.NodeSocket | None:
@@ -99,9 +100,8 @@ class _Conversion:
         return mix.outputs[0]
 
     def _group(self, node: bpy.types.Node) -> bpy.types.Node:
-        key = f"{node.name}\n"
-        if key in self._made:
-            return self._made[key].node
+        if node.name in self._groups:
+            return self._groups[node.name]
         made = self._tree.nodes.new("ShaderNodeGroup")
         made.node_tree = node.node_tree.copy()
         for old, new in zip(node.inputs, made.inputs, strict=True):
@@ -113,8 +113,7 @@ class _Conversion:
                     converted = inside.of(socket.links[0].from_socket)
                     if converted is not None:
                         made.node_tree.links.new(converted, socket)
-        if made.outputs:
-            self._made[key] = made.outputs[0]
+        self._groups[node.name] = made
         return made
 
     def _copy_input(self, old: bpy.types.NodeSocket, new: bpy.types.NodeSocket) -> None:
