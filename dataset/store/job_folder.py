@@ -91,7 +91,6 @@ class JobFolder:
         """Files that are missing or not as they were written, each with a clause on what is wrong with it."""
         names = [RECIPE, STAGE, *([GATE] if (self.out / GATE).is_file() else [])]
         found = [(name, file_problem(self.out / name)) for name in names]
-        found += [(INPUTS, "is missing")] if not (self.out / INPUTS).is_file() else []
         return [(name, clause) for name, clause in found if clause]
 
     def _claim_inputs(self) -> None:

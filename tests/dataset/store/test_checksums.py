@@ -18,7 +18,7 @@ from twinset.dataset.checksums import append_checksum, append_text_checksum, rem
 from twinset.dataset.formats.dataset_folder import read_dataset
 from twinset.dataset.jobs.job import Job, open_job
 from twinset.engine.errors import StageError
-from twinset.engine.recipe.reading import load_recipe
+from twinset.engine.recipe.reading import load_recipe, loads_recipe
 from twinset.headless import cli
 from twinset.testing.fixtures.render_process import file_bytes
 from typer.testing import CliRunner
@@ -176,6 +176,12 @@ def test_checksums_of_objects(value: dict[str, Any]) -> None:
     back = json.loads(data)
     assert remove_checksum(data, back) and back == value
     assert not remove_checksum(data.replace(b"{", b"{ ", 1), json.loads(data))
+
+
+def test_a_job_without_input_files_is_intact(tmp_path: Path) -> None:
+    recipe = loads_recipe(recipe_text(images=1, placements=[on_floor()], cameras=[orbit(2.0, 4.0)]), tmp_path, "r.toml")
+    list(Job(recipe, tmp_path / "out", stool_stage).run())
+    assert not (tmp_path / "out/inputs.json").exists() and named(tmp_path / "out") == set()
 
 
 def test_checksums_of_texts() -> None:
