@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -83,7 +84,7 @@ def fit_camera(
     from ..dataset.camera.camera_fit import fit_camera as fit
     from ..dataset.camera.photos import photo_paths
 
-    sources = [photos] if isinstance(photos, str | Path) else list(photos)
+    sources = [photos] if isinstance(photos, str | os.PathLike) else list(photos)
     paths = photo_paths([Path(source) for source in sources], None if images is None else Path(images))
     found = fit(paths, seed=seed, progress=progress)
     rows = [{"statistic": name, **attrs.asdict(one)} for name, one in found.fit.statistics.items()]
