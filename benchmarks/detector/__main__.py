@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Detectors trained on synthetic and real images, tested on real photos: the benchmark of docs/results/proof.md.
 
-pip install -e '.[proof]'
-python -m benchmarks.detector train --dataset framed=/tmp/framed --domain apartment --seeds 0 1 2 --jobs 2 -o proof
-python -m benchmarks.detector report -o proof
+    pip install -e '.[proof]'
+    python -m benchmarks.detector prepare --arms 3 5 -o proof
+    python -m benchmarks.detector train --arms 3 5 12 --seeds 0 1 2 3 4 --jobs 2 -o proof
+    python -m benchmarks.detector train --dataset mine=/path/to/dataset --domain apartment -o proof
+    python -m benchmarks.detector report -o proof
+
+Each command does what is missing: after Ctrl-C, run it again. The real material is found by TWINSET_DATA.
 """
 
 from __future__ import annotations
@@ -61,6 +65,11 @@ def parser() -> argparse.ArgumentParser:
     report.add_argument("-o", "--out", type=Path, required=True, help="folder of the results")
     report.add_argument("--domain", nargs="+", default=list(load_domains()), help="default: all")
     report.add_argument("--detector", choices=("anchor-free", "anchor-based"), default="anchor-free")
+    report.add_argument(
+        "--nearness",
+        action="store_true",
+        help="also measure how IoU depends on the distance of features, which is slow",
+    )
     return top
 
 
@@ -120,9 +129,12 @@ def _train(given: argparse.Namespace) -> int:
 
 
 def _report(given: argparse.Namespace) -> int:
+    from .nearness import measure_nearness
     from .report import write_report
 
     for domain in given.domain:
+        if given.nearness:
+            measure_nearness(given.out, given.detector, domain)
         print(f"{domain}\n\n{write_report(given.out, given.detector, domain, read_arms(), read_questions())}")
     return 0
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,6 +18,7 @@ from twinset.engine.errors import DataError
 
 from .arms import Arm, Question
 from .domains import Domain, load_domain
+from .nearness import nearness_path
 from .plots import plot_arms, plot_differences
 from .precision import matches
 from .runs import read_results
@@ -42,6 +44,8 @@ class Row:
         Share of the false positives that are small; NaN without any.
     excess : float
         Predictions in excess per close-up.
+    nearness : float
+        Correlation of IoU with the distance of features, mean over classes and folds; NaN where it is not measured.
     cpu_seconds : float
         Of a training, mean.
     """
@@ -54,6 +58,7 @@ class Row:
     ap: float
     small_share: float
     excess: float
+    nearness: float
     cpu_seconds: float
 
 
@@ -81,12 +86,18 @@ def summarise(out: Path, detector: str, domain_name: str, arms: Mapping[str, Arm
     by_arm: dict[str, list[Mapping[str, Any]]] = {}
     for result in results:
         by_arm.setdefault(result["arm"], []).append(result)
-    rows = [_row(name, arms.get(name), found, domain, draws, rng) for name, found in by_arm.items()]
+    rows = [_row(name, arms.get(name), found, domain, draws, rng, out) for name, found in by_arm.items()]
     return domain, sorted((r for r in rows if r), key=lambda r: (r.number or math.inf, r.name))
 
 
 def _row(
-    name: str, arm: Arm | None, results: Results, domain: Domain, draws: Sequence[np.ndarray], rng: np.random.Generator
+    name: str,
+    arm: Arm | None,
+    results: Results,
+    domain: Domain,
+    draws: Sequence[np.ndarray],
+    rng: np.random.Generator,
+    out: Path,
 ) -> Row | None:
     """A line; None while no pair of render and seed is tested on all folds."""
     folds = range(len(draws))
@@ -117,8 +128,16 @@ def _row(
         _mean([s["all"]["ap"] for s in scores]),
         small / wrong if wrong else math.nan,
         over / close if close else math.nan,
+        _nearness(nearness_path(out, str(results[0]["detector"]), domain.name, name)),
         _mean([r["cpu_seconds"] for r in used]),
     )
+
+
+def _nearness(path: Path) -> float:
+    """The mean of the correlations in a file; NaN if there is none."""
+    if not path.is_file():
+        return math.nan
+    return _mean([entry["rho"] for of_class in json.loads(path.read_text("utf-8")).values() for entry in of_class])
 
 
 def _mean(values: Sequence[float | None]) -> float:
@@ -155,8 +174,8 @@ def markdown(domain: Domain, rows: Sequence[Row], found: Sequence[Answer]) -> st
     classes = [f"{c} | " for c in domain.classes]
     lines = [
         f"| arm | trained on | AP50, 95 % | {''.join(classes)}AP "
-        "| small false positives | excess per close-up | runs |",
-        "| " + "--- | " * (7 + len(classes)),
+        "| small false positives | excess per close-up | IoU by distance | runs |",
+        "|" + " --- |" * (8 + len(classes)),
     ]
     for r in rows:
         low, high = r.ap50.interval()
@@ -164,7 +183,7 @@ def markdown(domain: Domain, rows: Sequence[Row], found: Sequence[Answer]) -> st
         runs = int(np.isfinite(r.ap50.each).sum())
         lines.append(
             f"| {r.number or ''} | {r.title} | **{r.ap50.value:.3f}** ({low:.3f} to {high:.3f}) | {per_class}"
-            f"{_shown(r.ap)} | {_shown(r.small_share, 2)} | {_shown(r.excess, 2)} | {runs} |"
+            f"{_shown(r.ap)} | {_shown(r.small_share, 2)} | {_shown(r.excess, 2)} | {_shown(r.nearness, 2)} | {runs} |"
         )
     if found:
         lines += ["", "| question | arms | difference in AP50, 95 % | p | answer |", "| --- | --- | --- | --- | --- |"]
@@ -197,6 +216,7 @@ def _values(rows: Sequence[Row]) -> list[dict[str, Any]]:
                 "ap": r.ap,
                 "small_share": r.small_share,
                 "excess_per_close_up": r.excess,
+                "nearness": r.nearness,
                 "cpu_seconds": r.cpu_seconds,
             }
         )

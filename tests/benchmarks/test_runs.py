@@ -4,8 +4,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 
 import numpy as np
@@ -14,22 +12,21 @@ import pytest
 SMALL = ["--set", "steps=50", "--set", "size=[64,48]", "--set", "batch=2"]
 
 
-def run(root, data, *arguments):
-    """The benchmark as a process, its standard output."""
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.detector", *map(str, arguments)],
-        cwd=root,
-        env={**os.environ, "TWINSET_DATA": str(data), "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+@pytest.fixture
+def run(detector_module, data, monkeypatch, capsys):
+    """Calls the command line in this process, and returns its standard output."""
+    monkeypatch.setenv("TWINSET_DATA", str(data))
+    program = detector_module("__main__")
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["detector", *map(str, arguments)])
+        assert program.main() == 0
+        return capsys.readouterr().out
+
+    return call
 
 
-def test_arms_and_questions_are_declared_soundly(detector_module, root):
+def test_arms_and_questions_are_declared_soundly(detector_module):
     arms_module = detector_module("arms")
     arms = arms_module.read_arms()
     assert [a.number for a in arms.values()] == list(range(1, len(arms) + 1))
@@ -101,11 +98,11 @@ def test_trainings_repeat_bit_by_bit(detector_module, data):
     assert other.losses[0] != a.losses[0]
 
 
-def test_two_arms_are_trained_tested_resumed_and_reported(detector_module, data, root, tmp_path):
+def test_two_arms_are_trained_tested_resumed_and_reported(detector_module, data, run, tmp_path):
     detector_module("training")  # skips without torch
     real = data / "annotations" / "cartucho_map_A45.json"
     train = ["train", "--dataset", f"seen={real}", "--dataset", "cross=real", "--domain", "apartment", *SMALL]
-    said = run(root, data, *train, "-o", tmp_path)
+    said = run(*train, "-o", tmp_path)
     assert said.count("AP50") == 3  # one for all photos, and one for each fold of the real ones
     files = sorted((tmp_path / "results").rglob("*.json"))
     assert [f.name for f in files] == [
@@ -115,11 +112,11 @@ def test_two_arms_are_trained_tested_resumed_and_reported(detector_module, data,
     ]
     before = {f: f.stat().st_mtime_ns for f in files}
     files[1].unlink()
-    assert run(root, data, *train, "-o", tmp_path).count("AP50") == 1
+    assert run(*train, "-o", tmp_path).count("AP50") == 1
     assert [f.stat().st_mtime_ns == before[f] for f in files] == [True, False, True]
     result = json.loads(files[2].read_text())
     assert result["pictures"] == [45] and set(result["scores"]) == {"0", "1"} and len(result["tested"]) == 45
-    text = run(root, data, "report", "--domain", "apartment", "-o", tmp_path)
+    text = run("report", "--domain", "apartment", "-o", tmp_path)
     assert "| seen |" in text and "| cross |" in text
     stem = tmp_path / "report" / "apartment-anchor-free"
     table = json.loads(stem.with_suffix(".json").read_text())
