@@ -73,7 +73,7 @@ class Job:
         self.out = Path(out).resolve()
         self._store = FrameStore(self.out)
         self._folder = JobFolder(recipe, self._store)
-        self._renderer = FrameRenderer(recipe, self._store, self._folder, open_stage, self._claim)
+        self._renderer = FrameRenderer(recipe, self._store, self._folder, open_stage, self.claim)
         self._is_claimed = False
 
     def run(self, frames: range | None = None) -> Iterator[Event]:
@@ -104,7 +104,7 @@ class Job:
             if not self._renderer.is_open:
                 yield from self._renderer.open(real)
             yield from self._renderer.enter_room(min(missing or wanted, key=by_room(self.recipe)))
-            self._claim()
+            self.claim()
             sampler = self._renderer.sampler
             notes += [] if len(wanted) < self.recipe.images else unused_room_notes(self.recipe)
             notes += dict.fromkeys(note for target in sampler.targets for note in target.notes())
@@ -132,7 +132,7 @@ class Job:
         wanted = range(asked.start - asked.start % self.recipe.render.block_size, asked.stop)
         self._is_claimed = False
         if self.out.exists():
-            self._claim()
+            self.claim()
         else:
             self._store.check_place()
         missing = set(self._store.missing(wanted))
@@ -141,7 +141,7 @@ class Job:
             log.warning("%s", warning)
         return wanted, missing
 
-    def _claim(self) -> None:
+    def claim(self) -> None:
         """Prepare the folder, and make it that of this job, or check that it is."""
         if not self._is_claimed:
             self._store.prepare()
