@@ -13,10 +13,10 @@ from typing import Any, cast
 import bpy
 import numpy as np
 
-from ..engine.material import Material, MaterialSlot
 from ..engine.recipe.recorded_frames import brings_light
 from ..engine.recipe.settings import Recipe
 from ..engine.sampling.rooms import Rooms
+from ..engine.scene.material import Material, MaterialSlot
 from ..engine.stage import (
     Amodal,
     Asset,

@@ -7,237 +7,45 @@ y down; the centre of the first pixel is (0.5, 0.5).
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-import attrs
 import numpy as np
 
-from .material import Material, MaterialSlot
+from .scene.material import Material, MaterialSlot
+from .scene.things import (
+    Amodal,
+    Asset,
+    CameraPose,
+    Hits,
+    Instance,
+    Labels,
+    Mesh,
+    RealPhotos,
+    Shot,
+    Surface,
+    draw_asset,
+    extent,
+    extreme_points,
+)
 
-
-@attrs.frozen(eq=False)
-class Mesh:
-    """Triangles. ``vertices`` (V, 3) float64 in metres, ``triangles`` (T, 3) int32."""
-
-    vertices: np.ndarray
-    triangles: np.ndarray
-
-
-@attrs.frozen(eq=False)
-class Asset:
-    """Something placeable and annotated as ONE, whatever number of objects it is made of.
-
-    Attributes
-    ----------
-    name : str
-        Unique; the metadata column ``shape``.
-    class_name : str
-        COCO category, or "" for a distractor, which is never annotated.
-    mesh : Mesh
-        All evaluated triangles in the asset's own frame: metres, z up, origin at the lowest z under the centre of the
-        bounding box.
-    points : (P, 3) float
-        Points of its surface, hull vertices included, enough to find its projected box.
-    scale_range : (float, float)
-        Real-size range: the factors by which an instance may be scaled.
-    weight : float
-        How often it is drawn, relative to others of its class, see :func:`draw_asset`.
-    group : str
-        For a distractor the name of its table in the recipe, such as the class that it has in real photos.
-    """
-
-    name: str
-    class_name: str
-    mesh: Mesh
-    points: np.ndarray
-    scale_range: tuple[float, float] = (1.0, 1.0)
-    weight: float = 1.0
-    group: str = ""
-
-    @functools.cached_property
-    def outline(self) -> np.ndarray:
-        """A subset of ``points`` (<= 200, 3) whose projected box is almost the same from anywhere."""
-        return extreme_points(self.points)
-
-    @functools.cached_property
-    def bounds(self) -> tuple[np.ndarray, np.ndarray]:
-        """(low (3,), high (3,)) of the bounding box in the asset's own frame."""
-        return self.mesh.vertices.min(0), self.mesh.vertices.max(0)
-
-    @property
-    def size(self) -> np.ndarray:
-        """Extent (3,) of the bounding box in metres."""
-        return self.bounds[1] - self.bounds[0]
-
-
-def draw_asset(assets: Sequence[Asset], rng: np.random.Generator) -> Asset:
-    """One of some assets, by their weights."""
-    ends = np.cumsum([asset.weight for asset in assets])
-    if np.allclose(np.diff(ends, prepend=0.0), ends[0], rtol=1e-9):
-        return assets[int(rng.integers(len(assets)))]
-    return assets[min(int(np.searchsorted(ends, rng.random() * ends[-1], side="right")), len(assets) - 1)]
-
-
-@attrs.frozen(eq=False)
-class Instance:
-    """A placed asset. ``id`` is its value in the id map, from 1 and consecutive; ``matrix`` is asset to world."""
-
-    id: int
-    asset: Asset
-    matrix: np.ndarray
-
-    @property
-    def points(self) -> np.ndarray:
-        """``asset.points`` in world coordinates, (P, 3)."""
-        return self.asset.points @ self.matrix[:3, :3].T + self.matrix[:3, 3]
-
-    @property
-    def outline(self) -> np.ndarray:
-        """``asset.outline`` in world coordinates."""
-        return self.asset.outline @ self.matrix[:3, :3].T + self.matrix[:3, 3]
-
-
-@attrs.frozen(eq=False)
-class Surface:
-    """Something to place on: world triangles with a name. ``corners`` (T, 3, 3), ``normals`` (T, 3) unit length."""
-
-    name: str
-    corners: np.ndarray
-    normals: np.ndarray
-
-    @property
-    def areas(self) -> np.ndarray:
-        """Triangle areas (T,) in square metres."""
-        a, b, c = self.corners[:, 0], self.corners[:, 1], self.corners[:, 2]
-        return 0.5 * np.linalg.norm(np.cross(b - a, c - a), axis=1)
-
-
-@attrs.frozen(eq=False)
-class CameraPose:
-    """A pinhole camera as Blender has it: looks along its -z, y up, sensor fitted to the image's width.
-
-    ``matrix`` is camera to world (rotation and translation only); ``lens`` and ``sensor_width`` in millimetres.
-    """
-
-    matrix: np.ndarray
-    lens: float
-    width: int
-    height: int
-    sensor_width: float = 36.0
-    near: float = 0.01
-    far: float = 10_000.0
-
-    @property
-    def focal(self) -> float:
-        """Focal length in pixels."""
-        return self.lens / self.sensor_width * self.width
-
-    @property
-    def position(self) -> np.ndarray:
-        return self.matrix[:3, 3]
-
-    def project(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Project world points (..., 3) to pixels (..., 2) and planar depth (...) in metres, negative when behind."""
-        local = (np.asarray(points) - self.matrix[:3, 3]) @ self.matrix[:3, :3]
-        depth = -local[..., 2]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            x = self.width / 2 + self.focal * local[..., 0] / depth
-            y = self.height / 2 - self.focal * local[..., 1] / depth
-        return np.stack([x, y], axis=-1), depth
-
-
-@attrs.frozen(eq=False)
-class Labels:
-    """Ids and depth at pixel centres. ``ids`` (H, W) int32, 0 = no instance; ``depth`` (H, W) float32, planar metres,
-    inf where nothing is hit."""
-
-    ids: np.ndarray
-    depth: np.ndarray
-
-    def bbox(self, id: int) -> tuple[int, int, int, int] | None:
-        """[x, y, w, h] in pixels of an instance's visible mask; None where it is not seen."""
-        return extent(self.ids == id)
-
-
-def extent(mask: np.ndarray) -> tuple[int, int, int, int] | None:
-    """[x, y, w, h] of the set pixels of a mask (H, W); None where none is set."""
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    if not len(rows):
-        return None
-    return int(columns[0]), int(rows[0]), int(columns[-1] - columns[0]) + 1, int(rows[-1] - rows[0]) + 1
-
-
-def extreme_points(points: np.ndarray, limit: int = 200) -> np.ndarray:
-    """The farthest of points (P, 3) in evenly spread directions, at most ``limit`` of them."""
-    if len(points) <= limit:
-        return points
-    k = np.arange(4 * limit)
-    z = 1 - (2 * k + 1) / len(k)
-    turn = np.pi * (1 + 5**0.5) * k
-    directions = np.stack([np.cos(turn) * np.sqrt(1 - z * z), np.sin(turn) * np.sqrt(1 - z * z), z], -1)
-    farthest = np.unique((points @ directions.T).argmax(0))
-    return points[farthest[:: -(-len(farthest) // limit)]]
-
-
-@attrs.frozen(eq=False)
-class Amodal:
-    """One instance seen alone. ``mask`` (H, W) bool inside the image; ``bbox`` [x, y, w, h] in pixels of its whole
-    extent, which may reach beyond the image; ``pixels`` counts that whole extent."""
-
-    mask: np.ndarray
-    bbox: tuple[int, int, int, int]
-    pixels: int
-
-    def visible_share(self, visible: int) -> float:
-        """Share of the whole instance that ``visible`` pixels are; two renders of an edge may differ by a pixel."""
-        return min(1.0, visible / self.pixels) if self.pixels else 0.0
-
-
-@attrs.frozen(eq=False)
-class Shot:
-    """The full render of a frame with its labels.
-
-    ``image`` (H, W, 3) uint8 RGB; ``instances`` are the annotatable ones, visible or not; ``amodal`` by instance id.
-    ``rendered`` holds what label passes ask the stage to render beside: arrays (H, W, C) float32 by the name of the
-    :class:`.output.label_pass.RenderPass`.
-    """
-
-    image: np.ndarray
-    labels: Labels
-    instances: tuple[Instance, ...]
-    amodal: Mapping[int, Amodal]
-    camera: CameraPose
-    rendered: Mapping[str, np.ndarray] = attrs.field(factory=dict)
-
-    @property
-    def scale(self) -> float:
-        """Width of picture and labels relative to the camera's image; below 1 for drafts."""
-        return self.labels.ids.shape[1] / self.camera.width
-
-    def mask(self, id: int) -> np.ndarray:
-        """The visible mask (H, W) of an instance."""
-        return self.labels.ids == id
-
-
-@attrs.frozen(eq=False)
-class Hits:
-    """Results of rays: ``distance`` (N,) in metres, inf for a miss; ``normal`` (N, 3) as the face has it, world;
-    ``owner`` (N,) int: instance id, 0 for the scene, -1 for a miss."""
-
-    distance: np.ndarray
-    normal: np.ndarray
-    owner: np.ndarray
-
-
-@attrs.frozen
-class RealPhotos:
-    """The COCO file of a recipe's real photos, and the folder of their images; None where the recipe names none."""
-
-    annotations: Path
-    images: Path | None = None
+__all__ = [
+    "Amodal",
+    "Asset",
+    "CameraPose",
+    "Hits",
+    "Instance",
+    "Labels",
+    "Mesh",
+    "RealPhotos",
+    "Shot",
+    "Stage",
+    "Surface",
+    "draw_asset",
+    "extent",
+    "extreme_points",
+]
 
 
 class Stage(Protocol):
@@ -421,7 +229,7 @@ class Stage(Protocol):
     def set_material(self, target: Instance | str, slot: str, material: Material) -> None:
         """Change one material of an instance or a fixed object, for this frame and this target only.
 
-        ``slot`` is the name of a :class:`.material.MaterialSlot` of the target. A second change replaces the first.
+        ``slot`` is the name of a :class:`.scene.material.MaterialSlot` of the target. A later change replaces it.
         """
         ...
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import attrs
 import bpy
 
-from ...engine.material import Material
 from ...engine.rng import stream
+from ...engine.scene.material import Material
 from .ownership import OWNED
 from .picture_files import check_picture
 

@@ -12,8 +12,8 @@ import bpy
 import numpy as np
 
 from ...engine.errors import StageError
-from ...engine.material import Material, MaterialSlot
 from ...engine.plugin.params import unknown
+from ...engine.scene.material import Material, MaterialSlot
 from .material_nodes import changed_material, color_input, main_shader
 
 _USABLE_UV = (1e-3, 1e4)

@@ -11,8 +11,8 @@ import attrs
 import numpy as np
 
 from ...alignment.camera.linear_light import to_encoded
-from ...engine.material import color_from_text
 from ...engine.rng import stream
+from ...engine.scene.material import color_from_text
 from ..formats import rle_masks
 from ..formats.pixels import read_image
 from .repaint import covering, replace_background

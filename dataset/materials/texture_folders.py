@@ -28,7 +28,7 @@ _RESOLUTION = re.compile(r"[_-]\d+k(?:[_-]?(?:jpg|png|exr))?$", re.IGNORECASE)
 
 @attrs.frozen
 class TextureSet:
-    """Images of one material by role, see :class:`...engine.material.Material`; ``name`` is that of their files."""
+    """Images of a material by role, see :class:`...engine.scene.material.Material`; ``name`` is that of the files."""
 
     name: str
     files: Mapping[str, Path]

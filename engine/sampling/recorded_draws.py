@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from ..material import Material
 from ..recipe.settings import Recipe
 from ..recipe.writing import relative
+from ..scene.material import Material
 from ..stage import Instance, Stage
 
 RECORDED = frozenset(

@@ -11,10 +11,10 @@ import numpy as np
 
 from ...engine.errors import DataError
 from ...engine.goals import Goals
-from ...engine.material import Material
 from ...engine.plugin import param, plugin
 from ...engine.recipe.paths import absolute_path
 from ...engine.recipe.recorded_frames import draw_in_ball, nearest_instance, recorded_frame, recorded_light
+from ...engine.scene.material import Material
 from ...engine.stage import Stage
 
 

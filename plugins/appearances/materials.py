@@ -12,9 +12,9 @@ from ...alignment.mixtures.color_palette import BRIGHTEST, DARKEST, lab_from_lin
 from ...dataset.materials.photo_colors import REGIONS, class_palette, region_palette
 from ...dataset.materials.texture_folders import TextureSet, texture_sets
 from ...engine.errors import DataError, StageError
-from ...engine.material import MAPPINGS, PATTERNS, Color, Material, color_from_text
 from ...engine.plugin import Range, param, plugin
 from ...engine.plugin.params import Direction, unknown
+from ...engine.scene.material import MAPPINGS, PATTERNS, Color, Material, color_from_text
 from ...engine.stage import Instance, Stage
 
 _MOVES: Mapping[str, Direction] = {

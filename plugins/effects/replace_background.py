@@ -12,9 +12,9 @@ import numpy as np
 from ...alignment.camera.linear_light import to_encoded
 from ...dataset.formats.pixels import read_image
 from ...dataset.images.repaint import covering, replace_background
-from ...engine.material import color_from_text
 from ...engine.plugin import param, plugin
 from ...engine.recipe.input_files import listed_files
+from ...engine.scene.material import color_from_text
 from ...engine.stage import Shot
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp")

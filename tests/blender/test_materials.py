@@ -15,7 +15,7 @@ bpy = pytest.importorskip("bpy")
 from recipes import recipe_of  # noqa: E402
 from twinset.blender.stage import BlenderStage, open_room  # noqa: E402
 from twinset.engine.errors import StageError  # noqa: E402
-from twinset.engine.material import PATTERNS, Material  # noqa: E402
+from twinset.engine.scene.material import PATTERNS, Material  # noqa: E402
 from twinset.engine.stage import CameraPose, Instance  # noqa: E402
 
 SIZE = (96, 72)

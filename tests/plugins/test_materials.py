@@ -13,8 +13,8 @@ from twinset.alignment.mixtures.color_palette import fit_palette, lab_from_linea
 from twinset.dataset.materials.photo_colors import class_palette, region_palette
 from twinset.dataset.materials.texture_folders import split_name, texture_sets
 from twinset.engine.errors import DataError, StageError
-from twinset.engine.material import MaterialSlot, color_from_text
 from twinset.engine.plugin.params import build
+from twinset.engine.scene.material import MaterialSlot, color_from_text
 from twinset.engine.stage import RealPhotos
 from twinset.plugins.appearances.materials import Materials
 from twinset.testing import BruteStage, asset, box, plane
@@ -214,7 +214,7 @@ def test_the_test_stage_shows_flat_colours() -> None:
     matrix[:3, 3] = (0.0, 0.0, 3.0)
     made.pose_camera(CameraPose(matrix, 30.0, *made.resolution))
     before = made.shoot()
-    from twinset.engine.material import Material
+    from twinset.engine.scene.material import Material
 
     made.set_material(made.instances[0], "seat", Material(base_color=(1.0, 0.0, 0.0)))
     after, mask = made.shoot(), before.labels.ids == 1

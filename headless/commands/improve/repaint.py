@@ -50,8 +50,8 @@ def repaint(
     from ....dataset.formats.dataset_folder import open_dataset
     from ....dataset.images.backgrounds import Backgrounds
     from ....dataset.jobs.subset import SubsetChanges, write_subset
-    from ....engine.material import color_from_text
     from ....engine.recipe.input_files import listed_files
+    from ....engine.scene.material import color_from_text
     from ....plugins.effects.replace_background import SUFFIXES
 
     output = output_of(context)

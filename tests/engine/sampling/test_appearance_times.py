@@ -12,12 +12,12 @@ import numpy as np
 from recipes import on_floor, orbit, recipe_of
 from stages import stool_stage
 from twinset.engine.goals import Goals
-from twinset.engine.material import Material
 from twinset.engine.plugin import plugin
 from twinset.engine.plugin.results import Verdict
 from twinset.engine.sampling.attempt import Trial
 from twinset.engine.sampling.gates import OpenGates
 from twinset.engine.sampling.recorded_draws import DrawRecorder
+from twinset.engine.scene.material import Material
 from twinset.plugins.appearances.jitter import Jitter
 
 LOG: list[tuple[str, bool]] = []
