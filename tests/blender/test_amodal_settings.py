@@ -47,7 +47,7 @@ def layered(alpha_threshold=False):
 
 def alpha_threshold():
     layered(True)
-    bpy.context.view_layer.pass_alpha_threshold = 0.9
+    bpy.context.view_layer.pass_alpha_threshold = 0.2
 
 
 def hidden_by(name="Post", **place):
