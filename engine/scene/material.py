@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,11 @@ MAPPINGS = ("auto", "uv", "box")
 """How textures lie on a mesh: by its UV map, or projected along the three axes of the object."""
 
 TEXTURE_ROLES = ("color", "roughness", "metallic", "normal", "displacement")
+
+
+def _color(values: Iterable[float]) -> Color:
+    r, g, b = (float(v) for v in values)
+    return r, g, b
 
 
 @attrs.frozen
@@ -75,7 +80,7 @@ class Material:
         Place and shape of the procedural pattern.
     """
 
-    base_color: Color | None = attrs.field(default=None, converter=lambda c: None if c is None else _color(c))
+    base_color: Color | None = attrs.field(default=None, converter=attrs.converters.optional(_color))
     hue: float = attrs.field(default=0.0, converter=float)
     saturation: float = attrs.field(default=1.0, converter=float)
     value: float = attrs.field(default=1.0, converter=float)
@@ -125,8 +130,3 @@ def color_from_text(text: str) -> Color:
     except ValueError:
         raise ValueError(f"'{text}' is not a colour. Write it as '#3b2f2a' or '59, 47, 42'.") from None
     return _color(linear_from_srgb(c / 255.0) for c in channels)
-
-
-def _color(values: Any) -> Color:
-    r, g, b = (float(v) for v in values)
-    return r, g, b
