@@ -42,7 +42,7 @@ docs: setup  ## Build the documentation site into build/site; fails on warnings 
 
 blenderproc: setup  ## Install BlenderProc beside Twinset, and run the tests that need it
 	$(BIN)/python -m pip install --quiet --editable '.[blenderproc]'
-	$(BIN)/python -m pytest -p no:randomly tests/blender/test_blenderproc*.py tests/dataset/formats/test_blenderproc*.py
+	$(BIN)/python -m pytest -p no:randomly tests/blender/blenderproc tests/dataset/formats/test_blenderproc*.py
 
 proof-smoke: setup  ## Install PyTorch, and train two small detectors as the proof does; PIP_EXTRA_INDEX_URL chooses its build
 	$(BIN)/python -m pip install --quiet --editable '.[proof]'
