@@ -123,8 +123,8 @@ class _Builder:
         if socket is not None:
             self._color(socket)
         look = PATTERN_LOOKS.get(self._change.pattern)
-        self._number(shader, "Roughness", self._change.roughness, look and look.roughness)
-        self._number(shader, "Metallic", self._change.metallic, look and look.metallic)
+        self._number(shader, "Roughness", self._change.roughness, look.roughness if look else None)
+        self._number(shader, "Metallic", self._change.metallic, look.metallic if look else None)
         self._relief(shader)
 
     def _color(self, socket: bpy.types.NodeSocket) -> None:

@@ -16,11 +16,11 @@ from ... import __version__
 from ...engine.block import Block
 from ...engine.errors import DataError, OutputError, StageError
 from ...engine.events import Event, Finished, FrameDone, ShareDone, Started, Stepped
-from ...engine.extreme_exposure import exposure_sentences
 from ...engine.output.writer import asked_writers
 from ...engine.plugin.hooks import defines
 from ...engine.recipe.reading import load_recipe
 from ...engine.recipe.settings import Recipe
+from ...engine.sampling.extreme_exposure import exposure_sentences
 from ...engine.sampling.rooms import by_room, unused_room_notes
 from ...engine.sampling.sampler import Frame
 from ..analysis.goal_progress import GoalTally

@@ -16,8 +16,8 @@ import numpy as np
 
 from ...engine.errors import StageError
 from ...engine.events import Funnel
-from ...engine.extreme_exposure import EXTREMES
 from ...engine.sampling.attempt import AFTER_RENDER
+from ...engine.sampling.extreme_exposure import EXTREMES
 from ...engine.sampling.gates import elevation
 from .frame_record import ACCEPTED, FILTERED, GIVEN_UP, FrameRecord
 

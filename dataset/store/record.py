@@ -10,11 +10,11 @@ import attrs
 
 from ... import __version__
 from ...engine.block import Block
-from ...engine.extreme_exposure import extreme_exposure
 from ...engine.goals import Goals
 from ...engine.instance_row import InstanceRow
 from ...engine.output.annotation_source import AnnotationSource, asked_sources, entries_of
 from ...engine.recipe.settings import Recipe
+from ...engine.sampling.extreme_exposure import extreme_exposure
 from ...engine.sampling.sampler import Frame
 from ...engine.stage import CameraPose, Instance, Shot
 from ..formats.coco import CocoFile

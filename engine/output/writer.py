@@ -42,7 +42,7 @@ class FinishedDataset(Protocol):
 
     @property
     def real(self) -> RealImages | None:
-        """The real images of the recipe; None where they are not at hand."""
+        """The real images of the recipe; None where they are missing."""
         ...
 
     def annotations(self, images: Collection[int] | None = None) -> Iterator[dict[str, Any]]:

@@ -34,10 +34,7 @@ class JobSettings:
     seed: int = param(0, min=0, doc="Seed of all random numbers; 0 is a valid seed")
     images: int = param(100, min=1, max=10_000_000, doc="Frames to render")
     empty_share: float = param(
-        0.0,
-        min=0.0,
-        max=0.95,
-        doc="Share of the frames that show none of the annotated objects: views like the others, without the objects",
+        0.0, min=0.0, max=0.95, doc="Share of the frames that show no annotated object: views like the others, emptied"
     )
     plugin_folders: list[str] = param(
         [],
@@ -125,8 +122,8 @@ class ClassSettings:
     )
     builtin: str = param(
         "",
-        doc="Built-in shapes: 'chair', 'table', 'bag' (all kinds), 'handbag', 'backpack' or 'suitcase'; as distractors "
-        "also 'clutter' (all that follow), 'book', 'cup', 'bottle', 'bowl', 'vase', 'can', 'box' or 'potted plant'",
+        doc="Built-in shapes: chair, table, bag (all kinds), handbag, backpack or suitcase; as distractors also "
+        "clutter (all that follow), book, cup, bottle, bowl, vase, can, box or 'potted plant'",
     )
     blenderproc: str = param(
         "",
@@ -193,9 +190,7 @@ class GoalSettings:
     )
     weight: float = param(1.0, min=0.0, min_exclusive=True, doc="Weight relative to other goals")
     candidates: int = param(4, min=2, max=1000, doc="Probed attempts per frame, of which the best match is rendered")
-    samples: int = param(
-        2, min=1, max=4096, doc="Samples per pixel of drafts, for columns that need the rendered image"
-    )
+    samples: int = param(2, min=1, max=4096, doc="Samples per pixel of drafts, for columns that need the image")
 
 
 QUALITIES: dict[str, tuple[int, float]] = {"detector": (16, 0.01), "picture": (128, 0.02)}

@@ -99,7 +99,8 @@ class Schedule:
         """The assignment of one frame (>= 0)."""
         if self._assignments.shape[1] <= index:
             self._assignments = self._up_to(2 * index + 64)
-        return Assignment(*(int(v) for v in self._assignments[:, index]))
+        variant, camera, draw = self._assignments[:, index].tolist()
+        return Assignment(variant, camera, draw)
 
     def _up_to(self, size: int) -> np.ndarray:
         """Variant, camera and draw of the first ``size`` frames, (3, size)."""

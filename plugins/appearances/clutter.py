@@ -16,8 +16,8 @@ from ...engine.geometry.support import (
     ground_of_instance,
     points_on_ground,
 )
-from ...engine.placed_classes import named_distractors
 from ...engine.plugin import Range, param, plugin
+from ...engine.plugin.placed_assets import named_distractors
 from ...engine.stage import Asset, CameraPose, Stage, draw_asset
 
 _BATCH = 256

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...engine.placed_classes import named_distractors
 from ...engine.plugin import Range, param, plugin
+from ...engine.plugin.placed_assets import named_distractors
 from ...engine.stage import Asset, Stage, draw_asset
 
 

@@ -6,8 +6,8 @@ from __future__ import annotations
 import numpy as np
 
 from ...engine.goals import Goals
-from ...engine.placed_classes import check_count, draw_count, placed_assets
 from ...engine.plugin import Rejected, param, plugin
+from ...engine.plugin.placed_assets import check_count, draw_count, placed_assets
 from ...engine.stage import Asset, Stage, draw_asset
 
 Vector = tuple[float, float, float]

@@ -12,8 +12,8 @@ import numpy as np
 from ...engine.geometry.contact import lowest_above
 from ...engine.geometry.support import Ground, Site, SupportRules, find_ground
 from ...engine.goals import Goals
-from ...engine.placed_classes import check_count, draw_count, placed_assets
 from ...engine.plugin import Range, Rejected, param, plugin
+from ...engine.plugin.placed_assets import check_count, draw_count, placed_assets
 from ...engine.stage import Asset, Stage, draw_asset
 
 log = logging.getLogger(__name__)

@@ -13,6 +13,8 @@ MAX_FILES = 15
 MAY_NAME_PLUGINS = {"engine/recipe/reference_page.py"}  # it shows recipes to their authors
 COLUMNS_OF_ROWS = {"bbox", "depth", "shape"}
 """Metrics that are called like what they measure, which rows have whatever measured it."""
+KEYS_OF_RECIPES = {"materials"}
+"""Keys of tables other than plugins' that a plugin is called like."""
 
 
 def import_graph() -> dict[str, set[str]]:
@@ -86,7 +88,7 @@ def plugin_ids(source: str, plugins: set[str]) -> list[tuple[int, str]]:
     """Line and text of strings that name a plugin (``kind/id``), docstrings and other bare strings left out."""
     tree = ast.parse(source)
     bare = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
-    ids = {name.rpartition("/")[2] for name in plugins} - COLUMNS_OF_ROWS
+    ids = {name.rpartition("/")[2] for name in plugins} - COLUMNS_OF_ROWS - KEYS_OF_RECIPES
     found = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in bare:

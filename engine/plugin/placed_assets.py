@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which classes and distractors a plugin places, and how many instances of them a frame has."""
+"""Which assets a plugin places, by class or table of distractors, and how many instances of them a frame has."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .errors import StageError
-from .plugin.params import unknown
-from .stage import Asset, Stage
+from ..errors import StageError
+from ..stage import Asset, Stage
+from .params import unknown
 
 
 def placed_assets(
