@@ -9,6 +9,8 @@ from typing import Any
 
 import bpy
 import numpy as np
+from twinset.blender.geometry.evaluated import evaluate
+from twinset.blender.geometry.surfaces import SceneMesh, static_meshes
 from twinset.blender.render.passes import read_labels, read_picture
 from twinset.blender.stage import BlenderStage, open_stage
 from twinset.engine.recipe.reading import loads_recipe
@@ -69,6 +71,22 @@ def mesh(name: str, corners: Any, faces: Any, material: Any = None) -> bpy.types
     return made
 
 
+def box(
+    name: str, size: Any = (1.0, 1.0, 1.0), location: Any = (0.0, 0.0, 0.0), collection: Any = None
+) -> bpy.types.Object:
+    """A new box with its origin at its centre."""
+    half = np.array(size) / 2
+    corners = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)]) * half
+    faces = [(0, 1, 3, 2), (4, 6, 7, 5), (0, 4, 5, 1), (2, 3, 7, 6), (0, 2, 6, 4), (1, 5, 7, 3)]
+    return add(name, mesh(name, corners.tolist(), faces), collection=collection, location=location)
+
+
+def floor(name: str = "Floor", size: float = 4.0, z: float = 0.0) -> bpy.types.Object:
+    """A new square that faces up."""
+    h = size / 2
+    return add(name, mesh(name, [(-h, -h, z), (h, -h, z), (h, h, z), (-h, h, z)], [(0, 1, 2, 3)]))
+
+
 def ball(name: str = "ball", material: Any = None, detail: int = 3) -> bpy.types.Mesh:
     """An icosphere of 0.5 m radius."""
     import bmesh
@@ -93,9 +111,19 @@ def new_material(name: str, color: tuple[float, float, float] = (0.8, 0.1, 0.1))
 
 def save(folder: Path) -> Path:
     """Save the scene."""
-    path = folder / "scene.blend"
+    return save_as(folder / "scene.blend")
+
+
+def save_as(path: Path) -> Path:
+    """Save the scene as a file."""
     bpy.ops.wm.save_as_mainfile(filepath=str(path), check_existing=False)
     return path
+
+
+def static_by_name() -> dict[str, SceneMesh]:
+    """What renders of the open scene show as meshes."""
+    scene = bpy.context.scene
+    return {m.name: m for m in static_meshes(scene, evaluate(scene), set())}
 
 
 def plain_labels(path: Path, ids: Mapping[str, int], change: Callable[[], None] = lambda: None) -> Labels:
