@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mkdocs.plugins import event_priority
-from mkdocs.structure.files import File, Files
+from mkdocs.structure.files import File, Files, InclusionLevel
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTED = ("engine", "api", "testing")
@@ -41,20 +41,24 @@ def on_config(config: Any) -> Any:
 
 
 def on_files(files: Files, config: Any) -> Files:
-    """Add the examples, which pages link to."""
-    for path in sorted(ROOT.glob("examples/*.*")):
-        files.append(File.generated(config, path.relative_to(ROOT).as_posix(), abs_src_path=str(path)))
+    """Add the examples, which pages link to; a page among them is not in the navigation."""
+    for path in sorted(path for path in ROOT.glob("examples/**/*.*") if path.is_file()):
+        name = path.relative_to(ROOT).as_posix()
+        files.append(File.generated(config, name, abs_src_path=str(path), inclusion=InclusionLevel.NOT_IN_NAV))
     return files
 
 
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str:
-    """Point links to examples at the site's copies, list the Python API, and show notebooks."""
-    folder = posixpath.dirname("docs/" + page.file.src_uri)
+    """Point links to and from examples at the site's copies, list the Python API, and show notebooks."""
+    name = page.file.src_uri
+    folder = posixpath.dirname(name if name.startswith("examples/") else "docs/" + name)
     markdown = _NOTEBOOK.sub(lambda match: notebook(ROOT / folder / match[1]), markdown)
 
     def inside(match: re.Match[str]) -> str:
         target = posixpath.normpath(posixpath.join(folder, match[1]))
-        return f"]({posixpath.relpath('docs/' + target, folder)}" if target.startswith("examples/") else match[0]
+        if not target.startswith("examples/") and not (name.startswith("examples/") and target.startswith("docs/")):
+            return match[0]
+        return f"]({posixpath.relpath(target.removeprefix('docs/'), posixpath.dirname(name))}"
 
     markdown = re.sub(r"\]\(((?:\.\./)+[^)#\s]+)", inside, markdown)
     return markdown.replace(_API, "\n\n".join(f"::: twinset.{name}" for name in api_names()))

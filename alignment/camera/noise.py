@@ -32,7 +32,7 @@ _U, _V = np.mgrid[:BLOCK, :BLOCK]
 _SORTING = ((_U + _V) % 2 == 0) & (_U + _V > 0) | (_U + _V == 1)
 _MEASURED = ((_U + _V) % 2 == 1) & (_U + _V >= 3)
 _REACH = 12
-"""Multiples of a coefficient's step that are told apart."""
+"""Multiples of a coefficient's step that are distinguished."""
 _MIN_SEEN = 20
 _NOTHING = 1e-6
 """Noise of linear light that no photo of 8 bits shows."""

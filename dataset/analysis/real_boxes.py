@@ -42,7 +42,7 @@ def real_boxes(recipe: Recipe) -> dict[str, Boxes]:
 
 
 def real_images(recipe: Recipe) -> RealDataset | None:
-    """The real images of a recipe with their boxes; None where annotations or images are not at hand."""
+    """The real images of a recipe with their boxes; None where annotations or images are missing."""
     try:
         coco = read_real(recipe)
     except DataError as error:

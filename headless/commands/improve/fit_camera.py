@@ -60,9 +60,10 @@ def fit_camera(
     seed: SeedOption = 0,
     json: JsonOption = False,
 ) -> None:
-    """Estimate noise, sharpness, compression, vignetting, tone and colour of a camera from its photos.
+    """Estimate a camera's noise, sharpness and tones from photos.
 
-    The effects of a recipe draw from the file that this writes: `[[effect]]` with `fit = "camera.json"`.
+    Compression, vignetting and colour are estimated as well. The effects of a recipe draw from the file that this
+    writes: `[[effect]]` with `fit = "camera.json"`.
     """
     from ....dataset.camera.camera_fit import fit_camera, write_camera_fit
     from ....dataset.camera.comparison import compare_cameras

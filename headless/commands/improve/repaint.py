@@ -42,10 +42,10 @@ def repaint(
     images: ImagesOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Copy a dataset, with only the annotated objects on white, a colour or photos.
+    """Put annotated objects on white, a colour or photos.
 
-    Masks are needed for outlines; an annotation without one keeps its whole box. Boxes, masks and records stay as they
-    are, and metadata columns keep the values of the old pictures.
+    The result is a copy of the dataset. Masks are needed for outlines; an annotation without one keeps its whole box.
+    Boxes, masks and records stay as they are, and metadata columns keep the values of the old pictures.
     """
     from ....dataset.formats.dataset_folder import open_dataset
     from ....dataset.images.backgrounds import Backgrounds
