@@ -15,7 +15,12 @@ EXTREMES = ("black", "white")
 
 
 def extreme_exposure(picture: np.ndarray) -> str:
-    """``"black"`` or ``"white"`` if 99 % of the pixels of a picture (H, W, 3) uint8 nearly are, else ``""``."""
+    """``"black"`` or ``"white"`` if 99 % of the pixels of a picture (H, W, 3) uint8 nearly are, else ``""``.
+
+    Frames that are only probed have no pixels.
+    """
+    if not picture.size:
+        return ""
     if np.percentile(picture.max(-1), _SHARE) < _BLACK:
         return "black"
     if np.percentile(picture.min(-1), 100.0 - _SHARE) >= _WHITE:

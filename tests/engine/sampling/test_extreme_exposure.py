@@ -27,6 +27,7 @@ def picture(value: int, *, other: int = 0, share: float = 0.0) -> np.ndarray:
         (picture(128), ""),
         (picture(255), "white"),
         (picture(255, other=0, share=0.05), ""),
+        (np.empty((0, 0, 3), np.uint8), ""),  # only probed
     ],
 )
 def test_only_pictures_without_anything_to_see_are_extreme(shown: np.ndarray, expected: str) -> None:
