@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import twinset as ts
+from recipes import FOR_WORKERS
 from twinset.engine.events import Event, Finished, FrameDone
-from worker_jobs import RECIPE
 
 IMAGES = 4
 
@@ -22,7 +22,7 @@ IMAGES = 4
 def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pytest.importorskip("bpy")
     path = tmp_path_factory.mktemp("recipe") / "r.toml"
-    path.write_text(RECIPE)
+    path.write_text(FOR_WORKERS)
     return path
 
 

@@ -113,3 +113,15 @@ def recipe_of(folder: Path = Path(), more: str = "", **tables: Any) -> Recipe:
 def _lines(table: Table | str) -> str:
     table = plugin_table(table) if isinstance(table, str) else table
     return "".join(f"{key} = {toml_value(value)}\n" for key, value in table.items())
+
+
+FOR_WORKERS = recipe_text(
+    seed=3,
+    images=9,
+    placements=[on_floor(1, 2, cluster_radius=3.0)],
+    cameras=[orbit(3.0, 6.0)],
+    metrics=["bbox"],
+    render={**ONE_SAMPLE, "device": "cpu", "block_size": 3},
+    size=(64, 48),
+)
+"""A small job for several processes."""

@@ -15,9 +15,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from recipes import FOR_WORKERS
 from twinset.dataset.store.frames import FrameStore
 from twinset.testing.fixtures.render_process import differences, wait_until
-from worker_jobs import RECIPE
 
 SBIN = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
 DAEMONS = ("munged", "slurmctld", "slurmd")
@@ -148,7 +148,7 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
 
 def test_a_lost_node_changes_nothing(cluster: Cluster, tmp_path: Path) -> None:
     recipe = tmp_path / "r.toml"
-    recipe.write_text(RECIPE)
+    recipe.write_text(FOR_WORKERS)
     twinset = [sys.executable, "-m", "twinset.headless"]
     alone, out = tmp_path / "alone", tmp_path / "out"
     subprocess.run([*twinset, "render", recipe, "-o", alone], check=True, capture_output=True)

@@ -9,18 +9,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from recipes import FOR_WORKERS
 from twinset.dataset.atomic_files import is_process_running
 from twinset.engine.recipe.reading import load_recipe
 from twinset.headless.workers.memory import group_limit, resident_memory
 from twinset.headless.workers.supervisor import devices, unfinished_blocks
 from twinset.headless.workers.worker import _Limit
 from twinset.testing.fixtures.render_process import RenderProcess, differences, events, rendered, wait_until
-from worker_jobs import RECIPE
 
 
 @pytest.fixture
 def recipe(tmp_path: Path) -> Path:
-    (tmp_path / "r.toml").write_text(RECIPE)
+    (tmp_path / "r.toml").write_text(FOR_WORKERS)
     return tmp_path / "r.toml"
 
 
@@ -65,7 +65,7 @@ def trapped(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("armed", "mine"):
         (folder / name).mkdir()
     (folder / "mine/trap.py").write_text(TRAP.format(folder=str(folder / "armed")))
-    text = RECIPE.replace("[[camera]]", '[[placement]]\nplugin = "trap"\n[[camera]]')
+    text = FOR_WORKERS.replace("[[camera]]", '[[placement]]\nplugin = "trap"\n[[camera]]')
     (folder / "r.toml").write_text('plugin_folders = ["mine"]\n' + text)
     done = rendered(folder / "r.toml", folder / "alone", "--plugins", folder / "mine")
     assert done.returncode == 0, done.stderr
@@ -112,7 +112,7 @@ def test_killed_workers_are_replaced_and_a_killed_supervisor_leaves_no_orphans(t
 
 def test_bad_input_of_a_worker_ends_the_job_with_its_sentence(recipe: Path, tmp_path: Path) -> None:
     pytest.importorskip("bpy")
-    recipe.write_text(RECIPE.replace('"Floor"', '"Nowhere"'))
+    recipe.write_text(FOR_WORKERS.replace('"Floor"', '"Nowhere"'))
     done = rendered(recipe, tmp_path / "out", "--workers", 2)
     assert done.returncode == 2 and "Nowhere" in done.stderr and "Traceback" not in done.stderr
     assert not (tmp_path / "out").exists()
@@ -141,7 +141,7 @@ def test_each_worker_has_a_gpu_in_turns(recipe: Path, monkeypatch: pytest.Monkey
     loaded = load_recipe(recipe)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-a, 3")
     assert devices(3, loaded) == [{}, {}, {}]
-    recipe.write_text(RECIPE.replace('device = "cpu"', ""))
+    recipe.write_text(FOR_WORKERS.replace('device = "cpu"', ""))
     loaded = load_recipe(recipe)
     assert [d["CUDA_VISIBLE_DEVICES"] for d in devices(3, loaded)] == ["GPU-a", "3", "GPU-a"]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
