@@ -28,7 +28,7 @@ def verify(
 ) -> None:
     """Check a dataset's checksums and re-render sample frames.
 
-    Exit code 3 if a file is damaged or a frame renders differently.
+    Exit code 3 if a file is damaged or missing, or a frame renders differently.
     """
     from ....dataset.jobs.job import open_job
 
