@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ...engine.geometry.rotations import uniform_rotation
 from ...engine.plugin import Range, param, plugin
 from ...engine.plugin.placed_assets import named_distractors
 from ...engine.stage import Asset, Stage, draw_asset
@@ -52,7 +53,7 @@ class Distractors:
                     center = middle + rng.uniform(*self.distance_range) * _direction(rng)
                 else:
                     center = rng.uniform(*bounds)
-                matrix = _matrix(asset, _rotation(rng), scale, center)
+                matrix = _matrix(asset, uniform_rotation(rng), scale, center)
                 points = asset.points @ matrix[:3, :3].T + matrix[:3, 3]
                 inside = (points >= bounds[0]).all() and (points <= bounds[1]).all()
                 if inside and not stage.collides(asset, matrix, gap=self.gap):
@@ -63,18 +64,6 @@ class Distractors:
 def _direction(rng: np.random.Generator) -> np.ndarray:
     vector = rng.standard_normal(3)
     return vector / np.linalg.norm(vector)
-
-
-def _rotation(rng: np.random.Generator) -> np.ndarray:
-    """Uniform over all rotations: a normalised Gaussian quaternion [Shoemake, Graphics Gems III, 1992]."""
-    w, x, y, z = (q := rng.standard_normal(4)) / np.linalg.norm(q)
-    return np.array(
-        [
-            [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
-            [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
-            [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
-        ]
-    )
 
 
 def _matrix(asset: Asset, rotation: np.ndarray, scale: float, center: np.ndarray) -> np.ndarray:

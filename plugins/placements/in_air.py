@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ...engine.geometry.rotations import uniform_rotation
 from ...engine.goals import Goals
 from ...engine.plugin import Rejected, param, plugin
 from ...engine.plugin.placed_assets import check_count, draw_count, placed_assets
@@ -92,7 +93,8 @@ class InAir:
         scale = rng.uniform(*asset.scale_range)
         low, high = self._region(stage)
         middle = (asset.bounds[0] + asset.bounds[1]) / 2
-        rotations = _vertical_rotations(rng, self.tries) if self.upright else uniform_rotations(rng, self.tries)
+        draw = _vertical_rotation if self.upright else uniform_rotation
+        rotations = [draw(rng) for _ in range(self.tries)]
         positions = self._positions(low, high, cluster_center, rng)
         for position, rotation in zip(positions, rotations, strict=True):
             matrix = np.eye(4)
@@ -123,23 +125,7 @@ class InAir:
         return np.concatenate([points, np.repeat(cluster_center[None], n - len(points), 0)])
 
 
-def uniform_rotations(rng: np.random.Generator, n: int) -> np.ndarray:
-    """Rotations (n, 3, 3), uniform among all: random unit quaternions [Shoemake, "Uniform random rotations", 1992]."""
-    q = rng.standard_normal((n, 4))
-    w, x, y, z = (q / np.linalg.norm(q, axis=1, keepdims=True)).T
-    return np.stack(
-        [
-            np.stack([1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)], -1),
-            np.stack([2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)], -1),
-            np.stack([2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)], -1),
-        ],
-        -2,
-    )
-
-
-def _vertical_rotations(rng: np.random.Generator, n: int) -> np.ndarray:
-    angles = rng.uniform(0, 2 * np.pi, n)
-    out = np.zeros((n, 3, 3))
-    out[:, 0, 0] = out[:, 1, 1] = np.cos(angles)
-    out[:, 1, 0], out[:, 0, 1], out[:, 2, 2] = np.sin(angles), -np.sin(angles), 1.0
-    return out
+def _vertical_rotation(rng: np.random.Generator) -> np.ndarray:
+    angle = rng.uniform(0, 2 * np.pi)
+    cos, sin = np.cos(angle), np.sin(angle)
+    return np.array([[cos, -sin, 0.0], [sin, cos, 0.0], [0.0, 0.0, 1.0]])

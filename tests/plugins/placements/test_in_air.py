@@ -8,10 +8,11 @@ import pytest
 from scipy.spatial.transform import Rotation
 from scipy.stats import kstest
 from twinset.engine.errors import StageError
+from twinset.engine.geometry.rotations import uniform_rotation
 from twinset.engine.goals import Goal, Goals
 from twinset.engine.plugin import Rejected
 from twinset.engine.plugin.params import build
-from twinset.plugins.placements.in_air import InAir, uniform_rotations
+from twinset.plugins.placements.in_air import InAir
 from twinset.testing import BruteStage, asset, box, legged, plane
 from twinset.testing.fixtures.brute_force import triangles_meet
 
@@ -37,7 +38,8 @@ def center(instance) -> np.ndarray:
 
 def test_rotations_are_uniform():
     """The angle of a uniform rotation has the density (1 - cos a) / pi, its axis is uniform [Miles 1965]."""
-    vectors = Rotation.from_matrix(uniform_rotations(np.random.default_rng(0), 4000)).as_rotvec()
+    rng = np.random.default_rng(0)
+    vectors = Rotation.from_matrix([uniform_rotation(rng) for _ in range(4000)]).as_rotvec()
     angles = np.linalg.norm(vectors, axis=1)
     assert kstest(angles, lambda a: (a - np.sin(a)) / np.pi).pvalue > 0.01
     for axis in (vectors / angles[:, None]).T:  # by Archimedes, each coordinate of a uniform direction is uniform
