@@ -53,10 +53,13 @@ class PixelMap:
         if inside:
             # Where the map says exactly what is seen, only what it says nothing about is estimated.
             first, last = np.array(inside[:2]), np.add(inside[:2], inside[2:])
-            low = np.where(low < 0, low, first)
-            high = np.where(high > (width, height), high, last)
-            if (low >= 0).all() and (high <= (width, height)).all():
+            before, beyond = low < 0, high > (width, height)
+            if not (before | beyond).any():
                 return Amodal(mask, inside, seen)
+            # Of what the left border cuts, a sliver may be seen that is less tall than the whole.
+            partly = (before | beyond)[::-1]
+            low = np.where(before, low, np.where(partly, np.minimum(first, low), first))
+            high = np.where(beyond, high, np.where(partly, np.maximum(last, high), last))
         high = np.maximum(high, low + 1)
         pixels = max(seen, round(alone.pixels * self._magnification), 1)
         return Amodal(mask, (int(low[0]), int(low[1]), int(high[0] - low[0]), int(high[1] - low[1])), pixels)
