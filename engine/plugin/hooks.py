@@ -9,7 +9,7 @@ import types
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from .kinds import BASES, METHODS, Plugin
+from .kinds import BASES, METHODS, FittedTarget, Plugin
 from .renames import warn
 
 FORMER_HOOKS = {
@@ -78,6 +78,8 @@ def hook_problem(cls: type, kind: str, parameters: set[str]) -> str:
     known, elsewhere = hooks_of(kind), all_hooks()
     for name, value in _public(cls):
         if name in parameters or name == METHODS[kind] or name in FORMER_HOOKS[kind]:
+            continue
+        if kind == "target" and name in vars(FittedTarget):  # a target may be its own fit
             continue
         if name in known:
             with_drawn = name == "source_pixels" and value is not known[name] and _own(cls, "draw") is not None
