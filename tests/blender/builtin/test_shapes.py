@@ -231,7 +231,7 @@ def test_clutter_is_closed_stands_and_has_real_size(kind: str, name: str) -> Non
     assert_closed_and_outward(solid)
     assert solid.vertices[:, 2].min() == pytest.approx(0.0, abs=1e-6)
     size = np.ptp(solid.vertices, axis=0)
-    assert 0.02 <= size.min() and size.max() <= 0.45
+    assert size.min() >= 0.02 and size.max() <= 0.45
     assert len(solid.triangles) < 1500
 
 
