@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from recipes import orbit, recipe_of, recipe_text
+from recipes import orbit, plugin_table, recipe_of, recipe_text
 from twinset.alignment.columns.registry import find_column
 from twinset.dataset.report.levers import advice, levers
 from twinset.engine.plugin import trusted_folders
@@ -98,8 +98,12 @@ def test_advice_follows_recipe_and_direction():
     assert advice("sqrt_area", "chair", 0, recipe)[0].action == "change"
     # A recipe with a camera is not told to take another; one without lights may be told of lights.
     assert all(a.action != "add" for a in larger if "camera" in a.place)
+    lighting = ("auto_exposure", "lamps", "lights", "materials", "sky", "world")
     assert {(a.place, a.action) for a in advice("image_brightness", "chair", 1, recipe)} == {
-        ("[[appearance]] world", "add"),
-        ("[[appearance]] lights", "add"),
+        *((f"[[appearance]] {name}", "add") for name in lighting),
+        *((f"[[effect]] {name}", "add") for name in ("exposure", "replace_background", "vignette")),
     }
+    darker = recipe_of(cameras=[orbit(1.0, 2.0)], effects=[plugin_table("vignette", falloff=[0.2, 0.4])])
+    first = advice("image_brightness", "chair", 1, darker)[0]
+    assert (first.place, first.param, first.action) == ("[[effect]] vignette", "falloff", "raise")
     assert advice("no_such_column", "chair", 1, recipe) == []

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import operator
 import tomllib
 from pathlib import Path
 
@@ -243,23 +244,29 @@ def test_a_second_table_that_may_change_the_same_one_is_refused(tmp_path: Path, 
     assert [use.plugin.surfaces for use in kept.plugins["placement"]] == [["Dais"]] * 2
 
 
-_leaves = st.integers(0, 9)
+# As in recipes, a key holds a value or a table in all of them.
+_values = st.dictionaries(st.sampled_from("abc"), st.integers(0, 9))
 _tables = st.recursive(
-    st.dictionaries(st.sampled_from("abc"), _leaves),
-    lambda inner: st.dictionaries(st.sampled_from("abc"), _leaves | inner),
+    _values,
+    lambda inner: st.builds(operator.or_, _values, st.dictionaries(st.sampled_from("xyz"), inner)),
     max_leaves=8,
 )
+
+
+def merged(*tables: dict) -> dict:
+    layers = [attrs.evolve(layer_of("", Path(), "x"), data=table) for table in tables]
+    return merge_layers(layers)[0]
 
 
 @settings(max_examples=examples(40))
 @given(_tables, _tables, _tables)
 def test_merging_tables_is_associative_and_the_last_wins(a: dict, b: dict, c: dict) -> None:
-    def merged(*tables: dict) -> dict:
-        layers = [attrs.evolve(layer_of("", Path(), "x"), data=table) for table in tables]
-        return merge_layers(layers)[0]
-
     assert merged(a, b, c) == merged(merged(a, b), c) == merged(a, merged(b, c))
     assert merged(a, a) == a
     for key, value in b.items():
         if not isinstance(value, dict):
             assert merged(a, b)[key] == value
+
+
+def test_a_table_in_place_of_a_value_does_not_bring_back_an_earlier_table() -> None:
+    assert merged({"a": {"b": 1}}, {"a": 2}, {"a": {"c": 3}}) == {"a": {"c": 3}}
