@@ -14,6 +14,15 @@ SIDES = ("left", "top", "right", "bottom")
 """Borders of an image, in the order of arrays that have a column for each."""
 
 
+def contiguous(values: np.ndarray) -> np.ndarray:
+    """The values (N, ...) in one piece of memory.
+
+    Functions such as ``np.log`` and ``np.arctan2`` round the last bit of a column of a larger array one way or the
+    other, by where their result happens to be allocated: NumPy takes slower code if it might overlap the column.
+    """
+    return np.ascontiguousarray(values)
+
+
 @attrs.frozen(eq=False)
 class Boxes:
     """Boxes of one class in image units, the common currency of real and synthetic data.
@@ -32,9 +41,9 @@ class Boxes:
         Width over height of that image in pixels; None where all images are like those to come.
     """
 
-    area: np.ndarray
+    area: np.ndarray = attrs.field(converter=contiguous)
     center: np.ndarray
-    aspect: np.ndarray
+    aspect: np.ndarray = attrs.field(converter=contiguous)
     image: np.ndarray
     image_aspect: np.ndarray | None = None
 

@@ -16,7 +16,7 @@ import attrs
 import numpy as np
 
 from ...engine.errors import DataError
-from ...engine.goals import Boxes
+from ...engine.goals import Boxes, contiguous
 from ..columns.box_geometry import BORDER
 
 COLUMNS = ("log_area", "x", "y", "log_aspect")
@@ -47,9 +47,9 @@ class BoxArrays:
         Which of :data:`SIDES` cuts it.
     """
 
-    area: np.ndarray
+    area: np.ndarray = attrs.field(converter=contiguous)
     center: np.ndarray
-    aspect: np.ndarray
+    aspect: np.ndarray = attrs.field(converter=contiguous)
     cut: np.ndarray
 
     def __len__(self) -> int:
@@ -107,7 +107,7 @@ def from_latent(latent: np.ndarray, image_aspect: float) -> tuple[BoxArrays, np.
     """The inverse of :func:`to_latent`, and which boxes (B,) keep their aspect: others are too long for the image."""
     from scipy.special import ndtr
 
-    area, aspect = np.exp(np.minimum(latent[:, 0], 0.0)), np.exp(latent[:, 3])
+    area, aspect = np.exp(np.minimum(latent[:, 0], 0.0)), np.exp(contiguous(latent[:, 3]))
     size = sizes(area, aspect / image_aspect)
     shown = size[:, 0] / size[:, 1] * image_aspect
     place = latent[:, 1:3]
@@ -215,7 +215,7 @@ class LayoutMixture:
         latent (B, 4), component (B,)
         """
         n = self.scores_.transform(np.log(np.asarray(counts, dtype=float))[:, None], slice(1))[:, 0]
-        variance = self.covariances_[:, 0, 0]
+        variance = contiguous(self.covariances_[:, 0, 0])
         log_share = np.log(self.weights_) - 0.5 * ((n[:, None] - self.means_[:, 0]) ** 2 / variance + np.log(variance))
         share = np.exp(log_share - log_share.max(1, keepdims=True))
         ends = np.cumsum(share, 1)
@@ -331,9 +331,10 @@ def _fit_one(z: np.ndarray, k: int, random_state: int) -> tuple[float, tuple[np.
     """BIC, and weights, means and covariances, of ``k`` components."""
     if len(z) < 2:
         return 0.0, (np.ones(1), z, np.eye(z.shape[1])[None] * 0.25)
-    from sklearn.mixture import GaussianMixture
     from threadpoolctl import threadpool_limits
 
+    from .repeatable_mixture import RepeatableMixture
+
     with threadpool_limits(1):  # more threads are slower for so few values
-        model = GaussianMixture(k, reg_covar=_MIN_STD, n_init=3, max_iter=300, random_state=random_state).fit(z)
+        model = RepeatableMixture(k, reg_covar=_MIN_STD, n_init=3, max_iter=300, random_state=random_state).fit(z)
     return float(model.bic(z)), (model.weights_, model.means_, model.covariances_)

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..goals import contiguous
+
 BASE_THICKNESS = 0.02
 """Height in metres above the lowest point up to which vertices belong to the base of an asset."""
 _EDGE_TOLERANCE = 1e-9
@@ -295,6 +297,7 @@ def inside_hull(point: np.ndarray, points: np.ndarray) -> bool:
     distance = np.linalg.norm(offset, axis=1)
     if (distance < 1e-9).any():
         return True
-    angle = np.sort(np.arctan2(offset[:, 1], offset[:, 0]))
+    x, y = contiguous(offset.T)
+    angle = np.sort(np.arctan2(y, x))
     gaps = np.diff(np.append(angle, angle[0] + 2 * np.pi))
     return bool(gaps.max() <= np.pi + 1e-9)

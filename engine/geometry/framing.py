@@ -12,6 +12,7 @@ from collections.abc import Callable
 import attrs
 import numpy as np
 
+from ..goals import contiguous
 from ..stage import CameraPose
 
 BoxGoal = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
@@ -135,8 +136,8 @@ def solve(
     ground_distance = np.sqrt(np.maximum(start_distance**2 - height_difference**2, (0.05 * radius) ** 2))
     position = _camera_positions(center_point, candidates, ground_distance)
     to_middle = center_point - position
-    yaw = np.arctan2(to_middle[:, 1], to_middle[:, 0])
-    pitch = np.arctan2(to_middle[:, 2], np.hypot(to_middle[:, 0], to_middle[:, 1]))
+    east, north, up = contiguous(to_middle.T)
+    yaw, pitch = np.arctan2(north, east), np.arctan2(up, np.hypot(east, north))
     scale = np.stack([focal, focal / aspect], -1)
     cos_roll, sin_roll = np.cos(candidates.roll), np.sin(candidates.roll)
     for step in range(iterations + 1):

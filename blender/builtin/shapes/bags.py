@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ....engine.goals import contiguous
 from .materials import Finish
 from .parts import Parts
 from .solid_geometry import (
@@ -215,7 +216,8 @@ def bucket() -> Parts:
         power=2.0,
     )
     # The cord gathers the neck in folds.
-    angle = np.arctan2(body.vertices[:, 1], body.vertices[:, 0])
+    x, y, _ = contiguous(body.vertices.T)
+    angle = np.arctan2(y, x)
     fold = 1.0 + 0.07 * np.cos(7.0 * angle) * np.clip((body.vertices[:, 2] - 0.2) / 0.08, 0.0, 1.0)
     body = Solid(body.vertices * np.stack([fold, fold, np.ones_like(fold)], axis=1), body.faces)
     strap = _flat(
