@@ -6,7 +6,7 @@ from __future__ import annotations
 import logging
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -141,12 +141,21 @@ class Job:
             log.warning("%s", warning)
         return wanted, missing
 
+    @property
+    def recipe_text(self) -> str:
+        """The resolved recipe as TOML, with absolute paths, for other processes that take part in this job."""
+        return self._folder.recipe_text
+
     def claim(self) -> None:
         """Prepare the folder, and make it that of this job, or check that it is."""
         if not self._is_claimed:
             self._store.prepare()
             self._folder.claim()
             self._is_claimed = True
+
+    def withdraw(self, pids: Iterable[int]) -> None:
+        """Remove the folder of a job that made it and has no frame, unless anybody but these processes uses it."""
+        self._folder.withdraw(pids)
 
     def finish(self) -> Finished:
         """Rebuild annotations and previews from the records, which may have been copied from several folders."""

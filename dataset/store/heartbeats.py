@@ -57,7 +57,7 @@ class Heartbeat:
     """
 
     def __init__(self, out: Path, frames: range) -> None:
-        self._path = out / FOLDER / f"{socket.gethostname()}-{os.getpid()}.json"
+        self._path = heartbeat_path(out, os.getpid())
         self._frames = frames
         self._started = self._beaten = time.monotonic()
         self._done = 0
@@ -96,6 +96,11 @@ class Heartbeat:
         }
         with contextlib.suppress(OutputError):
             write_atomic(self._path, json_bytes(heartbeat))
+
+
+def heartbeat_path(out: Path, pid: int) -> Path:
+    """The heartbeat file of a process of this machine."""
+    return out / FOLDER / f"{socket.gethostname()}-{pid}.json"
 
 
 def read_workers(out: Path) -> list[Worker]:

@@ -14,7 +14,7 @@ from ...engine.recipe.reading import loads_recipe
 from ...engine.recipe.settings import Recipe
 from ...engine.recipe.writing import RESOLVED, dump_recipe
 from ...engine.sampling.gates import OpenGates
-from ..atomic_files import json_bytes, read_json_object
+from ..atomic_files import json_bytes, read_json_object, write_atomic
 from ..checksums import (
     append_text_checksum,
     changed_files,
@@ -25,6 +25,7 @@ from ..checksums import (
     say,
 )
 from .frames import FrameStore
+from .heartbeats import heartbeat_path
 from .inputs import FILE as INPUTS
 from .inputs import check_unchanged, linked_files, merge_links, read_inputs, read_linked_files
 
@@ -57,9 +58,43 @@ class JobFolder:
         self._claim_recipe()
         self._claim_inputs()
 
+    def withdraw(self, pids: Iterable[int]) -> None:
+        """Remove a folder that was made for this job and in which nobody has begun to work.
+
+        Parameters
+        ----------
+        pids : iterable of int
+            The processes of this machine that worked on the job and have ended. If the folder holds a file of any other
+            process, or a frame, all files stay.
+        """
+        own = [heartbeat_path(self.out, pid) for pid in pids]
+        shared = [self.out / name for name in (RECIPE, STAGE, GATE, INPUTS)]
+        if any(path.is_file() and path not in (*own, *shared) for path in self.out.rglob("*")):
+            return
+        try:
+            for path in own:
+                path.unlink(missing_ok=True)
+            for folder in [path for path in self.out.iterdir() if path.is_dir()]:
+                folder.rmdir()
+        except OSError:
+            return  # somebody else has begun to work in it
+        kept = {path: path.read_bytes() for path in shared if path.is_file()}
+        for path in kept:
+            path.unlink(missing_ok=True)
+        try:
+            self.out.rmdir()
+        except OSError:  # somebody else has come since
+            for path, content in kept.items():
+                if not path.exists():
+                    write_atomic(path, content)
+
+    @property
+    def recipe_text(self) -> str:
+        """The resolved recipe as the folder holds it, but for the checksum."""
+        return dump_recipe(self.recipe, header=[f"{RESOLVED} {__version__}."], anchor=True)
+
     def _claim_recipe(self) -> None:
-        path = self.out / RECIPE
-        text = dump_recipe(self.recipe, header=[f"{RESOLVED} {__version__}."], anchor=True)
+        path, text = self.out / RECIPE, self.recipe_text
         recorded = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else text
         is_same = _without_images(recorded) == _without_images(text)
         if not is_same and self._store.frames() and not self._is_respelled(recorded):

@@ -7,6 +7,7 @@ import logging
 import os
 import queue
 import subprocess
+import tempfile
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
@@ -17,7 +18,8 @@ import attrs
 
 from ...dataset.jobs.job import Job
 from ...dataset.store.frames import FrameStore
-from ...engine.errors import StageError, TryAgainError
+from ...dataset.store.job_folder import RECIPE
+from ...engine.errors import StageError, TryAgainError, TwinsetError
 from ...engine.events import Event, FrameDone, ShareDone, Started, Stepped
 from ...engine.recipe.settings import Recipe
 from ...engine.sampling.rooms import by_room
@@ -128,6 +130,8 @@ class Supervisor:
         self._done: set[int] = set()
         self._wanted = range(0)
         self._is_started = False
+        self._recipe = Path()
+        self._pids: set[int] = set()
         self._failures_in_a_row = 0
         self._next_memory_check = 0.0
 
@@ -142,6 +146,7 @@ class Supervisor:
             If the user stops the job; all workers have ended then.
         """
         recipe, out = self.job.recipe, self.job.out
+        is_new = not out.exists()
         yield Stepped("Looking for existing frames")
         self._wanted, missing = self.job.begin(frames)
         pending = unfinished_blocks(missing, self._wanted, recipe.render.block_size)
@@ -150,13 +155,22 @@ class Supervisor:
         pending.sort(key=lambda frames: (room(frames.start)[0], -len(missing.intersection(frames)), frames.start))
         self._pending.extend(pending)
         self._done = set(self._wanted) - missing
-        try:
-            if self._pending:
-                yield from self._render()
-            else:
-                yield self._started([])
-        finally:
-            self._end_all()
+        # Workers cannot read the recipe from the output folder, which the first of them creates once its scene is open.
+        with tempfile.TemporaryDirectory(prefix="twinset-", ignore_cleanup_errors=True) as folder:
+            self._recipe = Path(folder) / RECIPE
+            self._recipe.write_text(self.job.recipe_text, encoding="utf-8")
+            try:
+                if self._pending:
+                    yield from self._render()
+                else:
+                    yield self._started([])
+            except TwinsetError:
+                self._end_all()
+                if is_new and not self._done:
+                    self.job.withdraw(self._pids)
+                raise
+            finally:
+                self._end_all()
         if len(self._wanted) < recipe.images:
             if self._failed:
                 raise TryAgainError(_sentence(self._failed))
@@ -166,6 +180,7 @@ class Supervisor:
         if self._failed and not is_temporary:
             log.warning("%s", _sentence(self._failed))
         yield Stepped("Writing annotations")
+        self.job.claim()  # all workers may have failed before they created the folder
         yield self.job.finish()
         if is_temporary:
             raise TryAgainError(_sentence(self._failed))
@@ -211,7 +226,8 @@ class Supervisor:
                     slot.worker.close()  # leaves its memory to the others
                 continue
             if slot.worker is None:
-                slot.worker = WorkerProcess(self.job.out, self._messages, self._options, slot.variables)
+                slot.worker = WorkerProcess(self._recipe, self.job.out, self._messages, self._options, slot.variables)
+                self._pids.add(slot.worker.pid)
                 slot.rendered = slot.killed_at = 0
             slot.frames = self._pending.popleft()
             slot.worker.request(slot.frames)

@@ -31,8 +31,10 @@ class WorkerProcess:
 
     Parameters
     ----------
+    recipe : Path
+        The resolved recipe of the job.
     out : Path
-        Output folder; the recipe in it is what is rendered.
+        Output folder.
     messages : queue
         Receives its events, from another thread.
     options : list of str
@@ -42,9 +44,14 @@ class WorkerProcess:
     """
 
     def __init__(
-        self, out: Path, messages: queue.SimpleQueue[Message], options: list[str], variables: Mapping[str, str]
+        self,
+        recipe: Path,
+        out: Path,
+        messages: queue.SimpleQueue[Message],
+        options: list[str],
+        variables: Mapping[str, str],
     ) -> None:
-        command = [*program(), "--json", "render", str(out / "recipe.toml"), "-o", str(out), "--serve", *options]
+        command = [*program(), "--json", "render", str(recipe), "-o", str(out), "--serve", *options]
         self.errors: list[str] = []
         """Its own error messages."""
         self.is_closing = False
