@@ -56,7 +56,7 @@ distance = [0.5, 8.0]
 
 [[class]]
 name = "chair"
-exclude = ["stool*"]
+exclude = ["*office*"]
 ```
 
 - Keys and tables: a key given here replaces that of the other recipe; the table's other keys stay. A `[target]` of
