@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 import typer
 from recipes import ONE_SAMPLE, orbit, plugin_table, recipe_text
+from twinset.dataset.formats.metadata_table import write_columns
 from twinset.headless.cli import app
 from typer.testing import CliRunner
 
@@ -54,6 +56,11 @@ CALLS = {
         *("{folder}/rendered", "--features", "{folder}/chair.features", "--top", 1),
         *("-o", "{out}/augmented.toml"),
     ),
+    "fit-camera": ("{folder}/real/images", "--compare", "{folder}/synth/images"),
+    "repaint": ("{folder}/rendered", "-o", "{out}/repainted"),
+    "split": ("{real}", "-o", "{out}/split"),
+    "rating-sheet": ("{real}", "{folder}/inferred.csv", "-o", "{out}/sheet"),
+    "score-ratings": ("{folder}/sheet/rated.csv",),
     "plugins": (),
     "plugins show": ("orbit",),
     "plugins reference": ("-o", "{out}/reference"),
@@ -105,7 +112,7 @@ def run(*args: object) -> None:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A recipe, a real and a synthetic dataset, predictions, features, and a rendered dataset."""
+    """A recipe, a real and a synthetic dataset, predictions, features, ratings, and a rendered dataset."""
     folder = tmp_path_factory.mktemp("material")
     real = dataset(folder / "real", 0)
     dataset(folder / "synth", 1)
@@ -113,6 +120,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     found = [{"image_id": k, "category_id": 1, "bbox": [20, 10, 30, 30], "score": 0.9} for k in range(24)]
     (folder / "predictions.json").write_text(json.dumps(found))
     run("fit-features", real, "--class", "chair", "-o", folder / "chair.features")
+    write_columns(folder / "inferred.csv", {"id": list(range(24)), "depth": [1.0 + k / 10 for k in range(24)]})
+    run("rating-sheet", real, folder / "inferred.csv", "-o", folder / "sheet")
+    rated = [{**row, "rating_depth": "4"} for row in csv.DictReader((folder / "sheet/ratings.csv").open(newline=""))]
+    write_columns(folder / "sheet/rated.csv", {name: [row[name] for row in rated] for name in rated[0]})
     run("render", folder / "recipe.toml", "-o", folder / "rendered")
     return folder
 
@@ -157,7 +168,13 @@ def test_a_file_is_no_folder_for_plots(name: str, folder: Path, tmp_path: Path) 
     assert done.exit_code == 2 and not done.stdout and "is a file" in done.stderr
 
 
-@pytest.mark.parametrize("name", ["init", "tune", "report", "measure", "fit-features", "augment", "render", "demo"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("init", "tune", "report", "measure", "fit-features", "augment", "render", "demo"),
+        *("repaint", "split", "rating-sheet"),
+    ],
+)
 def test_what_a_command_is_there_to_write_must_be_named(name: str, folder: Path, tmp_path: Path) -> None:
     args = [str(a) for a in CALLS[name][: CALLS[name].index("-o")]]
     done = CliRunner().invoke(app, [name, *args])

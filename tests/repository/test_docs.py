@@ -90,11 +90,25 @@ def is_open(stage: Any) -> bool:
         return False
 
 
-def read(source: str | Path) -> Recipe:
-    """A recipe, or a fragment of one in a whole one, for tiny images; skips what needs files of somebody else's."""
+def read(source: str | Path, folder: Path) -> Recipe:
+    """A recipe, or a fragment of one in a whole one, for tiny images; skips what needs files of somebody else's.
+
+    A recipe that a fragment extends is an example, or written into a folder.
+    """
     if isinstance(source, Path):
         return load_recipe(source, TINY)
     given = tomllib.loads(source)
+    if "extends" in given:
+        extended = ROOT / "examples" / given["extends"]
+        if not extended.is_file():
+            extended = folder / given["extends"]
+            annotations = {"annotations": str(ROOT / "examples" / TARGET["real"]["annotations"])}
+            whole = {**BASE, **TARGET, "real": annotations}
+            extended.write_text("\n".join(f"{key} = {toml_value(value)}" for key, value in whole.items()))
+        recipe = loads_recipe(source, extended.parent, "recipe", TINY, check_files=extended.parent == folder)
+        if extended.parent != folder:
+            pytest.skip("read, not rendered: what it extends is rendered by itself")
+        return recipe
     whole = given if {"scene", "class"} <= given.keys() else {**BASE, **given}
     if "room" in given:
         whole.pop("scene", None)
@@ -117,7 +131,7 @@ def test_recipes_render(
         pytest.skip("its room and models are held against their real sizes in test_examples.py")
     monkeypatch.setenv("MATERIAL", str(real))
     try:
-        recipe = read(source)
+        recipe = read(source, tmp_path)
     except RecipeError as error:
         # All that is wrong is that files of the reader's own are not here; everything else was checked.
         missing = [p for p in error.problems if re.search(r"does not exist|No file|There is (no folder|nothing at)", p)]
@@ -232,8 +246,8 @@ def test_the_tutorial_leads_to_datasets(tmp_path: Path, monkeypatch: pytest.Monk
             done = CliRunner().invoke(app, shlex.split(line)[1:])
             assert done.exit_code == 0, f"{line}\n{done.output}"
             ran.append(line.split()[1])
-    assert len(written) == text.count("```python") + text.count("```toml") == 9
-    assert [ran.count(name) for name in ("new-plugin", "check-plugin", "render")] == [6, 6, 3]
+    assert len(written) == text.count("```python") + text.count("```toml") == 10
+    assert [ran.count(name) for name in ("new-plugin", "check-plugin", "render")] == [7, 7, 3]
     annotations = [a for name in ("first", "evening", "middling") for a in boxes(tmp_path / name)]
     assert len(annotations) > 9
     facing = [a["twinset"]["facing"] for a in boxes(tmp_path / "evening")]
