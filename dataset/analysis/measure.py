@@ -39,6 +39,20 @@ _PER_WORKER = 8
 """Images per worker process from which on starting it saves time."""
 
 
+class UnmeasuredImagesError(DataError):
+    """No image can be measured.
+
+    Parameters
+    ----------
+    reason : str
+        The message without the remedy.
+    """
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"{reason} Say where the images lie, or measure without pixels.")
+
+
 @attrs.frozen(eq=False)
 class Measurement:
     """The metadata of a dataset.
@@ -108,7 +122,7 @@ def measure(
     Raises
     ------
     DataError
-        If there are no boxes, or no image can be measured.
+        If there are no boxes; UnmeasuredImagesError if there are, but no image can be measured.
     """
     grouped: dict[int, list[dict[str, Any]]] = {image["id"]: [] for image in coco.images}
     for annotation in coco.annotations:
@@ -227,10 +241,7 @@ def _collect(
             unread += result.unread
             progress(done, len(tasks))
     if unread == len(tasks):
-        raise DataError(
-            f"None of the {len(tasks)} images with boxes can be measured. {problems[0]} "
-            "Say where the images lie, or measure without pixels."
-        )
+        raise UnmeasuredImagesError(f"None of the {len(tasks)} images with boxes can be measured. {problems[0]}")
     return columns, problems
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import attrs
 from rich.table import Table
 
 from .... import __version__
@@ -36,9 +38,16 @@ def errors_of(
     features: bool,
     workers: int,
 ) -> DetectorErrors:
-    """The errors of a detector by slices, with pixels and features if the images are found."""
+    """The errors of a detector by slices, with pixels and features if the images are found.
+
+    Raises
+    ------
+    DataError
+        If there is no real box, or no image in a folder that the user has named can be measured.
+    """
     from ....alignment.features.extractor import Extractor
     from ....dataset.analysis.detector_errors import detector_errors
+    from ....dataset.analysis.measure import UnmeasuredImagesError
     from ....dataset.formats.dataset_folder import image_folder
     from ....dataset.formats.metadata_table import read_columns
 
@@ -48,16 +57,17 @@ def errors_of(
     extractor = Extractor(model) if features and folder is not None else None
     table = read_columns(metadata) if metadata is not None else None
     with measuring_bar(output, "Measuring boxes") as progress:
-        return detector_errors(
-            coco,
-            predictions,
-            folder,
-            score=score,
-            metadata=table,
-            extractor=extractor,
-            workers=workers,
-            progress=progress,
+        known = partial(
+            detector_errors, coco, predictions, score=score, metadata=table, workers=workers, progress=progress
         )
+        try:
+            return known(folder, extractor=extractor)
+        except UnmeasuredImagesError as error:
+            if images is not None:
+                raise
+            # The folder was only found near the annotations, and may hold other images of the same names.
+            found = known(None)
+            return attrs.evolve(found, problems=(error.reason, *found.problems))
 
 
 def errors_shown(errors: DetectorErrors, with_images: bool) -> list[Any]:
@@ -80,7 +90,8 @@ def errors_shown(errors: DetectorErrors, with_images: bool) -> list[Any]:
     if not all_worse:
         shown.append("No slice of the real boxes is missed significantly more often than the rest.")
     if not with_images:
-        shown.append("No images were found, so light and looks are not known. Name their folder with --real-images.")
+        reason = errors.problems[0] if errors.problems else "No images were found."
+        shown.append(f"{reason} So light and looks are not known. Name the images' folder with --real-images.")
     return [part for part in shown if part is not None]
 
 

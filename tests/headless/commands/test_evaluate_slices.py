@@ -37,12 +37,14 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Noisy pictures of several brightnesses, with two chairs of several sizes in each."""
     folder = tmp_path_factory.mktemp("real")
     (folder / "images").mkdir()
-    rng = stream(1, "real")
+    rng, tints = stream(1, "real"), stream(1, "tints")
     images, annotations = [], []
     for k in range(70):
         level = int(rng.integers(40, 216))
-        noise = rng.integers(-30, 30, (HEIGHT, WIDTH, 3))
-        cv2.imwrite(str(folder / f"images/{k}.png"), np.clip(level + noise, 0, 255).astype(np.uint8))
+        noise = rng.integers(-30, 30, (HEIGHT, WIDTH, 3))[..., :1]
+        # Colour depends on a tint alone: noise in each colour would make dark images redder, and so explain as much.
+        pixels = (level + noise) * tints.uniform(0.96, 1.04, 3)
+        cv2.imwrite(str(folder / f"images/{k}.png"), np.clip(pixels, 0, 255).astype(np.uint8))
         images.append({"id": k, "file_name": f"{k}.png", "width": WIDTH, "height": HEIGHT})
         for half in (0, 1):
             side = float(np.exp(rng.uniform(np.log(10), np.log(50))))
@@ -235,3 +237,20 @@ def test_the_report_has_a_section_on_the_detector(real: Path, tmp_path: Path) ->
     assert 'href="#detector"' in text
     assert "It misses significantly more of: " in text
     assert "Missed box" in text
+
+
+def test_images_that_are_not_those_of_the_boxes_cost_only_light_and_looks(real: Path, tmp_path: Path) -> None:
+    """A folder nearby may hold other images of the same names; one that the user names must be right."""
+    predictions = detections(real, lambda a: 0.7 if is_small(a) else 0.15, 2)
+    labels = tmp_path / "labels.json"
+    labels.write_text(real.read_text())
+    (tmp_path / "other").mkdir()
+    for k in range(70):
+        cv2.imwrite(str(tmp_path / f"other/{k}.png"), np.zeros((8, 8, 3), np.uint8))
+    found = json.loads(run("evaluate", labels, predictions, "--json", "--workers", 1))
+    assert "has 8 by 8 px" in found["errors"]["problems"][0]
+    assert found["errors"]["slices_of_missed"][0]["column"] == "bbox_area"
+    shown = " ".join(run("evaluate", labels, predictions, "--workers", 1).split())
+    assert "light and looks are not known" in shown and "has 8 by 8 px" in shown
+    named = ("--real-images", tmp_path / "other")
+    assert "has 8 by 8 px" in run("evaluate", labels, predictions, "--workers", 1, *named, code=2)

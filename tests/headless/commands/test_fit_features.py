@@ -97,7 +97,7 @@ def test_broken_and_changed_images_are_left_out_and_named(real: Path) -> None:
     done = run(real, "--class", "disc", "-o", real.parent / "x.features")
     assert done.exit_code == 0, done.output
     assert "17 boxes of 'disc' in 17 photos" in done.stdout
-    for name, reason in (("3.png", "unknown format"), ("4.png", "does not exist"), ("5.png", "96 x 90 pixels")):
+    for name, reason in (("3.png", "unknown format"), ("4.png", "does not exist"), ("5.png", "96 by 90 px")):
         assert [line for line in done.stdout.splitlines() if name in line and reason in line]
 
 
