@@ -28,9 +28,9 @@ PathOut = Callable[[str | None, str], str]
 class Field:
     """A parameter and the properties that store it.
 
-    ``form`` is flag, number, pair, vector, choice, text, names, weights (names, each with a number), collection, or
-    literal (a TOML value as text). ``attributes`` are the names of the properties; ``switch`` is that of the checkbox
-    of an optional parameter, else "".
+    ``form`` is flag, number, pair, vector, choice, choices (several of them), text, names, weights (names, each with a
+    number), collection, or literal (a TOML value as text). ``attributes`` are the names of the properties; ``switch`` is
+    that of the checkbox of an optional parameter, else "".
     """
 
     param: Param
@@ -103,6 +103,8 @@ def read(group: Any, field: Field) -> Any:
         if float in (field.kind, *get_args(field.kind)):
             values = [shortest_decimal(v, math.radians if field.is_angle else float) for v in values]
         return values[0] if field.form == "number" else values
+    if field.form == "choices":
+        return [choice for choice in field.param.choices if choice in value]
     if field.form == "names":
         return [entry.value for entry in value]
     if field.form == "weights":
@@ -149,7 +151,9 @@ def _form(p: Param, kind: Any) -> str:
         return "pair" if len(args) == 2 else "vector" if 3 <= len(args) <= 32 else "literal"
     if kind == dict[str, float]:
         return "weights"
-    return "names" if kind == list[str] and not p.choices else "literal"
+    if kind == list[str]:
+        return "choices" if p.choices else "names"
+    return "literal"
 
 
 def _unique_name(name: str, taken: set[str]) -> str:
@@ -173,6 +177,8 @@ def _write(group: Any, field: Field, value: Any) -> None:
             setattr(group, name, max(-INT_MAX, min(INT_MAX, int(v))) if is_int else to_property(v))
     elif field.form == "vector":
         setattr(group, field.attributes[0], [to_property(v) for v in value])
+    elif field.form == "choices":
+        setattr(group, field.attributes[0], set(value) & set(field.param.choices))
     elif field.form == "names":
         entries = getattr(group, field.attributes[0])
         entries.clear()

@@ -72,6 +72,9 @@ def _field_definitions(field: Field, names: Mapping[str, type]) -> dict[str, Any
     if field.form == "choice":
         items = [(c, label_of(c), "", "NONE", n) for n, c in enumerate(p.choices or get_args(field.kind))]
         return {first: props.EnumProperty(**own, items=items, default=default or items[0][0])}
+    if field.form == "choices":
+        items = [(c, label_of(c), "", "NONE", 1 << n) for n, c in enumerate(p.choices)]
+        return {first: props.EnumProperty(**own, items=items, default=set(default or ()), options={"ENUM_FLAG"})}
     if field.form in ("names", "weights"):
         means = p.means
         if field.form == "weights":

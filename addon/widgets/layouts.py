@@ -72,6 +72,8 @@ def _draw_field(layout: bpy.types.UILayout, group: Any, field: Field) -> None:
         column = layout.column(align=True)
         column.prop(group, first, text=f"{field.label} Min")
         column.prop(group, field.attributes[1], text="Max")
+    elif field.form == "choices":
+        layout.column(heading=field.label).prop(group, first)
     else:
         layout.prop(group, first)
         if field.form == "collection":

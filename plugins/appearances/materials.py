@@ -39,7 +39,7 @@ class Materials:
     objects: list[str] = param(
         [], means="object", doc="Name patterns of fixed objects of the scene that change, such as 'Wall*'"
     )
-    slots: list[str] = param(["*"], doc="Name patterns of the materials that change")
+    slots: list[str] = param([], doc="Name patterns of the materials that change; default is all")
     probability: float = param(1.0, min=0.0, max=1.0, doc="Share of instances and objects that change", moves=_MOVES)
     palette: str = param(
         "own",
@@ -115,7 +115,9 @@ class Materials:
             own = np.random.default_rng(int(rng.integers(2**62)))
             if own.random() >= self.probability:
                 continue
-            slots = [s for s in stage.material_slots(target) if any(fnmatchcase(s.name, p) for p in self.slots)]
+            slots = [
+                s for s in stage.material_slots(target) if any(fnmatchcase(s.name, p) for p in self.slots or ["*"])
+            ]
             if not slots:
                 continue
             colors = self._colors(stage, target, own, 1 if self.vary_by == "target" else len(slots))

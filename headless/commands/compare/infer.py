@@ -92,7 +92,9 @@ def infer(
     ] = 50,
     margin: MarginOption = 0.1,
     min_box_side: MinBoxSideOption = 16,
-    threads: Annotated[int, typer.Option(metavar="N", min=1, max=1024, help="Threads for vision models and forests.")] = 1,
+    threads: Annotated[
+        int, typer.Option(metavar="N", min=1, max=1024, help="Threads for vision models and forests.")
+    ] = 1,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Random seed of forests and intervals.")] = 0,
     json: JsonOption = False,
 ) -> None:
