@@ -29,8 +29,8 @@ class Field:
     """A parameter and the properties that store it.
 
     ``form`` is flag, number, pair, vector, choice, choices (several of them), text, names, weights (names, each with a
-    number), collection, or literal (a TOML value as text). ``attributes`` are the names of the properties; ``switch`` is
-    that of the checkbox of an optional parameter, else "".
+    number), collection, or literal (a TOML value as text). ``attributes`` are the names of the properties; ``switch``
+    is that of the checkbox of an optional parameter, else "".
     """
 
     param: Param
