@@ -30,8 +30,8 @@ class ReplaceBackground:
     """
 
     colors: list[str] = param(
-        ["#ffffff"],
-        doc="Colours to draw from, as '#ffffff' or '255, 255, 255' (sRGB); not used where there are photos",
+        [],
+        doc="Colours to draw from, as '#ffffff' or '255, 255, 255' (sRGB); default is white; not used with photos",
         moves={"background_similarity": "-", "entropy": "-", "sharpness": "-", "brightness": "+"},
     )
     image_folder: str = param("", path=True, means="folder", doc="Folder of photos: " + " ".join(SUFFIXES))
@@ -39,8 +39,6 @@ class ReplaceBackground:
     probability: float = param(1.0, min=0.0, max=1.0, doc="Share of the images that are changed")
 
     def __attrs_post_init__(self) -> None:
-        if not self.colors and not self._has_photos:
-            raise ValueError("give colors, image_folder or image_files.")
         for text in self.colors:
             color_from_text(text)
 
@@ -54,7 +52,8 @@ class ReplaceBackground:
         """Colour or photo of this frame."""
         choice, x, y = rng.random(3)
         if not self._has_photos:
-            return {"color": self.colors[int(choice * len(self.colors))]}
+            colors = self.colors or ["#ffffff"]
+            return {"color": colors[int(choice * len(colors))]}
         files = self._files()
         number = int(choice * len(files))
         return {"image": files[number].name, "number": number, "place": [float(x), float(y)]}
