@@ -26,7 +26,7 @@ class Resize:
         moves={"sharpness": "-", "blur": "+"},
     )
     down: list[str] = param(
-        ["area", "bilinear", "bicubic"], choices=FILTERS, doc="Filters that make it smaller; one is drawn"
+        ["bilinear", "bicubic", "area"], choices=FILTERS, doc="Filters that make it smaller; one is drawn"
     )
     up: list[str] = param(["bilinear", "bicubic"], choices=FILTERS, doc="Filters that make it larger; one is drawn")
     probability: float = param(1.0, min=0.0, max=1.0, doc="Share of the images that are resized")

@@ -94,7 +94,7 @@ def test_broken_and_changed_images_are_left_out_and_named(real: Path) -> None:
     (real.parent / "images/3.png").write_bytes(b"no picture")
     (real.parent / "images/4.png").unlink()
     cv2.imwrite(str(real.parent / "images/5.png"), painted(5, 6)[:90])
-    done = run(real, "--class", "disc", "-o", real.parent / "x.features")
+    done = run(real, "--class", "disc", "--images", real.parent / "images", "-o", real.parent / "x.features")
     assert done.exit_code == 0, done.output
     assert "17 boxes of 'disc' in 17 photos" in done.stdout
     for name, reason in (("3.png", "unknown format"), ("4.png", "does not exist"), ("5.png", "96 by 90 px")):
