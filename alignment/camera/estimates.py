@@ -10,11 +10,12 @@ from typing import Any
 import attrs
 import numpy as np
 
+from ...engine.scene.srgb import decode_srgb, encode_slope
 from .compression import block_coefficients, earlier_quality, effective_steps, jpeg_settings, pixel_blocks
 from .fit_file import ChannelQuantiles, Jpeg, Noise, PhotoFit, Statistic
 from .noise import PlainBlocks, fit_noise, plain_blocks
 from .sharpness import EdgeProfile, common_profile, find_edges, fit_sharpness
-from .tone import LUMA, decode_srgb, encode_slope, lab_statistics, tone_quantiles
+from .tone import LUMA, lab_statistics, tone_quantiles
 from .vignette import Vignettes, fit_vignettes, vignette_losses
 
 N_BOOTSTRAP = 1000

@@ -7,13 +7,15 @@ import functools
 
 import numpy as np
 
+from ...engine.scene.srgb import decode_srgb, encode_srgb
+
 _TOP = 65535
 
 
 def to_linear(image: np.ndarray) -> np.ndarray:
     """Linear light of an sRGB-encoded picture in [0, 1], float32 of the same shape; values beyond are clipped.
 
-    The curve of IEC 61966-2-1 at 65,536 values, so that the result is within 2e-5.
+    The curve at 65,536 values, so that the result is within 2e-5.
     """
     return _tables()[0][_index(image)]
 
@@ -51,6 +53,4 @@ def _index(values: np.ndarray) -> np.ndarray:
 @functools.cache
 def _tables() -> tuple[np.ndarray, np.ndarray]:
     x = np.linspace(0, 1, _TOP + 1)
-    linear = np.where(x <= 0.04045, x / 12.92, ((x + 0.055) / 1.055) ** 2.4)
-    encoded = np.where(x <= 0.0031308, 12.92 * x, 1.055 * x ** (1 / 2.4) - 0.055)
-    return linear.astype(np.float32), encoded.astype(np.float32)
+    return decode_srgb(x).astype(np.float32), encode_srgb(x).astype(np.float32)

@@ -10,9 +10,10 @@ from typing import Any
 import attrs
 import numpy as np
 
+from ...engine.scene.srgb import decode_srgb, encode_slope
 from .compression import BLOCK, block_coefficients, pixel_blocks
 from .fit_file import Noise, Sharpen
-from .tone import LUMA, decode_srgb, encode_slope
+from .tone import LUMA
 
 MAX_BINS = 10
 MIN_BLOCKS = 24

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 import attrs
 import numpy as np
 
+from ...engine.scene.srgb import decode_srgb, encode_srgb
 from .fit_file import Sharpen
-from .tone import decode_srgb, encode_srgb
 
 HALF = 9
 """Half the side of the windows around edges, in pixels."""

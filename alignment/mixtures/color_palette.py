@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import attrs
 import numpy as np
 
+from ...engine.scene.srgb import decode_srgb
+
 CLUSTERS = 10
 WHITE_REFLECTANCE = 0.8
 """Reflectance of what is taken for white in a photo: that of painted walls and paper."""
@@ -58,7 +60,7 @@ def reflectance(image: np.ndarray) -> np.ndarray:
     Minkowski mean of power 6 over pixels that are not overexposed [Finlayson & Trezzi, "Shades of gray", 2004],
     within 25 % of neutral. Shadows remain in the result.
     """
-    linear = _linear(image)
+    linear = decode_srgb(image / 255.0)
     luminance = linear @ _LUMINANCE
     level = max(float(np.percentile(luminance, 90)), 0.02)
     usable = linear[linear.max(-1) < 0.95]
@@ -154,8 +156,3 @@ def _shares(labels: np.ndarray | list[int], count: int) -> np.ndarray:
 def _evenly(pixels: np.ndarray, limit: int) -> np.ndarray:
     """At most ``limit`` of the pixels, evenly spaced."""
     return pixels[np.linspace(0, len(pixels) - 1, min(limit, len(pixels))).round().astype(int)]
-
-
-def _linear(image: np.ndarray) -> np.ndarray:
-    encoded = image.astype(float) / 255.0
-    return np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)

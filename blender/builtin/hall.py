@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...engine.scene.material import color_from_text
 from .hall_furniture import furniture
 from .hall_materials import carpet_floor, new_material, plank_or_tile_floor
 from .hall_walls import DEPTH, HEIGHT, WIDTH, walls
 from .shapes import solid_object
-from .shapes.materials import Finish, color_ramp, srgb_to_linear
+from .shapes.materials import Finish, color_ramp
 from .shapes.parts import Parts
 from .shapes.solid_geometry import Solid, box, merge
 
@@ -161,10 +162,10 @@ def _window_views() -> list[bpy.types.Object]:
     scale.operation = "DIVIDE"
     scale.inputs[1].default_value = 8.0
     tree.links.new(add.outputs[0], scale.inputs[0])
-    view = color_ramp(tree, scale.outputs[0], srgb_to_linear("7f9a5f"), srgb_to_linear("b9d6f2"), 0.26, 0.75)
+    view = color_ramp(tree, scale.outputs[0], color_from_text("7f9a5f"), color_from_text("b9d6f2"), 0.26, 0.75)
     ramp = next(n for n in tree.nodes if n.type == "VALTORGB").color_ramp
     for place, color in ((0.33, "4f6b40"), (0.42, "5d7a4a"), (0.46, "e6f1fb")):
-        ramp.elements.new(place).color = (*srgb_to_linear(color), 1.0)
+        ramp.elements.new(place).color = (*color_from_text(color), 1.0)
     shader.inputs["Base Color"].default_value = (0.0, 0.0, 0.0, 1.0)
     tree.links.new(view, shader.inputs["Emission Color"])
     shader.inputs["Emission Strength"].default_value = 3.0

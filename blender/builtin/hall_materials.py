@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .shapes.materials import color_ramp, srgb_to_linear
+from ...engine.scene.material import color_from_text
+from .shapes.materials import color_ramp
 
 if TYPE_CHECKING:
     import bpy
@@ -30,7 +31,7 @@ def plank_or_tile_floor(
     made, tree, shader = new_material(name, roughness)
     brick = tree.nodes.new("ShaderNodeTexBrick")
     for socket, color in (("Color1", light), ("Color2", dark), ("Mortar", joint)):
-        brick.inputs[socket].default_value = (*srgb_to_linear(color), 1.0)
+        brick.inputs[socket].default_value = (*color_from_text(color), 1.0)
     brick.inputs["Scale"].default_value = 1.0
     brick.inputs["Mortar Size"].default_value = gap
     brick.inputs["Brick Width"].default_value, brick.inputs["Row Height"].default_value = size
@@ -38,7 +39,7 @@ def plank_or_tile_floor(
     position = tree.nodes.new("ShaderNodeTexCoord").outputs["Object"]
     tree.links.new(position, brick.inputs["Vector"])
     tree.links.new(brick.outputs["Color"], shader.inputs["Base Color"])
-    made.diffuse_color = (*srgb_to_linear(light), 1.0)
+    made.diffuse_color = (*color_from_text(light), 1.0)
     return made
 
 
@@ -47,7 +48,7 @@ def carpet_floor(name: str, color: str) -> Any:
     noise = tree.nodes.new("ShaderNodeTexNoise")
     noise.inputs["Scale"].default_value = 35.0
     tree.links.new(tree.nodes.new("ShaderNodeTexCoord").outputs["Object"], noise.inputs["Vector"])
-    base = np.array(srgb_to_linear(color))
+    base = np.array(color_from_text(color))
     tree.links.new(color_ramp(tree, noise.outputs[0], base * 0.7, base * 1.35, 0.35, 0.65), shader.inputs["Base Color"])
-    made.diffuse_color = (*srgb_to_linear(color), 1.0)
+    made.diffuse_color = (*color_from_text(color), 1.0)
     return made

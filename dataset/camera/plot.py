@@ -11,7 +11,7 @@ import numpy as np
 
 from ...alignment.camera.estimates import values_of
 from ...alignment.camera.fit_file import CameraFit
-from ...alignment.camera.tone import decode_srgb, encode_slope
+from ...engine.scene.srgb import decode_srgb, encode_slope
 from ..atomic_files import write_atomic
 
 COLORS = ("#2b2f36", "#d1495b", "#2e7d9a", "#e08e45", "#6a994e")

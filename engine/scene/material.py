@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+import numpy as np
+
+from .srgb import decode_srgb
 
 Color = tuple[float, float, float]
 
@@ -111,11 +114,6 @@ class Material:
         return out
 
 
-def linear_from_srgb(value: float) -> float:
-    """A channel in [0, 1] from sRGB to linear RGB [IEC 61966-2-1]."""
-    return value / 12.92 if value <= 0.04045 else float(((value + 0.055) / 1.055) ** 2.4)
-
-
 def color_from_text(text: str) -> Color:
     """Linear RGB of ``#rrggbb``, ``#rgb`` or ``r, g, b`` with channels from 0 to 255 in sRGB; ValueError otherwise."""
     digits = text.strip().removeprefix("#")
@@ -129,4 +127,4 @@ def color_from_text(text: str) -> Color:
             raise ValueError
     except ValueError:
         raise ValueError(f"'{text}' is not a colour. Write it as '#3b2f2a' or '59, 47, 42'.") from None
-    return _color(linear_from_srgb(c / 255.0) for c in channels)
+    return _color(decode_srgb(np.array(channels) / 255.0).tolist())

@@ -9,6 +9,7 @@ import attrs
 import numpy as np
 
 from ....engine.rng import stream
+from ....engine.scene.material import color_from_text
 
 if TYPE_CHECKING:
     import bpy
@@ -36,13 +37,6 @@ KINDS: dict[str, tuple[float, float, float, float]] = {
     "leather": (0.42, 0.0, 0.25, 45.0),
     "painted": (0.5, 0.0, 0.05, 8.0),
 }
-
-
-def srgb_to_linear(color: str) -> tuple[float, float, float]:
-    """An sRGB hex triple as linear RGB [IEC 61966-2-1]."""
-    c = np.array([int(color[i : i + 2], 16) for i in (0, 2, 4)]) / 255.0
-    out = np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4)
-    return float(out[0]), float(out[1]), float(out[2])
 
 
 def material(finish: Finish, name: str) -> bpy.types.Material:
@@ -77,10 +71,10 @@ def material(finish: Finish, name: str) -> bpy.types.Material:
     noise.inputs["Detail"].default_value = 2.0
     tree.links.new(position, mapping.inputs["Vector"])
     tree.links.new(mapping.outputs["Vector"], noise.inputs["Vector"])
-    base = np.array(srgb_to_linear(finish.color))
+    base = np.array(color_from_text(finish.color))
     ramp = color_ramp(tree, noise.outputs[0], base * (1.0 - vary), np.minimum(base * (1.0 + vary), 0.95), 0.32, 0.68)
     tree.links.new(ramp, shader.inputs["Base Color"])
-    made.diffuse_color = (*srgb_to_linear(finish.color), 1.0)
+    made.diffuse_color = (*color_from_text(finish.color), 1.0)
     return made
 
 
