@@ -12,6 +12,7 @@ import numpy as np
 
 from ...engine.errors import DataError
 from ..columns.registry import find_column
+from .holm import holm
 
 CONFIDENCE_LEVEL = 0.95
 MIN_BOXES, MIN_IMAGES = 5, 3
@@ -129,11 +130,7 @@ def find_slices(
         for name, inside, known in _parts(column, values, cut_by)
     ]
     tested = [one for one in found if math.isfinite(one.p_value)]
-    order = sorted(range(len(tested)), key=lambda k: tested[k].p_value)
-    adjusted, largest = {}, 0.0
-    for rank, k in enumerate(order):
-        largest = max(largest, min(1.0, (len(tested) - rank) * tested[k].p_value))
-        adjusted[id(tested[k])] = largest
+    adjusted = dict(zip(map(id, tested), holm([one.p_value for one in tested]), strict=True))
     out = [
         attrs.evolve(one, adjusted=p, significant=p <= 1 - confidence_level)
         for one in found

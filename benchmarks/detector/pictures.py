@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import attrs
 import numpy as np
 import torch
+from twinset.dataset.formats.pixels import read_image
 
 from .domains import Photo
 from .models.truth import Truth
@@ -36,27 +37,11 @@ class Held:
     ignored: np.ndarray
 
 
-def read_pixels(photo: Photo) -> np.ndarray:
-    """The RGB pixels (h, w, 3) of a photo.
-
-    Raises
-    ------
-    FileNotFoundError
-        If the file is missing or is no image.
-    """
-    import cv2
-
-    pixels = cv2.imread(str(photo.path), cv2.IMREAD_COLOR)
-    if pixels is None:
-        raise FileNotFoundError(f"The image '{photo.path}' cannot be read. Check that the dataset is complete.")
-    return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
-
-
 def hold(photo: Photo, size: tuple[int, int]) -> Held:
     """Read a photo for training at a size (width, height)."""
     import cv2
 
-    pixels = read_pixels(photo)
+    pixels = read_image(photo.path, upright=True)
     height, width = pixels.shape[:2]
     scale = min(1.0, _HELD * min(size[0] / width, size[1] / height))
     if scale < 1:

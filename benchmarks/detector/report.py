@@ -13,6 +13,7 @@ from typing import Any
 
 import attrs
 import numpy as np
+from twinset.alignment.evaluation.holm import holm
 from twinset.dataset.atomic_files import json_bytes, write_atomic
 from twinset.engine.errors import DataError
 
@@ -22,7 +23,7 @@ from .nearness import nearness_path
 from .plots import plot_arms, plot_differences
 from .precision import matches
 from .runs import read_results
-from .statistics import RESAMPLES, Estimate, Resampled, difference, holm, photo_draws, resample
+from .statistics import RESAMPLES, Estimate, Resampled, difference, photo_draws, resample
 
 Results = Sequence[Mapping[str, Any]]
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Intervals of AP50 and of its differences: a paired bootstrap over photos, renders and seeds; Holm's correction."""
+"""Intervals of AP50 and of its differences: a paired bootstrap over photos, renders and seeds."""
 
 from __future__ import annotations
 
@@ -100,14 +100,3 @@ def difference(first: Resampled, second: Resampled, null: float = 0.0, level: fl
     # Half of the resamples that hit it exactly lie on either side.
     below = ((drawn < null).sum() + (drawn == null).sum() / 2 + 1) / (len(drawn) + 2)
     return Estimate(first.value - second.value, float(low), float(high), float(2 * min(below, 1 - below)))
-
-
-def holm(p: Sequence[float]) -> list[float]:
-    """P-values corrected after Holm, in the same order."""
-    order = np.argsort(p, kind="stable")
-    corrected = np.zeros(len(p))
-    highest = 0.0
-    for rank, i in enumerate(order):
-        highest = max(highest, min(1.0, (len(p) - rank) * p[i]))
-        corrected[i] = highest
-    return corrected.tolist()

@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 from twinset.alignment.evaluation.detection import evaluate
+from twinset.dataset.formats.pixels import read_image
 
 from .domains import Photo
 from .models.anchor_based import AnchorBased
 from .models.anchor_free import AnchorFree
 from .models.boxes import kept_boxes
-from .pictures import fitted, read_pixels, to_tensor
+from .pictures import fitted, to_tensor
 
 _LEAST_SCORE = 0.005
 _SUPPRESSED = 0.6
@@ -30,7 +31,7 @@ def detections(
     found: list[dict[str, Any]] = []
     for start in range(0, len(photos), batch):
         chunk = photos[start : start + batch]
-        pictures = [fitted(read_pixels(p), size) for p in chunk]
+        pictures = [fitted(read_image(p.path, upright=True), size) for p in chunk]
         scores, boxes = (t.numpy() for t in model.detect(to_tensor([p for p, _ in pictures])))
         for photo, (_, scale), s, b in zip(chunk, pictures, scores, boxes, strict=True):
             found += of_photo(photo, s, b / scale)

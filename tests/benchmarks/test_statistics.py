@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Intervals hold what they promise on simulated detectors, and Holm's correction is the known one."""
+"""Intervals hold what they promise on simulated detectors."""
 
 from __future__ import annotations
 
@@ -77,10 +77,3 @@ def test_few_seeds_keep_the_variance_of_their_mean(detector_module, statistics):
     drawn = statistics._drawn_mean(np.repeat(values[:, None], 100_000, 1), rng)
     assert drawn.mean() == pytest.approx(values.mean(), abs=0.002)
     assert drawn.var() == pytest.approx(values.var(ddof=1) / 3, rel=0.03)
-
-
-def test_holm_is_that_of_the_textbook(statistics):
-    # By hand: 4 * 0.005; 3 * 0.01 = 0.03; 2 * 0.03 = 0.06; 1 * 0.04 is below the one before.
-    assert statistics.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
-    assert statistics.holm([0.9, 0.8]) == [1.0, 1.0]
-    assert statistics.holm([]) == []
