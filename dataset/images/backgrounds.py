@@ -10,12 +10,9 @@ from typing import Any
 import attrs
 import numpy as np
 
-from ...alignment.camera.linear_light import to_encoded
 from ...engine.rng import stream
-from ...engine.scene.material import color_from_text
 from ..formats import rle_masks
-from ..formats.pixels import read_image
-from .repaint import covering, replace_background
+from .repaint import photo_background, plain_background, replace_background
 
 
 @attrs.frozen
@@ -48,10 +45,8 @@ class Backgrounds:
     def _background(self, image_id: int, size: tuple[int, int]) -> np.ndarray:
         choice, x, y = stream(self.seed, "background", image_id).random(3)
         if self.photos:
-            photo = read_image(self.photos[int(choice * len(self.photos))], upright=True)
-            return covering(photo, size, (x, y)).astype(np.float32) / np.float32(255)
-        color = to_encoded(np.array(color_from_text(self.colors[int(choice * len(self.colors))]), np.float32))
-        return np.broadcast_to(color, (size[1], size[0], 3))
+            return photo_background(self.photos[int(choice * len(self.photos))], size, (x, y))
+        return plain_background(self.colors[int(choice * len(self.colors))], size)
 
 
 def _mask(annotation: Mapping[str, Any], height: int, width: int) -> np.ndarray:

@@ -3,9 +3,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
 from ...alignment.camera.linear_light import to_encoded, to_linear
+from ...engine.scene.material import color_from_text
+from ..formats.pixels import read_image
 
 _EDGE_SIGMA = 0.6
 """Standard deviation in pixels of a Gaussian that makes of a mask at pixel centres about the coverage of the pixels."""
@@ -119,3 +123,15 @@ def covering(photo: np.ndarray, size: tuple[int, int], place: tuple[float, float
     left, top = round(place[0] * (width - part[0])), round(place[1] * (height - part[1]))
     cut = photo[top : top + part[1], left : left + part[0]]
     return cv2.resize(cut, size, interpolation=cv2.INTER_AREA if scale > 1 else cv2.INTER_LINEAR)
+
+
+def plain_background(color: str, size: tuple[int, int]) -> np.ndarray:
+    """A background (H, W, 3) float32 in [0, 1] of one colour, such as '#ffffff', for a picture (width, height)."""
+    encoded = to_encoded(np.array(color_from_text(color), np.float32))
+    return np.broadcast_to(encoded, (size[1], size[0], 3))
+
+
+def photo_background(path: Path, size: tuple[int, int], place: tuple[float, float]) -> np.ndarray:
+    """The same from the part of a photo at ``place``, see :func:`covering`."""
+    photo = read_image(path, upright=True)
+    return covering(photo, size, place).astype(np.float32) / np.float32(255)

@@ -9,9 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ...alignment.camera.linear_light import to_encoded
-from ...dataset.formats.pixels import read_image
-from ...dataset.images.repaint import covering, replace_background
+from ...dataset.images.repaint import photo_background, plain_background, replace_background
 from ...engine.plugin import param, plugin
 from ...engine.recipe.input_files import listed_files
 from ...engine.scene.material import color_from_text
@@ -61,12 +59,11 @@ class ReplaceBackground:
     def apply(self, image: np.ndarray, shot: Shot, rng: np.random.Generator, drawn: Mapping[str, Any]) -> np.ndarray:
         """See the class."""
         mask = np.isin(shot.labels.ids, [instance.id for instance in shot.instances])
+        size = image.shape[1], image.shape[0]
         if "color" in drawn:
-            background = np.broadcast_to(to_encoded(np.array(color_from_text(drawn["color"]), np.float32)), image.shape)
+            background = plain_background(drawn["color"], size)
         else:
-            photo = read_image(self._files()[drawn["number"]], upright=True)
-            part = covering(photo, (image.shape[1], image.shape[0]), drawn["place"])
-            background = part.astype(np.float32) / np.float32(255)
+            background = photo_background(self._files()[drawn["number"]], size, drawn["place"])
         return np.array(replace_background(image, mask, background), dtype=np.float32)
 
     def _files(self) -> tuple[Path, ...]:
