@@ -103,13 +103,13 @@ def ground_of_instance(instance: Instance, max_slope: float) -> Ground | None:
 
 
 def points_on_ground(ground: Ground, rng: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Points (count, 3) on the flat faces of the ground, uniform by area, and the faces' normals (count, 3)."""
+    """Points (count, 3) on the flat faces of the ground, uniform by area, and the index of each one's face (count,)."""
     face = np.searchsorted(ground.cumulative_area, rng.random(count), side="right")
     face = np.minimum(face, len(ground.cumulative_area) - 1)
     u, v = rng.random((2, count))
     root = np.sqrt(u)  # uniform on a triangle [Osada et al., "Shape distributions", 2002]
     weights = np.stack([1 - root, root * (1 - v), root * v], axis=1)
-    return np.einsum("nk,nkd->nd", weights, ground.corners[face]), ground.normals[face]
+    return np.einsum("nk,nkd->nd", weights, ground.corners[face]), face
 
 
 def nearest_ground_point(ground: Ground, point: np.ndarray, reach: float) -> tuple[np.ndarray, np.ndarray] | None:

@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
 from ..errors import StageError
-from ..stage import Asset, Stage
+from ..stage import Asset, Stage, draw_asset
 from .params import unknown
 
 
@@ -52,6 +52,21 @@ def draw_count(count: tuple[int, int], main: str | None, classes: Sequence[str],
     """How many instances a frame gets: at least one where the main one is of these classes."""
     number = int(rng.integers(count[0], count[1] + 1))
     return max(number, 1) if main in classes else number
+
+
+def draw_assets(
+    assets: Mapping[str, Sequence[Asset]], number: int, main: str | None, rng: np.random.Generator
+) -> Iterator[tuple[Asset, bool]]:
+    """Draw the assets of a frame one after the other, and say of each whether the frame needs it.
+
+    The first is of the main class, if that is placed here; the others are of any class. Without a main instance the
+    frame needs the first one. Each is drawn when it is asked for.
+    """
+    classes = list(assets)
+    for k in range(number):
+        is_main = k == 0 and main in assets
+        name = main if is_main else classes[int(rng.integers(len(classes)))]
+        yield draw_asset(assets[str(name)], rng), is_main or (k == 0 and main is None)
 
 
 def check_count(name: str, count: tuple[int, int] | None) -> None:

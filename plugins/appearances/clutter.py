@@ -117,7 +117,7 @@ class Clutter:
 
     def _stand(self, stage: Stage, asset: Asset, ground: Ground, rng: np.random.Generator) -> None:
         scale = float(rng.uniform(*asset.scale_range))
-        points, normals = points_on_ground(ground, rng, _BATCH)
+        points, faces = points_on_ground(ground, rng, _BATCH)
         height = np.array([0.0, 0.0, scale * asset.size[2]])
         seen = _in_view(stage.camera, points + height / 2, self.distance_range)
         rules = SupportRules(_MAX_SLOPE, self.max_overhang, 0.01, 0.0)
@@ -126,7 +126,7 @@ class Clutter:
         for turn, k in zip(turns, np.flatnonzero(seen), strict=False):
             if not _is_free(stage, points[k] + height):
                 continue
-            matrix = site.resting_pose(stage, asset, scale, turn, points[k], normals[k], tilted=False)
+            matrix = site.resting_pose(stage, asset, scale, turn, points[k], ground.normals[faces[k]], tilted=False)
             if not isinstance(matrix, str):
                 stage.place(asset, matrix)
                 return

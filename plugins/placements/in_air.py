@@ -8,8 +8,8 @@ import numpy as np
 from ...engine.geometry.rotations import uniform_rotation
 from ...engine.goals import Goals
 from ...engine.plugin import Rejected, param, plugin
-from ...engine.plugin.placed_assets import check_count, draw_count, placed_assets
-from ...engine.stage import Asset, Stage, draw_asset
+from ...engine.plugin.placed_assets import check_count, draw_assets, draw_count, placed_assets
+from ...engine.stage import Asset, Stage
 
 Vector = tuple[float, float, float]
 
@@ -75,14 +75,12 @@ class InAir:
             There are no assets.
         """
         assets = placed_assets(stage, self.classes, self.distractors, self.distractor_names, "Placement 'in_air'")
-        classes = list(assets)
         main = goals.main.class_name if goals.main else None
         center: np.ndarray | None = None
-        for k in range(draw_count(self.count, main, classes, rng)):
-            name = main if k == 0 and main in classes else classes[int(rng.integers(len(classes)))]
-            asset = draw_asset(assets[str(name)], rng)
+        number = draw_count(self.count, main, list(assets), rng)
+        for asset, is_required in draw_assets(assets, number, main, rng):
             position = self._place_one(stage, asset, center, rng)
-            if position is None and k == 0 and (main is None or main in classes):
+            if position is None and is_required:
                 raise Rejected("placement: no room in the air")
             center = position if center is None else center
 

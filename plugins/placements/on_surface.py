@@ -10,11 +10,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from ...engine.geometry.contact import lowest_above
-from ...engine.geometry.support import Ground, Site, SupportRules, find_ground
+from ...engine.geometry.support import Ground, Site, SupportRules, find_ground, points_on_ground
 from ...engine.goals import Goals
 from ...engine.plugin import Range, Rejected, param, plugin
-from ...engine.plugin.placed_assets import check_count, draw_count, placed_assets
-from ...engine.stage import Asset, Stage, draw_asset
+from ...engine.plugin.placed_assets import check_count, draw_assets, draw_count, placed_assets
+from ...engine.stage import Asset, Stage
 
 log = logging.getLogger(__name__)
 
@@ -154,10 +154,7 @@ class OnSurface:
             return
         site = self._site(stage)
         cluster_center: np.ndarray | None = None
-        for k in range(number):
-            is_required = k == 0 and (main is None or main in classes)
-            name = main if k == 0 and main in classes else classes[int(rng.integers(len(classes)))]
-            asset = draw_asset(assets[str(name)], rng)
+        for asset, is_required in draw_assets(assets, number, main, rng):
             failures: Counter[str] = Counter()
             position = self._place_one(stage, asset, site, cluster_center, rng, failures)
             if position is None:
@@ -196,14 +193,7 @@ class OnSurface:
         points, normals, count_found = [], [], 0
         is_clustered = cluster_center is not None and self.cluster_radius > 0
         for _ in range(8):
-            n = _BATCH if is_clustered else 2 * self.tries
-            face = np.minimum(
-                np.searchsorted(ground.cumulative_area, rng.random(n), side="right"), len(ground.cumulative_area) - 1
-            )
-            u, v = rng.random((2, n))
-            root = np.sqrt(u)  # uniform on a triangle [Osada et al., "Shape distributions", 2002]
-            weights = np.stack([1 - root, root * (1 - v), root * v], axis=1)
-            point = np.einsum("nk,nkd->nd", weights, ground.corners[face])
+            point, face = points_on_ground(ground, rng, _BATCH if is_clustered else 2 * self.tries)
             keep = ((point >= low - 1e-6) & (point <= high + 1e-6)).all(1)  # ignore strays far outside
             if is_clustered:
                 keep &= np.linalg.norm(point - cluster_center, axis=1) <= self.cluster_radius

@@ -78,8 +78,8 @@ def test_points_on_an_instance_are_on_faces_that_look_up() -> None:
     made = stage()
     ground = ground_of_instance(made.instances[0], 15.0)
     assert ground is not None
-    points, normals = points_on_ground(ground, np.random.default_rng(0), 4000)
-    assert (normals[:, 2] > 0.99).all()
+    points, faces = points_on_ground(ground, np.random.default_rng(0), 4000)
+    assert (ground.normals[faces, 2] > 0.99).all()
     heights, counts = np.unique(points[:, 2].round(3), return_counts=True)
     by_height = dict(zip(heights.tolist(), (counts / 4000).tolist(), strict=True))
     # Areas: top 0.8, shelf 0.3, upper ends of four legs 0.01; no undersides.
