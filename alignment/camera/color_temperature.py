@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from ...engine.scene.srgb import LUMINANCE
+
 _XYZ_TO_LINEAR_SRGB = np.array(
     [[3.2406, -1.5372, -0.4986], [-0.9689, 1.8758, 0.0415], [0.0557, -0.2040, 1.0570]]  # IEC 61966-2-1
 )
@@ -24,7 +26,7 @@ def blackbody(temperature: float) -> tuple[float, float, float]:
         Scaled to luminance 1, so that it tints without brightening; (1, 1, 1) at 6500 K.
     """
     rgb = _linear_rgb(temperature) / _linear_rgb(6500.0)
-    rgb /= rgb @ np.array([0.2126, 0.7152, 0.0722])
+    rgb /= rgb @ LUMINANCE
     return float(rgb[0]), float(rgb[1]), float(rgb[2])
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import attrs
 import numpy as np
 
-from ...engine.scene.srgb import decode_srgb
+from ...engine.scene.srgb import LUMINANCE, decode_srgb
 
 CLUSTERS = 10
 WHITE_REFLECTANCE = 0.8
@@ -22,7 +22,6 @@ _FEWEST = 5
 _USUAL_SPREAD = 3.0
 _LARGE = 0.1
 """Share of a thing from which on a cluster is a large part of it."""
-_LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
 
 
 @attrs.frozen(eq=False)
@@ -61,13 +60,13 @@ def reflectance(image: np.ndarray) -> np.ndarray:
     within 25 % of neutral. Shadows remain in the result.
     """
     linear = decode_srgb(image / 255.0)
-    luminance = linear @ _LUMINANCE
+    luminance = linear @ LUMINANCE
     level = max(float(np.percentile(luminance, 90)), 0.02)
     usable = linear[linear.max(-1) < 0.95]
     light = np.ones(3)
     if len(usable) >= 100:
         light = (usable**6).mean(0) ** (1 / 6)
-        light = np.clip(light / max(float(light @ _LUMINANCE), 1e-6), 0.8, 1.25)
+        light = np.clip(light / max(float(light @ LUMINANCE), 1e-6), 0.8, 1.25)
     return linear / (level * light) * WHITE_REFLECTANCE
 
 

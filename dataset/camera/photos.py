@@ -13,14 +13,14 @@ from typing import Any
 import attrs
 import numpy as np
 
+from ...alignment.camera.tone import LUMA
 from ...engine.errors import DataError
 from ...engine.regular_files import read_regular
 from ..formats.dataset_folder import open_dataset
+from ..formats.image_files import IMAGE_SUFFIXES
 from ..formats.pixels import MAX_FILE_BYTES, read_image
 from ..image_header import MAX_PIXELS
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
-_LUMA = np.array([0.299, 0.587, 0.114])
 _EXIF = {
     "focal_length": 0x920A,
     "focal_length_35mm": 0xA405,
@@ -101,7 +101,7 @@ def _read(file: Any, path: Path) -> Photo:
         return Photo(np.asarray(file.convert("RGB")), luma, tables, factors, exif)
     # Pillow cuts off what more than 8 bits hold; OpenCV scales it.
     image = read_image(path) if file.mode.startswith(("I", "F")) else np.asarray(file.convert("RGB"))
-    return Photo(image, image @ _LUMA, tables, factors, exif)
+    return Photo(image, image @ LUMA, tables, factors, exif)
 
 
 def _exif(file: Any) -> dict[str, Any]:
@@ -143,10 +143,10 @@ def photo_paths(sources: Sequence[Path], images: Path | None = None) -> list[Pat
     """
     found: dict[Path, None] = {}
     for source in sources:
-        if source.suffix.lower() in SUFFIXES:
+        if source.suffix.lower() in IMAGE_SUFFIXES:
             paths = [source]
         else:
-            paths = sorted(p for p in source.iterdir() if p.suffix.lower() in SUFFIXES) if source.is_dir() else []
+            paths = sorted(p for p in source.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES) if source.is_dir() else []
             if not paths:
                 dataset = open_dataset(source, images)
                 names = (image.get("file_name") for image in dataset.coco.images)

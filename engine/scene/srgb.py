@@ -5,6 +5,9 @@ from __future__ import annotations
 
 import numpy as np
 
+LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
+"""Weights of red, green and blue in the luminance of linear light [ITU-R BT.709], whose primaries sRGB has."""
+
 
 def decode_srgb(encoded: np.ndarray) -> np.ndarray:
     """Linear light of sRGB-encoded values, both in [0, 1]."""

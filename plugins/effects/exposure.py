@@ -14,6 +14,7 @@ from ...alignment.camera.drawn_photo import draw_photo, fitted_photos
 from ...alignment.camera.linear_light import apply_curve, luma, to_encoded, to_linear
 from ...alignment.camera.tone_matching import match_colors, match_luma, tone_curve
 from ...engine.plugin import Range, param, plugin
+from ...engine.scene.srgb import LUMINANCE
 from ...engine.stage import Shot
 
 
@@ -117,7 +118,7 @@ class Exposure:
     def _balance(self, temperature: float, tint: float) -> np.ndarray:
         """Factors (3,) of the channels, which leave the luminance of grey as it is."""
         gains = np.array(blackbody(temperature)) * (1.0, 2.0**-tint, 1.0)
-        return np.asarray(gains / (gains @ (0.2126, 0.7152, 0.0722)))
+        return np.asarray(gains / (gains @ LUMINANCE))
 
     def _matched(self, image: np.ndarray, drawn: Mapping[str, Any]) -> np.ndarray:
         photo = next(p for p in fitted_photos(self.fit) if p.file == drawn["photo"])

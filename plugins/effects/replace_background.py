@@ -9,13 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from ...dataset.formats.image_files import IMAGE_SUFFIXES
 from ...dataset.images.repaint import photo_background, plain_background, replace_background
 from ...engine.plugin import param, plugin
 from ...engine.recipe.input_files import listed_files
 from ...engine.scene.material import color_from_text
 from ...engine.stage import Shot
-
-SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp")
 
 
 @plugin("effect")
@@ -32,7 +31,7 @@ class ReplaceBackground:
         doc="Colours to draw from, as '#ffffff' or '255, 255, 255' (sRGB); default is white; not used with photos",
         moves={"background_similarity": "-", "entropy": "-", "sharpness": "-", "brightness": "+"},
     )
-    image_folder: str = param("", path=True, means="folder", doc="Folder of photos: " + " ".join(SUFFIXES))
+    image_folder: str = param("", path=True, means="folder", doc="Folder of photos: " + " ".join(IMAGE_SUFFIXES))
     image_files: list[str] = param([], path=True, doc="More photos, by name or pattern")
     probability: float = param(1.0, min=0.0, max=1.0, doc="Share of the images that are changed")
 
@@ -68,4 +67,4 @@ class ReplaceBackground:
 
     def _files(self) -> tuple[Path, ...]:
         owner = "effect 'replace_background'"
-        return listed_files(Path(), self.image_folder, self.image_files, suffixes=SUFFIXES, owner=owner)
+        return listed_files(Path(), self.image_folder, self.image_files, suffixes=IMAGE_SUFFIXES, owner=owner)

@@ -48,11 +48,11 @@ def repaint(
     Boxes, masks and records stay as they are, and metadata columns keep the values of the old pictures.
     """
     from ....dataset.formats.dataset_folder import open_dataset
+    from ....dataset.formats.image_files import IMAGE_SUFFIXES
     from ....dataset.images.backgrounds import Backgrounds
     from ....dataset.jobs.subset import SubsetChanges, write_subset
     from ....engine.recipe.input_files import listed_files
     from ....engine.scene.material import color_from_text
-    from ....plugins.effects.replace_background import SUFFIXES
 
     output = output_of(context)
     if color and photos is not None:
@@ -63,7 +63,7 @@ def repaint(
         except ValueError as error:
             raise DataError(f"--color: {error}") from None
     refuse_existing(out)
-    files = () if photos is None else listed_files(Path(), str(photos), [], suffixes=SUFFIXES, owner="--photos")
+    files = () if photos is None else listed_files(Path(), str(photos), [], suffixes=IMAGE_SUFFIXES, owner="--photos")
     found = open_dataset(dataset, images)
     backgrounds = Backgrounds(tuple(color) or ("#ffffff",), files, seed)
     step = {
