@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import attrs
 import numpy as np
 import typer
 from rich.table import Table
@@ -38,8 +37,6 @@ from .fit import draw_plot
 from .measure import LEFT_OUT, problems_shown
 
 if TYPE_CHECKING:
-    from ....alignment.distances.components import Bins, ComponentSample
-    from ....alignment.distances.feature_estimates import FeatureEstimate
     from ....alignment.distances.quality import Ranking
     from ....alignment.evaluation.correlation import Correlation
     from ....dataset.formats.dataset_folder import ImageDataset
@@ -102,6 +99,7 @@ def quality(
     """
     from ....alignment.distances.quality import quality as rank
     from ....alignment.evaluation.correlation import small_sample_correlation
+    from ....dataset.quality.components import QualityComponents, shared_classes
     from ....dataset.report.plots import plot_quality
 
     output = output_of(context)
@@ -117,8 +115,8 @@ def quality(
     wanted = tuple(column or default_columns())
     own = _columns(output, real, real_images, "--real-images", wanted, workers)
     others = {n: _columns(output, p, folders[n], "--synth-images", wanted, workers) for n, p in paths.items()}
-    classes = _classes({str(real): own, **others}, class_name or ())
-    found = _Components({}, {n: {} for n in paths}, {}, [])
+    classes = shared_classes({str(real): own, **others}, class_name or ())
+    found = QualityComponents.of(paths)
     for name in classes:
         found.add_columns(name, own, others, wanted, len(classes) > 1)
     problems: list[str] = []
@@ -215,21 +213,6 @@ def _columns(
     return read_side(output, path, images, option, pixels=True, workers=workers)[0]
 
 
-def _classes(datasets: Mapping[str, Columns], asked: Sequence[str]) -> list[str]:
-    from ....alignment.columns.table import measured_classes
-    from ....dataset.analysis.dataset_columns import check_class
-
-    for name, columns in datasets.items():
-        for wanted in asked:
-            check_class(columns, wanted, Path(name))
-    known = [measured_classes(columns) for columns in datasets.values()]
-    classes = [c for c in known[0] if all(c in others for others in known) and (not asked or c in asked)]
-    if not classes:
-        listed = "; ".join(f"'{n}': {', '.join(k) or 'none'}" for n, k in zip(datasets, known, strict=True))
-        raise DataError(f"The datasets share no class with boxes. They have: {listed}.")
-    return classes
-
-
 def _image_datasets(
     real: Path, images: Path | None, paths: Mapping[str, Path], folders: Mapping[str, Path | None]
 ) -> tuple[ImageDataset, dict[str, ImageDataset]]:
@@ -237,68 +220,6 @@ def _image_datasets(
     return own, {
         name: opened(path, folders[name], "--synth-images", "use --no-features") for name, path in paths.items()
     }
-
-
-@attrs.define
-class _Components:
-    """The components of the composite distance, class by class."""
-
-    real: dict[str, ComponentSample]
-    synth: dict[str, dict[str, ComponentSample]]
-    bins: dict[str, Bins]
-    left_out: list[str]
-    of_sets: dict[str, dict[str, dict[str, FeatureEstimate]]] = attrs.field(factory=dict)
-
-    def add_columns(
-        self, class_name: str, real: Columns, others: Mapping[str, Columns], wanted: Sequence[str], several: bool
-    ) -> None:
-        from ....alignment.columns.table import measured_table
-        from ....alignment.distances.components import column_components
-
-        head = f"{class_name}: " if several else ""
-        table = measured_table(real, class_name, "The real set")
-        tables = {n: measured_table(columns, class_name, f"'{n}'") for n, columns in others.items()}
-        own, samples, bins, left_out = column_components(table, tables, wanted)
-        self.real |= {head + k: v for k, v in own.items()}
-        for name, of in samples.items():
-            self.synth[name] |= {head + k: v for k, v in of.items()}
-        self.bins |= {head + k: v for k, v in bins.items()}
-        self.left_out += [head + text for text in left_out]
-
-    def add_features(
-        self,
-        class_name: str,
-        pictures: tuple[ImageDataset, Mapping[str, ImageDataset]],
-        models: Sequence[Path | None],
-        threads: int,
-        seed: int,
-        several: bool,
-        options: Mapping[str, Any],
-    ) -> list[str]:
-        """Add feature distances by each model; with too few boxes, note that instead."""
-        from ....alignment.distances.components import FEATURES
-        from ....alignment.features.extractor import Extractor
-        from ....dataset.analysis.feature_distances import feature_samples
-        from ....engine.rng import stream
-
-        head = f"{class_name}: " if several else ""
-        problems: list[str] = []
-        for model in models:
-            extractor = Extractor(model, threads=threads)
-            name = head + (FEATURES if len(models) == 1 else f"{FEATURES} {extractor.path.stem}")
-            try:
-                found = feature_samples(
-                    pictures[0], pictures[1], class_name, extractor, stream(seed, "thin", class_name), **options
-                )
-            except DataError as error:
-                self.left_out.append(f"{name} left out: {error}")
-                continue
-            problems += found.problems
-            self.real[name] = found.real
-            for dataset, sample in found.synth.items():
-                self.synth[dataset][name] = sample
-            self.of_sets[name] = found.of_sets
-        return problems
 
 
 def _shown(
