@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 
 from ...alignment.features.crops import MARGIN
 from ...alignment.features.curation import typicality
-from ...alignment.features.density import Density, fit_density
+from ...alignment.features.density import Density, fit_density, load_density
 from ...alignment.features.extractor import Extractor
 from ...engine.errors import DataError
 from ...engine.plugin.params import unknown
@@ -93,6 +94,40 @@ def learn_class(
     }
     density = fit_density(features.features, features.image, method=method, neighbours=neighbours, origin=origin)
     return density, features
+
+
+def read_densities(paths: Sequence[Path]) -> tuple[dict[str, Density], list[dict[str, Any]]]:
+    """Read files of :func:`learn_class`; the densities by class, and a description of each for records.
+
+    Raises
+    ------
+    DataError
+        If a file cannot be used, or two are of one class.
+    """
+    densities: dict[str, Density] = {}
+    descriptions = []
+    for path in paths:
+        density = load_density(path)
+        name = str(density.origin.get("class", ""))
+        if name in densities:
+            raise DataError(f"'{path}' is for the class '{name}', like another file. Give one file per class.")
+        densities[name] = density
+        descriptions.append(
+            {"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest(), **describe_density(density)}
+        )
+    return densities, descriptions
+
+
+def describe_density(density: Density) -> dict[str, Any]:
+    """What records say of a density: its class, method, number of real boxes and model."""
+    origin = density.origin
+    return {
+        "class": origin.get("class", ""),
+        "method": density.method,
+        "real_boxes": len(density.calibration),
+        "model": origin.get("model", ""),
+        "model_name": origin.get("model_name", ""),
+    }
 
 
 def score_boxes(

@@ -289,25 +289,19 @@ def curate(
 
 
 def _write(found: Scored, refused: Any, action: str, out: Path, step: dict[str, Any], output: Output) -> SubsetSummary:
-    from ....dataset.jobs.subset import SubsetChanges, write_subset
+    from ....dataset.formats.dataset_folder import ImageDataset
+    from ....dataset.jobs.rejected_boxes import write_without
 
-    boxes = found.scores
-    is_whole = action == "drop-image"
-    changes = SubsetChanges(
-        without=frozenset(boxes.image[refused].tolist()) if is_whole else frozenset(),
-        unlabelled=frozenset() if is_whole else frozenset(boxes.annotation[refused].tolist()),
-        black=action == "black-box",
-        columns=boxes.columns(),
-    )
-    step = {
-        "twinset": __version__,
-        **step,
-        "features": found.features,
-        "images_left_out": len(changes.without),
-        "annotations_left_out": len(changes.unlabelled),
-    }
     with measuring_bar(output, "Writing") as progress:
-        return write_subset(found.coco, found.images, out, changes, step, progress=progress)
+        return write_without(
+            ImageDataset(found.coco, found.images),
+            out,
+            found.scores,
+            refused,
+            action,
+            {**step, "features": found.features},
+            progress=progress,
+        )
 
 
 def _write_recipe(source: Path, path: Path, classes: dict[str, str]) -> Path:

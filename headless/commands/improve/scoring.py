@@ -88,7 +88,7 @@ def score(options: Options, output: Output) -> Scored:
         If neither features nor real boxes are given, or both, or if they do not match the model or the dataset.
     """
     from ....alignment.features.extractor import Extractor
-    from ....dataset.analysis.feature_scores import score_boxes
+    from ....dataset.analysis.feature_scores import read_densities, score_boxes
     from ....dataset.formats.dataset_folder import open_dataset
 
     if bool(options.features) == bool(options.real):
@@ -98,30 +98,15 @@ def score(options: Options, output: Output) -> Scored:
     with measuring_bar(output, "Scoring boxes") as progress:
         own = open_dataset(options.dataset, options.images)
         extractor = Extractor(options.model, threads=options.threads)
-        densities, descriptions = _learned(options, own.coco, extractor) if options.real else _read(options.features)
+        densities, descriptions = (
+            _learned(options, own.coco, extractor) if options.real else read_densities(options.features)
+        )
         scores = score_boxes(own.coco, own.images, densities, extractor, judge_all=options.judge_all, progress=progress)
     return Scored(own.coco, own.images, densities, scores, descriptions)
 
 
-def _read(paths: list[Path]) -> tuple[dict[str, Density], list[dict[str, Any]]]:
-    from ....alignment.features.density import load_density
-
-    densities: dict[str, Density] = {}
-    descriptions = []
-    for path in paths:
-        density = load_density(path)
-        name = str(density.origin.get("class", ""))
-        if name in densities:
-            raise DataError(f"'{path}' is for the class '{name}', like another file. Give one file per class.")
-        densities[name] = density
-        descriptions.append(
-            {"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest(), **_describe(density)}
-        )
-    return densities, descriptions
-
-
 def _learned(options: Options, own: CocoFile, extractor: Extractor) -> tuple[dict[str, Density], list[dict[str, Any]]]:
-    from ....dataset.analysis.feature_scores import learn_class
+    from ....dataset.analysis.feature_scores import describe_density, learn_class
     from ....dataset.formats.dataset_folder import open_dataset
 
     assert options.real is not None
@@ -145,23 +130,12 @@ def _learned(options: Options, own: CocoFile, extractor: Extractor) -> tuple[dic
             continue
         densities[name] = density
         hashed = hashlib.sha256(density.to_bytes()).hexdigest()
-        descriptions.append({"file": options.real.name, "sha256": hashed, **_describe(density)})
+        descriptions.append({"file": options.real.name, "sha256": hashed, **describe_density(density)})
     if not densities:
         raise refused[0]
     for problem in refused:
         log.warning("%s Its boxes are not judged.", problem)
     return densities, descriptions
-
-
-def _describe(density: Density) -> dict[str, Any]:
-    origin = density.origin
-    return {
-        "class": origin.get("class", ""),
-        "method": density.method,
-        "real_boxes": len(density.calibration),
-        "model": origin.get("model", ""),
-        "model_name": origin.get("model_name", ""),
-    }
 
 
 def _description(values: dict[str, Any]) -> str:
