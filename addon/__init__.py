@@ -20,6 +20,7 @@ MODULES: tuple[str, ...] = (
     "preview.properties",
     # Background processes.
     "processes.process",
+    "processes.scene_digest",
     "processes.preview_session",
     "processes.render_job",
     # What panels and viewports are drawn with.

@@ -6,11 +6,12 @@ from typing import Any
 
 import bpy
 
+from ...blender.scene.shown_sample import restore
 from ...engine.errors import TwinsetError
-from ..preview.sample import restore, show_sample
+from ..preview.sample import show_sample
 from ..processes.preview_session import RequestSuperseded, answer, ask, ask_gap, session, stop
 from ..processes.redraw import redraw_panels
-from ..processes.scene_copy import own_changes
+from ..processes.scene_digest import own_changes
 from .feedback import can_render, problems_of_error, report_error
 
 TIMEOUT = 600.0

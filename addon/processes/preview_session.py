@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 import tempfile
 import time
 from pathlib import Path
@@ -15,11 +16,11 @@ import bpy
 from bpy.app.handlers import persistent
 
 from ...engine.errors import RecipeError, StageError, TwinsetError
-from ..preview.sample import ASSET_FOLDER_PREFIX, remove_assets
 from ..settings.recipe import recipe_text, table_of
 from .process import Process, command_line, exit_message
 from .redraw import redraw_panels
-from .scene_copy import is_own_change, save_copy
+from .scene_copy import save_copy
+from .scene_digest import scene_digest
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +57,7 @@ class Session:
     folder: Path | None = None
     scene: str = ""
     text: str = ""
-    is_stale: bool = True
+    digest: str = ""
     step: str = ""
     problems: list[str] = attrs.field(factory=list)
     notes: list[str] = attrs.field(factory=list)
@@ -100,12 +101,13 @@ def ask(context: bpy.types.Context, **request: Any) -> int:
     is_new = session.process is None or session.process.code is not None or session.folder is None
     if is_new:
         stop()
-        session.folder = Path(tempfile.mkdtemp(prefix=ASSET_FOLDER_PREFIX, dir=bpy.app.tempdir))
+        session.folder = Path(tempfile.mkdtemp(prefix="twinset-preview-", dir=bpy.app.tempdir))
     assert session.folder is not None
-    reopen = is_new or session.is_stale or session.scene != scene.name
+    digest = scene_digest(context)
+    reopen = is_new or session.digest != digest or session.scene != scene.name
     blend = session.folder / "scene.blend"
     if reopen:
-        save_copy(context, blend)
+        save_copy(blend)
     text = recipe_text(scene, session.folder, blend=blend)
     if is_new:
         recipe = session.folder / "recipe.toml"
@@ -113,7 +115,7 @@ def ask(context: bpy.types.Context, **request: Any) -> int:
         command = command_line("preview", recipe, "--serve", session.folder / "files")
         session.process = Process(command, session.folder / "log.txt")
         _start_ticking()
-    session.scene, session.text, session.is_stale = scene.name, text, False
+    session.scene, session.text, session.digest = scene.name, text, digest
     session.count += 1
     session.problems = []
     session.last_used = time.monotonic()
@@ -169,9 +171,8 @@ def stop() -> None:
     if session.process is not None:
         session.process.close()
     if session.folder is not None:
-        # Keep the assets, to which a shown sample is linked; Blender removes its temporary folder when it closes.
-        (session.folder / "scene.blend").unlink(missing_ok=True)
-    session.process, session.folder, session.is_stale = None, None, True
+        shutil.rmtree(session.folder, ignore_errors=True)  # what the process still writes goes when Blender closes
+    session.process, session.folder, session.digest = None, None, ""
     session.waiting.clear()
     session.step = ""
 
@@ -245,32 +246,6 @@ def _update_prediction() -> None:
 
 
 @persistent
-def _on_change(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph) -> None:
-    """Mark the copy as outdated; changes of the scene data-block itself, such as settings and cursor, do not count."""
-    if session.is_stale or session.process is None or is_own_change():
-        return
-    shown = scene.twinset_preview.collection
-    own = set() if shown is None else {o.name for o in shown.objects}
-    for update in depsgraph.updates:
-        changed = update.id
-        if not isinstance(changed, bpy.types.Scene | bpy.types.Screen) and changed.name not in own:
-            session.is_stale = True
-            return
-
-
-@persistent
-def _on_undo(*_: Any) -> None:
-    """Undo keeps the libraries of a sample; if no sample is shown any more, remove them after the undo."""
-    if not bpy.app.timers.is_registered(_remove_unused_assets):
-        bpy.app.timers.register(_remove_unused_assets, first_interval=0.05, persistent=True)
-
-
-def _remove_unused_assets() -> None:
-    if not any(scene.twinset_preview.is_shown for scene in bpy.data.scenes):
-        remove_assets()
-
-
-@persistent
 def _on_load(*_: Any) -> None:
     """Discard the results of the previous file."""
     stop()
@@ -278,20 +253,13 @@ def _on_load(*_: Any) -> None:
 
 
 def register() -> None:
-    """Add the handlers for changes and for loading files."""
-    bpy.app.handlers.depsgraph_update_post.append(_on_change)
+    """Add the handler for loading files."""
     bpy.app.handlers.load_post.append(_on_load)
-    bpy.app.handlers.undo_post.append(_on_undo)
-    bpy.app.handlers.redo_post.append(_on_undo)
 
 
 def unregister() -> None:
-    """Remove the handlers, and end the server."""
-    bpy.app.handlers.depsgraph_update_post.remove(_on_change)
+    """Remove the handler, and end the server."""
     bpy.app.handlers.load_post.remove(_on_load)
-    bpy.app.handlers.undo_post.remove(_on_undo)
-    bpy.app.handlers.redo_post.remove(_on_undo)
-    for timer in (_tick, _remove_unused_assets):
-        if bpy.app.timers.is_registered(timer):
-            bpy.app.timers.unregister(timer)
+    if bpy.app.timers.is_registered(_tick):
+        bpy.app.timers.unregister(_tick)
     _on_load()

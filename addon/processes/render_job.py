@@ -137,7 +137,7 @@ def start(context: bpy.types.Context, out: Path) -> Job:
     start_of_paths = blend_folder() if bpy.data.filepath else folder
     text = recipe_text(scene, start_of_paths, blend=blend)
     make_folder(folder)
-    save_copy(context, blend)
+    save_copy(blend)
     write_atomic(folder / "recipe.toml", text.encode())
     write_atomic(folder / "job.json", json_bytes({"folder": str(start_of_paths), "images": scene.twinset.job.images}))
     return _run(out)

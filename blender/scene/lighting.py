@@ -7,7 +7,7 @@ restoring needs no list of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import attrs
@@ -15,6 +15,7 @@ import bpy
 
 from . import lights, world
 from .lights import add_lamp, add_light, remove_animation, scale_lights
+from .ownership import OWNED
 from .world import set_background, set_sky, set_world
 
 __all__ = [
@@ -69,12 +70,34 @@ def restore(scene: bpy.types.Scene, state: LightingState, *, keep_cache: bool = 
         not read again. This is at most one world and two pictures; the next full restore removes them.
     """
     lights.remove_changes()
+    _restore_settings(scene, state)
+    world.remove_changes(keep_cache=keep_cache)
+
+
+def restore_scene(scene: bpy.types.Scene, state: LightingState, *, keep: Collection[bpy.types.Light]) -> None:
+    """Restore world, lights and background of one of several scenes; the caller removes the working copy of the world.
+
+    Lights to ``keep``, since other scenes use them, stay changed; those among them that were added leave this scene.
+    """
+    own = list(lights.lights_of(scene))
+    kept = {light for light in own if light in keep and light.get(OWNED)}
+    for holder in [o for o in scene.collection.objects if kept and o.type == "LIGHT" and o.data in kept]:
+        scene.collection.objects.unlink(holder)
+    lights.remove_changes(light for light in own if light not in keep)
+    _restore_settings(scene, state)
+
+
+def original_exposure(scene: bpy.types.Scene) -> float:
+    """The scene's own exposure, without that of a sample."""
+    return float(scene.get(_EXPOSURE, scene.view_settings.exposure))
+
+
+def _restore_settings(scene: bpy.types.Scene, state: LightingState) -> None:
     scene.world = state.world
     scene.render.film_transparent = state.film_transparent
     if _EXPOSURE in scene:
         scene.view_settings.exposure = scene[_EXPOSURE] if state.exposure is None else state.exposure
         del scene[_EXPOSURE]
-    world.remove_changes(keep_cache=keep_cache)
 
 
 CHANGES: dict[str, Callable[..., Any]] = {

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import bpy
@@ -18,7 +18,7 @@ _BASE = "twinset_base"
 
 def remove_animation(scene: bpy.types.Scene) -> None:
     """Remove keyframes and drivers of all lights, which keep their current values: a render would undo changes."""
-    for light in _lights(scene):
+    for light in lights_of(scene):
         light.animation_data_clear()
 
 
@@ -35,7 +35,7 @@ def scale_lights(scene: bpy.types.Scene, factor: float, tint: Sequence[float]) -
     tint : (3,) float
         For the linear RGB colour.
     """
-    for light in _lights(scene):
+    for light in lights_of(scene):
         if light.get(OWNED):
             continue
         if _BASE not in light:
@@ -133,9 +133,9 @@ def _checked_ies(path: Path) -> Path:
     return path
 
 
-def remove_changes() -> None:
-    """Remove the lights that were added, and reset those that were scaled."""
-    for light in list(bpy.data.lights):
+def remove_changes(among: Iterable[bpy.types.Light] | None = None) -> None:
+    """Remove the lights that were added, and reset those that were scaled; of some lights, or of the whole file."""
+    for light in list(bpy.data.lights if among is None else among):
         if light.get(OWNED):
             # This also removes the objects that use the light.
             bpy.data.lights.remove(light)
@@ -145,7 +145,8 @@ def remove_changes() -> None:
             del light[_BASE]
 
 
-def _lights(scene: bpy.types.Scene) -> Iterator[bpy.types.Light]:
+def lights_of(scene: bpy.types.Scene) -> Iterator[bpy.types.Light]:
+    """The lights of a scene, each once, including those in collection instances."""
     seen: set[int] = set()
     collections = [scene.collection]
     while collections:

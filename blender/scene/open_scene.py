@@ -21,6 +21,7 @@ from ..geometry.evaluated import evaluate, show_as_rendered, view_layer
 from ..geometry.up_axis import up_rotation
 from ..process.stdout import silenced_stdout
 from .resize import resize_scene
+from .shown_sample import restore_all
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +45,7 @@ def open_scene(recipe: Recipe) -> bpy.types.Scene:
     if recipe.scene.file:
         _open_file(recipe.path(recipe.scene.file))
         report_missing_libraries()
+        restore_all()
     else:
         with silenced_stdout():
             # Unlike loading factory settings, this keeps preferences and enabled extensions.

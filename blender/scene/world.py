@@ -167,8 +167,9 @@ def _working_world(scene: bpy.types.Scene) -> bpy.types.World:
     if original is not None and original.get(OWNED):
         return original
     name = "" if original is None else original.name_full
+    taken = {other.world for other in bpy.data.scenes if other != scene}  # by samples that other scenes show
     for world in bpy.data.worlds:
-        if world.get(OWNED) and world[_ORIGINAL] == name:
+        if world.get(OWNED) and world[_ORIGINAL] == name and world not in taken:
             scene.world = world
             return world
     world = bpy.data.worlds.new("Twinset world") if original is None else original.copy()

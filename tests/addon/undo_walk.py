@@ -1,0 +1,354 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run inside Blender by test_undo.py: random walks of operators, undo, redo, save and load, against a model.
+
+    SCRIPT ARCHIVE FOLDER SEED STEPS
+
+The model is a list of dumps of the whole file, one for each undo step: undo and redo must give these exactly.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import random
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import bpy
+
+NAME = "bl_ext.user_default.twinset"
+PASSING = {"rna_type", "session_uid", "is_evaluated", "tag", "original", "users", "preview", "library_weak_reference"}
+PASSING |= {
+    "matrix_world",
+    "matrix_local",
+    "pixels",
+    "bindcode",
+    "has_data",
+    "depth",
+    "size",
+    "channels",
+}  # evaluated or loaded when needed
+RESTING = {"all_ids", "window_managers", "workspaces", "screens", "brushes", "palettes", "paint_curves", "texts"}
+"""Data that undo leaves alone, and a list of all data."""
+PERIOD = 0.01
+
+
+def part(name: str) -> Any:
+    return importlib.import_module(f"{NAME}.{name}")
+
+
+def properties(block: Any, depth: int = 2) -> dict[str, Any]:
+    """Values of a data-block and of the groups in it, data-blocks as names."""
+    out: dict[str, Any] = {}
+    for p in block.bl_rna.properties:
+        if p.identifier in PASSING or p.identifier.startswith("is_"):
+            continue
+        value = getattr(block, p.identifier)
+        if isinstance(value, bpy.types.ID):
+            out[p.identifier] = value.name_full
+        elif p.type in ("BOOLEAN", "INT", "FLOAT", "STRING", "ENUM"):
+            plain = isinstance(value, str | int | float)
+            out[p.identifier] = value if plain else sorted(value) if isinstance(value, set) else repr(list(value))
+    return out
+
+
+def settings(group: Any) -> Any:
+    """Values of one of Twinset's groups, with those in it."""
+    out = {}
+    for p in group.bl_rna.properties:
+        if p.identifier in ("rna_type", "saved"):  # 'saved' is written when the file is
+            continue
+        value = getattr(group, p.identifier)
+        if isinstance(value, bpy.types.PropertyGroup):
+            out[p.identifier] = settings(value)
+        elif p.type == "COLLECTION":
+            out[p.identifier] = [settings(entry) for entry in value]
+        elif isinstance(value, bpy.types.ID):
+            out[p.identifier] = value.name_full
+        else:
+            out[p.identifier] = str(list(value)) if hasattr(value, "__len__") and not isinstance(value, str) else value
+    return out
+
+
+def dump() -> dict[str, Any]:
+    """All data of the file: names, users, properties, visibility, and what the scenes' previews note."""
+    out: dict[str, Any] = {}
+    for name in dir(bpy.data):
+        blocks = getattr(bpy.data, name)
+        if isinstance(blocks, bpy.types.bpy_prop_collection) and name not in RESTING:
+            for block in blocks:
+                if getattr(block, "source", "") == "VIEWER":
+                    continue
+                key = f"{name}/{block.name_full}"
+                assert key not in out, f"{key} is there twice"
+                out[key] = {**properties(block), "keys": sorted(map(str, block.keys()))}
+                if name not in ("images", "node_groups"):
+                    out[key]["users"] = block.users
+    for scene in bpy.data.scenes:
+        for layer in scene.view_layers:
+            layer.update()
+            for o in layer.objects:
+                out[f"{scene.name}/{layer.name}/{o.name_full}"] = (o.hide_get(view_layer=layer), str(o.matrix_basis))
+        out[f"{scene.name} twinset"] = settings(scene.twinset)
+        out[f"{scene.name} preview"] = settings(scene.twinset_preview)
+    for collection in bpy.data.collections:
+        out[f"in {collection.name_full}"] = [sorted(o.name for o in collection.objects), len(collection.children)]
+    return json.loads(json.dumps(out, default=str))
+
+
+def difference(a: dict[str, Any], b: dict[str, Any]) -> dict[str, Any]:
+    """What two dumps disagree about, in short."""
+    out = {}
+    for key in sorted({*a, *b}):
+        x, y = a.get(key), b.get(key)
+        if isinstance(x, dict) and isinstance(y, dict):
+            out |= {f"{key} {k}": (x.get(k), y.get(k)) for k in sorted({*x, *y}) if x.get(k) != y.get(k)}
+        elif x != y:
+            out[key] = tuple("missing" if v is None else "there" if isinstance(v, dict) else v for v in (x, y))
+    return out
+
+
+def make_assets(folder: Path) -> list[dict[str, Any]]:
+    """Files with an asset each, as the background process writes them: mesh, material with a picture, modifier."""
+    assets = []
+    for n in range(3):
+        mesh = bpy.data.meshes.new("seat")
+        mesh.from_pydata([(0, 0, 0), (1, 0, 0), (0, 1, 0)], [], [(0, 1, 2)])
+        material = bpy.data.materials.new("wood")
+        material.use_nodes = True
+        image = bpy.data.images.new("grain", 4, 4)
+        image.pack()
+        node = material.node_tree.nodes.new("ShaderNodeTexImage")
+        node.image = image
+        mesh.materials.append(material)
+        o = bpy.data.objects.new("seat", mesh)
+        o.shape_key_add(name="Basis")
+        collection = bpy.data.collections.new(f"chair_{n}")
+        collection.objects.link(o)
+        path = folder / f"asset_{n}.blend"
+        bpy.data.libraries.write(str(path), {collection}, fake_user=True)
+        assets.append({"file": str(path), "collection": collection.name, "low": [0, 0, 0], "high": [1, 1, 0]})
+    return assets
+
+
+def message(frame: int, assets: list[dict[str, Any]]) -> dict[str, Any]:
+    """A sample as the background process sends it: another number of instances and lights for each frame."""
+    rows = [
+        {
+            **{"id": n + 1, "class": "chair", "shape": str((frame + n) % len(assets)), "main": n == 0},
+            **{"matrix": [1, 0, 0, n, 0, 1, 0, frame, 0, 0, 1, 0, 0, 0, 0, 1], "bbox": None, "annotated": False},
+        }
+        for n in range(1 + frame % 3)
+    ]
+    draws: list[dict[str, Any]] = [{"call": "scale_lights", "factor": 0.5 + frame, "tint": [1.0, 0.9, 0.8]}]
+    if frame % 2:
+        draws.append({"call": "add_light", "position": [0, 0, 2], "power": 9, "color": [1, 1, 1], "radius": 0.1})
+        draws.append({"call": "set_exposure", "stops": 1.0})
+    if frame % 3:
+        draws.append({"call": "set_world", "hdri": None, "color": [1, 0, 0], "strength": 1.0, "rotation": 0.0})
+    camera = {"lens": 35, "sensor_width": 36, "near": 0.1, "matrix": [1, 0, 0, 0, 0, 1, 0, -4, 0, 0, 1, 1, 0, 0, 0, 1]}
+    record = {
+        **{"instances": rows, "camera": camera, "image": {"width": 96 + frame, "height": 72}, "tried": []},
+        **{"draws": {"appearance": draws}},
+    }
+    hidden = [[o.name, False] for o in bpy.data.objects if o.name.startswith("chair ") and o.type == "MESH"]
+    named = {str(n): asset for n, asset in enumerate(assets)}
+    return {"event": "sample", "frame": frame, "record": record, "assets": named, "hidden": hidden, "scale": 1.0}
+
+
+class Walk:
+    """Random steps, the model beside them."""
+
+    def __init__(self, folder: Path, seed: int) -> None:
+        self.folder, self.random = folder, random.Random(seed)
+        bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=False)
+        for o in list(bpy.data.objects):
+            if o.type == "MESH":
+                bpy.data.objects.remove(o)
+        self.assets = make_assets(folder)
+        bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=False)
+        self.scene.view_layers[0].update()
+        bpy.data.objects["Cube"].name = "chair 0"
+        preview = part("addon.operators.preview")
+        preview.ask = lambda context, **request: request["frame"]
+        preview.answer = lambda frame: message(frame, self.assets)
+        self.counts: dict[str, int] = {}
+        self.path = folder / "walk.blend"
+        self.start()
+
+    @property
+    def scene(self) -> bpy.types.Scene:
+        return bpy.context.window_manager.windows[0].scene
+
+    def start(self) -> None:
+        """Begin the model anew, as after loading a file."""
+        bpy.ops.ed.undo_push(message="start")
+        self.states, self.at = [dump()], 0
+
+    def pushed(self) -> None:
+        """Note the state after an operator that has pushed an undo step."""
+        self.states = [*self.states[: self.at + 1], dump()]
+        self.at += 1
+
+    def steps(self) -> list[tuple[int, Callable[[], None]]]:
+        return [
+            (6, self.preview),
+            (3, self.restore),
+            (5, self.undo),
+            (4, self.redo),
+            (2, self.move),
+            (2, self.mark),
+            (1, self.unmark),
+            (1, self.surface),
+            (1, self.delete),
+            (1, self.duplicate),
+            (1, self.save),
+            (1, self.load),
+            (1, self.copy_scene),
+            (1, self.set_up),
+        ]
+
+    def step(self) -> None:
+        weights, chosen = zip(*self.steps(), strict=True)
+        action = self.random.choices(chosen, weights)[0]
+        self.counts[action.__name__] = self.counts.get(action.__name__, 0) + 1
+        action()
+        expected = self.states[self.at]
+        found = dump()
+        assert found == expected, (action.__name__, difference(expected, found))
+
+    def run(self, operator: Any, **arguments: Any) -> None:
+        """Run an operator as the window does, with an undo step if it changes something."""
+        if operator.poll() and operator("EXEC_DEFAULT", True, **arguments) == {"FINISHED"}:
+            self.pushed()
+
+    def preview(self) -> None:
+        if self.scene.twinset.classes:
+            part("addon.operators.preview").session.folder = self.folder / "session"  # which loading a file removes
+            self.run(bpy.ops.twinset.preview_sample, step=self.random.choice((-1, 0, 1, 1, 2)))
+
+    def restore(self) -> None:
+        self.run(bpy.ops.twinset.restore_scene)
+
+    def undo(self) -> None:
+        for _ in range(self.random.randint(1, 3)):
+            if self.at:
+                bpy.ops.ed.undo()
+                self.at -= 1
+
+    def redo(self) -> None:
+        for _ in range(self.random.randint(1, 3)):
+            if self.at + 1 < len(self.states):
+                bpy.ops.ed.redo()
+                self.at += 1
+
+    def select(self) -> list[Any]:
+        objects = [o for o in self.scene.view_layers[0].objects if o.visible_get()]
+        for o in objects:
+            o.select_set(False)
+        chosen = self.random.sample(objects, min(len(objects), 2))
+        for o in chosen:
+            o.select_set(True)
+        return chosen
+
+    def move(self) -> None:
+        for o in self.select():
+            o.location.x += 1.0
+        self.push("move")
+
+    def push(self, text: str) -> None:
+        self.scene.view_layers[0].update()
+        bpy.ops.ed.undo_push(message=text)
+        self.pushed()
+
+    def mark(self) -> None:
+        self.select()
+        self.push("select")
+        name = self.random.choice(("chair", "table"))
+        self.run(bpy.ops.twinset.mark_class, name=name)
+
+    def unmark(self) -> None:
+        self.select()
+        self.push("select")
+        self.run(bpy.ops.twinset.unmark)
+
+    def surface(self) -> None:
+        self.select()
+        self.push("select")
+        self.run(bpy.ops.twinset.mark_surface)
+
+    def delete(self) -> None:
+        if len(self.scene.objects) > 3:
+            self.select()
+            self.push("select")
+            self.run(bpy.ops.object.delete)
+
+    def duplicate(self) -> None:
+        self.select()
+        self.push("select")
+        self.run(bpy.ops.object.duplicate)
+
+    def save(self) -> None:
+        bpy.ops.wm.save_as_mainfile(filepath=str(self.path), check_existing=False)
+        self.states[self.at] = dump()  # which notes that it is saved
+
+    def load(self) -> None:
+        if self.path.exists():
+            bpy.ops.wm.open_mainfile(filepath=str(self.path), load_ui=False)
+            self.start()
+
+    def copy_scene(self) -> None:
+        kind = self.random.choice(("FULL_COPY", "LINK_COPY", "DELETE", "DELETE"))
+        if kind == "DELETE":
+            if len(bpy.data.scenes) > 1:
+                self.run(bpy.ops.scene.delete)
+        elif len(bpy.data.scenes) < 3:
+            self.run(bpy.ops.scene.new, type=kind)
+
+    def set_up(self) -> None:
+        self.run(bpy.ops.twinset.set_up)
+
+
+def end(code: int) -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def main(archive: str, folder: str, seed: str, steps: str) -> None:
+    repositories = bpy.context.preferences.extensions.repos
+    if "user_default" not in [repository.module for repository in repositories]:
+        repositories.new(name="User Default", module="user_default")
+    bpy.ops.extensions.package_install_files(repo="user_default", filepath=archive, enable_on_install=True)
+    walk, left = Walk(Path(folder), int(seed)), int(steps)
+
+    def take() -> float | None:
+        nonlocal left
+        try:
+            walk.step()
+        except BaseException:
+            traceback.print_exc()
+            print("WALK FAILED after", int(steps) - left, "steps of seed", seed)
+            end(1)
+        left -= 1
+        if left:
+            return PERIOD
+        print("WALK PASSED", json.dumps(walk.counts))
+        end(0)
+        return None
+
+    if bpy.app.background:
+        while True:
+            take()
+    bpy.app.timers.register(take, first_interval=1.0, persistent=True)
+
+
+try:
+    main(*sys.argv[-4:])
+except BaseException:
+    traceback.print_exc()
+    end(1)
