@@ -195,6 +195,22 @@ def on_surface() -> list[Panel]:
     return [("anywhere", naive), ("on_surface: Dais", stood), ("on_surface: CounterTop*", tops.image)]
 
 
+@picture(
+    "placement/beside", "Chairs at the sides of tables, partly under them; in the right picture, anywhere beside them."
+)
+def beside() -> list[Panel]:
+    panels = []
+    for label, values in (
+        ("facing the tables", {"distance": (-0.2, 0.1)}),
+        ("distance = [0.2, 0.8], yaw = [-180, 180]", {"distance": (0.2, 0.8), "yaw": (-180.0, 180.0)}),
+    ):
+        stage = placed(stage_of(), 4, classes=["table"], count=(2, 2), gap=0.9)
+        values = {"anchors": ["table"], "surfaces": ["Dais"], "classes": ["chair"], "count": (3, 3)} | values
+        plugin("placement", "beside", **values).place(stage, Goals(), rng(7))
+        panels.append((label, shoot(stage).image))
+    return panels
+
+
 @picture("placement/keep", "The hall as the artist left it; what stands in it is kept, and annotated.")
 def keep() -> list[Panel]:
     more = '[[class]]\nname = "plant"\nobjects = ["Plant*"]\n[[class]]\nname = "bench"\nobjects = ["Bench*"]\n'
