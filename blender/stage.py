@@ -13,6 +13,7 @@ from typing import Any, cast
 import bpy
 import numpy as np
 
+from ..dataset.calibration.recipe_camera import camera_intrinsics
 from ..engine.recipe.recorded_frames import brings_light
 from ..engine.recipe.settings import Recipe
 from ..engine.sampling.rooms import Rooms
@@ -23,6 +24,7 @@ from ..engine.stage import (
     CameraPose,
     Hits,
     Instance,
+    Intrinsics,
     Labels,
     RealPhotos,
     Shot,
@@ -86,6 +88,7 @@ class BlenderStage:
     ) -> None:
         self.folder = recipe.folder
         self.resolution = (recipe.output.width, recipe.output.height)
+        self.intrinsics: Intrinsics | None = camera_intrinsics(recipe)
         self.real_photos: RealPhotos | None = None
         if recipe.real is not None:
             images = recipe.path(recipe.real.images) if recipe.real.images else None
@@ -123,7 +126,12 @@ class BlenderStage:
         self._visible: set[bpy.types.Collection] = set()
         self._instances: list[Instance] = []
         self._unprepared_renderer = Renderer(
-            scene, self._instance_collection, recipe.render, recipe.output, threads=threads
+            scene,
+            self._instance_collection,
+            recipe.render,
+            recipe.output,
+            threads=threads,
+            intrinsics=self.intrinsics,
         )
         self._camera: CameraPose | None = None
         self._full_labels: Labels | None = None
@@ -227,6 +235,7 @@ class BlenderStage:
         return self._camera
 
     def pose_camera(self, pose: CameraPose) -> None:
+        pose = pose.with_intrinsics(self.intrinsics)
         if pose is self._camera:  # keep the cached labels
             return
         self._camera = pose

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from .scene.intrinsics import Intrinsics
 from .scene.material import Material, MaterialSlot
 from .scene.things import (
     Amodal,
@@ -36,6 +37,7 @@ __all__ = [
     "CameraPose",
     "Hits",
     "Instance",
+    "Intrinsics",
     "Labels",
     "Mesh",
     "RealPhotos",
@@ -64,6 +66,11 @@ class Stage(Protocol):
     @property
     def resolution(self) -> tuple[int, int]:
         """(width, height) of the images, in pixels."""
+        ...
+
+    @property
+    def intrinsics(self) -> Intrinsics | None:
+        """The optics that all cameras have, at :attr:`resolution`; None where they choose their focal lengths."""
         ...
 
     @property
@@ -146,11 +153,11 @@ class Stage(Protocol):
 
     @property
     def camera(self) -> CameraPose | None:
-        """The camera that was posed last; None before."""
+        """The camera that was posed last, with :attr:`intrinsics`; None before."""
         ...
 
     def pose_camera(self, pose: CameraPose) -> None:
-        """Look through this camera from now on."""
+        """Look through this camera from now on; it gets :attr:`intrinsics`, which replace its focal length."""
         ...
 
     def probe(self, scale: float = 0.25, region: tuple[int, int, int, int] | None = None) -> Labels:

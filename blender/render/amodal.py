@@ -26,6 +26,9 @@ def projected_box(instance: Instance, camera: CameraPose) -> Box | None:
     If a part lies behind the camera, the box has no finite end on that side, so it covers everything there.
     """
     corners = instance.asset.mesh.vertices @ instance.matrix[:3, :3].T + instance.matrix[:3, 3]
+    if camera.intrinsics is not None and camera.intrinsics.is_distorted:
+        # Distortion bends silhouettes beyond their corners, but not beyond those of the bounding box.
+        corners = np.concatenate([corners, _bounding_edges(instance)])
     pixels, depth = camera.project(corners)
     front = depth > camera.near
     if not front.any():
@@ -35,6 +38,19 @@ def projected_box(instance: Instance, camera: CameraPose) -> Box | None:
         low = np.minimum(low, (-camera.width, -camera.height))
         high = np.maximum(high, (2 * camera.width, 2 * camera.height))
     return float(low[0]), float(low[1]), float(high[0]), float(high[1])
+
+
+def _bounding_edges(instance: Instance) -> np.ndarray:
+    """Points (12 * 33, 3) along the edges of the bounding box in the asset's frame, in world coordinates."""
+    low, high = instance.asset.bounds
+    along = np.linspace(0.0, 1.0, 33)
+    edges = []
+    for axis in range(3):
+        for ends in np.ndindex(2, 2):
+            share = np.empty((len(along), 3))
+            share[:, axis], share[:, [k for k in range(3) if k != axis]] = along, ends
+            edges.append(low + share * (high - low))
+    return np.asarray(np.concatenate(edges) @ instance.matrix[:3, :3].T + instance.matrix[:3, 3])
 
 
 def overlaps_image(box: Box, width: int, height: int) -> bool:
@@ -93,18 +109,25 @@ def _exit_depth(instance: Instance, camera: CameraPose, u: np.ndarray, v: np.nda
     axes = inverse[:3, :3] @ camera.matrix[:3, :3]
     corners = np.stack(np.meshgrid(*zip(low, high, strict=True)), -1).reshape(-1, 3) @ instance.matrix[:3, :3].T
     farthest = float(camera.project(corners + instance.matrix[:3, 3])[1].max())
+    right, up, _ = camera.rays(u, v).T
+    # Where the lens shows nothing there is nothing to hide.
+    unseen = ~np.isfinite(right)
+    right, up = np.where(unseen, 0.0, right), np.where(unseen, 0.0, up)
     # A fiftieth of a pixel: label rays are that close to pixel centres. No slack below: assets begin at the floor.
-    slack = (0.02 * max(farthest, 0.0) / camera.focal + 1e-5) / np.linalg.norm(instance.matrix[:3, :3], axis=0)
+    off = 0.02
+    if camera.intrinsics is not None and camera.intrinsics.is_distorted:
+        # A quarter of a pixel on each axis, see film.py; away from the axis it is more of a slope.
+        off = 0.4 * (1 + float((right**2 + up**2).max(initial=0.0)))
+    slack = (off * max(farthest, 0.0) / camera.focal + 1e-5) / np.linalg.norm(instance.matrix[:3, :3], axis=0)
     low, high = low - slack * (1, 1, -1), high + slack
     entry, exit = np.full(len(u), -np.inf), np.full(len(u), np.inf)
-    right, up = (u - camera.width / 2) / camera.focal, (camera.height / 2 - v) / camera.focal
     for axis in range(3):
         along = axes[axis, 0] * right + axes[axis, 1] * up - axes[axis, 2]
         along[along == 0] = 1e-300
         a, b = (low[axis] - origin[axis]) / along, (high[axis] - origin[axis]) / along
         np.maximum(entry, np.minimum(a, b), out=entry)
         np.minimum(exit, np.maximum(a, b), out=exit)
-    exit[exit < np.maximum(entry, 0.0)] = -np.inf
+    exit[(exit < np.maximum(entry, 0.0)) | unseen] = -np.inf
     return exit
 
 

@@ -10,15 +10,16 @@ is synced from scratch. That is intended: kept data, and the noise with them, wo
 from __future__ import annotations
 
 import weakref
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import bpy
 import numpy as np
 
 from ...engine.errors import TryAgainError
-from ...engine.output.label_pass import render_passes
+from ...engine.output.label_pass import RenderPass, render_passes
 from ...engine.recipe.settings import OutputSettings, RenderSettings
+from ...engine.scene.intrinsics import Intrinsics
 from ...engine.stage import Amodal, CameraPose, Labels, extent
 from ..geometry.evaluated import view_layer
 from ..geometry.object_look import UNSEEN
@@ -35,6 +36,7 @@ from .amodal import (
     union,
 )
 from .devices import choose_device
+from .film import Film, Films
 from .opaque_materials import all_opaque, black_material, is_opaque
 from .passes import read_labels, read_passes, read_picture
 from .render_settings import further_passes, set_samples, set_up_labels, set_up_picture, use_only_render_layer
@@ -51,6 +53,8 @@ class Renderer:
     holder : bpy.types.Collection
         Collection, not yet linked anywhere, whose children are the instances.
     render, output : settings of the recipe
+    intrinsics : Intrinsics, optional
+        Optics of all cameras; without, each pose says its focal length.
     """
 
     def __init__(
@@ -61,8 +65,10 @@ class Renderer:
         output: OutputSettings,
         *,
         threads: int = 0,
+        intrinsics: Intrinsics | None = None,
     ) -> None:
         self.size = (output.width, output.height)
+        self._films = None if intrinsics is None else Films(intrinsics, render.engine)
         self._scene = scene
         self._further = render_passes(output)
         self._scratch = scratch_folder(output.width * output.height)
@@ -96,6 +102,8 @@ class Renderer:
         self._denoises = set_up_picture(scene, render)
         # From the start: a background picture is fitted to this size before the first render.
         scene.render.resolution_x, scene.render.resolution_y = self.size
+        if self._films is not None:
+            self._films.picture(self.size).canvas.aim(camera, scene.render)
         self.device = choose_device(render.device, (scene, self._labels, self._amodal))
         if threads:
             for each in (scene, self._labels, self._amodal):
@@ -107,9 +115,10 @@ class Renderer:
 
         self._camera.matrix_world = Matrix(pose.matrix.tolist())
         data = self._camera.data
-        data.lens, data.sensor_width = pose.lens, pose.sensor_width
         data.clip_start, data.clip_end = pose.near, pose.far
-        data.shift_x = data.shift_y = 0.0
+        if self._films is None:
+            data.lens, data.sensor_width = pose.lens, pose.sensor_width
+            data.shift_x = data.shift_y = 0.0
 
     def labels(self, scale: float = 1.0, region: Region | None = None) -> Labels:
         """Ids and depth at ``scale`` of the full size.
@@ -168,7 +177,8 @@ class Renderer:
         (width, height), (left, top) = self.size, margin
         canvas = width + 2 * left, height + 2 * top
         lens = self._camera.data.lens
-        self._camera.data.lens *= width / canvas[0]
+        if self._films is None:
+            self._camera.data.lens *= width / canvas[0]
         moved = {id: (x0 + left, y0 + top, x1 + left, y1 + top) for id, (x0, y0, x1, y1) in boxes.items()}
         regions = {id: region_around(box, *canvas) for id, box in moved.items()}
         masks = {}
@@ -177,7 +187,7 @@ class Renderer:
             for group in group_regions(regions):
                 _show_only(shown, group)
                 together = union(regions[id] for id in group)
-                ids = self._render_region(self._amodal, canvas, together).ids
+                ids = self._render_region(self._amodal, canvas, together, margin).ids
                 for id in group:
                     x0, y0, x1, y1 = regions[id]
                     mask = ids[y0 - together[1] : y1 - together[1], x0 - together[0] : x1 - together[0]] == id
@@ -191,6 +201,22 @@ class Renderer:
 
     def picture(self, seed: int) -> np.ndarray:
         """The picture (H, W, 3) uint8 RGB, through the scene's own view transform."""
+        if self._films is None:
+            return self._plain_picture(seed)
+        r = self._scene.render
+        size = r.resolution_x, r.resolution_y
+        film = self._films.picture(size)
+        film.canvas.aim(self._camera.data, r)
+        region = film.canvas_region((0, 0, *size))
+        r.resolution_x, r.resolution_y = film.canvas.size
+        try:
+            _set_border(r, film.canvas.size, None if film.is_direct else region)
+            return film.picture(self._plain_picture(seed), region)
+        finally:
+            r.resolution_x, r.resolution_y = size
+            r.use_border = r.use_crop_to_border = False
+
+    def _plain_picture(self, seed: int) -> np.ndarray:
         self._scene.cycles.seed = seed
         path = self._scratch / "picture.png"
         self._scene.render.filepath = str(path)
@@ -219,11 +245,30 @@ class Renderer:
             wanted = [each for each in self._further if each.shaded == shaded]
             if wanted:
                 with further_passes(self._labels, wanted, shaded=shaded):
-                    found |= read_passes(self._render_exr(self._labels, self.size), wanted)
+                    found |= self._render_passes(wanted)
         return found
 
-    def _render_region(self, scene: bpy.types.Scene, size: tuple[int, int], region: Region | None = None) -> Labels:
-        """Ids and depth of a region of an image of ``size``, or of the whole image."""
+    def _render_passes(self, wanted: Sequence[RenderPass]) -> dict[str, np.ndarray]:
+        if self._films is None:
+            return read_passes(self._render_exr(self._labels, self.size), wanted)
+        whole = (0, 0, *self.size)
+        path, film, rendered = self._render_film(self._labels, self.size, whole, (0, 0))
+        return {name: film.nearest(each, rendered, whole, 0.0) for name, each in read_passes(path, wanted).items()}
+
+    def _render_region(
+        self,
+        scene: bpy.types.Scene,
+        size: tuple[int, int],
+        region: Region | None = None,
+        margin: tuple[int, int] = (0, 0),
+    ) -> Labels:
+        """Ids and depth of a region of an image of ``size``, ``margin`` included, or of the whole image."""
+        if self._films is not None:
+            asked = region or (0, 0, *size)
+            if not any(self._films.labels(size, margin).canvas_region(asked)):
+                return _empty_labels(asked[2] - asked[0], asked[3] - asked[1])
+            path, film, rendered = self._render_film(scene, size, asked, margin)
+            return film.labels(read_labels(path), rendered, asked)
         labels = read_labels(self._render_exr(scene, size, region))
         if region is not None:
             x0, y0, x1, y1 = region
@@ -231,16 +276,21 @@ class Renderer:
                 raise RuntimeError(f"Blender cropped {labels.ids.shape} instead of {(y1 - y0, x1 - x0)}")
         return labels
 
+    def _render_film(
+        self, scene: bpy.types.Scene, size: tuple[int, int], region: Region, margin: tuple[int, int]
+    ) -> tuple[Path, Film, Region]:
+        """Render what a region of the image is made of: the file, the film, and the region of its canvas."""
+        assert self._films is not None
+        film = self._films.labels(size, margin)
+        film.canvas.aim(self._camera.data, scene.render)
+        rendered = film.canvas_region(region)
+        return self._render_exr(scene, film.canvas.size, rendered), film, rendered
+
     def _render_exr(self, scene: bpy.types.Scene, size: tuple[int, int], region: Region | None = None) -> Path:
         """Render a region of an image of ``size``, or the whole image, into a file; returns its path."""
         r = scene.render
         width, height = r.resolution_x, r.resolution_y = size
-        r.use_border = r.use_crop_to_border = region is not None
-        if region is not None:
-            x0, y0, x1, y1 = region
-            # Blender rounds the border down to whole pixels; a quarter more keeps float error from losing one.
-            r.border_min_x, r.border_max_x = (x0 + 0.25) / width, (x1 + 0.25) / width
-            r.border_min_y, r.border_max_y = (height - y1 + 0.25) / height, (height - y0 + 0.25) / height
+        _set_border(r, (width, height), region)
         path = self._scratch / "labels.exr"
         r.filepath = str(path)
         self._run(scene, path)
@@ -261,6 +311,16 @@ class Renderer:
                 f"Blender could not render {r.resolution_x} x {r.resolution_y} pixels into {path.parent} ({problem}). "
                 "Free memory there and on the device, take a smaller image, or make the scene simpler."
             )
+
+
+def _set_border(r: bpy.types.RenderSettings, size: tuple[int, int], region: Region | None) -> None:
+    """Render only a region of an image of ``size``; all of it for None."""
+    r.use_border = r.use_crop_to_border = region is not None
+    if region is not None:
+        (width, height), (x0, y0, x1, y1) = size, region
+        # Blender rounds the border down to whole pixels; a quarter more keeps float error from losing one.
+        r.border_min_x, r.border_max_x = (x0 + 0.25) / width, (x1 + 0.25) / width
+        r.border_min_y, r.border_max_y = (height - y1 + 0.25) / height, (height - y0 + 0.25) / height
 
 
 def _keep_only(root: bpy.types.Collection, kept: bpy.types.Collection, camera: bpy.types.Object) -> None:

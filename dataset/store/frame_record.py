@@ -41,6 +41,15 @@ class ImageEntry(TypedDict, total=False):
     height: Count
 
 
+class IntrinsicsEntry(TypedDict, total=False):
+    """The optics of a real camera in pixels, see :class:`...engine.scene.intrinsics.Intrinsics`."""
+
+    focal: list[float]
+    center: list[float]
+    distortion: str
+    coefficients: list[float]
+
+
 class CameraEntry(TypedDict, total=False):
     """The camera in the scene; lens and sensor in millimetres, focal length in pixels, near plane in metres."""
 
@@ -49,6 +58,7 @@ class CameraEntry(TypedDict, total=False):
     sensor_width: float
     focal: float
     near: float
+    intrinsics: IntrinsicsEntry
 
 
 class Call(TypedDict):

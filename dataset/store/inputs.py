@@ -125,6 +125,7 @@ def named_files(recipe: Recipe) -> Iterator[tuple[str, Path]]:
     parts += [("class", one) for one in recipe.classes]
     parts += [("distractor", one) for one in recipe.distractors]
     parts += [("goal", one) for one in recipe.goals]
+    parts += [("camera_model", recipe.camera_model)]
     for one in variants_of(recipe):
         parts += [(f"{kind}.{use.id}", use.plugin) for kind, uses in one.plugins.items() for use in uses]
     for key, part in parts:

@@ -112,13 +112,22 @@ def _draws(frame: Frame) -> Draws:
 
 
 def _camera(camera: CameraPose) -> CameraEntry:
-    return {
+    entry: CameraEntry = {
         "matrix": camera.matrix.ravel().tolist(),
         "lens": camera.lens,
         "sensor_width": camera.sensor_width,
         "focal": camera.focal,
         "near": camera.near,
     }
+    if camera.intrinsics is not None:
+        optics = camera.intrinsics
+        entry["intrinsics"] = {
+            "focal": list(optics.focal),
+            "center": list(optics.center),
+            "distortion": optics.distortion,
+            "coefficients": list(optics.coefficients),
+        }
+    return entry
 
 
 def _instance(instance: Instance, row: InstanceRow, shot: Shot, sources: Sequence[AnnotationSource]) -> InstanceRecord:

@@ -13,7 +13,9 @@ import attrs
 import numpy as np
 
 from ..goals import contiguous
+from ..scene.intrinsics import Intrinsics
 from ..stage import CameraPose
+from .projection import Projection
 
 BoxGoal = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 """Maps a box's current width over height (C,), in image units, to the wanted size (C, 2) and centre (C, 2)."""
@@ -41,13 +43,15 @@ class Candidates:
 @attrs.frozen(eq=False)
 class Solution:
     """Result of :func:`solve`: ``position`` (C, 3), ``rotation`` (C, 3, 3) camera to world, ``lens`` (C,), ``box``
-    (C, 4) the unclipped box [x0, y0, x1, y1] in image units, ``error`` (C,) its largest relative error."""
+    (C, 4) the unclipped box [x0, y0, x1, y1] in image units, ``error`` (C,) its largest relative error;
+    ``intrinsics`` as given to :func:`solve`."""
 
     position: np.ndarray
     rotation: np.ndarray
     lens: np.ndarray
     box: np.ndarray
     error: np.ndarray
+    intrinsics: Intrinsics | None = None
 
     @property
     def pitch(self) -> np.ndarray:
@@ -58,7 +62,8 @@ class Solution:
         matrix = np.eye(4)
         matrix[:3, :3] = self.rotation[i]
         matrix[:3, 3] = self.position[i]
-        return CameraPose(matrix, float(self.lens[i]), *resolution, near=near)
+        pose = CameraPose(matrix, float(self.lens[i]), *resolution, near=near)
+        return pose.with_intrinsics(self.intrinsics)
 
 
 def unclipped_goal(area: float, center: np.ndarray, ratio: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -105,6 +110,7 @@ def solve(
     *,
     sensor_width: float = 36.0,
     iterations: int = 14,
+    intrinsics: Intrinsics | None = None,
 ) -> Solution:
     """Solve distance and viewing direction so that the whole box of ``points`` matches its goal.
 
@@ -118,6 +124,8 @@ def solve(
         The fixed parameters.
     resolution : (width, height)
         In pixels.
+    intrinsics : Intrinsics, optional
+        Optics of all candidates, whose ``lens`` is theirs.
 
     Returns
     -------
@@ -139,10 +147,11 @@ def solve(
     east, north, up = contiguous(to_middle.T)
     yaw, pitch = np.arctan2(north, east), np.arctan2(up, np.hypot(east, north))
     scale = np.stack([focal, focal / aspect], -1)
+    projection = Projection(scale, intrinsics)
     cos_roll, sin_roll = np.cos(candidates.roll), np.sin(candidates.roll)
     for step in range(iterations + 1):
         rotation = look_rotation(yaw, pitch, candidates.roll)
-        box = project_box(points, position, rotation, scale)
+        box = project_box(points, position, rotation, scale, intrinsics)
         size = box[:, 2:] - box[:, :2]
         box_center = (box[:, 2:] + box[:, :2]) / 2
         goal_size, goal_center = box_goal(size[:, 0] / size[:, 1])
@@ -153,11 +162,11 @@ def solve(
         distance = np.hypot(ground_distance, height_difference) / np.clip(ratio, 0.3, 3.0)
         ground_distance = np.sqrt(np.maximum(distance**2 - height_difference**2, (0.02 * radius) ** 2))
         position = _camera_positions(center_point, candidates, ground_distance)
-        turn = np.arctan((box_center - 0.5) / scale) - np.arctan((goal_center - 0.5) / scale)
+        turn = np.arctan(projection.slopes(box_center)) - np.arctan(projection.slopes(goal_center))
         turn = np.clip(turn, -0.6, 0.6)
         yaw = yaw - (turn[:, 0] * cos_roll + turn[:, 1] * sin_roll) / np.maximum(np.cos(pitch), 0.2)
         pitch = np.clip(pitch - (turn[:, 1] * cos_roll - turn[:, 0] * sin_roll), -1.5, 1.5)
-    return Solution(position, rotation, candidates.lens, box, error)
+    return Solution(position, rotation, candidates.lens, box, error, intrinsics)
 
 
 def look_rotation(yaw: np.ndarray, pitch: np.ndarray, roll: np.ndarray) -> np.ndarray:
@@ -169,16 +178,27 @@ def look_rotation(yaw: np.ndarray, pitch: np.ndarray, roll: np.ndarray) -> np.nd
     return np.stack([c * right + s * up, c * up - s * right, -forward], -1)
 
 
-def project_box(points: np.ndarray, position: np.ndarray, rotation: np.ndarray, scale: np.ndarray) -> np.ndarray:
+def project_box(
+    points: np.ndarray,
+    position: np.ndarray,
+    rotation: np.ndarray,
+    scale: np.ndarray,
+    intrinsics: Intrinsics | None = None,
+) -> np.ndarray:
     """Unclipped boxes (C, 4) [x0, y0, x1, y1] in image units of points (P, 3) for C cameras.
 
-    ``scale`` (C, 2) is the focal length in image widths and heights.
+    ``scale`` and ``intrinsics`` as in :class:`.projection.Projection`.
     """
     local = np.einsum("cpi,cij->cpj", points[None] - position[:, None], rotation)
     depth = np.maximum(-local[..., 2], MIN_DEPTH)
-    x = 0.5 + scale[:, :1] * local[..., 0] / depth
-    y = 0.5 - scale[:, 1:] * local[..., 1] / depth
+    x, y = Projection(scale, intrinsics).image(local, depth)
     return np.stack([x.min(1), y.min(1), x.max(1), y.max(1)], -1)
+
+
+def pose_box(pose: CameraPose, points: np.ndarray) -> np.ndarray:
+    """The box (4,) of points (P, 3) that one camera sees, as :func:`project_box`."""
+    scale = np.array([[pose.focal / pose.width, pose.focal / pose.height]])
+    return project_box(points, pose.position[None], pose.matrix[None, :3, :3], scale, pose.intrinsics)[0]
 
 
 def clip_box(box: np.ndarray) -> np.ndarray:

@@ -15,6 +15,7 @@ from ..plugin.results import Rejected
 from ..rng import log_uniform
 from ..stage import CameraPose, Instance, Stage
 from . import framing, line_of_sight
+from .projection import lens_range
 from .reachability import Reached
 
 
@@ -72,17 +73,17 @@ class ViewpointSearch:
         # Shuffled, since the first of equally good views is taken.
         azimuth = rng.permutation((np.arange(n) + rng.uniform(0, 1, n)) * (2 * math.pi / n))
         z = self._ground(stage, points, azimuth) + rng.uniform(*self.height, n)
-        lens = log_uniform(rng, self.lens, n)
+        lens = log_uniform(rng, lens_range(stage, self.lens), n)
         roll = np.radians(rng.uniform(*self.roll, n))
         candidates = framing.Candidates(azimuth, z, lens, roll).take(np.flatnonzero(np.isfinite(z)))
         if not len(candidates.z):
             return []
         box_goal = _box_goal(area, center)
-        solution = framing.solve(points, box_goal, candidates, stage.resolution)
+        solution = framing.solve(points, box_goal, candidates, stage.resolution, intrinsics=stage.intrinsics)
         candidates = self._fit_lens(stage, center_point, solution, candidates)
         if not len(candidates.z):
             return []
-        solution = framing.solve(points, box_goal, candidates, stage.resolution)
+        solution = framing.solve(points, box_goal, candidates, stage.resolution, intrinsics=stage.intrinsics)
         good = np.flatnonzero(self._usable(stage, main, solution))
         return [
             View(
@@ -120,7 +121,9 @@ class ViewpointSearch:
         )
         factor = np.minimum(1.0, np.maximum(free, 0.0) / distances * 0.98)
         lens = candidates.lens * np.where(factor < 0.98, factor, 1.0)
-        keep = np.flatnonzero(lens >= self.lens[0])
+        shortest = lens_range(stage, self.lens)[0]
+        # A camera of fixed focal length may miss it by a rounding.
+        keep = np.flatnonzero(lens >= shortest * (1 - 1e-9) if stage.intrinsics is not None else lens >= shortest)
         return attrs.evolve(candidates, lens=lens).take(keep)
 
     def _usable(self, stage: Stage, main: Instance, solution: framing.Solution) -> np.ndarray:
@@ -141,7 +144,12 @@ class ViewpointSearch:
 
     def _solve(self, stage: Stage, view: View, area: float, center: tuple[float, float]) -> framing.Solution:
         return framing.solve(
-            view.main.outline, _box_goal(area, center), view.candidate, stage.resolution, iterations=20
+            view.main.outline,
+            _box_goal(area, center),
+            view.candidate,
+            stage.resolution,
+            iterations=20,
+            intrinsics=stage.intrinsics,
         )
 
     def refine(self, stage: Stage, view: View, goal: Goal) -> tuple[CameraPose | None, str]:

@@ -7,6 +7,7 @@ import attrs
 import numpy as np
 
 from ..geometry.framing import box_area
+from ..geometry.projection import Projection
 from ..geometry.support import CONTACT_GAP, nearest_ground_point
 from ..goals import Goal
 from ..stage import CameraPose, Stage
@@ -114,11 +115,12 @@ def place_option(
         stretch = float(np.exp(np.clip(-log_area_error / slope, -0.5, 0.5)))
         one_side = (box[0] <= 0) != (box[2] >= 1)
         cosine = max(float(direction @ forward) / distance, 0.2)
-        turn = (
-            0.0
-            if spans_image
-            else float(np.clip((1.7 if one_side else 1.0) * center_error / focal * cosine**2, -0.3, 0.3))
-        )
+        step = center_error / focal * cosine**2
+        if pose.intrinsics is not None:
+            right = float(direction[0] * forward[1] - direction[1] * forward[0])
+            angle = np.array([[np.copysign(np.arccos(cosine), right)]])
+            step = center_error / float(Projection(np.ones((1, 2)), pose.intrinsics).speed(angle)[0, 0])
+        turn = 0.0 if spans_image else float(np.clip((1.7 if one_side else 1.0) * step, -0.3, 0.3))
         c, s = np.cos(turn), np.sin(turn)
         xy = eye + stretch * np.array([c * direction[0] - s * direction[1], s * direction[0] + c * direction[1]])
         if exact is None:

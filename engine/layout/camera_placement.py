@@ -9,7 +9,7 @@ import attrs
 import numpy as np
 
 from ..geometry import line_of_sight
-from ..geometry.framing import box_area, clip_box, look_rotation, near_clip, project_box
+from ..geometry.framing import box_area, clip_box, look_rotation, near_clip, pose_box
 from ..stage import CameraPose, Stage
 from .asset_options import Option
 from .cameras import CameraLimits
@@ -136,6 +136,7 @@ def _view_from(
     matrix[:3, :3] = look_rotation(cameras.yaw[[camera]], cameras.pitch[[camera]], cameras.roll[[camera]])[0]
     matrix[:3, 3] = position
     pose = CameraPose(matrix, float(cameras.lens[camera]), *stage.resolution, near=near_clip(visibility.clearance))
+    pose = pose.with_intrinsics(stage.intrinsics)
     pixel, depth = pose.project(ends)
     inside = (depth > 0) & (pixel >= 0).all(1) & (pixel <= stage.resolution).all(1)
     hits = stage.cast(np.broadcast_to(position, ends.shape), directions / length[:, None])
@@ -151,11 +152,10 @@ def unplanned_cost(stage: Stage, pose: CameraPose) -> float:
     annotated = [i for i in stage.instances if i.asset.class_name]
     if not annotated:
         return 0.0
-    scale = np.array([[pose.focal / pose.width, pose.focal / pose.height]])
     boxes = []
     for instance in annotated:
         if (pose.project(instance.outline)[1] > pose.near).any():
-            boxes.append(project_box(instance.outline, pose.position[None], pose.matrix[None, :3, :3], scale)[0])
+            boxes.append(pose_box(pose, instance.outline))
     if not boxes:
         return 0.0
     return _UNPLANNED_COST * float((box_area(clip_box(np.array(boxes))) > 1e-4).sum())

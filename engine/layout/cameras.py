@@ -8,8 +8,10 @@ from collections.abc import Sequence
 import attrs
 import numpy as np
 
+from ..geometry.projection import Projection
 from ..goals import Goal
 from ..rng import log_uniform
+from ..scene.intrinsics import Intrinsics
 from .asset_options import Option
 from .fit import CENTER_SCALE, INFEASIBLE_COST, Cameras, GoalArrays, fit
 from .height_maps import HeightMap
@@ -17,12 +19,13 @@ from .height_maps import HeightMap
 
 @attrs.frozen
 class CameraLimits:
-    """What a recipe allows a camera: degrees, metres above its ground, millimetres of focal length."""
+    """What a recipe allows a camera: degrees, metres above its ground, millimetres of focal length; or its optics."""
 
     height: tuple[float, float]
     pitch: tuple[float, float]
     roll: tuple[float, float]
     lens: tuple[float, float]
+    intrinsics: Intrinsics | None = None
 
 
 def draw_cameras(
@@ -49,16 +52,17 @@ def draw_cameras(
     center = np.array([g.center for g in goals])[owner[reference]]
     focal = lens / 36.0
     focal_y = focal * resolution[0] / resolution[1]
+    down = (center[:, 1] - 0.5) / focal_y
+    if limits.intrinsics is not None:
+        focal_y = np.full(count, limits.intrinsics.focal[1] / limits.intrinsics.height)
+        down = Projection(np.ones((count, 2)), limits.intrinsics).slopes(center)[:, 1]
     ratio = size[:, :2].mean(1) * 0.8 / size[:, 2] * focal / focal_y
     distance = focal_y * size[:, 2] / np.sqrt(area / ratio)
     height_difference = level + size[:, 2] / 2 - (floor + height)
     ground_distance = np.sqrt(np.maximum(distance**2 - height_difference**2, (0.3 * distance) ** 2))
-    pitch = (
-        np.arctan2(height_difference, ground_distance)
-        + np.arctan((center[:, 1] - 0.5) / focal_y)
-        + np.radians(rng.normal(0, 1, count))
-    )
-    return Cameras(yaw, np.clip(pitch, *np.radians(limits.pitch)), roll, lens, floor, floor + height)
+    pitch = np.arctan2(height_difference, ground_distance) + np.arctan(down) + np.radians(rng.normal(0, 1, count))
+    pitch = np.clip(pitch, *np.radians(limits.pitch))
+    return Cameras(yaw, pitch, roll, lens, floor, floor + height, limits.intrinsics)
 
 
 _STEPS = {"pitch": 0.01, "z": 0.02, "lens": 0.02}

@@ -13,7 +13,9 @@ import attrs
 import numpy as np
 
 from ..geometry.framing import MIN_DEPTH, box_area, clip_box, look_rotation
+from ..geometry.projection import SENSOR_WIDTH, Projection
 from ..goals import SIDES, Goal
+from ..scene.intrinsics import Intrinsics
 from .asset_options import OUTLINE_POINTS, Option
 
 CENTER_SCALE = 0.04
@@ -35,7 +37,8 @@ INFEASIBLE_COST = 30.0
 @attrs.frozen(eq=False)
 class Cameras:
     """Cameras, C of them. Radians and metres; ``yaw`` is the azimuth of the view, ``z`` the world height of the camera,
-    ``floor`` that of the ground below it, ``lens`` in millimetres."""
+    ``floor`` that of the ground below it, ``lens`` in millimetres. ``intrinsics`` are the optics that all have, if any.
+    """
 
     yaw: np.ndarray
     pitch: np.ndarray
@@ -43,22 +46,30 @@ class Cameras:
     lens: np.ndarray
     floor: np.ndarray
     z: np.ndarray
+    intrinsics: Intrinsics | None = None
 
     def __len__(self) -> int:
         return len(self.yaw)
 
     def take(self, index: np.ndarray) -> Cameras:
-        return Cameras(*(getattr(self, f.name)[index] for f in attrs.fields(Cameras)))
+        return Cameras(*(getattr(self, name)[index] for name in _ARRAYS), self.intrinsics)
 
     @staticmethod
     def join(parts: Sequence[Cameras]) -> Cameras:
-        names = [f.name for f in attrs.fields(Cameras)]
-        return Cameras(*(np.concatenate([getattr(p, name) for p in parts]) for name in names))
+        arrays = (np.concatenate([getattr(p, name) for p in parts]) for name in _ARRAYS)
+        return Cameras(*arrays, parts[0].intrinsics)
 
-    def scale(self, resolution: tuple[int, int], sensor_width: float = 36.0) -> np.ndarray:
-        """Focal lengths (C, 2) in image widths and heights."""
-        focal = self.lens / sensor_width
-        return np.stack([focal, focal * resolution[0] / resolution[1]], -1)
+    def projection(self, resolution: tuple[int, int]) -> Projection:
+        """How they project to an image of this size in pixels."""
+        if self.intrinsics is not None:
+            size = (self.intrinsics.width, self.intrinsics.height)
+            return Projection(np.tile(np.divide(self.intrinsics.focal, size), (len(self), 1)), self.intrinsics)
+        focal = self.lens / SENSOR_WIDTH
+        return Projection(np.stack([focal, focal * resolution[0] / resolution[1]], -1))
+
+
+_ARRAYS = ("yaw", "pitch", "roll", "lens", "floor", "z")
+"""The fields of :class:`Cameras` that hold a value for each."""
 
 
 @attrs.frozen(eq=False)
@@ -138,7 +149,8 @@ def fit(
     level = np.array([o.level for o in options])[index]
     distance_factor = np.array([o.distance_factor for o in options])[index]
     rotation = look_rotation(cameras.yaw, cameras.pitch, cameras.roll)
-    scale = cameras.scale(resolution)
+    projection = cameras.projection(resolution)
+    scale = projection.scale
     turned = np.matmul(points.reshape(len(points), -1, 3), rotation).reshape(len(rotation), -1, OUTLINE_POINTS, 3)
     size = np.ptp(points, axis=2)
     width = (size[..., 0] + size[..., 1]) / 2 * 0.8 + 1e-6
@@ -146,7 +158,7 @@ def fit(
     ratio = width / size[..., 2] * (scale[:, :1] / scale[:, 1:])
     wanted_height = np.sqrt(wanted.area / ratio)
     distance = np.maximum(distance_factor * scale[:, 1:] * size[..., 2] / wanted_height, 0.3 * width)
-    offset = (wanted.center[..., 0] - 0.5) / scale[:, :1]
+    offset = projection.slopes(wanted.center)[..., 0]
     bearing = cameras.yaw[:, None] - np.arctan(offset)
     height_offset = (level - cameras.z[:, None])[..., None]
     for step in range(iterations + 1):
@@ -154,8 +166,7 @@ def fit(
         base = np.einsum("cti,cij->ctj", np.concatenate([ground_offset, height_offset], -1), rotation)
         local = turned + base[:, :, None]
         depth = np.maximum(-local[..., 2], MIN_DEPTH)
-        x = 0.5 + scale[:, :1, None] * local[..., 0] / depth
-        y = 0.5 - scale[:, 1:, None] * local[..., 1] / depth
+        x, y = projection.image(local, depth)
         whole = np.stack([x.min(-1), y.min(-1), x.max(-1), y.max(-1)], -1)
         box = clip_box(whole)
         area = np.maximum(box_area(box), 1e-9)
@@ -170,7 +181,7 @@ def fit(
         one_side = (whole[..., 0] < 0) ^ (whole[..., 2] > 1)
         both = (whole[..., 0] < 0) & (whole[..., 2] > 1)
         turn = np.where(both, 0.0, np.where(one_side & is_visible, 1.7, 1.0) * center_error)
-        slope = scale[:, :1] * (1 + np.tan(np.clip(bearing - cameras.yaw[:, None], -1.2, 1.2)) ** 2)
+        slope = projection.speed(-np.clip(bearing - cameras.yaw[:, None], -1.2, 1.2))
         bearing = bearing + np.clip(turn / slope, -0.4, 0.4)
     low = (box[..., 1] + box[..., 3]) / 2 - wanted.center[..., 1]
     return Fits(ground_offset, box, distance, low, _cost(whole, box, wanted, center_error, low))

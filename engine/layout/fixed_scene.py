@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..geometry.framing import box_area, clip_box, project_box
+from ..geometry.framing import box_area, clip_box, pose_box
 from ..geometry.viewpoints import View, ViewpointSearch
 from ..goals import Goal
 from ..plugin.results import Rejected
@@ -52,13 +52,12 @@ def look_at_layout(
 def _cost(stage: Stage, view: View, goals: Sequence[Goal]) -> float:
     """Distance of the projected boxes from the layout; occlusion is left to the probe."""
     pose = view.pose
-    scale = np.array([[pose.focal / pose.width, pose.focal / pose.height]])
     names, boxes = [], []
     for instance in stage.instances:
         outline = instance.outline
         if not instance.asset.class_name or (pose.project(outline)[1] <= pose.near).all():
             continue
-        box = clip_box(project_box(outline, pose.position[None], pose.matrix[None, :3, :3], scale)[0])
+        box = clip_box(pose_box(pose, outline))
         if box_area(box) > _MIN_AREA:
             names.append(instance.asset.class_name)
             boxes.append(box)

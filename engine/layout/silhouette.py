@@ -30,10 +30,9 @@ def visible_box(asset: Asset, matrix: np.ndarray, pose: CameraPose) -> np.ndarra
         return None
     vertices, edges, triangles = _mesh_of(asset)
     local = (vertices @ matrix[:3, :3].T + matrix[:3, 3] - pose.position) @ pose.matrix[:3, :3]
-    focal = np.array([pose.focal, -pose.focal]) / size
     is_in_front = -local[:, 2] > pose.near
     with np.errstate(divide="ignore", invalid="ignore"):
-        flat = 0.5 + focal * local[:, :2] / -local[:, 2:]
+        flat = _image(local, pose)
     inside = is_in_front & ((flat >= 0) & (flat <= 1)).all(1)
     # Most edges lie wholly inside, or beyond one border: only the others are clipped.
     outside = np.stack([flat[:, 0] < 0, flat[:, 0] > 1, flat[:, 1] < 0, flat[:, 1] > 1, ~is_in_front], 1)
@@ -41,13 +40,36 @@ def visible_box(asset: Asset, matrix: np.ndarray, pose: CameraPose) -> np.ndarra
     a, b = edges.T
     crossing = edges[~(inside[a] & inside[b]) & ~(outside[a] & outside[b]).any(1)]
     ends = _cut_at_near(local[crossing], pose.near)
-    clouds = [flat[inside], _clip(0.5 + focal * ends[..., :2] / -ends[..., 2:]).reshape(-1, 2)]
+    if pose.intrinsics is not None and pose.intrinsics.is_distorted:
+        # Edges are curved in the image: their chords are short.
+        ends = ends[:, :1] + _CHORDS[None, :, None] * (ends[:, 1:] - ends[:, :1])
+        ends = np.stack([ends[:, :-1], ends[:, 1:]], 2).reshape(-1, 2, 3)
+    clouds = [flat[inside], _clip(_image(ends, pose)).reshape(-1, 2)]
     cloud = np.concatenate(clouds)
     if not len(cloud) or not ((cloud.min(0) <= 1e-9) & (cloud.max(0) >= 1 - 1e-9)).all():
-        corners = flat[triangles[is_in_front[triangles].all(1)]]
         image = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
-        cloud = np.concatenate([cloud, *(corner[None] for corner in image if _is_inside(corner, corners))])
+        rays = image
+        if pose.intrinsics is not None:
+            # Faces have straight edges only in the plane of slopes.
+            rays = pose.intrinsics.slopes(image * size)
+            with np.errstate(divide="ignore", invalid="ignore"):
+                flat = local[:, :2] / -local[:, 2:] * (1, -1)
+        corners = flat[triangles[is_in_front[triangles].all(1)]]
+        covered = [c[None] for c, ray in zip(image, rays, strict=True) if _is_inside(ray, corners)]
+        cloud = np.concatenate([cloud, *covered])
     return np.concatenate([cloud.min(0), cloud.max(0)]) if len(cloud) else None
+
+
+_CHORDS = np.linspace(0.0, 1.0, 17)
+"""Ends of the chords that replace an edge."""
+
+
+def _image(local: np.ndarray, pose: CameraPose) -> np.ndarray:
+    """Image units (..., 2) of points (..., 3) in the camera's frame."""
+    size = np.array([pose.width, pose.height], dtype=float)
+    if pose.intrinsics is not None:
+        return pose.intrinsics.project(local)[0] / size
+    return np.asarray(0.5 + np.array([pose.focal, -pose.focal]) / size * local[..., :2] / -local[..., 2:])
 
 
 _mesh_cache: weakref.WeakKeyDictionary[Asset, tuple[np.ndarray, np.ndarray, np.ndarray]] = weakref.WeakKeyDictionary()

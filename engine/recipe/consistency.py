@@ -89,6 +89,8 @@ def check_paths(data: Mapping[str, Any], parts: Mapping[str, Any], report: Repor
             report(
                 ("goal", index), "real", f"There is nothing at {absolute_path(folder, goal.real)}. {_remedy(goal.real)}"
             )
+    if parts["camera_model"] is not None and parts["camera_model"].file:
+        _check_file(parts["camera_model"].file, folder, ("camera_model",), "file", report)
     if real is not None:
         _check_file(real.annotations, folder, ("real",), "annotations", report)
         if real.images:

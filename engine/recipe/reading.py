@@ -177,6 +177,7 @@ class _Reader:
             distractors=tuple(lists["distractor"]),
             goals=tuple(lists["goal"]),
             render=tables["render"],
+            camera_model=tables["camera_model"],
             output=tables["output"],
             split=tables["split"],
             rooms=tuple(room for room in rooms if room is not None),

@@ -15,7 +15,9 @@ from ..output.keys import declared_keys
 from ..plugin.more_params import more_params, takes_more_params
 from ..plugin.params import Range, param, unknown
 from ..plugin.registry import former_id
+from .camera_settings import CameraModelSettings
 from .paths import absolute_path, matching_files
+from .split_settings import SplitSettings
 
 Vector = tuple[float, float, float]
 Quantiles = tuple[float, float, float, float, float]
@@ -268,34 +270,11 @@ class OutputSettings:
         def __getattr__(self, name: str) -> Any: ...
 
 
-@attrs.frozen
-class SplitSettings:
-    """Parts of the dataset without shared assets: frames and the assets of each class are divided in the same ratio."""
-
-    train: float | None = param(None, min=0.0, max=1.0, doc="Share for training; default is the rest")
-    val: float = param(0.0, min=0.0, max=1.0, doc="Share for validation")
-    test: float = param(0.0, min=0.0, max=1.0, doc="Share for testing")
-    distractors: bool = param(True, doc="Divide distractors, too; otherwise every part uses all of them")
-
-    def __attrs_post_init__(self) -> None:
-        held_out = self.val + self.test
-        if self.train is None and held_out > 1 + 1e-6:
-            raise ValueError(f"'val' and 'test' must not be more than 1 together. They add up to {held_out:g}.")
-        if self.train is not None and abs(self.train + held_out - 1) > 1e-6:
-            raise ValueError(f"'train', 'val' and 'test' must add up to 1. They add up to {self.train + held_out:g}.")
-
-    @property
-    def shares(self) -> dict[str, float]:
-        """Share of each part by its name; empty if there is only one part."""
-        whole = {"train": max(1 - self.val - self.test, 0.0), "val": self.val, "test": self.test}
-        parts = {name: share for name, share in whole.items() if share > 1e-6}
-        return parts if len(parts) > 1 else {}
-
-
 TABLES: dict[str, type] = {
     "real": RealSettings,
     "scene": SceneSettings,
     "render": RenderSettings,
+    "camera_model": CameraModelSettings,
     "output": OutputSettings,
     "split": SplitSettings,
 }
@@ -363,6 +342,7 @@ class Recipe:
     models: tuple[ModelSettings, ...] = ()
     distractors: tuple[DistractorSettings, ...] = ()
     render: RenderSettings = RenderSettings()
+    camera_model: CameraModelSettings = CameraModelSettings()
     output: OutputSettings = OutputSettings()
     split: SplitSettings = SplitSettings()
     rooms: tuple[Room, ...] = ()

@@ -105,6 +105,7 @@ class Trial:
         except Rejected as rejection:
             return Attempt(EMPTY_SHOT, [], reason=rejection.reason)
         stage.pose_camera(pose)
+        pose = stage.camera or pose  # with the optics of the recipe's camera
         self._vary("after_camera", recorder, seed, index, attempt, goals)
         effects = AttemptEffects(self.effects, seed, index, attempt)
         made = Attempt(EMPTY_SHOT, [], appearance=tuple(recorder.calls), number=attempt, effects=effects)

@@ -9,7 +9,8 @@ from typing import Any, cast
 import numpy as np
 
 from ..errors import StageError
-from ..recipe.settings import Recipe, SplitSettings
+from ..recipe.settings import Recipe
+from ..recipe.split_settings import SplitSettings
 from ..rng import stream
 from ..stage import Asset, Instance, Stage
 

@@ -14,6 +14,8 @@ from pathlib import Path
 import attrs
 import numpy as np
 
+from .intrinsics import Intrinsics
+
 
 @attrs.frozen(eq=False)
 class Mesh:
@@ -114,9 +116,10 @@ class Surface:
 
 @attrs.frozen(eq=False)
 class CameraPose:
-    """A pinhole camera as Blender has it: looks along its -z, y up, sensor fitted to the image's width.
+    """A camera as Blender has it: looks along its -z, y up, sensor fitted to the image's width.
 
-    ``matrix`` is camera to world (rotation and translation only); ``lens`` and ``sensor_width`` in millimetres.
+    ``matrix`` is camera to world (rotation and translation only); ``lens`` and ``sensor_width`` in millimetres. Without
+    ``intrinsics`` it is a pinhole with its principal point at the image centre; :meth:`with_intrinsics` sets them.
     """
 
     matrix: np.ndarray
@@ -126,10 +129,23 @@ class CameraPose:
     sensor_width: float = 36.0
     near: float = 0.01
     far: float = 10_000.0
+    intrinsics: Intrinsics | None = None
+
+    def with_intrinsics(self, intrinsics: Intrinsics | None) -> CameraPose:
+        """The same pose with the optics of a recipe's camera, which decide on the focal length; itself for None."""
+        if intrinsics is None or intrinsics is self.intrinsics:
+            return self
+        size = {"width": intrinsics.width, "height": intrinsics.height}
+        return attrs.evolve(self, lens=intrinsics.lens(self.sensor_width), **size, intrinsics=intrinsics)
+
+    def resized(self, width: int, height: int) -> CameraPose:
+        """The same camera with an image of another size, in pixels."""
+        intrinsics = None if self.intrinsics is None else self.intrinsics.resized(width, height)
+        return attrs.evolve(self, width=width, height=height, intrinsics=intrinsics)
 
     @property
     def focal(self) -> float:
-        """Focal length in pixels."""
+        """Focal length in pixels; the horizontal one where pixels are not square."""
         return self.lens / self.sensor_width * self.width
 
     @property
@@ -139,11 +155,25 @@ class CameraPose:
     def project(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Project world points (..., 3) to pixels (..., 2) and planar depth (...) in metres, negative when behind."""
         local = (np.asarray(points) - self.matrix[:3, 3]) @ self.matrix[:3, :3]
+        if self.intrinsics is not None:
+            return self.intrinsics.project(local)
         depth = -local[..., 2]
         with np.errstate(divide="ignore", invalid="ignore"):
             x = self.width / 2 + self.focal * local[..., 0] / depth
             y = self.height / 2 - self.focal * local[..., 1] / depth
         return np.stack([x, y], axis=-1), depth
+
+    def rays(self, u: np.ndarray, v: np.ndarray) -> np.ndarray:
+        """Rays (..., 3) in the camera's frame through pixels, -1 along z: distances along them are planar depths.
+
+        nan where the lens shows nothing.
+        """
+        if self.intrinsics is not None:
+            slopes = self.intrinsics.slopes(np.stack([u, v], -1))
+            return np.stack([slopes[..., 0], -slopes[..., 1], -np.ones_like(slopes[..., 0])], -1)
+        return np.stack(
+            [(u - self.width / 2) / self.focal, (self.height / 2 - v) / self.focal, -np.ones_like(u, dtype=float)], -1
+        )
 
 
 @attrs.frozen(eq=False)

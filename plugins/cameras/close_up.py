@@ -8,6 +8,7 @@ import math
 import numpy as np
 
 from ...engine.geometry import framing, line_of_sight
+from ...engine.geometry.projection import lens_range
 from ...engine.goals import Goals
 from ...engine.plugin import Range, Rejected, param, plugin
 from ...engine.rng import log_uniform
@@ -60,7 +61,8 @@ class CloseUp:
         main = chosen[rng.integers(len(chosen))]
         points = main.outline
         box_goal = self._box_goal(stage.resolution, rng)
-        solution = framing.solve(points, box_goal, self._candidates(points, rng), stage.resolution)
+        candidates = self._candidates(points, lens_range(stage, self.lens), rng)
+        solution = framing.solve(points, box_goal, candidates, stage.resolution, intrinsics=stage.intrinsics)
         usable = self._usable(stage, main, solution) & self._filled(solution.box, stage.resolution)
         for i in np.flatnonzero(usable):
             pose = solution.pose(int(i), stage.resolution, framing.near_clip(self.clearance))
@@ -82,10 +84,12 @@ class CloseUp:
 
         return box_goal
 
-    def _candidates(self, points: np.ndarray, rng: np.random.Generator) -> framing.Candidates:
+    def _candidates(
+        self, points: np.ndarray, lenses: tuple[float, float], rng: np.random.Generator
+    ) -> framing.Candidates:
         n = self.candidates
         azimuth = rng.permutation((np.arange(n) + rng.uniform(0, 1, n)) * (2 * math.pi / n))
-        lens = log_uniform(rng, self.lens, n)
+        lens = log_uniform(rng, lenses, n)
         elevation = np.radians(rng.uniform(*self.elevation, n))
         longest = np.ptp(points, axis=0).max()
         # Sensor 36 mm wide and, at the usual 4:3, 27 mm high: good enough to turn an elevation into a height.

@@ -117,11 +117,6 @@ class Framed:
         others = [i for i in stage.instances if i.id != view.main.id and i.asset.class_name]
         if not others or not goals.open_area:
             return 0.0
-        pose = view.pose
-        scale = np.array([[pose.focal / pose.width, pose.focal / pose.height]])
-        boxes = [
-            framing.project_box(other.outline, pose.position[None], pose.matrix[None, :3, :3], scale)[0]
-            for other in others
-        ]
+        boxes = [framing.pose_box(view.pose, other.outline) for other in others]
         areas = framing.box_area(framing.clip_box(np.array(boxes)))
         return float(goals.gain(np.sqrt(areas[areas > 0])).sum())

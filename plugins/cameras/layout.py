@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import attrs
 import numpy as np
 
+from ...engine.geometry.projection import lens_range
 from ...engine.geometry.reachability import Reached
 from ...engine.geometry.support import Site
 from ...engine.geometry.viewpoints import ViewpointSearch, draw_goal
@@ -73,7 +74,8 @@ class Layout:
         main = goals.main or draw_goal((name for site in sites for name in site.classes), self.area, rng)
         boxes = goals.boxes or (main,)
         budget = SearchBudget(self.candidates, self.options, self.views, self.probes, self.corrections)
-        return Solver(stage, sites, boxes, self._limits, self._visibility, budget, self.tolerance, rng).solve()
+        limits = self._limits(stage)
+        return Solver(stage, sites, boxes, limits, self._visibility, budget, self.tolerance, rng).solve()
 
     def pose(self, stage: Stage, goals: Goals, rng: np.random.Generator) -> CameraPose:
         """The camera whose view matches the layout best, where nothing may be moved."""
@@ -88,14 +90,14 @@ class Layout:
         name = instance.asset.class_name
         if not reached.areas.any() or not any(name in site.classes for site in sites):
             return reached
-        limits, visibility = self._limits, self._visibility
+        limits, visibility = self._limits(stage), self._visibility
         return attrs.evolve(
             reached, aspects=draw_aspects(stage, sites, name, areas[reached.areas], limits, visibility, rng)
         )
 
-    @property
-    def _limits(self) -> CameraLimits:
-        return CameraLimits(self.height, self.pitch, self.roll, self.lens)
+    def _limits(self, stage: Stage) -> CameraLimits:
+        lens = lens_range(stage, self.lens)
+        return CameraLimits(self.height, self.pitch, self.roll, lens, stage.intrinsics)
 
     @property
     def _visibility(self) -> VisibilityLimits:

@@ -8,6 +8,7 @@ import math
 import numpy as np
 
 from ...engine.geometry import framing, line_of_sight
+from ...engine.geometry.projection import Projection, lens_range
 from ...engine.goals import Goals
 from ...engine.plugin import Range, Rejected, param, plugin
 from ...engine.rng import log_uniform
@@ -81,11 +82,14 @@ class Orbit:
         )
         points = main.points
         position = (points.min(0) + points.max(0)) / 2 + outward * distance[:, None]
-        lens = log_uniform(rng, self.lens, n)
+        lens = log_uniform(rng, lens_range(stage, self.lens), n)
         focal = lens / 36.0
         image_offset = rng.uniform(-self.off_axis, self.off_axis, (n, 2))
-        yaw = azimuth + math.pi + np.arctan(image_offset[:, 0] / focal)
-        pitch = -elevation + np.arctan(image_offset[:, 1] * height / width / focal)
+        right, down = image_offset[:, 0] / focal, image_offset[:, 1] * height / width / focal
+        if stage.intrinsics is not None:
+            right, down = Projection(np.ones((n, 2)), stage.intrinsics).slopes(0.5 + image_offset).T
+        yaw = azimuth + math.pi + np.arctan(right)
+        pitch = -elevation + np.arctan(down)
         rotation = framing.look_rotation(yaw, pitch, np.radians(rng.uniform(*self.roll, n)))
         usable = np.isfinite(line_of_sight.ground_below(stage, position))
         usable[usable] &= line_of_sight.are_above_surfaces(stage, position[usable], self.above_surfaces)
@@ -98,4 +102,4 @@ class Orbit:
         i = usable_indices[0]
         matrix = np.eye(4)
         matrix[:3, :3], matrix[:3, 3] = rotation[i], position[i]
-        return CameraPose(matrix, float(lens[i]), width, height)
+        return CameraPose(matrix, float(lens[i]), width, height).with_intrinsics(stage.intrinsics)
