@@ -107,6 +107,12 @@ def vertical_intersections(xy: np.ndarray, corners: np.ndarray) -> tuple[np.ndar
     (N,) int, (N,) float
         Index of the line and z of each intersection.
     """
+    point, _, z = vertical_hits(xy, corners)
+    return point, z
+
+
+def vertical_hits(xy: np.ndarray, corners: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """As :func:`vertical_intersections`: index of the line (N,), index of the triangle (N,) and z (N,)."""
     point, triangle = box_pairs(xy, xy, *extents(corners[:, :, :2]))
     a, b, c = corners[triangle, 0], corners[triangle, 1], corners[triangle, 2]
     p = xy[point]
@@ -118,7 +124,7 @@ def vertical_intersections(xy: np.ndarray, corners: np.ndarray) -> tuple[np.ndar
     inside &= np.abs(area) > 1e-14
     v, w = v[inside], w[inside]
     z = a[inside, 2] * (1 - v - w) + b[inside, 2] * v + c[inside, 2] * w
-    return point[inside], z
+    return point[inside], triangle[inside], z
 
 
 def highest_below(xy: np.ndarray, limit: np.ndarray | float, corners: np.ndarray) -> np.ndarray:

@@ -9,47 +9,61 @@ from collections.abc import Collection, Sequence
 import attrs
 import numpy as np
 
-from ..errors import StageError
-from ..stage import Asset, Instance, Stage
-from .contact import (
-    centroid,
-    extents,
-    footprint,
-    highest_below,
-    inside_hull,
-    lowest_above,
-    resting_height,
-    vertical_intersections,
+from ..stage import Asset, Stage
+from .contact import centroid, footprint, highest_below, inside_hull, lowest_above, resting_height
+from .ground import (
+    Ground,
+    can_stand,
+    find_ground,
+    ground_of_instance,
+    nearest_ground_point,
+    points_on_ground,
+    upward_normals,
 )
+from .settling import resting_plane
+
+__all__ = [
+    "CONTACT_GAP",
+    "Body",
+    "Ground",
+    "Site",
+    "SupportRules",
+    "can_stand",
+    "find_ground",
+    "ground_of_instance",
+    "is_standing",
+    "make_body",
+    "nearest_ground_point",
+    "points_on_ground",
+    "resting_matrix",
+    "rotation_about",
+    "supported_height",
+    "upright_rotation",
+    "upward_normals",
+    "yaw_tilt_rotation",
+]
 
 CONTACT_GAP = 0.0005
 """Metres between an asset and what it rests on, so that faces do not flicker and contact is not intersection."""
 _FLOOR_TOLERANCE = 0.02
 _MIN_TILT = 1e-6
-_NO_AREA = 1e-12
-"""Twice the area in square metres below which a face has no direction."""
-
-
-@attrs.frozen(eq=False)
-class Ground:
-    """All faces of the chosen surfaces: corners (N, 3, 3), normals (N, 3), the index of the surface of each (N,), and
-    the area of those flat enough up to each face, as a share of the whole (N,)."""
-
-    corners: np.ndarray
-    normals: np.ndarray
-    surface_index: np.ndarray
-    cumulative_area: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
+_CONTACT = 0.002
+"""Largest gap in metres at a contact."""
+_MAX_LEAN = 5.0
+"""Degrees by which an asset leans at most to rest on its contacts, from its own axis or from the ground's normal."""
+_ROUNDS = 3
 
 
 @attrs.frozen(eq=False)
 class Body:
-    """An asset rotated and scaled: its vertices around its origin, the points of its base, its centre of gravity."""
+    """An asset rotated and scaled: its vertices around its origin, the points of its base, its centre of gravity, the
+    ``axis`` (3,) that its base is at right angles to, and whether it stands on a level floor by itself."""
 
     vertices: np.ndarray
     base: np.ndarray
     center: np.ndarray
+    axis: np.ndarray = attrs.field(factory=lambda: np.array([0.0, 0.0, 1.0]))
+    is_stable: bool = True
 
 
 @attrs.frozen
@@ -61,70 +75,6 @@ class SupportRules:
     max_overhang: float
     max_gap: float
     edge_margin: float
-
-
-def find_ground(stage: Stage, names: Sequence[str], mask: str, max_slope: float, plugin_label: str) -> Ground:
-    """The faces of surfaces that are flat enough; StageError, which names ``plugin_label``, where there are none."""
-    surfaces = stage.surfaces(names, mask)
-    corners = np.concatenate([s.corners for s in surfaces])
-    normals = np.concatenate([s.normals for s in surfaces])
-    areas = np.concatenate([s.areas for s in surfaces])
-    surface_index = np.repeat(np.arange(len(surfaces)), [len(s.corners) for s in surfaces])
-    named = f"{', '.join(names)}" + (f" with mask '{mask}'" if mask else "")
-    if not areas.sum() > 0:
-        raise StageError(f"The surfaces {named} of {plugin_label} have no area. Choose other surfaces.")
-    # A floor with flipped normals faces down; which of the downward faces are undersides is checked point by point.
-    flat = np.abs(normals[:, 2]) >= np.cos(np.radians(max_slope)) - 1e-9
-    if not (areas * flat).sum() > 0:
-        raise StageError(
-            f"The surfaces {named} of {plugin_label} are steeper than max_slope {max_slope:g} deg "
-            "everywhere. Choose other surfaces or raise max_slope."
-        )
-    cumulative_area = np.cumsum(areas * flat)
-    return Ground(corners, normals, surface_index, cumulative_area / cumulative_area[-1], *extents(corners))
-
-
-def ground_of_instance(instance: Instance, max_slope: float) -> Ground | None:
-    """The faces of an instance as ground, of which those that face up and are flat enough count; None without any.
-
-    Its meshes are taken to have outward normals, which undersides of table tops need.
-    """
-    vertices = instance.asset.mesh.vertices @ instance.matrix[:3, :3].T + instance.matrix[:3, 3]
-    corners = vertices[instance.asset.mesh.triangles]
-    cross = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    double_area = np.linalg.norm(cross, axis=1)
-    valid = double_area > _NO_AREA
-    corners, normals = corners[valid], cross[valid] / double_area[valid, None]
-    area = double_area[valid] * (normals[:, 2] >= np.cos(np.radians(max_slope)) - 1e-9)
-    if not area.sum() > 0.0:
-        return None
-    share = np.cumsum(area) / area.sum()
-    return Ground(corners, normals, np.zeros(len(corners), int), share, *extents(corners))
-
-
-def points_on_ground(ground: Ground, rng: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Points (count, 3) on the flat faces of the ground, uniform by area, and the index of each one's face (count,)."""
-    face = np.searchsorted(ground.cumulative_area, rng.random(count), side="right")
-    face = np.minimum(face, len(ground.cumulative_area) - 1)
-    u, v = rng.random((2, count))
-    root = np.sqrt(u)  # uniform on a triangle [Osada et al., "Shape distributions", 2002]
-    weights = np.stack([1 - root, root * (1 - v), root * v], axis=1)
-    return np.einsum("nk,nkd->nd", weights, ground.corners[face]), face
-
-
-def nearest_ground_point(ground: Ground, point: np.ndarray, reach: float) -> tuple[np.ndarray, np.ndarray] | None:
-    """Where the vertical line through a point (3,) meets the ground nearest to it, within ``reach`` metres, and the
-    upward normal there; None where it does not."""
-    xy = point[None, :2]
-    near = (ground.low[:, :2] <= xy).all(1) & (ground.high[:, :2] >= xy).all(1)
-    best: tuple[float, np.ndarray, np.ndarray] | None = None
-    for face in np.flatnonzero(near):
-        for z in vertical_intersections(xy, ground.corners[face : face + 1])[1]:
-            away = abs(float(z) - point[2])
-            if away <= reach and (best is None or away < best[0]):
-                normal = ground.normals[face]
-                best = away, np.array([*point[:2], z]), normal * (-1.0 if normal[2] < 0 else 1.0)
-    return None if best is None else best[1:]
 
 
 def supported_height(
@@ -141,6 +91,36 @@ def supported_height(
 
     ``normal`` (3,) is that of the ground, upward; ``tilted`` bodies need no balance.
     """
+    landing = _land(body, asset, ground, point, normal, support, tilted=tilted)
+    return landing if isinstance(landing, str) else landing.height
+
+
+@attrs.frozen(eq=False)
+class _Landing:
+    """A body lowered onto the ground.
+
+    ``height`` is that of its lowest point, ``base`` (K, 3) are the points of its base in the world, and ``tops`` (K,)
+    the heights of the ground below them. ``is_held`` tells whether contacts hold its centre of gravity; ``corners``
+    (N, 3, 3) are the faces of the ground around it.
+    """
+
+    height: float
+    base: np.ndarray
+    tops: np.ndarray
+    is_held: bool
+    corners: np.ndarray
+
+
+def _land(
+    body: Body,
+    asset: Asset,
+    ground: Ground,
+    point: np.ndarray,
+    normal: np.ndarray,
+    support: SupportRules,
+    *,
+    tilted: bool,
+) -> _Landing | str:
     lowest = float(body.vertices[:, 2].min())
     vertices = body.vertices - (0.0, 0.0, lowest)
     vertices[:, :2] += point[:2]
@@ -159,30 +139,129 @@ def supported_height(
     if not np.isfinite(height):
         return "no contact"
 
-    # On a slope an upright base touches on one side; the other side is supported where the slope goes on.
-    slope = -normal[:2] / normal[2]
+    # The base counts as flat: a foot that hangs above it in the model does so on a level floor, too.
+    slope, sole_slope = -normal[:2] / normal[2], -body.axis[:2] / body.axis[2]
+    sole = height + float((base[:, 2] - base[:, :2] @ sole_slope).min())
 
-    def supported(points: np.ndarray) -> np.ndarray:
+    def tops(points: np.ndarray, gap: float) -> tuple[np.ndarray, np.ndarray]:
+        """Height of the ground below points of the base, and which of them are at most ``gap`` above it."""
         bottom = height + points[:, 2]
-        expected = np.minimum(bottom, point[2] + (points[:, :2] - point[:2]) @ slope)
+        level = np.maximum(sole + points[:, :2] @ sole_slope, point[2] + (points[:, :2] - point[:2]) @ slope)
         top = highest_below(points[:, :2], np.minimum(bottom + support.max_gap, ceiling), corners)
-        return top >= expected - support.max_gap - 1e-9
+        return top, top >= np.minimum(bottom, level) - gap - 1e-9
 
-    is_supported = supported(base)
+    below, is_supported = tops(base, support.max_gap)
     if 1 - is_supported.mean() > support.max_overhang + 1e-9:
         return "overhang"
     # Some models would topple even on a level floor; those are accepted.
-    center = body.center[:2] + point[:2]
-    if not tilted and not inside_hull(center, base[is_supported, :2]) and inside_hull(center, base[:, :2]):
+    center, needs_balance = body.center[:2] + point[:2], body.is_stable and not tilted
+    if needs_balance and not inside_hull(center, base[is_supported, :2]):
         return "unbalanced"
     if support.edge_margin > 0:
         base_center = base[:, :2].mean(0)
         away = base[:, :2] - base_center
         length = np.maximum(np.linalg.norm(away, axis=1, keepdims=True), 1e-9)
         expanded = np.column_stack([base_center + away * (1 + support.edge_margin / length), base[:, 2]])
-        if not supported(expanded).all():
+        if not tops(expanded, support.max_gap)[1].all():
             return "border"
-    return height
+    is_held = not needs_balance or inside_hull(center, base[tops(base, _CONTACT)[1], :2])
+    return _Landing(height, base + np.array([0.0, 0.0, height]), below, is_held, corners)
+
+
+def resting_matrix(
+    asset: Asset,
+    scale: float,
+    rotation: np.ndarray,
+    ground: Ground,
+    point: np.ndarray,
+    normal: np.ndarray,
+    support: SupportRules,
+    *,
+    align_to_normal: bool,
+    tilted: bool,
+) -> np.ndarray | str:
+    """The matrix (4, 4) of an asset that rests on a point of the ground, or the reason why it cannot.
+
+    It stands upright where its contacts then hold its centre of gravity. Otherwise it leans until they do: by a few
+    degrees on rubble or over the edge of a rug, and along the ground on a slope. Collisions are not checked.
+
+    Parameters
+    ----------
+    asset : Asset
+    scale : float
+    rotation : (3, 3) float
+        Of the asset.
+    ground : Ground
+    point, normal : (3,) float
+        Where it rests, and the upward normal of the ground there.
+    support : SupportRules
+    align_to_normal : bool
+        Whether it leans along the ground in any case.
+    tilted : bool
+        Whether it needs no balance.
+    """
+    along = _rotation_to_normal(normal)
+    frames = [along] if align_to_normal else [np.eye(3), along] if normal[2] < 1 - 1e-9 else [np.eye(3)]
+    reason = ""
+    for frame in frames:
+        settled = _settle(asset, scale, rotation, frame, ground, point, normal, support, tilted=tilted)
+        if not isinstance(settled, str):
+            return settled
+        reason = reason or settled
+        if settled not in ("overhang", "unbalanced"):
+            break
+    return reason
+
+
+def _settle(
+    asset: Asset,
+    scale: float,
+    rotation: np.ndarray,
+    frame: np.ndarray,
+    ground: Ground,
+    point: np.ndarray,
+    normal: np.ndarray,
+    support: SupportRules,
+    *,
+    tilted: bool,
+) -> np.ndarray | str:
+    """As :func:`resting_matrix`, near the orientation ``frame`` (3, 3) @ ``rotation``."""
+    lean = np.eye(3)
+    for _ in range(_ROUNDS):
+        turn = lean @ frame
+        body = make_body(asset, scale, rotation, turn, tilted=tilted)
+        landing = _land(body, asset, ground, point, normal, support, tilted=tilted)
+        if isinstance(landing, str):
+            return landing
+        center = body.center[:2] + point[:2]
+        bumps = np.zeros((0, 4)) if landing.is_held else _bumps(body, asset, landing, point)
+        xy = np.concatenate([landing.base[:, :2], bumps[:, :2]])
+        gaps = np.concatenate([landing.base[:, 2] - landing.tops, bumps[:, 3] - bumps[:, 2]])
+        if landing.is_held or inside_hull(center, xy[gaps <= _CONTACT]):
+            matrix = np.eye(4)
+            matrix[:3, :3] = scale * (turn @ rotation)
+            matrix[:3, 3] = point[0], point[1], landing.height - body.vertices[:, 2].min() + CONTACT_GAP
+            return matrix
+        slope = resting_plane(xy, -gaps, center)
+        if slope is None:
+            return "unbalanced"
+        lean = _rotation_to_normal(np.array([-slope[0], -slope[1], 1.0]) / np.sqrt(1 + slope @ slope)) @ lean
+        if lean[2, 2] < np.cos(np.radians(_MAX_LEAN)):
+            return "unbalanced"
+    return "unbalanced"
+
+
+def _bumps(body: Body, asset: Asset, landing: _Landing, point: np.ndarray) -> np.ndarray:
+    """Vertices of the ground below the base of a body: x, y and z of each, and the height of the body there (N, 4)."""
+    low, high = landing.base[:, :2].min(0), landing.base[:, :2].max(0)
+    bumps = np.unique(landing.corners.reshape(-1, 3), axis=0)
+    bumps = bumps[((bumps[:, :2] >= low) & (bumps[:, :2] <= high)).all(1)]
+    vertices = body.vertices + np.array([point[0], point[1], landing.height - body.vertices[:, 2].min()])
+    corners = vertices[asset.mesh.triangles]
+    corners = corners[corners[:, :, 2].min(1) <= landing.base[:, 2].max() + 1e-6]
+    height = lowest_above(bumps[:, :2], bumps[:, 2] - 1e-6, corners)
+    found = np.isfinite(height)
+    return np.column_stack([bumps[found], height[found]])
 
 
 @attrs.frozen(eq=False)
@@ -242,14 +321,12 @@ class Site:
         ``rotation`` (3, 3) is that of the asset, ``normal`` (3,) that of the ground, upward; ``ignore`` holds the ids
         of instances that it may intersect.
         """
-        align = _rotation_to_normal(normal) if self.align_to_normal else np.eye(3)
-        body = make_body(asset, scale, rotation, align, tilted=tilted)
-        height = supported_height(body, asset, self.ground, point, normal, self.support, tilted=tilted)
-        if isinstance(height, str):
-            return height
-        matrix = np.eye(4)
-        matrix[:3, :3] = scale * (align @ rotation)
-        matrix[:3, 3] = point[0], point[1], height - body.vertices[:, 2].min() + CONTACT_GAP
+        matrix = resting_matrix(
+            asset, scale, rotation, self.ground, point, normal, self.support,
+            align_to_normal=self.align_to_normal, tilted=tilted,
+        )  # fmt: skip
+        if isinstance(matrix, str):
+            return matrix
         other = stage.collides(asset, matrix, gap=self.gap, ignore=ignore)
         if other:
             close = self.gap > 0 and len(stage.instances) > 0 and not stage.collides(asset, matrix, ignore=ignore)
@@ -267,6 +344,19 @@ def yaw_tilt_rotation(yaw: float, tilt: float, tilt_direction: float) -> np.ndar
     )
 
 
+def is_standing(axis: np.ndarray, normal: np.ndarray) -> bool:
+    """Whether an asset with its vertical along ``axis`` (3,) leans no more than ground with this normal (3,) makes it.
+
+    Things that stand are within a few degrees of the vertical or of the normal.
+    """
+    return bool(max(axis[2], axis @ normal) >= np.cos(np.radians(_MAX_LEAN)) - 1e-9)
+
+
+def upright_rotation(rotation: np.ndarray) -> np.ndarray:
+    """A rotation (3, 3) without its lean: about the vertical alone."""
+    return np.asarray(_rotation_to_normal(rotation[:, 2]).T @ rotation)
+
+
 def _rotation_to_normal(normal: np.ndarray) -> np.ndarray:
     """The smallest rotation that takes z to ``normal``."""
     axis = np.array([-normal[1], normal[0], 0.0])
@@ -276,7 +366,7 @@ def _rotation_to_normal(normal: np.ndarray) -> np.ndarray:
     return rotation_about(axis / length, float(np.arctan2(length, normal[2])))
 
 
-_base_cache: weakref.WeakKeyDictionary[Asset, tuple[np.ndarray, np.ndarray]] = weakref.WeakKeyDictionary()
+_base_cache: weakref.WeakKeyDictionary[Asset, tuple[np.ndarray, np.ndarray, bool]] = weakref.WeakKeyDictionary()
 
 
 def make_body(asset: Asset, scale: float, rotation: np.ndarray, align: np.ndarray, *, tilted: bool) -> Body:
@@ -284,13 +374,14 @@ def make_body(asset: Asset, scale: float, rotation: np.ndarray, align: np.ndarra
     what is lowest after its rotation."""
     if asset not in _base_cache:
         mesh = asset.mesh
-        _base_cache[asset] = (footprint(mesh.vertices, mesh.triangles), centroid(mesh.vertices, mesh.triangles))
-    base, center = _base_cache[asset]
+        base, center = footprint(mesh.vertices, mesh.triangles), centroid(mesh.vertices, mesh.triangles)
+        _base_cache[asset] = (base, center, inside_hull(center[:2], base[:, :2]))
+    base, center, is_stable = _base_cache[asset]
     matrix = scale * (align @ rotation)
     if tilted:  # a tilted asset rests on other points than its base
         leaning = asset.mesh.vertices @ rotation.T
         base = footprint(leaning, asset.mesh.triangles) @ rotation
-    return Body(asset.mesh.vertices @ matrix.T, base @ matrix.T, center @ matrix.T)
+    return Body(asset.mesh.vertices @ matrix.T, base @ matrix.T, center @ matrix.T, align[:, 2], is_stable)
 
 
 def rotation_about(axis: Sequence[float] | np.ndarray, angle: float) -> np.ndarray:

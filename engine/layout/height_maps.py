@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import attrs
 import numpy as np
 
-from ..geometry.contact import highest_below
+from ..geometry.ground import top_heights
 from ..geometry.line_of_sight import are_above_surfaces
 from ..geometry.support import Site
 from ..stage import Stage
@@ -71,15 +71,15 @@ _site_maps: weakref.WeakKeyDictionary[Site, HeightMap] = weakref.WeakKeyDictiona
 
 
 def site_map(stage: Stage, site: Site) -> HeightMap:
-    """Where assets may be placed on a site: its topmost flat ground, without what the scene itself occupies."""
+    """Where assets may be placed on a site: its topmost flat ground to stand on, free of the scene itself."""
     if site not in _site_maps:
         ground = site.ground
-        flat = np.abs(ground.normals[:, 2]) >= np.cos(np.radians(site.support.max_slope)) - 1e-9
+        flat = np.flatnonzero(np.abs(ground.normals[:, 2]) >= np.cos(np.radians(site.support.max_slope)) - 1e-9)
         corners = ground.corners[flat]
         low = np.maximum(corners.min((0, 1)), stage.bounds[0])
         high = np.minimum(corners.max((0, 1)), stage.bounds[1])
         cell, grid, points = _grid(low[:2], high[:2])
-        z = highest_below(points, float(high[2]) + 1e-6, corners)
+        z = top_heights(ground, points, flat, float(high[2]) + 1e-6)
         z = np.where(np.isfinite(z), z, np.nan)
         index = np.flatnonzero(np.isfinite(z))
         just_above = np.column_stack([points[index], z[index] + 2 * _CLEARANCE])

@@ -48,6 +48,12 @@ def placed_assets(
     return chosen
 
 
+def check_height_range(height_range: tuple[float, float] | None) -> None:
+    """Raise ValueError unless ``surface_height_range`` is ordered."""
+    if height_range is not None and height_range[0] > height_range[1]:
+        raise ValueError(f"surface_height_range must be [minimum, maximum]. Got {list(height_range)} instead.")
+
+
 def draw_count(count: tuple[int, int], main: str | None, classes: Sequence[str], rng: np.random.Generator) -> int:
     """How many instances a frame gets: at least one where the main one is of these classes."""
     number = int(rng.integers(count[0], count[1] + 1))

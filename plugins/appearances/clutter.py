@@ -12,12 +12,14 @@ from ...engine.geometry.support import (
     Ground,
     Site,
     SupportRules,
+    can_stand,
     find_ground,
     ground_of_instance,
     points_on_ground,
+    upward_normals,
 )
 from ...engine.plugin import Range, param, plugin
-from ...engine.plugin.placed_assets import named_distractors
+from ...engine.plugin.placed_assets import check_height_range, named_distractors
 from ...engine.stage import Asset, CameraPose, Stage, draw_asset
 
 _BATCH = 256
@@ -34,6 +36,12 @@ class Clutter:
 
     surfaces: list[str] = param(
         [], means="object", doc="Name patterns of fixed objects of the scene to stand things on, such as 'Floor'"
+    )
+    surface_height_range: tuple[float, float] | None = param(
+        None,
+        unit="m",
+        doc="Lowest and highest z of the parts of the surfaces to stand things on; default is all but the roof of a "
+        "room that is one mesh",
     )
     distractor_names: list[str] = param(
         [], doc="Names of the [[distractor]] tables to place from; default is all of them"
@@ -71,6 +79,7 @@ class Clutter:
     def __attrs_post_init__(self) -> None:
         if self.count_range[0] > self.count_range[1]:
             raise ValueError(f"count_range must be [minimum, maximum]. Got {list(self.count_range)} instead.")
+        check_height_range(self.surface_height_range)
 
     def vary(self, stage: Stage, rng: np.random.Generator) -> None:
         """Put this frame's things on the stage. Those without a free place in view are omitted."""
@@ -82,7 +91,10 @@ class Clutter:
         if not names or stage.camera is None:
             return
         carrying = self._carrying(stage)
-        floors = [find_ground(stage, self.surfaces, "", _MAX_SLOPE, "appearance 'clutter'")] if self.surfaces else []
+        floors = []
+        if self.surfaces:
+            label, heights = "appearance 'clutter'", self.surface_height_range
+            floors = [find_ground(stage, self.surfaces, "", _MAX_SLOPE, label, heights)]
         for name in names:
             asset = draw_asset(groups[name], rng)
             on_instance = rng.random() < shares.get(name, self.carried_share)
@@ -119,14 +131,15 @@ class Clutter:
         scale = float(rng.uniform(*asset.scale_range))
         points, faces = points_on_ground(ground, rng, _BATCH)
         height = np.array([0.0, 0.0, scale * asset.size[2]])
-        seen = _in_view(stage.camera, points + height / 2, self.distance_range)
+        seen = _in_view(stage.camera, points + height / 2, self.distance_range) & can_stand(ground, points, faces)
+        normals = upward_normals(ground, faces)
         rules = SupportRules(_MAX_SLOPE, self.max_overhang, 0.01, 0.0)
         site = Site(ground, rules, (), 0.0, 0.0, False, (0.0, 360.0), (0.0, 0.0))
         turns, _ = site.draw_rotations(rng, self.tries)
         for turn, k in zip(turns, np.flatnonzero(seen), strict=False):
             if not _is_free(stage, points[k] + height):
                 continue
-            matrix = site.resting_pose(stage, asset, scale, turn, points[k], ground.normals[faces[k]], tilted=False)
+            matrix = site.resting_pose(stage, asset, scale, turn, points[k], normals[k], tilted=False)
             if not isinstance(matrix, str):
                 stage.place(asset, matrix)
                 return

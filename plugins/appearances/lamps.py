@@ -8,15 +8,12 @@ import math
 import numpy as np
 
 from ...alignment.camera.color_temperature import blackbody
+from ...engine.geometry.free_air import free_position
 from ...engine.plugin import Range, param, plugin
 from ...engine.recipe.input_files import listed_files
-from ...engine.stage import Asset, Mesh, Stage, Surface
+from ...engine.stage import Stage, Surface
 
 _TRIES = 24
-_CORNERS = np.array([(x - 0.5, y - 0.5, z) for x in (0, 1) for y in (0, 1) for z in (0, 1)], float)
-_FACES = [(0, 1, 3), (0, 3, 2), (4, 6, 7), (4, 7, 5), (0, 4, 5), (0, 5, 1), (2, 3, 7), (2, 7, 6), (0, 2, 6), (0, 6, 4)]
-_CUBE = Asset("lamp", "", Mesh(_CORNERS, np.array([*_FACES, (1, 5, 7), (1, 7, 3)], np.int32)), _CORNERS)
-"""The space that a lamp of 1 m takes up, above its origin."""
 _WINDOW_GAP = 0.05
 """Metres between a window and its light."""
 
@@ -25,8 +22,8 @@ _WINDOW_GAP = 0.05
 class Lamps:
     """Hang lamps below the ceiling, never inside of things, and let windows shine into the room.
 
-    A lamp hangs where the air is free: a cube of its size touches nothing, nothing encloses it, and from the surface
-    below it a ray reaches it.
+    A lamp hangs where the air is free: a cube of its size touches nothing, nothing encloses it, from the surface below
+    it a ray reaches it, and it is in no gap as narrow as a wall.
     """
 
     kinds: list[str] = param(
@@ -97,7 +94,7 @@ class Lamps:
         for _ in range(int(rng.integers(self.count_range[0], self.count_range[1], endpoint=True))):
             kind = self.kinds[int(rng.integers(len(self.kinds)))]
             size = float(rng.uniform(*self.size_range))
-            position = self._free_place(stage, size, rng)
+            position = free_position(stage, size, self.height_range, rng, _TRIES)
             power, warmth_, angle, choice, lean, turn = rng.random(6)
             if position is None:
                 continue
@@ -140,26 +137,6 @@ class Lamps:
             size=float(width),
             length=float(height),
         )
-
-    def _free_place(self, stage: Stage, size: float, rng: np.random.Generator) -> tuple[float, ...] | None:
-        """A position above a surface with air around it; None if none was found."""
-        low, high = (np.asarray(b, dtype=float) for b in stage.bounds)
-        grounds = rng.uniform(low[:2], high[:2], size=(_TRIES, 2))
-        heights = rng.uniform(*self.height_range, size=_TRIES)
-        # From the middle of the scene's height down: a ray from the top would find the roof of a house.
-        start = np.column_stack([grounds, np.full(_TRIES, (low[2] + high[2]) / 2)])
-        down = stage.cast(start, np.tile([0.0, 0.0, -1.0], (_TRIES, 1)))
-        floor = start[:, 2] - down.distance
-        for i in np.flatnonzero(np.isfinite(down.distance)):
-            up = stage.cast(np.array([[*grounds[i], floor[i] + 1e-3]]), np.array([[0.0, 0.0, 1.0]]))
-            if up.distance[0] <= heights[i] + size / 2:
-                continue
-            matrix = np.diag([size, size, size, 1.0])
-            matrix[:3, 3] = *grounds[i], floor[i] + heights[i] - size / 2
-            # It says so, too, if something encloses the lamp, whose light would be lost.
-            if not stage.collides(_CUBE, matrix):
-                return (*grounds[i].tolist(), float(floor[i] + heights[i]))
-        return None
 
 
 def _within(bounds: Range, share: float) -> float:

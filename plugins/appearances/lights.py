@@ -8,6 +8,7 @@ import math
 import numpy as np
 
 from ...alignment.camera.color_temperature import blackbody
+from ...engine.geometry.free_air import free_position
 from ...engine.plugin import Range, param, plugin
 from ...engine.stage import Stage
 
@@ -16,7 +17,7 @@ _TRIES = 16
 
 @plugin("appearance")
 class Lights:
-    """Scale and tint the scene's lights together, and add lights at random positions."""
+    """Scale and tint the scene's lights together, and add lights at random positions in free air."""
 
     factor_range: Range = param(
         (0.5, 2.0),
@@ -55,23 +56,8 @@ class Lights:
         factor = low * math.exp(rng.random() * math.log(high / low))
         stage.scale_lights(factor, blackbody(rng.uniform(*self.temperature_range)))
         for _ in range(int(rng.integers(self.extra_range[0], self.extra_range[1], endpoint=True))):
-            position = self._free_place(stage, rng)
+            position = free_position(stage, 2 * self.extra_radius, self.extra_height_range, rng, _TRIES)
             power = rng.uniform(*self.extra_power_range)
             color = blackbody(rng.uniform(*self.temperature_range))
             if position is not None:
                 stage.add_light(position, power=power, color=color, radius=self.extra_radius)
-
-    def _free_place(self, stage: Stage, rng: np.random.Generator) -> tuple[float, ...] | None:
-        """A position above a surface, with nothing in between; None if none was found."""
-        low, high = (np.asarray(b, dtype=float) for b in stage.bounds)
-        grounds = rng.uniform(low[:2], high[:2], size=(_TRIES, 2))
-        heights = rng.uniform(*self.extra_height_range, size=_TRIES)
-        # From the middle of the scene's height down: a ray from the top would find the roof of a house.
-        start = np.column_stack([grounds, np.full(_TRIES, (low[2] + high[2]) / 2)])
-        down = stage.cast(start, np.tile([0.0, 0.0, -1.0], (_TRIES, 1)))
-        floor = start[:, 2] - down.distance
-        for i in np.flatnonzero(np.isfinite(down.distance)):
-            up = stage.cast(np.array([[*grounds[i], floor[i] + 1e-3]]), np.array([[0.0, 0.0, 1.0]]))
-            if up.distance[0] > heights[i] + self.extra_radius:
-                return (*grounds[i].tolist(), float(floor[i] + heights[i]))
-        return None

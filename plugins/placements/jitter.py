@@ -10,14 +10,14 @@ import numpy as np
 
 from ...engine.errors import StageError
 from ...engine.geometry.support import (
-    CONTACT_GAP,
     Ground,
     SupportRules,
     find_ground,
-    make_body,
+    is_standing,
     nearest_ground_point,
+    resting_matrix,
     rotation_about,
-    supported_height,
+    upright_rotation,
 )
 from ...engine.goals import Goals
 from ...engine.plugin import Rejected, param, plugin
@@ -106,10 +106,14 @@ class Jitter:
         recorded_rotation = placed.matrix[:3, :3] / scale
         tilted = bool(recorded_rotation[2, 2] < 1 - 1e-6)
         ground_contact = self._bottom(asset, placed.matrix)
-        on_ground = (
-            nearest_ground_point(ground, ground_contact, self.max_support_gap + 0.01 + (0.1 if tilted else 0.0))
-            is not None
+        recorded_contact = nearest_ground_point(
+            ground, ground_contact, self.max_support_gap + 0.01 + (0.1 if tilted else 0.0)
         )
+        on_ground, align_to_normal = recorded_contact is not None, False
+        if tilted and recorded_contact is not None and is_standing(recorded_rotation[:, 2], recorded_contact[1]):
+            # It leans because of the ground, which may be another one at its new position.
+            tilted, align_to_normal = False, bool(recorded_rotation[:, 2] @ recorded_contact[1] > 1 - 1e-6)
+            recorded_rotation = upright_rotation(recorded_rotation)
         slack = self.distance * np.tan(np.radians(self.max_slope)) + self.max_support_gap + 0.01
         for amplitude in decreasing_amplitudes(self.tries):
             shift = amplitude * self.distance * draw_in_ball(rng, 2)
@@ -123,12 +127,13 @@ class Jitter:
                 if ground_hit is None:
                     failures["off the surface"] += 1
                     continue
-                body = make_body(asset, scale, turn, np.eye(3), tilted=tilted)
-                height = supported_height(body, asset, ground, ground_hit[0], ground_hit[1], support, tilted=tilted)
-                if isinstance(height, str):
-                    failures[height] += 1
+                resting = resting_matrix(
+                    asset, scale, turn, ground, *ground_hit, support, align_to_normal=align_to_normal, tilted=tilted
+                )
+                if isinstance(resting, str):
+                    failures[resting] += 1
                     continue
-                matrix[2, 3] = height - body.vertices[:, 2].min() + CONTACT_GAP
+                matrix = resting
             other = stage.collides(asset, matrix, gap=self.gap)
             if other:
                 failures["no room"] += 1

@@ -9,17 +9,22 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ...engine.geometry.contact import lowest_above
-from ...engine.geometry.support import Ground, Site, SupportRules, find_ground, points_on_ground
+from ...engine.geometry.support import (
+    Ground,
+    Site,
+    SupportRules,
+    can_stand,
+    find_ground,
+    points_on_ground,
+    upward_normals,
+)
 from ...engine.goals import Goals
 from ...engine.plugin import Range, Rejected, param, plugin
-from ...engine.plugin.placed_assets import check_count, draw_assets, draw_count, placed_assets
+from ...engine.plugin.placed_assets import check_count, check_height_range, draw_assets, draw_count, placed_assets
 from ...engine.stage import Asset, Stage
 
 log = logging.getLogger(__name__)
 
-_SOLID = 1.0
-"""A downward face with a face of the same surface within this many metres above it is the underside of a solid."""
 _BATCH = 4096
 
 
@@ -36,8 +41,9 @@ class OnSurface:
     """Place instances on surfaces with exact contact and support, rotated at random, without intersections.
 
     Points are drawn uniformly by area on faces that are not too steep. The asset is lowered onto the point until it
-    first touches. The position is rejected if too much of the base is unsupported, the centre of gravity is not
-    supported, the asset intersects anything in the scene, or it is too near another instance [Zhang2023, §4].
+    first touches, and leans a little on uneven ground until its contacts hold its centre of gravity. The position is
+    rejected if too much of the base is unsupported, the centre of gravity is not above the contacts, the asset
+    intersects anything in the scene, or it is too near another instance [Zhang2023, §4].
     """
 
     surfaces: list[str] = param(means="object", doc="Name patterns of the objects to place on, such as 'Floor*'")
@@ -68,6 +74,12 @@ class OnSurface:
         formerly="others",
         moves={"sqrt_area": "?", "center_x": "?", "center_y": "?"},
     )
+    surface_height_range: tuple[float, float] | None = param(
+        None,
+        unit="m",
+        doc="Lowest and highest z of the parts of the surfaces to place on, such as those of a storey; default is all "
+        "but the roof of a room that is one mesh",
+    )
     max_slope: float = param(15.0, min=0.0, max=89.0, unit="deg", doc="Maximum slope of the faces to place on")
     max_overhang: float = param(
         0.1, min=0.0, max=1.0, doc="Maximum share of the base without support", formerly="overhang"
@@ -93,7 +105,8 @@ class OnSurface:
     )
     align_to_normal: bool = param(
         False,
-        doc="Align the vertical axis of instances with the normal of the surface instead of keeping them upright",
+        doc="Align the vertical axis of instances with the normal of the surface everywhere; default is to keep them "
+        "upright, and to let them lean only where their contacts would not hold them otherwise",
         formerly="align",
     )
     yaw: Range = param(
@@ -127,6 +140,7 @@ class OnSurface:
     def __attrs_post_init__(self) -> None:
         for name in ("count", "count_without_main"):
             check_count(name, getattr(self, name))
+        check_height_range(self.surface_height_range)
         if not self.surfaces:
             raise ValueError("'surfaces' must name at least one object.")
 
@@ -175,7 +189,9 @@ class OnSurface:
     def _site(self, stage: Stage) -> Site:
         classes = list(self._assets(stage))
         expected_count = (self.count[0] + self.count[1]) / 2 / len(classes)
-        ground = find_ground(stage, self.surfaces, self.mask, self.max_slope, "placement 'on_surface'")
+        ground = find_ground(
+            stage, self.surfaces, self.mask, self.max_slope, "placement 'on_surface'", self.surface_height_range
+        )
         support = SupportRules(self.max_slope, self.max_overhang, self.max_support_gap, self.edge_margin)
         annotated_classes = tuple(name for name in classes if name)
         return Site(
@@ -198,25 +214,13 @@ class OnSurface:
             if is_clustered:
                 keep &= np.linalg.norm(point - cluster_center, axis=1) <= self.cluster_radius
             point, face = point[keep], face[keep]
-            keep = ~self._undersides(ground, point, face)
+            keep = can_stand(ground, point, face)
             points.append(point[keep])
-            normals.append(ground.normals[face[keep]])
+            normals.append(upward_normals(ground, face[keep]))
             count_found += int(keep.sum())
             if count_found >= self.tries:
                 break
-        normal = np.concatenate(normals)[: self.tries]
-        return np.concatenate(points)[: self.tries], normal * np.where(normal[:, 2:] < 0, -1.0, 1.0)
-
-    @staticmethod
-    def _undersides(ground: Ground, points: np.ndarray, faces: np.ndarray) -> np.ndarray:
-        out = np.zeros(len(points), dtype=bool)
-        down = ground.normals[faces, 2] < 0
-        for surface in np.unique(ground.surface_index[faces[down]]):
-            own = np.flatnonzero(down & (ground.surface_index[faces] == surface))
-            z = points[own, 2]
-            above = lowest_above(points[own, :2], z + 1e-4, ground.corners[ground.surface_index == surface])
-            out[own] = above - z < _SOLID
-        return out
+        return np.concatenate(points)[: self.tries], np.concatenate(normals)[: self.tries]
 
     def _place_one(
         self,

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 from twinset.dataset.materials.photo_brightness import brightness, photo_brightness
 from twinset.engine.errors import DataError
-from twinset.engine.stage import CameraPose, RealPhotos
+from twinset.engine.stage import CameraPose, Mesh, RealPhotos
 from twinset.plugins.appearances.auto_exposure import AutoExposure
 from twinset.plugins.appearances.lamps import Lamps
+from twinset.plugins.appearances.lights import Lights
 from twinset.plugins.appearances.sky import Sky, sun_position
 from twinset.testing import BruteStage, box, plane
 from twinset.testing.fixtures.meshes import join
@@ -76,6 +77,33 @@ def test_lamps_hang_in_free_air():
                 lamp["direction"]
             ) == pytest.approx(1.0)
     assert count > 60
+
+
+@pytest.mark.parametrize("inward", [False, True], ids=["outward", "inward"])
+@pytest.mark.parametrize(
+    "plugin, name",
+    [(Lights(extra_range=(2, 2)), "add_light"), (Lamps(kinds=["point"], count_range=(2, 2)), "add_lamp")],
+    ids=["lights", "lamps"],
+)
+def test_no_extra_light_in_walls_and_furniture_whichever_way_their_normals_point(plugin, name, inward):
+    solids = {
+        "wall": ((0.3, 4.0, 3.0), (0.5, 0.0, 1.5)),
+        "wardrobe": ((1.4, 0.35, 2.9), (2.0, 1.7, 1.45)),
+        "block": ((2.9, 1.9, 2.99), (-1.5, -1.0, 1.5)),
+    }
+    meshes = {key: box(*where) for key, where in solids.items()}
+    if inward:  # but for the block, which is as large as a room
+        for key in ("wall", "wardrobe"):
+            meshes[key] = Mesh(meshes[key].vertices, meshes[key].triangles[:, ::-1])
+    floor = plane((6.0, 4.0))
+    stage, positions = BruteStage({"floor": floor, **meshes}), []
+    for seed in range(30):
+        stage.clear()
+        plugin.vary(stage, np.random.default_rng(seed))
+        positions += [arguments["position"] for call, arguments in stage.calls if call == name]
+    assert len(positions) > 40
+    for size, center in solids.values():
+        assert (np.abs(np.array(positions) - center) >= np.array(size) / 2).any(1).all()
 
 
 def test_windows_shine_into_the_room():
