@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy as np
 from bpy.app.handlers import persistent
 
 from ...blender.scene.lighting import original_exposure
+from ...blender.scene.ownership import OWNED
 
 _IGNORED = frozenset(
     (
@@ -40,11 +41,10 @@ def scene_digest(context: bpy.types.Context) -> str:
     """
     scene = context.scene
     context.view_layer.update()  # which counts changes that are not evaluated yet
-    digest = hashlib.sha256()
-    for part in (_settings(scene), _state["changes"], list(_layers(scene)), list(_names(scene)), list(_files())):
-        digest.update(repr(part).encode())
-    for part in _objects(scene):
-        digest.update(part)
+    own = _own(scene)
+    digest = hashlib.sha256(repr((_state["changes"], _settings(scene), *_layers(scene), *_files(own))).encode())
+    digest.update(repr(list(_names(scene, own))).encode())
+    digest.update(_transforms(own))
     return digest.hexdigest()
 
 
@@ -64,6 +64,7 @@ def _settings(scene: bpy.types.Scene) -> list[Any]:
     """All settings of a scene, with those that a sample replaces as they were before it."""
     state, values = scene.twinset_preview, dict(_properties(scene, depth=3))
     values["exposure"] = original_exposure(scene)
+    values["camera"], values["world"] = _name(scene.camera), _name(scene.world)
     if state.is_shown:
         values["camera"], values["world"] = _name(state.camera_before), _name(state.world_before)
         values["render"] |= dict(
@@ -110,58 +111,62 @@ def _layers(scene: bpy.types.Scene) -> Iterator[Any]:
                 collections += each.children
 
 
-def _names(scene: bpy.types.Scene) -> Iterator[Any]:
-    """Names of objects, and of materials and vertex groups that recipes name; and the objects' visibility."""
+def _own(scene: bpy.types.Scene) -> set[Any]:
+    """The data that a sample has added."""
     state = scene.twinset_preview
-    before = {entry.object: (entry.viewport, entry.render) for entry in state.hidden}
-    own = set() if state.collection is None else set(state.collection.objects)
-    added = {entry.block for entry in state.blocks}
+    if not state.is_shown:
+        return set()
+    own = {entry.block for entry in state.blocks} | {state.collection}
+    blocks = (*bpy.data.objects, *bpy.data.lights, *bpy.data.worlds, *bpy.data.images)
+    own |= {block for block in blocks if block.get(OWNED)}
+    return own | {o for o in bpy.data.objects if o.type == "LIGHT" and o.data in own}
+
+
+def _names(scene: bpy.types.Scene, own: set[Any]) -> Iterator[Any]:
+    """Names of objects, and of materials and vertex groups that recipes name; and the objects' visibility."""
+    before = {entry.object: (entry.viewport, entry.render) for entry in scene.twinset_preview.hidden}
     for o in scene.objects:
         if o not in own:
             yield o.name, _name(o.data), *before.get(o, (o.hide_viewport, o.hide_render))
             if o.type == "MESH" and len(o.vertex_groups):
                 yield [group.name for group in o.vertex_groups]
     for blocks in (bpy.data.materials, bpy.data.collections):
-        yield [block.name for block in blocks if block not in added and block != state.collection]
+        yield [block.name for block in blocks if block not in own]
 
 
-def _files() -> Iterator[Any]:
+def _files(own: set[Any]) -> Iterator[Any]:
     """Files of pictures and libraries that are outside the .blend file, with their time and size."""
     for block in (*bpy.data.images, *bpy.data.libraries):
-        if block.filepath and getattr(block, "packed_file", None) is None:
+        if block.filepath and block not in own and getattr(block, "packed_file", None) is None:
             path = Path(bpy.path.abspath(block.filepath, library=block.library))
             with contextlib.suppress(OSError):
                 status = path.stat()
                 yield str(path), status.st_mtime_ns, status.st_size
 
 
-def _objects(scene: bpy.types.Scene) -> Iterator[bytes]:
+def _transforms(own: set[Any]) -> bytes:
     """Transforms of all objects but those of the sample."""
-    state = scene.twinset_preview
-    own = set() if state.collection is None else set(state.collection.objects)
-    own |= {entry.block for entry in state.blocks}
     objects = bpy.data.objects
     matrices = np.empty((len(objects), 16), np.float32)
     objects.foreach_get("matrix_basis", matrices.reshape(-1))
-    kept = np.array([o not in own for o in objects], bool)
-    yield matrices[kept].tobytes()
+    return bytes(matrices[np.array([o not in own for o in objects], bool)].tobytes())
 
 
 def _name(block: Any) -> str:
     return "" if block is None else str(block.name_full)
 
 
-def _count(updates: Iterable[Any]) -> None:
-    _state["changes"] += any(not isinstance(u.id, bpy.types.Scene | bpy.types.Screen) for u in updates)
-
-
 @persistent
 def _on_change(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph) -> None:
     """Count changes of data; those of the scene itself, such as settings and cursor, are in the digest."""
-    if not _state["own"]:
-        state = scene.twinset_preview
-        own = set() if state.collection is None else {o.name for o in state.collection.objects}
-        _count(update for update in depsgraph.updates if update.id.name not in own)
+    if _state["own"]:
+        return
+    state = scene.twinset_preview
+    own = set() if state.collection is None else {o.name for o in state.collection.objects}
+    for update in depsgraph.updates:
+        if not isinstance(update.id, bpy.types.Scene | bpy.types.Screen) and update.id.name not in own:
+            _state["changes"] += 1
+            return
 
 
 @persistent

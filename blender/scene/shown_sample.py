@@ -119,8 +119,9 @@ def remove_sample(scene: bpy.types.Scene) -> None:
     _remove_objects(scene, {o for other in others for o in other.objects})
     if state.collection is None:
         return
-    if any(other.twinset_preview.collection == state.collection for other in others):  # a copy of this scene
-        scene.collection.children.unlink(state.collection)
+    if any(other.twinset_preview.collection == state.collection for other in others):  # one is a copy of the other
+        if state.collection.name in scene.collection.children:
+            scene.collection.children.unlink(state.collection)
         return
     present = set(scene.collection.objects)
     for o in state.collection.objects:
@@ -150,7 +151,7 @@ def hide(scene: bpy.types.Scene, layer: bpy.types.ViewLayer, objects: Iterable[b
     """
     state = scene.twinset_preview
     known = {entry.object for entry in state.hidden}
-    before = {e.object: e for other in _showing() if other != scene for e in other.twinset_preview.hidden}
+    before = _hidden_by_others(scene)
     local = []
     for o in objects:
         if o in known or (o.hide_render and o not in before):
@@ -169,7 +170,7 @@ def hide(scene: bpy.types.Scene, layer: bpy.types.ViewLayer, objects: Iterable[b
 def unhide(scene: bpy.types.Scene) -> None:
     """Show the objects again that :func:`hide` has hidden, except those that another scene's sample still hides."""
     state = scene.twinset_preview
-    kept = {e.object for other in _showing() if other != scene for e in other.twinset_preview.hidden}
+    kept = _hidden_by_others(scene)
     entries = [entry for entry in state.hidden if entry.object is not None]
     _set_hidden(
         {e.object: (e.viewport, e.render) for e in entries if _is_changeable(e.object) and e.object not in kept}
@@ -194,6 +195,16 @@ def remove_unused(blocks: Iterable[bpy.types.ID]) -> None:
         removed = {block.session_uid for block in dead}
         left = [block for block in left if block.session_uid not in removed]
         bpy.data.batch_remove(dead)
+
+
+def _hidden_by_others(scene: bpy.types.Scene) -> dict[bpy.types.Object, TWINSET_PG_hidden]:
+    """The objects that samples of other scenes hide, with what they were; a new scene may have a copy of the notes."""
+    out = {}
+    for other in _showing():
+        if other != scene:
+            present = set(other.objects)
+            out |= {e.object: e for e in other.twinset_preview.hidden if e.object in present}
+    return out
 
 
 def _is_changeable(o: bpy.types.Object) -> bool:
