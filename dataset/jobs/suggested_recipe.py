@@ -159,7 +159,7 @@ def _with_goals(
             continue
         if solved and column in _BY_TARGET:
             continue
-        provider = _metric_for(column, [type(use.plugin) for use in metrics])
+        provider = metric_for(column, [type(use.plugin) for use in metrics])
         if provider is None:
             reasons.append(f"No metric measures {column} in renders, so there is no goal for it.")
             continue
@@ -171,7 +171,7 @@ def _with_goals(
     return attrs.evolve(recipe, goals=tuple(goals), plugins={**recipe.plugins, "metric": tuple(metrics)})
 
 
-def _metric_for(column: str, used: Sequence[type]) -> type | None:
+def metric_for(column: str, used: Sequence[type]) -> type | None:
     """The metric that measures a column, one of the recipe if possible; None if there is none that needs no setting."""
     names = {column, column.removeprefix("image_")}
     known = [cls for cls in default().catalogue(builtin=True) if cls.plugin_kind == "metric"]  # type: ignore[attr-defined]

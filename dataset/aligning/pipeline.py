@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs the steps of an alignment in order: those done with the same inputs are kept, others are done or continued."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from ... import __version__
+from ...engine.errors import DataError, OutputError
+from ...engine.recipe.reading import dump_recipe, load_recipe, loads_recipe
+from ...engine.recipe.settings import Recipe
+from ..atomic_files import write_atomic
+from ..formats.coco import CocoFile
+from ..formats.dataset_folder import image_folder, images_of, read_dataset
+from . import fingerprints
+from .options import AlignOptions, Surroundings
+from .page import StepText, align_page
+from .state import AlignState, StepRecord
+from .step import Step
+from .steps import PHOTOS, STEPS
+from .workspace import RECIPE, Workspace
+
+PAGE = "align.html"
+
+KEPT, DONE, SKIPPED = "kept", "done", "skipped"
+"""What became of a step in a call."""
+
+
+@attrs.frozen
+class StepOutcome:
+    """What became of a step in this call (``kept``, ``done`` or ``skipped``), why, and what it found."""
+
+    step: Step
+    state: str
+    reason: str = ""
+    result: Mapping[str, Any] = attrs.field(factory=dict)
+
+
+@attrs.frozen
+class Alignment:
+    """The outcome of a call.
+
+    Attributes
+    ----------
+    out : Path
+    recipe : Path
+        The aligned recipe.
+    steps : tuple of StepOutcome
+    datasets : dict of str to Path
+        Rendered folders by the step that made them.
+    """
+
+    out: Path
+    recipe: Path
+    steps: tuple[StepOutcome, ...]
+    datasets: Mapping[str, Path]
+
+    def result(self, name: str) -> Mapping[str, Any]:
+        """What a step found; empty if it was skipped."""
+        return next((outcome.result for outcome in self.steps if outcome.step.name == name), {})
+
+
+def align(
+    recipe: Path,
+    real: Path | None,
+    out: Path,
+    options: AlignOptions,
+    surroundings: Surroundings,
+    *,
+    real_images: Path | None = None,
+) -> Alignment:
+    """Align a recipe with real photos: render, infer, fit, curate, render, filter, measure.
+
+    Steps that were done with the same inputs are kept, so that a second call continues the first.
+
+    Parameters
+    ----------
+    recipe : Path
+    real : Path, optional
+        Annotations of the real photos; by default those of the recipe.
+    out : Path
+        Folder of everything that is made.
+    options : AlignOptions
+    surroundings : Surroundings
+    real_images : Path, optional
+        Folder of the photos; by default that of the recipe, or found near the annotations.
+
+    Raises
+    ------
+    OutputError
+        If inputs of a step have changed since it was done, unless ``options.redo``.
+    TwinsetError
+        If something else must be corrected; what is done is kept.
+    """
+    _check_names(options)
+    out = Path(out).resolve()
+    work = _open(recipe, real, real_images, out, options, surroundings)
+    state = AlignState(out)
+    outcomes: list[StepOutcome] = []
+    skipped: set[str] = set()
+    for step in STEPS:
+        reason = _reason_to_skip(step, work, skipped)
+        if reason and step.name != PHOTOS:
+            skipped.add(step.name)
+            outcomes.append(StepOutcome(step, SKIPPED, reason))
+            continue
+        outcome = _performed(step, work, state)
+        outcomes.append(outcome)
+        step.apply(work, outcome.result)
+        header = [f"{RECIPE} of {Path(recipe).name}, by `twinset align`, Twinset {__version__}."]
+        work.write_recipe(header)
+    alignment = Alignment(out, out / RECIPE, tuple(outcomes), dict(work.datasets))
+    write_atomic(out / PAGE, _page(alignment, path=Path(recipe)))
+    return alignment
+
+
+def _page(alignment: Alignment, path: Path) -> bytes:
+    texts = [
+        StepText(one.step.name, one.step.title, one.reason if one.state == SKIPPED else "", _sentences(one))
+        for one in alignment.steps
+    ]
+    gains = alignment.result(STEPS[-1].name).get("gains")
+    return align_page(f"{path.stem}, aligned", texts, gains, alignment.datasets, RECIPE)
+
+
+def _sentences(outcome: StepOutcome) -> list[str]:
+    return [] if outcome.state == SKIPPED else outcome.step.sentences(outcome.result)
+
+
+def _performed(step: Step, work: Workspace, state: AlignState) -> StepOutcome:
+    """The outcome of a step, kept from an earlier call where nothing has changed."""
+    inputs = step.inputs(work) | ({"Twinset": __version__} if step.is_derived else {})
+    record = state.record(step.name)
+    reason = ""
+    if record is not None and dict(record.inputs) != inputs:
+        changed = ", ".join(fingerprints.differences(record.inputs, inputs))
+        if not (work.options.redo or step.is_derived):
+            raise OutputError(
+                f"Step '{step.name}' was begun with other inputs: {changed}. To do it and what depends on it again, "
+                f"add --redo; or restore what has changed, or name another folder than '{work.out}'."
+            )
+        reason = changed
+        step.remove(work)
+    elif record is not None and record.done:
+        changed = ", ".join(
+            fingerprints.differences(record.outputs, fingerprints.of_files(work.out, step.outputs(work, record.result)))
+        )
+        if not changed and step.is_complete(work, record.result):
+            return StepOutcome(step, KEPT, "", record.result)
+        reason = changed or "images are missing"
+    if reason:
+        work.say(f"Step '{step.name}' is done again: {reason}.")
+    state.set(step.name, StepRecord(inputs))
+    result = step.run(work)
+    outputs = fingerprints.of_files(work.out, step.outputs(work, result))
+    return StepOutcome(step, DONE, reason, state.set(step.name, StepRecord(inputs, True, outputs, result)).result)
+
+
+def _reason_to_skip(step: Step, work: Workspace, skipped: set[str]) -> str:
+    options = work.options
+    names = [one.name for one in STEPS]
+    if step.name in options.skip:
+        return "asked for"
+    if options.until and step is not STEPS[-1] and names.index(step.name) > names.index(options.until):
+        return f"after '{options.until}'"
+    missing = [name for name in step.needs if name in skipped]
+    if missing:
+        return f"needs '{missing[0]}'"
+    if step.needs_photos and work.photos is None:
+        return "there are no photos, only annotations"
+    return ""
+
+
+def _check_names(options: AlignOptions) -> None:
+    names = [step.name for step in STEPS]
+    for option, given in (("--skip", options.skip), ("--until", (options.until,) if options.until else ())):
+        for name in given:
+            if name not in names:
+                raise DataError(f"{option} must be a step: {', '.join(names)}. Got '{name}'.")
+    if options.until in options.skip and options.until:
+        raise DataError(f"Step '{options.until}' is both the last one and skipped. Give --until or --skip.")
+    if options.model is not None and not options.model.is_file():
+        raise DataError(f"The vision model '{options.model}' does not exist. Check the path.")
+    if not 0 < options.test_share < 1:
+        raise DataError(f"The share of held-out photos must be between 0 and 1. Got {options.test_share:g}.")
+
+
+def _open(
+    path: Path,
+    real: Path | None,
+    real_images: Path | None,
+    out: Path,
+    options: AlignOptions,
+    surroundings: Surroundings,
+) -> Workspace:
+    """The workspace before the first step."""
+    overrides: dict[str, Any] = {} if options.images is None else {"images": options.images}
+    if real is not None and real.is_file():  # a target may need it
+        overrides |= {"real.annotations": str(real.resolve()), "real.images": ""}
+    coco = None if real is None else read_dataset(real)
+    read = load_recipe(path, overrides)
+    if coco is None and read.real is not None:
+        coco = read_dataset(read.path(read.real.annotations))
+        real_images = real_images or (read.path(read.real.images) if read.real.images else None)
+    if coco is None:
+        raise DataError(f"The recipe '{path}' has no [real], so name the annotations of your photos with --real.")
+    photos = images_of(coco, real_images, "--real-images") if real_images else image_folder(coco)
+    # Paths that the folder's own recipe can hold.
+    recipe = loads_recipe(dump_recipe(read, anchor=True), out, str(path))
+    classes = _classes(recipe, coco, options.classes)
+    where = None if photos is None else photos.resolve()
+    return Workspace(out, recipe, recipe, coco, where, classes, options, surroundings)
+
+
+def _classes(recipe: Recipe, coco: CocoFile, asked: Sequence[str]) -> tuple[str, ...]:
+    counts = coco.classes()
+    own = [entry.name for entry in recipe.classes]
+    for name in asked:
+        if name not in own:
+            raise DataError(f"The recipe has no class '{name}'. Its classes: {', '.join(own)}.")
+        coco.category(name)
+        if not counts[name]:
+            raise coco.no_box(name)
+    classes = tuple(name for name in own if counts.get(name) and (not asked or name in asked))
+    if not classes:
+        had = ", ".join(name for name, count in counts.items() if count) or "none"
+        raise DataError(
+            f"No class of the recipe ({', '.join(own)}) has boxes in '{coco.path}', which has {had}. Give classes the "
+            "names of the real annotations."
+        )
+    return classes

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Learns what the real boxes look like to a vision model."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ....alignment.features.extractor import Extractor
+from ....engine.errors import DataError
+from ...analysis.feature_scores import learn_class
+from ...atomic_files import write_atomic
+from .. import fingerprints
+from ..step import Result, Step
+from ..workspace import Workspace
+
+FOLDER = "features"
+
+
+class Features(Step):
+    """A file of features for each class."""
+
+    name = "features"
+    title = "Learn what real boxes look like"
+    needs_photos = True
+    is_derived = True
+
+    def inputs(self, work: Workspace) -> dict[str, str]:
+        return {
+            "the photos": fingerprints.of_value(fingerprints.of_photos(work.exposed_photos.coco, work.photos)),
+            "--class": ", ".join(work.classes),
+            "--model": fingerprints.of_model(work.options.model),
+        }
+
+    def run(self, work: Workspace) -> Result:
+        extractor = Extractor(work.options.model, threads=work.options.threads)
+        files: dict[str, Any] = {}
+        refused: dict[str, str] = {}
+        photos = work.exposed_photos
+        for done, name in enumerate(work.classes):
+            work.progress("Learning features of real boxes", done, len(work.classes))
+            try:
+                density, found = learn_class(photos.coco, photos.images, name, extractor)
+            except DataError as error:
+                refused[name] = str(error)
+                continue
+            path = work.out / FOLDER / (re.sub(r"[^\w-]+", "_", name) + ".features")
+            write_atomic(path, density.to_bytes())
+            files[name] = {"file": path.relative_to(work.out).as_posix(), "boxes": len(found.features)}
+        return {"files": files, "refused": refused}
+
+    def outputs(self, work: Workspace, result: Result) -> Sequence[Path]:
+        return [work.out / one["file"] for one in result["files"].values()]
+
+    def apply(self, work: Workspace, result: Result) -> None:
+        work.features = tuple(work.out / one["file"] for one in result["files"].values())
+
+    def sentences(self, result: Result) -> list[str]:
+        lines = [f"{one['boxes']} real boxes of {name} in {one['file']}." for name, one in result["files"].items()]
+        return lines + [f"No features of {name}: {text}" for name, text in result["refused"].items()]

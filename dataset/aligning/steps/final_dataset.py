@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Renders the aligned dataset."""
+
+from __future__ import annotations
+
+from ....engine.recipe.settings import Recipe
+from .. import fingerprints
+from ..step import Result, Step
+from ..workspace import Workspace
+
+FOLDER = "dataset"
+
+
+class FinalDataset(Step):
+    """As many images of the aligned recipe as it says; more of them are added to those that exist."""
+
+    name = "dataset"
+    title = "Render the aligned dataset"
+
+    def inputs(self, work: Workspace) -> dict[str, str]:
+        found = fingerprints.of_recipe(work.recipe)
+        return {name: value for name, value in found.items() if name != _IMAGES}
+
+    def run(self, work: Workspace) -> Result:
+        recipe = _recipe(work)
+        work.render(recipe, work.out / FOLDER, "Rendering the dataset")
+        return {"images": recipe.images}
+
+    def is_complete(self, work: Workspace, result: Result) -> bool:
+        images = _recipe(work).images
+        return result.get("images") == images and work.is_rendered(work.out / FOLDER, images)
+
+    def apply(self, work: Workspace, result: Result) -> None:
+        work.datasets[self.name] = work.out / FOLDER
+
+    def remove(self, work: Workspace) -> None:
+        work.remove(work.out / FOLDER)
+
+    def sentences(self, result: Result) -> list[str]:
+        return [f"{result['images']} images in {FOLDER}."]
+
+
+_IMAGES = "'images' of the recipe"
+
+
+def _recipe(work: Workspace) -> Recipe:
+    return work.checked(work.recipe)
