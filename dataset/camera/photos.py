@@ -16,7 +16,7 @@ import numpy as np
 from ...alignment.camera.tone import LUMA
 from ...engine.errors import DataError
 from ...engine.regular_files import read_regular
-from ..formats.dataset_folder import open_dataset
+from ..formats.dataset_folder import INSTANCES, open_dataset
 from ..formats.image_files import IMAGE_SUFFIXES
 from ..formats.pixels import MAX_FILE_BYTES, read_image
 from ..image_header import MAX_PIXELS
@@ -146,7 +146,9 @@ def photo_paths(sources: Sequence[Path], images: Path | None = None) -> list[Pat
         if source.suffix.lower() in IMAGE_SUFFIXES:
             paths = [source]
         else:
-            paths = sorted(p for p in source.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES) if source.is_dir() else []
+            # A rendered folder has pictures of its own beside its images, such as the contact sheet.
+            is_plain = source.is_dir() and not (source / INSTANCES).is_file()
+            paths = sorted(p for p in source.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES) if is_plain else []
             if not paths:
                 dataset = open_dataset(source, images)
                 names = (image.get("file_name") for image in dataset.coco.images)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from ...engine.errors import DataError
 from ...engine.output.label_pass import LABEL_PASSES
 from ...engine.output.writer import WRITERS
 from ..checksums import warn_if_changed
+from ..image_header import read_header
 from ..image_names import inner_path, own_names
 from . import blenderproc_output
 from .coco import CocoFile, coco_file, read_coco
@@ -31,6 +32,7 @@ PARTS = {"train": 0, "train2017": 0, "valid": 1, "val": 1, "val2017": 1, "valida
 
 _SAMPLED_IMAGES = 50
 """At most this many images are looked for in each candidate folder."""
+_SAMPLED_SIZES = 5
 
 
 def read_dataset(path: Path) -> CocoFile:
@@ -111,20 +113,25 @@ def _joined(folder: Path, files: list[Path]) -> CocoFile:
 def image_folder(coco: CocoFile | CocoInMemory) -> Path | None:
     """The folder of a dataset's images; None if it is not found.
 
-    Of the folders near the annotations, the one that holds most images is taken.
+    Of the folders near the annotations, the one that holds most images of the annotated sizes is taken. Names such as
+    ``1.jpg`` are common, so a folder beside that of the annotations counts only if its images have the annotated sizes.
     """
-    names = [str(image["file_name"]) for image in coco.images if image.get("file_name")]
-    names = names[:: max(1, len(names) // _SAMPLED_IMAGES)]
-    best, most = None, 0
-    for folder in _candidates(coco.path):
-        count = sum(path is not None and path.is_file() for path in (inner_path(folder, name) for name in names))
-        if count > most:
-            best, most = folder, count
-    if best is None and names:
-        # Tools write names of another system or server: then the files' own names must do.
-        wanted = {own for name in names for own in own_names(name)}
-        best = next((f for f in _candidates(coco.path) if any((f / name).is_file() for name in wanted)), None)
-    return best
+    images = [image for image in coco.images if image.get("file_name")]
+    images = images[:: max(1, len(images) // _SAMPLED_IMAGES)]
+    inside, beside = _inside(coco.path), _beside(coco.path)
+    # Tools write names of another system or server: then the files' own names must do.
+    for names_of in (_full_name, _own_names):
+        best: tuple[bool, int] = (False, 0)
+        folder = None
+        for candidates, sizes_must_agree in ((inside, False), (beside, True)):
+            for candidate in candidates:
+                files = [(image, file) for image in images if (file := _file(candidate, names_of(image))) is not None]
+                agrees = bool(files) and _sizes_agree(files)
+                if files and (agrees or not sizes_must_agree) and (agrees, len(files)) > best:
+                    best, folder = (agrees, len(files)), candidate
+        if folder is not None:
+            return folder
+    return None
 
 
 def images_of(coco: CocoFile, given: Path | None = None, option: str = "--images", otherwise: str = "") -> Path:
@@ -165,11 +172,44 @@ def open_dataset(path: Path, given: Path | None = None, option: str = "--images"
     return ImageDataset(coco, images_of(coco, given, option, otherwise))
 
 
-def _candidates(path: Path) -> Iterator[Path]:
-    for folder in (path,) if path.is_dir() else (path.parent, path.parent.parent):
-        yield folder
-        yield from _folders(folder)
-        yield from _folders(folder / "images")
+def _full_name(image: Mapping[str, Any]) -> list[str]:
+    return [str(image["file_name"])]
+
+
+def _own_names(image: Mapping[str, Any]) -> list[str]:
+    return own_names(str(image["file_name"]))
+
+
+def _file(folder: Path, names: Sequence[str]) -> Path | None:
+    paths = (inner_path(folder, name) for name in names)
+    return next((path for path in paths if path is not None and path.is_file()), None)
+
+
+def _sizes_agree(files: Sequence[tuple[Mapping[str, Any], Path]]) -> bool:
+    """Whether no image has another size than it is annotated with, as stored or turned by its EXIF orientation."""
+    for image, path in files[:: max(1, len(files) // _SAMPLED_SIZES)]:
+        try:
+            header = read_header(path)
+        except OSError:
+            continue
+        size = (image.get("width"), image.get("height"))
+        if header is not None and None not in size and size not in (header.size, header.upright_size):
+            return False
+    return True
+
+
+def _inside(path: Path) -> list[Path]:
+    return list(_with_folders(path if path.is_dir() else path.parent))
+
+
+def _beside(path: Path) -> list[Path]:
+    return [] if path.is_dir() else list(_with_folders(path.parent.parent))
+
+
+def _with_folders(folder: Path) -> Iterator[Path]:
+    yield folder
+    yield from _folders(folder)
+    yield from _folders(folder / "images")
 
 
 def _folders(folder: Path) -> list[Path]:

@@ -46,7 +46,9 @@ def run(*args):
 @pytest.fixture
 def files(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    return {name: coco(tmp_path / f"{name}.json", boxes) for name, boxes in BOXES.items()}
+    folder = tmp_path / "annotations"  # so that images are looked for in the folder of this test only
+    folder.mkdir()
+    return {name: coco(folder / f"{name}.json", boxes) for name, boxes in BOXES.items()}
 
 
 @pytest.mark.parametrize(
