@@ -23,12 +23,14 @@ PACKAGES = {
     "threadpoolctl": "threadpoolctl",
     "typer": "typer",
     "rich": "rich",
+    "yaml": "pyyaml",
 }
 """Modules that Twinset needs, and the packages that contain them."""
 
 OPTIONAL = {
     "msgspec": "records of frames are read without checking their structure",
     "pyarrow": "tables are written as CSV",
+    "yaml": "calibration files of cameras must be JSON or COLMAP's text",
 }
 """Packages that Twinset can do without, and what changes without them."""
 

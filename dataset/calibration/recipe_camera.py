@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from ...engine.errors import DataError
 from ...engine.recipe.settings import Recipe
-from ...engine.scene.intrinsics import Intrinsics
+from ...engine.scene.intrinsics import Distortion, Intrinsics
 from .calibration_file import read_calibration
 
 
@@ -22,7 +24,9 @@ def camera_intrinsics(recipe: Recipe) -> Intrinsics | None:
         return None
     if settings.file:
         size = (settings.size[0], settings.size[1]) if settings.size else None
-        camera = read_calibration(recipe.path(settings.file), settings.camera, size)
+        camera = read_calibration(
+            recipe.path(settings.file), settings.camera, size, cast(Distortion, settings.distortion)
+        )
     else:
         # By default the numbers are those of the image before it is rotated.
         turned = (height, width) if settings.rotation % 180 else (width, height)

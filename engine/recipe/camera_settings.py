@@ -30,13 +30,13 @@ class CameraModelSettings:
     principal_point: list[float] = param(
         [],
         unit="px",
-        doc="Its distance from the left and upper border of the image, half a pixel more than in OpenCV; default is the "
-        "middle",
+        doc="Its distance from the left and upper border, half a pixel more than in OpenCV; default is the middle",
     )
     distortion: str = param(
         "none",
         choices=tuple(COEFFICIENTS),
-        doc="Model of the lens: Brown and Conrady as in cv2.projectPoints, or Kannala and Brandt as in cv2.fisheye",
+        doc="Model of the lens: that of cv2.projectPoints (Brown, Conrady) or of cv2.fisheye (Kannala, Brandt); with a "
+        "file only where that does not say",
     )
     coefficients: list[float] = param(
         [], doc="Coefficients in OpenCV's order: k1, k2, p1, p2, k3, k4, k5, k6, or k1 to k4 of a fisheye"
@@ -62,10 +62,10 @@ class CameraModelSettings:
         if self.crop and min(self.crop[2:]) < 1:
             raise ValueError(f"'crop' must have a width and height above 0. It is {self.crop}.")
         given = [name for name in ("principal_point", "coefficients") if getattr(self, name)]
-        given += ["distortion"] if self.distortion != "none" else []
         if self.file and (self.focal_length or given):
             name = "focal_length" if self.focal_length else given[0]
             raise ValueError(f"The calibration file says '{name}'. Remove '{name}' or 'file'.")
+        given += ["distortion"] if self.distortion != "none" else []
         given += [name for name in ("camera", "size", "crop", "rotation") if getattr(self, name)]
         if given and not self.is_set:
             raise ValueError(f"'{given[0]}' needs a camera. Add 'file' or 'focal_length'.")
