@@ -118,7 +118,7 @@ def test_plain_json_without_a_size(tmp_path: Path) -> None:
     path = tmp_path / "camera.json"
     path.write_text(json.dumps({"mtx": K.tolist(), "dist": [list(BROWN)]}))
     assert read_calibration(path, size=(640, 480)) == EXPECTED
-    with pytest.raises(DataError, match="does not say how large its images are. Add 'size' to"):
+    with pytest.raises(DataError, match=r"does not say how large its images are. Add 'size' to"):
         read_calibration(path)
 
 
@@ -137,7 +137,7 @@ def test_kalibr(tmp_path: Path) -> None:
     assert (first.focal, first.center) == (EXPECTED.focal, EXPECTED.center)
     assert (first.distortion, first.coefficients) == ("brown_conrady", BROWN[:4])
     assert read_calibration(path, "1") == read_calibration(path, "cam1") == FISHEYE
-    with pytest.raises(DataError, match="has several cameras. Name one of cam0, cam1 as 'camera'"):
+    with pytest.raises(DataError, match=r"has several cameras. Name one of cam0, cam1 as 'camera'"):
         read_calibration(path)
 
 
@@ -151,9 +151,9 @@ def test_colmap(tmp_path: Path) -> None:
     )
     assert read_calibration(path, "5") == Intrinsics(640, 480, (612.5, 598.25), (301.75, 266.5))
     assert read_calibration(path, "7").coefficients == (0.05, -0.01, 0.0, 0.0)
-    with pytest.raises(DataError, match="has a camera of the model 'FOV'. Known ones are SIMPLE_PINHOLE, "):
+    with pytest.raises(DataError, match=r"has a camera of the model 'FOV'. Known ones are SIMPLE_PINHOLE, "):
         read_calibration(path, "6")
-    with pytest.raises(DataError, match="has no camera '9'. Name one of 1, 2, 3, 4, 5, 6, 7 as 'camera'"):
+    with pytest.raises(DataError, match=r"has no camera '9'. Name one of 1, 2, 3, 4, 5, 6, 7 as 'camera'"):
         read_calibration(path, "9")
 
 
@@ -167,7 +167,7 @@ def test_colmap(tmp_path: Path) -> None:
         ("image_width: 640\n", "has no camera matrix"),
         ("K: [1, 2, 3]\nwidth: 4\nheight: 4\n", "has a camera matrix of 3 numbers instead of 9"),
         ("K: [500, 3, 2, 0, 500, 2, 0, 0, 1]\nwidth: 4\nheight: 4\n", r"that is not \[fx, 0, cx"),
-        ("K: [500, 0, x, 0, 500, 2, 0, 0, 1]\nwidth: 4\nheight: 4\n", "has something other than numbers in its camera matrix"),
+        ("K: [500, 0, x, 0, 500, 2, 0, 0, 1]\nwidth: 4\nheight: 4\n", "other than numbers in its camera matrix"),
         ("K: [0, 0, 2, 0, 500, 2, 0, 0, 1]\nwidth: 4\nheight: 4\n", "Its focal lengths must be above 0"),
         ("K: [5, 0, 2, 0, 5, 2, 0, 0, 1]\nwidth: 4.5\nheight: 4\n", "image size that is not two whole numbers"),
         (ROS.format(model="omni", count=1, values=[1.0]), "has the distortion model 'omni'. Known ones are plumb_bob"),

@@ -13,7 +13,9 @@ from twinset.engine.scene.intrinsics import MAX_ANGLE, Intrinsics
 
 CAMERAS = {
     "pinhole": Intrinsics(640, 480, (612.5, 598.25), (301.75, 266.5)),
-    "barrel": Intrinsics(640, 480, (400.0, 410.0), (330.0, 250.0), "brown_conrady", (-0.28, 0.09, 0.002, -0.0015, -0.01)),
+    "barrel": Intrinsics(
+        640, 480, (400.0, 410.0), (330.0, 250.0), "brown_conrady", (-0.28, 0.09, 0.002, -0.0015, -0.01)
+    ),
     "short": Intrinsics(640, 480, (700.0, 700.0), (310.0, 230.0), "brown_conrady", (0.1, -0.2, 0.001, 0.002)),
     "rational": Intrinsics(
         1280, 720, (640.0, 642.0), (650.0, 350.0), "brown_conrady", (0.4, 0.1, 0.0005, -0.0003, 0.02, 0.75, 0.2, 0.03)
