@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,22 +13,11 @@ import attrs
 import numpy as np
 
 from ...engine.errors import DataError
-from ...engine.regular_files import read_regular
 from .crops import MARGIN, crop_boxes
 from .model_settings import ModelSettings, read_settings
 from .onnx_file import node_outputs, with_output
+from .onnx_session import DEVICES, MAX_INPUT_PIXELS, open_session, picture_input, read_model, short_message
 from .scattering import MODEL
-
-MAX_MODEL_BYTES = 2**31 - 1
-"""Bytes; the limit of protocol buffers."""
-MAX_INPUT_PIXELS = 4096 * 4096 * 4
-"""More than vision models need at once, and 0.8 GB as 32-bit floats: a file that needs more is damaged or malicious."""
-
-_TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(uint8)": np.uint8}
-_DEVICES = {
-    "cpu": (),
-    "auto": ("CUDAExecutionProvider", "CoreMLExecutionProvider", "DmlExecutionProvider"),
-}
 
 
 class Extractor:
@@ -65,11 +53,11 @@ class Extractor:
     def __init__(
         self, model: str | Path | None = None, *, device: str = "cpu", threads: int = 1, batch: int = 16
     ) -> None:
-        if device not in _DEVICES:
-            raise DataError(f"A device must be one of {', '.join(_DEVICES)}. Got '{device}' instead.")
+        if device not in DEVICES:
+            raise DataError(f"A device must be one of {', '.join(DEVICES)}. Got '{device}' instead.")
         self.path = Path(MODEL if model is None else model)
-        data = _read(self.path)
-        session = _session(self.path, data, device, threads)
+        data = read_model(self.path)
+        session = open_session(self.path, data, device, threads)
         self.settings: ModelSettings = read_settings(self.path, session.get_modelmeta().custom_metadata_map)
         self._output = self.settings.output
         outputs = [o.name for o in session.get_outputs()]
@@ -77,9 +65,9 @@ class Extractor:
             self._output = outputs[0]
         elif self._output not in outputs:
             self._output = _inner(self.path, data, self._output, outputs)
-            session = _session(self.path, with_output(data, self._output), device, threads)
+            session = open_session(self.path, with_output(data, self._output), device, threads)
         self._session = session
-        self._input, self._type, self._channels_last, self._fixed_batch, self.size = _input(
+        self._input, self._type, self._channels_last, self._fixed_batch, self.size = picture_input(
             self.path, session, self.settings
         )
         # Where the model leaves the number of pictures open, as many as together are not too large for it.
@@ -130,7 +118,7 @@ class Extractor:
         except MemoryError:
             raise
         except Exception as error:  # onnxruntime's errors share no base but this
-            raise DataError(f"The model '{self.path}' fails while it runs: {_short(error)}.") from error
+            raise DataError(f"The model '{self.path}' fails while it runs: {short_message(error)}.") from error
         return self._pool(output, len(pictures))[:count]
 
     def _prepare(self, pictures: np.ndarray) -> np.ndarray:
@@ -168,51 +156,6 @@ class Extractor:
         return values.astype(np.float32)
 
 
-def _read(path: Path) -> bytes:
-    try:
-        size = path.stat().st_size
-        if path.is_file() and size > MAX_MODEL_BYTES:
-            raise DataError(
-                f"The model '{path}' has {size / 1e9:.1f} GB; one ONNX file can hold 2. Export a smaller one, or with "
-                "half precision."
-            )
-        return read_regular(path, MAX_MODEL_BYTES)
-    except FileNotFoundError:
-        raise DataError(f"The model '{path}' does not exist. Check the path.") from None
-    except OSError as error:
-        raise DataError(f"The model '{path}' cannot be read ({error.strerror or error}). Name an ONNX file.") from None
-
-
-def _session(path: Path, data: bytes, device: str, threads: int) -> Any:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.use_deterministic_compute = True
-    options.log_severity_level = 4  # errors are raised, too
-    present = onnxruntime.get_available_providers()
-    providers = [p for p in _DEVICES[device] if p in present] + ["CPUExecutionProvider"]
-    try:
-        return onnxruntime.InferenceSession(data, options, providers=providers)
-    except Exception as error:  # onnxruntime's errors share no base but this
-        if "INVALID_PROTOBUF" in str(error) or "No graph" in str(error):
-            text = f"The model '{path}' ({len(data)} bytes) is no ONNX file, or it is cut off. Export or copy it again."
-        else:
-            text = (
-                f"The model '{path}' cannot be run by onnxruntime {onnxruntime.__version__}: {_short(error)}. Export "
-                "it as one file, with standard operators and an opset that this version knows."
-            )
-        raise DataError(text) from error
-
-
-def _short(error: Exception, limit: int = 200) -> str:
-    """The message of onnxruntime without its code, C++ location and line breaks."""
-    text = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", " ".join(str(error).split()))
-    text = re.sub(r"^/\S+\.(cc|h):\d+ .*?\)(?: const)? (?=[A-Z\[])", "", text).rstrip(". ")
-    return text if len(text) <= limit else text[: limit - 3] + "..."
-
-
 def _inner(path: Path, data: bytes, requested: str, outputs: list[str]) -> str:
     """The inner value of that name, or the first value of the node of that name."""
     nodes = node_outputs(data)
@@ -227,45 +170,3 @@ def _inner(path: Path, data: bytes, requested: str, outputs: list[str]) -> str:
         f"The model '{path}' has no output, node or value '{requested}'.{hint} Its outputs: {', '.join(outputs)}; its "
         f"last nodes: {', '.join(list(nodes)[-5:])}."
     )
-
-
-def _input(path: Path, session: Any, settings: ModelSettings) -> tuple[str, Any, bool, int, tuple[int, int]]:
-    """Name, type, whether channels come last, batch size (0 = open) and (width, height) of the one input."""
-    inputs = session.get_inputs()
-    description = "; ".join(f"'{i.name}' {i.type} {i.shape}" for i in inputs) or "none"
-    expected = f"The model '{path}' must have one input, pictures (n, 3, height, width) or (n, height, width, 3)"
-    if len(inputs) != 1 or len(inputs[0].shape) != 4:
-        raise DataError(f"{expected}. It has {description}.")
-    shape = [d if isinstance(d, int) and d > 0 else 0 for d in inputs[0].shape]
-    if inputs[0].type not in _TYPES:
-        raise DataError(f"{expected}, of float32, float16 or uint8. It has {description}.")
-    sidecar = path.with_suffix(".toml").name
-    layout = settings.layout
-    if layout == "auto":
-        matching = [name for name, axis in (("NCHW", 1), ("NHWC", 3)) if shape[axis] == 3]
-        if not matching and not (shape[1] and shape[3]):
-            raise DataError(f'{expected}. It has {description}: write layout = "NCHW" or "NHWC" into {sidecar}.')
-        if len(matching) != 1:
-            raise DataError(f"{expected}. It has {description}{': write layout into ' + sidecar if matching else ''}.")
-        layout = matching[0]
-    channels, height, width = (shape[i] for i in ((3, 1, 2) if layout == "NHWC" else (1, 2, 3)))
-    if channels not in (0, 3):
-        raise DataError(f"{expected}; layout is {layout}. It has {description}.")
-    if settings.size:
-        for name, own, requested in zip(("width", "height"), (width, height), settings.size, strict=True):
-            if own not in (0, requested):
-                raise DataError(
-                    f"The model '{path}' has the {name} {own}, but its settings say {requested}. It has {description}."
-                )
-        width, height = settings.size
-    if not (width and height):
-        raise DataError(
-            f"The model '{path}' takes pictures of any size ({description}). "
-            f"Write size = [width, height] into {sidecar}."
-        )
-    if width * height * max(shape[0], 1) > MAX_INPUT_PIXELS:
-        raise DataError(
-            f"The model '{path}' wants {max(shape[0], 1)} pictures of {width} x {height} pixels at once, more than "
-            f"{MAX_INPUT_PIXELS:,} pixels. Export it with a smaller input."
-        )
-    return inputs[0].name, _TYPES[inputs[0].type], layout == "NHWC", shape[0], (width, height)

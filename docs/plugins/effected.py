@@ -4,13 +4,16 @@
 from __future__ import annotations
 
 import functools
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import attrs
 import numpy as np
 from pictures import labelled, picture, placed, plugin, shoot, stage_of, view
 from sheet import Panel
+from twinset.alignment.features import onnx_file
 from twinset.engine.sampling.effects import AttemptEffects
 from twinset.engine.stage import Shot
 
@@ -131,3 +134,26 @@ def replace_background() -> list[Panel]:
         {"colors": ["#5a7d9a"]},
         title=lambda given: f"colors = {given['colors']}",
     )
+
+
+@picture(
+    "effect/image_model", "A small model that draws edges in white on grey; a quarter of its picture, and all of it."
+)
+def image_model() -> list[Panel]:
+    edges = np.zeros((3, 3, 3, 3), np.float32)
+    edges[:, :] = np.array([[-1, -1, -1], [-1, 8, -1], [-1, -1, -1]]) / 3
+    data = onnx_file.model(
+        "edges",
+        nodes=[
+            onnx_file.node("Conv", ["x", "edges"], "difference", pads=[1, 1, 1, 1]),
+            onnx_file.node("Add", ["difference", "grey"], "y"),
+        ],
+        constants=[onnx_file.tensor("edges", edges), onnx_file.tensor("grey", np.array([90.0], np.float32))],
+        inputs=[onnx_file.value("x", "float32", (1, 3, "h", "w"))],
+        outputs=[onnx_file.value("y", "float32", (1, 3, "h", "w"))],
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "edges.onnx"
+        path.write_bytes(data)
+        values = ({"model": str(path), "strength": _both(share)} for share in (0.25, 1.0))
+        return panels("image_model", *values, title=lambda given: f"strength {given['strength'][0]:g}")
