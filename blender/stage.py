@@ -44,6 +44,7 @@ from .render.amodal import (
     with_visible,
 )
 from .render.render import Renderer
+from .render.shutter import Motion
 from .scene import lighting
 from .scene.asset_file import write_asset
 from .scene.assets import LoadedAsset, load_assets
@@ -51,6 +52,7 @@ from .scene.default_light import add_default_light
 from .scene.materials import MaterialChanges
 from .scene.object_inputs import keep_object_indices, set_inputs
 from .scene.open_scene import open_scene
+from .scene.scene_cameras import poses_of
 
 log = logging.getLogger(__name__)
 
@@ -213,22 +215,7 @@ class BlenderStage:
         return self._space.collides(asset, matrix, gap=gap, ignore=ignore)
 
     def existing_cameras(self) -> list[CameraPose]:
-        width, height = self.resolution
-        poses = []
-        for camera in self._cameras:
-            if camera.data.type != "PERSP":
-                continue
-            matrix = np.array(camera.matrix_world.normalized())
-            # With sensor fit AUTO, Blender uses the longer side; CameraPose always uses the width.
-            fit_height = camera.data.sensor_fit == "VERTICAL" or (camera.data.sensor_fit == "AUTO" and height > width)
-            side = camera.data.sensor_height if camera.data.sensor_fit == "VERTICAL" else camera.data.sensor_width
-            sensor = side * width / height if fit_height else side
-            poses.append(
-                CameraPose(
-                    matrix, camera.data.lens, width, height, sensor, camera.data.clip_start, camera.data.clip_end
-                )
-            )
-        return poses
+        return poses_of(self._cameras, self.resolution)
 
     @property
     def camera(self) -> CameraPose | None:
@@ -268,6 +255,16 @@ class BlenderStage:
     def set_exposure(self, stops: float) -> None:
         lighting.set_exposure(self._scene, stops)
 
+    def set_focus(self, distance: float, *, f_number: float) -> None:
+        self._unprepared_renderer.shutter.set_focus(distance, f_number)
+
+    def set_motion(self, target: Instance | None, *, displacement: Sequence[float], rotation: Sequence[float]) -> None:
+        if target is None and self._camera is None:
+            raise RuntimeError("pose_camera() comes before set_motion()")
+        center = target.matrix[:3, 3] if target is not None else cast(CameraPose, self._camera).position
+        motion = Motion(np.asarray(displacement, float), np.asarray(rotation, float), np.asarray(center))
+        self._unprepared_renderer.shutter.move(None if target is None else self._parts(target), motion)
+
     def set_background(self, image: Path | None) -> None:
         lighting.set_background(self._scene, image)
 
@@ -293,6 +290,7 @@ class BlenderStage:
         self._space.clear()
         self._full_labels = None
         self._camera = None
+        self._unprepared_renderer.shutter.clear()
         lighting.restore(self._scene, self._lighting, keep_cache=True)
 
     def shoot(self, seed: int = 0) -> Shot:

@@ -225,6 +225,23 @@ class Stage(Protocol):
         """Expose the pictures by so many stops more than the scene's own setting; a stop doubles all light."""
         ...
 
+    def set_focus(self, distance: float, *, f_number: float) -> None:
+        """Have only what is ``distance`` metres along the axis in focus, through a lens of this f-number.
+
+        It is that of a lens on a sensor of the camera's width. Only pictures are blurred: ids, depth and amodal masks
+        are those of a pinhole.
+        """
+        ...
+
+    def set_motion(self, target: Instance | None, *, displacement: Sequence[float], rotation: Sequence[float]) -> None:
+        """Let an instance, or the camera for None, move during the exposure; a second motion of it replaces the first.
+
+        ``displacement`` (3,) in metres and ``rotation`` (3,), a rotation vector in degrees about the origin of the
+        target, both in the world, from the beginning to the end. Only pictures are blurred: labels are those of the
+        middle, where the target is now.
+        """
+        ...
+
     def set_background(self, image: Path | None) -> None:
         """Show a picture behind the scene where no geometry is, filling the frame; None shows the world."""
         ...

@@ -93,6 +93,7 @@ class EquidistantCanvas:
         camera.type, camera.panorama_type = "PANO", "FISHEYE_EQUIDISTANT"
         camera.sensor_fit, camera.sensor_width = "HORIZONTAL", _SENSOR_WIDTH
         camera.fisheye_fov = self.side / self.focal
+        camera.lens = _SENSOR_WIDTH  # of no meaning here but for the aperture, see shutter.py
         camera.shift_x = camera.shift_y = 0.0
         render.pixel_aspect_x = render.pixel_aspect_y = 1.0
 
@@ -115,6 +116,8 @@ class Film:
 
     image: Intrinsics
     canvas: Canvas
+    is_cached: bool = True
+    """Whether to keep where all pixels come from; images with margins are rendered in parts."""
 
     @property
     def is_direct(self) -> bool:
@@ -172,7 +175,7 @@ class Film:
     def _source(self, region: Region) -> np.ndarray:
         """Canvas pixels (H, W, 2) of the pixel centres of a region; nan where no ray leads."""
         x0, y0, x1, y1 = region
-        if self.image.width * self.image.height > _CACHED_PIXELS:
+        if not self.is_cached:
             return self._pixels(*np.meshgrid(np.arange(x0, x1) + 0.5, np.arange(y0, y1) + 0.5))
         return self._whole_source[y0:y1, x0:x1]
 
@@ -183,9 +186,6 @@ class Film:
 
     def _pixels(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         return self.canvas.pixels(self.image.slopes(np.stack([x, y], -1)))
-
-
-_CACHED_PIXELS = 12_000_000
 
 
 class Films:
@@ -225,7 +225,7 @@ class Films:
             (width, height), (left, top) = size, margin
             inner = self._intrinsics.resized(width - 2 * left, height - 2 * top)
             image = inner.cropped(-left, -top, width, height)
-            self._films[key] = Film(image, _canvas(image, inner, density, widest))
+            self._films[key] = Film(image, _canvas(image, inner, density, widest), margin == (0, 0))
         return self._films[key]
 
 

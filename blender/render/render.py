@@ -41,6 +41,7 @@ from .opaque_materials import all_opaque, black_material, is_opaque
 from .passes import read_labels, read_passes, read_picture
 from .render_settings import further_passes, set_samples, set_up_labels, set_up_picture, use_only_render_layer
 from .see_through import prepare_see_through
+from .shutter import Shutter
 
 
 class Renderer:
@@ -76,6 +77,7 @@ class Renderer:
         camera = bpy.data.cameras.new("Twinset camera")
         self._camera = bpy.data.objects.new("Twinset camera", camera)
         camera.sensor_fit = "HORIZONTAL"
+        self.shutter = Shutter(scene, self._camera)
         scene.collection.objects.link(self._camera)
         scene.camera = self._camera
         scene.collection.children.link(holder)
@@ -116,6 +118,7 @@ class Renderer:
         self._camera.matrix_world = Matrix(pose.matrix.tolist())
         data = self._camera.data
         data.clip_start, data.clip_end = pose.near, pose.far
+        self.shutter.lens = pose.lens
         if self._films is None:
             data.lens, data.sensor_width = pose.lens, pose.sensor_width
             data.shift_x = data.shift_y = 0.0
@@ -220,7 +223,8 @@ class Renderer:
         self._scene.cycles.seed = seed
         path = self._scratch / "picture.png"
         self._scene.render.filepath = str(path)
-        self._run(self._scene, path)
+        with self.shutter.open():
+            self._run(self._scene, path)
         return read_picture(path)
 
     def draft(self, seed: int, scale: float, samples: int) -> np.ndarray:

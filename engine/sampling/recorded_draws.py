@@ -22,7 +22,9 @@ RECORDED = frozenset(
         "scale_lights",
         "set_background",
         "set_exposure",
+        "set_focus",
         "set_material",
+        "set_motion",
         "set_sky",
         "set_world",
     }

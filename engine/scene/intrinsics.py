@@ -157,7 +157,10 @@ class Intrinsics:
         radius = np.linalg.norm(distorted, axis=-1, keepdims=True)
         angles, radii = self._profile
         start = np.tan(np.interp(radius, radii, angles)) / np.maximum(radius, 1e-12)
-        slopes = self._undistorted(distorted, distorted * np.where(radius > 1e-12, start, 1.0))
+        slopes = np.full_like(distorted, np.nan)
+        # Tangential coefficients move the rim by little; what is farther out would never converge.
+        near = radius[..., 0] < 1.05 * radii[-1] + 1e-9
+        slopes[near] = self._undistorted(distorted[near], (distorted * np.where(radius > 1e-12, start, 1.0))[near])
         outside = np.linalg.norm(slopes, axis=-1, keepdims=True) > self._limit_slope * (1 + 1e-6)
         outside |= ~np.isfinite(slopes).all(-1, keepdims=True)
         outside |= np.abs(self._distorted(np.where(outside, 0.0, slopes)) - distorted).max(-1, keepdims=True) > 1e-6
@@ -183,15 +186,17 @@ class Intrinsics:
         return distort(self.distortion, self.coefficients, slopes)
 
     def _undistorted(self, distorted: np.ndarray, start: np.ndarray) -> np.ndarray:
-        """The inverse of :meth:`_distorted` by Newton's method, with a numerical Jacobian."""
-        at = start
+        """The inverse (N, 2) of :meth:`_distorted` by Newton's method, with a numerical Jacobian."""
+        out = start.copy()
+        active = np.arange(len(out))
         with np.errstate(all="ignore"):
             for _ in range(_NEWTON_STEPS):
+                at = out[active]
                 step = 1e-6 * (1 + np.linalg.norm(at, axis=-1, keepdims=True))
                 here = self._distorted(at)
                 dx = (self._distorted(at + step * (1.0, 0.0)) - here) / step
                 dy = (self._distorted(at + step * (0.0, 1.0)) - here) / step
-                error = distorted - here
+                error = distorted[active] - here
                 determinant = dx[..., :1] * dy[..., 1:] - dy[..., :1] * dx[..., 1:]
                 change = (
                     np.concatenate(
@@ -203,10 +208,11 @@ class Intrinsics:
                     )
                     / determinant
                 )
-                at = at + change
-                if not (np.abs(change) > 1e-12 * (1 + np.abs(at))).any():
+                out[active] = at + change
+                active = active[(np.abs(change) > 1e-11 * (1 + np.abs(at))).any(-1)]
+                if not len(active):
                     break
-        return np.asarray(at)
+        return out
 
 
 def distort(distortion: str, coefficients: tuple[float, ...], slopes: np.ndarray) -> np.ndarray:

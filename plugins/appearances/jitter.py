@@ -15,7 +15,7 @@ from ...engine.plugin import param, plugin
 from ...engine.recipe.paths import absolute_path
 from ...engine.recipe.recorded_frames import draw_in_ball, nearest_instance, recorded_frame, recorded_light
 from ...engine.scene.material import Material
-from ...engine.stage import Stage
+from ...engine.stage import Instance, Stage
 
 
 @plugin("appearance", formerly="around")
@@ -50,6 +50,8 @@ class Jitter:
             "add_lamp": self._add_lamp,
             "set_exposure": self._set_exposure,
             "set_material": self._set_material,
+            "set_focus": self._set_focus,
+            "set_motion": self._set_motion,
         }
         for call in recorded_frame(self.frames, goals).appearance:
             name = call.get("call")
@@ -94,6 +96,14 @@ class Jitter:
     def _set_exposure(self, stage: Stage, call: Mapping[str, Any], rng: np.random.Generator) -> None:
         stage.set_exposure(call["stops"])
 
+    def _set_focus(self, stage: Stage, call: Mapping[str, Any], rng: np.random.Generator) -> None:
+        stage.set_focus(call["distance"], f_number=call["f_number"])
+
+    def _set_motion(self, stage: Stage, call: Mapping[str, Any], rng: np.random.Generator) -> None:
+        target = call["target"]
+        if target is None or (target := _instance(stage, target)) is not None:
+            stage.set_motion(target, **_rest(call, "target"))
+
     def _moved(self, stage: Stage, position: Sequence[float], radius: float, rng: np.random.Generator) -> list[float]:
         recorded, offset = np.array(position, dtype=float), self.distance * draw_in_ball(rng, 3)
         # A light must not go through a wall or a ceiling; its own size counts as well.
@@ -112,12 +122,17 @@ class Jitter:
             values["textures"] = {role: absolute_path(stage.folder, name) for role, name in values["textures"].items()}
         target = call["target"]
         if not isinstance(target, str):
-            target = nearest_instance(stage, target["shape"], np.array(target["position"], dtype=float))
+            target = _instance(stage, target)
         if target is not None:
             stage.set_material(target, call["slot"], Material(**values))
 
     def _factor(self, rng: np.random.Generator) -> float:
         return float((1 + self.power) ** rng.uniform(-1, 1))
+
+
+def _instance(stage: Stage, target: Mapping[str, Any]) -> Instance | None:
+    """The instance that a record names by its asset and where it stood."""
+    return nearest_instance(stage, target["shape"], np.array(target["position"], dtype=float))
 
 
 def _rest(call: Mapping[str, Any], *changed: str) -> dict[str, Any]:
