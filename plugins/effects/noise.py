@@ -18,6 +18,8 @@ FULL_WELL = 20_000.0
 """Electrons that make white at ISO 100: between those of a phone's and of a large sensor's pixel."""
 READ_ELECTRONS = 4.0
 """Standard deviation of reading one pixel, in electrons."""
+_NO_GRAIN = 0.05
+"""Pixels: a narrower Gaussian leaves neighbours independent."""
 
 
 @plugin("effect")
@@ -89,9 +91,10 @@ class Noise:
             photo = draw_photo(self.fit, common)
             # Photos are compared at the size of the images: shrinking one averages its noise.
             shrunk = min(length_scale(photo, shot.labels.ids.shape), 1.0)
+            left = noise_left(shrunk, photo.noise.grain) if photo.noise else 0.0
             out["photo"] = photo.file
-            out["shot"] = photo.noise.shot * shrunk**2 if photo.noise else 0.0
-            out["read"] = photo.noise.read * shrunk if photo.noise else 0.0
+            out["shot"] = photo.noise.shot * left**2 if photo.noise else 0.0
+            out["read"] = photo.noise.read * left if photo.noise else 0.0
             out["grain"] = photo.noise.grain * shrunk if photo.noise else 0.0
         elif self.shot or self.read:
             out["shot"], out["read"] = (
@@ -116,7 +119,7 @@ class Noise:
             variance += np.float32(drawn["read"] ** 2)
             deviation = np.sqrt(variance, out=variance)
             deviation *= self._pattern(image.shape, drawn["grain"] * shot.scale, rng)
-            deviation *= np.float32(min(shot.scale, 1.0))
+            deviation *= np.float32(noise_left(shot.scale, drawn["grain"]))
             linear += deviation
             image = to_encoded(linear)
         if drawn["blotches"] > 0:
@@ -143,12 +146,33 @@ class Noise:
             noise = np.zeros(shape, np.float32)
         if self.color < 1:
             noise += np.float32(math.sqrt(1 - self.color)) * rng.standard_normal((*shape[:2], 1), dtype=np.float32)
-        if grain > 0.05:
+        if grain > _NO_GRAIN:
             size = 2 * math.ceil(4 * grain) + 1
             kernel = cv2.getGaussianKernel(size, grain, cv2.CV_32F)
             noise = cv2.sepFilter2D(noise, -1, kernel, kernel, borderType=cv2.BORDER_REFLECT_101)
             noise = noise * np.float32(1.0 / float((kernel**2).sum()))
         return noise
+
+
+def noise_left(scale: float, grain: float) -> float:
+    """Share of the standard deviation of noise that is left when a picture is shrunk to ``scale`` by averaging areas.
+
+    White noise keeps ``scale``. Noise with grain, a Gaussian's standard deviation in pixels, keeps more, since
+    neighbours are alike: the mean of L = 1 / ``scale`` pixels has in each direction the variance
+    Σ (L - abs(k)) / L² · autocorrelation(k) over distances k in pixels; that of white noise behind a kernel is the
+    kernel's own.
+    """
+    if scale >= 1.0:
+        return 1.0
+    length = 1.0 / scale
+    apart = np.arange(1, math.ceil(length))
+    alike = np.zeros(len(apart))
+    if grain > _NO_GRAIN:
+        reach = np.arange(-math.ceil(4 * grain), math.ceil(4 * grain) + 1)
+        kernel = np.exp(-(reach**2) / (2.0 * grain**2))
+        correlation = np.correlate(kernel, kernel, "full")[len(kernel) - 1 :]
+        alike = np.interp(apart, np.arange(len(correlation)), correlation / correlation[0], right=0.0)
+    return float((length + 2.0 * ((length - apart) @ alike)) / length**2)
 
 
 def _between(ends: tuple[float, float], share: float) -> float:

@@ -9,9 +9,10 @@ import attrs
 import cv2
 import numpy as np
 import pytest
+import scipy.ndimage
 from effect_pictures import flat, linear_of, raw, shot_of
 from twinset.engine.rng import stream
-from twinset.plugins.effects.noise import Noise
+from twinset.plugins.effects.noise import Noise, noise_left
 
 
 @pytest.mark.parametrize("grain", [0.0, 0.8])
@@ -66,3 +67,20 @@ def test_a_draft_has_what_is_left_of_the_noise_when_the_frame_is_shrunk() -> Non
     assert draft.scale == 0.5
     drafted = plugin.apply(half, draft, stream(8), values)
     assert float(drafted.std()) == pytest.approx(float(shrunk.std()), rel=0.03)
+
+
+@pytest.mark.parametrize("grain", [0.0, 0.4, 0.7, 1.5, 4.0])
+@pytest.mark.parametrize("factor", [2, 3, 5])
+def test_what_is_left_of_grain_is_what_averaging_leaves(grain: float, factor: int) -> None:
+    """Noise by the definition of grain, averaged over whole blocks."""
+    noise = np.random.default_rng(2).standard_normal((900, 900))
+    if grain:
+        noise = scipy.ndimage.gaussian_filter(noise, grain, mode="wrap")
+    blocks = noise.reshape(900 // factor, factor, 900 // factor, factor).mean((1, 3))
+    assert noise_left(1.0 / factor, grain) == pytest.approx(blocks.std() / noise.std(), rel=0.06)
+
+
+def test_nothing_is_left_out_when_nothing_is_shrunk_and_white_noise_shrinks_by_the_side() -> None:
+    assert noise_left(1.0, 0.7) == noise_left(2.0, 0.0) == 1.0
+    for scale in (0.9, 0.5, 0.31, 0.1):
+        assert noise_left(scale, 0.0) == pytest.approx(scale, rel=2e-3)
