@@ -152,6 +152,15 @@ class TWINSET_PT_rendering(RecipePanel, bpy.types.Panel):
         draw_fields(self.layout, context.scene.twinset.render)
 
 
+class TWINSET_PT_camera_model(RecipePanel, bpy.types.Panel):
+    """Focal length, principal point and distortion of a real camera"""
+
+    bl_label = "Calibrated Camera"
+
+    def draw(self, context: Any) -> None:
+        draw_fields(self.layout, context.scene.twinset.camera_model)
+
+
 class TWINSET_PT_output(RecipePanel, bpy.types.Panel):
     """Images and labels to write"""
 
@@ -267,6 +276,7 @@ _CLASSES = (
     TWINSET_PT_goals,
     TWINSET_PT_variants,
     TWINSET_PT_room,
+    TWINSET_PT_camera_model,
     TWINSET_PT_output,
     TWINSET_PT_split,
     TWINSET_PT_rendering,

@@ -12,11 +12,13 @@ from typing import Any
 import bpy
 import numpy as np
 
+from ...blender.render.film import PinholeCanvas
 from ...blender.scene import lighting
 from ...blender.scene.ownership import OWNED
 from ...blender.scene.shown_sample import hide, remove_sample, restore
 from ...engine.errors import StageError
 from ...engine.recipe.paths import absolute_path
+from ...engine.scene.intrinsics import Intrinsics
 
 log = logging.getLogger(__name__)
 
@@ -55,14 +57,15 @@ def _show(scene: bpy.types.Scene, layer: bpy.types.ViewLayer, message: Mapping[s
     wanted = {(name, bool(linked)) for name, linked in message["hidden"]}
     # Objects that were just removed leave None in the list.
     hide(scene, layer, [o for o in layer.objects if o is not None and (o.name, o.library is not None) in wanted])
-    collection = bpy.data.collections.new(NAME)
-    scene.collection.children.link(collection)
-    scene.twinset_preview.collection = collection
+    scene.twinset_preview.collection = collection = bpy.data.collections.new(NAME)
     record, scale = message["record"], units_per_metre(message)
     for entry in (*record["instances"], *record.get("bystanders", ())):
         _add_instance(scene, entry, message["assets"][entry["shape"]], scale)
     if record["image"] is not None:
         _add_camera(scene, record, scale)
+    # Once it holds all objects: Blender goes through all objects of a scene when one is linked in it.
+    scene.collection.children.link(collection)
+    if record["image"] is not None:
         _change_lighting(scene, record["draws"]["appearance"], folder, scale)
 
 
@@ -150,6 +153,15 @@ def _add_camera(scene: bpy.types.Scene, record: Mapping[str, Any], scale: float)
     render = scene.render
     render.resolution_x, render.resolution_y, render.resolution_percentage = image["width"], image["height"], 100
     render.pixel_aspect_x = render.pixel_aspect_y = 1.0
+    if "intrinsics" in pose:
+        _set_optics(data, render, pose["intrinsics"])
+
+
+def _set_optics(data: Any, render: Any, optics: Mapping[str, Any]) -> None:
+    """Give the camera the optics of a record, without their distortion, which the viewport cannot show."""
+    width, height = render.resolution_x, render.resolution_y
+    focal, center = tuple(optics["focal"]), tuple(optics["center"])
+    PinholeCanvas(Intrinsics(width, height, (focal[0], focal[1]), (center[0], center[1]))).aim(data, render)
 
 
 def _change_lighting(scene: bpy.types.Scene, calls: Sequence[Mapping[str, Any]], folder: Path, scale: float) -> None:

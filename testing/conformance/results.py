@@ -40,13 +40,17 @@ def _placement(at: Situation, answers: Mapping[str, Any]) -> str:
     return ""
 
 
+_VECTORS = frozenset({"color", "direction", "displacement", "position", "tint"})
+"""Arguments of the stage's methods that are three numbers."""
+
+
 def _appearance(at: Situation, answers: Mapping[str, Any]) -> str:
     if answers["vary"] is not None:
         return f"vary() must return nothing. Got {shorten(answers['vary'])} instead."
     for method, arguments in at.stage.calls:
         for name, value in arguments.items():
             numbers = value if isinstance(value, tuple) else (value,)
-            length = {"color": 3, "tint": 3, "position": 3, "direction": 3}.get(name, 1)
+            length = 3 if name in _VECTORS or (method, name) == ("set_motion", "rotation") else 1
             if len(numbers) != length or any(isinstance(v, float) and not math.isfinite(v) for v in numbers):
                 return f"it called {method} with {name} = {shorten(value)}; that takes {length} finite numbers."
             if name in ("color", "tint", "strength", "factor", "power", "radius", "size") and min(numbers) < 0:
