@@ -35,7 +35,18 @@ class StageError(TwinsetError):
 
 
 class UnreachableError(StageError):
-    """No goal of the target can be reached in this scene."""
+    """No goal of the target can be reached in this scene, or none for one class.
+
+    Parameters
+    ----------
+    message : str
+    class_name : str
+        The class; empty where it is not only one.
+    """
+
+    def __init__(self, message: str, class_name: str = "") -> None:
+        self.class_name = class_name
+        super().__init__(message)
 
 
 class PluginError(TwinsetError):

@@ -66,13 +66,18 @@ class Reach:
         Smallest and largest relative area.
     aspect : (float, float)
         Least and greatest width over height, in pixels, of boxes that no border of the image cuts.
+    reason : str
+        Why the scene shows no box at all; empty where it shows some.
     """
 
     area: tuple[float, float] = (0.0, 1.0)
     aspect: tuple[float, float] = (0.0, math.inf)
+    reason: str = ""
 
     def with_all_of(self, other: Reach) -> Reach:
         """The smallest intervals that contain those of both."""
+        if self.reason or other.reason:
+            return other if self.reason else self
         return Reach(_hull(self.area, other.area), _hull(self.aspect, other.aspect))
 
     def to_json(self) -> dict[str, Any]:

@@ -107,6 +107,7 @@ def real_class(
         raise UnreachableError(
             f"No real box of class '{name}' can be reached in this scene: real boxes take {boxes.area.min():.2%} to "
             f"{boxes.area.max():.2%} of the image, the scene can show {low:.2%} to {high:.2%}; change the assets' "
-            "size, the room or the camera's distance and lens."
+            "size, the room or the camera's distance and lens.",
+            name,
         )
     return found_class

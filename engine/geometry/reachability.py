@@ -73,12 +73,12 @@ def survey_reach(
     Returns
     -------
     dict
-        Class name to Reach.
+        Class name to Reach; one with a ``reason`` where the class was never placed or never framed.
 
     Raises
     ------
     UnreachableError
-        Where a class was never placed or never framed.
+        Where none of the classes was.
     """
     out = {}
     for name in sorted(class_names):
@@ -105,10 +105,13 @@ def survey_reach(
                 aspects.append(reached_boxes.aspects)
         reached = np.flatnonzero(successes >= max(min_success_share * placed, 1))
         if not len(reached):
-            raise UnreachableError(_unreachable_message(name, size, placed, rejection_counts))
+            out[name] = Reach(reason=_unreachable_message(name, size, placed, rejection_counts))
+            continue
         area = float(AREAS[reached[0]]), float(AREAS[reached[-1]])
         out[name] = Reach(area, **_aspect_interval(np.concatenate(aspects)))
     stage.clear()
+    if out and all(reach.reason for reach in out.values()):
+        raise UnreachableError(" ".join(reach.reason for reach in out.values()))
     return out
 
 

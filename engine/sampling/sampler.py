@@ -10,6 +10,7 @@ import attrs
 
 from ..block import Block
 from ..errors import StageError
+from ..geometry.classes_in_reach import fit_in_reach
 from ..geometry.reachability import solves_for_goals, survey_reach, union_of_reaches
 from ..goals import Boxes, Goals, Reach
 from ..instance_row import InstanceRow
@@ -380,8 +381,13 @@ class Sampler:
                 int(stream(self.recipe.seed, "part", number).integers(2**31)) if number else self.recipe.seed
                 for number in range(max(1, len(self.recipe.split.shares)))
             ]
-            fitted = tuple(target.fit(real, reach, seed, output.width / output.height) for seed in seeds)
-        self._fits.append(_Fit(key, fitted, reach))
+            fitted = fit_in_reach(
+                target,
+                real,
+                reach,
+                lambda one, boxes: tuple(one.fit(boxes, reach, seed, output.width / output.height) for seed in seeds),
+            )
+        self._fits.append(_Fit(key, fitted, {name: each for name, each in reach.items() if not each.reason}))
         return len(self._fits) - 1
 
 

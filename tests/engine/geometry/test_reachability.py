@@ -3,17 +3,22 @@
 
 from __future__ import annotations
 
+import logging
 import math
 
 import numpy as np
 import pytest
+from twinset.engine.block import Block
+from twinset.engine.errors import UnreachableError
+from twinset.engine.geometry.classes_in_reach import fit_in_reach
 from twinset.engine.geometry.framing import look_rotation
 from twinset.engine.geometry.reachability import Reached, survey_reach, union_of_reaches
-from twinset.engine.goals import Reach
+from twinset.engine.goals import Boxes, Reach
 from twinset.plugins.cameras.framed import Framed
 from twinset.plugins.cameras.layout import Layout
 from twinset.plugins.placements.keep import Keep
 from twinset.plugins.placements.on_surface import OnSurface
+from twinset.plugins.targets.bbox_area_gmm import BboxAreaGmm
 from twinset.testing.fixtures.meshes import asset, box, legged, plane
 from twinset.testing.fixtures.scene import scene
 from twinset.testing.fixtures.stage import BruteStage
@@ -119,3 +124,38 @@ def test_of_several_scenes_each_class_can_have_what_any_of_them_shows():
     other = {"chair": Reach((0.05, 0.15), (0.7, 1.5))}
     assert union_of_reaches([one, other]) == {"chair": Reach((0.05, 0.2), (0.5, 1.5)), "bag": Reach((0.3, 0.4))}
     assert union_of_reaches([other, {"chair": Reach((0.1, 0.12))}])["chair"] == Reach((0.05, 0.15))
+
+
+def test_a_class_out_of_reach_is_named_and_the_others_stay(caplog):
+    stage = hall(asset("crate", "bag", box((0.4, 0.3, 0.3))), asset("tower", "tower", box((90.0, 90.0, 1.0))))
+    placement = OnSurface(["Floor"], count=(1, 1))
+    found = survey_reach(stage, [("p", placement)], Framed(), ["bag", "tower"], 0, rounds=2)
+    assert not found["bag"].reason and found["bag"].area[0] < found["bag"].area[1]
+    assert "find no room for a tower (up to 90 by 90 m" in found["tower"].reason
+    with pytest.raises(UnreachableError, match="find no room for a tower"):
+        survey_reach(stage, [("p", placement)], Framed(), ["tower"], 0, rounds=2)
+    assert union_of_reaches([found, {"tower": Reach((0.1, 0.2))}])["tower"] == Reach((0.1, 0.2))
+
+    real = {name: boxes_of(40) for name in ("bag", "tower")}
+    with caplog.at_level(logging.WARNING):
+        fitted = fit_in_reach(BboxAreaGmm(), real, found, lambda one, boxes: one.fit(boxes, found, 0))
+    assert {fitted.draw(k, Block()).main.class_name for k in range(30)} == {"bag"}
+    (line,) = caplog.messages
+    assert line.startswith("The class 'tower' is left out of the target: The placements find no room for a tower")
+
+
+def test_a_class_without_a_real_box_in_reach_is_left_out_too(caplog):
+    real = {name: boxes_of(40) for name in ("bag", "chair")}
+    reach = {"bag": Reach((0.01, 0.9)), "chair": Reach((0.95, 1.0))}
+    with caplog.at_level(logging.WARNING):
+        target = BboxAreaGmm(classes=["chair", "bag"])
+        fitted = fit_in_reach(target, real, reach, lambda one, boxes: one.fit(boxes, reach, 0))
+    assert {fitted.draw(k, Block()).main.class_name for k in range(30)} == {"bag"}
+    assert "'chair' is left out of the target: No real box of class 'chair' can be reached" in caplog.text
+    with pytest.raises(UnreachableError, match="No real box of class 'chair'"):
+        fit_in_reach(BboxAreaGmm(classes=["chair"]), real, reach, lambda one, boxes: one.fit(boxes, reach, 0))
+
+
+def boxes_of(count):
+    area = np.random.default_rng(1).uniform(0.02, 0.3, count)
+    return Boxes(area, np.full((count, 2), 0.5), np.ones(count), np.arange(count))
