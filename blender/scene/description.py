@@ -10,6 +10,7 @@ import numpy as np
 
 from ..geometry.evaluated import evaluate
 from ..geometry.surfaces import robust_bounds, static_meshes
+from .standing_levels import standing_levels
 
 
 def describe_scene(scene: bpy.types.Scene) -> dict[str, Any]:
@@ -19,9 +20,10 @@ def describe_scene(scene: bpy.types.Scene) -> dict[str, Any]:
     -------
     dict
         ``collections``: name to names of all objects; ``surfaces``: up to 20 of (object name, up-facing area in m²,
-        lowest and highest z of that part), largest first; ``cameras``, ``lights``: names; ``size``: extent in metres;
-        ``boxes``: bounding box (low (3,), high (3,)) of each top-level object with its children; ``roots``: object name
-        to the name of its topmost parent.
+        lowest and highest z of that part), largest first; ``levels``: see :func:`.standing_levels.standing_levels`;
+        ``cameras``, ``lights``: names; ``size``: extent in metres; ``top``: its highest z; ``boxes``: bounding box (low
+        (3,), high (3,)) of each top-level object with its children; ``roots``: object name to the name of its topmost
+        parent.
     """
     meshes = static_meshes(scene, evaluate(scene), set())
     boxes: dict[str, tuple[np.ndarray, np.ndarray]] = {}
@@ -29,6 +31,7 @@ def describe_scene(scene: bpy.types.Scene) -> dict[str, Any]:
         corners = m.mesh.vertices[m.mesh.triangles].reshape(-1, 3)
         low, high = boxes.get(m.aliases[-1], (corners[0], corners[0]))
         boxes[m.aliases[-1]] = (np.minimum(low, corners.min(0)), np.maximum(high, corners.max(0)))
+    bounds = robust_bounds(meshes)
     upward: dict[str, list[float]] = {}
     for m in meshes:
         corners = m.mesh.vertices[m.mesh.triangles]
@@ -42,13 +45,15 @@ def describe_scene(scene: bpy.types.Scene) -> dict[str, Any]:
         entry[0] += float(areas[up].sum())
         entry[1], entry[2] = min(entry[1], float(heights.min())), max(entry[2], float(heights.max()))
     ranked = sorted(upward.items(), key=lambda item: (-item[1][0], item[0]))[:20]
-    low, high = robust_bounds(meshes)
+    low, high = bounds
     return {
         "collections": {c.name: [o.name for o in c.all_objects] for c in scene.collection.children_recursive},
         "surfaces": [(name, *values) for name, values in ranked],
+        "levels": standing_levels(scene, meshes, boxes, bounds),
         "cameras": sorted(o.name for o in scene.objects if o.type == "CAMERA"),
         "lights": sorted(o.name for o in scene.objects if o.type == "LIGHT" and not o.hide_render),
         "size": (high - low).tolist(),
+        "top": float(high[2]),
         "boxes": boxes,
         "roots": {m.object: m.aliases[-1] for m in meshes},
     }

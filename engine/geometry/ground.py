@@ -157,6 +157,17 @@ def can_stand(ground: Ground, points: np.ndarray, faces: np.ndarray) -> np.ndarr
     return out
 
 
+def is_inside(ground: Ground, points: np.ndarray, faces: np.ndarray, cameras: Sequence[np.ndarray] = ()) -> np.ndarray:
+    """Which points (N, 3) on faces (N,) of one surface are the bottom of a closed block, seen from within: (N,) bool.
+
+    A block that has one of the ``cameras``, each a position (3,), in it is a room.
+    """
+    down = ground.normals[faces, 2] < 0
+    if not down.any() or any(_is_between(position, ground.corners) for position in cameras):
+        return np.zeros(len(points), bool)
+    return down & (_crossings_above(points, ground.corners) % 2 == 1)
+
+
 def upward_normals(ground: Ground, faces: np.ndarray) -> np.ndarray:
     """Normals (N, 3) of faces (N,), turned upwards."""
     normal = ground.normals[faces]

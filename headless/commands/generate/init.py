@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from textwrap import wrap
 from typing import Annotated, Any
@@ -13,7 +14,7 @@ import typer
 from ....dataset.atomic_files import write_atomic
 from ....engine.errors import OutputError, RecipeError
 from ....engine.recipe.reading import load_recipe
-from ....engine.recipe.settings import Recipe, SceneSettings
+from ....engine.recipe.settings import ModelSettings, Recipe, SceneSettings
 from ....engine.recipe.writing import relative, toml_value
 from ...console.commands import command
 from ...console.options import ForceOption, RecipeFileOption
@@ -27,11 +28,25 @@ from .name_matching import (
     detached_parts,
     estimate_scale,
     find_class_source,
-    guess_surfaces,
+    literal_pattern,
+    room_scale,
 )
+from .surface_choice import SurfaceChoice, choose_surfaces
 
 MAX_LISTED_CLASSES = 12
 """Classes without a source in the scene that the recipe lists, the most frequent ones first."""
+
+BUILTIN = {"chair": "chair", "dining table": "table", "table": "table", "desk": "table", "suitcase": "suitcase"}
+BUILTIN |= {"backpack": "backpack", "handbag": "handbag", "bag": "bag"}
+"""Classes to built-in shapes, for scenes without matching objects."""
+
+MAX_BUILTIN = 3
+
+MIN_MATCHED_SHARE = 0.1
+"""Share of the real boxes below which the objects of a scene are too few to do without built-in shapes."""
+
+_MIN_ENCLOSED = 0.4
+"""Share of directions with walls from which on a floor is that of a room."""
 
 
 @attrs.frozen
@@ -39,15 +54,21 @@ class Findings:
     """The content of a scene and of a dataset that matters for a recipe.
 
     ``scene`` is described in real size, with ``resize`` applied; ``detached`` has the classes whose objects consist of
-    several unparented parts, with the names of these.
+    several unparented parts, with the names of these. ``is_model`` tells that the scene is a model file.
     """
 
     scene: dict[str, Any]
     counts: dict[str, int]
     sources: dict[str, ClassSource]
     detached: dict[str, list[str]]
-    surfaces: list[str]
+    choice: SurfaceChoice
     resize: ScaleEstimate | None
+    is_model: bool = False
+
+    @property
+    def surfaces(self) -> list[str]:
+        """Name patterns of what to stand things on."""
+        return list(self.choice.names)
 
     @property
     def unmatched(self) -> list[str]:
@@ -59,7 +80,9 @@ class Findings:
 @command(order=20)
 def init(
     context: typer.Context,
-    blend: Annotated[Path, typer.Argument(metavar="BLEND", help="Scene (.blend).", show_default=False)],
+    blend: Annotated[
+        Path, typer.Argument(metavar="SCENE", help="Scene: .blend, or a model such as .glb.", show_default=False)
+    ],
     real: Annotated[Path, typer.Argument(metavar="REAL", help="COCO file of the real images.", show_default=False)],
     out: RecipeFileOption,
     force: ForceOption = False,
@@ -67,7 +90,8 @@ def init(
 ) -> None:
     """Write a commented recipe for a scene and real annotations.
 
-    Classes, surfaces and the scale of the scene are guessed from the names and sizes of its objects.
+    Classes and the scale of the scene are guessed from the names and sizes of its objects, surfaces from ceilings,
+    walls and furniture.
     """
     output = output_of(context)
     if out.exists() and not force:
@@ -80,13 +104,20 @@ def init(
     for name, source in findings.sources.items():
         output.message(f"{name}: {findings.counts[name]} real boxes; assets from {source.description}.")
     if findings.resize is not None:
-        output.message(f"The scene is scaled by {findings.resize.scale:g}: {findings.resize.description}.")
+        resize = findings.resize
+        output.message(f"The scene is scaled by {resize.scale:g}: {resize.description} ({resize.support}).")
+    for phrase in findings.choice.reasons:
+        output.message(f"Surface: {phrase}.")
+    for phrase in findings.choice.runners_up:
+        output.message(f"Not chosen: {phrase}.")
     for sentence in todo:
         output.message(f"To do: {sentence}")
     values = {
         "recipe": out,
         "classes": list(findings.sources),
         "surfaces": findings.surfaces,
+        "surface_reasons": list(findings.choice.reasons),
+        "runners_up": list(findings.choice.runners_up),
         "scale": findings.resize.scale if findings.resize is not None else 1.0,
         "todo": todo,
     }
@@ -104,10 +135,16 @@ def read_inputs(blend: Path, real: Path) -> Findings:
     from ....blender.scene.open_scene import open_scene
     from ....blender.scene.resize import resize_scene
 
-    room = Recipe(classes=(), scene=SceneSettings(file=str(blend.resolve())), folder=blend.resolve().parent)
+    is_model = blend.suffix.lower() != ".blend"
+    folder, path = blend.resolve().parent, str(blend.resolve())
+    room = (
+        Recipe(classes=(), scene=SceneSettings(), models=(ModelSettings(path=path),), folder=folder)
+        if is_model
+        else Recipe(classes=(), scene=SceneSettings(file=path), folder=folder)
+    )
     opened = open_scene(room)
     scene = describe_scene(opened)
-    resize = estimate_scale(scene["boxes"])
+    resize = estimate_scale(scene["boxes"]) or room_scale(_room_height(scene), counts)
     if resize is not None:
         resize_scene(opened, resize.scale)
         scene = describe_scene(opened)
@@ -128,14 +165,39 @@ def read_inputs(blend: Path, real: Path) -> Findings:
         sources[name] = source
         taken.update(own)
     # Parts of an asset move with it, so nothing can be placed on them.
-    free = [row for row in scene["surfaces"] if not taken & {row[0], scene["roots"][row[0]]}]
-    return Findings(scene, counts, sources, detached, guess_surfaces(free, ()), resize)
+    used = {name for name, root in scene["roots"].items() if taken & {name, root}}
+    choice = choose_surfaces(scene["levels"], scene["boxes"], used)
+    if choice.names and sum(counts[name] for name in sources) < MIN_MATCHED_SHARE * sum(counts.values()):
+        sources = {**sources, **_builtin_sources({name: n for name, n in counts.items() if name not in sources})}
+    return Findings(scene, counts, sources, detached, choice, resize, is_model)
+
+
+def _builtin_sources(counts: Mapping[str, int]) -> dict[str, ClassSource]:
+    """Built-in shapes for the most frequent classes that have some."""
+    names = sorted((name for name in counts if name in BUILTIN), key=lambda name: (-counts[name], name))[:MAX_BUILTIN]
+    return {name: ClassSource((f"builtin = {toml_value(BUILTIN[name])}",), (), "built-in shapes") for name in names}
+
+
+def _room_height(scene: Mapping[str, Any]) -> float:
+    """Height in metres of the room above the floor that would be chosen; 0 for what is no room."""
+    choice = choose_surfaces(scene["levels"], scene["boxes"])
+    floors = [level for level in scene["levels"] if literal_pattern(level.surface) in choice.names]
+    floors = [level for level in floors if level.enclosed >= _MIN_ENCLOSED]
+    if not floors:
+        return 0.0
+    floor = max(floors, key=lambda level: level.area)
+    return float(floor.ceiling if floor.covered >= _MIN_ENCLOSED else scene["top"] - floor.low)
 
 
 def recipe_text(findings: Findings, blend: str, annotations: str) -> str:
     """The recipe as TOML with comments; what could not be guessed is marked TODO."""
     size = " x ".join(f"{v:.1f}" for v in findings.scene["size"])
     lights = ", ".join(findings.scene["lights"]) or "none, so Twinset adds one"
+    scale = (
+        [f"scale = {findings.resize.scale:g}  # {findings.resize.description}; {findings.resize.support}"]
+        if findings.resize is not None
+        else []
+    )
     lines = [
         "# First recipe, guessed from the scene and the annotations. Reference: twinset schema --markdown",
         "seed = 0",
@@ -145,13 +207,9 @@ def recipe_text(findings: Findings, blend: str, annotations: str) -> str:
         f"annotations = {toml_value(annotations)}",
         "",
         f"# {size} m. Lights: {lights}.",
-        "[scene]",
-        f"file = {toml_value(blend)}",
-        *(
-            [f"scale = {findings.resize.scale:g}  # {findings.resize.description}"]
-            if findings.resize is not None
-            else []
-        ),
+        *(["[[scene.models]]", f"path = {toml_value(blend)}"] if findings.is_model else ["[scene]"]),
+        *([] if findings.is_model else [f"file = {toml_value(blend)}"]),
+        *scale,
         *_classes(findings),
         *_placement(findings),
         *_cameras(findings),
@@ -218,18 +276,16 @@ def _size_hint(name: str, mark: str) -> list[str]:
 
 
 def _placement(findings: Findings) -> list[str]:
-    listed = [f"{name} ({area:.1f} m², {low:.2f} to {high:.2f} m high)" for name, area, low, high in _top(findings)]
-    comment = [
-        f"# Largest upward-facing areas: {', '.join(listed)}." if listed else "# No face of the scene points up."
-    ]
+    choice = findings.choice
+    comment = [f"# Surface: {phrase}." for phrase in choice.reasons] or ["# The scene has no floor to stand on."]
+    comment += [f"# Not chosen: {phrase}." for phrase in choice.runners_up]
     if not findings.surfaces:
         todo = "# TODO: name surfaces to place objects on; until then they stay where they are."
         return ["", *comment, todo, "[[placement]]", 'plugin = "keep"']
-    return ["", *comment, "[[placement]]", 'plugin = "on_surface"', f"surfaces = {toml_value(findings.surfaces)}"]
-
-
-def _top(findings: Findings) -> list[Any]:
-    return list(findings.scene["surfaces"][:6])
+    lines = ["", *comment, "[[placement]]", 'plugin = "on_surface"', f"surfaces = {toml_value(findings.surfaces)}"]
+    if choice.height_range is not None:
+        lines.append(f"surface_height_range = {toml_value(list(choice.height_range))}  # without their other levels")
+    return lines
 
 
 def _cameras(findings: Findings) -> list[str]:
@@ -246,12 +302,20 @@ def _to_do(findings: Findings, path: Path) -> list[str]:
     except RecipeError as error:
         todo += error.problems
     if not findings.surfaces:
+        if not findings.choice.runners_up:
+            todo.append(
+                "The scene shows no floor: no flat part of it has room above, is broad, and is low or between walls."
+            )
         todo.append("Name surfaces in [[placement]] to place objects on; until then they stay where they are.")
     if findings.resize is not None:
-        todo.append(f"Check [scene] scale = {findings.resize.scale:g}: {findings.resize.description}.")
+        resize = findings.resize
+        todo.append(f"Check [scene] scale = {resize.scale:g}: {resize.description} ({resize.support}).")
+    if any("builtin = " in line for source in findings.sources.values() for line in source.toml):
+        shapes = ", ".join(name for name, source in findings.sources.items() if "built-in" in source.description)
+        todo.append(f"Give models instead of the built-in shapes of {shapes}: no object of the scene matches.")
     todo += [_detached_sentence(findings, name, parts) for name, parts in findings.detached.items()]
     without = [name for name in findings.unmatched if name not in findings.detached]
-    if without and findings.sources:
+    if without and any("built-in" not in source.description for source in findings.sources.values()):
         shown = ", ".join(without[:MAX_LISTED_CLASSES]) + (
             f" and {len(without) - MAX_LISTED_CLASSES} more" if without[MAX_LISTED_CLASSES:] else ""
         )

@@ -61,6 +61,19 @@ FURNITURE: dict[str, tuple[float, float]] = {
 MAX_SCALE_ERROR = 1.8
 """Factor between a scene's objects and usual sizes up to which the scene is left as it is."""
 
+MIN_SLENDERNESS, MAX_SLENDERNESS = 0.12, 10.0
+"""Heights of whole pieces of furniture, relative to their wider side. A slat or a leg of a desk is none."""
+
+ROOM_HEIGHT, MAX_ROOM_HEIGHT = 2.7, 6.5
+"""Usual height of a room in metres, and the height above which a room must be in other units."""
+
+INDOORS = {*HEIGHT, *FURNITURE, *LONGEST_SIDE} - {"backpack", "bag", "bench", "bottle", "cup", "handbag", "person"}
+INDOORS -= {"cell phone", "suitcase", "potted plant", "clock"}
+"""Classes that show that the real images are of rooms."""
+
+MAX_LONE_ERROR = 2.2
+"""The same where a single object is the only one of a known kind: a bed with a high headboard proves little."""
+
 Boxes = Mapping[str, tuple[np.ndarray, np.ndarray]]
 
 GROUND_NAMES = ("floor", "ground", "carpet", "rug", "terrain", "grass", "street", "road", "pavement", "parquet")
@@ -80,10 +93,19 @@ SYNONYMS = {"couch": ("sofa",), "tv": ("television",), "potted plant": ("plant",
 
 @attrs.frozen
 class ScaleEstimate:
-    """The factor that scales a scene to real size, and the reason in words."""
+    """The factor that scales a scene to real size, the reason in words, and the objects that support it."""
 
     scale: float
     description: str
+    witnesses: tuple[str, ...] = ()
+
+    @property
+    def support(self) -> str:
+        """How many objects agree, in words."""
+        if not self.witnesses:
+            return "no object of a known kind confirms it"
+        shown = ", ".join(self.witnesses[:4]) + (", ..." if len(self.witnesses) > 4 else "")
+        return f"{len(self.witnesses)} objects agree: {shown}" if self.witnesses[1:] else f"only {shown} says so"
 
 
 @attrs.frozen
@@ -190,25 +212,65 @@ def estimate_scale(boxes: Boxes) -> ScaleEstimate | None:
         **{k: ("high", v) for k, v in {**HEIGHT, **FURNITURE}.items()},
         **{k: ("long", v) for k, v in LONGEST_SIDE.items()},
     }
-    sizes: dict[str, list[float]] = {}
+    sizes: dict[str, dict[str, float]] = {}
     for name in boxes:
         score, kind = max((name_similarity(kind, name), kind) for kind in usual)
         if score < 0.95:
             continue
         group = [boxes[part] for part in (name, *detached_parts(name, boxes))]
         size = np.max([high for _, high in group], axis=0) - np.min([low for low, _ in group], axis=0)
-        sizes.setdefault(kind, []).append(float(size[2] if usual[kind][0] == "high" else size.max()))
-    middle = {kind: float(np.median(found)) for kind, found in sizes.items()}
+        if usual[kind][0] == "high" and not _is_whole(size):
+            continue
+        sizes.setdefault(kind, {})[name] = float(size[2] if usual[kind][0] == "high" else size.max())
+    middle = {kind: float(np.median(list(found.values()))) for kind, found in sizes.items()}
     ratios = {kind: size / float(np.mean(usual[kind][1])) for kind, size in middle.items() if size > 0}
     if not ratios:
         return None
     ratio = float(np.exp(np.median(np.log(list(ratios.values())))))
     if 1 / MAX_SCALE_ERROR <= ratio <= MAX_SCALE_ERROR:
         return None
+    agreeing = [kind for kind, own in ratios.items() if _agree(own, ratio)]
+    if 2 * len(agreeing) <= len(ratios):
+        return None  # the kinds contradict each other
     kind = min(ratios, key=lambda k: (round(abs(np.log(ratios[k] / ratio)), 6), k))
     how, (low, high) = usual[kind]
     description = f"{_plural(kind)} here are {middle[kind]:.3g} m {how}, usually {low:g} to {high:g} m"
-    return ScaleEstimate(float(f"{1 / ratio:.2g}"), description)
+    witnesses = [
+        name
+        for one in sorted(agreeing, key=lambda k: (k != kind, k))
+        for name, size in sizes[one].items()
+        if size > 0 and _agree(size / float(np.mean(usual[one][1])), ratio)
+    ]
+    if len(witnesses) == 1 and 1 / MAX_LONE_ERROR <= ratio <= MAX_LONE_ERROR:
+        return None
+    return ScaleEstimate(float(f"{1 / ratio:.2g}"), description, tuple(witnesses))
+
+
+def _is_whole(size: np.ndarray) -> bool:
+    """Whether an object of this size (3,) may be a whole piece of furniture: no slat, panel or leg of one."""
+    width = float(size[:2].max())
+    return width > 0 and MIN_SLENDERNESS <= size[2] / width <= MAX_SLENDERNESS
+
+
+def _agree(ratio: float, other: float) -> bool:
+    return 1 / MAX_SCALE_ERROR <= ratio / other <= MAX_SCALE_ERROR
+
+
+def room_scale(height: float, known: Collection[str]) -> ScaleEstimate | None:
+    """The factor for a room whose objects have no known names; None if it may have its real size.
+
+    Parameters
+    ----------
+    height : float
+        Of the room in metres.
+    known : collection of str
+        Classes of the real images; without furniture among them, the scene need not be a room.
+    """
+    if not INDOORS.intersection(known) or not height > MAX_ROOM_HEIGHT:
+        return None
+    return ScaleEstimate(
+        float(f"{ROOM_HEIGHT / height:.2g}"), f"the room here is {height:.3g} m high, usually 2.3 to 3.2 m"
+    )
 
 
 def base_name(name: str) -> str:
