@@ -37,9 +37,11 @@ _GRID = 65
 
 
 class Canvas(Protocol):
-    """A picture that Blender can render; ``size`` in pixels."""
+    """A picture that Blender can render."""
 
-    size: tuple[int, int]
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels."""
 
     def aim(self, camera: bpy.types.Camera, render: bpy.types.RenderSettings) -> None:
         """Set the camera and the shape of the pixels."""

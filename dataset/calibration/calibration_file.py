@@ -42,7 +42,7 @@ def read_calibration(
         found = _read(path, camera, distortion)
         if size is not None and found.size not in (None, size):
             raise CalibrationError(
-                f"is for images of {found.size[0]} x {found.size[1]} pixels, but 'size' says {size[0]} x {size[1]}. "  # type: ignore[index]
+                f"is for images of {found.size[0]} x {found.size[1]} pixels, but 'size' says {size[0]} x {size[1]}. "
                 "Remove 'size'"
             )
         width, height = found.size or size or (0, 0)
@@ -109,7 +109,7 @@ def _loader() -> Any:
     """PyYAML's safe loader, which also reads OpenCV's matrices as plain mappings."""
     import yaml
 
-    class Loader(yaml.SafeLoader):
+    class Loader(yaml.SafeLoader):  # type: ignore[misc]
         pass
 
     def matrix(loader: Any, node: Any) -> Any:

@@ -52,12 +52,11 @@ class Cameras:
         return len(self.yaw)
 
     def take(self, index: np.ndarray) -> Cameras:
-        return Cameras(*(getattr(self, name)[index] for name in _ARRAYS), self.intrinsics)
+        return attrs.evolve(self, **{name: getattr(self, name)[index] for name in _ARRAYS})
 
     @staticmethod
     def join(parts: Sequence[Cameras]) -> Cameras:
-        arrays = (np.concatenate([getattr(p, name) for p in parts]) for name in _ARRAYS)
-        return Cameras(*arrays, parts[0].intrinsics)
+        return attrs.evolve(parts[0], **{name: np.concatenate([getattr(p, name) for p in parts]) for name in _ARRAYS})
 
     def projection(self, resolution: tuple[int, int]) -> Projection:
         """How they project to an image of this size in pixels."""

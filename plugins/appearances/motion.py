@@ -57,15 +57,17 @@ class Motion:
         away, turn = rng.uniform(*self.camera_distance), rng.uniform(*self.camera_rotation)
         directions = _directions(rng)
         if away or turn:
-            stage.set_motion(None, displacement=away * directions[0], rotation=turn * directions[1])
+            stage.set_motion(
+                None, displacement=(away * directions[0]).tolist(), rotation=(turn * directions[1]).tolist()
+            )
         if not (self.distance[1] or self.rotation[1]):
             return
         for instance in stage.instances:
             angle, side = rng.uniform(0, 2 * math.pi), rng.choice([-1.0, 1.0])
             away, turn = rng.uniform(*self.distance), side * rng.uniform(*self.rotation)
             if rng.random() < self.moving_share and self._may_move(instance):
-                displacement = away * np.array([math.cos(angle), math.sin(angle), 0.0])
-                stage.set_motion(instance, displacement=displacement, rotation=np.array([0.0, 0.0, turn]))
+                displacement = (away * math.cos(angle), away * math.sin(angle), 0.0)
+                stage.set_motion(instance, displacement=displacement, rotation=(0.0, 0.0, float(turn)))
 
     def _may_move(self, instance: Instance) -> bool:
         return not self.classes or instance.asset.class_name in self.classes
