@@ -25,6 +25,7 @@ MODULES: tuple[str, ...] = (
     "processes.render_job",
     # What panels and viewports are drawn with.
     "preview.overlay",
+    "preview.views",
     "widgets.icons",
     "widgets.lists",
     # Operators.
@@ -34,6 +35,7 @@ MODULES: tuple[str, ...] = (
     "operators.plugins",
     "operators.presets",
     "operators.preview",
+    "operators.problems",
     "operators.recipe",
     "operators.render",
     # Panels, in the order in which Blender shows those without an order of their own.

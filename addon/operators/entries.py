@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Operators that add, remove and move entries of lists: classes, models, goals, plugins and names."""
 
+from collections.abc import Iterable
 from itertools import chain, count
 from typing import Any
 
@@ -9,7 +10,7 @@ import bpy
 from ..settings.display_names import plugin_summary
 from ..settings.plugins import registry
 from ..settings.properties import list_attribute
-from ..settings.suggestions import escape_pattern
+from ..settings.references import escape_pattern
 
 
 class _ListOperator:
@@ -145,20 +146,36 @@ class TWINSET_OT_name_add_selected(_NamesOperator, bpy.types.Operator):
         return True
 
     def execute(self, context: Any) -> set[str]:
-        names = self.names(context)
-        add_names(names, [o.name for o in context.selected_objects])
+        add_names(self.names(context), context.selected_objects)
         return {"FINISHED"}
 
 
-def add_names(names: Any, object_names: list[str]) -> int:
-    """Add object names to a list of patterns, each once; returns the number of new ones."""
-    present = {entry.value for entry in names}
-    new = [name for name in dict.fromkeys(escape_pattern(name) for name in object_names) if name not in present]
-    for entry in [entry for entry in names if not entry.value]:
-        names.remove(list(names).index(entry))
-    for name in new:
-        names.add().value = name
+def add_names(names: Any, objects: Iterable[bpy.types.Object]) -> int:
+    """Add objects to a list of names, each once; returns the number of new ones."""
+    present = [(entry.value, getattr(entry, "object", None)) for entry in names]
+    texts, known = {text for text, _ in present}, {o for _, o in present}
+    new = [o for o in dict.fromkeys(objects) if o not in known and escape_pattern(o.name) not in texts]
+    if any(not text for text, _ in present):
+        keep(names, [bool(text) for text, _ in present])
+    for o in new:
+        entry = names.add()
+        if hasattr(entry, "object"):
+            entry.object = o
+        else:
+            entry.value = escape_pattern(o.name)
     return len(new)
+
+
+def keep(names: Any, is_kept: Iterable[bool]) -> None:
+    """Remove all entries of a list of names but those that are kept: at once, since each removal moves all others."""
+    kept = [(entry.value, getattr(entry, "object", None)) for entry, own in zip(names, is_kept, strict=True) if own]
+    names.clear()
+    for text, o in kept:
+        entry = names.add()
+        if o is not None:
+            entry.object = o
+        else:
+            entry.value = text
 
 
 _CLASSES = (

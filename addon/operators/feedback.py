@@ -3,10 +3,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import bpy
+
 from ...engine.errors import RecipeError
+from ..settings.problems import Problem, in_words
 from ..settings.recipe import is_set_up
 
 
@@ -15,10 +19,15 @@ def problems_of_error(error: Exception) -> list[str]:
     return error.problems if isinstance(error, RecipeError) else [str(error)]
 
 
-def report_error(operator: Any, error: Exception) -> set[str]:
-    """Report an expected error; returns what ``execute`` is to return."""
-    first, *others = problems_of_error(error)
-    operator.report({"ERROR"}, f"{first} (and {len(others)} more)" if others else first)
+def report_error(operator: Any, error: Exception, scene: Any = None) -> set[str]:
+    """Report an expected error, all of it; returns what ``execute`` is to return."""
+    scene = scene or bpy.context.scene
+    return report_problems(operator, [in_words(scene, text) for text in problems_of_error(error)])
+
+
+def report_problems(operator: Any, problems: Sequence[Problem]) -> set[str]:
+    """Report problems, all of them; returns what ``execute`` is to return."""
+    operator.report({"ERROR"}, "\n".join(problem.text for problem in problems))
     return {"CANCELLED"}
 
 

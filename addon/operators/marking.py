@@ -8,12 +8,15 @@ from typing import Any
 import bpy
 
 from ..settings.presets import set_up
-from ..settings.properties import parameters_of
-from ..settings.suggestions import escape_pattern, search_classes
-from .entries import add_names
+from ..settings.properties import list_attribute, parameters_of
+from ..settings.references import escape_pattern, text_of
+from ..settings.suggestions import search_classes
+from .entries import add_names, keep
 from .feedback import is_editable
+from .membership import link_all, unlink_all
 
 _GEOMETRY_TYPES = ("MESH", "CURVE", "SURFACE", "FONT", "META", "EMPTY")
+_MOST_SUGGESTIONS = 6
 _COLORS = {"class": "COLOR_04", "distractor": "COLOR_06"}
 
 
@@ -42,8 +45,6 @@ class TWINSET_OT_mark_class(_MarkOperator, bpy.types.Operator):
     name: bpy.props.StringProperty(
         name="Class",
         description="Name of the class, as in the real annotations",
-        search=lambda self, context, typed: search_classes(context.scene, context, typed),
-        search_options={"SUGGESTION"},
     )
     whole: bpy.props.BoolProperty(
         name="Whole Hierarchies", description="Mark the topmost parents of the selected objects", default=True
@@ -55,9 +56,17 @@ class TWINSET_OT_mark_class(_MarkOperator, bpy.types.Operator):
     def draw(self, context: Any) -> None:
         layout = self.layout
         layout.use_property_split = True
-        layout.activate_init = True  # keyboard focus on the name
+        layout.activate_init = True  # keyboard focus on the name, in which Enter confirms
         layout.prop(self, "name")
         layout.prop(self, "whole")
+        # No search in the field: its list would open over the buttons of the dialog.
+        taken = {entry.name for entry in context.scene.twinset.classes}
+        names = [name for name in search_classes(context.scene.twinset.real, context, "") if name not in taken]
+        if names:
+            column = layout.column(align=True)
+            column.label(text="In the Real Annotations:")
+            for name in names[:_MOST_SUGGESTIONS]:
+                column.operator("twinset.mark_class", text=name, icon="ADD").name = name
 
     def execute(self, context: Any) -> set[str]:
         name = self.name.strip()
@@ -97,7 +106,7 @@ class TWINSET_OT_mark_surface(_MarkOperator, bpy.types.Operator):
             use = context.scene.twinset.placements.add()
             use.plugin = "on_surface"
             names = parameters_of(use).surfaces
-        new = add_names(names, [o.name for o in selected])
+        new = add_names(names, selected)
         self.report({"INFO"}, f"Added {_count(new, 'surface')}" if new else "The objects are surfaces already")
         return {"FINISHED"}
 
@@ -109,21 +118,20 @@ class TWINSET_OT_unmark(_MarkOperator, bpy.types.Operator):
     bl_label = "Unmark"
 
     def execute(self, context: Any) -> set[str]:
-        selected = set(context.selected_objects) | set(_topmost_parents(context.selected_objects))
+        scene = context.scene
+        selected = dict.fromkeys([*context.selected_objects, *_topmost_parents(context.selected_objects)])
         changed = set()
-        for entry in _entries(context.scene):
+        for entry in _entries(scene):
             if entry.collection is not None and entry.collection.library is None:
-                for o in selected & set(entry.collection.objects):
-                    _unlink(o, entry.collection, context.scene)
-                    changed.add(o)
-        for names in _surface_lists(context.scene):
-            for index in reversed(range(len(names))):
-                named = [
-                    o for o in selected if o.name == names[index].value or escape_pattern(o.name) == names[index].value
-                ]
-                if named:
-                    names.remove(index)
-                    changed.update(named)
+                changed |= unlink_all(selected, entry.collection, scene)
+        _remove_empty_classes(scene)
+        patterns = {text for o in selected for text in (o.name, escape_pattern(o.name))}
+        for names in _surface_lists(scene):
+            is_kept = [text_of(entry) not in patterns for entry in names]
+            if not all(is_kept):
+                gone = {text_of(entry) for entry, own in zip(names, is_kept, strict=True) if not own}
+                changed |= {o for o in selected if gone & {o.name, escape_pattern(o.name)}}
+                keep(names, is_kept)
         self.report({"INFO"}, f"Unmarked {_count(len(changed), 'object')}")
         return {"FINISHED"}
 
@@ -145,7 +153,9 @@ class TWINSET_OT_select_marked(bpy.types.Operator):
 
     def execute(self, context: Any) -> set[str]:
         collection = bpy.data.collections.get(self.collection)
-        objects = set(collection.all_objects) if collection else set()
+        # Not all_objects, which takes a time that grows with the square of their number.
+        parts = [collection, *collection.children_recursive] if collection else []
+        objects = {o for part in parts for o in part.objects}
         shown = [o for o in context.view_layer.objects if o in objects and o.visible_get()]
         for o in context.selected_objects:
             o.select_set(False)
@@ -172,16 +182,12 @@ def mark(operator: Any, context: Any, key: str, name: str) -> set[str]:
         entry.collection.color_tag = _COLORS[key]
     for other in _entries(scene):
         if other.collection is not None and other.collection != entry.collection and other.collection.library is None:
-            for o in set(selected) & set(other.collection.objects):
-                _unlink(o, other.collection, scene)
-    members = set(entry.collection.objects)
-    new = [o for o in selected if o not in members]
-    for o in new:
-        entry.collection.objects.link(o)
+            unlink_all(selected, other.collection, scene)
+    new = link_all(selected, entry.collection)
     if is_new:  # after linking the objects: each object linked in a scene makes Blender iterate over all objects
         scene.collection.children.link(entry.collection)
     what = f"'{name}'" if key == "class" else "distractors"
-    operator.report({"INFO"}, f"{what}: {_count(len(new), 'object')} added, {len(members) + len(new)} in total")
+    operator.report({"INFO"}, f"{what}: {_count(new, 'object')} added, {len(entry.collection.objects)} in total")
     return {"FINISHED"}
 
 
@@ -196,8 +202,10 @@ def roles_of(scene: bpy.types.Scene, o: bpy.types.Object) -> list[str]:
             roles.append(f"class {entry.name}")
     if any(entry.collection in collections for entry in scene.twinset.distractors):
         roles.append("distractor")
-    patterns = [entry.value for names in _surface_lists(scene) for entry in names]
-    if any(fnmatchcase(member.name, pattern) for member in family for pattern in patterns):
+    surfaces = [entry for names in _surface_lists(scene) for entry in names]
+    if {entry.object for entry in surfaces} & set(family) or any(
+        fnmatchcase(member.name, entry.value) for entry in surfaces if entry.object is None for member in family
+    ):
         roles.append("surface")
     return roles
 
@@ -239,11 +247,20 @@ def _topmost_parents(objects: Iterable[bpy.types.Object]) -> list[bpy.types.Obje
     return list(topmost)
 
 
-def _unlink(o: bpy.types.Object, collection: bpy.types.Collection, scene: bpy.types.Scene) -> None:
-    """Unlink an object from a collection; one without any other is linked to the scene, to be saved with the file."""
-    if len(o.users_collection) == 1:
-        scene.collection.objects.link(o)
-    collection.objects.unlink(o)
+def _remove_empty_classes(scene: bpy.types.Scene) -> None:
+    """Remove the classes and distractors whose last object was unmarked, unless they have assets from elsewhere."""
+    for key in ("class", "distractor"):
+        entries = getattr(scene.twinset, list_attribute(key))
+        for index in reversed(range(len(entries))):
+            entry, collection = entries[index], entries[index].collection
+            others = (len(entry.objects), len(entry.models), entry.builtin, entry.blenderproc)
+            if collection is None or collection.library is not None or any(others):
+                continue
+            if not len(collection.objects) and not len(collection.children):
+                entries.remove(index)
+                bpy.data.collections.remove(collection)
+        selected = getattr(scene.twinset, f"{key}_index")
+        setattr(scene.twinset, f"{key}_index", max(0, min(selected, len(entries) - 1)))
 
 
 def _count(number: int, what: str) -> str:

@@ -9,18 +9,20 @@ import bpy
 from ...blender.scene.shown_sample import restore
 from ...engine.errors import TwinsetError
 from ..preview.sample import show_sample
-from ..processes.preview_session import RequestSuperseded, answer, ask, ask_gap, session, stop
+from ..preview.views import look_back, look_through_camera
+from ..processes.preview_session import RequestSuperseded, answer, ask, ask_gap, session, stop, stop_gap
 from ..processes.redraw import redraw_panels
 from ..processes.scene_digest import own_changes
-from .feedback import can_render, problems_of_error, report_error
+from ..settings.problems import problems_of
+from .feedback import can_render, problems_of_error, report_error, report_problems
 
 TIMEOUT = 600.0
 """Seconds that scripts wait for a sample. In the window there is no limit, and Esc cancels."""
 
 
-def report_preview_error(operator: bpy.types.Operator, error: Exception) -> set[str]:
-    """Report an expected error, and show it in the panel; returns what ``execute`` is to return."""
-    session.problems = problems_of_error(error)
+def report_preview_error(operator: bpy.types.Operator, error: Exception, place: str = "sample") -> set[str]:
+    """Report an expected error, and show it beside the button at ``place``; returns what ``execute`` is to return."""
+    session.problems, session.place = problems_of_error(error), place
     session.step = ""
     redraw_panels()
     return report_error(operator, error)
@@ -46,6 +48,9 @@ class FrameRequestOperator:
         raise NotImplementedError
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        problems = problems_of(context.scene)
+        if problems:  # told at once, not by the background Blender after its start
+            return report_problems(self, problems)
         try:
             self._number = ask(context, **self.request(context))
         except TwinsetError as error:
@@ -73,6 +78,9 @@ class FrameRequestOperator:
         return self._end(context, {"FINISHED"})
 
     def execute(self, context: bpy.types.Context) -> set[str]:
+        problems = problems_of(context.scene)
+        if problems:
+            return report_problems(self, problems)
         try:
             number = ask(context, **self.request(context))
             deadline = time.monotonic() + TIMEOUT
@@ -133,15 +141,6 @@ class TWINSET_OT_preview_sample(FrameRequestOperator, bpy.types.Operator):
             look_through_camera(context)
 
 
-def look_through_camera(context: bpy.types.Context) -> None:
-    """Set the 3D Viewports of the window to the camera view."""
-    if context.screen is None:
-        return
-    for area in context.screen.areas:
-        if area.type == "VIEW_3D":
-            area.spaces.active.region_3d.view_perspective = "CAMERA"
-
-
 class TWINSET_OT_restore_scene(bpy.types.Operator):
     """Remove the sample and restore the scene"""
 
@@ -157,11 +156,10 @@ class TWINSET_OT_restore_scene(bpy.types.Operator):
         return True
 
     def execute(self, context: bpy.types.Context) -> set[str]:
+        perspective = context.scene.twinset_preview.perspective_before
         with own_changes(context):
             restore(context.scene)
-        for area in context.screen.areas if context.screen is not None else ():
-            if area.type == "VIEW_3D" and area.spaces.active.region_3d.view_perspective == "CAMERA":
-                area.spaces.active.region_3d.view_perspective = "PERSP"
+        look_back(perspective)
         redraw_panels()
         return {"FINISHED"}
 
@@ -177,10 +175,31 @@ class TWINSET_OT_preview_gap(bpy.types.Operator):
         return can_render(cls, context)
 
     def execute(self, context: bpy.types.Context) -> set[str]:
+        problems = problems_of(context.scene)
+        if problems:
+            return report_problems(self, problems)
         try:
             ask_gap(context)
         except TwinsetError as error:
-            return report_preview_error(self, error)
+            return report_preview_error(self, error, "prediction")
+        redraw_panels()
+        return {"FINISHED"}
+
+
+class TWINSET_OT_stop_gap(bpy.types.Operator):
+    """Stop the prediction"""
+
+    bl_idname = "twinset.stop_gap"
+    bl_label = "Stop"
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        if not session.wants_gap:
+            cls.poll_message_set("No prediction is running")
+        return session.wants_gap
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        stop_gap()
         redraw_panels()
         return {"FINISHED"}
 
@@ -222,6 +241,7 @@ _CLASSES = (
     TWINSET_OT_preview_sample,
     TWINSET_OT_restore_scene,
     TWINSET_OT_preview_gap,
+    TWINSET_OT_stop_gap,
     TWINSET_OT_stop_preview,
     TWINSET_OT_choose_class,
 )

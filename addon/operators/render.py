@@ -11,16 +11,20 @@ from ..processes.redraw import redraw_panels
 from ..processes.render_job import (
     can_resume,
     cancel,
+    count_frames,
     current,
     dismiss,
+    finish,
     free_folder,
     is_running,
     output_of,
     resume,
     start,
 )
+from ..settings.problems import Problem, problems_of
+from ..settings.recipe import is_set_up
 from ..widgets.pictures import remove_picture, show_picture
-from .feedback import can_render
+from .feedback import can_render, report_problems
 from .preview import FrameRequestOperator, report_preview_error
 
 
@@ -30,6 +34,21 @@ def folder_or_none(scene: bpy.types.Scene) -> Path | None:
         return output_of(scene)
     except TwinsetError:
         return None
+
+
+def render_problems(scene: bpy.types.Scene) -> list[Problem]:
+    """Everything that keeps the scene from being rendered into its output folder."""
+    problems = problems_of(scene)
+    place = ("twinset", "output_folder")
+    try:
+        out = output_of(scene)
+    except TwinsetError as error:
+        return [*problems, Problem(str(error), *place)]
+    for other in bpy.data.scenes:
+        if other != scene and is_set_up(other) and folder_or_none(other) == out:
+            text = f"The scene '{other.name}' renders into this folder as well. Choose another one."
+            problems.append(Problem(text, *place, operator="twinset.own_folder"))
+    return problems
 
 
 class TWINSET_OT_render_dataset(bpy.types.Operator):
@@ -53,6 +72,9 @@ class TWINSET_OT_render_dataset(bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         scene = context.scene
+        problems = render_problems(scene)
+        if problems:
+            return report_problems(self, problems)
         try:
             out = output_of(scene)
             free = free_folder(out)
@@ -64,7 +86,7 @@ class TWINSET_OT_render_dataset(bpy.types.Operator):
                 out = free
             start(context, out)
         except (OSError, TwinsetError) as error:
-            return report_preview_error(self, error)
+            return report_preview_error(self, error, "render")
         redraw_panels()
         return {"FINISHED"}
 
@@ -81,7 +103,7 @@ class TWINSET_OT_resume_render(bpy.types.Operator):
         if is_running():
             cls.poll_message_set("A render is running")
             return False
-        if out is None or not can_resume(out):
+        if out is None or not can_resume(out, context.scene):
             cls.poll_message_set("The output folder has no render of the add-on")
             return False
         return True
@@ -90,7 +112,7 @@ class TWINSET_OT_resume_render(bpy.types.Operator):
         try:
             resume(output_of(context.scene), context.scene.twinset.job.images)
         except (OSError, ValueError, TwinsetError) as error:
-            return report_preview_error(self, error)
+            return report_preview_error(self, error, "render")
         redraw_panels()
         return {"FINISHED"}
 
@@ -113,11 +135,38 @@ class TWINSET_OT_cancel_render(bpy.types.Operator):
         return {"FINISHED"}
 
 
+class TWINSET_OT_finish_render(bpy.types.Operator):
+    """Write annotations and report of the frames that there are. The render can still be resumed"""
+
+    bl_idname = "twinset.finish_render"
+    bl_label = "Finish"
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        out = folder_or_none(context.scene) if context.scene is not None else None
+        if is_running():
+            cls.poll_message_set("A render is running")
+            return False
+        if out is None or not count_frames(out):
+            cls.poll_message_set("The output folder has no frames")
+            return False
+        return True
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        try:
+            finish(output_of(context.scene))
+        except (OSError, TwinsetError) as error:
+            return report_preview_error(self, error, "render")
+        redraw_panels()
+        return {"FINISHED"}
+
+
 class TWINSET_OT_dismiss_render(bpy.types.Operator):
     """Close the report of the last render. Its files are kept"""
 
     bl_idname = "twinset.dismiss_render"
     bl_label = "Close"
+    bl_options = {"UNDO"}
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
@@ -164,6 +213,7 @@ class TWINSET_OT_show_picture(bpy.types.Operator):
 
     bl_idname = "twinset.show_picture"
     bl_label = "Show Picture"
+    bl_options = {"UNDO"}
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
@@ -189,6 +239,7 @@ class TWINSET_OT_render_here(FrameRequestOperator, bpy.types.Operator):
 
     bl_idname = "twinset.render_here"
     bl_label = "Render This Sample"
+    bl_options = {"UNDO"}
 
     def request(self, context: bpy.types.Context) -> dict[str, Any]:
         return {"picture": context.scene.twinset_preview.frame}
@@ -215,6 +266,7 @@ _CLASSES = (
     TWINSET_OT_render_dataset,
     TWINSET_OT_resume_render,
     TWINSET_OT_cancel_render,
+    TWINSET_OT_finish_render,
     TWINSET_OT_dismiss_render,
     TWINSET_OT_show_log,
     TWINSET_OT_show_picture,

@@ -6,15 +6,16 @@ from typing import Any
 import bpy
 
 from ...engine.plugin.contract import KINDS
-from ..missing_packages import missing_packages, missing_packages_message
 from ..settings.display_names import plugin_summary
 from ..settings.plugins import registry
 from ..settings.preferences import draw_broken_plugins
+from ..settings.problems import forget_problems, problems_of
 from ..settings.properties import list_attribute, parameters_of
 from ..settings.recipe import imported_tables, is_set_up
-from ..settings.validation import clear_cache, next_steps, recipe_problems
+from ..settings.validation import clear_cache
 from ..widgets.layouts import draw_fields, draw_plugin, draw_text
 from ..widgets.lists import draw_list
+from ..widgets.problems import draw_problems
 
 
 class _OutputPanel:
@@ -47,20 +48,14 @@ class TWINSET_PT_recipe(_OutputPanel, bpy.types.Panel):
             return
         draw_fields(layout, scene.twinset.job, skip=("plugin_folders",))
         layout.prop(scene.twinset, "output_folder")
+        problems = problems_of(scene)
         row = layout.row(align=True)
         row.operator("twinset.import_recipe", text="Import", icon="IMPORT")
-        row.operator("twinset.export_recipe", text="Export", icon="EXPORT")
-        row.operator("twinset.copy_command", text="Farm Command", icon="COPYDOWN")
-        message = missing_packages_message(missing_packages())
-        if message:
-            draw_text(layout.box(), context, message, icon="ERROR")
-        steps = next_steps(scene)
-        lines = steps or recipe_problems(scene)
-        if lines:
-            box = layout.box()
-            draw_text(box, context, lines[0], icon="INFO" if steps else "ERROR")
-            if len(lines) > 1:
-                box.label(text=f"and {len(lines) - 1} more", icon="BLANK1")
+        others = row.row(align=True)
+        others.enabled = not problems
+        others.operator("twinset.export_recipe", text="Export", icon="EXPORT")
+        others.operator("twinset.copy_command", text="Farm Command", icon="COPYDOWN")
+        draw_problems(layout, context, problems)
 
 
 class RecipePanel(_OutputPanel):
@@ -290,3 +285,4 @@ def unregister() -> None:
     """Unregister the panels."""
     _unregister()
     clear_cache()
+    forget_problems()

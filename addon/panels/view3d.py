@@ -6,13 +6,15 @@ from typing import Any
 
 import bpy
 
-from ..operators.render import folder_or_none
+from ..operators.render import folder_or_none, render_problems
 from ..processes.preview_session import session
-from ..processes.render_job import FOLDER, Job, can_resume, count_frames, current
+from ..processes.render_job import FOLDER, Job, can_resume, count_frames, current, needs_finish
+from ..settings.problems import in_words, problems_of
 from ..settings.recipe import is_set_up
 from ..widgets.chart import Chart, draw_chart
 from ..widgets.layouts import draw_text
 from ..widgets.pictures import draw_picture
+from ..widgets.problems import draw_problems
 
 BINS = 20
 _TICKS = ((0.1, "1 %"), (0.3, "9 %"), (0.5, "25 %"), (0.7, "49 %"), (0.9, "81 %"))
@@ -38,8 +40,10 @@ class TWINSET_PT_preview(_SidebarPanel, bpy.types.Panel):
     def draw(self, context: bpy.types.Context) -> None:
         layout, scene = self.layout, context.scene
         state, live = scene.twinset_preview, context.window_manager.twinset_live
+        problems = problems_of(scene)
         row = layout.row(align=True)
         row.scale_y = 1.3
+        row.enabled = not problems
         if state.is_shown:
             row.operator("twinset.preview_sample", text="", icon="TRIA_LEFT").step = -1
             row.operator("twinset.preview_sample", text=f"Sample {state.frame}", icon="FILE_REFRESH")
@@ -48,15 +52,20 @@ class TWINSET_PT_preview(_SidebarPanel, bpy.types.Panel):
             row.operator("twinset.preview_sample", icon="HIDE_OFF")
         column = layout.column(align=True)
         column.operator("twinset.restore_scene", icon="LOOP_BACK")
-        column.operator("twinset.render_here", icon="RENDER_STILL")
+        row = column.row(align=True)
+        row.enabled = not problems
+        row.operator("twinset.render_here", icon="RENDER_STILL")
         if state.is_shown:
             row = layout.row(align=True)
             row.prop(live, "show_labels", toggle=True)
             row.prop(live, "show_rejected", toggle=True)
         layout.prop(live, "look_through")
         if session.step and not session.wants_gap:
-            layout.label(text=f"{session.step}...", icon="SORTTIME")
-        _draw_problems(layout, context)
+            row = layout.row()
+            row.label(text=f"{session.step}...", icon="SORTTIME")
+            row.operator("twinset.stop_preview", text="", icon="X")
+        draw_problems(layout, context, problems)
+        _draw_failure(layout, context, "sample")
 
 
 class TWINSET_PT_gap(_SidebarPanel, bpy.types.Panel):
@@ -67,17 +76,25 @@ class TWINSET_PT_gap(_SidebarPanel, bpy.types.Panel):
 
     def draw(self, context: bpy.types.Context) -> None:
         layout, live = self.layout, context.window_manager.twinset_live
+        gap, problems = session.gap, problems_of(context.scene)
+        is_busy = session.wants_gap and session.gap_request in session.waiting
         row = layout.row(align=True)
         row.scale_y = 1.3
-        row.operator("twinset.preview_gap", text=f"Preview {live.count}", icon="SEQ_HISTOGRAM")
+        if is_busy:
+            row.operator("twinset.stop_gap", text="Stop", icon="CANCEL")
+        else:
+            button = row.row(align=True)
+            button.enabled = not problems
+            button.operator("twinset.preview_gap", text=f"Preview {live.count}", icon="SEQ_HISTOGRAM")
         row.prop(live, "is_live", text="", icon="FILE_REFRESH")
-        gap = session.gap
         if gap is None:
             layout.prop(live, "count")
         elif gap["done"] < gap["total"]:
             layout.progress(factor=gap["done"] / gap["total"], text=f"{gap['done']} of {gap['total']}")
         if session.wants_gap and session.step and (gap is None or gap["done"] == gap["total"]):
             layout.label(text=f"{session.step}...", icon="SORTTIME")
+        draw_problems(layout, context, problems)
+        _draw_failure(layout, context, "prediction")
         if gap is not None:
             self._draw_gap(layout, context, gap)
 
@@ -149,22 +166,28 @@ class TWINSET_PT_render(_SidebarPanel, bpy.types.Panel):
         out = folder_or_none(scene)
         present = 0 if out is None else count_frames(out)
         images = scene.twinset.job.images
+        problems = render_problems(scene)
         column = layout.column(align=True)
         column.scale_y = 1.3
-        if out is not None and present and can_resume(out):
+        if out is not None and present and can_resume(out, scene):
             label = f"Resume ({present} of {images} Done)" if present < images else "All Frames Done"
             row = column.row(align=True)
             row.enabled = present < images
             row.operator("twinset.resume_render", text=label, icon="PLAY")
-            column.operator(
-                "twinset.render_dataset", text="Render to New Folder", icon="RENDER_ANIMATION"
-            ).is_anew = True
+            row = column.row(align=True)
+            row.enabled = not problems
+            row.operator("twinset.render_dataset", text="Render to New Folder", icon="RENDER_ANIMATION").is_anew = True
+            if needs_finish(out):
+                column.operator("twinset.finish_render", icon="CHECKMARK")
         else:
+            column.enabled = not problems
             anew = column.operator("twinset.render_dataset", text=f"Render {images} Images", icon="RENDER_ANIMATION")
             anew.is_anew = bool(present)
         column = layout.column(align=True)
         column.prop(scene.twinset.job, "images")
         column.prop(scene.twinset, "output_folder", text="")
+        draw_problems(layout, context, problems)
+        _draw_failure(layout, context, "render")
         if job is not None:
             _draw_job(layout, context, job)
 
@@ -179,7 +202,8 @@ def _draw_job(layout: bpy.types.UILayout, context: bpy.types.Context, job: Job) 
         layout.operator("twinset.cancel_render", icon="CANCEL")
     else:
         row = layout.row(align=True)
-        status = {"finished": f"{job.done} Frames Done", "cancelled": "Cancelled", "failed": "Failed"}[job.state]
+        stopped = "Writing Annotations..." if job.finisher is not None else "Cancelled"
+        status = {"finished": f"{job.done} Frames Done", "cancelled": stopped, "failed": "Failed"}[job.state]
         row.label(text=status, icon="CHECKMARK" if job.state == "finished" else "ERROR")
         row.operator("twinset.dismiss_render", text="", icon="X")
     for problem in job.problems[:2]:
@@ -232,15 +256,13 @@ def _time_left(seconds: float | None) -> str:
     return f", {minutes} min left" if minutes < 90 else f", {minutes / 60:.1f} h left"
 
 
-def _draw_problems(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
-    if not session.problems:
+def _draw_failure(layout: bpy.types.UILayout, context: bpy.types.Context, place: str) -> None:
+    """Draw why the last request of a button has failed."""
+    if not session.problems or session.place != place:
         return
-    box = layout.box()
-    draw_text(box, context, session.problems[0], icon="ERROR")
-    if len(session.problems) > 1:
-        box.label(text=f"and {len(session.problems) - 1} more", icon="BLANK1")
+    draw_problems(layout, context, [in_words(context.scene, text) for text in session.problems])
     if session.process is not None:
-        box.operator("twinset.show_log", icon="TEXT").file = str(session.process.log_file)
+        layout.operator("twinset.show_log", icon="TEXT").file = str(session.process.log_file)
 
 
 _CLASSES = (TWINSET_PT_preview, TWINSET_PT_render, TWINSET_PT_gap, TWINSET_PT_gap_details)

@@ -45,6 +45,8 @@ class Session:
         What the server is doing, for display; "" without a request.
     problems : list of str
         Why the last request failed.
+    place : str
+        The button that it came from: ``sample``, ``prediction`` or ``render``.
     notes : list of str
         Messages about the target, such as which real boxes cannot be reached.
     gap : dict or None
@@ -60,6 +62,7 @@ class Session:
     digest: str = ""
     step: str = ""
     problems: list[str] = attrs.field(factory=list)
+    place: str = "sample"
     notes: list[str] = attrs.field(factory=list)
     gap: dict[str, Any] | None = None
     samples: dict[int, dict[str, Any]] = attrs.field(factory=dict)
@@ -138,6 +141,16 @@ def ask_gap(context: bpy.types.Context) -> None:
     session.gap_request = ask(context, frames=[0, count - 1])
 
 
+def stop_gap() -> None:
+    """Stop the prediction, also after changes of settings; the server stays ready."""
+    session.wants_gap = False
+    if session.gap_request in session.waiting and session.process is not None:
+        session.count += 1
+        session.process.send(id=session.count)  # any other request ends a prediction
+        session.waiting.add(session.count)
+        session.step = "Stopping"
+
+
 def answer(number: int) -> dict[str, Any] | None:
     """The answer to a request about a frame; None while it is pending, TwinsetError or RequestSuperseded on failure."""
     receive()
@@ -192,6 +205,7 @@ def _process_message(line: dict[str, Any]) -> None:
         session.waiting.discard(number)
         if event == "failed":
             session.problems = line["problems"]
+            session.place = "prediction" if number == session.gap_request else "sample"
         if not session.waiting:
             session.step = ""
 
@@ -242,6 +256,7 @@ def _update_prediction() -> None:
             ask_gap(context)
         except TwinsetError as error:
             session.problems = error.problems if isinstance(error, RecipeError) else [str(error)]
+            session.place = "prediction"
         redraw_panels()
 
 

@@ -72,8 +72,10 @@ class Process:
                 env=_environment(),
                 # Do not pass on Ctrl-C in Blender's terminal, and open no console window on Windows.
                 start_new_session=os.name != "nt",
-                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0)
+                | getattr(subprocess, "BELOW_NORMAL_PRIORITY_CLASS", 0),
             )
+        _lower_priority(self._process.pid)
         self._reader = threading.Thread(target=self._read, name="twinset-answers", daemon=True)
         self._reader.start()
         _running.append(self)
@@ -141,6 +143,13 @@ class Process:
                 self.other_output = [*self.other_output[-19:], line.decode("utf-8", "replace").rstrip()]
         # Collect the exit status, so that no zombie process remains.
         self._process.wait()
+
+
+def _lower_priority(pid: int) -> None:
+    """Let the window come first, whatever the background needs of the processor."""
+    if os.name == "posix":
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, pid, 5)
 
 
 def exit_message(process: Process) -> str:

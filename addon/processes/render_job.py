@@ -28,6 +28,9 @@ TICK = 0.25
 FOLDER = "job"
 """Folder inside the output with the copy of the scene, its recipe and the log, needed for resuming."""
 
+_FINISHED = (0, 3)
+"""Exit codes of ``twinset finish``: of all frames, and of those that there are."""
+
 
 @attrs.define(eq=False)
 class Job:
@@ -48,10 +51,12 @@ class Job:
     problems, notes : list of str
     state : str
         ``running``, ``cancelled``, ``failed`` or ``finished``.
+    finisher : Process or None
+        What writes the annotations of a cancelled render, until they are written.
     """
 
     out: Path
-    process: Process
+    process: Process | None
     step: str = "Starting Blender in the background"
     total: int = 0
     done: int = 0
@@ -64,6 +69,8 @@ class Job:
     problems: list[str] = attrs.field(factory=list)
     notes: list[str] = attrs.field(factory=list)
     state: str = "running"
+    finisher: Process | None = None
+    is_closed: bool = False
     first: float = 0.0
     latest: float = 0.0
 
@@ -108,9 +115,26 @@ def count_frames(out: Path) -> int:
     return known[1]
 
 
-def can_resume(out: Path) -> bool:
-    """Whether a folder has a render of the add-on with all files that resuming needs."""
-    return all((out / FOLDER / name).is_file() for name in ("scene.blend", "recipe.toml", "job.json"))
+def can_resume(out: Path, scene: bpy.types.Scene | None = None) -> bool:
+    """Whether a folder has a render of the add-on, of this scene, with all files that resuming needs."""
+    if not all((out / FOLDER / name).is_file() for name in ("scene.blend", "recipe.toml", "job.json")):
+        return False
+    try:
+        stored = json.loads((out / FOLDER / "job.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    owner = stored.get("scene", "")
+    # Renders of a scene that was renamed since are its own; those of another one in this file are not.
+    return scene is None or owner in ("", scene.name) or owner not in bpy.data.scenes
+
+
+def needs_finish(out: Path) -> bool:
+    """Whether a folder has frames that its annotations may not have."""
+    known = out / "annotations" / "instances.json"
+    try:
+        return (out / "frames").stat().st_mtime > known.stat().st_mtime
+    except OSError:
+        return bool(count_frames(out))
 
 
 def free_folder(out: Path) -> Path:
@@ -139,7 +163,8 @@ def start(context: bpy.types.Context, out: Path) -> Job:
     make_folder(folder)
     save_copy(blend)
     write_atomic(folder / "recipe.toml", text.encode())
-    write_atomic(folder / "job.json", json_bytes({"folder": str(start_of_paths), "images": scene.twinset.job.images}))
+    stored = {"folder": str(start_of_paths), "images": scene.twinset.job.images, "scene": scene.name}
+    write_atomic(folder / "job.json", json_bytes(stored))
     return _run(out)
 
 
@@ -151,8 +176,19 @@ def resume(out: Path, images: int | None = None) -> Job:
     return _run(out)
 
 
+def finish(out: Path) -> Job:
+    """Write annotations and report of the frames in a folder, in the background."""
+    job = current()
+    if job is None or job.out != out or job.state == "running":
+        count = count_frames(out)
+        _current[:] = [job := Job(out, None, total=count, done=count, state="cancelled")]
+    job.problems = []
+    job.finisher = _started(command_line("--json", "finish", out), out / FOLDER / "log.txt")
+    return job
+
+
 def cancel() -> None:
-    """Cancel the running render; its frames are kept, and it can be resumed."""
+    """Cancel the running render; its frames are kept and annotated, and it can be resumed."""
     job = current()
     if job is not None and job.state == "running":
         job.state = "cancelled"
@@ -170,6 +206,10 @@ def process_messages() -> bool:
     job = current()
     if job is None:
         return False
+    if job.finisher is not None:
+        return _process_finisher(job, job.finisher)
+    if job.process is None:
+        return False
     lines = job.process.take_messages()
     for line in lines:
         _process_message(job, line)
@@ -179,7 +219,28 @@ def process_messages() -> bool:
         if not job.problems:
             job.problems = [f"{exit_message(job.process)} Its frames are kept and the render can be resumed."]
         return True
+    if job.state == "cancelled" and job.process.code is not None and not job.is_closed:
+        job.is_closed = True
+        _frame_counts.clear()
+        if count_frames(job.out):
+            finish(job.out)
+        return True
     return bool(lines)
+
+
+def _process_finisher(job: Job, finisher: Process) -> bool:
+    """Whether annotations have been written, or could not be."""
+    for line in finisher.take_messages():
+        job.problems = line.get("error", job.problems)
+    if finisher.code is None:
+        return False
+    finisher.close()
+    job.finisher = None
+    if finisher.code not in _FINISHED and not job.problems:
+        job.problems = [exit_message(finisher)]
+    elif finisher.code in _FINISHED:
+        job.notes = [f"The annotations of {count_frames(job.out)} frames are written. Resume to render the others."]
+    return True
 
 
 def _run(out: Path) -> Job:
@@ -189,14 +250,18 @@ def _run(out: Path) -> Job:
     command = command_line("--json", "render", folder / "recipe.toml", "-o", out, "--images", images, "--stop-on-eof")
     command += ["--folder", stored["folder"]]
     _frame_counts.clear()
+    _current[:] = [Job(out, _started(command, folder / "log.txt"))]
+    return _current[0]
+
+
+def _started(command: list[str], log_file: Path) -> Process:
     try:
-        process = Process(command, folder / "log.txt")
+        process = Process(command, log_file)
     except OSError as error:
         raise OutputError(f"Cannot start Blender in the background: {error}") from None
-    _current[:] = [Job(out, process)]
     if not bpy.app.timers.is_registered(_tick):
         bpy.app.timers.register(_tick, first_interval=TICK, persistent=True)
-    return _current[0]
+    return process
 
 
 def _process_message(job: Job, line: dict[str, Any]) -> None:
@@ -241,7 +306,9 @@ def _tick() -> float | None:
             redraw_panels()
     except (OSError, TwinsetError):
         log.exception("The progress of the render cannot be read.")
-    return TICK if is_running() else None
+    job = current()
+    is_ending = job is not None and job.state == "cancelled" and job.process is not None and not job.is_closed
+    return TICK if is_running() or is_ending or (job is not None and job.finisher is not None) else None
 
 
 def register() -> None:

@@ -17,8 +17,9 @@ from ...engine.float32 import INT_MAX, shortest_decimal
 from ...engine.plugin.params import Param, describe, plain_value
 from ...engine.recipe.writing import toml_value
 from .display_names import label_of
+from .references import fill_names, text_of
 
-_RESERVED = (frozenset(dir(bpy.types.PropertyGroup)) | {"kept"}) - {"name"}
+_RESERVED = (frozenset(dir(bpy.types.PropertyGroup)) | {"kept", "former"}) - {"name"}
 
 PathOut = Callable[[str | None, str], str]
 """Gives the path to write from the imported one (None if it was changed since) and the one that the panel shows."""
@@ -106,7 +107,7 @@ def read(group: Any, field: Field) -> Any:
     if field.form == "choices":
         return [choice for choice in field.param.choices if choice in value]
     if field.form == "names":
-        return [entry.value for entry in value]
+        return [text_of(entry) for entry in value]
     if field.form == "weights":
         return {entry.value: shortest_decimal(entry.weight) for entry in value}
     if field.form == "collection":
@@ -181,6 +182,9 @@ def _write(group: Any, field: Field, value: Any) -> None:
         setattr(group, field.attributes[0], set(value) & set(field.param.choices))
     elif field.form == "names":
         entries = getattr(group, field.attributes[0])
+        if field.param.means == "object" and not field.param.path:
+            fill_names(group.id_data, entries, value)
+            return
         entries.clear()
         for text in value:
             entries.add().value = text

@@ -28,7 +28,12 @@ def _stack_of_target(table: Table) -> Table:
     return table | {"target": [target] if target else []} if isinstance(target, Mapping | None) else table
 
 
-STEPS: dict[int, Callable[[Table], Table]] = {0: _stack_of_target}
+def _unchanged(table: Table) -> Table:
+    """Version 1 had names of objects only; filling in the table finds the objects."""
+    return table
+
+
+STEPS: dict[int, Callable[[Table], Table]] = {0: _stack_of_target, 1: _unchanged}
 """Version to the function that converts its settings to those of the next version."""
 
 

@@ -15,9 +15,10 @@ from .display_names import label_of
 from .fields import fields_of
 from .plugins import forget_plugins, registry
 from .property_definitions import property_definitions, text_property
+from .references import follow_class, follow_object, follow_text
 from .suggestions import SEARCHES
 
-VERSION = 1
+VERSION = 2
 """Version of the settings that are saved in files; see migration.py."""
 
 _classes: list[type] = []
@@ -90,7 +91,8 @@ def register() -> None:
     for key, cls in TABLES.items():
         own[key] = _pointer(_group(key, cls, names))
     for key, cls in {"model": ModelSettings, **LISTS}.items():
-        own[list_attribute(key)] = bpy.props.CollectionProperty(type=_group(key, cls, names))
+        follow = follow_class if key == "class" else None
+        own[list_attribute(key)] = bpy.props.CollectionProperty(type=_group(key, cls, names, follow))
         own[f"{key}_index"] = _index(label_of(list_attribute(key)))
     for kind in KINDS:
         own[list_attribute(kind)] = bpy.props.CollectionProperty(type=_stack_entry_group(kind, names))
@@ -118,16 +120,25 @@ def _register_names() -> dict[str, type]:
         if means == "class":
             doc = "Name of the class"
         own = {"name": "Path" if declared.path else "Name", "description": doc}
-        out[means] = _register(f"TWINSET_PG_{means or 'plain'}_name", {"value": text_property(declared, own)})
+        if means == "object":
+            properties = {
+                "value": text_property(declared, own | {"update": follow_text}),
+                "object": bpy.props.PointerProperty(
+                    type=bpy.types.Object, name="Object", description="Object of the scene", update=follow_object
+                ),
+            }
+        else:
+            properties = {"value": text_property(declared, own)}
+        out[means] = _register(f"TWINSET_PG_{means or 'plain'}_name", properties)
     own = {"name": "Name", "description": "Name, or pattern such as chair_*"}
     number = _weight("Frequency relative to the others")
     out["weights"] = _register("TWINSET_PG_weight", {"value": bpy.props.StringProperty(**own), "weight": number})
     return out
 
 
-def _group(name: str, cls: type, names: dict[str, type]) -> type:
+def _group(name: str, cls: type, names: dict[str, type], follow_name: Any = None) -> type:
     fields = fields_of(cls)
-    return _register(f"TWINSET_PG_{name}", property_definitions(fields, names), fields, summary(cls))
+    return _register(f"TWINSET_PG_{name}", property_definitions(fields, names, follow_name), fields, summary(cls))
 
 
 def _stack_entry_group(kind: str, names: dict[str, type]) -> type:

@@ -20,7 +20,9 @@ _UNITS = {"m": "DISTANCE", "deg": "ANGLE", "mm": "DISTANCE_CAMERA", "px": "PIXEL
 _VECTORS = {"m": "TRANSLATION", "deg": "EULER"}
 
 
-def property_definitions(fields: Iterable[Field], names: Mapping[str, type]) -> dict[str, Any]:
+def property_definitions(
+    fields: Iterable[Field], names: Mapping[str, type], follow_name: Callable[[Any, Any], None] | None = None
+) -> dict[str, Any]:
     """Blender's property definitions by attribute name.
 
     Parameters
@@ -28,10 +30,16 @@ def property_definitions(fields: Iterable[Field], names: Mapping[str, type]) -> 
     fields : iterable of Field
     names : mapping
         The PropertyGroup for entries of a list, by what its names mean; "path" and "folder" for files.
+    follow_name : callable, optional
+        Update callback of the field ``name``, which finds the value before the last change in ``former``.
     """
     out: dict[str, Any] = {"kept": bpy.props.StringProperty(options={"HIDDEN"})}
     for field in fields:
-        out |= _field_definitions(field, names)
+        if field.param.name == "name" and follow_name is not None:
+            own = {"name": field.label, "description": _tooltip(field.param), "update": follow_name}
+            out |= {"name": text_property(field.param, own), "former": bpy.props.StringProperty(options={"HIDDEN"})}
+        else:
+            out |= _field_definitions(field, names)
         if field.switch:
             text = f"Use this setting. {_tooltip(field.param)}"
             out[field.switch] = bpy.props.BoolProperty(name=field.label, description=text)

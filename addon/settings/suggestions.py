@@ -9,6 +9,7 @@ from typing import Any
 import bpy
 
 from .real_annotations import categories
+from .references import escape_pattern
 
 LIMIT = 200
 """Maximum number of suggestions."""
@@ -33,11 +34,6 @@ def search_zones(group: Any, context: bpy.types.Context, typed: str) -> list[str
 
 
 SEARCHES = {"class": search_classes, "object": search_objects, "zone": search_zones}
-
-
-def escape_pattern(name: str) -> str:
-    """A name as a pattern that matches only this name: ``[``, ``*`` and ``?`` are escaped."""
-    return "".join(f"[{c}]" if c in "[*?" else c for c in name)
 
 
 def _zones(scene: bpy.types.Scene) -> Iterator[str]:

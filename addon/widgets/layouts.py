@@ -12,6 +12,7 @@ import blf
 import bpy
 
 from ..settings.fields import Field
+from ..settings.references import missing_object
 
 FIRST_FIELDS = 8
 """Number of a plugin's fields that are always shown; the others are in a sub-panel."""
@@ -44,12 +45,14 @@ def draw_plugin(layout: bpy.types.UILayout, group: Any, id: str) -> None:
             draw_fields(body, group, skip=shown)
 
 
-def draw_text(layout: bpy.types.UILayout, context: bpy.types.Context, text: str, icon: str = "NONE") -> None:
-    """Draw a text with line breaks that fit the panel."""
+def draw_text(
+    layout: bpy.types.UILayout, context: bpy.types.Context, text: str, icon: str = "NONE", margin: int = 0
+) -> None:
+    """Draw a text with line breaks that fit the panel, less a margin in pixels."""
     scale = context.preferences.system.ui_scale
     blf.size(0, context.preferences.ui_styles[0].widget.points * scale)
     letter = blf.dimensions(0, text)[0] / max(len(text), 1) or 6.0
-    margins = 90 if icon != "NONE" else 60
+    margins = (90 if icon != "NONE" else 60) + margin
     letters = int((context.region.width / scale - margins) * scale / letter) if context.region else 60
     column = layout.column(align=True)
     column.scale_y = 0.8
@@ -91,11 +94,22 @@ def _draw_names(layout: bpy.types.UILayout, group: Any, field: Field) -> None:
     column = layout.column(align=True)
     for index, entry in enumerate(list(entries)[:_MAX_NAMES]):
         row = column.row(align=True)
-        row.prop(entry, "value", text=field.label if index == 0 else " ")
+        label = field.label if index == 0 else " "
+        missing = hasattr(entry, "object") and missing_object(group.id_data, entry)
+        if hasattr(entry, "object") and (entry.object is not None or (entry.value and missing)):
+            choice = row.row(align=True)
+            choice.alert = bool(missing)
+            choice.prop_search(entry, "object", group.id_data, "objects", text=label)
+        else:
+            row.prop(entry, "value", text=label)
         if field.form == "weights":
             row.prop(entry, "weight", text="")
         remove = row.operator("twinset.name_remove", text="", icon="REMOVE")
         remove.path, remove.index = path, index
+        if missing:
+            note = column.row(heading=" ")
+            note.alert = True
+            note.label(text=f"Missing: {missing}", icon="ERROR")
     split = column.split(factor=0.4, align=True)
     heading = split.row()
     heading.alignment = "RIGHT"

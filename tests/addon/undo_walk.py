@@ -103,6 +103,17 @@ def dump() -> dict[str, Any]:
     return json.loads(json.dumps(out, default=str))
 
 
+def do(operator: Any, *how: Any, **arguments: Any) -> Any:
+    """Call an operator; in a window, as if the pointer were in the 3D view."""
+    if bpy.app.background:
+        return operator.poll() and operator(*how, **arguments)
+    window = bpy.context.window_manager.windows[0]
+    area = next(a for a in window.screen.areas if a.type == "VIEW_3D")
+    region = next(r for r in area.regions if r.type == "WINDOW")
+    with bpy.context.temp_override(window=window, area=area, region=region):
+        return operator.poll() and operator(*how, **arguments)
+
+
 def difference(a: dict[str, Any], b: dict[str, Any]) -> dict[str, Any]:
     """What two dumps disagree about, in short."""
     out = {}
@@ -141,7 +152,7 @@ class Walk:
 
     def start(self) -> None:
         """Begin the model anew, as after loading a file."""
-        bpy.ops.ed.undo_push(message="start")
+        do(bpy.ops.ed.undo_push, message="start")
         self.states, self.at = [dump()], 0
 
     def pushed(self) -> None:
@@ -178,7 +189,7 @@ class Walk:
 
     def run(self, operator: Any, **arguments: Any) -> None:
         """Run an operator as the window does, with an undo step if it changes something."""
-        if operator.poll() and operator("EXEC_DEFAULT", True, **arguments) == {"FINISHED"}:
+        if do(operator, "EXEC_DEFAULT", True, **arguments) == {"FINISHED"}:
             self.pushed()
 
     def preview(self) -> None:
@@ -192,13 +203,13 @@ class Walk:
     def undo(self) -> None:
         for _ in range(self.random.randint(1, 3)):
             if self.at:
-                bpy.ops.ed.undo()
+                do(bpy.ops.ed.undo)
                 self.at -= 1
 
     def redo(self) -> None:
         for _ in range(self.random.randint(1, 3)):
             if self.at + 1 < len(self.states):
-                bpy.ops.ed.redo()
+                do(bpy.ops.ed.redo)
                 self.at += 1
 
     def select(self) -> list[Any]:
@@ -217,7 +228,7 @@ class Walk:
 
     def push(self, text: str) -> None:
         self.scene.view_layers[0].update()
-        bpy.ops.ed.undo_push(message=text)
+        do(bpy.ops.ed.undo_push, message=text)
         self.pushed()
 
     def mark(self) -> None:
