@@ -13,9 +13,11 @@ its size: without it tables are written as CSV.
 from __future__ import annotations
 
 import argparse
+import email
 import glob
 import importlib.util
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -51,17 +53,19 @@ def main() -> None:
     parser.add_argument("--platform", action="append", choices=PLATFORMS, help="default: all")
     parser.add_argument("--wheels", type=Path, help="take these wheels instead of downloading")
     parser.add_argument("--no-wheels", action="store_true", help="only the zip without wheels")
+    parser.add_argument("--website", default=os.environ.get("TWINSET_WEBSITE", ""), help="the project's page")
     chosen = parser.parse_args()
     chosen.out.mkdir(parents=True, exist_ok=True)
-    built = [build(chosen.out, None, [])]
+    built = [build(chosen.out, None, [], chosen.website)]
     for platform in [] if chosen.no_wheels else chosen.platform or PLATFORMS:
         wheels = sorted((chosen.wheels or download(platform)).glob("*.whl"))
-        built.append(build(chosen.out, platform, wheels))
-    for path in built:
-        print(f"{path} ({path.stat().st_size / 1e6:.1f} MB)")
+        built.append(build(chosen.out, platform, wheels, chosen.website))
+    sizes = [f"{path.name}: {path.stat().st_size / 1e6:.1f} MB" for path in built]
+    (chosen.out / "SIZES.txt").write_text("\n".join(sizes) + "\n", encoding="utf-8")
+    print(chosen.out, *sizes, sep="\n")
 
 
-def build(out: Path, platform: str | None, wheels: list[Path]) -> Path:
+def build(out: Path, platform: str | None, wheels: list[Path], website: str = "") -> Path:
     """One zip, checked by Blender's own validator."""
     source = ROOT / "build" / "extension" / (platform or "nowheels")
     shutil.rmtree(source, ignore_errors=True)
@@ -71,6 +75,9 @@ def build(out: Path, platform: str | None, wheels: list[Path]) -> Path:
             (source / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, source / name)
     manifest = source / "blender_manifest.toml"
+    if website:
+        text = manifest.read_text(encoding="utf-8")
+        manifest.write_text(before_tables(text, f"website = {json.dumps(website)}\n\n"), encoding="utf-8")
     version = tomllib.loads(manifest.read_text(encoding="utf-8"))["version"]
     if platform is not None:
         (source / "wheels").mkdir()
@@ -88,7 +95,11 @@ def build(out: Path, platform: str | None, wheels: list[Path]) -> Path:
 def with_wheels(manifest: str, platform: str, wheels: list[Path]) -> str:
     """The manifest with the platform and its wheels, before the first table."""
     names = json.dumps([f"./wheels/{wheel.name}" for wheel in wheels], indent=2)
-    lines = f'platforms = ["{platform}"]\nwheels = {names}\n\n'
+    return before_tables(manifest, f'platforms = ["{platform}"]\nwheels = {names}\n\n')
+
+
+def before_tables(manifest: str, lines: str) -> str:
+    """The manifest with further lines before its first table."""
     return re.sub(r"^\[", lambda match: lines + match[0], manifest, count=1, flags=re.MULTILINE)
 
 
@@ -104,13 +115,24 @@ def licences(wheels: list[Path]) -> str:
         with zipfile.ZipFile(wheel) as archive:
             inside = [n for n in archive.namelist() if ".dist-info/" in n]
             metadata = archive.read(next(n for n in inside if n.endswith("/METADATA"))).decode(errors="replace")
-            said = re.findall(
-                r"^(?:License-Expression|License|Classifier: License ::) ?:? ?(.+)$", metadata, re.MULTILINE
-            )
             files = [n for n in inside if re.search(r"licen[cs]e|copying|notice|authors", n.rpartition("/")[2], re.I)]
             texts = [archive.read(n).decode(errors="replace").strip() for n in files if not n.endswith("/")]
-        parts.append("\n".join([f"{'=' * 78}\n{name} {version}: {said[0] if said else 'see below'}\n", *texts]) + "\n")
+        parts.append("\n".join([f"{'=' * 78}\n{name} {version}: {licence_name(metadata)}\n", *texts]) + "\n")
     return "\n".join(parts)
+
+
+def licence_name(metadata: str) -> str:
+    """The name of a package's licence: its expression, or its classifiers, or what its metadata say in one line."""
+    message = email.message_from_string(metadata)
+    if message["License-Expression"]:
+        return str(message["License-Expression"])
+    prefix = "License ::"
+    classifiers = [c for c in message.get_all("Classifier") or [] if c.startswith(prefix)]
+    names = [c.rpartition(" :: ")[2] for c in classifiers if c != "License :: OSI Approved"]
+    if names:
+        return ", ".join(dict.fromkeys(names))
+    lines = (message["License"] or "").strip().splitlines()  # some have the whole text here
+    return lines[0].strip() if len(lines) == 1 and len(lines[0]) < 60 else "see below"
 
 
 def requirements(python: str) -> list[str]:

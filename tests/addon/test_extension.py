@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 import textwrap
@@ -136,6 +138,7 @@ def test_zip_with_wheels_brings_them_and_their_licences(root: Path, tmp_path: Pa
         for name, text in TINY.items():
             archive.writestr(name, text)
     command = [sys.executable, root / ".ci/extension.py", "--platform", "linux-x64", "--wheels", wheels, "--out", out]
+    command += ["--website", "https://example.org/twinset"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
     small, full = sorted(out.glob("*.zip"), key=lambda path: "nowheels" not in path.name)
@@ -145,11 +148,48 @@ def test_zip_with_wheels_brings_them_and_their_licences(root: Path, tmp_path: Pa
         told = archive.read("wheels/LICENSES.txt").decode()
     assert manifest["wheels"] == ["./wheels/twinset_tiny-1.0-py3-none-any.whl"]
     assert manifest["platforms"] == ["linux-x64"]
+    assert manifest["website"] == "https://example.org/twinset"
+    sizes = (out / "SIZES.txt").read_text(encoding="utf-8")
+    assert all(f"{path.name}: {path.stat().st_size / 1e6:.1f} MB" in sizes for path in (small, full))
     assert "twinset_tiny 1.0: MIT-0" in told and "Do as you please." in told
     run_in_blender(INSTALL_WITH_WHEELS, full, tmp_path)
 
 
 def test_permissions_are_given_with_their_reason(root: Path) -> None:
     manifest = tomllib.loads((root / "blender_manifest.toml").read_text(encoding="utf-8"))
-    assert set(manifest["permissions"]) == {"files"}
-    assert len(manifest["permissions"]["files"]) > 20
+    assert set(manifest["permissions"]) == {"files", "clipboard"}
+    assert all(20 < len(reason) <= 64 for reason in manifest["permissions"].values())
+
+
+def test_permissions_cover_what_the_add_on_does(root: Path) -> None:
+    """Blender's policy: what writes the clipboard or uses the network must say so."""
+    code = "".join(path.read_text(encoding="utf-8") for path in (root / "addon").rglob("*.py"))
+    manifest = tomllib.loads((root / "blender_manifest.toml").read_text(encoding="utf-8"))
+    assert (".clipboard" in code) == ("clipboard" in manifest["permissions"])
+    assert ("urllib.request" in code or "requests" in re.findall(r"^import (\w+)", code, re.M)) == (
+        "network" in manifest["permissions"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("metadata", "name"),
+    [
+        ("License-Expression: BSD-3-Clause\nLicense: text", "BSD-3-Clause"),
+        ("License: MIT License\nClassifier: License :: OSI Approved :: MIT License", "MIT License"),
+        (
+            "Classifier: License :: OSI Approved :: MIT License\nClassifier: License :: OSI Approved :: ISC",
+            "MIT License, ISC",
+        ),
+        ("License: Apache 2.0", "Apache 2.0"),
+        ("License: Copyright (c) 2020\n        All rights.\n        More.", "see below"),
+        ("License-File: LICENSE", "see below"),
+        ("Classifier: License :: OSI Approved", "see below"),
+    ],
+)
+def test_headings_of_licences_are_names(root: Path, metadata: str, name: str) -> None:
+    spec = importlib.util.spec_from_file_location("extension", root / ".ci/extension.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    text = f"Metadata-Version: 2.1\nName: x\nVersion: 1\n{metadata}\n\nLong description.\nLicense: no header"
+    assert module.licence_name(text) == name
