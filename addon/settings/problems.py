@@ -25,12 +25,12 @@ from .references import missing_object
 _MAX_AGE = 2.0
 """Seconds after which files are looked for again."""
 
-_PREFIX = re.compile(r"^\[+(?P<key>\w+)\]+(?: (?P<field>[\w.]+))?(?: \(line \d+\))?: ")
+_PREFIX = re.compile(r"^\[+(?P<key>[\w.]+)\]+(?: (?P<field>[\w.]+))?(?: \(line \d+\))?: ")
 _PARAMETER = re.compile(r"^The '(\w+)' parameter of \w+ (?:'([^']+)'|\[\w+\])")
 _OWNER = re.compile(r"(?:\b(?:Class|Placement|Camera|Appearance|Effect|Target|Metric|Filter|of \w+) )'([^']+)'", re.I)
 _TITLES = {"class": "Classes", "split": "Train, Validate, Test", "output": "Images and Labels", "scene": "Room"}
 _TITLES |= {"goal": "Additional Goals", "distractor": "Distractors", "render": "Rendering", "real": "Real Dataset"}
-_TITLES |= {"metric": "Metrics", "filter": "Filters"}
+_TITLES |= {"metric": "Metrics", "filter": "Filters", "scene.models": "Room > Additional Models"}
 
 _cache: dict[str, Any] = {"key": "", "time": 0.0, "problems": ()}
 
@@ -176,6 +176,8 @@ def _group_of(scene: bpy.types.Scene, key: str, owner: str) -> tuple[Any, str]:
     settings = scene.twinset
     if key in TABLES:
         return getattr(settings, key), ""
+    if key == "scene.models":
+        return (settings.models[0] if len(settings.models) == 1 else None), ""
     if key in LISTS:
         entries = getattr(settings, list_attribute(key))
         found = next((entry for entry in entries if getattr(entry, "name", "") == owner), None)

@@ -88,8 +88,38 @@ def places() -> dict[str, Any]:
     return out | {"": (camera, render.resolution_x, render.resolution_y, scene.world and scene.world.name, counts())}
 
 
+def perspectives() -> set[str]:
+    """How the 3D views of the window look at the scene."""
+    areas = bpy.context.window_manager.windows[0].screen.areas
+    return {area.spaces.active.region_3d.view_perspective for area in areas if area.type == "VIEW_3D"}
+
+
 def preview() -> Any:
     return bpy.context.scene.twinset_preview
+
+
+def walk_over_previews() -> Iterator[float]:
+    """Keys that once doubled the libraries of samples: preview, move, preview, restore, undo and redo."""
+    scene, walk = bpy.context.scene, [places()]
+    for number in (0, 1):
+        press(ops.preview_sample, step=number)
+        yield from wait(lambda number=number: preview().is_shown and preview().frame == number)
+        with view():
+            scene.objects["Floor"].location.z += 0.0
+            bpy.ops.ed.undo_push(message="Move")
+        walk.append(places())
+    press(ops.restore_scene)
+    yield 0.5
+    for operator, times in ((bpy.ops.ed.undo, 3), (bpy.ops.ed.redo, 2)):
+        for _ in range(times):
+            with view():
+                operator()
+            yield 0.3
+    assert preview().is_shown
+    with view():
+        while bpy.ops.ed.redo.poll() and bpy.context.scene.twinset_preview.is_shown:
+            bpy.ops.ed.redo()
+    yield from wait(lambda: places() == walk[0], 20)
 
 
 def the_way() -> Iterator[float]:
@@ -117,7 +147,6 @@ def the_way() -> Iterator[float]:
         scene.objects["Floor"].select_set(True)
         assert ops.mark_surface() == {"FINISHED"}
     settings = scene.twinset
-    settings.real.annotations = str(DATA / "annotations/cartucho_map_A45.json")
     settings.scene.scale = 0.4  # the room was drawn 2.5 times life size
     chair = settings.classes[0]
     chair.use_height, chair.height_min, chair.height_max = True, 0.8, 1.0
@@ -129,6 +158,17 @@ def the_way() -> Iterator[float]:
         area.spaces.active.show_region_ui = True
         yield 1.0
         next(r for r in area.regions if r.type == "UI").active_panel_category = "Twinset"
+    with view():
+        bpy.ops.twinset.mark_class("INVOKE_DEFAULT", name="")
+    yield from shot("addon_new_class")
+    subprocess.run(["xdotool", "key", "Escape"], check=False)
+    bpy.data.objects["Floor"].name = "Ground"
+    yield from shot("addon_problems")  # no annotations yet; the renamed floor is no problem
+    settings.real.annotations = str(DATA / "annotations/cartucho_map_A45.json")
+    bpy.data.objects["Ground"].name = "Floor"
+    bpy.context.window_manager.windows[0].screen.areas[0].tag_redraw()
+    with view():
+        bpy.context.area.spaces.active.region_3d.view_perspective = "ORTHO"
     bpy.ops.wm.save_mainfile()
     # What scripts do is no step of its own.
     bpy.ops.ed.undo_push(message="Set up")
@@ -159,10 +199,17 @@ def the_way() -> Iterator[float]:
     assert preview().frame == 3 and len(preview().collection.objects) >= 2
     press(ops.restore_scene)
     yield from wait(lambda: places() == before, 20)
+    assert "CAMERA" not in perspectives() and "ORTHO" in perspectives(), perspectives()
     with view():
         bpy.ops.ed.undo()
     yield 0.5
     assert preview().is_shown and all(o.instance_collection for o in preview().collection.objects if o.type == "EMPTY")
+
+    press(ops.restore_scene)
+    yield 0.5
+    yield from walk_over_previews()
+    press(ops.preview_sample)
+    yield from wait(lambda: preview().is_shown)
 
     began, clock = time.monotonic(), time.perf_counter()
     press(ops.preview_gap)
@@ -171,6 +218,13 @@ def the_way() -> Iterator[float]:
     facts["preview 50 s"] = round(time.monotonic() - began, 1)
     note_ticks("preview 50", clock)
     yield from shot("addon_prediction")
+    press(ops.preview_gap)
+    yield 0.3
+    press(ops.stop_gap)
+    yield from wait(lambda: not known.waiting)
+    assert not known.wants_gap and known.process is not None
+    press(ops.preview_gap)
+    yield from wait(lambda: known.gap and known.gap["done"] == known.gap["total"])
     bpy.context.scene.twinset.placements[0].on_surface.count_max = 2
     began = time.monotonic()
     yield from wait(lambda: known.gap["done"] < known.gap["total"])
@@ -198,6 +252,12 @@ def the_way() -> Iterator[float]:
     yield from wait(lambda: not render_job.is_running())
     assert "killed" in render_job.current().problems[0]
     yield from shot("addon_killed")
+    press(ops.resume_render)
+    yield from wait(lambda: render_job.current().rendered >= 1)
+    press(ops.cancel_render)
+    yield from wait(lambda: render_job.current().is_closed and render_job.current().finisher is None)
+    assert (OUT / "dataset/annotations/instances.json").is_file(), render_job.current().problems
+    yield from shot("addon_cancelled")
     press(ops.resume_render)
     yield from wait(lambda: not render_job.is_running())
     assert render_job.current().state == "finished", render_job.current().problems

@@ -34,5 +34,7 @@ def test_from_a_room_to_a_dataset(extension: Path, data: Path, root: Path, tmp_p
     assert (out / "facts.json").is_file(), done.stdout[-5000:] + done.stderr[-5000:]
     facts = json.loads((out / "facts.json").read_text())
     assert facts.get("passed"), facts.get("failed")
+    printed = done.stdout + done.stderr
+    assert not [line for line in printed.splitlines() if "found more than once" in line or "corrupt" in line]
     # One late tick is a hiccup, half of them late is a window that does not answer.
     assert facts["render tick ms"]["median"] < 100
