@@ -101,6 +101,8 @@ class BlenderStage:
         for entry in loaded:
             if not entry.variant_of:
                 self._assets.setdefault(entry.asset.class_name, []).append(entry.asset)
+        for settings in recipe.classes:  # classes are known, too, whose assets are all left out
+            self._assets.setdefault(settings.name, [])
         self._cameras = [o for o in scene.objects if o.type == "CAMERA"]
         keep_object_indices()
         for o in bpy.data.objects:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from pathlib import Path
 
 import bpy
@@ -43,24 +44,35 @@ def replace_missing_images() -> int:
 
 
 def report_missing_libraries() -> int:
-    """Log a warning if linked files are missing; their objects are not in the scene.
+    """Log a warning that names all linked files that are missing; their objects are not in the scene.
 
     Returns
     -------
     int
         How many libraries are missing.
     """
-    missing = [
-        library.filepath
-        for library in bpy.data.libraries
-        if not Path(bpy.path.abspath(library.filepath, library=library.parent)).is_file()
-    ]
-    if missing:
-        names = [bpy.path.basename(path) for path in missing]
+    names = missing_libraries()
+    if names:
         log.warning(
-            "%d linked files are missing, and their objects are not in the scene: %s.", len(missing), _shortened(names)
+            "%d linked files are missing, and their objects are not in the scene: %s.", len(names), ", ".join(names)
         )
-    return len(missing)
+    return len(names)
+
+
+def missing_libraries() -> list[str]:
+    """Names of linked files that are missing, each once."""
+    return list(dict.fromkeys(bpy.path.basename(each.filepath) for each in bpy.data.libraries if _is_lost(each)))
+
+
+def libraries_missed_by(objects: Iterable[bpy.types.Object]) -> list[str]:
+    """Names of the missing linked files that some objects, their data or what they instance come from."""
+    blocks = [block for o in objects for block in (o, o.data, o.instance_collection) if block is not None]
+    lost = [block.library for block in blocks if block.library is not None and _is_lost(block.library)]
+    return list(dict.fromkeys(bpy.path.basename(library.filepath) for library in lost))
+
+
+def _is_lost(library: bpy.types.Library) -> bool:
+    return not Path(bpy.path.abspath(library.filepath, library=library.parent)).is_file()
 
 
 def _is_missing(image: bpy.types.Image) -> bool:

@@ -14,8 +14,20 @@ import bpy
 from ...engine.errors import StageError
 from ..geometry.evaluated import SOLID_TYPES, show_object_as_rendered, view_layer
 from ..process.stdout import silenced_stdout
+from .missing_files import libraries_missed_by
 
 log = logging.getLogger(__name__)
+
+
+class MissedLibrariesError(StageError):
+    """A model shows nothing, since linked files are missing; ``files`` has their names."""
+
+    def __init__(self, path: Path, files: list[str]) -> None:
+        self.files = files
+        super().__init__(
+            f"{path}: linked files are missing: {', '.join(files)}. Put them where the model expects them, or make "
+            "them local in it (Object > Relations > Make Local)."
+        )
 
 
 def import_model(path: Path, name: str = "") -> bpy.types.Collection:
@@ -47,7 +59,10 @@ def import_model(path: Path, name: str = "") -> bpy.types.Collection:
     remedy = "Export it again, or open it in Blender to see what is wrong."
     collection = import_objects(lambda: importer(path), name or path.stem, str(path), remedy)
     if not _has_faces(collection):
+        missed = libraries_missed_by(collection.all_objects)
         remove_model(collection)
+        if missed:
+            raise MissedLibrariesError(path, missed)
         raise StageError(
             f"{path}: the import added no mesh with faces. Open the file in Blender and export it as .glb, the most "
             "reliable of the formats."

@@ -19,8 +19,9 @@ from ...engine.recipe.consistency import SOURCES
 from ...engine.recipe.paths import matching_files
 from ...engine.recipe.settings import ClassSettings, DistractorSettings, Recipe
 from ...engine.stage import Asset
-from ..files.missing_files import replace_missing_images
-from ..files.model_import import import_model, remove_model
+from ..files.missed_assets import MissedAssets, distinct_names
+from ..files.missing_files import missing_libraries, replace_missing_images
+from ..files.model_import import MissedLibrariesError, import_model, remove_model
 from ..files.python_drivers import report_python_drivers
 from ..geometry.evaluated import (
     LOOSE_TYPES,
@@ -86,7 +87,8 @@ class LoadedAsset:
 class _AssetSource:
     """The objects of an asset, and for a file or built-in shape the collection to remove afterwards.
 
-    ``name`` is the name of the source, ``unique_name`` that of the asset.
+    ``name`` is the name of the source, ``unique_name`` that of the asset; ``path`` is that of a model file, and
+    ``other_names`` are further names by which ``exclude`` and ``weights`` find it.
     """
 
     settings: ClassSettings
@@ -95,10 +97,18 @@ class _AssetSource:
     objects: list[bpy.types.Object]
     imported: bpy.types.Collection | None = None
     unique_name: str = ""
+    path: Path | None = None
+    other_names: tuple[str, ...] = ()
+
+    def matches(self, pattern: str) -> bool:
+        """Whether a pattern of ``exclude`` or ``weights`` means this asset."""
+        return any(fnmatchcase(name, pattern) for name in (self.unique_name, *self.other_names))
 
 
 def load_assets(scene: bpy.types.Scene, recipe: Recipe) -> list[LoadedAsset]:
     """All assets of the recipe's classes and distractors, in its order.
+
+    Assets whose linked files are missing are left out, and so are classes without any other; a warning names them.
 
     Raises
     ------
@@ -108,17 +118,23 @@ def load_assets(scene: bpy.types.Scene, recipe: Recipe) -> list[LoadedAsset]:
     """
     sources: list[_AssetSource] = []
     opened = set(bpy.data.user_map())
+    missed = MissedAssets(missing_libraries())
     for settings in (*recipe.classes, *recipe.distractors):
-        sources.extend(_find_sources(scene, recipe, settings))
+        sources.extend(_find_sources(scene, recipe, settings, missed))
     report_python_drivers(opened)
+    missed.report_parts(missing_libraries())
     names: set[str] = set()
+    old_names: set[str] = set()
     for source in sources:
+        source.other_names += (_unique(source.path.stem if source.path else source.name, old_names),)
         source.unique_name = _unique(source.name, names)
     used = _without_excluded(scene, sources)
     _check_disjoint(used)
     flat_groups = flatten_groups(scene, [source.objects for source in used])
     out = []
     for source, flat in zip(used, flat_groups, strict=True):
+        if not flat.parts and missed.note(source.label, source.name, source.objects):
+            continue
         loaded = _make_asset(source, flat)
         out.append(loaded)
         out += _scattered(source, loaded, flat.scattered, names)
@@ -129,10 +145,13 @@ def load_assets(scene: bpy.types.Scene, recipe: Recipe) -> list[LoadedAsset]:
     if imported:
         replace_missing_images()
     view_layer(scene).update()
+    missed.report({source.label for source in used}, any(entry.asset.class_name for entry in out) or not recipe.classes)
     return out
 
 
-def _find_sources(scene: bpy.types.Scene, recipe: Recipe, settings: ClassSettings) -> list[_AssetSource]:
+def _find_sources(
+    scene: bpy.types.Scene, recipe: Recipe, settings: ClassSettings, missed: MissedAssets
+) -> list[_AssetSource]:
     is_class = not isinstance(settings, DistractorSettings)
     label = f"Class '{settings.name}'" if is_class else f"Distractors '{settings.name or 'unnamed'}'"
     out: list[_AssetSource] = []
@@ -141,17 +160,25 @@ def _find_sources(scene: bpy.types.Scene, recipe: Recipe, settings: ClassSetting
     seen: set[bpy.types.Object] = set()
     groups: list[tuple[str, list[bpy.types.Object]]] = []
     if settings.collection:
-        groups.extend(_from_collection(label, settings.collection))
+        groups.extend(_from_collection(label, settings.collection, missed))
     if settings.objects:
-        groups.extend(_from_patterns(scene, label, settings.objects))
+        groups.extend(_from_patterns(scene, label, settings.objects, missed))
     for name, objects in groups:
         fresh = [o for o in objects if o not in seen]
         if fresh:
             out.append(_AssetSource(settings, label, name, fresh))
         seen.update(fresh)
-    for path in dict.fromkeys(path for pattern in settings.models for path in _files(recipe, label, pattern)):
-        collection = import_model(path)
-        out.append(_AssetSource(settings, label, path.stem, list(collection.all_objects), collection))
+    paths = list(dict.fromkeys(path for pattern in settings.models for path in _files(recipe, label, pattern)))
+    for path, name in zip(paths, distinct_names(paths), strict=True):
+        try:
+            collection = import_model(path)
+        except MissedLibrariesError as error:
+            missed.note_files(label, str(path), error.files)
+            continue
+        others = (path.parent.name, f"{path.parent.name}/{path.stem}")
+        out.append(
+            _AssetSource(settings, label, name, list(collection.all_objects), collection, path=path, other_names=others)
+        )
     if settings.blenderproc:
         from ..blenderproc.objects import load_objects
 
@@ -168,7 +195,7 @@ def _find_sources(scene: bpy.types.Scene, recipe: Recipe, settings: ClassSetting
     return out
 
 
-def _from_collection(label: str, name: str) -> list[tuple[str, list[bpy.types.Object]]]:
+def _from_collection(label: str, name: str, missed: MissedAssets) -> list[tuple[str, list[bpy.types.Object]]]:
     collection = bpy.data.collections.get(name)
     if collection is None:
         raise StageError(unknown(f"{label}: there is no collection", name, sorted(bpy.data.collections.keys())))
@@ -177,14 +204,14 @@ def _from_collection(label: str, name: str) -> list[tuple[str, list[bpy.types.Ob
     groups += [
         (o.name, _with_children([o])) for o in sorted(members, key=_by_name) if not members.intersection(_parents(o))
     ]
-    groups = [(title, objects) for title, objects in groups if any(_has_geometry(o) for o in objects)]
-    if not groups:
+    groups, is_missed = _with_geometry(label, groups, missed)
+    if not groups and not is_missed:
         raise StageError(f"{label}: the collection '{name}' has no object with a mesh. Add the assets to it.")
     return groups
 
 
 def _from_patterns(
-    scene: bpy.types.Scene, label: str, patterns: Sequence[str]
+    scene: bpy.types.Scene, label: str, patterns: Sequence[str], missed: MissedAssets
 ) -> list[tuple[str, list[bpy.types.Object]]]:
     matching_files: set[bpy.types.Object] = set()
     for pattern in patterns:
@@ -195,10 +222,19 @@ def _from_patterns(
         matching_files |= hits
     tops = sorted((o for o in matching_files if not matching_files.intersection(_parents(o))), key=_by_name)
     groups = [(o.name, _with_children([o])) for o in tops]
-    groups = [(title, objects) for title, objects in groups if any(_has_geometry(o) for o in objects)]
-    if not groups:
+    groups, is_missed = _with_geometry(label, groups, missed)
+    if not groups and not is_missed:
         raise StageError(f"{label}: no object named {', '.join(map(repr, patterns))} has a mesh.")
     return groups
+
+
+def _with_geometry(
+    label: str, groups: Sequence[tuple[str, list[bpy.types.Object]]], missed: MissedAssets
+) -> tuple[list[tuple[str, list[bpy.types.Object]]], bool]:
+    """The groups that show something, and whether others do not because their linked files are missing."""
+    kept = [(title, objects) for title, objects in groups if any(_has_geometry(o) for o in objects)]
+    lost = [missed.note(label, *group) for group in groups if group not in kept]
+    return kept, any(lost)
 
 
 def _files(recipe: Recipe, label: str, pattern: str) -> list[Path]:
@@ -240,9 +276,9 @@ def _without_excluded(scene: bpy.types.Scene, sources: Sequence[_AssetSource]) -
     for label, settings in {id(s.settings): (s.label, s.settings) for s in sources}.values():
         own = [s for s in sources if s.settings is settings]
         for key, pattern in [("exclude", p) for p in settings.exclude] + [("weights", p) for p in settings.weights]:
-            if not any(fnmatchcase(s.unique_name, pattern) for s in own):
+            if not any(s.matches(pattern) for s in own):
                 raise StageError(unknown(f"{label}, {key}: there is no asset", pattern, [s.unique_name for s in own]))
-        left = [s for s in own if not any(fnmatchcase(s.unique_name, pattern) for pattern in settings.exclude)]
+        left = [s for s in own if not any(s.matches(pattern) for pattern in settings.exclude)]
         if not left:
             names = ", ".join(s.unique_name for s in own)
             raise StageError(f"{label} has no assets left: 'exclude' names all of them ({names}). Keep at least one.")
@@ -284,7 +320,7 @@ def _make_asset(source: _AssetSource, flat: FlatGroup) -> LoadedAsset:
     to_asset = np.diag([factor, factor, factor, 1.0]) @ move @ upright
     mesh = attrs.evolve(flat.mesh, vertices=(vertices + move[:3, 3]) * factor)
     class_name = "" if isinstance(settings, DistractorSettings) else settings.name
-    weights = [weight for pattern, weight in settings.weights.items() if fnmatchcase(source.unique_name, pattern)]
+    weights = [weight for pattern, weight in settings.weights.items() if source.matches(pattern)]
     points = sample_points(mesh, source.unique_name)
     weight = weights[-1] if weights else 1.0
     group = settings.name if isinstance(settings, DistractorSettings) else ""

@@ -9,8 +9,8 @@ import bpy
 import numpy as np
 
 from ..geometry.evaluated import evaluate
+from ..geometry.standing_levels import standing_levels
 from ..geometry.surfaces import robust_bounds, static_meshes
-from .standing_levels import standing_levels
 
 
 def describe_scene(scene: bpy.types.Scene) -> dict[str, Any]:
@@ -20,7 +20,7 @@ def describe_scene(scene: bpy.types.Scene) -> dict[str, Any]:
     -------
     dict
         ``collections``: name to names of all objects; ``surfaces``: up to 20 of (object name, up-facing area in m²,
-        lowest and highest z of that part), largest first; ``levels``: see :func:`.standing_levels.standing_levels`;
+        lowest and highest z of that part), largest first; ``levels``: see :func:`.standing_levels`;
         ``cameras``, ``lights``: names; ``size``: extent in metres; ``top``: its highest z; ``boxes``: bounding box (low
         (3,), high (3,)) of each top-level object with its children; ``roots``: object name to the name of its topmost
         parent.

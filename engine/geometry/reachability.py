@@ -85,6 +85,9 @@ def survey_reach(
         successes, placed = np.zeros(len(AREAS)), 0
         aspects: list[np.ndarray] = []
         rejection_counts: Counter[str] = Counter()
+        if not stage.assets[name]:
+            out[name] = Reach(reason=f"None of the assets of '{name}' could be loaded.")
+            continue
         size = np.max([asset.size for asset in stage.assets[name]], axis=0)
         for k in range(rounds):
             stage.clear()

@@ -35,12 +35,13 @@ def placed_assets(
     """
     class_names = [name for name, assets in stage.assets.items() if name and assets]
     for name in classes:
-        if name not in class_names:
+        if name not in class_names and name not in stage.assets:
             raise StageError(
                 f"{owner} names the class '{name}', but no asset has it. "
                 f"Classes with assets: {', '.join(class_names) or 'none'}."
             )
     chosen = {name: stage.assets[name] for name in (classes if classes or distractors else class_names)}
+    chosen = {name: assets for name, assets in chosen.items() if assets}  # those of missing files are left out
     if distractors and (stage.assets.get("") or not chosen):
         chosen[""] = named_distractors(stage, distractor_names, owner)
     if not chosen:

@@ -75,7 +75,7 @@ def assign_parts(assets: Mapping[str, Sequence[Asset]], split: SplitSettings, se
     shape_of = dict(zip([a.name for a in everything], shape_numbers(everything), strict=True))
     part_of_shape: dict[int, str] = {}
     for name, group in assets.items():
-        if not name and not split.distractors:
+        if not group or (not name and not split.distractors):
             continue
         shapes = list(dict.fromkeys(shape_of[asset.name] for asset in group))
         fresh = [shape for shape in shapes if shape not in part_of_shape]

@@ -35,7 +35,7 @@ _MARGIN = 0.05
 
 
 class Level(Protocol):
-    """Part of a surface at one height, see :class:`...blender.scene.standing_levels.Level`."""
+    """Part of a surface at one height, see :class:`...blender.geometry.standing_levels.Level`."""
 
     surface: str
     area: float

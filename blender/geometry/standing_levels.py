@@ -11,7 +11,7 @@ import numpy as np
 
 from ...engine.geometry.contact import extents, vertical_hits
 from ...engine.geometry.ground import Ground, can_stand, is_inside, points_on_ground
-from ..geometry.surfaces import SceneMesh
+from .surfaces import SceneMesh
 
 _FLAT = 0.95
 """Cosine of the steepest slope that counts."""
