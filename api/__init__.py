@@ -7,6 +7,7 @@ in which it still works and warns. Names outside of this list, and of :mod:`twin
 """
 
 PUBLIC = {
+    "Alignment": "aligning",
     "Camera": "cameras",
     "Comparison": "results",
     "Dataset": "datasets",
@@ -19,6 +20,7 @@ PUBLIC = {
     "Report": "results",
     "Table": "tables",
     "TwinsetError": "errors",
+    "align": "aligning",
     "compare": "analysis",
     "evaluate": "analysis",
     "fit": "analysis",

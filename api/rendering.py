@@ -82,7 +82,7 @@ def render(
         If something has to be corrected: the recipe, a file, the output folder. Finished frames are kept.
     """
     job_recipe = as_recipe(recipe, images=images, seed=seed, samples=samples)
-    with closing(_events(job_recipe, Path(out), workers, threads)) as events:
+    with closing(render_events(job_recipe, Path(out), workers, threads)) as events:
         for event in events:
             if progress is not None:
                 progress(event)
@@ -110,7 +110,7 @@ def iter_frames(
 
     job_recipe = as_recipe(recipe, images=images, seed=seed, samples=samples)
     store = FrameStore(Path(out).resolve())
-    with closing(_events(job_recipe, Path(out), workers, threads)) as events:
+    with closing(render_events(job_recipe, Path(out), workers, threads)) as events:
         for event in events:
             if progress is not None:
                 progress(event)
@@ -118,7 +118,8 @@ def iter_frames(
                 yield Frame(event.frame, event.image, store.read(event.frame))
 
 
-def _events(recipe: Recipe, out: Path, workers: int, threads: int) -> Generator[Event, None, None]:
+def render_events(recipe: Recipe, out: Path, workers: int, threads: int) -> Generator[Event, None, None]:
+    """The events of a job that is rendered in this process, or in several others."""
     from ..dataset.jobs.job import Job
 
     if workers <= 1:

@@ -35,6 +35,8 @@ class Measured:
     ----------
     datasets : dict
         By dataset: ``value``, ``low``, ``high``, ``components`` and ``change`` (to the dataset before it).
+    components : tuple of str
+        Their names, in order.
     floor, upper_floor : float
         The composite of random halves of the photos beside each other: on average, and at most in 95 % of splits.
     left_out : tuple of str
@@ -42,6 +44,7 @@ class Measured:
     """
 
     datasets: dict[str, dict[str, Any]]
+    components: tuple[str, ...]
     floor: float
     upper_floor: float
     left_out: tuple[str, ...] = ()
@@ -53,8 +56,8 @@ def measure_gains(work: Workspace, datasets: Mapping[str, Path]) -> dict[str, An
     Returns
     -------
     dict
-        JSON values: ``boxes`` and ``pictures`` (:class:`Measured`, or None with the reason in ``problems``), the
-        ``sizes`` of the datasets, and of the ``real`` one.
+        JSON values: ``order``, the names of the datasets; ``boxes`` and ``pictures`` (:class:`Measured`, or None with
+        the reason in ``problems``); the ``sizes`` of the datasets, and of the ``real`` one.
     """
     coco = work.test or work.exposed
     assert coco is not None
@@ -79,6 +82,7 @@ def measure_gains(work: Workspace, datasets: Mapping[str, Path]) -> dict[str, An
             )
     values: dict[str, Any] = {
         "classes": classes,
+        "order": list(datasets),
         "sizes": {
             n: {"images": len(o.coco.images), "boxes": sum(counts[n][c] for c in classes)} for n, o in opened.items()
         },
@@ -128,6 +132,13 @@ def _size(coco: Any) -> float:
 
 
 def _measured(work: Workspace, found: QualityComponents, names: Sequence[str]) -> Measured:
+    for name in list(found.real):
+        try:  # a component of which chance cannot be estimated must not hinder the others
+            bins = {name: found.bins[name]} if name in found.bins else {}
+            quality({name: found.real[name]}, {}, bins, seed=work.options.seed)
+        except DataError as error:
+            del found.real[name]
+            found.left_out.append(f"{name} is left out: {error}")
     if not found.real:
         raise DataError(f"Nothing is left to measure. {' '.join(found.left_out)}".strip())
     rank = partial(_ranked, work, found)
@@ -138,14 +149,14 @@ def _measured(work: Workspace, found: QualityComponents, names: Sequence[str]) -
         values.pop("rank")
         values["change"] = "" if not k else _change(rank([names[k - 1], name]), names[k - 1], name)
         datasets[name] = values
-    return Measured(datasets, whole.floor, whole.upper_floor, tuple(found.left_out))
+    return Measured(datasets, tuple(found.real), whole.floor, whole.upper_floor, tuple(found.left_out))
 
 
 def _ranked(work: Workspace, found: QualityComponents, names: Sequence[str]) -> Ranking:
     return quality(
         found.real,
         {name: found.synth[name] for name in names},
-        found.bins,
+        {name: found.bins[name] for name in found.real if name in found.bins},
         seed=work.options.seed,
         progress=partial(work.progress, "Resampling"),
     )

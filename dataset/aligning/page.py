@@ -69,18 +69,18 @@ def _gain_section(gains: Mapping[str, Any]) -> Element:
     parts.append(tag("p", ABOUT, class_="aside"))
     for key, caption in (("boxes", "Boxes and their looks"), ("pictures", "Tones and colours of whole pictures")):
         if gains[key] is not None:
-            parts.append(_gain_table(caption, gains[key], gains["sizes"]))
+            parts.append(_gain_table(caption, gains[key], gains["order"], gains["sizes"]))
             parts += [tag("p", text, class_="muted") for text in gains[key]["left_out"]]
     parts += [tag("p", text, class_="note") for text in gains["problems"]]
     return tag("section", *parts, id="gains")
 
 
-def _gain_table(caption: str, measured: Mapping[str, Any], sizes: Mapping[str, Any]) -> Element:
-    datasets = measured["datasets"]
-    components = list(next(iter(datasets.values()))["components"])
+def _gain_table(caption: str, measured: Mapping[str, Any], order: Sequence[str], sizes: Mapping[str, Any]) -> Element:
+    datasets, components = measured["datasets"], measured["components"]
     most = max(one["value"] for one in datasets.values())
     rows: list[list[Node]] = []
-    for name, one in datasets.items():
+    for name in order:
+        one = datasets[name]
         word = _WORDS.get(one["change"], one["change"])
         chip = tag("span", word, class_=f"chip {_CHIPS[one['change']]}") if word else ""
         cells = [f"{one['components'][c]['ratio']:.2f}" for c in components]

@@ -12,7 +12,7 @@ import attrs
 from ... import __version__
 from ...engine.errors import DataError, OutputError
 from ...engine.recipe.reading import dump_recipe, load_recipe, loads_recipe
-from ...engine.recipe.settings import Recipe
+from ...engine.recipe.settings import RealSettings, Recipe
 from ..atomic_files import write_atomic
 from ..formats.coco import CocoFile
 from ..formats.dataset_folder import image_folder, images_of, read_dataset
@@ -25,6 +25,8 @@ from .steps import PHOTOS, STEPS
 from .workspace import RECIPE, Workspace
 
 PAGE = "align.html"
+REPORT = STEPS[-1].name
+"""The step that measures."""
 
 KEPT, DONE, SKIPPED = "kept", "done", "skipped"
 """What became of a step in a call."""
@@ -38,6 +40,11 @@ class StepOutcome:
     state: str
     reason: str = ""
     result: Mapping[str, Any] = attrs.field(factory=dict)
+
+    @property
+    def said(self) -> list[str]:
+        """What it found, or why it was skipped."""
+        return [self.reason] if self.state == SKIPPED else self.step.sentences(self.result)
 
 
 @attrs.frozen
@@ -65,7 +72,7 @@ class Alignment:
 
 
 def align(
-    recipe: Path,
+    recipe: Recipe | Path,
     real: Path | None,
     out: Path,
     options: AlignOptions,
@@ -79,7 +86,7 @@ def align(
 
     Parameters
     ----------
-    recipe : Path
+    recipe : Recipe or Path
     real : Path, optional
         Annotations of the real photos; by default those of the recipe.
     out : Path
@@ -98,6 +105,7 @@ def align(
     """
     _check_names(options)
     out = Path(out).resolve()
+    name = "A recipe" if isinstance(recipe, Recipe) else recipe.name
     work = _open(recipe, real, real_images, out, options, surroundings)
     state = AlignState(out)
     outcomes: list[StepOutcome] = []
@@ -111,24 +119,19 @@ def align(
         outcome = _performed(step, work, state)
         outcomes.append(outcome)
         step.apply(work, outcome.result)
-        header = [f"{RECIPE} of {Path(recipe).name}, by `twinset align`, Twinset {__version__}."]
-        work.write_recipe(header)
+        work.write_recipe([f"{name} aligned with real photos by `twinset align`, Twinset {__version__}."])
     alignment = Alignment(out, out / RECIPE, tuple(outcomes), dict(work.datasets))
-    write_atomic(out / PAGE, _page(alignment, path=Path(recipe)))
+    write_atomic(out / PAGE, _page(alignment, name))
     return alignment
 
 
-def _page(alignment: Alignment, path: Path) -> bytes:
+def _page(alignment: Alignment, name: str) -> bytes:
     texts = [
-        StepText(one.step.name, one.step.title, one.reason if one.state == SKIPPED else "", _sentences(one))
+        StepText(one.step.name, one.step.title, one.reason if one.state == SKIPPED else "", one.said)
         for one in alignment.steps
     ]
-    gains = alignment.result(STEPS[-1].name).get("gains")
-    return align_page(f"{path.stem}, aligned", texts, gains, alignment.datasets, RECIPE)
-
-
-def _sentences(outcome: StepOutcome) -> list[str]:
-    return [] if outcome.state == SKIPPED else outcome.step.sentences(outcome.result)
+    gains = alignment.result(REPORT).get("gains")
+    return align_page(f"{name}, aligned with real photos", texts, gains, alignment.datasets, RECIPE)
 
 
 def _performed(step: Step, work: Workspace, state: AlignState) -> StepOutcome:
@@ -190,7 +193,7 @@ def _check_names(options: AlignOptions) -> None:
 
 
 def _open(
-    path: Path,
+    given: Recipe | Path,
     real: Path | None,
     real_images: Path | None,
     out: Path,
@@ -198,22 +201,31 @@ def _open(
     surroundings: Surroundings,
 ) -> Workspace:
     """The workspace before the first step."""
-    overrides: dict[str, Any] = {} if options.images is None else {"images": options.images}
-    if real is not None and real.is_file():  # a target may need it
-        overrides |= {"real.annotations": str(real.resolve()), "real.images": ""}
     coco = None if real is None else read_dataset(real)
-    read = load_recipe(path, overrides)
+    annotations = real.resolve() if real is not None and real.is_file() else None  # a target may need them
+    read = _read(given, annotations, options.images)
     if coco is None and read.real is not None:
         coco = read_dataset(read.path(read.real.annotations))
         real_images = real_images or (read.path(read.real.images) if read.real.images else None)
     if coco is None:
-        raise DataError(f"The recipe '{path}' has no [real], so name the annotations of your photos with --real.")
+        raise DataError("The recipe has no [real], so name the annotations of your photos with --real.")
     photos = images_of(coco, real_images, "--real-images") if real_images else image_folder(coco)
     # Paths that the folder's own recipe can hold.
-    recipe = loads_recipe(dump_recipe(read, anchor=True), out, str(path))
+    recipe = loads_recipe(dump_recipe(read, anchor=True), out, "The recipe")
     classes = _classes(recipe, coco, options.classes)
     where = None if photos is None else photos.resolve()
     return Workspace(out, recipe, recipe, coco, where, classes, options, surroundings)
+
+
+def _read(given: Recipe | Path, annotations: Path | None, images: int | None) -> Recipe:
+    """The recipe with other annotations and another number of images, where they are given."""
+    if isinstance(given, Recipe):
+        recipe = given if images is None else attrs.evolve(given, images=images)
+        return recipe if annotations is None else attrs.evolve(recipe, real=RealSettings(str(annotations)))
+    overrides: dict[str, Any] = {} if images is None else {"images": images}
+    if annotations is not None:
+        overrides |= {"real.annotations": str(annotations), "real.images": ""}
+    return load_recipe(given, overrides)
 
 
 def _classes(recipe: Recipe, coco: CocoFile, asked: Sequence[str]) -> tuple[str, ...]:

@@ -17,6 +17,8 @@ from .. import fingerprints
 from ..step import Result, Step
 from ..workspace import Workspace
 
+EXPOSED = Path("photos") / "exposed.json"
+TEST = Path("photos") / "test.json"
 MIN_TEST_BOXES = 10
 """A class with fewer held-out boxes is not measured."""
 MIN_EXPOSED_BOXES = 20
@@ -45,9 +47,9 @@ class Photos(Step):
             groups = self._groups(work)
             reason, test = _chosen(work, groups)
         whole = not test.any()
-        write_coco(work.out / _EXPOSED, part_of(work.real, ~test))
+        write_coco(work.out / EXPOSED, part_of(work.real, ~test))
         if not whole:
-            write_coco(work.out / _TEST, part_of(work.real, test))
+            write_coco(work.out / TEST, part_of(work.real, test))
         counts = box_counts(work.real, ~test if whole else test)
         return {
             "held_out": not whole,
@@ -60,13 +62,13 @@ class Photos(Step):
         }
 
     def outputs(self, work: Workspace, result: Result) -> Sequence[Path]:
-        return [work.out / _EXPOSED, *([work.out / _TEST] if result.get("held_out") else [])]
+        return [work.out / EXPOSED, *([work.out / TEST] if result.get("held_out") else [])]
 
     def apply(self, work: Workspace, result: Result) -> None:
-        work.exposed = read_coco(work.out / _EXPOSED)
-        work.test = read_coco(work.out / _TEST) if result["held_out"] else None
+        work.exposed = read_coco(work.out / EXPOSED)
+        work.test = read_coco(work.out / TEST) if result["held_out"] else None
         work.test_classes = tuple(result["test_classes"])
-        work.with_real(work.out / _EXPOSED)
+        work.with_real(work.out / EXPOSED)
 
     def sentences(self, result: Result) -> list[str]:
         images, boxes = result["images"], result["boxes"]
@@ -94,10 +96,6 @@ class Photos(Step):
         return group_images(
             names, work.photos, progress=lambda done, total: work.progress("Comparing photos", done, total)
         )
-
-
-_EXPOSED = Path("photos") / "exposed.json"
-_TEST = Path("photos") / "test.json"
 
 
 def _chosen(work: Workspace, groups: ImageGroups) -> tuple[str, Any]:

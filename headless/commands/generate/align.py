@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -30,6 +30,7 @@ from .render import in_this_process, open_stage
 
 if TYPE_CHECKING:
     from ....dataset.aligning.pipeline import Alignment, StepOutcome
+    from ....dataset.jobs.job import Job
 
 STEP_NAMES = "split, baseline, areas, camera, infer, features, shapes, dataset, filter, report"
 
@@ -148,7 +149,7 @@ def _render(
     """Render a recipe in this process, or in several others."""
     from ....dataset.jobs.job import Job
 
-    events = in_this_process
+    events: Callable[[Job, range | None, Callable[[], bool]], Iterator[Event]] = in_this_process
     if workers > 1:
         from ...workers.supervisor import supervised
 
@@ -158,18 +159,17 @@ def _render(
 
 
 def _show(output: Output, done: Alignment) -> None:
-    from ....dataset.aligning.pipeline import PAGE, SKIPPED, STEPS
-    from ....dataset.aligning.steps.report import REPORT
+    from ....dataset.aligning.pipeline import PAGE, REPORT
+    from ....dataset.aligning.steps.report import REPORT as REPORT_PAGE
 
     table = Table("step", "", "", title="Steps", title_justify="left")
     for outcome in done.steps:
-        said = [outcome.reason] if outcome.state == SKIPPED else outcome.step.sentences(outcome.result)
-        table.add_row(outcome.step.name, outcome.state, "\n".join(said))
+        table.add_row(outcome.step.name, outcome.state, "\n".join(outcome.said))
     shown: list[Any] = [table]
-    gains = done.result(STEPS[-1].name).get("gains")
+    gains = done.result(REPORT).get("gains")
     if gains:
         shown += _gains(gains)
-    shown.append(f"Page: {done.out / PAGE}" + (f"; report: {done.out / REPORT}" if gains else ""))
+    shown.append(f"Page: {done.out / PAGE}" + (f"; report: {done.out / REPORT_PAGE}" if gains else ""))
     shown.append(f"Recipe: {done.recipe}. Next: twinset render {done.recipe} -o FOLDER --images 5000")
     values = {
         "recipe": done.recipe,
@@ -192,17 +192,17 @@ def _gains(gains: Mapping[str, Any]) -> list[Any]:
     title = f"Gains, on {gains['real']['images']} photos with {gains['real']['boxes']} boxes"
     heads = [head for key in kinds for head in (key, "95%", "than before")]
     table = Table("images after", "number", *heads, title=title, title_justify="left")
-    for name, size in gains["sizes"].items():
+    for name in gains["order"]:
         cells = [cell for of in kinds.values() for cell in _cells(of["datasets"][name])]
-        table.add_row(name, str(size["images"]), *cells)
+        table.add_row(name, str(gains["sizes"][name]["images"]), *cells)
     table.add_row("halves of photos", "", *(cell for of in kinds.values() for cell in _floor_cells(of)))
     shown: list[Any] = [table, _MEANING]
     if "boxes" in kinds:
-        datasets = kinds["boxes"]["datasets"]
-        components = list(next(iter(datasets.values()))["components"])
+        datasets, components = kinds["boxes"]["datasets"], kinds["boxes"]["components"]
         table = Table("images after", *components, title="Components of 'boxes'", title_justify="left")
-        for name, one in datasets.items():
-            table.add_row(name, *(f"{one['components'][component]['ratio']:.2f}" for component in components))
+        for name in gains["order"]:
+            of_one = datasets[name]["components"]
+            table.add_row(name, *(f"{of_one[component]['ratio']:.2f}" for component in components))
         shown.append(table)
     return [*shown, *(text for of in kinds.values() for text in of["left_out"]), *gains["problems"]]
 
