@@ -44,6 +44,7 @@ from .render.amodal import (
     with_visible,
 )
 from .render.render import Renderer
+from .render.scene_cameras import poses_of
 from .render.shutter import Motion
 from .scene import lighting
 from .scene.asset_file import write_asset
@@ -52,7 +53,6 @@ from .scene.default_light import add_default_light
 from .scene.materials import MaterialChanges
 from .scene.object_inputs import keep_object_indices, set_inputs
 from .scene.open_scene import open_scene
-from .scene.scene_cameras import poses_of
 
 log = logging.getLogger(__name__)
 
@@ -113,7 +113,8 @@ class BlenderStage:
             # Animated visibility would show them again at the next render.
             o.animation_data_clear()
             o.hide_render = True
-        self._space = CollisionSpace([m.name for m in self._meshes], [m.mesh for m in self._meshes])
+        eyes = [np.array(o.matrix_world.translation) for o in self._cameras]
+        self._space = CollisionSpace([m.name for m in self._meshes], [m.mesh for m in self._meshes], eyes)
         self.bounds = robust_bounds(self._meshes)
         if not brings_light(recipe):
             lamps = any(isinstance(part.data, bpy.types.Light) for entry in loaded for part in entry.parts)

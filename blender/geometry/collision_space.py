@@ -50,6 +50,8 @@ class CollisionSpace:
         One name per static mesh.
     meshes : sequence of Mesh
         Static geometry in world coordinates. Degenerate triangles are left out.
+    cameras : sequence of (3,) float
+        Positions of the scene's cameras; what encloses one is a room.
 
     Notes
     -----
@@ -58,7 +60,7 @@ class CollisionSpace:
     coplanar triangles do not intersect.
     """
 
-    def __init__(self, names: Sequence[str], meshes: Sequence[Mesh]) -> None:
+    def __init__(self, names: Sequence[str], meshes: Sequence[Mesh], cameras: Sequence[np.ndarray] = ()) -> None:
         parts = [CollisionShape.corners_of(mesh) for mesh in meshes]
         self._names = list(names)
         self._corners = np.concatenate(parts) if parts else np.zeros((0, 3, 3))
@@ -72,6 +74,7 @@ class CollisionSpace:
         self._placed: dict[int, _PlacedShape] = {}
         self._shapes: dict[int, CollisionShape] = {}
         self._rooms: dict[int, bool] = {}
+        self._cameras = list(cameras)
 
     def put(self, id: int, asset: Asset, matrix: np.ndarray) -> None:
         """Add or move the instance ``id``; ``matrix`` (4, 4) is asset to world with uniform scale."""
@@ -148,7 +151,8 @@ class CollisionSpace:
         Notes
         -----
         A static mesh encloses the asset if rays in four directions all cross it an odd number of times and hit its back
-        faces first. Rooms are exempt: meshes that contain other meshes, or fill most of the scene's bounding box.
+        faces first. Rooms are exempt: meshes that contain other meshes or a camera, or fill most of the scene's
+        bounding box.
         """
         shape = self._shape(asset)
         pose = self._pose(shape, matrix)
@@ -239,7 +243,7 @@ class CollisionSpace:
                 part = self._slices[other]
                 ends = self._corners[[part.start, (part.start + part.stop) // 2, part.stop - 1], 0]
                 room = room or all(mesh in self._enclosing_meshes(p) for p in ends)
-            self._rooms[mesh] = room
+            self._rooms[mesh] = room or any(mesh in self._enclosing_meshes(c) for c in self._cameras)
         return self._rooms[mesh]
 
 

@@ -147,6 +147,12 @@ def test_inside_a_solid_is_taken_and_inside_a_room_is_free():
         assert space.collides(crate, at(3, 1, 0.1)) == "Room"
 
 
+def test_a_lone_closed_mesh_is_a_room_if_a_camera_is_in_it():
+    crate, room = asset("crate", "c", box((0.2, 0.2, 0.2))), box((6, 6, 2.5), (0, 0, 1.25))
+    for cameras, expected in (([], "Room"), ([np.array([1.0, 2.0, 4.0])], "Room"), ([np.array([1.0, 2.0, 1.6])], "")):
+        assert CollisionSpace(["Room"], [room], cameras).collides(crate, at(-1, 1, 0.1)) == expected
+
+
 def test_enclosing_counts_in_both_directions():
     small, large = asset("small", "c", box((0.1, 0.1, 0.1))), asset("large", "c", box((1, 1, 1)))
     space = CollisionSpace(["Vase"], [box((0.1, 0.1, 0.2), (5, 0, 0.5))])
