@@ -4,14 +4,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from ...engine.errors import DataError
 from ..atomic_files import is_number
 from ..image_header import MAX_PIXELS
-from ..imports.repairs import ROUNDING_PX, problem_of_all_boxes
+from ..imports.box_arrays import BoxArrays, box_arrays, has_types
+from ..imports.repairs import ROUNDING_PX, known_sizes, problem_of_all_boxes
 
 MAX_LISTED = 10
 
@@ -36,12 +39,10 @@ def check_coco(path: Path, data: Any) -> tuple[Entries, Entries, Entries]:
     for key in ("images", "annotations", "categories"):
         if key not in data:
             raise DataError(f"'{path}' is not a COCO file: the key '{key}' is missing.")
-        if not isinstance(data[key], list) or not all(isinstance(entry, Mapping) for entry in data[key]):
+        if not isinstance(data[key], list) or not all(issubclass(each, Mapping) for each in set(map(type, data[key]))):
             raise DataError(f"'{path}' is not a COCO file: '{key}' must be a list of objects.")
     problems: list[str] = []
-    images = [dict(entry) for entry in data["images"]]
-    annotations = [dict(entry) for entry in data["annotations"]]
-    categories = [dict(entry) for entry in data["categories"]]
+    images, annotations, categories = (_as_dicts(data[key]) for key in ("images", "annotations", "categories"))
     for kind, entries in (("image", images), ("annotation", annotations), ("category", categories)):
         _check_ids(kind, entries, problems)
     _check_images(images, problems)
@@ -49,9 +50,10 @@ def check_coco(path: Path, data: Any) -> tuple[Entries, Entries, Entries]:
     sizes = {i["id"]: (i["width"], i["height"]) for i in images if _is_id(i.get("id")) and _has_size(i)}
     known_images = {i["id"] for i in images if _is_id(i.get("id"))}
     known_categories = {c["id"] for c in categories if _is_id(c.get("id"))}
-    for annotation in annotations:
-        _check_annotation(annotation, known_images, known_categories, sizes, problems)
-    of_all = problem_of_all_boxes(images, annotations)
+    found = box_arrays(annotations, known_sizes(images))
+    of_all = problem_of_all_boxes(found)
+    for row in _suspects(annotations, found, known_images, known_categories):
+        _check_annotation(annotations[row], known_images, known_categories, sizes, problems)
     raise_problems(path, [of_all, *problems] if of_all else problems)
     return images, annotations, categories
 
@@ -77,7 +79,50 @@ def raise_problems(path: Path, problems: list[str]) -> None:
     raise DataError("\n".join([head + ":", *(f"  {p}." for p in problems[:MAX_LISTED])]))
 
 
+def _as_dicts(entries: Sequence[Mapping[str, Any]]) -> Entries:
+    """The entries themselves, which are changed where boxes are clipped; copies of those that are no dicts."""
+    return [entry if isinstance(entry, dict) else dict(entry) for entry in entries]
+
+
+def _suspects(annotations: Entries, found: BoxArrays, images: set[int], categories: set[int]) -> list[int]:
+    """Which annotations have something that must be looked at one by one; of most files, none."""
+    good = np.zeros(len(annotations), dtype=bool)
+    # Nothing uses the boxes of crowds.
+    good[found.rows] = found.are_crowds | ((found.boxes[:, 2:] > 0).all(1) & ~(found.beyond > 0))
+    for key, known in (("image_id", images), ("category_id", categories)):
+        values = [a.get(key) for a in annotations]
+        if set(map(type, values)) <= {int}:
+            good &= np.array([value in known for value in values], dtype=bool)
+        else:
+            good &= np.array([type(value) is int and value in known for value in values], dtype=bool)
+    return np.flatnonzero(~good).tolist()
+
+
 def _check_ids(kind: str, entries: Entries, problems: list[str]) -> None:
+    if not _has_plain_ids(entries):
+        _check_each_id(kind, entries, problems)
+    if has_types(entries, "twinset", {dict, type(None)}):
+        return
+    problems.extend(
+        f"{kind} {entry.get('id')} has a 'twinset' that is not an object; remove it"
+        for entry in entries
+        if not isinstance(entry.get("twinset") or {}, Mapping)
+    )
+
+
+def _has_plain_ids(entries: Entries) -> bool:
+    """Whether all ids are whole numbers, of which none is used twice."""
+    ids = [entry.get("id") for entry in entries]
+    if not set(map(type, ids)) <= {int}:
+        return False
+    try:
+        numbers = np.array(ids, dtype=np.int64)
+    except OverflowError:
+        return False
+    return len(np.unique(numbers)) == len(ids) and not (numbers == -(2**63)).any()
+
+
+def _check_each_id(kind: str, entries: Entries, problems: list[str]) -> None:
     counts: Counter[int] = Counter()
     for index, entry in enumerate(entries):
         if not _is_id(entry.get("id")):
@@ -85,11 +130,6 @@ def _check_ids(kind: str, entries: Entries, problems: list[str]) -> None:
         else:
             counts[entry["id"]] += 1
     problems.extend(f"{kind} id {i} is used {n} times; ids must be unique" for i, n in counts.items() if n > 1)
-    problems.extend(
-        f"{kind} {entry.get('id')} has a 'twinset' that is not an object; remove it"
-        for entry in entries
-        if not isinstance(entry.get("twinset") or {}, Mapping)
-    )
 
 
 def _check_images(images: Entries, problems: list[str]) -> None:

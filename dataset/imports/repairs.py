@@ -6,9 +6,13 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
+import numpy as np
+
 from ..atomic_files import is_number
+from .box_arrays import BoxArrays, box_arrays
 
 VARIABLE = "TWINSET_STRICT"
 """The environment variable that refuses annotations with anything to repair, as ``--strict`` does."""
@@ -47,30 +51,27 @@ def repair(data: Mapping[str, Any], size_of: Callable[[str], tuple[int, int] | N
     done = [*_numbers(images, annotations, categories), *_sizes(images, size_of)]
     done += _categories(data, annotations, categories)
     # Boxes that mean something else must not be clipped, as they would then no longer be recognised.
-    return done if problem_of_all_boxes(images, annotations) else [*done, *_boxes(images, annotations)]
+    size = known_sizes(images)
+    found = box_arrays(annotations, size)
+    return done if problem_of_all_boxes(found) else [*done, *_boxes(annotations, found, size)]
 
 
-def problem_of_all_boxes(images: Sequence[Mapping[str, Any]], annotations: Sequence[Mapping[str, Any]]) -> str:
+def problem_of_all_boxes(found: BoxArrays) -> str:
     """A sentence where all boxes are written in another way than COCO's; "" otherwise."""
-    size = _known_sizes(images)
-    pairs = [
-        (a["bbox"], size[a["image_id"]])
-        for a in annotations
-        if not a.get("iscrowd") and _is_box(a.get("bbox")) and _is_key(a.get("image_id"), size)
-    ]
-    if not pairs:
+    found = found.take(~found.are_crowds & ~np.isnan(found.sizes[:, 0]))
+    boxes = found.boxes
+    if not len(boxes):
         return ""
-    fractions = any(value != round(value) for box, _ in pairs for value in box)
-    if fractions and all(0 <= value <= 1.001 for box, _ in pairs for value in box):
+    if (boxes != np.round(boxes)).any() and ((boxes >= 0) & (boxes <= 1.001)).all():
         return (
             "all boxes lie between 0 and 1, so they are normalised; COCO's are in pixels: multiply x and width by the "
             "width of the image, y and height by its height"
         )
-    outside = sum(x + w > width + CLIPPED_PX or y + h > height + CLIPPED_PX for (x, y, w, h), (width, height) in pairs)
-    corners = all(
-        x1 < x2 <= width + CLIPPED_PX and y1 < y2 <= height + CLIPPED_PX for (x1, y1, x2, y2), (width, height) in pairs
-    )
-    if corners and outside >= max(1, len(pairs) // 5):
+    first, second, largest = boxes[:, :2], boxes[:, 2:], found.sizes + CLIPPED_PX
+    with np.errstate(over="ignore"):
+        outside = int((first + second > largest).any(1).sum())
+    corners = bool(((first < second) & (second <= largest)).all())
+    if corners and outside >= max(1, len(boxes) // 5):
         return (
             "the boxes are [left, top, right, bottom] by all signs, and leave their images if read as COCO's "
             "[x, y, width, height]: write the differences"
@@ -90,8 +91,10 @@ def _numbers(images: list[Entry], annotations: list[Entry], categories: list[Ent
         (annotations, ("id", "image_id", "category_id")),
         (categories, ("id",)),
     ):
-        for entry in entries:
-            for key in keys:
+        for key in keys:
+            if {float, str}.isdisjoint(map(type, [entry.get(key) for entry in entries])):
+                continue
+            for entry in entries:
                 number = _whole(entry.get(key))
                 if number is not None:
                     entry[key] = number
@@ -99,7 +102,8 @@ def _numbers(images: list[Entry], annotations: list[Entry], categories: list[Ent
     if count:
         yield f"{count} ids or sizes that were text or decimal numbers became whole numbers"
     texts = 0
-    for annotation in annotations:
+    lists = [box for box in [a.get("bbox") for a in annotations] if isinstance(box, list)]
+    for annotation in annotations if str in set(map(type, chain.from_iterable(lists))) else ():
         box = annotation.get("bbox")
         if isinstance(box, list) and len(box) == 4 and any(isinstance(value, str) for value in box):
             numbers = [_decimal(value) for value in box]
@@ -169,15 +173,12 @@ def _categories(data: Mapping[str, Any], annotations: list[Entry], categories: l
         yield f"{len(same)} categories with the name of another one were merged with it ({', '.join(removed[:5])})"
 
 
-def _boxes(images: list[Entry], annotations: list[Entry]) -> Iterator[str]:
+def _boxes(annotations: list[Entry], found: BoxArrays, size: Mapping[int, tuple[float, float]]) -> Iterator[str]:
     """Boxes that extend a few pixels beyond their image."""
-    size = _known_sizes(images)
     count, most = 0, 0.0
-    for annotation in annotations:
-        box, image = annotation.get("bbox"), annotation.get("image_id")
-        if annotation.get("iscrowd") or box is None or not _is_box(box) or not _is_key(image, size):
-            continue
-        (x, y, w, h), (width, height) = box, size[image]  # type: ignore[index]
+    for row in found.rows[~found.are_crowds & (found.beyond > ROUNDING_PX)].tolist():
+        annotation = annotations[row]
+        (x, y, w, h), (width, height) = annotation["bbox"], size[annotation["image_id"]]
         beyond = max(-x, -y, x + w - width, y + h - height)
         left, top, right, bottom = max(x, 0), max(y, 0), min(x + w, width), min(y + h, height)
         inside = right > left and bottom > top and w > 0 and h > 0
@@ -188,18 +189,10 @@ def _boxes(images: list[Entry], annotations: list[Entry]) -> Iterator[str]:
         yield f"{count} boxes that extended up to {most:.3g} px beyond their images were clipped"
 
 
-def _known_sizes(images: Sequence[Mapping[str, Any]]) -> dict[int, tuple[float, float]]:
+def known_sizes(images: Sequence[Mapping[str, Any]]) -> dict[int, tuple[float, float]]:
     """Width and height by image id, of those images that have them."""
     return {
         i["id"]: (i["width"], i["height"])
         for i in images
         if isinstance(i.get("id"), int) and is_number(i.get("width")) and is_number(i.get("height"))
     }
-
-
-def _is_key(value: Any, of: Mapping[int, Any]) -> bool:
-    return isinstance(value, int) and value in of
-
-
-def _is_box(box: Any) -> bool:
-    return isinstance(box, list | tuple) and len(box) == 4 and all(map(is_number, box))
