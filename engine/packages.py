@@ -30,7 +30,7 @@ PACKAGES = {
 OPTIONAL = {
     "msgspec": "records of frames are read without checking their structure",
     "pyarrow": "tables are written as CSV",
-    "yaml": "calibration files of cameras must be JSON or COLMAP's text",
+    "pyyaml": "calibration files of cameras must be JSON or COLMAP's text",
 }
 """Packages that Twinset can do without, and what changes without them."""
 

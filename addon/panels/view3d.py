@@ -14,7 +14,7 @@ from ..settings.recipe import is_set_up
 from ..widgets.chart import Chart, draw_chart
 from ..widgets.layouts import draw_text
 from ..widgets.pictures import draw_picture
-from ..widgets.problems import draw_problems
+from ..widgets.problems import draw_problems, draw_shared_problems
 
 BINS = 20
 _TICKS = ((0.1, "1 %"), (0.3, "9 %"), (0.5, "25 %"), (0.7, "49 %"), (0.9, "81 %"))
@@ -93,7 +93,7 @@ class TWINSET_PT_gap(_SidebarPanel, bpy.types.Panel):
             layout.progress(factor=gap["done"] / gap["total"], text=f"{gap['done']} of {gap['total']}")
         if session.wants_gap and session.step and (gap is None or gap["done"] == gap["total"]):
             layout.label(text=f"{session.step}...", icon="SORTTIME")
-        draw_problems(layout, context, problems)
+        draw_shared_problems(layout, problems)
         _draw_failure(layout, context, "prediction")
         if gap is not None:
             self._draw_gap(layout, context, gap)
@@ -186,7 +186,9 @@ class TWINSET_PT_render(_SidebarPanel, bpy.types.Panel):
         column = layout.column(align=True)
         column.prop(scene.twinset.job, "images")
         column.prop(scene.twinset, "output_folder", text="")
-        draw_problems(layout, context, problems)
+        shared = problems_of(scene)
+        draw_shared_problems(layout, shared)
+        draw_problems(layout, context, [problem for problem in problems if problem not in shared])
         _draw_failure(layout, context, "render")
         if job is not None:
             _draw_job(layout, context, job)

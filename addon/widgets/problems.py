@@ -13,6 +13,16 @@ from .layouts import draw_text
 _MOST = 8
 
 
+def draw_shared_problems(layout: bpy.types.UILayout, problems: Iterable[Problem]) -> None:
+    """Draw one line instead of problems that the panel of samples lists in full."""
+    count = len(list(problems))
+    if count:
+        text = (
+            "Solve the problem of the sample first" if count == 1 else f"Solve the {count} problems of the sample first"
+        )
+        layout.label(text=text, icon="ERROR")
+
+
 def draw_problems(layout: bpy.types.UILayout, context: bpy.types.Context, problems: Iterable[Problem]) -> None:
     """Draw all problems, each with a button that shows its setting; nothing if there are none."""
     found = list(problems)
@@ -21,7 +31,7 @@ def draw_problems(layout: bpy.types.UILayout, context: bpy.types.Context, proble
     box = layout.box()
     for problem in found[:_MOST]:
         row = box.row()
-        draw_text(row.column(), context, problem.text, icon="ERROR", margin=32 if problem.path else 0)
+        draw_text(row.column(), context, problem.text, icon="ERROR", margin=58 if problem.path else 16)
         if problem.operator:
             row.operator(problem.operator, text="", icon="FILE_NEW")
         if problem.path:

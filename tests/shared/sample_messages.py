@@ -37,7 +37,12 @@ def message(frame: int, assets: list[dict[str, Any]]) -> dict[str, Any]:
     rows = [
         {
             **{"id": n + 1, "class": "chair", "shape": str((frame + n) % len(assets)), "main": n == 0},
-            **{"matrix": [1, 0, 0, n, 0, 1, 0, frame, 0, 0, 1, 0, 0, 0, 0, 1], "bbox": None, "annotated": False},
+            **{
+                "matrix": [1, 0, 0, n, 0, 1, 0, frame, 0, 0, 1, 0, 0, 0, 0, 1],
+                "bbox": None,
+                "annotated": False,
+                "reason": "",
+            },
         }
         for n in range(1 + frame % 3)
     ]
@@ -49,7 +54,7 @@ def message(frame: int, assets: list[dict[str, Any]]) -> dict[str, Any]:
         draws.append({"call": "set_world", "hdri": None, "color": [1, 0, 0], "strength": 1.0, "rotation": 0.0})
     camera = {"lens": 35, "sensor_width": 36, "near": 0.1, "matrix": [1, 0, 0, 0, 0, 1, 0, -4, 0, 0, 1, 1, 0, 0, 0, 1]}
     record = {
-        **{"instances": rows, "camera": camera, "image": {"width": 96 + frame, "height": 72}, "tried": []},
+        **{"instances": rows, "camera": camera, "image": {"width": 96 + frame, "height": 72}, "tried": [], "goals": {}},
         **{"draws": {"appearance": draws}},
     }
     hidden = [[o.name, False] for o in bpy.data.objects if o.name.startswith("chair ") and o.type == "MESH"]
