@@ -360,6 +360,7 @@ def main(names: Sequence[str]) -> None:
     """Make the pictures of these pages, or of all."""
     import dressed  # noqa: F401 - declares those of materials, clutter and light
     import effected  # noqa: F401 - declares the pictures of effects
+    import exposed  # noqa: F401 - declares those of depth of field and motion
     import judged  # noqa: F401 - declares the pictures of metrics, filters and targets
     import lit  # noqa: F401 - declares those of appearances
 

@@ -15,9 +15,9 @@ from ..output.keys import declared_keys
 from ..plugin.more_params import more_params, takes_more_params
 from ..plugin.params import Range, param, unknown
 from ..plugin.registry import former_id
-from .camera_settings import CameraModelSettings
 from .paths import absolute_path, matching_files
-from .split_settings import SplitSettings
+from .tables.camera_model import CameraModelSettings
+from .tables.split import SplitSettings
 
 Vector = tuple[float, float, float]
 Quantiles = tuple[float, float, float, float, float]

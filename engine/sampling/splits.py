@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import StageError
 from ..recipe.settings import Recipe
-from ..recipe.split_settings import SplitSettings
+from ..recipe.tables.split import SplitSettings
 from ..rng import stream
 from ..stage import Asset, Instance, Stage
 

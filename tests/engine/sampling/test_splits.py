@@ -18,7 +18,7 @@ from scipy.spatial.transform import Rotation
 from twinset.engine.block import Block
 from twinset.engine.errors import RecipeError, StageError
 from twinset.engine.recipe.reading import dump_recipe, loads_recipe
-from twinset.engine.recipe.split_settings import SplitSettings
+from twinset.engine.recipe.tables.split import SplitSettings
 from twinset.engine.rng import stream
 from twinset.engine.sampling.sampler import Sampler
 from twinset.engine.sampling.schedule import FramePlace, FramePlan

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import attrs
 
-from ..plugin.params import param
+from ...plugin.params import param
 
 
 @attrs.frozen

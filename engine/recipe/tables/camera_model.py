@@ -7,8 +7,8 @@ from typing import cast
 
 import attrs
 
-from ..plugin.params import param
-from ..scene.intrinsics import COEFFICIENTS, Distortion, Intrinsics
+from ...plugin.params import param
+from ...scene.intrinsics import COEFFICIENTS, Distortion, Intrinsics
 
 
 @attrs.frozen
