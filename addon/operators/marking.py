@@ -55,9 +55,9 @@ class TWINSET_OT_mark_class(_MarkOperator, bpy.types.Operator):
 
     def draw(self, context: Any) -> None:
         layout = self.layout
-        layout.use_property_split = True
-        layout.activate_init = True  # keyboard focus on the name, in which Enter confirms
-        layout.prop(self, "name")
+        row = layout.row()
+        row.activate_init = True  # keyboard focus on the name, in which Enter confirms
+        row.prop(self, "name")
         layout.prop(self, "whole")
         # No search in the field: its list would open over the buttons of the dialog.
         taken = {entry.name for entry in context.scene.twinset.classes}

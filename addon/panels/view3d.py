@@ -93,7 +93,7 @@ class TWINSET_PT_gap(_SidebarPanel, bpy.types.Panel):
             layout.progress(factor=gap["done"] / gap["total"], text=f"{gap['done']} of {gap['total']}")
         if session.wants_gap and session.step and (gap is None or gap["done"] == gap["total"]):
             layout.label(text=f"{session.step}...", icon="SORTTIME")
-        draw_shared_problems(layout, problems)
+        draw_shared_problems(layout, context, problems)
         _draw_failure(layout, context, "prediction")
         if gap is not None:
             self._draw_gap(layout, context, gap)
@@ -187,7 +187,7 @@ class TWINSET_PT_render(_SidebarPanel, bpy.types.Panel):
         column.prop(scene.twinset.job, "images")
         column.prop(scene.twinset, "output_folder", text="")
         shared = problems_of(scene)
-        draw_shared_problems(layout, shared)
+        draw_shared_problems(layout, context, shared)
         draw_problems(layout, context, [problem for problem in problems if problem not in shared])
         _draw_failure(layout, context, "render")
         if job is not None:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import textwrap
 from collections.abc import Iterable
 from typing import Any
 
@@ -51,13 +50,24 @@ def draw_text(
     """Draw a text with line breaks that fit the panel, less a margin in pixels."""
     scale = context.preferences.system.ui_scale
     blf.size(0, context.preferences.ui_styles[0].widget.points * scale)
-    letter = blf.dimensions(0, text)[0] / max(len(text), 1) or 6.0
     margins = (90 if icon != "NONE" else 60) + margin
-    letters = int((context.region.width / scale - margins) * scale / letter) if context.region else 60
+    width = context.region.width - margins * scale if context.region else 400.0
     column = layout.column(align=True)
     column.scale_y = 0.8
-    for number, line in enumerate(textwrap.wrap(text, max(letters, 20))):
+    for number, line in enumerate(_lines(text, max(width, 100.0 * scale))):
         column.label(text=line, icon=icon if number == 0 or icon == "NONE" else "BLANK1")
+
+
+def _lines(text: str, width: float) -> list[str]:
+    """A text in lines of at most a width in pixels; a longer word has a line of its own."""
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if lines[-1] and blf.dimensions(0, longer)[0] > width:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return lines
 
 
 def _draw_field(layout: bpy.types.UILayout, group: Any, field: Field) -> None:

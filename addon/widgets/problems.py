@@ -13,7 +13,7 @@ from .layouts import draw_text
 _MOST = 8
 
 
-def draw_shared_problems(layout: bpy.types.UILayout, problems: Iterable[Problem]) -> None:
+def draw_shared_problems(layout: bpy.types.UILayout, context: bpy.types.Context, problems: Iterable[Problem]) -> None:
     """Draw one line instead of problems that the panel of samples lists in full."""
     count = len(list(problems))
     if count:
@@ -31,7 +31,7 @@ def draw_problems(layout: bpy.types.UILayout, context: bpy.types.Context, proble
     box = layout.box()
     for problem in found[:_MOST]:
         row = box.row()
-        draw_text(row.column(), context, problem.text, icon="ERROR", margin=58 if problem.path else 16)
+        draw_text(row.column(), context, problem.text, icon="ERROR", margin=40 if problem.path else 16)
         if problem.operator:
             row.operator(problem.operator, text="", icon="FILE_NEW")
         if problem.path:
