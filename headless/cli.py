@@ -18,6 +18,7 @@ from rich.logging import RichHandler
 from .. import __version__
 from ..dataset.atomic_files import DISK_FULL
 from ..dataset.imports.repairs import VARIABLE as STRICT
+from ..dataset.store.cache_folder import VARIABLE as CACHE
 from ..engine.errors import RecipeError, TryAgainError, TwinsetError
 from ..engine.plugin.trusted_folders import VARIABLE, trust
 from .console.commands import Group, add_commands
@@ -28,11 +29,12 @@ from .console.output import JsonOption, Output, output_of
 class RootGroup(Group):
     """The command ``twinset``: expected errors end in a sentence and an exit code, never in a traceback.
 
-    The options ``--plugins FOLDER`` and ``--strict`` may stand anywhere.
+    The options ``--plugins FOLDER``, ``--cache FOLDER`` and ``--strict`` may stand anywhere.
     """
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        return super().parse_args(ctx, _moved_to_front(_moved_to_front(args, "--plugins"), "--strict", values=0))
+        front = _moved_to_front(_moved_to_front(args, "--cache"), "--plugins")
+        return super().parse_args(ctx, _moved_to_front(front, "--strict", values=0))
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -104,6 +106,16 @@ def options(
             "given anywhere on the command line.",
         ),
     ] = False,
+    cache: Annotated[
+        str,
+        typer.Option(
+            metavar="FOLDER",
+            help="Folder of surveys and fits that jobs on the same files share, such as one on a disk of all machines; "
+            "'off' computes them again. Default: a folder in the user's cache. The environment variable "
+            f"{CACHE} does the same.",
+            show_default=False,
+        ),
+    ] = "",
     version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit.")
     ] = False,
@@ -120,6 +132,9 @@ def options(
     if strict:
         context.call_on_close(partial(_restore_variable, STRICT, os.environ.get(STRICT)))
         os.environ[STRICT] = "1"
+    if cache:
+        context.call_on_close(partial(_restore_variable, CACHE, os.environ.get(CACHE)))
+        os.environ[CACHE] = cache
 
 
 def _restore_variable(name: str, value: str | None) -> None:

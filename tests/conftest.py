@@ -18,6 +18,9 @@ from hypothesis import settings
 settings.register_profile("twinset", deadline=None)
 settings.load_profile("twinset")
 
+# Tests of the store name a folder of their own.
+os.environ["TWINSET_CACHE"] = "off"
+
 ROOT = Path(__file__).resolve().parents[1]
 STATUS = pytest.StashKey[int]()
 

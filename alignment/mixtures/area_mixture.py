@@ -175,6 +175,18 @@ class AreaMixture:
             ],
         }
 
+    def to_json(self) -> dict[str, Any]:
+        """All attributes as JSON values, for :meth:`from_json`."""
+        parts = {name: getattr(self, name).tolist() for name in ("weights_", "means_", "covariances_")}
+        scores = [[n, dict(each)] for n, each in self.scores_.items()]
+        return attrs.asdict(self, recurse=False) | parts | {"scores_": scores}
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> AreaMixture:
+        """The mixture with these attributes."""
+        parts = {name: np.array(value[name], dtype=float) for name in ("weights_", "means_", "covariances_")}
+        return cls(**{**value, **parts, "scores_": {n: dict(each) for n, each in value["scores_"]}})
+
     def _component_ends(self) -> tuple[np.ndarray, np.ndarray]:
         from scipy.special import ndtr
 

@@ -229,6 +229,17 @@ class LayoutMixture:
         scores = middle + np.sqrt(1 - correlation) * own + np.sqrt(correlation) * common
         return self.scores_.inverse_transform(scores, slice(1, None)), component
 
+    def to_json(self) -> dict[str, Any]:
+        """All attributes as JSON values, for :meth:`from_json`."""
+        return attrs.asdict(self, value_serializer=lambda _, __, v: v.tolist() if isinstance(v, np.ndarray) else v)
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> LayoutMixture:
+        """The mixture with these attributes."""
+        parts = {name: np.array(value[name], dtype=float) for name in ("weights_", "means_", "covariances_")}
+        scores = NormalScores(**{name: np.array(each, dtype=float) for name, each in value["scores_"].items()})
+        return cls(**{**value, **parts, "scores_": scores})
+
     def report(self) -> dict[str, Any]:
         """The fit as JSON values; ``area`` is that one standard deviation below, at and above a component's centre."""
         std = np.sqrt(np.diagonal(self.covariances_, axis1=1, axis2=2))

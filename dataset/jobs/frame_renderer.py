@@ -14,6 +14,7 @@ from ...engine.events import Event, Stepped
 from ...engine.goals import Boxes
 from ...engine.recipe.settings import Recipe
 from ...engine.sampling.gates import OpenGates
+from ...engine.sampling.kept_results import ResultStore, keeping_results
 from ...engine.sampling.rooms import sampler_of
 from ...engine.sampling.sampler import Frame, Sampler
 from ...engine.stage import Stage
@@ -26,6 +27,7 @@ from ..store.frames import FrameStore
 from ..store.job_folder import GATE, STAGE, JobFolder
 from ..store.label_files import label_files
 from ..store.record import categories, make_record
+from ..store.result_store import results_of
 
 OpenStage = Callable[[Recipe], Stage]
 
@@ -54,6 +56,7 @@ class FrameRenderer:
         self._open_stage = open_stage
         self._claim = claim
         self._sampler: Sampler | None = None
+        self._results: ResultStore | None = None
 
     @property
     def is_open(self) -> bool:
@@ -77,14 +80,21 @@ class FrameRenderer:
         stage = self._open_stage(self.recipe)
         if not self.recipe.rooms:
             yield Stepped("Surveying the scene")
-        sampler = sampler_of(self.recipe, stage, real, gates, scorer=scorer)
+        self._results = results_of(self.recipe, stage)
+        with keeping_results(self._results):
+            sampler = sampler_of(self.recipe, stage, real, gates, scorer=scorer)
         yield from self._teach(sampler, known)
         self._sampler = sampler
 
     def enter_room(self, frame: int) -> Iterator[Event]:
         """Open the room of a frame, if the recipe has several."""
         has_entered = False
-        for step in self.sampler.prepare(frame):
+        steps = self.sampler.prepare(frame)
+        while True:
+            with keeping_results(self._results):
+                step = next(steps, None)
+            if step is None:
+                break
             has_entered = True
             yield Stepped(step)
         if has_entered:

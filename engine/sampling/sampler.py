@@ -11,7 +11,7 @@ import attrs
 from ..block import Block
 from ..errors import StageError
 from ..geometry.classes_in_reach import fit_in_reach
-from ..geometry.reachability import solves_for_goals, survey_reach, union_of_reaches
+from ..geometry.reachability import solves_for_goals, union_of_reaches
 from ..goals import Boxes, Goals, Reach
 from ..instance_row import InstanceRow
 from ..plugin.contract import attribute_errors_to
@@ -26,6 +26,7 @@ from .attempt import Attempt, Trial
 from .column_goals import ColumnGoalScorer, GoalValues
 from .effects import AttemptEffects
 from .gates import OpenGates, Refusal, refusal
+from .kept_surveys import kept_survey
 from .schedule import Assignment, EmptyFrames, FramePlan, Schedule, Share
 from .splits import Parts, with_parts
 
@@ -364,13 +365,13 @@ class Sampler:
                     )
             arguments = (self.recipe.seed, list(names), camera, *(p for _, p in self._trial.placements))
             known = next((result for key, result in self._surveys if key == arguments), None)
-            reach = known or survey_reach(
+            reach = known or kept_survey(
+                self.recipe,
                 self.stage,
                 self._trial.placements,
                 camera,
                 names,
-                self.recipe.seed,
-                sites=lambda goals: self._trial.sites(camera, goals),
+                lambda goals: self._trial.sites(camera, goals),
             )
             if known is None:
                 self._surveys.append((arguments, reach))

@@ -24,6 +24,7 @@ from ...engine.block import Block
 from ...engine.goals import Boxes, Goal, Goals, Reach
 from ...engine.plugin import param, plugin
 from ...engine.rng import low_discrepancy, stream
+from ...engine.sampling.kept_results import kept_result
 
 _ID = "target.bbox_area_gmm"
 
@@ -202,14 +203,20 @@ class BboxAreaGmm:
         support = max(low, float(areas.min()) / SUPPORT), min(high, float(areas.max()) * SUPPORT)
         if support[1] <= support[0]:
             support = support[0] * (1 - 1e-6), min(1.0, support[0] * (1 + 1e-6))
-        mixture = fit_areas(
-            areas,
-            scale=self.scale,
-            components=self.components,
-            criterion=self.criterion,
-            method=self.method,
-            low=support[0],
-            high=support[1],
+        options = {
+            "scale": self.scale,
+            "components": self.components,
+            "criterion": self.criterion,
+            "method": self.method,
+            "low": support[0],
+            "high": support[1],
+        }
+        mixture = kept_result(
+            "areas",
+            [areas, *options.values()],
+            lambda: fit_areas(areas, **options),  # type: ignore[arg-type]
+            AreaMixture.to_json,
+            AreaMixture.from_json,
         )
         return ClassFit(name, found.boxes, found.reach, mixture, self.match_center, image_aspect)
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import attrs
@@ -14,6 +15,7 @@ from ...alignment.mixtures.balance import Balance, Layouts
 from ...alignment.mixtures.box_density import (
     COLUMNS,
     BoxArrays,
+    LayoutMixture,
     as_arrays,
     fit_layout,
     within_image_correlation,
@@ -29,6 +31,7 @@ from ...engine.block import Block
 from ...engine.goals import SIDES, Boxes, Goal, Goals, Reach
 from ...engine.plugin import param, plugin
 from ...engine.rng import stream
+from ...engine.sampling.kept_results import kept_result
 
 _ID = "target.layout_gmm"
 
@@ -237,7 +240,16 @@ class LayoutGmm:
         for k in range(len(classes)):
             own = np.flatnonzero((images.class_index == k) & kept)
             boxes = images.boxes.take(own)
-            mixtures.append(fit_layout(boxes, total[own], image_aspect, components=self.components))
+            inputs = [boxes.area, boxes.center, boxes.aspect, boxes.cut, total[own], image_aspect, self.components]
+            mixtures.append(
+                kept_result(
+                    "layouts",
+                    inputs,
+                    partial(fit_layout, boxes, total[own], image_aspect, components=self.components),
+                    LayoutMixture.to_json,
+                    LayoutMixture.from_json,
+                )
+            )
             areas[k] = np.clip(areas[k], boxes.area.min() / SUPPORT, min(1.0, boxes.area.max() * SUPPORT))
         balance = Balance(images, len(classes), image_aspect, kept, [c.reach.aspect for c in classes])
         correlation = within_image_correlation(
