@@ -167,7 +167,7 @@ def read_inputs(blend: Path, real: Path) -> Findings:
     # Parts of an asset move with it, so nothing can be placed on them.
     used = {name for name, root in scene["roots"].items() if taken & {name, root}}
     choice = choose_surfaces(scene["levels"], scene["boxes"], used)
-    if choice.names and sum(counts[name] for name in sources) < MIN_MATCHED_SHARE * sum(counts.values()):
+    if choice.has_floor and sum(counts[name] for name in sources) < MIN_MATCHED_SHARE * sum(counts.values()):
         sources = {**sources, **_builtin_sources({name: n for name, n in counts.items() if name not in sources})}
     return Findings(scene, counts, sources, detached, choice, resize, is_model)
 
@@ -301,11 +301,12 @@ def _to_do(findings: Findings, path: Path) -> list[str]:
         load_recipe(path)
     except RecipeError as error:
         todo += error.problems
+    if not findings.choice.has_floor:
+        todo.append(
+            "The scene shows no floor: no flat part of it has room above, is broad, and is low or between walls."
+            + (f" Things are placed on {', '.join(findings.surfaces)}." if findings.surfaces else "")
+        )
     if not findings.surfaces:
-        if not findings.choice.runners_up:
-            todo.append(
-                "The scene shows no floor: no flat part of it has room above, is broad, and is low or between walls."
-            )
         todo.append("Name surfaces in [[placement]] to place objects on; until then they stay where they are.")
     if findings.resize is not None:
         resize = findings.resize

@@ -55,13 +55,15 @@ class SurfaceChoice:
     """What to stand things on.
 
     ``names`` are patterns. ``height_range`` limits them to the chosen levels; None where they have no others.
-    ``reasons`` and ``runners_up`` have a phrase about each chosen level and each that was not.
+    ``reasons`` and ``runners_up`` have a phrase about each chosen level and each that was not; ``has_floor`` tells
+    whether one of the chosen is more than furniture.
     """
 
     names: tuple[str, ...] = ()
     height_range: tuple[float, float] | None = None
     reasons: tuple[str, ...] = ()
     runners_up: tuple[str, ...] = ()
+    has_floor: bool = False
 
 
 def choose_surfaces(levels: Sequence[Level], boxes: Boxes, taken: Collection[str] = ()) -> SurfaceChoice:
@@ -117,6 +119,7 @@ def choose_surfaces(levels: Sequence[Level], boxes: Boxes, taken: Collection[str
         _height_range(chosen, free),
         tuple(describe(level, id(level) in backdrops) for level in chosen[:_RUNNERS_UP]),
         tuple(describe(level, id(level) in backdrops) for level in others),
+        bool(grounds),
     )
 
 

@@ -63,7 +63,10 @@ def test_out_of_doors_the_ground_is_the_ground() -> None:
 
 def test_tops_of_walls_and_of_lone_things_are_no_floor() -> None:
     choice = choose_surfaces([Level("Wall", 2.9, 2.9, broad=0.0)], {"Wall": box((10, 9, 2.9))})
-    assert choice.names == () and choice.runners_up == ()
+    assert choice.names == () and choice.runners_up == () and not choice.has_floor
+    desk = {"Slat (Desk)": box((2, 4, 0.08), (0, 0, 0.7)), "Leg": box((0.1, 0.1, 0.7))}
+    choice = choose_surfaces([Level("Slat (Desk)", 4.7, 0.78, objects=3)], desk)
+    assert choice.names == ("Slat (Desk)",) and not choice.has_floor  # as a piece of furniture
     assert choose_surfaces([Level("Cube", 4.0, 2.0)], {"Cube": box((2, 2, 2))}).names == ()
     assert "no ceiling" in describe(Level("Cube", 4.0, 2.0))
 
