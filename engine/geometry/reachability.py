@@ -118,7 +118,7 @@ def survey_reach(
     return out
 
 
-def _aspect_interval(aspects: np.ndarray) -> dict[str, tuple[float, float]]:
+def _aspect_interval(aspects: np.ndarray) -> dict[str, Any]:
     if len(aspects) < _MIN_ASPECTS:
         return {}
     low, high = np.quantile(aspects, [RARE_SHARE, 1 - RARE_SHARE])

@@ -69,6 +69,7 @@ def _reach_to_json(reach: dict[str, Reach]) -> Any:
 
 def _reach_from_json(value: Any) -> dict[str, Reach]:
     def one(entries: dict[str, Any]) -> Reach:
-        return Reach(**{key: tuple(v) if isinstance(v, list) else v for key, v in entries.items()})
+        values: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in entries.items()}
+        return Reach(**values)
 
     return {name: one(entries) for name, entries in value.items()}

@@ -103,11 +103,11 @@ def choose_surfaces(levels: Sequence[Level], boxes: Boxes, taken: Collection[str
     ]
     eligible = [level for level in ranked if id(level) not in backdrops]
     raised = [level for level in eligible if level.area >= MIN_RAISED_AREA and _has_name(level, RAISED_NAMES)]
-    rows: dict[str, list[float]] = {}
+    largest: dict[str, Level] = {}
     for level in (*grounds, *raised):
-        row = rows.setdefault(level.surface, [0.0, level.low, level.high])
-        row[0] = max(row[0], level.area)
-    names = guess_surfaces([(name, *row) for name, row in rows.items()], ())
+        if level.surface not in largest or level.area > largest[level.surface].area:
+            largest[level.surface] = level
+    names = guess_surfaces([(name, each.area, each.low, each.high) for name, each in largest.items()], ())
     chosen = [level for level in (*grounds, *raised) if literal_pattern(level.surface) in names]
     chosen = list({id(level): level for level in chosen}.values())
     others = [level for level in ranked if all(level is not each for each in chosen)]
