@@ -30,8 +30,8 @@ class Field:
     """A parameter and the properties that store it.
 
     ``form`` is flag, number, pair, vector, choice, choices (several of them), text, names, weights (names, each with a
-    number), collection, or literal (a TOML value as text). ``attributes`` are the names of the properties; ``switch``
-    is that of the checkbox of an optional parameter, else "".
+    number), collection, zone (a text, and the material of this name), or literal (a TOML value as text).
+    ``attributes`` are the names of the properties; ``switch`` is that of the checkbox of an optional parameter, or "".
     """
 
     param: Param
@@ -110,6 +110,9 @@ def read(group: Any, field: Field) -> Any:
         return [text_of(entry) for entry in value]
     if field.form == "weights":
         return {entry.value: shortest_decimal(entry.weight) for entry in value}
+    if field.form == "zone":
+        material = getattr(group, field.attributes[1])
+        return value if material is None else material.name
     if field.form == "collection":
         return value.name if value is not None else ""
     if field.form == "literal":
@@ -132,6 +135,8 @@ def _field(p: Param, taken: set[str]) -> Field:
         kind = next(a for a in get_args(kind) if a is not type(None))
     form = _form(p, kind)
     attributes = [f"{p.name}_min", f"{p.name}_max"] if form == "pair" else [p.name]
+    if form == "zone":
+        attributes.append(f"{p.name}_material")
     names = tuple(_unique_name(name, taken) for name in attributes)
     return Field(p, kind, form, names, _unique_name(f"use_{p.name}", taken) if optional else "")
 
@@ -147,7 +152,7 @@ def _form(p: Param, kind: Any) -> str:
     if kind is str:
         if p.choices and all(p.choices):
             return "choice"
-        return "collection" if p.means == "collection" else "text"
+        return p.means if p.means in ("collection", "zone") else "text"
     if origin is tuple and args[-1] is not ... and len(set(args)) == 1 and args[0] in (int, float):
         return "pair" if len(args) == 2 else "vector" if 3 <= len(args) <= 32 else "literal"
     if kind == dict[str, float]:

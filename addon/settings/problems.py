@@ -18,9 +18,10 @@ from ...engine.plugin.contract import KINDS
 from ...engine.recipe.settings import LISTS, TABLES
 from ..missing_packages import missing_packages, missing_packages_message
 from .display_names import label_of
+from .fields import read
 from .properties import list_attribute, parameters_of
 from .recipe import is_set_up, recipe_of, table_of
-from .references import missing_object
+from .references import missing_object, missing_zone
 
 _MAX_AGE = 2.0
 """Seconds after which files are looked for again."""
@@ -145,6 +146,9 @@ def _missing_references(scene: bpy.types.Scene) -> Iterator[Problem]:
                             f"{title} > {field.label}: there is no object '{name}' in this scene. Choose another one."
                         )
                         yield Problem(text, _path_of(group), field.param.name)
+            elif field.form == "zone" and is_here and missing_zone(scene, read(group, field)):
+                text = f"{title} > {field.label}: no mesh of this scene has a material or vertex group of this name."
+                yield Problem(text, _path_of(group), field.param.name)
             elif field.form == "collection" and value is None and group.kept and is_here:
                 kept = json.loads(group.kept).get(field.param.name)
                 if kept and kept[1] == "":

@@ -14,6 +14,7 @@ from ...engine.plugin.params import Param, plain_value
 from ...engine.recipe.writing import toml_value
 from .display_names import label_of
 from .fields import Field
+from .references import following_zone
 from .suggestions import SEARCHES
 
 _UNITS = {"m": "DISTANCE", "deg": "ANGLE", "mm": "DISTANCE_CAMERA", "px": "PIXEL", "W": "POWER", "K": "TEMPERATURE"}
@@ -96,6 +97,11 @@ def _field_definitions(field: Field, names: Mapping[str, type]) -> dict[str, Any
         text = "" if default is None else toml_value(plain_value(default))
         own["description"] += ". Use TOML syntax, such as [1, 2]"
         return {first: props.StringProperty(**own, default=text)}
+    if field.form == "zone":
+        material = field.attributes[1]
+        follow_zone, follow_material = following_zone(first, material)
+        pointer = props.PointerProperty(**own, type=bpy.types.Material, update=follow_material)
+        return {first: text_property(p, own | {"update": follow_zone}, str(default or "")), material: pointer}
     return {first: text_property(p, own, str(default or ""))}
 
 

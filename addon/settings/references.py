@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -77,6 +77,28 @@ def follow_object(entry: Any, context: Any) -> None:
         entry.value = text
 
 
+def following_zone(text: str, material: str) -> tuple[Callable[[Any, Any], None], Callable[[Any, Any], None]]:
+    """Update callbacks of a text that names a material or a vertex group, and of the material beside it."""
+
+    def follow_zone(group: Any, context: Any) -> None:
+        name, known = getattr(group, text), getattr(group, material)
+        if known is not None and known.name == name:
+            return
+        found = bpy.data.materials.get(name) if name else None
+        if found is not None:
+            setattr(group, material, found)
+        elif known is not None:
+            group.property_unset(material)
+
+    def follow_material(group: Any, context: Any) -> None:
+        known = getattr(group, material)
+        name = "" if known is None else known.name
+        if getattr(group, text) != name:
+            setattr(group, text, name)
+
+    return follow_zone, follow_material
+
+
 def follow_class(entry: Any, context: Any) -> None:
     """Update callback of a class's name: what names the class is changed as well."""
     old, entry.former = entry.former, entry.name
@@ -109,6 +131,16 @@ def missing_object(scene: bpy.types.Scene, entry: Any) -> str:
     if pattern not in matches:
         matches[pattern] = any(fnmatchcase(each, pattern) for each in names)
     return "" if matches[pattern] else pattern
+
+
+def missing_zone(scene: bpy.types.Scene, name: str) -> bool:
+    """Whether no mesh of the scene has a material or a vertex group of this name."""
+    for o in scene.objects:
+        if o.type == "MESH" and (
+            name in o.vertex_groups or any(slot.material and slot.material.name == name for slot in o.material_slots)
+        ):
+            return False
+    return bool(name)
 
 
 def forget_names() -> None:

@@ -85,6 +85,8 @@ def _draw_field(layout: bpy.types.UILayout, group: Any, field: Field) -> None:
         column = layout.column(align=True)
         column.prop(group, first, text=f"{field.label} Min")
         column.prop(group, field.attributes[1], text="Max")
+    elif field.form == "zone" and getattr(group, field.attributes[1]) is not None:
+        layout.prop_search(group, field.attributes[1], bpy.data, "materials", text=field.label)
     elif field.form == "choices":
         layout.column(heading=field.label).prop(group, first)
     else:

@@ -17,10 +17,8 @@ def draw_shared_problems(layout: bpy.types.UILayout, context: bpy.types.Context,
     """Draw one line instead of problems that the panel of samples lists in full."""
     count = len(list(problems))
     if count:
-        text = (
-            "Solve the problem of the sample first" if count == 1 else f"Solve the {count} problems of the sample first"
-        )
-        layout.label(text=text, icon="ERROR")
+        what = "problem" if count == 1 else f"{count} problems"
+        draw_text(layout, context, f"Solve the {what} above first.", icon="ERROR")
 
 
 def draw_problems(layout: bpy.types.UILayout, context: bpy.types.Context, problems: Iterable[Problem]) -> None:

@@ -157,6 +157,24 @@ def test_a_renamed_class_is_followed(scene: bpy.types.Scene) -> None:
     assert recipe.table_of(scene)["placement"][0]["classes"] == ["seat"]
 
 
+def test_a_zone_follows_its_material_and_is_missed_without_it(scene: bpy.types.Scene) -> None:
+    use = scene.twinset.placements[0].on_surface
+    floor, wood = bpy.data.objects["Floor[1]"], bpy.data.materials.new("Wood")
+    floor.data.materials.append(wood)
+    use.mask = "Wood"
+    wood.name = "Oak"
+    assert recipe.table_of(scene)["placement"][0]["mask"] == "Oak" and told(scene) == []
+    floor.data.materials.clear()
+    assert any("no mesh of this scene has a material" in text for text in told(scene))
+    floor.vertex_groups.new(name="walkway")
+    use.mask = "walkway"
+    assert use.mask_material is None and told(scene) == []
+    floor.vertex_groups[0].name = "path"
+    assert any("Placement > On Surface > Mask" in text for text in told(scene))
+    use.mask = ""
+    assert told(scene) == []
+
+
 def test_settings_of_a_version_with_names_only_find_their_objects(scene: bpy.types.Scene) -> None:
     migration = part("addon.settings.migration")
     saved = json.loads(migration.saved_text(scene))

@@ -116,10 +116,16 @@ def walk_over_previews() -> Iterator[float]:
                 operator()
             yield 0.3
     assert preview().is_shown
-    with view():
-        while bpy.ops.ed.redo.poll() and bpy.context.scene.twinset_preview.is_shown:
-            bpy.ops.ed.redo()
-    yield from wait(lambda: places() == walk[0], 20)
+    for _ in range(2):
+        if preview().is_shown:
+            with view():
+                bpy.ops.ed.redo()
+            yield 0.3
+    found = places()
+    changed = {
+        key: (walk[0].get(key), found.get(key)) for key in {*walk[0], *found} if walk[0].get(key) != found.get(key)
+    }
+    assert not changed, changed
 
 
 def the_way() -> Iterator[float]:
