@@ -73,7 +73,7 @@ def open_shared() -> Callable[[Recipe], Stage]:
         if any(use.id == "keep" for use in recipe.plugins["camera"]):  # the hall has no camera of its own
             return scene((recipe.output.width, recipe.output.height), furnished=True)
         parts = (recipe.scene, recipe.models, recipe.rooms, recipe.classes, recipe.distractors, recipe.folder)
-        key = repr((parts, recipe.output, recipe.render.engine, brings_light(recipe)))
+        key = repr((parts, recipe.output, recipe.camera_model, recipe.render.engine, brings_light(recipe)))
         if key not in kept or not is_open(kept[key]):
             kept.clear()
             kept[key] = open_stage(recipe)
