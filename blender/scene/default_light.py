@@ -68,6 +68,14 @@ def add_default_light(scene: bpy.types.Scene, *, lit_by_assets: bool = False) ->
     return True
 
 
+def only_glows(scene: bpy.types.Scene) -> bool:
+    """Whether only materials light a scene, such as a screen or the LEDs of a fan. It gets no default light."""
+    depsgraph = evaluate(scene)
+    has_lamp = any(o.type == "LIGHT" and o.data.energy > 0 and not o.hide_render for o in scene.objects)
+    has_world = scene.world is not None and _world_emits(scene.world, 2.0**scene.view_settings.exposure)
+    return not has_lamp and not has_world and _has_light(scene, depsgraph)
+
+
 def _ceiling_height(
     scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph, low: np.ndarray, high: np.ndarray
 ) -> float | None:

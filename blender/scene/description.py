@@ -11,6 +11,7 @@ import numpy as np
 from ..geometry.evaluated import evaluate
 from ..geometry.standing_levels import standing_levels
 from ..geometry.surfaces import robust_bounds, static_meshes
+from .default_light import only_glows
 
 
 def describe_scene(scene: bpy.types.Scene) -> dict[str, Any]:
@@ -21,7 +22,8 @@ def describe_scene(scene: bpy.types.Scene) -> dict[str, Any]:
     dict
         ``collections``: name to names of all objects; ``surfaces``: up to 20 of (object name, up-facing area in m²,
         lowest and highest z of that part), largest first; ``levels``: see :func:`.standing_levels`;
-        ``cameras``, ``lights``: names; ``size``: extent in metres; ``top``: its highest z; ``boxes``: bounding box (low
+        ``cameras``, ``lights``: names; ``size``: extent in metres; ``top``: its highest z; ``only_glows``: see
+        :func:`.default_light.only_glows`; ``boxes``: bounding box (low
         (3,), high (3,)) of each top-level object with its children; ``roots``: object name to the name of its topmost
         parent.
     """
@@ -54,6 +56,7 @@ def describe_scene(scene: bpy.types.Scene) -> dict[str, Any]:
         "lights": sorted(o.name for o in scene.objects if o.type == "LIGHT" and not o.hide_render),
         "size": (high - low).tolist(),
         "top": float(high[2]),
+        "only_glows": only_glows(scene),
         "boxes": boxes,
         "roots": {m.object: m.aliases[-1] for m in meshes},
     }

@@ -42,6 +42,8 @@ BUILTIN |= {"backpack": "backpack", "handbag": "handbag", "bag": "bag"}
 
 MAX_BUILTIN = 3
 
+_LAMP_HEIGHT = 2.7
+
 MIN_MATCHED_SHARE = 0.1
 """Share of the real boxes below which the objects of a scene are too few to do without built-in shapes."""
 
@@ -192,7 +194,8 @@ def _room_height(scene: Mapping[str, Any]) -> float:
 def recipe_text(findings: Findings, blend: str, annotations: str) -> str:
     """The recipe as TOML with comments; what could not be guessed is marked TODO."""
     size = " x ".join(f"{v:.1f}" for v in findings.scene["size"])
-    lights = ", ".join(findings.scene["lights"]) or "none, so Twinset adds one"
+    glows = findings.scene["only_glows"]
+    lights = ", ".join(findings.scene["lights"]) or ("glowing materials" if glows else "none, so Twinset adds one")
     scale = (
         [f"scale = {findings.resize.scale:g}  # {findings.resize.description}; {findings.resize.support}"]
         if findings.resize is not None
@@ -219,6 +222,7 @@ def recipe_text(findings: Findings, blend: str, annotations: str) -> str:
         'plugin = "bbox_area_gmm"',
         *([f"classes = {toml_value(list(findings.sources))}"] if findings.sources else []),
         "",
+        *(_lamps(findings) if glows else []),
         "# Random environment light:",
         "# [[appearance]]",
         '# plugin = "world"',
@@ -286,6 +290,23 @@ def _placement(findings: Findings) -> list[str]:
     if choice.height_range is not None:
         lines.append(f"surface_height_range = {toml_value(list(choice.height_range))}  # without their other levels")
     return lines
+
+
+def _lamps(findings: Findings) -> list[str]:
+    """Lamps for scenes that only a screen or the like lights."""
+    ceilings = [
+        level.ceiling for level in findings.scene["levels"] if literal_pattern(level.surface) in findings.surfaces
+    ]
+    height = min((each for each in ceilings if each > 0.0), default=0.0) or _LAMP_HEIGHT
+    low, high = round(0.6 * height, 2), round(0.9 * height, 2)
+    return [
+        "# Only materials that glow light the scene, so lamps are hung in it.",
+        "[[appearance]]",
+        'plugin = "lights"',
+        "extra_range = [2, 4]",
+        f"extra_height_range = {toml_value([low, high])}",
+        "",
+    ]
 
 
 def _cameras(findings: Findings) -> list[str]:

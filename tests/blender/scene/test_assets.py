@@ -12,7 +12,6 @@ import pytest
 bpy = pytest.importorskip("bpy")
 
 from executed_lines import executed_lines  # noqa: E402
-from twinset.blender.files.missed_assets import distinct_names  # noqa: E402
 from twinset.blender.files.model_import import import_model, known_suffixes, remove_model  # noqa: E402
 from twinset.blender.geometry.evaluated import evaluate, read_mesh  # noqa: E402
 from twinset.blender.geometry.flatten import sample_points  # noqa: E402
@@ -293,14 +292,6 @@ def test_files_of_one_name_get_names_of_their_own(tmp_path):
     weights = {"*": 2.0, "two": 0.5}
     entries = load(ClassSettings(name="chair", models=["**/*.glb"], weights=weights), folder=tmp_path)
     assert {e.asset.name: e.asset.weight for e in entries} == {"one_chair": 2.0, "two_chair": 0.5}
-
-
-def test_names_of_files_have_as_many_folders_as_they_need():
-    paths = [Path(f"/m/{name}") for name in ("oak/a/model.blend", "pine/a/model.blend", "pine/b/model.blend", "x.glb")]
-    assert distinct_names(paths) == ["oak_a_model", "pine_a_model", "b_model", "x"]
-    same = [Path(f"/m/{number}/model.blend") for number in range(16)]
-    assert distinct_names(same) == [f"{number}_model" for number in range(16)]
-    assert distinct_names([Path("a/x.glb"), Path("a/x.obj")]) == ["a_x", "a_x"]
 
 
 def test_nothing_arrived_is_an_error(tmp_path):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Assets whose linked files are missing: named all together, and the others are used."""
+"""Assets whose linked files are missing are named all together, and the others are used; names of model files."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 
 bpy = pytest.importorskip("bpy")
 
+from twinset.blender.files.missed_assets import distinct_names  # noqa: E402
 from twinset.blender.scene.assets import load_assets  # noqa: E402
 from twinset.engine.errors import StageError  # noqa: E402
 from twinset.engine.recipe.settings import ClassSettings, Recipe, SceneSettings  # noqa: E402
@@ -83,3 +84,11 @@ def test_members_of_a_collection_without_their_library_are_left_out(tmp_path, ca
     bpy.data.objects.remove(bpy.data.objects["Gone"])
     with pytest.raises(StageError, match=r"No class has an asset left: .* missing: lib\.blend"):
         load(ClassSettings(name="chair", collection="Chairs"))
+
+
+def test_names_of_files_have_as_many_folders_as_they_need():
+    paths = [Path(f"/m/{name}") for name in ("oak/a/model.blend", "pine/a/model.blend", "pine/b/model.blend", "x.glb")]
+    assert distinct_names(paths) == ["oak_a_model", "pine_a_model", "b_model", "x"]
+    same = [Path(f"/m/{number}/model.blend") for number in range(16)]
+    assert distinct_names(same) == [f"{number}_model" for number in range(16)]
+    assert distinct_names([Path("a/x.glb"), Path("a/x.obj")]) == ["a_x", "a_x"]

@@ -174,6 +174,25 @@ def test_a_scene_without_a_floor_is_a_sentence(init: Init, tmp_path: Path) -> No
     assert result["surfaces"] == [] and any("shows no floor" in sentence for sentence in result["todo"])
 
 
+def test_a_scene_that_only_glows_gets_lamps(init: Init, tmp_path: Path) -> None:
+    import bpy
+
+    for strength, expected in ((0.0, 0), (3.0, 1)):
+        bpy.ops.wm.read_factory_settings(use_empty=True)
+        mesh("Floor", [(-3, -3, 0), (3, -3, 0), (3, 3, 0), (-3, 3, 0)], [(0, 1, 2, 3)])
+        mesh("Screen", *slab((0, 0, 0.7), (0.6, 0.02, 1.0)))
+        glow = bpy.data.materials.new("Glow")
+        glow.use_nodes = True
+        glow.node_tree.nodes["Principled BSDF"].inputs["Emission Strength"].default_value = strength
+        bpy.data.meshes["Screen"].materials.append(glow)
+        bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "room.blend"), check_existing=False)
+        (tmp_path / "r.toml").unlink(missing_ok=True)
+        init("room.blend")
+        lamps = [use for use in load_recipe(tmp_path / "r.toml").plugins["appearance"] if use.id == "lights"]
+        assert len(lamps) == expected
+        assert all(use.plugin.extra_range == (2, 4) and use.plugin.extra_height_range[1] < 2.7 for use in lamps)
+
+
 def test_a_model_file_is_a_scene_too(init: Init, tmp_path: Path) -> None:
     import bpy
 
