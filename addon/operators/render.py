@@ -16,6 +16,7 @@ from ..processes.render_job import (
     dismiss,
     finish,
     free_folder,
+    is_ending,
     is_running,
     output_of,
     resume,
@@ -65,8 +66,8 @@ class TWINSET_OT_render_dataset(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        if is_running():
-            cls.poll_message_set("A render is running")
+        if is_running() or is_ending():
+            cls.poll_message_set("A render is running" if is_running() else "The last render is being stopped")
             return False
         return can_render(cls, context)
 
@@ -100,8 +101,8 @@ class TWINSET_OT_resume_render(bpy.types.Operator):
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         out = folder_or_none(context.scene) if context.scene is not None else None
-        if is_running():
-            cls.poll_message_set("A render is running")
+        if is_running() or is_ending():
+            cls.poll_message_set("A render is running" if is_running() else "The last render is being stopped")
             return False
         if out is None or not can_resume(out, context.scene):
             cls.poll_message_set("The output folder has no render of the add-on")
@@ -144,8 +145,8 @@ class TWINSET_OT_finish_render(bpy.types.Operator):
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         out = folder_or_none(context.scene) if context.scene is not None else None
-        if is_running():
-            cls.poll_message_set("A render is running")
+        if is_running() or is_ending():
+            cls.poll_message_set("A render is running" if is_running() else "The last render is being stopped")
             return False
         if out is None or not count_frames(out):
             cls.poll_message_set("The output folder has no frames")

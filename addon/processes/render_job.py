@@ -95,6 +95,14 @@ def is_running() -> bool:
     return bool(_current) and _current[0].state == "running"
 
 
+def is_ending() -> bool:
+    """Whether a cancelled render still completes its frame, or writes its annotations."""
+    job = current()
+    if job is None or job.state != "cancelled":
+        return False
+    return job.finisher is not None or (job.process is not None and not job.is_closed)
+
+
 def output_of(scene: bpy.types.Scene) -> Path:
     """The absolute output folder of a scene."""
     text = scene.twinset.output_folder
@@ -190,7 +198,7 @@ def finish(out: Path) -> Job:
 def cancel() -> None:
     """Cancel the running render; its frames are kept and annotated, and it can be resumed."""
     job = current()
-    if job is not None and job.state == "running":
+    if job is not None and job.state == "running" and job.process is not None:
         job.state = "cancelled"
         job.process.close()
 
@@ -276,7 +284,8 @@ def _process_message(job: Job, line: dict[str, Any]) -> None:
         _process_frame(job, line)
     elif event == "finished":
         job.state, job.step = "finished", ""
-        job.process.close()
+        if job.process is not None:
+            job.process.close()
         _frame_counts.clear()
 
 
@@ -306,9 +315,7 @@ def _tick() -> float | None:
             redraw_panels()
     except (OSError, TwinsetError):
         log.exception("The progress of the render cannot be read.")
-    job = current()
-    is_ending = job is not None and job.state == "cancelled" and job.process is not None and not job.is_closed
-    return TICK if is_running() or is_ending or (job is not None and job.finisher is not None) else None
+    return TICK if is_running() or is_ending() else None
 
 
 def register() -> None:

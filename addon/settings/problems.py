@@ -29,7 +29,13 @@ _MAX_AGE = 2.0
 _PREFIX = re.compile(r"^\[+(?P<key>[\w.]+)\]+(?: (?P<field>[\w.]+))?(?: \(line \d+\))?: ")
 _PARAMETER = re.compile(r"^The '(\w+)' parameter of \w+ (?:'([^']+)'|\[\w+\])")
 _OWNER = re.compile(r"(?:\b(?:Class|Placement|Camera|Appearance|Effect|Target|Metric|Filter|of \w+) )'([^']+)'", re.I)
-_TITLES = {"class": "Classes", "split": "Train, Validate, Test", "output": "Images and Labels", "scene": "Room"}
+_TITLES = {
+    "camera_model": "Calibrated Camera",
+    "class": "Classes",
+    "output": "Images and Labels",
+    "scene": "Room",
+    "split": "Train, Validate, Test",
+}
 _TITLES |= {"goal": "Additional Goals", "distractor": "Distractors", "render": "Rendering", "real": "Real Dataset"}
 _TITLES |= {"metric": "Metrics", "filter": "Filters", "scene.models": "Room > Additional Models"}
 

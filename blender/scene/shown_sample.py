@@ -199,7 +199,7 @@ def remove_unused(blocks: Iterable[bpy.types.ID]) -> None:
 
 def _hidden_by_others(scene: bpy.types.Scene) -> dict[bpy.types.Object, TWINSET_PG_hidden]:
     """The objects that samples of other scenes hide, with what they were; a new scene may have a copy of the notes."""
-    out = {}
+    out: dict[bpy.types.Object, TWINSET_PG_hidden] = {}
     for other in _showing():
         if other != scene:
             present = set(other.objects)

@@ -167,7 +167,9 @@ def the_way() -> Iterator[float]:
     with view():
         bpy.ops.twinset.mark_class("INVOKE_DEFAULT", name="")
     yield from shot("addon_new_class")
-    subprocess.run(["xdotool", "key", "Escape"], check=False)
+    for _ in range(2):  # ends typing, and closes the dialog
+        subprocess.run(["xdotool", "key", "Escape"], check=False)
+        yield 0.5
     bpy.data.objects["Floor"].name = "Ground"
     yield from shot("addon_problems")  # no annotations yet; the renamed floor is no problem
     settings.real.annotations = str(DATA / "annotations/cartucho_map_A45.json")
