@@ -265,6 +265,17 @@ def test_cancelling_keeps_what_there_is(scene, tmp_path):
     assert process._process.wait(600) == 130
     assert render_job.can_resume(tmp_path / "out") and render_job.count_frames(tmp_path / "out") >= 1
     assert render_job.free_folder(tmp_path / "out") == tmp_path / "out_2"
+    # The frames that there are get their annotations without being asked for.
+    until = time.monotonic() + 600
+    while render_job.is_ending():
+        assert "being stopped" in problem(ops.resume_render)
+        render_job.process_messages()
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    assert render_job.current().problems == []
+    coco = json.loads((tmp_path / "out/annotations/instances.json").read_text())
+    assert len(coco["images"]) == render_job.count_frames(tmp_path / "out") >= 1
+    assert not render_job.needs_finish(tmp_path / "out") and render_job.can_resume(tmp_path / "out", scene)
 
 
 def test_predictions_follow_the_settings(scene):
@@ -279,6 +290,15 @@ def test_predictions_follow_the_settings(scene):
         session._tick()
         time.sleep(0.02)
     assert predict()["classes"]["chair"]["n_synth"] > first["classes"]["chair"]["n_synth"]
+    # It can be stopped, and leaves the background process ready.
+    kept = session.session.process
+    scene.twinset.job.seed += 1
+    ops.preview_gap()
+    assert ops.stop_gap() == {"FINISHED"} and not ops.stop_gap.poll()
+    while session.session.waiting:
+        session.receive()
+        time.sleep(0.02)
+    assert session.session.process is kept and kept.code is None and not session.session.problems
     # A sample in between cuts the prediction short; it goes on afterwards.
     scene.twinset.job.seed += 1
     ops.preview_gap()

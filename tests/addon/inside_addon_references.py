@@ -221,6 +221,19 @@ def test_all_problems_are_told_in_the_words_of_the_panels(scene: bpy.types.Scene
     assert part("addon.processes.preview_session").session.process is None  # nothing was started in vain
 
 
+def test_missing_packages_are_told_before_anything_is_started(
+    scene: bpy.types.Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert told(scene) == []
+    monkeypatch.setattr(problems, "missing_packages", lambda: ["scipy"])
+    problems.forget_problems()
+    for operator in (ops.preview_sample, ops.preview_gap, ops.render_dataset):
+        with pytest.raises(RuntimeError, match=r"Missing packages in Blender's Python .*: scipy\. Install the Twinset"):
+            operator()
+    assert part("addon.processes.preview_session").session.process is None
+    problems.forget_problems()
+
+
 def test_many_objects_keep_their_place_in_view_layers(scene: bpy.types.Scene) -> None:
     """Marking many objects takes their collection out of the scene meanwhile, which leaves no trace."""
     objects = [add(f"o{n}") for n in range(60)]

@@ -105,6 +105,21 @@ def test_scenes_have_samples_of_their_own(assets: list[dict[str, Any]], kind: st
     assert not [m for m in bpy.data.meshes if m.name.startswith("seat")]
 
 
+@pytest.mark.parametrize("was_hidden", [False, True])
+def test_selection_and_visibility_of_hidden_objects_come_back(assets: list[dict[str, Any]], was_hidden: bool) -> None:
+    chair, scene = bpy.data.objects["chair 0"], bpy.context.scene
+    chair.select_set(True)
+    bpy.context.view_layer.objects.active = chair
+    chair.hide_set(was_hidden)
+    before = (chair.select_get(), chair.hide_get(), chair.hide_viewport, chair.hide_render)
+    show(2, assets)
+    show(3, assets)
+    assert not chair.visible_get() and chair.hide_render
+    removal.restore(scene)
+    assert (chair.select_get(), chair.hide_get(), chair.hide_viewport, chair.hide_render) == before
+    assert bpy.context.view_layer.objects.active == chair
+
+
 def nothing() -> None:
     pass
 
