@@ -59,19 +59,19 @@ def box_arrays(annotations: Sequence[Mapping[str, Any]], size: Mapping[int, tupl
     size : mapping
         Width and height of images by id.
     """
-    found = [a.get("bbox") for a in annotations]
+    found: list[Any] = [a.get("bbox") for a in annotations]
     rows = np.arange(len(found))
     are_lists = set(map(type, found)) <= _LISTS and set(map(len, found)) <= {4}
     if not (are_lists and set(map(type, chain.from_iterable(found))) <= _NUMBERS):
         rows = np.array([k for k, box in enumerate(found) if is_box(box)], dtype=np.intp)
         found = [found[k] for k in rows]
     try:
-        boxes = np.fromiter(chain.from_iterable(found), float, 4 * len(found)).reshape(-1, 4)
+        boxes = np.fromiter(chain.from_iterable(found), np.float64, 4 * len(found)).reshape(-1, 4)
     except OverflowError:  # whole numbers beyond all floats
         return box_arrays([a if is_box(a.get("bbox")) else {} for a in annotations], size)
     position = {id: k for k, id in enumerate(size)}
     known = np.array([*size.values(), (np.nan, np.nan)], dtype=float)
-    ids = [a.get("image_id") for a in annotations]
+    ids: list[Any] = [a.get("image_id") for a in annotations]
     if set(map(type, ids)) <= {int}:
         at = [position.get(id, -1) for id in ids]
     else:
