@@ -157,6 +157,8 @@ def _performed(step: Step, work: Workspace, state: AlignState) -> StepOutcome:
         reason = changed or "images are missing"
     if reason:
         work.say(f"Step '{step.name}' is done again: {reason}.")
+    else:
+        work.say(f"Step '{step.name}': {step.title.lower()}.")
     state.set(step.name, StepRecord(inputs))
     result = step.run(work)
     outputs = fingerprints.of_files(work.out, step.outputs(work, result))

@@ -58,8 +58,9 @@ class Infer(TrialStep):
         if trusted:
             write_columns(_table(work), found.table)
         goals = [goal for outcome in trusted if (goal := _goal(work, work.latest, found, outcome))]
+        scored = any(outcome.scores for outcome in found.outcomes)
         result = {
-            "reason": "",
+            "reason": "" if scored else _reason(found.outcomes),
             "table": _table(work).name if trusted else "",
             "columns": [_values(outcome) for outcome in found.outcomes if outcome.scores],
             "goals": goals,
@@ -107,6 +108,11 @@ def _inferred(work: Workspace, synth: Path) -> InferenceResult:
         seed=work.options.seed,
         progress=work.progress,
     )
+
+
+def _reason(outcomes: Sequence[Outcome]) -> str:
+    """Why nothing could be learned."""
+    return next((outcome.reason.rstrip(".") for outcome in outcomes if outcome.reason), "no column can be learned")
 
 
 def _rendered_classes(synth: Path, classes: Sequence[str]) -> list[str]:
