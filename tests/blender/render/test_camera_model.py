@@ -229,3 +229,29 @@ def open_with_balls(path: Path, model: str) -> BlenderStage:
 def test_eevee_refuses_what_is_too_wide_for_a_pinhole(scene: Path) -> None:
     with pytest.raises(StageError, match=r"EEVEE cannot render the camera of .camera_model., which sees 1[5-8][0-9]"):
         open_with(scene, MODELS["fisheye"].replace("[70, 71]", "[50, 50]"), 'engine = "eevee"\n')
+
+
+def test_distorted_ids_are_those_of_a_fine_plain_render(scene: Path) -> None:
+    """Plain Blender renders a wide pinhole picture with eight pixels per pixel; OpenCV's rays look it up."""
+    fine = 8 * 150.0
+
+    def change() -> None:
+        data, render = bpy.context.scene.camera.data, bpy.context.scene.render
+        render.resolution_x, render.resolution_y = 12 * WIDTH, 12 * HEIGHT
+        data.sensor_fit, data.sensor_width, data.lens = "HORIZONTAL", 36.0, fine / (12 * WIDTH) * 36.0
+
+    names = {"crate near": 1, "crate far": 2, "crate cut": 3}
+    plain = plain_labels(scene, names, change)
+    stage = open_with(scene, MODELS["barrel"])
+    assert stage.camera is not None
+    numbers = np.zeros(1 + len(stage.instances), int)
+    for instance in stage.instances:
+        numbers[instance.id] = names[instance.asset.name]
+    directions = rays(stage.camera) @ stage.camera.matrix[:3, :3]
+    x = np.floor(6 * WIDTH + fine * directions[..., 0]).astype(int)
+    y = np.floor(6 * HEIGHT - fine * directions[..., 1]).astype(int)
+    inside = (x >= 0) & (x < 12 * WIDTH) & (y >= 0) & (y < 12 * HEIGHT)
+    assert inside.mean() > 0.95
+    expected = np.where(inside, plain.ids[np.clip(y, 0, 12 * HEIGHT - 1), np.clip(x, 0, 12 * WIDTH - 1)], 0)
+    differs = (numbers[stage.probe(1.0).ids] != expected) & inside
+    assert not (differs & ~near_an_edge(stage, 0.35)).any()
