@@ -23,7 +23,7 @@ from .properties import list_attribute, parameters_of
 from .recipe import is_set_up, recipe_of, table_of
 from .references import missing_object, missing_zone
 
-_MAX_AGE = 2.0
+_MAX_AGE = 5.0
 """Seconds after which files are looked for again."""
 
 _PREFIX = re.compile(r"^\[+(?P<key>[\w.]+)\]+(?: (?P<field>[\w.]+))?(?: \(line \d+\))?: ")
@@ -59,7 +59,7 @@ class Problem:
 def problems_of(scene: bpy.types.Scene, *, is_saved: bool = False) -> list[Problem]:
     """Everything that keeps the scene from being previewed; from being rendered by others, if it must be saved.
 
-    Checked again after changes, and every two seconds for files.
+    Checked again after changes, and every few seconds for files.
     """
     if not is_set_up(scene):
         return [Problem("Set up the dataset first.")]

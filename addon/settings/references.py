@@ -150,14 +150,19 @@ def forget_names() -> None:
 
 def _fields_with(settings: Any, means: str) -> Iterator[tuple[Any, Any]]:
     """The groups of all settings with their fields of a meaning, but not the classes themselves."""
-    from ...engine.plugin.contract import KINDS
-    from ...engine.recipe.settings import LISTS, TABLES
-    from .properties import list_attribute, parameters_of
-
-    groups = [getattr(settings, key) for key in TABLES]
-    groups += [entry for key in LISTS if key != "class" for entry in getattr(settings, list_attribute(key))]
-    groups += [parameters_of(use) for kind in KINDS for use in getattr(settings, list_attribute(kind))]
-    for group in groups:
+    for group in _groups_in(settings, skip=("classes",)):
         for field in getattr(group, "twinset_fields", ()):
             if field.param.means == means and field.form in ("names", "text"):
                 yield group, field
+
+
+def _groups_in(group: Any, skip: tuple[str, ...] = ()) -> Iterator[Any]:
+    """All groups inside a group of properties."""
+    for p in group.bl_rna.properties:
+        if p.identifier == "rna_type" or p.identifier in skip or p.type not in ("POINTER", "COLLECTION"):
+            continue
+        value = getattr(group, p.identifier)
+        for each in value if p.type == "COLLECTION" else [value]:
+            if isinstance(each, bpy.types.PropertyGroup):
+                yield each
+                yield from _groups_in(each)

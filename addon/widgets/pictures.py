@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import bpy
 import numpy as np
 
 from ..preview.sample_labels import BACKGROUND, by_size, color_of, label_of
+from ..processes.redraw import redraw_panels
 from . import icons
 
 NAME = "Twinset picture"
@@ -18,14 +20,45 @@ SIDE = 384
 """Size of a picture in a panel, in pixels."""
 
 
+_latest: dict[str, Any] = {"path": None, "pixels": None, "worker": None}
+"""The picture that was read last, and the thread that reads the next one."""
+
+
 def draw_picture(layout: bpy.types.UILayout, path: Path, record: Mapping[str, Any], scale: float = 11.0) -> None:
-    """Draw a picture with its boxes in a panel; the file is read only once."""
-    try:
-        icon = icons.icon_of(NAME, path, lambda: _square(with_boxes(path, record, SIDE)))
-    except OSError:
+    """Draw a picture with its boxes in a panel.
+
+    Each is read once, by a thread: decoding a large one takes longer than the window may wait. Until it is there, the
+    previous one is shown.
+    """
+    worker = _latest["worker"]
+    if _latest["path"] != path and (worker is None or not worker.is_alive()):
+        _latest["worker"] = threading.Thread(target=_read, args=(path, record), name="twinset-picture", daemon=True)
+        _latest["worker"].start()
+        if not bpy.app.timers.is_registered(_redraw_when_read):
+            bpy.app.timers.register(_redraw_when_read, first_interval=0.05)
+    if _latest["path"] is None:
+        layout.label(text="Reading Picture...", icon="SORTTIME")
+    elif _latest["pixels"] is None:
         layout.label(text="Cannot Read Picture", icon="ERROR")
-        return
-    layout.template_icon(icon_value=icon, scale=scale)
+    else:
+        icon = icons.icon_of(NAME, _latest["path"], lambda: _latest["pixels"])
+        layout.template_icon(icon_value=icon, scale=scale)
+
+
+def _read(path: Path, record: Mapping[str, Any]) -> None:
+    try:
+        pixels = _square(with_boxes(path, record, SIDE))
+    except OSError:
+        pixels = None
+    _latest["pixels"] = pixels
+    _latest["path"] = path
+
+
+def _redraw_when_read() -> float | None:
+    if _latest["worker"] is not None and _latest["worker"].is_alive():
+        return 0.05
+    redraw_panels()
+    return None
 
 
 def with_boxes(path: Path, record: Mapping[str, Any], max_side: int = 0) -> Any:

@@ -188,3 +188,28 @@ def test_undo_changes_it(assets: list[dict[str, Any]]) -> None:
     moved = digests.scene_digest(bpy.context)
     bpy.ops.ed.undo()
     assert digests.scene_digest(bpy.context) != moved
+
+
+def test_pictures_of_panels_are_read_beside_the_window(tmp_path: Path) -> None:
+    """Drawing starts a thread and returns; what is drawn later is the picture that the thread has read."""
+    from PIL import Image
+
+    pictures, drawn = part("addon.widgets.pictures"), []
+
+    class Layout:
+        def label(self, text: str, **_: Any) -> None:
+            drawn.append(text)
+
+        def template_icon(self, icon_value: int, **_: Any) -> None:
+            drawn.append("icon")
+
+    paths = [tmp_path / "a.png", tmp_path / "none.png"]
+    Image.new("RGB", (64, 48), (200, 10, 10)).save(paths[0])
+    record = {"instances": [], "image": {"width": 64, "height": 48}}
+    for path, expected in zip(paths, ("icon", "Cannot Read Picture"), strict=True):
+        pictures.draw_picture(Layout(), path, record)
+        pictures._latest["worker"].join(60)
+        pictures.draw_picture(Layout(), path, record)
+        assert drawn[-1] == expected
+    assert drawn[0] in ("Reading Picture...", "icon")
+    bpy.app.timers.unregister(pictures._redraw_when_read)

@@ -58,7 +58,7 @@ def view() -> Any:
 
 def press(operator: Any, **arguments: Any) -> Any:
     with view():
-        return operator("INVOKE_DEFAULT", **arguments)
+        return operator("INVOKE_DEFAULT", True, **arguments)  # True: with an undo step, as from a button
 
 
 def wait(until: Callable[[], Any], seconds: float = 300.0) -> Iterator[float]:
