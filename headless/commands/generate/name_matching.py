@@ -64,7 +64,7 @@ MAX_SCALE_ERROR = 1.8
 MIN_SLENDERNESS, MAX_SLENDERNESS = 0.12, 10.0
 """Heights of whole pieces of furniture, relative to their wider side. A slat or a leg of a desk is none."""
 
-ROOM_HEIGHT, MAX_ROOM_HEIGHT = 2.7, 6.5
+ROOM_HEIGHT, MAX_ROOM_HEIGHT = 2.7, 4.9
 """Usual height of a room in metres, and the height above which a room must be in other units."""
 
 INDOORS = {*HEIGHT, *FURNITURE, *LONGEST_SIDE} - {"backpack", "bag", "bench", "bottle", "cup", "handbag", "person"}

@@ -183,3 +183,31 @@ def test_heights_without_any_face_say_which_there_are() -> None:
 
     with pytest.raises(StageError, match=r"no flat face between 7 and 9 m: theirs are -0\.20 to 5\.20 m high"):
         find_ground(BruteStage({"Room": SLABS}, [CRATE]), ["Room"], "", 15.0, "placement 'on_surface'", (7.0, 9.0))
+
+
+@pytest.mark.parametrize("name", ["a ramp", "hills"])
+def test_recorded_things_that_lean_with_the_ground_do_so_where_they_move(name: str, monkeypatch) -> None:
+    from types import SimpleNamespace
+
+    from twinset.engine.recipe.recorded_frames import RecordedInstance
+    from twinset.plugins.placements import jitter
+
+    ground = GROUNDS[name]
+    stage = BruteStage({"Ground": ground}, [STOOL])
+    moved = 0
+    for seed in range(4):
+        stage.clear()
+        OnSurface(surfaces=["Ground"], count=(1, 1)).place(stage, Goals(), np.random.default_rng(seed))
+        (before,) = stage.instances
+        recorded = SimpleNamespace(instances=[RecordedInstance(STOOL.name, "chair", before.matrix)])
+        monkeypatch.setattr(jitter, "recorded_frame", lambda frames, goals, recorded=recorded: recorded)
+        stage.clear()
+        jitter.Jitter(frames="f.json", surfaces=["Ground"], distance=0.4).place(
+            stage, Goals(), np.random.default_rng(seed)
+        )
+        (after,) = stage.instances
+        moved += float(np.linalg.norm(after.matrix[:2, 3] - before.matrix[:2, 3])) > 0.02
+        vertices = STOOL.mesh.vertices @ after.matrix[:3, :3].T + after.matrix[:3, 3]
+        center = centroid(vertices, STOOL.mesh.triangles)[:2]
+        assert holds(contacts(after, ground.vertices[ground.triangles]), center)
+    assert moved >= 2
