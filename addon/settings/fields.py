@@ -29,8 +29,8 @@ PathOut = Callable[[str | None, str], str]
 class Field:
     """A parameter and the properties that store it.
 
-    ``form`` is flag, number, pair, vector, choice, choices (several of them), text, names, weights (names, each with a
-    number), collection, zone (a text, and the material of this name), or literal (a TOML value as text).
+    ``form`` is flag, number, pair, vector, choice, choices (several of them), text, names, numbers, weights (names with
+    numbers), collection, zone (a text, and the material of this name), or literal (a TOML value as text).
     ``attributes`` are the names of the properties; ``switch`` is that of the checkbox of an optional parameter, or "".
     """
 
@@ -108,6 +108,8 @@ def read(group: Any, field: Field) -> Any:
         return [choice for choice in field.param.choices if choice in value]
     if field.form == "names":
         return [text_of(entry) for entry in value]
+    if field.form == "numbers":
+        return [shortest_decimal(e.value) if float in get_args(field.kind) else e.value for e in value]
     if field.form == "weights":
         return {entry.value: shortest_decimal(entry.weight) for entry in value}
     if field.form == "zone":
@@ -157,6 +159,8 @@ def _form(p: Param, kind: Any) -> str:
         return "pair" if len(args) == 2 else "vector" if 3 <= len(args) <= 32 else "literal"
     if kind == dict[str, float]:
         return "weights"
+    if kind == list[float] or (kind == list[int] and p.unit):
+        return "numbers"
     if kind == list[str]:
         return "choices" if p.choices else "names"
     return "literal"
@@ -193,6 +197,12 @@ def _write(group: Any, field: Field, value: Any) -> None:
         entries.clear()
         for text in value:
             entries.add().value = text
+    elif field.form == "numbers":
+        entries = getattr(group, field.attributes[0])
+        entries.clear()
+        for number in value:
+            is_int = float not in get_args(field.kind)
+            entries.add().value = max(-INT_MAX, min(INT_MAX, int(number))) if is_int else number
     elif field.form == "weights":
         entries = getattr(group, field.attributes[0])
         entries.clear()

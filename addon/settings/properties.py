@@ -130,9 +130,12 @@ def _register_names() -> dict[str, type]:
         else:
             properties = {"value": text_property(declared, own)}
         out[means] = _register(f"TWINSET_PG_{means or 'plain'}_name", properties)
+    for kind, number in (("float", bpy.props.FloatProperty), ("int", bpy.props.IntProperty)):
+        own = {"name": "Number", "description": "One of these numbers"}
+        out[kind] = _register(f"TWINSET_PG_{kind}", {"value": number(**own)})
     own = {"name": "Name", "description": "Name, or pattern such as chair_*"}
-    number = _weight("Frequency relative to the others")
-    out["weights"] = _register("TWINSET_PG_weight", {"value": bpy.props.StringProperty(**own), "weight": number})
+    weight = _weight("Frequency relative to the others")
+    out["weights"] = _register("TWINSET_PG_weight", {"value": bpy.props.StringProperty(**own), "weight": weight})
     return out
 
 

@@ -84,6 +84,8 @@ def _field_definitions(field: Field, names: Mapping[str, type]) -> dict[str, Any
     if field.form == "choices":
         items = [(c, label_of(c), "", "NONE", 1 << n) for n, c in enumerate(p.choices)]
         return {first: props.EnumProperty(**own, items=items, default=set(default or ()), options={"ENUM_FLAG"})}
+    if field.form == "numbers":
+        return {first: props.CollectionProperty(**own, type=names["float" if float in get_args(field.kind) else "int"])}
     if field.form in ("names", "weights"):
         means = p.means
         if field.form == "weights":

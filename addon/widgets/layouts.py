@@ -72,7 +72,7 @@ def _lines(text: str, width: float) -> list[str]:
 
 def _draw_field(layout: bpy.types.UILayout, group: Any, field: Field) -> None:
     first = field.attributes[0]
-    if field.form in ("names", "weights"):
+    if field.form in ("names", "weights", "numbers"):
         _draw_names(layout, group, field)
     elif field.switch:
         row = layout.row(heading=field.label, align=True)

@@ -168,13 +168,22 @@ def tables_of(cls: type, owner: str) -> st.SearchStrategy[dict[str, Any]]:
     return some.filter(lambda table: not params.build(cls, table, owner)[1])
 
 
+CAMERA_MODELS: list[dict[str, Any]] = [
+    {},
+    {"focal_length": [512.3], "size": [640, 480]},
+    {"focal_length": [512.3, 511.9], "principal_point": [320.1, 240.7], "size": [640, 480], "crop": [8, 6, 320, 240]},
+    {"focal_length": [300.123456789], "distortion": "brown_conrady", "coefficients": [0.1, -0.2, 0.001, 0.002]},
+]
+
+
 @st.composite
 def recipes(draw: Any) -> str:
     """The text of a recipe with a drawn plugin of each kind."""
     table = draw(tables_of(tables.JobSettings, "job"))
     table["plugin_folders"] = []
     for key, cls in tables.TABLES.items():
-        table[key] = draw(tables_of(cls, key))
+        # Drawn numbers are hardly ever those of a camera.
+        table[key] = draw(st.sampled_from(CAMERA_MODELS) if key == "camera_model" else tables_of(cls, key))
     table["scene"] |= {
         "file": "",
         "builtin": "hall",
