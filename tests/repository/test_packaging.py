@@ -113,7 +113,7 @@ def test_imported_packages_are_declared_and_declared_ones_imported(root: Path, t
                     used |= {a.name.split(".")[0] for a in node.names}
                 elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
                     used.add(node.module.split(".")[0])
-    modules = {"opencv-python-headless": "cv2", "pillow": "PIL", "scikit-learn": "sklearn"}
+    modules = {"opencv-python-headless": "cv2", "pillow": "PIL", "pyyaml": "yaml", "scikit-learn": "sklearn"}
     project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
 
     def modules_of(lines: list[str]) -> set[str]:
