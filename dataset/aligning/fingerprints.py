@@ -26,9 +26,11 @@ _MAX_LISTED = 4
 def of_recipe(recipe: Recipe, *, files: bool = True) -> dict[str, str]:
     """A fingerprint of each table of a recipe, and with ``files`` of each file that it names.
 
-    Paths below the recipe's own folder are relative, so that the folder can be moved.
+    The number of images is left out: more images are added to those that exist. Paths below the recipe's own folder are
+    relative, so that the folder can be moved.
     """
     tables = tomllib.loads(dump_recipe(recipe))
+    del tables["images"]
     values = {key: value for key, value in tables.items() if not isinstance(value, dict | list)}
     found = {f"'{key}' of the recipe": json.dumps(value) for key, value in values.items()}
     found |= {f"[{key}] of the recipe": of_value(value) for key, value in tables.items() if key not in values}

@@ -18,8 +18,7 @@ class FinalDataset(Step):
     title = "Render the aligned dataset"
 
     def inputs(self, work: Workspace) -> dict[str, str]:
-        found = fingerprints.of_recipe(work.recipe)
-        return {name: value for name, value in found.items() if name != _IMAGES}
+        return fingerprints.of_recipe(work.recipe)
 
     def run(self, work: Workspace) -> Result:
         recipe = _recipe(work)
@@ -38,9 +37,6 @@ class FinalDataset(Step):
 
     def sentences(self, result: Result) -> list[str]:
         return [f"{result['images']} images in {FOLDER}."]
-
-
-_IMAGES = "'images' of the recipe"
 
 
 def _recipe(work: Workspace) -> Recipe:

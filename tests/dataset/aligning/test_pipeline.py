@@ -224,9 +224,8 @@ def test_changed_inputs_are_named_and_only_done_again_when_asked(copy: Path, pla
         run(place, copy, no_render, test_share=0.5)
     text = (place / "recipe.toml").read_text(encoding="utf-8")
     try:
-        (place / "recipe.toml").write_text(
-            text.replace("[placement]", "[placement]").replace("count = [1, 2]", "count = [1, 3]")
-        )
+        assert "count = [1, 1]" in text
+        (place / "recipe.toml").write_text(text.replace("count = [1, 1]", "count = [1, 2]"), encoding="utf-8")
         with pytest.raises(OutputError, match=r"'baseline' .*\[placement\] of the recipe has changed"):
             run(place, copy, no_render)
     finally:
