@@ -32,6 +32,7 @@ from ..formats.coco import CocoFile
 from ..formats.image_files import ImageFiles, read_annotated
 from ..formats.pixels import DEPTH_SUFFIXES, read_depth
 from ..image_names import inner_path
+from ..imports.box_arrays import has_types
 from ..progress import Progress
 
 _CHUNK = 16
@@ -169,7 +170,8 @@ def _annotation_columns(
         **box_columns(bboxes, sizes[:, 0], sizes[:, 1]),
     }
     axes = {name: entry.axes for name, entry in declared_entries("twinset").items() if entry.axes}
-    extras = [_twinset_values(a, axes) for a in annotations]
+    has_extras = not has_types(annotations, "twinset", {type(None)})
+    extras = [_twinset_values(a, axes) for a in annotations] if has_extras else []
     for name in sorted({key for extra in extras for key in extra}.difference(columns)):
         columns[name] = [extra.get(name) for extra in extras]
     of_images = [_mapping(i.get("twinset")) for i in images]

@@ -14,6 +14,7 @@ import numpy as np
 
 from ...engine.errors import DataError, OutputError
 from ..atomic_files import PendingFiles, make_folder, output_error, to_builtin_types, write_atomic
+from ..significant_digits import round_significant
 
 SUFFIXES = (".parquet", ".csv")
 """File suffixes of tables."""
@@ -85,7 +86,7 @@ def write_columns(path: Path, columns: TableColumns) -> None:
     import pyarrow.parquet
 
     # Column by column, and straight into the file: all cells at once would take several times the memory.
-    table = pyarrow.table({name: _array(pyarrow, _cells(values)) for name, values in columns.items()})
+    table = pyarrow.table({name: _array(pyarrow, values) for name, values in columns.items()})
     make_folder(path.parent)
     with PendingFiles() as pending:
         temp = pending.reserve(path)
@@ -159,7 +160,17 @@ def _texts(cells: Sequence[str]) -> list[str | None]:
     return [cell or None for cell in cells]
 
 
-def _array(pyarrow: Any, cells: list[Any]) -> Any:
+def _array(pyarrow: Any, values: Sequence[Any] | np.ndarray) -> Any:
+    """A column of :func:`_cells` for Arrow; millions of plain numbers or words are not looked at one by one."""
+    is_array = isinstance(values, np.ndarray)
+    types = {float} if is_array and values.dtype == np.float64 else set[type]() if is_array else set(map(type, values))
+    if float in types and types <= {float, type(None)}:
+        numbers = round_significant(np.array(values, dtype=np.float64))
+        is_missing = ~np.isfinite(numbers)
+        if not is_missing.all():
+            return pyarrow.array(numbers, mask=is_missing if is_missing.any() else None)
+    is_plain = any(types <= {kind, type(None)} for kind in (int, str, bool)) and bool(types)
+    cells = list(values) if is_plain else _cells(values)
     try:
         return pyarrow.array(cells)
     except (pyarrow.ArrowInvalid, pyarrow.ArrowTypeError):  # mixed types become strings
