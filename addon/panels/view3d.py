@@ -89,7 +89,7 @@ class TWINSET_PT_gap(_SidebarPanel, bpy.types.Panel):
         row.prop(live, "is_live", text="", icon="FILE_REFRESH")
         if gap is None:
             layout.prop(live, "count")
-        elif gap["done"] < gap["total"]:
+        elif is_busy and gap["done"] < gap["total"]:
             layout.progress(factor=gap["done"] / gap["total"], text=f"{gap['done']} of {gap['total']}")
         if session.wants_gap and session.step and (gap is None or gap["done"] == gap["total"]):
             layout.label(text=f"{session.step}...", icon="SORTTIME")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""References of settings to objects, materials and classes: they follow renames, and tell what is missing."""
+"""References of settings to objects, materials and classes: they follow renames, and show what is missing."""
 
 from __future__ import annotations
 

@@ -265,6 +265,12 @@ def test_ten_thousand_objects_are_marked_in_moments() -> None:
     assert time.thread_time() - start < 5.0
     assert len(scene.twinset.classes[0].collection.objects) == 10_000
     start = time.thread_time()
+    bpy.ops.twinset.mark_surface()
+    bpy.ops.twinset.unmark()
+    assert time.thread_time() - start < 10.0
+    assert not scene.twinset.classes and not len(mark.surfaces_of(scene))
+    bpy.ops.twinset.mark_class(name="thing")
+    start = time.thread_time()
     for _ in range(10):
         mark.roles_of(scene, scene.objects[5])
         part("addon.settings.validation").recipe_problems(scene)
