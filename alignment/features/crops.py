@@ -10,6 +10,10 @@ import numpy as np
 from ...engine.errors import DataError
 
 MARGIN = 0.1
+"""Context around a box, as a share of its side, for features of what is in the box."""
+SURROUNDINGS = 1.0
+"""The same for features that compare datasets: with the surroundings, plain backgrounds and empty rooms look different
+from photos, which the object alone does not show (docs/results/proof.md)."""
 
 
 def crop_boxes(

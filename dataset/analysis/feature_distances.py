@@ -12,7 +12,7 @@ import numpy as np
 from ...alignment.distances.classifier_test import CLASSIFIER, classifier_auc
 from ...alignment.distances.components import ComponentSample
 from ...alignment.distances.feature_estimates import FeatureEstimate, estimate_features
-from ...alignment.features.crops import MARGIN
+from ...alignment.features.crops import MARGIN, SURROUNDINGS
 from ...alignment.features.density import fit_density, leave_group_out_distances
 from ...alignment.features.extractor import Extractor
 from ...engine.errors import DataError
@@ -55,7 +55,7 @@ def feature_samples(
     extractor: Extractor,
     rng: np.random.Generator,
     *,
-    margin: float = MARGIN,
+    margin: float = SURROUNDINGS,
     min_side: float = MIN_BOX_SIDE,
     max_boxes: int = MAX_BOXES,
     progress: StepProgress = lambda what, done, total: None,

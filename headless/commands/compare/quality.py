@@ -16,6 +16,7 @@ from rich.table import Table
 from ....alignment.columns.registry import find_column
 from ....alignment.distances.components import default_columns
 from ....alignment.distances.registry import PRIMARY, all_distances, find_distance
+from ....alignment.features.crops import SURROUNDINGS
 from ....engine.errors import DataError
 from ...console.commands import command
 from ...console.options import (
@@ -85,7 +86,7 @@ def quality(
         ),
     ] = None,
     max_boxes: MaxBoxesOption = 2000,
-    margin: MarginOption = 0.1,
+    margin: MarginOption = SURROUNDINGS,
     min_box_side: MinBoxSideOption = 16,
     threads: ThreadsOption = 1,
     workers: WorkersOption = 0,
