@@ -162,8 +162,10 @@ def _texts(cells: Sequence[str]) -> list[str | None]:
 
 def _array(pyarrow: Any, values: Sequence[Any] | np.ndarray) -> Any:
     """A column of :func:`_cells` for Arrow; millions of plain numbers or words are not looked at one by one."""
-    is_array = isinstance(values, np.ndarray)
-    types = {float} if is_array and values.dtype == np.float64 else set[type]() if is_array else set(map(type, values))
+    if isinstance(values, np.ndarray):
+        types: set[type] = {float} if values.dtype == np.float64 else set()
+    else:
+        types = set(map(type, values))
     if float in types and types <= {float, type(None)}:
         numbers = round_significant(np.array(values, dtype=np.float64))
         is_missing = ~np.isfinite(numbers)
