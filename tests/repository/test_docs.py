@@ -34,7 +34,11 @@ TINY = {"images": 1, "render.samples": 1, "render.denoise": False, "output.width
 
 BASE: dict[str, Any] = {
     "scene": {"builtin": "hall"},
-    "class": [{"name": "chair", "builtin": "chair"}, {"name": "plant", "objects": ["Plant*"]}],
+    "class": [
+        {"name": "chair", "builtin": "chair"},
+        {"name": "plant", "objects": ["Plant*"]},
+        {"name": "table", "builtin": "table"},
+    ],
     "distractor": [{"builtin": "bag"}],
     "placement": [{"plugin": "on_surface", "surfaces": ["Floor"], "classes": ["chair"]}],
     "camera": [{"plugin": "orbit"}],
@@ -112,6 +116,8 @@ def read(source: str | Path, folder: Path) -> Recipe:
     whole = given if {"scene", "class"} <= given.keys() else {**BASE, **given}
     if "room" in given:
         whole.pop("scene", None)
+    if given.get("placement", [{}])[0].get("plugin") == "beside":  # there must be something to stand beside
+        whole["placement"] = [{**BASE["placement"][0], "classes": ["table"]}, *given["placement"]]
     if "target" in source and "real" not in given:
         whole = {**whole, **{key: value for key, value in TARGET.items() if key not in given}}
         whole |= {"camera": [*whole["camera"], {"plugin": "framed"}], "class": whole["class"][:1]}

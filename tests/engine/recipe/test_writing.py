@@ -73,6 +73,8 @@ def test_every_plugin_survives_toml(cls: type, tmp_path: Path) -> None:
     (tmp_path / "real.json").write_text("{}")
     extra = {
         "on_surface": 'surfaces = ["Floor"]',
+        "beside": 'anchors = ["table"]\nsurfaces = ["Floor"]',
+        "image_model": 'model = "real.json"',
         "background": 'image_folder = "."',
         "feature_score": 'features = "."',
         "jitter": 'frames = "."',
