@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Links many objects to collections and unlinks them, in a time that does not grow with the square of their number."""
 
-# Blender goes through all objects of a scene whenever one is linked to, or unlinked from, a collection in it. While many
-# are changed, the collection is outside the scene, and a copy of it keeps the objects' selection and visibility.
+# Blender goes through all objects of a scene whenever one is linked to, or unlinked from, a collection in it. While
+# many are changed, the collection is outside the scene, and a copy of it keeps the objects' selection and visibility.
 
 from __future__ import annotations
 
