@@ -172,7 +172,7 @@ def _selected(values: Sequence[Any] | np.ndarray, chosen: np.ndarray) -> np.ndar
     if isinstance(values, np.ndarray):
         return values[chosen]
     plain = [values[i] for i in chosen.tolist()]
-    if all(isinstance(v, int) and not isinstance(v, bool) for v in plain):
+    if set(map(type, plain)) <= {int}:
         return np.array(plain)
     out = np.empty(len(plain), dtype=object)
     out[:] = plain
