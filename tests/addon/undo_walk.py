@@ -11,7 +11,6 @@ from __future__ import annotations
 import importlib
 import json
 import os
-import random
 import sys
 import traceback
 from collections.abc import Callable
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import bpy
+import numpy as np
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "shared"))
 from sample_messages import make_assets, message
@@ -130,7 +130,7 @@ class Walk:
     """Random steps, the model beside them."""
 
     def __init__(self, folder: Path, seed: int) -> None:
-        self.folder, self.random = folder, random.Random(seed)
+        self.folder, self.rng = folder, np.random.default_rng(seed)
         bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=False)
         for o in list(bpy.data.objects):
             if o.type == "MESH":
@@ -181,7 +181,7 @@ class Walk:
 
     def step(self) -> None:
         weights, chosen = zip(*self.steps(), strict=True)
-        action = self.random.choices(chosen, weights)[0]
+        action = chosen[int(self.rng.choice(len(chosen), p=np.divide(weights, sum(weights))))]
         self.counts[action.__name__] = self.counts.get(action.__name__, 0) + 1
         action()
         expected = self.states[self.at]
@@ -196,19 +196,19 @@ class Walk:
     def preview(self) -> None:
         if self.scene.twinset.classes:
             part("addon.operators.preview").session.folder = self.folder / "session"  # which loading a file removes
-            self.run(bpy.ops.twinset.preview_sample, step=self.random.choice((-1, 0, 1, 1, 2)))
+            self.run(bpy.ops.twinset.preview_sample, step=int(self.rng.choice((-1, 0, 1, 1, 2))))
 
     def restore(self) -> None:
         self.run(bpy.ops.twinset.restore_scene)
 
     def undo(self) -> None:
-        for _ in range(self.random.randint(1, 3)):
+        for _ in range(int(self.rng.integers(1, 4))):
             if self.at:
                 do(bpy.ops.ed.undo)
                 self.at -= 1
 
     def redo(self) -> None:
-        for _ in range(self.random.randint(1, 3)):
+        for _ in range(int(self.rng.integers(1, 4))):
             if self.at + 1 < len(self.states):
                 do(bpy.ops.ed.redo)
                 self.at += 1
@@ -217,7 +217,7 @@ class Walk:
         objects = [o for o in self.scene.view_layers[0].objects if o.visible_get()]
         for o in objects:
             o.select_set(False)
-        chosen = self.random.sample(objects, min(len(objects), 2))
+        chosen = [objects[int(n)] for n in self.rng.permutation(len(objects))[:2]]
         for o in chosen:
             o.select_set(True)
         return chosen
@@ -235,7 +235,7 @@ class Walk:
     def mark(self) -> None:
         self.select()
         self.push("select")
-        name = self.random.choice(("chair", "table"))
+        name = str(self.rng.choice(("chair", "table")))
         self.run(bpy.ops.twinset.mark_class, name=name)
 
     def unmark(self) -> None:
@@ -269,7 +269,7 @@ class Walk:
             self.start()
 
     def copy_scene(self) -> None:
-        kind = self.random.choice(("FULL_COPY", "LINK_COPY", "DELETE", "DELETE"))
+        kind = str(self.rng.choice(("FULL_COPY", "LINK_COPY", "DELETE", "DELETE")))
         if kind == "DELETE":
             if len(bpy.data.scenes) > 1:
                 self.run(bpy.ops.scene.delete)
@@ -299,12 +299,12 @@ def main(archive: str, folder: str, seed: str, steps: str) -> None:
             walk.step()
         except BaseException:
             traceback.print_exc()
-            print("WALK FAILED after", int(steps) - left, "steps of seed", seed)
+            sys.stdout.write(f"WALK FAILED after {int(steps) - left} steps of seed {seed}\n")
             end(1)
         left -= 1
         if left:
             return PERIOD
-        print("WALK PASSED", json.dumps(walk.counts))
+        sys.stdout.write(f"WALK PASSED {json.dumps(walk.counts)}\n")
         end(0)
         return None
 
