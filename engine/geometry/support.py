@@ -100,7 +100,7 @@ class _Landing:
     """A body lowered onto the ground.
 
     ``height`` is that of its lowest point, ``base`` (K, 3) are the points of its base in the world, and ``tops`` (K,)
-    the heights of the ground below them. ``is_held`` tells whether contacts hold its centre of gravity; ``corners``
+    the heights of the ground below them. ``is_held`` says whether contacts hold its centre of gravity; ``corners``
     (N, 3, 3) are the faces of the ground around it.
     """
 

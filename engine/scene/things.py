@@ -135,8 +135,8 @@ class CameraPose:
         """The same pose with the optics of a recipe's camera, which decide on the focal length; itself for None."""
         if intrinsics is None or intrinsics is self.intrinsics:
             return self
-        size = {"width": intrinsics.width, "height": intrinsics.height}
-        return attrs.evolve(self, lens=intrinsics.lens(self.sensor_width), **size, intrinsics=intrinsics)
+        lens = intrinsics.lens(self.sensor_width)
+        return attrs.evolve(self, lens=lens, width=intrinsics.width, height=intrinsics.height, intrinsics=intrinsics)
 
     def resized(self, width: int, height: int) -> CameraPose:
         """The same camera with an image of another size, in pixels."""

@@ -55,7 +55,7 @@ class SurfaceChoice:
     """What to stand things on.
 
     ``names`` are patterns. ``height_range`` limits them to the chosen levels; None where they have no others.
-    ``reasons`` and ``runners_up`` have a phrase about each chosen level and each that was not; ``has_floor`` tells
+    ``reasons`` and ``runners_up`` have a phrase about each chosen level and each that was not; ``has_floor`` says
     whether one of the chosen is more than furniture.
     """
 
