@@ -119,7 +119,8 @@ def align(
         outcome = _performed(step, work, state)
         outcomes.append(outcome)
         step.apply(work, outcome.result)
-        work.write_recipe([f"{name} aligned with real photos by `twinset align`, Twinset {__version__}."])
+    # At the end: a call that is refused leaves the recipe of an earlier one as it is.
+    work.write_recipe([f"{name} aligned with real photos by `twinset align`, Twinset {__version__}."])
     alignment = Alignment(out, out / RECIPE, tuple(outcomes), dict(work.datasets))
     write_atomic(out / PAGE, _page(alignment, name))
     return alignment
