@@ -122,9 +122,9 @@ def align(
     TwinsetError
         If something has to be corrected: the recipe, a file, the output folder, or inputs that have changed.
     """
-    from ..dataset.aligning.options import AlignOptions, Surroundings
     from ..dataset.aligning.pipeline import PAGE, REPORT
     from ..dataset.aligning.pipeline import align as run
+    from ..dataset.aligning.workspace.options import AlignOptions, Surroundings
 
     def render(job_recipe: Recipe, folder: Path, watch: Callable[[Event], None]) -> None:
         for event in render_events(job_recipe, folder, workers, threads):

@@ -15,7 +15,7 @@ from ..report import charts
 from ..report import page as report_page
 from ..report.markup import Node, data_uri, document, tag
 from ..report.sections import table
-from .gains import FARTHER, NEARER, SAME
+from .workspace.gains import FARTHER, NEARER, SAME
 
 _CHIPS = {NEARER: "consistent", FARTHER: "different", SAME: "unknown"}
 _WORDS = {SAME: "no significant difference"}

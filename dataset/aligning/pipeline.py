@@ -16,13 +16,13 @@ from ...engine.recipe.settings import RealSettings, Recipe
 from ..atomic_files import write_atomic
 from ..formats.coco import CocoFile
 from ..formats.dataset_folder import image_folder, images_of, read_dataset
-from . import fingerprints
-from .options import AlignOptions, Surroundings
 from .page import StepText, align_page
 from .state import AlignState, StepRecord
-from .step import Step
 from .steps import PHOTOS, STEPS
-from .workspace import RECIPE, Workspace
+from .workspace import fingerprints
+from .workspace.folder import RECIPE, Workspace
+from .workspace.options import AlignOptions, Surroundings
+from .workspace.step import Step
 
 PAGE = "align.html"
 REPORT = STEPS[-1].name

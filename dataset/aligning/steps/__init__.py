@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from ..step import Step
+from ..workspace.step import Step
 from .areas import Areas
 from .baseline import Baseline
 from .camera import Camera

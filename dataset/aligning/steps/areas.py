@@ -11,9 +11,9 @@ from ....alignment.mixtures.fit_report import fit_report
 from ....engine.plugin.hooks import defines
 from ....engine.plugin.registry import default
 from ....engine.recipe.settings import PluginUse, Recipe
-from .. import fingerprints
-from ..step import Result, TrialStep
-from ..workspace import Workspace
+from ..workspace import fingerprints
+from ..workspace.folder import Workspace
+from ..workspace.step import Result, TrialStep
 
 TARGET, CAMERA = "bbox_area_gmm", "framed"
 

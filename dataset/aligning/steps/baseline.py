@@ -6,9 +6,9 @@ from __future__ import annotations
 import attrs
 
 from ....engine.recipe.settings import Recipe
-from .. import fingerprints
-from ..step import Result, TrialStep
-from ..workspace import Workspace
+from ..workspace import fingerprints
+from ..workspace.folder import Workspace
+from ..workspace.step import Result, TrialStep
 
 
 class Baseline(TrialStep):

@@ -13,9 +13,9 @@ from ....engine.plugin.registry import default
 from ....engine.recipe.settings import PluginUse, Recipe
 from ...camera.camera_fit import fit_camera, write_camera_fit
 from ...camera.photos import photo_paths
-from .. import fingerprints
-from ..step import Result, TrialStep
-from ..workspace import Workspace
+from ..workspace import fingerprints
+from ..workspace.folder import Workspace
+from ..workspace.step import Result, TrialStep
 
 FILE = "camera.json"
 

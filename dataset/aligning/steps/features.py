@@ -12,9 +12,9 @@ from ....alignment.features.extractor import Extractor
 from ....engine.errors import DataError
 from ...analysis.feature_scores import learn_class
 from ...atomic_files import write_atomic
-from .. import fingerprints
-from ..step import Result, Step
-from ..workspace import Workspace
+from ..workspace import fingerprints
+from ..workspace.folder import Workspace
+from ..workspace.step import Result, Step
 
 FOLDER = "features"
 

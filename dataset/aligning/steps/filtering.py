@@ -8,9 +8,9 @@ from ....alignment.features.extractor import Extractor
 from ...analysis.feature_scores import read_densities, score_boxes
 from ...formats.dataset_folder import INSTANCES, open_dataset
 from ...jobs.rejected_boxes import write_without
-from .. import fingerprints
-from ..step import Result, Step
-from ..workspace import Workspace
+from ..workspace import fingerprints
+from ..workspace.folder import Workspace
+from ..workspace.step import Result, Step
 from .final_dataset import FOLDER as DATASET
 
 FOLDER = "filtered"

@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 from ....engine.recipe.settings import Recipe
-from .. import fingerprints
-from ..step import Result, Step
-from ..workspace import Workspace
+from ..workspace import fingerprints
+from ..workspace.folder import Workspace
+from ..workspace.step import Result, Step
 
 FOLDER = "dataset"
 

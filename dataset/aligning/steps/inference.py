@@ -20,9 +20,9 @@ from ...analysis.models import DEFAULT_MODELS, open_models
 from ...formats.dataset_folder import open_dataset
 from ...formats.metadata_table import has_parquet, write_columns
 from ...jobs.suggested_recipe import metric_for
-from .. import fingerprints
-from ..step import Result, TrialStep
-from ..workspace import Workspace
+from ..workspace import fingerprints
+from ..workspace.folder import Workspace
+from ..workspace.step import Result, TrialStep
 
 THRESHOLD = 0.5
 """Least R² or accuracy of what is predicted."""

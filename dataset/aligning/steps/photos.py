@@ -13,9 +13,9 @@ from ....engine.errors import DataError
 from ...analysis.image_groups import ImageGroups, group_images
 from ...analysis.real_split import box_counts, part_of, split_images
 from ...formats.coco import read_coco, write_coco
-from .. import fingerprints
-from ..step import Result, Step
-from ..workspace import Workspace
+from ..workspace import fingerprints
+from ..workspace.folder import Workspace
+from ..workspace.step import Result, Step
 
 EXPOSED = Path("photos") / "exposed.json"
 TEST = Path("photos") / "test.json"

@@ -11,10 +11,10 @@ from ....alignment.features.extractor import Extractor
 from ....engine.errors import DataError
 from ...atomic_files import write_atomic
 from ...report.page import make_report
-from .. import fingerprints
-from ..gains import FARTHER, NEARER, measure_gains
-from ..step import Result, Step
-from ..workspace import Workspace
+from ..workspace import fingerprints
+from ..workspace.folder import Workspace
+from ..workspace.gains import FARTHER, NEARER, measure_gains
+from ..workspace.step import Result, Step
 
 REPORT = "report.html"
 

@@ -15,9 +15,9 @@ from ....engine.recipe.settings import without_assets
 from ....engine.rng import stream
 from ...analysis.feature_scores import group_names, read_densities, score_boxes
 from ...formats.dataset_folder import open_dataset
-from .. import fingerprints
-from ..step import Result, TrialStep
-from ..workspace import Workspace
+from ..workspace import fingerprints
+from ..workspace.folder import Workspace
+from ..workspace.step import Result, TrialStep
 
 MAX_REMOVED = 2
 """Shapes of a class that are removed at most, as in the method's source."""

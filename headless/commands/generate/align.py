@@ -104,8 +104,8 @@ def align(
     real, renders the aligned dataset, filters it, and measures on held-out photos what each step gained. Steps that are
     done are kept: run the same command again to continue.
     """
-    from ....dataset.aligning.options import AlignOptions, Surroundings
     from ....dataset.aligning.pipeline import align as run
+    from ....dataset.aligning.workspace.options import AlignOptions, Surroundings
 
     output = output_of(context)
     options = AlignOptions(

@@ -15,9 +15,9 @@ import cv2
 import numpy as np
 import pytest
 from recipes import builtin_class, on_floor, orbit, plugin_table, recipe_text
-from twinset.dataset.aligning.options import AlignOptions, Surroundings
 from twinset.dataset.aligning.pipeline import DONE, KEPT, SKIPPED, Alignment, align
 from twinset.dataset.aligning.steps import STEPS
+from twinset.dataset.aligning.workspace.options import AlignOptions, Surroundings
 from twinset.dataset.jobs.job import Job
 from twinset.engine.errors import DataError, OutputError
 from twinset.engine.events import Event, Finished, FrameDone, Funnel

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import attrs
 
-from ...engine.errors import DataError, TryAgainError
-from ...engine.events import Event, Finished, FrameDone, Started
-from ...engine.recipe.reading import dump_recipe, loads_recipe
-from ...engine.recipe.settings import RealSettings, Recipe
-from ...engine.recipe.tables.split import SplitSettings
-from ..atomic_files import write_atomic
-from ..formats.coco import CocoFile
-from ..formats.dataset_folder import INSTANCES, ImageDataset
-from ..store.frames import FrameStore
+from ....engine.errors import DataError, TryAgainError
+from ....engine.events import Event, Finished, FrameDone, Started
+from ....engine.recipe.reading import dump_recipe, loads_recipe
+from ....engine.recipe.settings import RealSettings, Recipe
+from ....engine.recipe.tables.split import SplitSettings
+from ...atomic_files import write_atomic
+from ...formats.coco import CocoFile
+from ...formats.dataset_folder import INSTANCES, ImageDataset
+from ...store.frames import FrameStore
 from .options import AlignOptions, Surroundings
 
 RECIPE = "recipe.toml"

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from .workspace import Workspace
+from .folder import Workspace
 
 Result = Mapping[str, Any]
 """What a step has found, as JSON values."""

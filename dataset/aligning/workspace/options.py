@@ -8,9 +8,9 @@ from pathlib import Path
 
 import attrs
 
-from ...engine.events import Event
-from ...engine.recipe.settings import Recipe
-from ..progress import StepProgress
+from ....engine.events import Event
+from ....engine.recipe.settings import Recipe
+from ...progress import StepProgress
 
 TRIAL_IMAGES = 40
 """Images rendered after each step that changes the recipe."""

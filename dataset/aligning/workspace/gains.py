@@ -11,14 +11,14 @@ from typing import Any
 import attrs
 import numpy as np
 
-from ...alignment.columns.registry import columns, report_order
-from ...alignment.distances.components import default_columns
-from ...alignment.distances.quality import Ranking, quality
-from ...engine.errors import DataError
-from ..analysis.dataset_columns import measure_with_images
-from ..formats.dataset_folder import ImageDataset, open_dataset
-from ..quality.components import Columns, QualityComponents
-from .workspace import Workspace
+from ....alignment.columns.registry import columns, report_order
+from ....alignment.distances.components import default_columns
+from ....alignment.distances.quality import Ranking, quality
+from ....engine.errors import DataError
+from ...analysis.dataset_columns import measure_with_images
+from ...formats.dataset_folder import ImageDataset, open_dataset
+from ...quality.components import Columns, QualityComponents
+from .folder import Workspace
 
 MAX_BOXES = 2000
 """Boxes per dataset and class whose features are computed."""

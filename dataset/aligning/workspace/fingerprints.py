@@ -10,15 +10,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ...engine.errors import DataError
-from ...engine.recipe.reading import dump_recipe
-from ...engine.recipe.settings import Recipe
-from ..checksums import file_hash
-from ..formats.coco import CocoFile
-from ..formats.dataset_folder import INSTANCES
-from ..formats.image_files import ImageFiles
-from ..store.frames import FrameStore
-from ..store.inputs import read_inputs
+from ....engine.errors import DataError
+from ....engine.recipe.reading import dump_recipe
+from ....engine.recipe.settings import Recipe
+from ...checksums import file_hash
+from ...formats.coco import CocoFile
+from ...formats.dataset_folder import INSTANCES
+from ...formats.image_files import ImageFiles
+from ...store.frames import FrameStore
+from ...store.inputs import read_inputs
 
 _MAX_LISTED = 4
 
