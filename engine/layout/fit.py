@@ -14,7 +14,7 @@ import numpy as np
 
 from ..geometry.framing import MIN_DEPTH, box_area, clip_box, look_rotation
 from ..geometry.projection import SENSOR_WIDTH, Projection
-from ..goals import SIDES, Goal
+from ..goals import SIDES, Goal, contiguous
 from ..scene.intrinsics import Intrinsics
 from .asset_options import OUTLINE_POINTS, Option
 
@@ -158,7 +158,7 @@ def fit(
     wanted_height = np.sqrt(wanted.area / ratio)
     distance = np.maximum(distance_factor * scale[:, 1:] * size[..., 2] / wanted_height, 0.3 * width)
     offset = projection.slopes(wanted.center)[..., 0]
-    bearing = cameras.yaw[:, None] - np.arctan(offset)
+    bearing = cameras.yaw[:, None] - np.arctan(contiguous(offset))
     height_offset = (level - cameras.z[:, None])[..., None]
     for step in range(iterations + 1):
         ground_offset = np.stack([distance * np.cos(bearing), distance * np.sin(bearing)], -1)

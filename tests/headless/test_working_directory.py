@@ -37,6 +37,7 @@ CALLS = {
         *("{folder}/recipe.toml", "--column", "bbox_area", "--vary", "camera.orbit.distance=1:3"),
         *("--configurations", 2, "--probes", 12, "-o", "{out}/tuned.toml"),
     ),
+    "align": ("{folder}/recipe.toml", "--real", "{real}", "--until", "split", "-o", "{out}/aligned"),
     "render": ("{folder}/recipe.toml", "-o", "{out}/rendered"),
     "status": ("{folder}/rendered",),
     "verify": ("{folder}/rendered", "--sample", 1),

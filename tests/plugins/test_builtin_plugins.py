@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 import pytest
 from recipes import recipe_of
+from twinset.alignment.features import onnx_file
 from twinset.alignment.features.density import fit_density
 from twinset.alignment.features.extractor import Extractor
 from twinset.engine.plugin.registry import Registry
@@ -34,6 +35,7 @@ VALUES: dict[str, dict[str, Any]] = {
     "appearance/lamps": {"kinds": ["area", "spot"], "windows": ["Wall"]},
     "appearance/clutter": {"surfaces": ["Floor", "Table"], "count_range": [2, 4]},
     "appearance/background": {"image_files": [str(FOLDER / "*.png")]},
+    "effect/image_model": {"model": str(FOLDER / "same.onnx")},
     "camera/jitter": {"frames": str(FOLDER / "chosen.json"), "min_visible_share": 0.0},
     "placement/jitter": {"frames": str(FOLDER / "chosen.json")},
     "filter/feature_score": {
@@ -57,6 +59,15 @@ def checks() -> list[Check]:
 def files() -> None:
     for k in range(2):
         cv2.imwrite(str(FOLDER / f"{k}.png"), np.full((8, 8, 3), 90 * k, np.uint8))
+    shape = (1, 3, "h", "w")
+    same = onnx_file.model(
+        "same",
+        nodes=[onnx_file.node("Identity", ["x"], "y")],
+        constants=[],
+        inputs=[onnx_file.value("x", "float32", shape)],
+        outputs=[onnx_file.value("y", "float32", shape)],
+    )
+    (FOLDER / "same.onnx").write_bytes(same)
     extractor = Extractor(pixel_model(FOLDER / "pixels.onnx"))
     pictures = np.random.default_rng(SEED).integers(0, 256, (40, 8, 8, 3), dtype=np.uint8)
     density = fit_density(extractor.extract(pictures), origin={"model": extractor.sha256, "class": "chair"})
@@ -104,7 +115,7 @@ def test_the_reference_pages_are_those_of_the_code(root: Path) -> None:
 )
 def test_examples_of_the_reference_pages_are_right(cls: type, tmp_path: Path) -> None:
     (tmp_path / "real.json").write_text('{"images": [], "annotations": [], "categories": []}')
-    for name in ("best.frames.json", "chair.features"):
+    for name in ("best.frames.json", "chair.features", "style.onnx"):
         (tmp_path / name).touch()
     for name in ("backgrounds", "skies"):
         (tmp_path / name).mkdir()

@@ -21,7 +21,7 @@ from twinset.dataset.jobs.preview import Preview
 from twinset.engine.errors import StageError
 from twinset.engine.geometry.reachability import survey_reach
 from twinset.engine.recipe.reading import loads_recipe
-from twinset.engine.sampling import sampler
+from twinset.engine.sampling import kept_surveys
 from twinset.testing.fixtures.render_process import RenderProcess, events, rendered
 
 RECIPE = recipe_text(
@@ -74,7 +74,7 @@ def test_only_what_is_new_is_done_again(place, monkeypatch):
         surveys.append(arguments)
         return survey_reach(*arguments, **how)
 
-    monkeypatch.setattr(sampler, "survey_reach", surveying)
+    monkeypatch.setattr(kept_surveys, "survey_reach", surveying)
 
     def opening(recipe):
         opened.append(recipe)
