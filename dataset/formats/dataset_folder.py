@@ -114,7 +114,8 @@ def image_folder(coco: CocoFile | CocoInMemory) -> Path | None:
     """The folder of a dataset's images; None if it is not found.
 
     Of the folders near the annotations, the one that holds most images of the annotated sizes is taken. Names such as
-    ``1.jpg`` are common, so a folder beside that of the annotations counts only if its images have the annotated sizes.
+    ``1.jpg`` are common, so a folder beside that of the annotations counts only if it has at least half of the images,
+    in the annotated sizes.
     """
     images = [image for image in coco.images if image.get("file_name")]
     images = images[:: max(1, len(images) // _SAMPLED_IMAGES)]
@@ -123,11 +124,13 @@ def image_folder(coco: CocoFile | CocoInMemory) -> Path | None:
     for names_of in (_full_name, _own_names):
         best: tuple[bool, int] = (False, 0)
         folder = None
-        for candidates, sizes_must_agree in ((inside, False), (beside, True)):
+        for candidates, is_beside in ((inside, False), (beside, True)):
             for candidate in candidates:
                 files = [(image, file) for image in images if (file := _file(candidate, names_of(image))) is not None]
-                agrees = bool(files) and _sizes_agree(files)
-                if files and (agrees or not sizes_must_agree) and (agrees, len(files)) > best:
+                if not files or (is_beside and 2 * len(files) < len(images)):
+                    continue
+                agrees = _sizes_agree(files)
+                if (agrees or not is_beside) and (agrees, len(files)) > best:
                     best, folder = (agrees, len(files)), candidate
         if folder is not None:
             return folder

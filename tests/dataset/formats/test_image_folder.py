@@ -37,6 +37,7 @@ NAMES = ["0.png", "1.png", "2.png"]
 def test_images_of_another_dataset_beside_it_are_not_taken(tmp_path: Path) -> None:
     coco = read_dataset(annotate(tmp_path / "mine" / "real.json", NAMES))
     save(tmp_path / "other", NAMES, (64, 48))
+    save(tmp_path / "another", NAMES[:1])
     assert image_folder(coco) is None
     save(tmp_path / "photos", NAMES[:2])
     assert image_folder(coco) == tmp_path / "photos"
