@@ -40,7 +40,7 @@ class Camera(TrialStep):
     def inputs(self, work: Workspace) -> dict[str, str]:
         return {
             **fingerprints.of_recipe(work.recipe),
-            "the photos": fingerprints.of_value(fingerprints.of_photos(work.exposed_photos.coco, work.photos)),
+            "the photos": work.exposed_fingerprint,
             "--seed": str(work.options.seed),
             **self.trial_inputs(work),
         }

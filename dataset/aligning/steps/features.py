@@ -29,7 +29,7 @@ class Features(Step):
 
     def inputs(self, work: Workspace) -> dict[str, str]:
         return {
-            "the photos": fingerprints.of_value(fingerprints.of_photos(work.exposed_photos.coco, work.photos)),
+            "the photos": work.exposed_fingerprint,
             "--class": ", ".join(work.classes),
             "--model": fingerprints.of_model(work.options.model),
         }

@@ -4,8 +4,7 @@
 from __future__ import annotations
 
 from ....alignment.features.curation import reject_atypical, typicality
-from ....alignment.features.extractor import Extractor
-from ...analysis.feature_scores import read_densities, score_boxes
+from ...analysis.feature_scores import read_densities
 from ...formats.dataset_folder import INSTANCES, open_dataset
 from ...jobs.rejected_boxes import write_without
 from ..workspace import fingerprints
@@ -38,13 +37,7 @@ class Filter(Step):
             return {"reason": "there are no features of real boxes", "rejected": 0, "scored": 0}
         dataset = open_dataset(work.out / DATASET)
         densities, described = read_densities(work.features)
-        scores = score_boxes(
-            dataset.coco,
-            dataset.images,
-            densities,
-            Extractor(work.options.model, threads=work.options.threads),
-            progress=lambda done, total: work.progress("Scoring boxes", done, total),
-        )
+        scores = work.score_boxes(dataset, densities)
         judged = reject_atypical(
             scores.typicality,
             scores.class_name,

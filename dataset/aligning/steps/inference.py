@@ -40,7 +40,7 @@ class Infer(TrialStep):
     def inputs(self, work: Workspace) -> dict[str, str]:
         return {
             **fingerprints.of_recipe(work.recipe),
-            "the photos": fingerprints.of_value(fingerprints.of_photos(work.exposed_photos.coco, work.photos)),
+            "the photos": work.exposed_fingerprint,
             "the images rendered before": fingerprints.of_dataset(work.latest),
             "--model": fingerprints.of_model(work.options.model),
             "--seed": str(work.options.seed),

@@ -10,10 +10,9 @@ import attrs
 import numpy as np
 
 from ....alignment.features.curation import GroupScore, group_scores
-from ....alignment.features.extractor import Extractor
 from ....engine.recipe.settings import without_assets
 from ....engine.rng import stream
-from ...analysis.feature_scores import group_names, read_densities, score_boxes
+from ...analysis.feature_scores import group_names, read_densities
 from ...formats.dataset_folder import open_dataset
 from ..workspace import fingerprints
 from ..workspace.folder import Workspace
@@ -50,13 +49,7 @@ class Shapes(TrialStep):
             return {"reason": reason, "shapes": [], "removed": {}}
         dataset = open_dataset(work.latest)
         densities, _ = read_densities(work.features)
-        scores = score_boxes(
-            dataset.coco,
-            dataset.images,
-            densities,
-            Extractor(work.options.model, threads=work.options.threads),
-            progress=lambda done, total: work.progress("Scoring boxes", done, total),
-        )
+        scores = work.score_boxes(dataset, densities)
         by, names = group_names(dataset.coco, scores)
         if by != "shape":
             return {"reason": "the rendered boxes state no shape", "shapes": [], "removed": {}}

@@ -4,19 +4,24 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 import attrs
 
-from ....engine.errors import DataError, TryAgainError
+from ....alignment.features.density import Density
+from ....alignment.features.extractor import Extractor
+from ....engine.errors import TryAgainError
 from ....engine.events import Event, Finished, FrameDone, Started
 from ....engine.recipe.reading import dump_recipe, loads_recipe
 from ....engine.recipe.settings import RealSettings, Recipe
 from ....engine.recipe.tables.split import SplitSettings
+from ...analysis.feature_scores import BoxScores, score_boxes
 from ...atomic_files import write_atomic
 from ...formats.coco import CocoFile
 from ...formats.dataset_folder import INSTANCES, ImageDataset
 from ...store.frames import FrameStore
+from . import fingerprints
 from .options import AlignOptions, Surroundings
 
 RECIPE = "recipe.toml"
@@ -83,6 +88,21 @@ class Workspace:
         assert self.exposed is not None and self.photos is not None
         return ImageDataset(self.exposed, self.photos)
 
+    @property
+    def exposed_fingerprint(self) -> str:
+        """A fingerprint of the photos that everything is fitted to, and of their annotations."""
+        return fingerprints.of_value(fingerprints.of_photos(self.exposed_photos.coco, self.photos))
+
+    def score_boxes(self, dataset: ImageDataset, densities: Mapping[str, Density]) -> BoxScores:
+        """Score the boxes of a rendered dataset by densities of real features with the chosen model."""
+        return score_boxes(
+            dataset.coco,
+            dataset.images,
+            densities,
+            Extractor(self.options.model, threads=self.options.threads),
+            progress=lambda done, total: self.progress("Scoring boxes", done, total),
+        )
+
     def say(self, text: str) -> None:
         self.surroundings.say(text)
 
@@ -148,9 +168,3 @@ class Workspace:
         text = dump_recipe(self.recipe, header=header)
         write_atomic(path, text.encode())
         return path
-
-    def need_photos(self) -> Path:
-        """The folder of the photos; raises DataError without."""
-        if self.photos is None:
-            raise DataError(f"The photos of '{self.real.path}' were not found. Name their folder with --real-images.")
-        return self.photos
