@@ -16,6 +16,9 @@ import numpy as np
 
 from .intrinsics import Intrinsics
 
+FARTHEST = 10_000.0
+"""Metres up to which cameras see; for the focus, as good as infinitely far."""
+
 
 @attrs.frozen(eq=False)
 class Mesh:
@@ -128,7 +131,7 @@ class CameraPose:
     height: int
     sensor_width: float = 36.0
     near: float = 0.01
-    far: float = 10_000.0
+    far: float = FARTHEST
     intrinsics: Intrinsics | None = None
 
     def with_intrinsics(self, intrinsics: Intrinsics | None) -> CameraPose:
@@ -187,6 +190,11 @@ class Labels:
     def bbox(self, id: int) -> tuple[int, int, int, int] | None:
         """[x, y, w, h] in pixels of an instance's visible mask; None where it is not seen."""
         return extent(self.ids == id)
+
+    def focus_distance(self, id: int | None = None) -> float:
+        """Median depth in metres of an instance's visible mask, or of all that is hit; as good as infinite for none."""
+        mask = np.isfinite(self.depth) if id is None else (self.ids == id) & np.isfinite(self.depth)
+        return float(np.median(self.depth[mask])) if mask.any() else FARTHEST
 
 
 def extent(mask: np.ndarray) -> tuple[int, int, int, int] | None:

@@ -60,7 +60,4 @@ def _distance(stage: Stage, goals: Goals, which: float) -> float:
     seen = [i.id for i in annotatable if (labels.ids == i.id).any()]
     if main not in seen and seen:
         main = seen[int(which * len(seen))]
-    mask = labels.ids == main if main else np.isfinite(labels.depth)
-    depth = labels.depth[mask & np.isfinite(labels.depth)]
-    # Where everything is infinitely far away, so is the focus.
-    return float(np.median(depth)) if depth.size else 10_000.0
+    return labels.focus_distance(main or None)

@@ -58,10 +58,8 @@ class Defocus:
         if self.focus:
             return {"focus": _log_between(self.focus, near), "aperture": aperture}
         seen = [instance.id for instance in shot.instances if (shot.labels.ids == instance.id).any()]
-        mask = shot.labels.ids == seen[int(which * len(seen))] if seen else np.isfinite(shot.labels.depth)
-        depth = shot.labels.depth[mask & np.isfinite(shot.labels.depth)]
-        # Where everything is infinitely far away, so is the focus.
-        return {"focus": float(np.median(depth)) if depth.size else 10_000.0, "aperture": aperture}
+        chosen = seen[int(which * len(seen))] if seen else None
+        return {"focus": shot.labels.focus_distance(chosen), "aperture": aperture}
 
     def apply(self, image: np.ndarray, shot: Shot, rng: np.random.Generator, drawn: Mapping[str, Any]) -> np.ndarray:
         """See the class."""
