@@ -119,13 +119,14 @@ def image_folder(coco: CocoFile | CocoInMemory) -> Path | None:
     """
     images = [image for image in coco.images if image.get("file_name")]
     images = images[:: max(1, len(images) // _SAMPLED_IMAGES)]
-    inside, beside = _inside(coco.path), _beside(coco.path)
     # Tools write names of another system or server: then the files' own names must do.
     for names_of in (_full_name, _own_names):
         best: tuple[bool, int] = (False, 0)
         folder = None
-        for candidates, is_beside in ((inside, False), (beside, True)):
-            for candidate in candidates:
+        for candidates, is_beside in ((_inside, False), (_beside, True)):
+            if best == (True, len(images)):
+                break
+            for candidate in candidates(coco.path):
                 files = [(image, file) for image in images if (file := _file(candidate, names_of(image))) is not None]
                 if not files or (is_beside and 2 * len(files) < len(images)):
                     continue
@@ -201,12 +202,12 @@ def _sizes_agree(files: Sequence[tuple[Mapping[str, Any], Path]]) -> bool:
     return True
 
 
-def _inside(path: Path) -> list[Path]:
-    return list(_with_folders(path if path.is_dir() else path.parent))
+def _inside(path: Path) -> Iterator[Path]:
+    return _with_folders(path if path.is_dir() else path.parent)
 
 
-def _beside(path: Path) -> list[Path]:
-    return [] if path.is_dir() else list(_with_folders(path.parent.parent))
+def _beside(path: Path) -> Iterator[Path]:
+    return iter(()) if path.is_dir() else _with_folders(path.parent.parent)
 
 
 def _with_folders(folder: Path) -> Iterator[Path]:

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import weakref
+
 import numpy as np
 
 from ..scene.things import Mesh
@@ -18,11 +20,20 @@ _POINTS = 20_000
 """About how many parts the surface of a mesh is cut into."""
 
 
+_fronts: weakref.WeakKeyDictionary[Mesh, np.ndarray | None] = weakref.WeakKeyDictionary()
+
+
 def front_direction(mesh: Mesh) -> np.ndarray | None:
     """Horizontal unit vector (2,) in the axes of an upright mesh, from its tall part to its middle.
 
     None where nothing tall lies on one side, as of stools, tables and cabinets.
     """
+    if mesh not in _fronts:
+        _fronts[mesh] = _front_direction(mesh)
+    return _fronts[mesh]
+
+
+def _front_direction(mesh: Mesh) -> np.ndarray | None:
     low, high = mesh.vertices.min(0), mesh.vertices.max(0)
     level = low[2] + _TALL * (high[2] - low[2])
     points, areas = _pieces(mesh)

@@ -122,15 +122,13 @@ class Beside:
         support = SupportRules(self.max_slope, self.max_overhang, self.max_support_gap, 0.0)
         return Site(ground, support, (), 0.0, self.gap, align_to_normal=False, yaw=self.yaw, tilt=(0.0, 0.0))
 
-    def _place_one(
-        self, stage: Stage, asset: Asset, anchor: Instance, site: Site, rng: np.random.Generator
-    ) -> Instance | None:
+    def _place_one(self, stage: Stage, asset: Asset, anchor: Instance, site: Site, rng: np.random.Generator) -> None:
         scale = rng.uniform(*asset.scale_range)
         for rotation, point, normal in self._poses(asset, scale, anchor, site.ground, rng):
             matrix = site.resting_pose(stage, asset, scale, rotation, point, normal, tilted=False)
             if not isinstance(matrix, str):
-                return stage.place(asset, matrix)
-        return None
+                stage.place(asset, matrix)
+                return
 
     def _poses(
         self, asset: Asset, scale: float, anchor: Instance, ground: Ground, rng: np.random.Generator
