@@ -52,6 +52,14 @@ def render_problems(scene: bpy.types.Scene) -> list[Problem]:
     return problems
 
 
+def _is_busy(operator: type[bpy.types.Operator]) -> bool:
+    """Whether a render is running or ending, which the operator's button says then."""
+    if is_running() or is_ending():
+        operator.poll_message_set("A render is running" if is_running() else "The last render is being stopped")
+        return True
+    return False
+
+
 class TWINSET_OT_render_dataset(bpy.types.Operator):
     """Render the dataset in the background, from a copy of the current scene"""
 
@@ -66,8 +74,7 @@ class TWINSET_OT_render_dataset(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        if is_running() or is_ending():
-            cls.poll_message_set("A render is running" if is_running() else "The last render is being stopped")
+        if _is_busy(cls):
             return False
         return can_render(cls, context)
 
@@ -101,8 +108,7 @@ class TWINSET_OT_resume_render(bpy.types.Operator):
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         out = folder_or_none(context.scene) if context.scene is not None else None
-        if is_running() or is_ending():
-            cls.poll_message_set("A render is running" if is_running() else "The last render is being stopped")
+        if _is_busy(cls):
             return False
         if out is None or not can_resume(out, context.scene):
             cls.poll_message_set("The output folder has no render of the add-on")
@@ -145,8 +151,7 @@ class TWINSET_OT_finish_render(bpy.types.Operator):
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         out = folder_or_none(context.scene) if context.scene is not None else None
-        if is_running() or is_ending():
-            cls.poll_message_set("A render is running" if is_running() else "The last render is being stopped")
+        if _is_busy(cls):
             return False
         if out is None or not count_frames(out):
             cls.poll_message_set("The output folder has no frames")

@@ -16,6 +16,7 @@ import bpy
 import numpy as np
 
 from ...engine.errors import StageError
+from ...engine.geometry.projection import SENSOR_WIDTH
 from ...engine.scene.intrinsics import Intrinsics
 from ...engine.stage import Labels
 from .amodal import Region
@@ -30,7 +31,6 @@ PINHOLE_ANGLE = math.radians(50.0)
 EEVEE_ANGLE = math.radians(70.0)
 """The same for pictures by EEVEE, which has no other lens."""
 
-_SENSOR_WIDTH = 36.0
 _PAD = 8
 """Pixels of the canvas around what the image shows, for the interpolation."""
 _GRID = 65
@@ -65,8 +65,8 @@ class PinholeCanvas:
 
     def aim(self, camera: bpy.types.Camera, render: bpy.types.RenderSettings) -> None:
         optics, (x, y) = self.optics, self.optics.focal
-        camera.type, camera.sensor_fit, camera.sensor_width = "PERSP", "HORIZONTAL", _SENSOR_WIDTH
-        camera.lens = optics.lens(_SENSOR_WIDTH)
+        camera.type, camera.sensor_fit, camera.sensor_width = "PERSP", "HORIZONTAL", SENSOR_WIDTH
+        camera.lens = optics.lens(SENSOR_WIDTH)
         camera.shift_x = 0.5 - optics.center[0] / optics.width
         camera.shift_y = (optics.center[1] - optics.height / 2) * (x / y) / optics.width
         # Blender takes aspects of 1 and more.
@@ -93,9 +93,9 @@ class EquidistantCanvas:
 
     def aim(self, camera: bpy.types.Camera, render: bpy.types.RenderSettings) -> None:
         camera.type, camera.panorama_type = "PANO", "FISHEYE_EQUIDISTANT"
-        camera.sensor_fit, camera.sensor_width = "HORIZONTAL", _SENSOR_WIDTH
+        camera.sensor_fit, camera.sensor_width = "HORIZONTAL", SENSOR_WIDTH
         camera.fisheye_fov = self.side / self.focal
-        camera.lens = _SENSOR_WIDTH  # of no meaning here but for the aperture, see shutter.py
+        camera.lens = SENSOR_WIDTH  # of no meaning here but for the aperture, see shutter.py
         camera.shift_x = camera.shift_y = 0.0
         render.pixel_aspect_x = render.pixel_aspect_y = 1.0
 

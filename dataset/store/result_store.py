@@ -14,11 +14,12 @@ import logging
 import os
 import platform
 import sys
-import time
 from collections.abc import Callable, Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from ...engine.errors import TwinsetError
 from ...engine.recipe.settings import Recipe
@@ -123,22 +124,16 @@ class DiskResults:
     @contextlib.contextmanager
     def _alone(self, number: int) -> Iterator[None]:
         """Hold one of the folder's locks, which ends with this process; without it where files cannot be locked."""
-        with contextlib.ExitStack() as stack:
-            try:
-                import fcntl
-
-                self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-                file = stack.enter_context(open(self.folder / f"{number:02}.lock", "ab"))
-                end = time.monotonic() + MAX_WAIT
-                while time.monotonic() < end:
-                    try:
-                        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                        break
-                    except BlockingIOError:
-                        time.sleep(0.1)
-            except (ImportError, OSError) as error:
-                log.debug("no lock in %s: %s", self.folder, error)
+        lock = FileLock(self.folder / f"{number:02}.lock")
+        try:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            lock.acquire(timeout=MAX_WAIT, poll_interval=0.1)
+        except (NotImplementedError, OSError, Timeout) as error:
+            log.debug("no lock in %s: %s", self.folder, error)
+        try:
             yield
+        finally:
+            lock.release()
 
 
 def results_of(recipe: Recipe, stage: Stage) -> DiskResults | None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import attrs
 import numpy as np
 
-from ..geometry.projection import Projection
+from ..geometry.projection import SENSOR_WIDTH, Projection
 from ..goals import Goal
 from ..rng import log_uniform
 from ..scene.intrinsics import Intrinsics
@@ -50,7 +50,7 @@ def draw_cameras(
     level = np.array([o.level for o in options])[reference]
     area = np.array([g.area for g in goals])[owner[reference]]
     center = np.array([g.center for g in goals])[owner[reference]]
-    focal = lens / 36.0
+    focal = lens / SENSOR_WIDTH
     focal_y = focal * resolution[0] / resolution[1]
     down = (center[:, 1] - 0.5) / focal_y
     if limits.intrinsics is not None:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import attrs
 import numpy as np
@@ -20,6 +20,9 @@ from .name_matching import (
     name_words,
 )
 
+if TYPE_CHECKING:
+    from ....blender.geometry.standing_levels import Level
+
 BACKDROP_RATIO = 30.0
 """A level without a ceiling that is so many times as large as all that is on it is a backdrop."""
 _TOLERANCE = 2.5
@@ -32,19 +35,6 @@ _RUNNERS_UP = 5
 _MIN_SHARE = 0.3
 _MIN_LEVEL_SHARE = 0.05
 _MARGIN = 0.05
-
-
-class Level(Protocol):
-    """Part of a surface at one height, see :class:`...blender.geometry.standing_levels.Level`."""
-
-    surface: str
-    area: float
-    broad: float
-    low: float
-    high: float
-    covered: float
-    enclosed: float
-    objects: int
 
 
 Boxes = Mapping[str, tuple[np.ndarray, np.ndarray]]
