@@ -63,7 +63,7 @@ def problems_of(scene: bpy.types.Scene, *, is_saved: bool = False) -> list[Probl
     """
     if not is_set_up(scene):
         return [Problem("Set up the dataset first.")]
-    key = json.dumps([bpy.data.filepath, scene.name, table_of(scene)])
+    key = json.dumps([bpy.data.filepath, scene.name, len(scene.objects), table_of(scene)])
     now = time.monotonic()
     if _cache["key"] != key or now - _cache["time"] > _MAX_AGE:
         _cache.update(key=key, problems=tuple(_check(scene)), time=now)

@@ -13,7 +13,7 @@ import bpy
 _MAX_AGE = 0.5
 """Seconds for which panels use the names of a scene's objects that they have read."""
 
-_names: dict[str, Any] = {"scene": "", "time": 0.0, "names": frozenset(), "matches": {}}
+_names: dict[str, Any] = {"key": None, "time": 0.0, "names": frozenset(), "matches": {}}
 
 
 def escape_pattern(name: str) -> str:
@@ -122,9 +122,9 @@ def missing_object(scene: bpy.types.Scene, entry: Any) -> str:
     pattern = text_of(entry)
     if not pattern:
         return ""
-    now = time.monotonic()
-    if _names["scene"] != scene.name_full or now - _names["time"] > _MAX_AGE:
-        _names.update(scene=scene.name_full, time=now, names=frozenset(o.name for o in scene.objects), matches={})
+    now, key = time.monotonic(), (scene.name_full, len(scene.objects))
+    if _names["key"] != key or now - _names["time"] > _MAX_AGE:
+        _names.update(key=key, time=now, names=frozenset(o.name for o in scene.objects), matches={})
     name, names, matches = exact_name(pattern), _names["names"], _names["matches"]
     if name is not None:
         return "" if name in names else name
@@ -145,7 +145,7 @@ def missing_zone(scene: bpy.types.Scene, name: str) -> bool:
 
 def forget_names() -> None:
     """Read the names of objects again at the next call."""
-    _names["scene"] = ""
+    _names["key"] = None
 
 
 def _fields_with(settings: Any, means: str) -> Iterator[tuple[Any, Any]]:
