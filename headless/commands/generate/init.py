@@ -16,21 +16,12 @@ from ....engine.errors import OutputError, RecipeError
 from ....engine.recipe.reading import load_recipe
 from ....engine.recipe.settings import ModelSettings, Recipe, SceneSettings
 from ....engine.recipe.writing import relative, toml_value
+from ....engine.scene.usual_sizes import ScaleEstimate, detached_parts, estimate_scale, room_scale, usual_size
 from ...console.commands import command
 from ...console.options import ForceOption, RecipeFileOption
 from ...console.output import JsonOption, output_of, reserve_stdout
 from ...console.progress import at_work
-from .name_matching import (
-    HEIGHT,
-    LONGEST_SIDE,
-    ClassSource,
-    ScaleEstimate,
-    detached_parts,
-    estimate_scale,
-    find_class_source,
-    literal_pattern,
-    room_scale,
-)
+from .name_matching import ClassSource, find_class_source, literal_pattern
 from .surface_choice import SurfaceChoice, choose_surfaces
 
 MAX_LISTED_CLASSES = 12
@@ -273,10 +264,11 @@ def _classes(findings: Findings) -> list[str]:
 
 
 def _size_hint(name: str, mark: str) -> list[str]:
-    for key, table in (("height", HEIGHT), ("longest_side", LONGEST_SIDE)):
-        if name in table:
-            return [f"{mark}{key} = {toml_value(list(table[name]))}  # usual size in metres"]
-    return []
+    usual = usual_size(name)
+    if usual is None:
+        return []
+    key, sizes = usual
+    return [f"{mark}{key} = {toml_value(list(sizes))}  # usual size in metres"]
 
 
 def _placement(findings: Findings) -> list[str]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import attrs
 import numpy as np
 
+from ....engine.scene.usual_sizes import name_words
 from .name_matching import (
     GROUND_NAMES,
     MIN_AREA_SHARE,
@@ -17,7 +18,6 @@ from .name_matching import (
     RAISED_NAMES,
     guess_surfaces,
     literal_pattern,
-    name_words,
 )
 
 if TYPE_CHECKING:

@@ -11,16 +11,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 from twinset.engine.recipe.reading import load_recipe
+from twinset.engine.scene.usual_sizes import (
+    detached_parts,
+    estimate_scale,
+    name_similarity,
+    name_words,
+)
 from twinset.headless.cli import app
 from twinset.headless.commands.generate.name_matching import (
     base_name,
-    detached_parts,
-    estimate_scale,
     find_class_source,
     guess_surfaces,
     literal_pattern,
-    name_similarity,
-    name_words,
 )
 from typer.testing import CliRunner, Result
 
