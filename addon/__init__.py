@@ -31,6 +31,7 @@ MODULES: tuple[str, ...] = (
     # Operators.
     "operators.entries",
     "operators.fit",
+    "operators.guide",
     "operators.marking",
     "operators.plugins",
     "operators.presets",
@@ -42,8 +43,10 @@ MODULES: tuple[str, ...] = (
     "panels.recipe",
     "panels.real_dataset",
     "panels.presets",
+    "panels.guide",
     "panels.marking",
     "panels.view3d",
+    "panels.sidebar_settings",
 )
 """Modules with register() and unregister(), in the order of registration."""
 

@@ -8,6 +8,7 @@ import bpy
 
 from ...blender.scene.shown_sample import restore
 from ...engine.errors import TwinsetError
+from ..guide.steps import note_preview
 from ..preview.sample import show_sample
 from ..preview.views import look_back, look_through_camera
 from ..processes.preview_session import RequestSuperseded, answer, ask, ask_gap, session, stop, stop_gap
@@ -133,6 +134,7 @@ class TWINSET_OT_preview_sample(FrameRequestOperator, bpy.types.Operator):
         assert session.folder is not None
         if context.mode != "OBJECT":
             bpy.ops.object.mode_set(mode="OBJECT")
+        note_preview(context.scene)
         with own_changes(context):
             show_sample(context.scene, context.view_layer, message, session.folder)
         if message["record"]["image"] is None:

@@ -15,6 +15,7 @@ from ..processes.render_job import (
     current,
     dismiss,
     finish,
+    folder_or_none,
     free_folder,
     is_ending,
     is_running,
@@ -29,14 +30,6 @@ from .feedback import can_render, report_problems
 from .preview import FrameRequestOperator, report_preview_error
 
 
-def folder_or_none(scene: bpy.types.Scene) -> Path | None:
-    """The output folder; None if it is relative to a file that is not saved yet."""
-    try:
-        return output_of(scene)
-    except TwinsetError:
-        return None
-
-
 def render_problems(scene: bpy.types.Scene) -> list[Problem]:
     """Everything that keeps the scene from being rendered into its output folder."""
     problems = problems_of(scene)
@@ -44,7 +37,7 @@ def render_problems(scene: bpy.types.Scene) -> list[Problem]:
     try:
         out = output_of(scene)
     except TwinsetError as error:
-        return [*problems, Problem(str(error), *place)]
+        return [*problems, Problem(str(error), *place, operator="wm.save_mainfile")]
     for other in bpy.data.scenes:
         if other != scene and is_set_up(other) and folder_or_none(other) == out:
             text = f"The scene '{other.name}' renders into this folder as well. Choose another one."

@@ -9,7 +9,7 @@ import bpy
 
 from ..widgets.area_fit import area_fit, target_settings
 from ..widgets.chart import draw_chart
-from ..widgets.layouts import draw_fields, draw_text
+from ..widgets.layouts import draw_settings, draw_text
 from .recipe import RecipePanel
 
 
@@ -21,26 +21,29 @@ class TWINSET_PT_real(RecipePanel, bpy.types.Panel):
     bl_options = set()
 
     def draw(self, context: Any) -> None:
-        layout, scene = self.layout, context.scene
-        settings = scene.twinset
-        draw_fields(layout, settings.real)
-        row = layout.row(align=True)
-        if settings.real.annotations:
-            row.prop(settings, "fit_class")
-        row.operator(
-            "twinset.fit", text="" if settings.real.annotations else "Show Real Boxes", icon="NORMALIZE_FCURVES"
-        )
-        fit = area_fit(scene)
-        if fit is None:
-            return
-        current = (settings.real.annotations, settings.fit_class, *target_settings(scene).values())
-        column = layout.column()
-        column.active = fit.inputs == current
-        draw_chart(column, f"fit {scene.name}", fit.chart)
-        for line in fit.summary:
-            draw_text(column, context, line)
-        if fit.inputs != current:
-            draw_text(layout, context, "Settings have changed. Update the fit.", icon="INFO")
+        draw_real_boxes(self.layout, context)
+
+
+def draw_real_boxes(layout: Any, context: Any) -> None:
+    """Draw the choice of the annotations, and the areas of a class's boxes."""
+    scene = context.scene
+    settings = scene.twinset
+    draw_settings(layout, settings.real, "real")
+    row = layout.row(align=True)
+    if settings.real.annotations:
+        row.prop(settings, "fit_class")
+    row.operator("twinset.fit", text="" if settings.real.annotations else "Show Real Boxes", icon="NORMALIZE_FCURVES")
+    fit = area_fit(scene)
+    if fit is None:
+        return
+    current = (settings.real.annotations, settings.fit_class, *target_settings(scene).values())
+    column = layout.column()
+    column.active = fit.inputs == current
+    draw_chart(column, f"fit {scene.name}", fit.chart)
+    for line in fit.summary:
+        draw_text(column, context, line)
+    if fit.inputs != current:
+        draw_text(layout, context, "Settings have changed. Update the fit.", icon="INFO")
 
 
 register, unregister = bpy.utils.register_classes_factory((TWINSET_PT_real,))

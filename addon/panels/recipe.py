@@ -13,7 +13,7 @@ from ..settings.problems import forget_problems, problems_of
 from ..settings.properties import list_attribute, parameters_of
 from ..settings.recipe import imported_tables, is_set_up
 from ..settings.validation import clear_cache
-from ..widgets.layouts import draw_fields, draw_plugin, draw_text
+from ..widgets.layouts import draw_fields, draw_plugin, draw_settings, draw_text
 from ..widgets.lists import draw_list
 from ..widgets.problems import draw_problems
 
@@ -46,16 +46,20 @@ class TWINSET_PT_recipe(_OutputPanel, bpy.types.Panel):
             column.operator("twinset.set_up", icon="ADD")
             layout.operator("twinset.import_recipe", text="Import Recipe", icon="FILE_FOLDER")
             return
-        draw_fields(layout, scene.twinset.job, skip=("plugin_folders",))
+        draw_settings(layout, scene.twinset.job, "job", skip=("plugin_folders",))
         layout.prop(scene.twinset, "output_folder")
-        problems = problems_of(scene)
-        row = layout.row(align=True)
-        row.operator("twinset.import_recipe", text="Import", icon="IMPORT")
-        others = row.row(align=True)
-        others.enabled = not problems
-        others.operator("twinset.export_recipe", text="Export", icon="EXPORT")
-        others.operator("twinset.copy_command", text="Farm Command", icon="COPYDOWN")
-        draw_problems(layout, context, problems)
+        draw_recipe_buttons(layout, scene)
+        draw_problems(layout, context, problems_of(scene))
+
+
+def draw_recipe_buttons(layout: Any, scene: bpy.types.Scene) -> None:
+    """Draw the buttons that import and export the recipe."""
+    row = layout.row(align=True)
+    row.operator("twinset.import_recipe", text="Import", icon="IMPORT")
+    others = row.row(align=True)
+    others.enabled = not problems_of(scene)
+    others.operator("twinset.export_recipe", text="Export", icon="EXPORT")
+    others.operator("twinset.copy_command", text="Farm Command", icon="COPYDOWN")
 
 
 class RecipePanel(_OutputPanel):
@@ -117,7 +121,7 @@ class TWINSET_PT_room(RecipePanel, bpy.types.Panel):
             return
         layout.row().prop(settings, "room", expand=True)
         own = ("file", "scene", "builtin", "blenderproc", "dataset")
-        draw_fields(layout, settings.scene, skip=own if settings.room == "THIS" else ())
+        draw_settings(layout, settings.scene, "scene", skip=own if settings.room == "THIS" else ())
         header, body = layout.panel("twinset_models", default_closed=not len(settings.models))
         header.label(text="Additional Models")
         if body:
@@ -144,7 +148,7 @@ class TWINSET_PT_rendering(RecipePanel, bpy.types.Panel):
     bl_label = "Rendering"
 
     def draw(self, context: Any) -> None:
-        draw_fields(self.layout, context.scene.twinset.render)
+        draw_settings(self.layout, context.scene.twinset.render, "render")
 
 
 class TWINSET_PT_camera_model(RecipePanel, bpy.types.Panel):
@@ -162,7 +166,7 @@ class TWINSET_PT_output(RecipePanel, bpy.types.Panel):
     bl_label = "Images and Labels"
 
     def draw(self, context: Any) -> None:
-        draw_fields(self.layout, context.scene.twinset.output)
+        draw_settings(self.layout, context.scene.twinset.output, "output")
 
 
 class TWINSET_PT_split(RecipePanel, bpy.types.Panel):
@@ -207,7 +211,7 @@ def _draw_entries(layout: Any, context: Any, key: str, hint: str) -> None:
     if not len(entries):
         draw_text(layout, context, hint, icon="INFO")
     elif 0 <= index < len(entries):
-        draw_fields(layout, entries[index], skip=("name",) if key in ("class", "distractor") else ())
+        draw_settings(layout, entries[index], key, skip=("name",) if key in ("class", "distractor") else ())
 
 
 def _stack_panel(kind: str, title: str, is_open: bool) -> type:
@@ -251,6 +255,7 @@ _EMPTY_TEXTS = {
     "target": "Without a target, box sizes are not controlled.",
     "metric": "No metrics are measured.",
     "filter": "All pictures are accepted.",
+    "writer": "Annotations are written as COCO.",
 }
 _DESCRIPTIONS = {
     "placement": "Placement of assets",
@@ -260,6 +265,7 @@ _DESCRIPTIONS = {
     "target": "Distribution of boxes, fitted to the real ones",
     "metric": "Metadata of every box and picture",
     "filter": "Conditions for accepting pictures and boxes",
+    "writer": "Further formats of the annotations",
 }
 _TITLES = {k: k.capitalize() for k in KINDS} | {"metric": "Metrics", "filter": "Filters"}
 
@@ -277,6 +283,12 @@ _CLASSES = (
     TWINSET_PT_rendering,
     TWINSET_PT_plugins,
 )
+
+
+def recipe_panels() -> tuple[type[RecipePanel], ...]:
+    """The panels with parts of the recipe."""
+    return tuple(cls for cls in _CLASSES if issubclass(cls, RecipePanel))
+
 
 register, _unregister = bpy.utils.register_classes_factory(_CLASSES)
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import bpy
 
-from ..operators.render import folder_or_none, render_problems
+from ..operators.render import render_problems
 from ..processes.preview_session import session
-from ..processes.render_job import FOLDER, Job, can_resume, count_frames, current, needs_finish
+from ..processes.render_job import FOLDER, Job, can_resume, count_frames, current, folder_or_none, needs_finish
 from ..settings.problems import in_words, problems_of
 from ..settings.recipe import is_set_up
 from ..widgets.chart import Chart, draw_chart

@@ -27,6 +27,7 @@ class TWINSET_PG_live(bpy.types.PropertyGroup):
         name="Rejected", description="Draw the instances of rejected attempts, with the reasons", default=True
     )
     class_name: bpy.props.StringProperty(name="Class", description="Class whose histogram is shown")
+    guide_step: bpy.props.StringProperty(name="Step", description="Step that is open; the next one if empty")
 
 
 def register() -> None:

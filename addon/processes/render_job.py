@@ -111,6 +111,14 @@ def output_of(scene: bpy.types.Scene) -> Path:
     return Path(bpy.path.abspath(text)).resolve()
 
 
+def folder_or_none(scene: bpy.types.Scene) -> Path | None:
+    """The output folder; None if it is relative to a file that is not saved yet."""
+    try:
+        return output_of(scene)
+    except TwinsetError:
+        return None
+
+
 def count_frames(out: Path) -> int:
     """Number of frames in an output folder, updated at most every 2 seconds."""
     known = _frame_counts.get(out)

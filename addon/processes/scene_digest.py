@@ -48,6 +48,11 @@ def scene_digest(context: bpy.types.Context) -> str:
     return digest.hexdigest()
 
 
+def change_count() -> int:
+    """A number that grows with every change of the scene's data."""
+    return int(_state["changes"])
+
+
 @contextlib.contextmanager
 def own_changes(context: bpy.types.Context) -> Iterator[None]:
     """Changes in the context are those of a shown sample, which copies are without."""

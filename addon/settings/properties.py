@@ -52,6 +52,7 @@ _OTHER_SETTINGS: dict[str, Any] = {
         subtype="DIR_PATH",
         options={"PATH_SUPPORTS_BLEND_RELATIVE"},
     ),
+    "sizes_kept": bpy.props.StringProperty(options={"HIDDEN"}),
     "fit_class": bpy.props.StringProperty(
         name="Class",
         description="Class whose real boxes are shown",

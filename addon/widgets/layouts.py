@@ -19,6 +19,33 @@ FIRST_FIELDS = 8
 _MAX_NAMES = 8
 
 
+ADVANCED: dict[str, tuple[str, ...]] = {
+    "job": ("empty_share",),
+    "class": ("builtin", "blenderproc", "dataset", "select", "exclude", "weights", "up_axis"),
+    "goal": ("real", "quantiles", "weight", "candidates", "samples"),
+    "model": ("rotation", "scale", "up_axis"),
+    "scene": ("scene", "blenderproc", "dataset", "materials", "material_assignments"),
+    "render": ("bounces", "alpha_threshold", "max_attempts", "block_size"),
+}
+"""Fields that few users need, by table of the recipe. Those of ``output`` are all but the first ones."""
+ADVANCED["distractor"] = ADVANCED["class"]
+_BASIC = {"output": ("width", "height", "format", "quality", "min_visible_share")}
+
+
+def draw_settings(layout: bpy.types.UILayout, group: Any, key: str, skip: Iterable[str] = ()) -> None:
+    """Draw the fields of a table of the recipe: those that most users need, and the others in a closed sub-panel."""
+    names = [field.param.name for field in group.twinset_fields if field.param.name not in skip]
+    basic = [name for name in names if name in _BASIC.get(key, names) and name not in ADVANCED.get(key, ())]
+    advanced = [name for name in names if name not in basic]
+    if basic:
+        draw_fields(layout, group, only=basic)
+    if advanced:
+        header, body = layout.panel(f"twinset_advanced_{key}", default_closed=True)
+        header.label(text="More Labels and Files" if key == "output" else "Advanced")
+        if body:
+            draw_fields(body, group, only=advanced)
+
+
 def draw_fields(layout: bpy.types.UILayout, group: Any, only: Iterable[str] = (), skip: Iterable[str] = ()) -> None:
     """Draw the fields of a generated property group in the order of their declaration."""
     layout.use_property_split = True
