@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -127,8 +128,9 @@ def align(
     from ..dataset.aligning.workspace.options import AlignOptions, Surroundings
 
     def render(job_recipe: Recipe, folder: Path, watch: Callable[[Event], None]) -> None:
-        for event in render_events(job_recipe, folder, workers, threads):
-            watch(event)
+        with closing(render_events(job_recipe, folder, workers, threads)) as events:
+            for event in events:
+                watch(event)
 
     options = AlignOptions(
         trial_images=trial_images,

@@ -160,8 +160,10 @@ def group_scores(
         For the intervals.
     images : (n,) int, optional
         Which image each box is in. Boxes of one image are similar, so whole images are resampled; default: boxes.
-    rounds, level
-        Resamples, and the share of them that an interval holds.
+    n_bootstrap : int
+        Resamples.
+    confidence_level : float
+        Share of them that an interval holds.
 
     Returns
     -------

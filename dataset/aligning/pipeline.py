@@ -17,7 +17,7 @@ from ..atomic_files import write_atomic
 from ..formats.coco import CocoFile
 from ..formats.dataset_folder import image_folder, images_of, read_dataset
 from .page import StepText, align_page
-from .state import AlignState, StepRecord
+from .state import AlignState, StepRecord, open_state
 from .steps import PHOTOS, STEPS
 from .workspace import fingerprints
 from .workspace.folder import RECIPE, Workspace
@@ -100,6 +100,8 @@ def align(
     ------
     OutputError
         If inputs of a step have changed since it was done, unless ``options.redo``.
+    TryAgainError
+        If another process aligns into the same folder.
     TwinsetError
         If something else must be corrected; what is done is kept.
     """
@@ -107,7 +109,26 @@ def align(
     out = Path(out).resolve()
     name = "A recipe" if isinstance(recipe, Recipe) else recipe.name
     work = _open(recipe, real, real_images, out, options, surroundings)
-    state = AlignState(out)
+    with open_state(out) as state:
+        outcomes = _all_performed(work, state)
+        # At the end: a call that is refused leaves the recipe of an earlier one as it is.
+        work.write_recipe([f"{name} aligned with real photos by `twinset align`, Twinset {__version__}."])
+        alignment = Alignment(out, out / RECIPE, tuple(outcomes), dict(work.datasets))
+        write_atomic(out / PAGE, _page(alignment, name))
+    return alignment
+
+
+def _page(alignment: Alignment, name: str) -> bytes:
+    texts = [
+        StepText(one.step.name, one.step.title, one.reason if one.state == SKIPPED else "", one.said)
+        for one in alignment.steps
+    ]
+    gains = alignment.result(REPORT).get("gains")
+    return align_page(f"{name}, aligned with real photos", texts, gains, alignment.datasets, RECIPE)
+
+
+def _all_performed(work: Workspace, state: AlignState) -> list[StepOutcome]:
+    """The outcomes of all steps, each of which has changed the workspace."""
     outcomes: list[StepOutcome] = []
     skipped: set[str] = set()
     for step in STEPS:
@@ -119,20 +140,7 @@ def align(
         outcome = _performed(step, work, state)
         outcomes.append(outcome)
         step.apply(work, outcome.result)
-    # At the end: a call that is refused leaves the recipe of an earlier one as it is.
-    work.write_recipe([f"{name} aligned with real photos by `twinset align`, Twinset {__version__}."])
-    alignment = Alignment(out, out / RECIPE, tuple(outcomes), dict(work.datasets))
-    write_atomic(out / PAGE, _page(alignment, name))
-    return alignment
-
-
-def _page(alignment: Alignment, name: str) -> bytes:
-    texts = [
-        StepText(one.step.name, one.step.title, one.reason if one.state == SKIPPED else "", one.said)
-        for one in alignment.steps
-    ]
-    gains = alignment.result(REPORT).get("gains")
-    return align_page(f"{name}, aligned with real photos", texts, gains, alignment.datasets, RECIPE)
+    return outcomes
 
 
 def _performed(step: Step, work: Workspace, state: AlignState) -> StepOutcome:

@@ -3,17 +3,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+import logging
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import attrs
+from filelock import FileLock, Timeout
 
 from ... import __version__
-from ...engine.errors import OutputError
+from ...engine.errors import OutputError, TryAgainError
 from ..atomic_files import json_bytes, make_folder, read_json_object, remove_stale, to_builtin_types, write_atomic
 
+log = logging.getLogger(__name__)
+
 FILE = "align.json"
+LOCK = ".align.lock"
 
 
 @attrs.frozen
@@ -26,22 +32,42 @@ class StepRecord:
     result: Mapping[str, Any] = attrs.field(factory=dict)
 
 
-class AlignState:
-    """The records of the steps in a folder, which is created if it is missing.
+@contextlib.contextmanager
+def open_state(out: Path) -> Iterator[AlignState]:
+    """The state of a folder, which is created if it is missing, and which is left to this process meanwhile.
 
     Raises
     ------
     OutputError
         If the folder holds other files.
+    TryAgainError
+        If another process aligns into it.
     """
+    if out.is_dir() and not (out / FILE).is_file() and any(p for p in out.iterdir() if p.name[0] != "."):
+        raise OutputError(
+            f"'{out}' holds other files, and was not made by `twinset align`. Name a new or an empty folder."
+        )
+    make_folder(out)
+    lock = FileLock(out / LOCK, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise TryAgainError(
+            f"Another `twinset align` is at work in '{out}'. Wait for it, or name another folder."
+        ) from None
+    except (NotImplementedError, OSError) as error:  # where files cannot be locked
+        log.debug("no lock in %s: %s", out, error)
+    try:
+        yield AlignState(out)
+    finally:
+        lock.release()
+
+
+class AlignState:
+    """The records of the steps in a folder."""
 
     def __init__(self, out: Path) -> None:
         self.path = out / FILE
-        if out.is_dir() and not self.path.is_file() and any(p for p in out.iterdir() if p.name[0] != "."):
-            raise OutputError(
-                f"'{out}' holds other files, and was not made by `twinset align`. Name a new or an empty folder."
-            )
-        make_folder(out)
         remove_stale(out)
         content = read_json_object(self.path)
         steps = content.get("steps")

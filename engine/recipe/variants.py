@@ -134,6 +134,24 @@ def parameter(plugins: Plugins, key: str) -> Param:
     return known[name]
 
 
+def changed_kinds(recipe: Recipe) -> frozenset[str]:
+    """The kinds of plugins whose parameters the variants or rooms of a recipe change."""
+    return frozenset(split_key(key)[0] for one in (*recipe.variants, *recipe.rooms) for key in one.changes)
+
+
+def with_numbered_keys(recipe: Recipe, kind: str) -> Recipe:
+    """The recipe whose variants and rooms name plugins of a kind by number: right even if more of an id follow."""
+
+    def numbered(key: str) -> str:
+        own, which, name = split_key(key)
+        return key if own != kind else f"{kind}.{find_use(recipe.plugins, kind, which) + 1}.{name}"
+
+    def renamed(one: Any) -> Any:
+        return attrs.evolve(one, changes={numbered(key): value for key, value in one.changes.items()})
+
+    return attrs.evolve(recipe, variants=tuple(map(renamed, recipe.variants)), rooms=tuple(map(renamed, recipe.rooms)))
+
+
 @attrs.frozen
 class ChangedPlugins:
     """Plugins with other values of their parameters.

@@ -10,7 +10,7 @@ import contextlib
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from types import FrameType
 from typing import TypeVar
 
@@ -45,7 +45,7 @@ def interruptible(output: Output) -> Iterator[Callable[[], bool]]:
         signal.signal(signal.SIGINT, signal.SIG_DFL if previous is None else previous)
 
 
-def until(is_stopping: Callable[[], bool], events: Iterable[T]) -> Iterator[T]:
+def until(is_stopping: Callable[[], bool], events: Iterable[T]) -> Generator[T, None, None]:
     """The events until Ctrl-C, then KeyboardInterrupt."""
     for event in events:
         yield event

@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -135,7 +135,7 @@ class Supervisor:
         self._failures_in_a_row = 0
         self._next_memory_check = 0.0
 
-    def run(self, frames: range | None = None) -> Iterator[Event]:
+    def run(self, frames: range | None = None) -> Generator[Event, None, None]:
         """Render what is missing; as :meth:`..dataset.job.Job.run`.
 
         Raises
@@ -338,12 +338,12 @@ class Supervisor:
 
 def supervised(
     workers: int, *, threads: int = 0, memory: float = 0.0
-) -> Callable[[Job, range | None, Callable[[], bool]], Iterator[Event]]:
+) -> Callable[[Job, range | None, Callable[[], bool]], Generator[Event, None, None]]:
     """A function that renders a job in several workers; ``memory`` is GiB for each, 0 to divide the machine's."""
     total, _ = machine_memory()
     limit = memory or MEMORY_SHARE * total / 2**30 / workers
 
-    def events(job: Job, frames: range | None, is_stopping: Callable[[], bool]) -> Iterator[Event]:
+    def events(job: Job, frames: range | None, is_stopping: Callable[[], bool]) -> Generator[Event, None, None]:
         one = Supervisor(job, workers, threads=threads, memory=limit, is_strict=memory > 0, is_stopping=is_stopping)
         return one.run(frames)
 

@@ -8,9 +8,11 @@ from typing import Any
 import attrs
 
 from ....alignment.mixtures.fit_report import fit_report
+from ....engine.errors import DataError
 from ....engine.plugin.hooks import defines
 from ....engine.plugin.registry import default
 from ....engine.recipe.settings import PluginUse, Recipe
+from ....engine.recipe.variants import changed_kinds
 from ..workspace import fingerprints
 from ..workspace.folder import Workspace
 from ..workspace.step import Result, TrialStep
@@ -25,7 +27,12 @@ class Areas(TrialStep):
     title = "Fit the sizes of boxes"
 
     def inputs(self, work: Workspace) -> dict[str, str]:
-        return {**fingerprints.of_recipe(_recipe(work)), **self.trial_inputs(work)}
+        return {
+            **fingerprints.of_recipe(_recipe(work)),
+            "--class": ", ".join(work.classes),
+            "--seed": str(work.options.seed),
+            **self.trial_inputs(work),
+        }
 
     def run(self, work: Workspace) -> Result:
         recipe = work.checked(_recipe(work))
@@ -68,11 +75,20 @@ def _mixture(work: Workspace, name: str) -> dict[str, Any]:
 
 
 def _recipe(work: Workspace) -> Recipe:
-    """The recipe with a target; and with a camera that solves for goals, if none of its own does."""
+    """The recipe with a target; and with a camera that solves for goals, if none of its own does.
+
+    Raises DataError if its cameras must be replaced, but cannot.
+    """
     plugins = dict(work.given.plugins)
     if plugins.get("target"):
         return work.given
     plugins["target"] = (PluginUse("target", TARGET, default().find("target", TARGET)(classes=list(work.classes))),)
     if not any(defines(use.plugin, "reachable_boxes") for use in plugins["camera"]):
+        if "camera" in changed_kinds(work.given):
+            own = ", ".join(use.id for use in plugins["camera"])
+            raise DataError(
+                f"No camera of the recipe ({own}) reaches goals, and none can be replaced, because variants or rooms "
+                f"change them. Use camera '{CAMERA}' in the recipe, or skip step 'areas'."
+            )
         plugins["camera"] = (PluginUse("camera", CAMERA, default().find("camera", CAMERA)()),)
     return attrs.evolve(work.given, plugins=plugins)

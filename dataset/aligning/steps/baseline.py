@@ -6,6 +6,7 @@ from __future__ import annotations
 import attrs
 
 from ....engine.recipe.settings import Recipe
+from ....engine.recipe.variants import changed_kinds
 from ..workspace import fingerprints
 from ..workspace.folder import Workspace
 from ..workspace.step import Result, TrialStep
@@ -35,9 +36,11 @@ class Baseline(TrialStep):
 def _recipe(work: Workspace) -> Recipe:
     """The recipe without what step ``areas`` brings.
 
-    Cameras that pose whole layouts need theirs, so that such a target is never removed.
+    Cameras that pose whole layouts need theirs, so that such a target is never removed; nor is one that variants or
+    rooms change.
     """
     targets = work.given.plugins.get("target", ())
-    if "areas" in work.options.skip or any(use.plugin.draws_layouts for use in targets):
+    is_needed = any(use.plugin.draws_layouts for use in targets) or "target" in changed_kinds(work.given)
+    if "areas" in work.options.skip or is_needed:
         return work.given
     return attrs.evolve(work.given, plugins={k: v for k, v in work.given.plugins.items() if k != "target"})

@@ -11,6 +11,7 @@ import attrs
 
 from ....engine.plugin.registry import default
 from ....engine.recipe.settings import PluginUse, Recipe
+from ....engine.recipe.variants import with_numbered_keys
 from ...camera.camera_fit import fit_camera, write_camera_fit
 from ...camera.photos import photo_paths
 from ..workspace import fingerprints
@@ -86,5 +87,8 @@ def _recipe(work: Workspace) -> Recipe:
     effects = tuple(
         PluginUse("effect", id, default().find("effect", id)(fit=str(work.out / FILE), **more)) for id, more in EFFECTS
     )
-    plugins = {**work.recipe.plugins, "effect": (*work.recipe.plugins.get("effect", ()), *effects)}
-    return attrs.evolve(work.recipe, plugins=plugins, output=attrs.evolve(work.recipe.output, quality=100))
+    own = work.recipe.plugins.get("effect", ())
+    is_twice = {use.id for use in own} & {use.id for use in effects}
+    recipe = with_numbered_keys(work.recipe, "effect") if is_twice else work.recipe
+    plugins = {**recipe.plugins, "effect": (*own, *effects)}
+    return attrs.evolve(recipe, plugins=plugins, output=attrs.evolve(recipe.output, quality=100))

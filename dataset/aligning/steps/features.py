@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,7 @@ class Features(Step):
         files: dict[str, Any] = {}
         refused: dict[str, str] = {}
         photos = work.exposed_photos
+        stems = _file_stems(work.classes)
         for done, name in enumerate(work.classes):
             work.progress("Learning features of real boxes", done, len(work.classes))
             try:
@@ -46,7 +47,7 @@ class Features(Step):
             except DataError as error:
                 refused[name] = str(error)
                 continue
-            path = work.out / FOLDER / (re.sub(r"[^\w-]+", "_", name) + ".features")
+            path = work.out / FOLDER / f"{stems[name]}.features"
             write_atomic(path, density.to_bytes())
             files[name] = {"file": path.relative_to(work.out).as_posix(), "boxes": len(found.features)}
         return {"files": files, "refused": refused}
@@ -60,3 +61,15 @@ class Features(Step):
     def sentences(self, result: Result) -> list[str]:
         lines = [f"{one['boxes']} real boxes of {name} in {one['file']}." for name, one in result["files"].items()]
         return lines + [f"No features of {name}: {text}" for name, text in result["refused"].items()]
+
+
+def _file_stems(names: Iterable[str]) -> dict[str, str]:
+    """A name of a file for each class; no two are the same, also where case does not count."""
+    stems: dict[str, str] = {}
+    for name in names:
+        stem = base = re.sub(r"[^\w-]+", "_", name)
+        number = 2
+        while stem.lower() in (other.lower() for other in stems.values()):
+            stem, number = f"{base}_{number}", number + 1
+        stems[name] = stem
+    return stems

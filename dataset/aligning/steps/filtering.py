@@ -5,8 +5,9 @@ from __future__ import annotations
 
 from ....alignment.features.curation import reject_atypical, typicality
 from ...analysis.feature_scores import read_densities
-from ...formats.dataset_folder import INSTANCES, open_dataset
+from ...formats.dataset_folder import open_dataset
 from ...jobs.rejected_boxes import write_without
+from ...store.frames import FrameStore
 from ..workspace import fingerprints
 from ..workspace.folder import Workspace
 from ..workspace.step import Result, Step
@@ -64,7 +65,8 @@ class Filter(Step):
         return result
 
     def is_complete(self, work: Workspace, result: Result) -> bool:
-        return not result["rejected"] or (work.out / FOLDER / INSTANCES).is_file()
+        frames = FrameStore(work.out / DATASET).frames()
+        return not result["rejected"] or work.is_rendered(work.out / FOLDER, frames)
 
     def apply(self, work: Workspace, result: Result) -> None:
         if result["rejected"]:

@@ -22,12 +22,12 @@ class FinalDataset(Step):
 
     def run(self, work: Workspace) -> Result:
         recipe = _recipe(work)
-        work.render(recipe, work.out / FOLDER, "Rendering the dataset")
-        return {"images": recipe.images}
+        images = work.render(recipe, work.out / FOLDER, "Rendering the dataset")
+        return {"frames": recipe.images, "images": images}
 
     def is_complete(self, work: Workspace, result: Result) -> bool:
-        images = _recipe(work).images
-        return result.get("images") == images and work.is_rendered(work.out / FOLDER, images)
+        frames = _recipe(work).images
+        return result.get("frames") == frames and work.is_rendered(work.out / FOLDER, range(frames))
 
     def apply(self, work: Workspace, result: Result) -> None:
         work.datasets[self.name] = work.out / FOLDER

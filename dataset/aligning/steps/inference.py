@@ -42,6 +42,7 @@ class Infer(TrialStep):
             **fingerprints.of_recipe(work.recipe),
             "the photos": work.exposed_fingerprint,
             "the images rendered before": fingerprints.of_dataset(work.latest),
+            "--class": ", ".join(work.classes),
             "--model": fingerprints.of_model(work.options.model),
             "--seed": str(work.options.seed),
             **self.trial_inputs(work),
@@ -50,6 +51,9 @@ class Infer(TrialStep):
     def run(self, work: Workspace) -> Result:
         if work.latest is None:
             return {"reason": "there are no rendered images yet to learn from", "goals": [], "columns": []}
+        if not _rendered_classes(work.latest, work.classes):
+            listed = " or ".join(work.classes)
+            return {"reason": f"the images rendered before show no {listed}", "goals": [], "columns": []}
         try:
             found = _inferred(work, work.latest)
         except DataError as error:

@@ -23,8 +23,8 @@ from ...store.inputs import read_inputs
 _MAX_LISTED = 4
 
 
-def of_recipe(recipe: Recipe, *, files: bool = True) -> dict[str, str]:
-    """A fingerprint of each table of a recipe, and with ``files`` of each file that it names.
+def of_recipe(recipe: Recipe) -> dict[str, str]:
+    """A fingerprint of each table of a recipe, of each file that it names, and of its own plugins.
 
     The number of images is left out: more images are added to those that exist. Paths below the recipe's own folder are
     relative, so that the folder can be moved.
@@ -34,8 +34,10 @@ def of_recipe(recipe: Recipe, *, files: bool = True) -> dict[str, str]:
     values = {key: value for key, value in tables.items() if not isinstance(value, dict | list)}
     found = {f"'{key}' of the recipe": json.dumps(value) for key, value in values.items()}
     found |= {f"[{key}] of the recipe": of_value(value) for key, value in tables.items() if key not in values}
-    if files:
-        found |= {f"'{name}'": entry["sha256"] for name, entry in read_inputs(recipe).items()}
+    found |= {f"'{name}'": entry["sha256"] for name, entry in read_inputs(recipe).items()}
+    for folder in recipe.plugin_folders:
+        for path in sorted(recipe.path(folder).rglob("*.py")):
+            found[f"plugin '{path.relative_to(recipe.path(folder).parent).as_posix()}'"] = file_hash(path)
     return found
 
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import attrs
@@ -124,12 +124,17 @@ class Workspace:
         output = attrs.evolve(recipe.output, report=False)
         return attrs.evolve(recipe, images=self.options.trial_images, split=SplitSettings(), output=output)
 
-    def render_trial(self, step: str, recipe: Recipe) -> Path:
+    def render_trial(self, step: str, recipe: Recipe) -> None:
         """Render a few images of a recipe; frames that exist are kept."""
-        return self.render(self.trial_recipe(recipe), self.folder_of(step), f"Rendering for '{step}'")
+        self.render(self.trial_recipe(recipe), self.folder_of(step), f"Rendering for '{step}'")
 
-    def render(self, recipe: Recipe, out: Path, what: str) -> Path:
+    def render(self, recipe: Recipe, out: Path, what: str) -> int:
         """Render a recipe and show the progress.
+
+        Returns
+        -------
+        int
+            Images of the dataset. Frames may have been given up, or be left of an earlier call.
 
         Raises
         ------
@@ -151,11 +156,11 @@ class Workspace:
         self.surroundings.render(recipe, out, watch)
         if not last or last[-1].absent:
             raise TryAgainError(f"Frames are missing in '{out}'. Run the same command again to render them.")
-        return out
+        return last[-1].images
 
-    def is_rendered(self, folder: Path, images: int) -> bool:
-        """Whether all frames of a folder are there and as they were written."""
-        return (folder / INSTANCES).is_file() and not FrameStore(folder).missing(range(images))
+    def is_rendered(self, folder: Path, frames: Iterable[int]) -> bool:
+        """Whether annotations and frames of a folder are there, and the frames as they were written."""
+        return (folder / INSTANCES).is_file() and not FrameStore(folder).missing(frames)
 
     def remove(self, folder: Path) -> None:
         """Remove a folder that an earlier call has made."""

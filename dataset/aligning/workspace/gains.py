@@ -16,12 +16,16 @@ from ....alignment.distances.components import default_columns
 from ....alignment.distances.quality import Ranking, quality
 from ....engine.errors import DataError
 from ...analysis.dataset_columns import measure_with_images
+from ...formats.coco import CocoFile
 from ...formats.dataset_folder import ImageDataset, open_dataset
 from ...quality.components import Columns, QualityComponents
 from .folder import Workspace
 
 MAX_BOXES = 2000
 """Boxes per dataset and class whose features are computed."""
+
+_ANY = "any"
+"""Stands for all measured classes."""
 
 NEARER, FARTHER, SAME = "nearer", "farther", "="
 """Whether a dataset is significantly nearer to the photos than the one before it, farther, or neither."""
@@ -68,8 +72,8 @@ def measure_gains(work: Workspace, datasets: Mapping[str, Path]) -> dict[str, An
     problems = [f"{name} is not measured: a dataset has no box of it." for name in missing]
     if not classes:
         raise DataError(f"Nothing can be measured. {' '.join(problems)}")
-    real = _columns(work, "the photos", coco.path, work.photos, coco)
-    others = {name: _columns(work, name, datasets[name], opened[name].images, opened[name].coco) for name in datasets}
+    real = _columns(work, "the photos", coco, work.photos)
+    others = {name: _columns(work, name, one.coco, one.images) for name, one in opened.items()}
     found = QualityComponents.of(datasets)
     for name in classes:
         found.add_columns(name, real, others, default_columns(), len(classes) > 1)
@@ -97,7 +101,7 @@ def measure_gains(work: Workspace, datasets: Mapping[str, Path]) -> dict[str, An
     return {**values, "problems": problems}
 
 
-def _columns(work: Workspace, what: str, path: Path, images: Path | None, coco: Any) -> Columns:
+def _columns(work: Workspace, what: str, coco: CocoFile, images: Path | None) -> Columns:
     return measure_with_images(
         coco,
         images,
@@ -112,22 +116,26 @@ def _of_pictures(
     real: Columns,
     others: Mapping[str, Columns],
     opened: Mapping[str, ImageDataset],
-    coco: Any,
+    coco: CocoFile,
 ) -> QualityComponents:
-    """Statistics of whole pictures; those that depend on the number of pixels only where all have the same size."""
+    """Statistics of pictures that show any of the classes; those that depend on sizes only where all are the same."""
     sizes = {_size(one) for one in (coco, *(dataset.coco for dataset in opened.values()))}
     declared = [c for c in columns() if c.measure_image and "pixels" in c.needs]
     wanted = [f"image_{c.name}" for c in declared if len(sizes) == 1 or not c.resolution_dependent]
     found = QualityComponents.of(others)
-    # They are the same for all classes, so that one is enough.
-    found.add_columns(classes[0], real, others, sorted(wanted, key=report_order), False)
+
+    def as_one_class(of: Columns) -> Columns:
+        return {**of, "class": [_ANY if name in classes else "" for name in of["class"]]}
+
+    merged = {name: as_one_class(of) for name, of in others.items()}
+    found.add_columns(_ANY, as_one_class(real), merged, sorted(wanted, key=report_order), False)
     if len(sizes) > 1:
         names = ", ".join(c.name for c in declared if c.resolution_dependent)
         found.left_out.append(f"The photos have another size than the renders, so {names} are not compared.")
     return found
 
 
-def _size(coco: Any) -> float:
+def _size(coco: CocoFile) -> float:
     return float(np.median([max(image["width"], image["height"]) for image in coco.images]))
 
 

@@ -69,7 +69,7 @@ class TrialStep(Step):
 
     def is_complete(self, work: Workspace, result: Result) -> bool:
         folder = work.folder_of(self.name)
-        return not result.get("rendered") or work.is_rendered(folder, work.options.trial_images)
+        return not result.get("rendered") or work.is_rendered(folder, range(work.options.trial_images))
 
     def add_trial(self, work: Workspace, result: Result) -> None:
         """Add the images rendered for the step to the datasets."""

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -149,13 +150,15 @@ def _render(
     """Render a recipe in this process, or in several others."""
     from ....dataset.jobs.job import Job
 
-    events: Callable[[Job, range | None, Callable[[], bool]], Iterator[Event]] = in_this_process
+    events: Callable[[Job, range | None, Callable[[], bool]], Generator[Event, None, None]] = in_this_process
     if workers > 1:
         from ...workers.supervisor import supervised
 
         events = supervised(workers, threads=0)
-    for event in events(Job(recipe, out, open_stage), None, is_stopping):
-        watch(event)
+    # An exception in the loop must end the other processes at once.
+    with closing(events(Job(recipe, out, open_stage), None, is_stopping)) as running:
+        for event in running:
+            watch(event)
 
 
 def _show(output: Output, done: Alignment) -> None:

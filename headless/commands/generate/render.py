@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -27,7 +27,7 @@ from ...console.options import (
 )
 from ...console.output import JsonOption, Output, output_of, reserve_stdout
 from ...console.progress import Follower, as_json, at_work, show_finished
-from ...console.requests import watch_stdin
+from ...console.requests import watch_file, watch_stdin
 from ...workers.blender_stage import open_blender_stage
 
 if TYPE_CHECKING:
@@ -77,6 +77,7 @@ def render(
             help="Stop when standard input is closed, so that the job stops if the program that started it exits.",
         ),
     ] = False,
+    stop_file: Annotated[Path | None, typer.Option("--stop-file", hidden=True)] = None,
     workers: Annotated[
         int,
         typer.Option(
@@ -129,13 +130,16 @@ def render(
         serve_shares(loaded, out, output_of(context), opened, memory=worker_memory, is_strict=strict_memory)
         return
     wanted = select_frames(loaded, *chosen)
+    run = functools.partial(
+        run_job, loaded, out, wanted, output_of(context), stop_on_eof=stop_on_eof, stop_file=stop_file
+    )
     if workers == 1 and not worker_memory:
-        run_job(loaded, out, wanted, output_of(context), stop_on_eof=stop_on_eof, opened=opened)
+        run(opened=opened)
         return
     from ...workers.supervisor import supervised
 
     events = supervised(workers, threads=threads, memory=worker_memory)
-    run_job(loaded, out, wanted, output_of(context), stop_on_eof=stop_on_eof, events=events)
+    run(events=events)
 
 
 @command(order=10)
@@ -193,7 +197,7 @@ def finish(
         raise typer.Exit(INCOMPLETE)
 
 
-def in_this_process(job: Job, frames: range | None, is_stopping: Callable[[], bool]) -> Iterator[Event]:
+def in_this_process(job: Job, frames: range | None, is_stopping: Callable[[], bool]) -> Generator[Event, None, None]:
     """The events of a job rendered in this process, until it is stopped."""
     return until(is_stopping, job.run(frames))
 
@@ -205,20 +209,24 @@ def run_job(
     output: Output,
     *,
     stop_on_eof: bool = False,
+    stop_file: Path | None = None,
     opened: OpenStage | None = None,
     events: Callable[[Job, range | None, Callable[[], bool]], Iterator[Event]] = in_this_process,
 ) -> None:
-    """Run a job and show its progress; Ctrl-C, or with ``stop_on_eof`` the end of standard input, stops it with exit
-    code 130."""
+    """Run a job and show its progress.
+
+    Ctrl-C stops it with exit code 130, as does, if wanted, the end of standard input or a file that appears.
+    """
     from ....dataset.jobs.job import Job
 
     follower = Follower(output)
     try:
         with interruptible(output) as is_interrupted:
             is_abandoned = watch_stdin() if stop_on_eof else is_interrupted
+            is_asked = watch_file(stop_file) if stop_file is not None else is_interrupted
 
             def is_stopping() -> bool:
-                return is_interrupted() or is_abandoned()
+                return is_interrupted() or is_abandoned() or is_asked()
 
             finished = follower.follow(events(Job(recipe, out, opened or open_stage), frames, is_stopping))
     except KeyboardInterrupt:
