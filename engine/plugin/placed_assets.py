@@ -1,15 +1,60 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which assets a plugin places, by class or table of distractors, and how many instances of them a frame has."""
+"""Which assets a plugin places, by class or table of distractors, how many a frame has, and what placements share."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from ..errors import StageError
 from ..stage import Asset, Stage, draw_asset
-from .params import unknown
+from .params import Direction, param, unknown
+
+
+def distractors_param() -> Any:
+    """The parameter that asks for distractors, see :func:`placed_assets`."""
+    return param(
+        False, doc="Place distractors: in addition to the named classes, or only distractors if none are named"
+    )
+
+
+def distractor_names_param() -> Any:
+    """The parameter that limits distractors, see :func:`named_distractors`."""
+    return param([], doc="Names of the [[distractor]] tables to place from; default is all of them")
+
+
+def surfaces_param() -> Any:
+    """The parameter that names the objects to place on."""
+    return param(means="object", doc="Name patterns of the objects to place on, such as 'Floor*'")
+
+
+def mask_param() -> Any:
+    """The parameter that limits surfaces to a part of them."""
+    return param(
+        "", means="zone", doc="Vertex group or material that limits the surfaces; default is the whole surfaces"
+    )
+
+
+def max_slope_param() -> Any:
+    """The parameter for the steepest ground."""
+    return param(15.0, min=0.0, max=89.0, unit="deg", doc="Maximum slope of the faces to place on")
+
+
+def max_overhang_param(formerly: str = "") -> Any:
+    """The parameter for what may be without support."""
+    return param(0.1, min=0.0, max=1.0, doc="Maximum share of the base without support", formerly=formerly)
+
+
+def max_support_gap_param(formerly: str = "") -> Any:
+    """The parameter for what counts as supported."""
+    return param(0.02, min=0.0, soft_max=0.1, unit="m", doc="Maximum gap below a supported point", formerly=formerly)
+
+
+def gap_param(default: float = 0.02, moves: Mapping[str, Direction] | None = None) -> Any:
+    """The parameter for the distance between instances."""
+    return param(default, min=0.0, soft_max=1.0, unit="m", doc="Minimum distance to other instances", moves=moves)
 
 
 def placed_assets(

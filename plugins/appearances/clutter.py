@@ -19,7 +19,7 @@ from ...engine.geometry.support import (
     upward_normals,
 )
 from ...engine.plugin import Range, param, plugin
-from ...engine.plugin.placed_assets import check_height_range, named_distractors
+from ...engine.plugin.placed_assets import check_height_range, distractor_names_param, named_distractors
 from ...engine.stage import Asset, CameraPose, Stage, draw_asset
 
 _BATCH = 256
@@ -43,9 +43,7 @@ class Clutter:
         doc="Lowest and highest z of the parts of the surfaces to stand things on; default is all but the roof of a "
         "room that is one mesh",
     )
-    distractor_names: list[str] = param(
-        [], doc="Names of the [[distractor]] tables to place from; default is all of them"
-    )
+    distractor_names: list[str] = distractor_names_param()
     carriers: list[str] = param(
         [], means="class", doc="Classes whose instances carry things; default is all annotated classes"
     )

@@ -7,7 +7,7 @@ import numpy as np
 
 from ...engine.geometry.rotations import uniform_rotation
 from ...engine.plugin import Range, param, plugin
-from ...engine.plugin.placed_assets import named_distractors
+from ...engine.plugin.placed_assets import distractor_names_param, named_distractors
 from ...engine.stage import Asset, Stage, draw_asset
 
 
@@ -22,9 +22,7 @@ class Distractors:
         doc="Minimum and maximum number of distractors in a frame",
         moves={"entropy": "+", "sharpness": "+", "visible_share": "-", "occluded_share": "+"},
     )
-    distractor_names: list[str] = param(
-        [], doc="Names of the [[distractor]] tables to place from; default is all of them"
-    )
+    distractor_names: list[str] = distractor_names_param()
     distance_range: Range = param(
         (0.3, 2.0), min=0.0, unit="m", doc="Distance of a distractor's centre from the centre of an annotated instance"
     )

@@ -13,7 +13,18 @@ from ...engine.geometry.support import Ground, Site, SupportRules, find_ground, 
 from ...engine.goals import Goals
 from ...engine.plugin import Range, param, plugin
 from ...engine.plugin.params import unknown
-from ...engine.plugin.placed_assets import check_count, placed_assets
+from ...engine.plugin.placed_assets import (
+    check_count,
+    distractor_names_param,
+    distractors_param,
+    gap_param,
+    mask_param,
+    max_overhang_param,
+    max_slope_param,
+    max_support_gap_param,
+    placed_assets,
+    surfaces_param,
+)
 from ...engine.stage import Asset, Instance, Stage, draw_asset
 
 _UP = (0.0, 0.0, 1.0)
@@ -32,19 +43,13 @@ class Beside:
     """
 
     anchors: list[str] = param(means="class", doc="Classes of the instances to place things beside")
-    surfaces: list[str] = param(means="object", doc="Name patterns of the objects to place on, such as 'Floor*'")
+    surfaces: list[str] = surfaces_param()
     classes: list[str] = param(
         [], means="class", doc="Classes to place; default is all annotated classes that are no anchors"
     )
-    distractors: bool = param(
-        False, doc="Place distractors: in addition to the named classes, or only distractors if none are named"
-    )
-    distractor_names: list[str] = param(
-        [], doc="Names of the [[distractor]] tables to place from; default is all of them"
-    )
-    mask: str = param(
-        "", means="zone", doc="Vertex group or material that limits the surfaces; default is the whole surfaces"
-    )
+    distractors: bool = distractors_param()
+    distractor_names: list[str] = distractor_names_param()
+    mask: str = mask_param()
     count: tuple[int, int] = param(
         (0, 4),
         min=0,
@@ -70,10 +75,10 @@ class Beside:
         doc="Rotation about the vertical axis away from facing the anchor",
         moves={"log_aspect": "?"},
     )
-    max_slope: float = param(15.0, min=0.0, max=89.0, unit="deg", doc="Maximum slope of the faces to place on")
-    max_overhang: float = param(0.1, min=0.0, max=1.0, doc="Maximum share of the base without support")
-    max_support_gap: float = param(0.02, min=0.0, soft_max=0.1, unit="m", doc="Maximum gap below a supported point")
-    gap: float = param(0.02, min=0.0, soft_max=1.0, unit="m", doc="Minimum distance to other instances")
+    max_slope: float = max_slope_param()
+    max_overhang: float = max_overhang_param()
+    max_support_gap: float = max_support_gap_param()
+    gap: float = gap_param()
     tries: int = param(20, min=1, max=10_000, doc="Positions tried for each instance")
 
     recipe_example = 'anchors = ["table"]\nsurfaces = ["Floor*"]'

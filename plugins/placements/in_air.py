@@ -8,7 +8,15 @@ import numpy as np
 from ...engine.geometry.rotations import uniform_rotation
 from ...engine.goals import Goals
 from ...engine.plugin import Rejected, param, plugin
-from ...engine.plugin.placed_assets import check_count, draw_assets, draw_count, placed_assets
+from ...engine.plugin.placed_assets import (
+    check_count,
+    distractor_names_param,
+    distractors_param,
+    draw_assets,
+    draw_count,
+    gap_param,
+    placed_assets,
+)
 from ...engine.stage import Asset, Stage
 
 Vector = tuple[float, float, float]
@@ -23,12 +31,8 @@ class InAir:
     """
 
     classes: list[str] = param([], means="class", doc="Classes to place; default is all annotated classes")
-    distractors: bool = param(
-        False, doc="Place distractors: in addition to the named classes, or only distractors if none are named"
-    )
-    distractor_names: list[str] = param(
-        [], doc="Names of the [[distractor]] tables to place from; default is all of them"
-    )
+    distractors: bool = distractors_param()
+    distractor_names: list[str] = distractor_names_param()
     count: tuple[int, int] = param(
         (1, 3),
         min=0,
@@ -53,7 +57,7 @@ class InAir:
     )
     upright: bool = param(False, doc="Rotate instances about the vertical axis only", moves={"log_aspect": "?"})
     allow_intersections: bool = param(False, doc="Let instances intersect each other and the scene")
-    gap: float = param(0.0, min=0.0, soft_max=1.0, unit="m", doc="Minimum distance to other instances")
+    gap: float = gap_param(0.0)
     tries: int = param(50, min=1, max=10_000, doc="Positions tried for each instance")
 
     recipe_example = "count = [2, 5]"

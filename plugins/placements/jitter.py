@@ -22,6 +22,14 @@ from ...engine.geometry.support import (
 from ...engine.goals import Goals
 from ...engine.plugin import Rejected, param, plugin
 from ...engine.plugin.params import unknown
+from ...engine.plugin.placed_assets import (
+    gap_param,
+    mask_param,
+    max_overhang_param,
+    max_slope_param,
+    max_support_gap_param,
+    surfaces_param,
+)
 from ...engine.recipe.recorded_frames import RecordedInstance, decreasing_amplitudes, draw_in_ball, recorded_frame
 from ...engine.stage import Asset, Stage
 
@@ -35,21 +43,17 @@ class Jitter:
     """
 
     frames: str = param(path=True, doc="File of recorded frames, written by `twinset augment`")
-    surfaces: list[str] = param(means="object", doc="Name patterns of the objects to place on, such as 'Floor*'")
-    mask: str = param("", doc="Vertex group or material that limits the surfaces; default is the whole surfaces")
+    surfaces: list[str] = surfaces_param()
+    mask: str = mask_param()
     classes: list[str] = param([], means="class", doc="Classes to place; default is all in the recorded frames")
     distance: float = param(0.2, min=0.0, soft_max=2.0, unit="m", doc="Largest displacement of an instance")
     rotation: float = param(
         20.0, min=0.0, max=180.0, unit="deg", doc="Largest rotation about the vertical axis", formerly="turn"
     )
-    max_slope: float = param(15.0, min=0.0, max=89.0, unit="deg", doc="Maximum slope of the faces to place on")
-    max_overhang: float = param(
-        0.1, min=0.0, max=1.0, doc="Maximum share of the base without support", formerly="overhang"
-    )
-    max_support_gap: float = param(
-        0.02, min=0.0, soft_max=0.1, unit="m", doc="Maximum gap below a supported point", formerly="step"
-    )
-    gap: float = param(0.02, min=0.0, soft_max=1.0, unit="m", doc="Minimum distance to other instances")
+    max_slope: float = max_slope_param()
+    max_overhang: float = max_overhang_param(formerly="overhang")
+    max_support_gap: float = max_support_gap_param(formerly="step")
+    gap: float = gap_param()
     tries: int = param(20, min=1, max=10_000, doc="Positions tried for each instance, each nearer to the recorded one")
 
     recipe_example = 'frames = "best.frames.json"\nsurfaces = ["Floor*"]'

@@ -20,7 +20,21 @@ from ...engine.geometry.support import (
 )
 from ...engine.goals import Goals
 from ...engine.plugin import Range, Rejected, param, plugin
-from ...engine.plugin.placed_assets import check_count, check_height_range, draw_assets, draw_count, placed_assets
+from ...engine.plugin.placed_assets import (
+    check_count,
+    check_height_range,
+    distractor_names_param,
+    distractors_param,
+    draw_assets,
+    draw_count,
+    gap_param,
+    mask_param,
+    max_overhang_param,
+    max_slope_param,
+    max_support_gap_param,
+    placed_assets,
+    surfaces_param,
+)
 from ...engine.stage import Asset, Stage
 
 log = logging.getLogger(__name__)
@@ -46,17 +60,11 @@ class OnSurface:
     intersects anything in the scene, or it is too near another instance [Zhang2023, §4].
     """
 
-    surfaces: list[str] = param(means="object", doc="Name patterns of the objects to place on, such as 'Floor*'")
+    surfaces: list[str] = surfaces_param()
     classes: list[str] = param([], means="class", doc="Classes to place; default is all annotated classes")
-    distractors: bool = param(
-        False, doc="Place distractors: in addition to the named classes, or only distractors if none are named"
-    )
-    distractor_names: list[str] = param(
-        [], doc="Names of the [[distractor]] tables to place from; default is all of them"
-    )
-    mask: str = param(
-        "", means="zone", doc="Vertex group or material that limits the surfaces; default is the whole surfaces"
-    )
+    distractors: bool = distractors_param()
+    distractor_names: list[str] = distractor_names_param()
+    mask: str = mask_param()
     count: tuple[int, int] = param(
         (1, 3),
         min=0,
@@ -80,21 +88,10 @@ class OnSurface:
         doc="Lowest and highest z of the parts of the surfaces to place on, such as those of a storey; default is all "
         "but the roof of a room that is one mesh",
     )
-    max_slope: float = param(15.0, min=0.0, max=89.0, unit="deg", doc="Maximum slope of the faces to place on")
-    max_overhang: float = param(
-        0.1, min=0.0, max=1.0, doc="Maximum share of the base without support", formerly="overhang"
-    )
-    max_support_gap: float = param(
-        0.02, min=0.0, soft_max=0.1, unit="m", doc="Maximum gap below a supported point", formerly="step"
-    )
-    gap: float = param(
-        0.02,
-        min=0.0,
-        soft_max=1.0,
-        unit="m",
-        doc="Minimum distance to other instances",
-        moves={"visible_share": "+", "occluded_share": "-"},
-    )
+    max_slope: float = max_slope_param()
+    max_overhang: float = max_overhang_param(formerly="overhang")
+    max_support_gap: float = max_support_gap_param(formerly="step")
+    gap: float = gap_param(moves={"visible_share": "+", "occluded_share": "-"})
     edge_margin: float = param(
         0.0,
         min=0.0,
