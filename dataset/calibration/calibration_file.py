@@ -101,7 +101,7 @@ def _values(text: str) -> Any:
         mark = getattr(error, "problem_mark", None)
         where = f" (line {mark.line + 1})" if mark is not None else ""
         raise CalibrationError(f"is neither valid YAML nor valid JSON{where}. Correct it") from None
-    except (RecursionError, ValueError):
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError):  # PyYAML's, of values with a wrong tag
         raise CalibrationError("is neither valid YAML nor valid JSON. Correct it") from None
 
 

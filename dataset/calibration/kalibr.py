@@ -31,7 +31,7 @@ def read(values: Mapping[str, Any], camera: str) -> Calibration:
     model, distortion = entry.get("camera_model", "pinhole"), entry.get("distortion_model", "none")
     if model != "pinhole":
         raise CalibrationError(f"has the camera model {str(model)[:40]!r}. Calibrate with Kalibr's model 'pinhole'")
-    if distortion not in _DISTORTIONS:
+    if not isinstance(distortion, str) or distortion not in _DISTORTIONS:
         known = ", ".join(_DISTORTIONS)
         raise CalibrationError(f"has the distortion model {str(distortion)[:40]!r}. Known ones are {known}")
     intrinsics = numbers(entry.get("intrinsics"), "intrinsics")

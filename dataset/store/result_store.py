@@ -154,7 +154,7 @@ def program_key() -> str:
     files = [path for part in _PARTS for path in sorted((root / part).rglob("*.py"))]
     hashes = [[path.relative_to(root).as_posix(), hashlib.sha256(path.read_bytes()).hexdigest()] for path in files]
     try:
-        from numpy.core import _multiarray_umath
+        from numpy._core import _multiarray_umath
 
         features = sorted(name for name, has in _multiarray_umath.__cpu_features__.items() if has)
     except (ImportError, AttributeError):

@@ -175,6 +175,11 @@ def test_colmap(tmp_path: Path) -> None:
         (ROS.format(model="plumb_bob", count=9, values=[*BROWN, 0.0, 0.0, 0.0, 0.1]), "thin prism or a tilted sensor"),
         (KALIBR.replace("camera_model: pinhole", "camera_model: omni"), "has the camera model 'omni'"),
         (KALIBR.replace("[612.5, 598.25, 301.25, 266.0]", "[612.5]"), "has 1 intrinsics instead of fx, fy, cx and cy"),
+        (
+            KALIBR.replace("distortion_model: radtan", "distortion_model: [a]"),
+            "has the distortion model .*Known ones are",
+        ),
+        ("image_width: !!bool 640\n", "is neither valid YAML nor valid JSON"),
         ("1 PINHOLE 640 480 612.5", "has 1 parameters for the model PINHOLE instead of 4"),
         ("a: &a [1]\n" * 3 + "\x00", "is neither valid YAML nor valid JSON"),
     ],
