@@ -12,7 +12,7 @@ import numpy as np
 
 from ...engine.rng import stream
 from ..formats import rle_masks
-from .repaint import photo_background, plain_background, replace_background
+from .repaint import PhotoPart, photo_background, plain_background, replace_background
 
 
 @attrs.frozen
@@ -25,11 +25,17 @@ class Backgrounds:
         Colours to draw from, as '#ffffff' or '255, 255, 255' (sRGB); not used where there are photos.
     photos : sequence of Path
         Photos to draw from; a part of the photo that covers the picture is drawn, too.
+    zoom : tuple of float
+        Range of the part's size, see PhotoPart.
+    flip : float
+        Probability that it is flipped.
     seed : int
     """
 
     colors: Sequence[str] = ("#ffffff",)
     photos: Sequence[Path] = ()
+    zoom: tuple[float, float] = (0.6, 1.0)
+    flip: float = 0.5
     seed: int = 0
 
     def paint(self, image_id: int, picture: np.ndarray, annotations: Sequence[Mapping[str, Any]]) -> np.ndarray:
@@ -43,9 +49,11 @@ class Backgrounds:
         return np.rint(made * np.float32(255)).astype(np.uint8)
 
     def _background(self, image_id: int, size: tuple[int, int]) -> np.ndarray:
-        choice, x, y = stream(self.seed, "background", image_id).random(3)
+        rng = stream(self.seed, "background", image_id)
+        choice = rng.random()
         if self.photos:
-            return photo_background(self.photos[int(choice * len(self.photos))], size, (x, y))
+            part = PhotoPart.draw(rng, self.zoom, self.flip)
+            return photo_background(self.photos[int(choice * len(self.photos))], size, part)
         return plain_background(self.colors[int(choice * len(self.colors))], size)
 
 

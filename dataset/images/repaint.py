@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import attrs
 import numpy as np
 
 from ...alignment.camera.linear_light import to_encoded, to_linear
@@ -109,19 +110,42 @@ def _nearest(color: np.ndarray, pure: np.ndarray, band: np.ndarray, reach: float
     return found, distance <= reach
 
 
-def covering(photo: np.ndarray, size: tuple[int, int], place: tuple[float, float]) -> np.ndarray:
-    """The part of a photo that covers a picture of a size (width, height), as large as possible.
+@attrs.frozen
+class PhotoPart:
+    """Which part of a photo becomes a background.
 
-    ``photo`` is (h, w, 3); ``place`` says in [0, 1] where the part lies in it, from left to right and from top to
-    bottom.
+    Attributes
+    ----------
+    place : tuple of float
+        Where it lies in the photo, in [0, 1] from left to right and from top to bottom.
+    zoom : float
+        Its size, as a share in (0, 1] of the largest part that has the picture's shape.
+    flipped : bool
+        Whether left and right change sides.
     """
+
+    place: tuple[float, float] = (0.5, 0.5)
+    zoom: float = 1.0
+    flipped: bool = False
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator, zoom: tuple[float, float], flip: float) -> PhotoPart:
+        """A part at random, whose zoom lies in a range; ``flip`` is the probability that it is flipped."""
+        x, y, size, side = (float(v) for v in rng.random(4))
+        return cls((x, y), zoom[0] + (zoom[1] - zoom[0]) * size, side < flip)
+
+
+def covering(photo: np.ndarray, size: tuple[int, int], part_of: PhotoPart) -> np.ndarray:
+    """The part of a photo (h, w, 3), at the size (width, height) of a picture."""
     import cv2
 
     height, width = photo.shape[:2]
-    scale = min(width / size[0], height / size[1])
+    scale = min(width / size[0], height / size[1]) * part_of.zoom
     part = max(round(size[0] * scale), 1), max(round(size[1] * scale), 1)
+    place = part_of.place
     left, top = round(place[0] * (width - part[0])), round(place[1] * (height - part[1]))
     cut = photo[top : top + part[1], left : left + part[0]]
+    cut = np.ascontiguousarray(cut[:, ::-1]) if part_of.flipped else cut
     return cv2.resize(cut, size, interpolation=cv2.INTER_AREA if scale > 1 else cv2.INTER_LINEAR)
 
 
@@ -131,7 +155,7 @@ def plain_background(color: str, size: tuple[int, int]) -> np.ndarray:
     return np.broadcast_to(encoded, (size[1], size[0], 3))
 
 
-def photo_background(path: Path, size: tuple[int, int], place: tuple[float, float]) -> np.ndarray:
-    """The same from the part of a photo at ``place``, see :func:`covering`."""
+def photo_background(path: Path, size: tuple[int, int], part: PhotoPart) -> np.ndarray:
+    """The same from a part of a photo."""
     photo = read_image(path, upright=True)
-    return covering(photo, size, place).astype(np.float32) / np.float32(255)
+    return covering(photo, size, part).astype(np.float32) / np.float32(255)

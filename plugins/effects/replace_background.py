@@ -3,15 +3,17 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import attrs
 import numpy as np
 
 from ...dataset.formats.image_files import IMAGE_SUFFIXES
-from ...dataset.images.repaint import photo_background, plain_background, replace_background
-from ...engine.plugin import param, plugin
+from ...dataset.images.repaint import PhotoPart, photo_background, plain_background, replace_background
+from ...engine.plugin import Range, param, plugin
 from ...engine.recipe.input_files import listed_files
 from ...engine.scene.material import color_from_text
 from ...engine.stage import Shot
@@ -21,9 +23,10 @@ from ...engine.stage import Shot
 class ReplaceBackground:
     """Replace everything but the annotated objects by a plain colour or a photo [Zhang2023, §4].
 
-    Edges stay soft: the share of the old background in each pixel at an edge is exchanged for the new one. Put it
-    before other effects, so that these act on the whole picture. Photos must not show the annotated classes: a detector
-    would learn that they are background. `twinset repaint` does the same to a finished dataset.
+    Edges stay soft: the share of the old background in each pixel at an edge is exchanged for the new one. Put colours
+    before other effects, so that these act on the whole picture, and photos after those that imitate the camera of the
+    photos. Photos must not show the annotated classes: a detector would learn that they are background.
+    `twinset backgrounds` paints them out of real photos. `twinset repaint` does the same to a finished dataset.
     """
 
     colors: list[str] = param(
@@ -33,6 +36,13 @@ class ReplaceBackground:
     )
     image_folder: str = param("", path=True, means="folder", doc="Folder of photos: " + " ".join(IMAGE_SUFFIXES))
     image_files: list[str] = param([], path=True, doc="More photos, by name or pattern")
+    zoom: Range = param(
+        (0.6, 1.0),
+        min=0.01,
+        max=1.0,
+        doc="Size of the part of a photo that is taken, as a share of the largest that has the image's shape",
+    )
+    flip: float = param(0.5, min=0.0, max=1.0, doc="Share of the photos whose left and right change sides")
     probability: float = param(1.0, min=0.0, max=1.0, doc="Share of the images that are changed")
 
     def __attrs_post_init__(self) -> None:
@@ -47,13 +57,14 @@ class ReplaceBackground:
         self, shot: Shot, rng: np.random.Generator, common: Callable[[str], np.random.Generator]
     ) -> dict[str, Any]:
         """Colour or photo of this frame."""
-        choice, x, y = rng.random(3)
+        choice = rng.random()
         if not self._has_photos:
             colors = self.colors or ["#ffffff"]
             return {"color": colors[int(choice * len(colors))]}
-        files = self._files()
+        files = self._files
         number = int(choice * len(files))
-        return {"image": files[number].name, "number": number, "place": [float(x), float(y)]}
+        part = PhotoPart.draw(rng, self.zoom, self.flip)
+        return {"image": files[number].name, "number": number, **attrs.asdict(part)}
 
     def apply(self, image: np.ndarray, shot: Shot, rng: np.random.Generator, drawn: Mapping[str, Any]) -> np.ndarray:
         """See the class."""
@@ -62,9 +73,11 @@ class ReplaceBackground:
         if "color" in drawn:
             background = plain_background(drawn["color"], size)
         else:
-            background = photo_background(self._files()[drawn["number"]], size, drawn["place"])
+            part = PhotoPart(tuple(drawn["place"]), drawn["zoom"], drawn["flipped"])
+            background = photo_background(self._files[drawn["number"]], size, part)
         return np.array(replace_background(image, mask, background), dtype=np.float32)
 
+    @functools.cached_property
     def _files(self) -> tuple[Path, ...]:
         owner = "effect 'replace_background'"
         return listed_files(Path(), self.image_folder, self.image_files, suffixes=IMAGE_SUFFIXES, owner=owner)

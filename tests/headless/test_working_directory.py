@@ -59,6 +59,7 @@ CALLS = {
     ),
     "fit-camera": ("{folder}/real/images", "--compare", "{folder}/synth/images"),
     "repaint": ("{folder}/rendered", "-o", "{out}/repainted"),
+    "backgrounds": ("{real}", "-o", "{out}/backgrounds"),
     "split": ("{real}", "-o", "{out}/split"),
     "rating-sheet": ("{real}", "{folder}/inferred.csv", "-o", "{out}/sheet"),
     "score-ratings": ("{folder}/sheet/rated.csv",),
@@ -173,7 +174,7 @@ def test_a_file_is_no_folder_for_plots(name: str, folder: Path, tmp_path: Path) 
     "name",
     [
         *("init", "tune", "report", "measure", "fit-features", "augment", "render", "demo"),
-        *("repaint", "split", "rating-sheet"),
+        *("repaint", "backgrounds", "split", "rating-sheet"),
     ],
 )
 def test_what_a_command_is_there_to_write_must_be_named(name: str, folder: Path, tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ def repaint(
     refuse_existing(out)
     files = () if photos is None else listed_files(Path(), str(photos), [], suffixes=IMAGE_SUFFIXES, owner="--photos")
     found = open_dataset(dataset, images)
-    backgrounds = Backgrounds(tuple(color) or ("#ffffff",), files, seed)
+    backgrounds = Backgrounds(tuple(color) or ("#ffffff",), files, seed=seed)
     step = {
         "twinset": __version__,
         "command": "repaint",

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from twinset.dataset.images.repaint import coverage, covering, replace_background
+from twinset.dataset.images.repaint import PhotoPart, coverage, covering, replace_background
 
 FINE = 8
 SIZE = 96
@@ -91,7 +91,21 @@ def test_without_a_mask_all_is_background_and_with_a_full_one_nothing_is():
 def test_the_part_of_a_photo_has_its_shape_and_place():
     photo = np.zeros((100, 300, 3), np.uint8)
     photo[:, :, 0] = np.arange(300) * 255 // 299
-    left, right = (covering(photo, (80, 60), (x, 0.5)) for x in (0.0, 1.0))
+    left, right = (covering(photo, (80, 60), PhotoPart((x, 0.5))) for x in (0.0, 1.0))
     assert left.shape == right.shape == (60, 80, 3)
     assert left[:, 0, 0].max() < 4 and right[:, -1, 0].min() > 251
     assert left[..., 0].max() < 255 * 140 / 299, "133 of 300 columns keep the shape of the picture"
+    mirrored = covering(photo, (80, 60), PhotoPart((0.0, 0.5), flipped=True))
+    assert np.array_equal(mirrored, left[:, ::-1])
+    near = covering(photo, (80, 60), PhotoPart((1.0, 0.5), zoom=0.5))[..., 0].astype(float)
+    assert near[:, 0].max() - 255 * 233 / 299 < 4 and near[:, -1].min() > 251, "the last 67 of 300 columns"
+    assert near[:, 0].min() > 255 * 230 / 299
+
+
+def test_parts_are_drawn_within_their_ranges():
+    rng = np.random.default_rng(3)
+    parts = [PhotoPart.draw(rng, (0.6, 0.9), 0.3) for _ in range(2_000)]
+    zooms, places = np.array([p.zoom for p in parts]), np.array([p.place for p in parts])
+    assert 0.6 <= zooms.min() < 0.61 and 0.89 < zooms.max() <= 0.9
+    assert places.min() < 0.01 and places.max() > 0.99 and abs(np.corrcoef(places.T)[0, 1]) < 0.1
+    assert np.mean([p.flipped for p in parts]) == pytest.approx(0.3, abs=0.04)

@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Photos with their annotated objects painted out, as backgrounds for rendered ones."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import attrs
+import numpy as np
+
+from ...engine.errors import DataError
+from ..atomic_files import atomic_folder, make_folder, write_atomic
+from ..formats import rle_masks
+from ..formats.dataset_folder import ImageDataset
+from ..formats.image_files import ImageFiles
+from ..progress import Progress
+from ..store.frames import encode_image
+
+_INPAINT_RADIUS = 4
+"""Of the neighbourhood, in pixels of the reduced photo."""
+
+
+@attrs.frozen
+class EmptyingRules:
+    """How photos are emptied.
+
+    Attributes
+    ----------
+    classes : collection of str
+        The classes whose objects are painted out; empty for all.
+    margin : float
+        What is painted out around a box or mask, as a share of the box's longer side.
+    max_share : float
+        A photo of which a larger share would be painted out is left out: what is guessed is blurred.
+    longer_side : int
+        Larger photos are reduced to this, in pixels.
+    """
+
+    classes: Collection[str] = ()
+    margin: float = 0.04
+    max_share: float = 0.3
+    longer_side: int = 1280
+
+
+@attrs.frozen
+class EmptiedPhoto:
+    """What became of a photo: its own file's name, the new file's (None if it was left out), and the share of its
+    pixels that was, or would have been, painted out."""
+
+    name: str
+    file: str | None
+    share: float
+
+
+def empty_photos(
+    photos: ImageDataset, out: Path, rules: EmptyingRules, progress: Progress = lambda done, total: None
+) -> list[EmptiedPhoto]:
+    """Write photos with their annotated objects painted out, as JPEG files into a new folder.
+
+    Raises
+    ------
+    DataError
+        If a class has no annotations, or no photo is left.
+    OutputError
+        If the folder exists.
+    """
+    files = ImageFiles(photos.coco.images, photos.images)
+    files.say()
+    annotations: dict[Any, list[dict[str, Any]]] = {}
+    wanted = {photos.coco.category(name)["id"] for name in rules.classes}
+    for annotation in photos.coco.annotations:
+        if not wanted or annotation["category_id"] in wanted:
+            annotations.setdefault(annotation["image_id"], []).append(annotation)
+    made: list[EmptiedPhoto] = []
+    with atomic_folder(out) as folder:
+        for number, image in enumerate(photos.coco.images, 1):
+            made.append(_write(files, image, annotations.get(image["id"], ()), folder, rules, made))
+            progress(number, len(photos.coco.images))
+        if not any(photo.file for photo in made):
+            raise DataError(
+                f"More than {rules.max_share:.0%} of each photo of '{photos.coco.path}' would be painted out. "
+                "Allow more by --max-share, or name classes by --class."
+            )
+    return made
+
+
+def _write(
+    files: ImageFiles,
+    image: Mapping[str, Any],
+    annotations: Sequence[Mapping[str, Any]],
+    folder: Path,
+    rules: EmptyingRules,
+    before: Sequence[EmptiedPhoto],
+) -> EmptiedPhoto:
+    name = str(image["file_name"])
+    photo = reduced(files.read(image), rules.longer_side)
+    mask = objects_mask(image, annotations, photo.shape[:2], rules.margin)
+    share = float(mask.mean())
+    if share > rules.max_share:
+        return EmptiedPhoto(name, None, share)
+    file = _new_name(name, {photo.file for photo in before if photo.file})
+    make_folder(folder)
+    write_atomic(folder / file, encode_image(paint_out(photo, mask), "jpg", 95))
+    return EmptiedPhoto(name, file, share)
+
+
+def _new_name(name: str, taken: Collection[str]) -> str:
+    stem = PurePosixPath(name.replace("\\", "/")).stem or "photo"
+    names = (f"{stem}{f'-{n}' if n > 1 else ''}.jpg" for n in range(1, len(taken) + 2))
+    return next(n for n in names if n not in taken)
+
+
+def reduced(photo: np.ndarray, longer_side: int) -> np.ndarray:
+    """A photo (H, W, 3) whose longer side has at most so many pixels."""
+    import cv2
+
+    height, width = photo.shape[:2]
+    scale = longer_side / max(height, width)
+    if scale >= 1:
+        return photo
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    return cv2.resize(photo, size, interpolation=cv2.INTER_AREA)
+
+
+def objects_mask(
+    image: Mapping[str, Any], annotations: Sequence[Mapping[str, Any]], size: tuple[int, int], margin: float
+) -> np.ndarray:
+    """Pixels (H, W) bool of a photo, scaled to ``size`` (height, width), that objects cover or that are near them.
+
+    Parameters
+    ----------
+    image : mapping
+        COCO image, with the size that annotations are in.
+    annotations : sequence of mappings
+        COCO annotations; where one has no mask or polygon, its box counts.
+    margin : float
+        As a share of the longer side of an object's box.
+    """
+    import cv2
+
+    (height, width), whole = size, np.zeros(size, np.uint8)
+    across, down = width / image["width"], height / image["height"]
+    for annotation in annotations:
+        x, y, w, h = annotation["bbox"]
+        reach = margin * max(w * across, h * down)
+        if annotation.get("segmentation"):
+            alone = rle_masks.decode(annotation["segmentation"], int(image["height"]), int(image["width"]))
+            alone = cv2.resize(alone * np.uint8(255), (width, height), interpolation=cv2.INTER_AREA)
+            side = 2 * math.ceil(reach) + 1
+            whole |= cv2.dilate(alone, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)))
+            continue
+        left, top = (max(0, math.floor(v)) for v in (x * across - reach, y * down - reach))
+        right, bottom = (math.ceil(v) for v in ((x + w) * across + reach, (y + h) * down + reach))
+        whole[top:bottom, left:right] = 1
+    return whole > 0
+
+
+def paint_out(photo: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """A photo (H, W, 3) uint8 with what lies around a mask (H, W) bool continued into it.
+
+    The colours march inwards from the mask's edge [Telea, "An image inpainting technique based on the fast marching
+    method", 2004], so that the inside of a large mask becomes smooth.
+    """
+    import cv2
+
+    if not mask.any():
+        return photo
+    return cv2.inpaint(np.ascontiguousarray(photo), mask.astype(np.uint8), _INPAINT_RADIUS, cv2.INPAINT_TELEA)
