@@ -17,7 +17,7 @@ _WAYS = ("recipe", "real", "merge", "command", "like")
 
 @attrs.frozen
 class FittedFile:
-    """A file that a recipe needs, the command that makes it, and the name of an arm that the command needs, or ""."""
+    """A file or folder that a recipe needs, the command that makes it, and the name of an arm that it needs, or ""."""
 
     name: str
     command: str

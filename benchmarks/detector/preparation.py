@@ -66,10 +66,10 @@ class Plan:
             _twinset(self._filled(arm.command, fold, folder, source=self._folder(arm.of, fold)))
 
     def _fitted(self, file: FittedFile, fold: int | None) -> Path:
-        """A file that a recipe needs; made if it is not there."""
+        """A file or folder that a recipe needs; made if it is not there."""
         of = "all" if fold is None else f"fold{fold}"
         path = self.out / "fitted" / self.domain.name / f"{of}-render{self.render}" / file.name
-        if not path.is_file():
+        if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             others = {file.needs: self._folder(file.needs, fold)} if file.needs else {}
             _twinset(self._filled(file.command, fold, path, **others))

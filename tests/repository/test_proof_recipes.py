@@ -17,6 +17,7 @@ def recipes(root: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, 
     folder = root / "examples" / "proof"
     monkeypatch.setenv("TWINSET_DATA", "/data")
     monkeypatch.setenv("PROOF_CAMERA", "/camera.json")
+    monkeypatch.setenv("PROOF_BACKGROUNDS", "/backgrounds")
     out = {}
     for domain in DOMAINS:
         monkeypatch.setenv("PROOF_GRID", str(folder / domain / "surfaces.toml"))
@@ -50,4 +51,6 @@ def test_arms_are_what_they_are_called(recipes: dict[str, dict[str, Recipe]], do
     assert (ids("targeting", "camera"), ids("targeting", "target")) == (["framed"], ["bbox_area_gmm"])
     assert [use.weight for use in arms["close_ups"].plugins["camera"]] == [0.9, 0.1]
     assert ids("white", "effect") == ["replace_background"]
-    assert "materials" in ids("everything", "appearance") and ids("everything", "effect") == ids("effects", "effect")
+    assert "materials" in ids("rooms", "appearance") and ids("rooms", "effect") == ids("effects", "effect")
+    assert ids("everything", "appearance") == ids("rooms", "appearance")
+    assert ids("everything", "effect") == [*ids("effects", "effect"), "replace_background"]
