@@ -46,7 +46,7 @@ class Recipe(metaclass=_RecipeType):
     real : mapping or path, optional
         The ``[real]`` table, or the COCO file.
     target : plugin, optional
-    placements, appearances, cameras, metrics, filters : sequence of plugins, optional
+    placements, appearances, cameras, metrics, filters, writers : sequence of plugins, optional
         Kinds that are omitted have the default plugins of TOML recipes. A mapping of a camera may have a ``weight``.
     images, seed : int, optional
     folder : path, optional
@@ -79,6 +79,7 @@ class Recipe(metaclass=_RecipeType):
         cameras: Sequence[Table | str] | None = None,
         metrics: Sequence[Table | str] | None = None,
         filters: Sequence[Table | str] | None = None,
+        writers: Sequence[Table | str] | None = None,
         images: int | None = None,
         seed: int | None = None,
         folder: PathLike | None = None,
@@ -104,6 +105,7 @@ class Recipe(metaclass=_RecipeType):
             "camera": _plugins(cameras, "cameras"),
             "metric": _plugins(metrics, "metrics"),
             "filter": _plugins(filters, "filters"),
+            "writer": _plugins(writers, "writers"),
             "render": _table(render),
             "output": _table(output),
             "split": _table(split),

@@ -18,6 +18,7 @@ _KIND_ICONS = {
     "target": "PIVOT_CURSOR",
     "metric": "DRIVER_DISTANCE",
     "filter": "FILTER",
+    "writer": "EXPORT",
 }
 
 

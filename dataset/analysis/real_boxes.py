@@ -8,15 +8,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ...engine.errors import DataError
 from ...engine.goals import Boxes
 from ...engine.recipe.settings import Recipe
 from ...engine.recipe.variants import variants_of
 from ..formats.coco import CocoFile
 from ..formats.dataset_folder import image_folder, read_dataset
-from ..formats.encoders import encode
 from ..formats.image_files import ImageFiles, trust_links
 from ..formats.metadata_table import SUFFIXES, TableColumns, read_columns
 from .measure import measure
@@ -60,7 +57,7 @@ def real_images(recipe: Recipe) -> RealDataset | None:
 
 
 class RealDataset:
-    """Implements :class:`...engine.output.writer.RealImages`."""
+    """Implements :class:`...engine.finished_dataset.RealImages`."""
 
     def __init__(self, coco: CocoFile, files: ImageFiles) -> None:
         names = {category["id"]: category["name"] for category in coco.categories}
@@ -75,10 +72,7 @@ class RealDataset:
         return self._annotations.get(image["id"], [])
 
     def file(self, image: Mapping[str, Any]) -> tuple[Path, bytes | None]:
-        path = self._files.path(image)
-        if not self._files.is_turned(image) or self._files.is_upright(image):
-            return path, None
-        return path, encode(".png", np.ascontiguousarray(self._files.read(image)[..., ::-1]), [])
+        return self._files.shown(image)
 
 
 def _is_there(files: ImageFiles, image: Mapping[str, Any]) -> bool:

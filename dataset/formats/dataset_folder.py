@@ -11,13 +11,13 @@ import attrs
 
 from ...engine.errors import DataError
 from ...engine.output.label_pass import LABEL_PASSES
-from ...engine.output.writer import WRITERS
 from ..checksums import warn_if_changed
 from ..image_header import read_header
 from ..image_names import inner_path, own_names
 from . import blenderproc_output
 from .coco import CocoFile, coco_file, read_coco
 from .coco_in_memory import CocoInMemory
+from .dataset_reader import PART_NAMES, READERS
 from .image_files import trust_links
 from .yolo import looks_like_yolo, read_yolo
 
@@ -39,7 +39,7 @@ def read_dataset(path: Path) -> CocoFile:
     """Read the annotations of a file, or of a rendered folder or one that another tool has exported.
 
     Files: COCO, Label Studio's JSON, CVAT's XML. Folders: rendered by Twinset; COCO, Roboflow, Label Studio and CVAT
-    exports with one annotation file, or one for each part; YOLO; BlenderProc.
+    exports with one annotation file, or one for each part; YOLO; BlenderProc; and those of ``dataset/readers``.
 
     Raises
     ------
@@ -63,12 +63,16 @@ def read_dataset(path: Path) -> CocoFile:
         return read_coco(exported[0])
     if exported:
         return _joined(path, exported)
+    for reader in READERS.all():
+        if reader().matches(path):
+            return reader().read(path)
     if looks_like_yolo(path):
         return read_yolo(path)
+    known = ", ".join(reader.title for reader in READERS.all())
     raise DataError(
         f"{path} has no {INSTANCES}, no annotations of Roboflow, Label Studio or CVAT, no YOLO labels and no HDF5 "
-        "files of BlenderProc. Name an annotation file, or write the annotations of a rendered folder with "
-        f"`twinset finish {path}`."
+        f"files of BlenderProc, and is no folder of {known}. Name an annotation file, or write the annotations of a "
+        f"rendered folder with `twinset finish {path}`."
     )
 
 
@@ -81,7 +85,7 @@ def _exported_files(folder: Path) -> list[Path]:
     parts = sorted(folder.glob(f"*/{ROBOFLOW}"), key=lambda path: (PARTS.get(path.parent.name, 9), path.parent.name))
     if parts:
         return parts
-    for pattern in ("annotations/instances_*.json", "annotations.xml", "result.json"):
+    for pattern in ("annotations/instances_*.json", "annotations.xml", "result.json", "tasks.json"):
         found = sorted(folder.glob(pattern), key=lambda path: (PARTS.get(path.stem.rpartition("_")[2], 9), path.name))
         if found:
             return found
@@ -101,13 +105,19 @@ def _joined(folder: Path, files: list[Path]) -> CocoFile:
         for image in part.images:
             name = image.get("file_name", "")
             renamed = {"file_name": f"{prefix}/{name}"} if prefix and name else {}
-            images.append({**image, **renamed, "id": image_of[image["id"]]})
+            images.append({**image, **renamed, **_part_of(file, image), "id": image_of[image["id"]]})
         for a in part.annotations:
             ids = {"id": len(annotations) + 1, "image_id": image_of[a["image_id"]]}
             annotations.append({**a, **ids, "category_id": category[a["category_id"]]})
     categories = [{"id": id, "name": name} for name, id in names.items()]
     data = {"images": images, "annotations": annotations, "categories": categories}
     return coco_file(folder, data)
+
+
+def _part_of(file: Path, image: Mapping[str, Any]) -> dict[str, str]:
+    """The part of a dataset that a file of annotations holds, by its name or that of its folder."""
+    name = file.parent.name if file.name == ROBOFLOW else file.stem.rpartition("_")[2].removesuffix("2017")
+    return {"part": PART_NAMES[name]} if name in PART_NAMES and "part" not in image else {}
 
 
 def image_folder(coco: CocoFile | CocoInMemory) -> Path | None:
@@ -218,8 +228,7 @@ def _with_folders(folder: Path) -> Iterator[Path]:
 
 def _folders(folder: Path) -> list[Path]:
     # Label files may be called as the images are.
-    other = {cls.folder for cls in LABEL_PASSES.all()}
-    other |= {folder for cls in WRITERS.all() for folder, _ in cls.image_files}
+    other = {cls.folder for cls in LABEL_PASSES.all()} | {"labels"}
     try:
         folders = (p for p in folder.iterdir() if p.is_dir() and p.name not in other)
         return sorted(folders, key=lambda p: (p.name != "images", p.name))

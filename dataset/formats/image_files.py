@@ -15,6 +15,7 @@ import numpy as np
 from ...engine.errors import DataError
 from ..image_header import ImageHeader, read_header
 from ..image_names import inner_path, own_names
+from .encoders import encode
 from .pixels import read_image
 
 log = logging.getLogger(__name__)
@@ -105,6 +106,13 @@ class ImageFiles:
         """
         path = self.path(image)
         return read_annotated(path, (int(image["width"]), int(image["height"])), upright=self.is_upright(image))
+
+    def shown(self, image: Mapping[str, Any]) -> tuple[Path, bytes | None]:
+        """Where an image is, and its bytes as PNG where viewers would turn it and its annotations do not follow."""
+        path = self.path(image)
+        if not self.is_turned(image) or self.is_upright(image):
+            return path, None
+        return path, encode(".png", np.ascontiguousarray(self.read(image)[..., ::-1]), [])
 
     def note(self) -> str:
         """A sentence on what was done about EXIF orientations; "" if no image has one."""

@@ -218,9 +218,9 @@ def polygons(mask: np.ndarray) -> list[list[int]] | None:
         return None
     parts = []
     for contour in contours:
-        corners = _corners((contour[:, 0, :].astype(np.int64) + 1) // 2) + np.array([x, y])
-        if len(corners) >= 4:
-            parts.append(corners.ravel().tolist())
+        outline = corners((contour[:, 0, :].astype(np.int64) + 1) // 2) + np.array([x, y])
+        if len(outline) >= 4:
+            parts.append(outline.ravel().tolist())
     # OpenCV lists parts from the bottom up; top-left first is easier to read and to compare.
     parts.sort(key=lambda part: (min(part[1::2]), min(part[0::2])))
     if not parts or _iou(decode(parts, *mask.shape), mask) < MIN_POLYGON_IOU:
@@ -228,7 +228,7 @@ def polygons(mask: np.ndarray) -> list[list[int]] | None:
     return parts
 
 
-def _corners(points: np.ndarray) -> np.ndarray:
+def corners(points: np.ndarray) -> np.ndarray:
     """A closed chain of points (n, 2) without repeated points and without those inside a straight edge."""
     points = points[(points != np.roll(points, 1, axis=0)).any(axis=1)]
     before, after = points - np.roll(points, 1, axis=0), np.roll(points, -1, axis=0) - points

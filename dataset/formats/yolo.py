@@ -13,6 +13,7 @@ from typing import Any
 from ...engine.errors import DataError
 from ...engine.regular_files import read_regular_text
 from ..image_header import MAX_PIXELS, read_header
+from ..imports.shapes import polygon_area
 from .coco import CocoFile
 from .coco_check import check_coco, raise_problems
 from .image_files import IMAGE_SUFFIXES
@@ -26,8 +27,8 @@ def read_yolo(folder: str | Path) -> CocoFile:
 
     Class names come from ``data.yaml`` (or another ``.yaml`` with ``names``), ``classes.txt`` or ``obj.names``. Each
     image of ``images/`` (or of the folder itself), at any depth, has its labels at the same place under ``labels/``,
-    beside it, or in a folder ``labels`` beside its folder ``images``. Boxes and polygons (their extent is taken) are
-    understood.
+    beside it, or in a folder ``labels`` beside its folder ``images``. Boxes and polygons are understood; oriented boxes
+    are polygons of four points.
 
     Raises
     ------
@@ -42,6 +43,7 @@ def read_yolo(folder: str | Path) -> CocoFile:
     pictures = sorted(p for p in root.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES)
     if not pictures:
         raise DataError(f"The YOLO folder '{folder}' has no images in '{root}'.")
+    part_of = _listed_parts(folder)
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     problems: list[str] = []
@@ -49,7 +51,9 @@ def read_yolo(folder: str | Path) -> CocoFile:
     for image_id, picture in enumerate(pictures, start=1):
         width, height = _upright_size(picture)
         relative = picture.relative_to(root)
-        images.append({"id": image_id, "file_name": relative.as_posix(), "width": width, "height": height})
+        part = part_of.get(picture.resolve(), part_of_folder(relative))
+        known = {"part": part} if part else {}
+        images.append({"id": image_id, "file_name": relative.as_posix(), "width": width, "height": height, **known})
         beside = picture.with_suffix(".txt")
         parallel = folder / _labels_of(picture.relative_to(folder))
         places = (folder / "labels" / relative.with_suffix(".txt"), beside, parallel)
@@ -57,15 +61,16 @@ def read_yolo(folder: str | Path) -> CocoFile:
         if label is None:
             continue
         has_labels = True
-        for class_number, bbox in _read_label(label, width, height, len(names), problems):
+        for class_number, bbox, outline in _read_label(label, width, height, len(names), problems):
             annotations.append(
                 {
                     "id": len(annotations) + 1,
                     "image_id": image_id,
                     "category_id": class_number + 1,
                     "bbox": bbox,
-                    "area": bbox[2] * bbox[3],
+                    "area": polygon_area(outline) if outline else bbox[2] * bbox[3],
                     "iscrowd": 0,
+                    **({"segmentation": [outline]} if outline else {}),
                 }
             )
     if not has_labels:
@@ -95,7 +100,8 @@ def _labels_of(picture: PurePath) -> PurePath:
 
 def _read_label(
     path: Path, width: int, height: int, classes: int, problems: list[str]
-) -> list[tuple[int, list[float]]]:
+) -> list[tuple[int, list[float], list[float]]]:
+    """Class number, box, and outline, empty where the label is a box."""
     out = []
     for index, line in enumerate(_read_text(path).splitlines(), start=1):
         fields = line.split()
@@ -121,8 +127,26 @@ def _read_label(
             x0, y0, x1, y1 = x - w / 2, y - h / 2, x + w / 2, y + h / 2
         # Rounded to a thousandth of a pixel, so that whole pixels come back as they went out.
         box = [x0 * width, y0 * height, (x1 - x0) * width, (y1 - y0) * height]
-        out.append((class_number, [round(v, 3) for v in box]))
+        outline = [round(v * (width, height)[k % 2], 3) for k, v in enumerate(values)] if polygon else []
+        out.append((class_number, [round(v, 3) for v in box], outline))
     return out
+
+
+def _listed_parts(folder: Path) -> dict[Path, str]:
+    """The parts of images that ``train.txt`` and its like list, by the images' paths."""
+    parts = {}
+    for part in ("train", "val", "test"):
+        path = folder / f"{part}.txt"
+        for line in _read_text(path).splitlines() if path.is_file() else ():
+            if line.strip():
+                parts[(folder / line.strip()).resolve()] = part
+    return parts
+
+
+def part_of_folder(relative: PurePath) -> str:
+    """The part that a folder of an image is called by; "" where there is none."""
+    names = {"train": "train", "val": "val", "valid": "val", "test": "test"}
+    return next((names[name] for name in relative.parts[:-1] if name in names), "")
 
 
 def _read_names(folder: Path) -> list[str]:

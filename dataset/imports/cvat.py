@@ -9,8 +9,12 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import numpy as np
+
 from ...engine.errors import DataError
-from ...engine.regular_files import read_regular
+from ..image_header import MAX_PIXELS
+from .safe_xml import parse_xml
+from .shapes import polygon_area, uncompressed_rle
 
 MAX_BYTES = 2**30
 
@@ -18,25 +22,19 @@ MAX_BYTES = 2**30
 def read_cvat(path: Path) -> tuple[dict[str, Any], list[str]]:
     """The annotations of a CVAT file as COCO, and clauses on what was left out.
 
-    Polygons, ellipses and masks count as the box around them; rotated boxes, too.
+    Polygons and masks become segmentations; ellipses and rotated boxes count as the box around them. A shape whose
+    attribute ``is_crowd`` is true is a crowd; subsets are parts.
 
     Raises
     ------
     DataError
         If the file is missing, no XML, or has no images.
     """
-    try:
-        data = read_regular(path, MAX_BYTES)
-    except FileNotFoundError:
-        raise DataError(f"The annotation file '{path}' does not exist. Check the path.") from None
-    except OSError as error:
-        raise DataError(f"The annotation file '{path}' cannot be read: {error.strerror or error}.") from error
-    if b"<!DOCTYPE" in data[:4096] or b"<!ENTITY" in data:
-        raise DataError(f"'{path}' declares entities, which CVAT's files do not have and which can fill the memory.")
-    try:
-        root = ElementTree.fromstring(data)
-    except (ElementTree.ParseError, ValueError) as error:
-        raise DataError(f"'{path}' is not valid XML ({error}). Export it again.") from error
+    root = parse_xml(path, MAX_BYTES, "CVAT")
+    if root.tag == "annotation":
+        raise DataError(
+            f"'{path}' is the annotation of one image, as Pascal VOC has it. Name the folder of the dataset."
+        )
     found = root.findall("image") if root.tag == "annotations" else []
     if not found:
         raise DataError(
@@ -49,7 +47,9 @@ def read_cvat(path: Path) -> tuple[dict[str, Any], list[str]]:
     left_out = 0
     for id, image in enumerate(found, 1):
         size = {key: _number(image.attrib, key) for key in ("width", "height")}
-        images.append({"id": id, "file_name": image.get("name", ""), **{k: int(v) for k, v in size.items() if v}})
+        known = {k: int(v) for k, v in size.items() if v}
+        part = {"part": image.get("subset", "").lower()} if image.get("subset") else {}
+        images.append({"id": id, "file_name": image.get("name", ""), **known, **part})
         for shape in image:
             if shape.tag in ("tag", "skeleton"):
                 continue
@@ -59,7 +59,9 @@ def read_cvat(path: Path) -> tuple[dict[str, Any], list[str]]:
                 continue
             category = categories.setdefault(label, len(categories) + 1)
             annotation = {"id": len(annotations) + 1, "image_id": id, "category_id": category, "bbox": box}
-            annotations.append({**annotation, "area": box[2] * box[3], "iscrowd": 0})
+            is_crowd = any(a.get("name") == "is_crowd" and a.text == "true" for a in shape.iterfind("attribute"))
+            crowd = {"area": box[2] * box[3], "iscrowd": int(is_crowd)}
+            annotations.append({**annotation, **crowd, **_segmentation(shape, known)})
     listed = [{"id": id, "name": name} for name, id in categories.items()]
     notes = [f"{left_out} shapes without an area were left out"] if left_out else []
     return {"images": images, "annotations": annotations, "categories": listed}, notes
@@ -99,6 +101,29 @@ def _box(shape: ElementTree.Element) -> list[float] | None:
     if len(points) < 3 or max(xs) <= min(xs) or max(ys) <= min(ys):
         return None
     return _rounded(min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys))
+
+
+def _segmentation(shape: ElementTree.Element, size: Mapping[str, int]) -> dict[str, Any]:
+    """The segmentation of a polygon or mask, and its area; nothing for other shapes."""
+    if shape.tag == "polygon":
+        points = [[float(v) for v in point.split(",")] for point in shape.attrib["points"].split(";") if point]
+        flat = [value for point in points for value in point]
+        if all(len(point) == 2 for point in points) and all(map(math.isfinite, flat)):
+            return {"segmentation": [flat], "area": polygon_area(flat)}
+    if shape.tag != "mask" or not {"width", "height"} <= size.keys():
+        return {}
+    width, height = size["width"], size["height"]
+    left, top, w, h = (int(_number(shape.attrib, key) or 0) for key in ("left", "top", "width", "height"))
+    try:
+        runs = np.array([int(run) for run in shape.get("rle", "").split(",")], dtype=np.int64)
+    except (ValueError, OverflowError):
+        return {}
+    is_inside = 0 <= left <= left + w <= width and 0 <= top <= top + h <= height and 0 < width * height <= MAX_PIXELS
+    if not is_inside or runs.min(initial=0) < 0 or runs.max(initial=0) > w * h or runs.sum() != w * h:
+        return {}
+    mask = np.zeros((height, width), bool)
+    mask[top : top + h, left : left + w] = np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(h, w)
+    return {"segmentation": uncompressed_rle(mask), "area": int(mask.sum())}
 
 
 def _around(left: float, top: float, right: float, bottom: float, degrees: float) -> list[float] | None:

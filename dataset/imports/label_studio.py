@@ -8,10 +8,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ...engine.errors import DataError
 from ..atomic_files import is_number
+from ..image_header import MAX_PIXELS
+from .brush_masks import decode_brush
+from .shapes import polygon_area, uncompressed_rle
 
-_LABELS = ("rectanglelabels", "polygonlabels", "labels")
+_LABELS = ("rectanglelabels", "polygonlabels", "brushlabels", "labels")
 
 
 def is_label_studio(data: Any) -> bool:
@@ -59,13 +64,17 @@ def as_coco(
         if size is not None:
             images[-1] |= {"width": size[0], "height": size[1]}
         for region in regions:
-            box, label = _box(region, size), _label(region)
+            label, mask = _label(region), _brush(region, size)
+            box = _box(region, size) if mask is None else _extent(mask)
             if box is None or label is None:
                 left_out += 1
                 continue
             category = categories.setdefault(label, len(categories) + 1)
             annotation = {"id": len(annotations) + 1, "image_id": image_id, "category_id": category, "bbox": box}
-            annotations.append({**annotation, "area": box[2] * box[3], "iscrowd": 0})
+            known: dict[str, Any] = {"area": box[2] * box[3], "iscrowd": 0}
+            if mask is not None:
+                known |= {"area": int(mask.sum()), "segmentation": uncompressed_rle(mask)}
+            annotations.append({**annotation, **known, **_polygon(region, size)})
     if not images:
         raise DataError(f"'{path}' is a list of Label Studio's tasks, but none names an image. Export it again.")
     listed = [{"id": id, "name": label} for label, id in categories.items()]
@@ -118,6 +127,35 @@ def _label(region: Mapping[str, Any]) -> str | None:
     assert isinstance(values, Mapping)
     found = next((values[key] for key in _LABELS if isinstance(values.get(key), list) and values[key]), None)
     return found[0] if found and isinstance(found[0], str) and found[0] else None
+
+
+def _brush(region: Mapping[str, Any], size: tuple[int, int] | None) -> np.ndarray | None:
+    """The mask (H, W) bool of a brush region; None for other regions."""
+    values = region.get("value") if isinstance(region.get("value"), Mapping) else region
+    assert isinstance(values, Mapping)
+    data = values.get("rle")
+    if not isinstance(data, list) or size is None or not 0 < size[0] * size[1] <= MAX_PIXELS:
+        return None
+    return decode_brush(data, size[1], size[0])
+
+
+def _extent(mask: np.ndarray) -> list[float] | None:
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    if not len(rows):
+        return None
+    left, top = int(columns[0]), int(rows[0])
+    return [left, top, int(columns[-1]) + 1 - left, int(rows[-1]) + 1 - top]
+
+
+def _polygon(region: Mapping[str, Any], size: tuple[int, int] | None) -> dict[str, Any]:
+    """The segmentation of a polygon region, and its area; nothing for other regions."""
+    values = region.get("value") if isinstance(region.get("value"), Mapping) else region
+    assert isinstance(values, Mapping)
+    points = values.get("points")
+    if not isinstance(points, list) or size is None:
+        return {}
+    flat = [round(value * size[k] / 100, 6) for point in points for k, value in enumerate(point)]
+    return {"segmentation": [flat], "area": polygon_area(flat)}
 
 
 def _box(region: Mapping[str, Any], size: tuple[int, int] | None) -> list[float] | None:

@@ -15,9 +15,10 @@ import attrs
 
 from ... import __version__
 from ...engine.errors import DataError
+from ...engine.finished_dataset import RealImages
 from ...engine.output.annotation_source import declared_entries
-from ...engine.output.writer import RealImages, Writer
 from ...engine.plugin.contract import attribute_errors_to
+from ...engine.plugin.registry import find
 from ..atomic_files import write_atomic
 from ..formats.coco import LabelledImage
 from ..formats.coco_in_memory import CocoInMemory
@@ -30,7 +31,6 @@ from ..store.dataset_files import run_writer
 from ..store.finished_dataset import RecordedDataset
 from ..store.frame_record import ACCEPTED, FILTERED, GIVEN_UP, FrameRecord
 from ..store.frames import FrameStore, encode_image
-from ..writers.coco import Coco
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +68,7 @@ def finish(
     *,
     categories: Sequence[Mapping[str, Any]],
     info: Mapping[str, Any] | None = None,
-    writers: Sequence[Writer] = (Coco(),),
+    writers: Sequence[Any] | None = None,
     read_real: Callable[[], RealImages | None] = lambda: None,
     complete: Iterable[Complete] = (),
     summarise: Iterable[Summarise] = (),
@@ -88,8 +88,9 @@ def finish(
         COCO categories, with the ids and names that annotations get.
     info : mapping, optional
         Entries of the COCO info block, beside or instead of ``description``, ``version`` and ``year``.
-    writers : sequence of Writer
-        The formats to write, see :func:`...engine.output.writer.asked_writers`; COCO must be among them.
+    writers : sequence of writer plugins, optional
+        The formats to write, see :func:`..store.dataset_files.recipe_writers`; COCO must be among them, and is the
+        default.
     read_real : callable
         Gives the real images of the recipe to formats that carry validation data.
     complete : iterable of callables
@@ -141,7 +142,8 @@ def finish(
                     left_out.append(frame)
         _complete(coco, complete)
         dataset = RecordedDataset(store, coco, read_real)
-        written = {writer.name: run_writer(writer, dataset) for writer in writers}
+        chosen = [find("writer", "coco")()] if writers is None else writers
+        written = {writer.plugin_id: run_writer(writer, dataset) for writer in chosen}
         table, note = write_table(path.parent, _TableColumns(coco))
         return Summary(
             out=store.out,

@@ -23,6 +23,7 @@ from ..analysis.real_boxes import read_real
 from ..atomic_files import json_bytes
 from ..checksums import append_checksum, read_own
 from ..formats.coco_check import are_categories
+from ..store.dataset_files import frame_writers, recipe_writers
 from ..store.frames import FrameStore
 from ..store.job_folder import GATE, STAGE, JobFolder
 from ..store.label_files import label_files
@@ -115,7 +116,7 @@ class FrameRenderer:
             None if shot is None else shot.image,
             format=output.format,
             quality=output.quality,
-            labels=() if shot is None else label_files(output, shot, self._category_ids),
+            labels=() if shot is None else label_files(output, shot, self._category_ids, self._writers),
         )
 
     def write_stage_file(self) -> None:
@@ -159,6 +160,10 @@ class FrameRenderer:
     def _known_rooms(self) -> dict[str, Any]:
         known = read_own(self._store.out / STAGE).get("rooms")
         return known if isinstance(known, dict) else {}
+
+    @functools.cached_property
+    def _writers(self) -> list[Any]:
+        return frame_writers(recipe_writers(self.recipe))
 
     @functools.cached_property
     def _category_ids(self) -> dict[str, int]:

@@ -16,7 +16,6 @@ from ... import __version__
 from ...engine.block import Block
 from ...engine.errors import DataError, OutputError, StageError
 from ...engine.events import Event, Finished, FrameDone, ShareDone, Started, Stepped
-from ...engine.output.writer import asked_writers
 from ...engine.plugin.hooks import defines
 from ...engine.recipe.reading import load_recipe
 from ...engine.recipe.settings import Recipe
@@ -31,6 +30,7 @@ from ..checksums import changed_files, file_problem, has_text_checksum, write_li
 from ..formats.coco_in_memory import CocoInMemory
 from ..formats.dataset_folder import INSTANCES
 from ..report.job_report import wants_report, write_job_report
+from ..store.dataset_files import recipe_writers
 from ..store.disk_space import disk_space_warning
 from ..store.frame_record import ACCEPTED, GIVEN_UP, FrameRecord
 from ..store.frames import FrameStore
@@ -189,7 +189,7 @@ class Job:
             self.out,
             categories=self._renderer.categories(),
             info={"description": "Rendered by Twinset", "version": __version__},
-            writers=asked_writers(recipe.output),
+            writers=recipe_writers(recipe),
             read_real=partial(real_images, recipe),
             complete=[m.dataset_columns for m in metrics if defines(m, "dataset_columns")],
             summarise=[m.dataset_summary for m in metrics if defines(m, "dataset_summary")],

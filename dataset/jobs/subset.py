@@ -14,6 +14,7 @@ import attrs
 import numpy as np
 
 from ...engine.errors import DataError
+from ...engine.plugin.registry import find
 from ...engine.recipe.settings import Recipe
 from ..analysis.measure import measure
 from ..atomic_files import atomic_folder, escapes_folder, json_bytes, link_or_copy, write_atomic
@@ -30,7 +31,6 @@ from ..store.finished_dataset import ListedDataset
 from ..store.frame_record import ACCEPTED, FILTERED, FrameRecord
 from ..store.frames import FrameStore, encode_image
 from ..store.job_folder import HISTORY, RECIPE, STAGE
-from ..writers.yolo import Yolo
 from .job import open_job
 
 QUALITY = 95
@@ -168,7 +168,12 @@ def _source(coco: CocoFile) -> dict[str, Any]:
         data = coco.path.read_bytes()
     else:
         data = json_bytes([coco.images, coco.annotations, coco.categories])
-    return {"source": {"name": _root(coco).resolve().name, "annotations_sha256": hashlib.sha256(data).hexdigest()}}
+    return {"source": {"name": source_name(coco), "annotations_sha256": hashlib.sha256(data).hexdigest()}}
+
+
+def source_name(coco: CocoFile) -> str:
+    """What a new dataset calls the one that it was made from."""
+    return _root(coco).resolve().name
 
 
 def _write_rendered(
@@ -280,7 +285,7 @@ def _write_coco_folder(
     table = path.parent / ("metadata.parquet" if has_parquet() else "metadata.csv")
     write_columns(table, measure(read_coco(path), None).columns)
     if coco.path.is_dir():
-        run_writer(Yolo(), ListedDataset(out, raw["images"], raw["annotations"], raw["categories"]))
+        run_writer(find("writer", "yolo")(), ListedDataset(out, raw["images"], raw["annotations"], raw["categories"]))
 
 
 def _with_columns(annotation: Mapping[str, Any], columns: Mapping[str, Any] | None) -> dict[str, Any]:

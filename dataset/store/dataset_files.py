@@ -5,21 +5,42 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from ...engine.errors import PluginError
-from ...engine.output.writer import FinishedDataset, Writer
+from ...engine.finished_dataset import FinishedDataset
 from ...engine.plugin.contract import attribute_errors_to
+from ...engine.plugin.hooks import lacks_method
+from ...engine.plugin.registry import find
+from ...engine.recipe.settings import Recipe
 from ..atomic_files import PendingFiles, escapes_folder, link_or_copy, make_folder, output_error, write_atomic
 
 _OF_FRAME = re.compile(r"^\d{6,}$")
 """Names of files of one frame without their suffix; others in the same folder are the user's."""
 
 
-def run_writer(writer: Writer, dataset: FinishedDataset) -> tuple[Path, ...]:
+def recipe_writers(recipe: Recipe) -> list[Any]:
+    """The writers of a recipe by id: COCO's always, YOLO's where ``[output]`` says so, and those of ``[[writer]]``."""
+    own = [use.plugin for use in recipe.plugins.get("writer", ())]
+    known = {writer.plugin_id for writer in own}
+    if "coco" not in known:
+        own.append(find("writer", "coco")(polygons=recipe.output.polygons))
+    if recipe.output.yolo and "yolo" not in known:
+        own.append(find("writer", "yolo")())
+    return sorted(own, key=lambda writer: writer.plugin_id)
+
+
+def run_writer(writer: Any, dataset: FinishedDataset, *, alone: bool = False) -> tuple[Path, ...]:
     """Write the files of one format; returns them in the order in which they were written.
+
+    Parameters
+    ----------
+    writer : writer plugin
+    dataset : FinishedDataset
+    alone : bool
+        Whether the dataset's folder is for this format alone, so that its files need no folder of their own.
 
     Raises
     ------
@@ -28,7 +49,9 @@ def run_writer(writer: Writer, dataset: FinishedDataset) -> tuple[Path, ...]:
     PluginError
         Where the writer fails, or names a file outside the dataset's folder.
     """
-    files = AtomicFiles(dataset.folder, writer)
+    if lacks_method(type(writer), "write"):  # it writes files of single frames only
+        return ()
+    files = AtomicFiles(dataset.folder if alone else dataset.folder / writer.folder, writer)
     with attribute_errors_to(writer):
         writer.write(dataset, files)
     files.sweep()
@@ -36,9 +59,9 @@ def run_writer(writer: Writer, dataset: FinishedDataset) -> tuple[Path, ...]:
 
 
 class AtomicFiles:
-    """Implements :class:`...engine.output.writer.DatasetFiles` for one run of one writer."""
+    """Implements :class:`...engine.finished_dataset.DatasetFiles` for one run of one writer."""
 
-    def __init__(self, folder: Path, writer: Writer) -> None:
+    def __init__(self, folder: Path, writer: Any) -> None:
         self.written: list[Path] = []
         self._folder = folder
         self._writer = writer
@@ -78,6 +101,15 @@ class AtomicFiles:
             pending.commit()
         return target
 
+    def image(self, path: str, dataset: FinishedDataset, image: Mapping[str, Any]) -> str:
+        source, data = dataset.image_file(image)
+        path += source.suffix.lower() if data is None else ".png"
+        if data is None:
+            self.link(path, source)
+        else:
+            self.add(path, data)
+        return path
+
     def of_image(self, folder: str, image: Mapping[str, Any], suffix: str) -> str:
         return f"{folder}/{PurePosixPath(image['file_name']).with_suffix(suffix)}"
 
@@ -96,7 +128,12 @@ class AtomicFiles:
     def _inside(self, path: str) -> Path:
         if escapes_folder(path):
             raise PluginError(
-                f"The writer '{self._writer.name}' names the file '{path}', which is outside the dataset's folder. "
-                "Correct the writer."
+                f"The writer '{self._writer.plugin_id}' names the file '{path}', which is outside the dataset's "
+                "folder. Correct the writer."
             )
         return self._folder / path
+
+
+def frame_writers(writers: Sequence[Any]) -> list[Any]:
+    """The writers that make a file for each frame, as it is rendered."""
+    return [writer for writer in writers if writer.frame_file and not lacks_method(type(writer), "write_frame")]

@@ -12,18 +12,20 @@ from typing import Any
 import attrs
 
 from ...engine.errors import DataError
-from ...engine.output.writer import RealImages
-from ..atomic_files import dump_json, to_builtin_types
+from ...engine.finished_dataset import RealImages
+from ..atomic_files import dump_json, read_json_object, to_builtin_types
 from ..formats.coco_writer import CocoBuilder
 from .frame_record import FrameRecord
 from .frames import FrameStore
+from .inputs import FILE as INPUTS
+from .label_files import IMAGES
 
 PARTS = ("train", "val", "test")
 """Parts of a dataset, in the order of a recipe's keys."""
 
 
 class RecordedDataset:
-    """Implements :class:`...engine.output.writer.FinishedDataset` for the folder of a job."""
+    """Implements :class:`...engine.finished_dataset.FinishedDataset` for the folder of a job."""
 
     def __init__(
         self, store: FrameStore, coco: CocoBuilder, read_real: Callable[[], RealImages | None] = lambda: None
@@ -33,12 +35,17 @@ class RecordedDataset:
         self.images: Sequence[Mapping[str, Any]] = coco.images
         self.categories: Sequence[Mapping[str, Any]] = coco.categories
         self.info: Mapping[str, Any] = coco.info
+        self.licenses: Sequence[Mapping[str, Any]] = ()
         self._store = store
         self._coco = coco
 
     @cached_property
     def real(self) -> RealImages | None:
         return self._read_real()
+
+    @cached_property
+    def inputs(self) -> Mapping[str, Any]:
+        return read_json_object(self.folder / INPUTS)
 
     @cached_property
     def parts(self) -> Mapping[str, frozenset[int]]:
@@ -55,6 +62,9 @@ class RecordedDataset:
     def annotation_lines(self, images: Collection[int] | None = None) -> Iterator[bytes]:
         return self._coco.annotation_lines(images)
 
+    def image_file(self, image: Mapping[str, Any]) -> tuple[Path, bytes | None]:
+        return self.folder / IMAGES / image["file_name"], None
+
     def record(self, image: Mapping[str, Any]) -> FrameRecord:
         return self._store.read(image["twinset"]["frame"])
 
@@ -65,7 +75,10 @@ class RecordedDataset:
 
 @attrs.frozen(eq=False)
 class ListedDataset:
-    """The same for lists of COCO images, annotations and categories; it has no records."""
+    """The same for lists of COCO images, annotations and categories; it has no records.
+
+    ``find_image`` gives an image's file, as :meth:`image_file` does.
+    """
 
     folder: Path
     images: Sequence[Mapping[str, Any]]
@@ -74,6 +87,9 @@ class ListedDataset:
     info: Mapping[str, Any] = attrs.field(factory=dict)
     parts: Mapping[str, Collection[int]] = attrs.field(factory=dict)
     real: RealImages | None = None
+    licenses: Sequence[Mapping[str, Any]] = ()
+    inputs: Mapping[str, Any] = attrs.field(factory=dict)
+    find_image: Callable[[Mapping[str, Any]], tuple[Path, bytes | None]] | None = None
 
     def annotations(self, images: Collection[int] | None = None) -> Iterator[dict[str, Any]]:
         return (dict(a) for a in self.listed if images is None or a["image_id"] in images)
@@ -84,6 +100,11 @@ class ListedDataset:
 
     def annotation_lines(self, images: Collection[int] | None = None) -> Iterator[bytes]:
         return (dump_json(to_builtin_types(a)) for a in self.annotations(images))
+
+    def image_file(self, image: Mapping[str, Any]) -> tuple[Path, bytes | None]:
+        if self.find_image is not None:
+            return self.find_image(image)
+        return self.folder / IMAGES / image["file_name"], None
 
     def record(self, image: Mapping[str, Any]) -> FrameRecord:
         raise DataError(f"'{self.folder}' has no record of the image '{image['file_name']}': it was not rendered here.")

@@ -152,6 +152,7 @@ class FrameStore:
             If anything cannot be written; temporary files are then removed.
         """
         files: dict[str, FileEntry] = {}
+        earlier = self._recorded_files(frame)
         with PendingFiles() as pending:
             if image is not None:
                 name = _file_name(frame, IMAGES, format)
@@ -166,7 +167,7 @@ class FrameStore:
             make_folder(path.parent)
             pending.add(path, append_checksum(json_bytes({**record, "frame": frame, "files": files})))
             pending.commit()
-        self._remove_leftovers(frame, files)
+        self._remove_leftovers(frame, files, earlier)
         return self.out / files["image"]["path"] if "image" in files else None
 
     def has(self, frame: int, *, verify: bool = True) -> bool:
@@ -259,8 +260,21 @@ class FrameStore:
         write_atomic(path, text.encode())
         return path
 
-    def _remove_leftovers(self, frame: int, files: Mapping[str, FileEntry]) -> None:
+    def _recorded_files(self, frame: int) -> list[str]:
+        """The files that the record of an earlier render of a frame names, those of writers among them."""
+        if not self.record_path(frame).is_file():
+            return []
+        try:
+            return [entry["path"] for entry in self.read(frame)["files"].values()]
+        except DataError:
+            return []
+
+    def _remove_leftovers(self, frame: int, files: Mapping[str, FileEntry], earlier: Iterable[str]) -> None:
         """Remove files of an earlier render of this frame that its new record does not name."""
+        kept = {entry["path"] for entry in files.values()}
+        for name in set(earlier) - kept:
+            with contextlib.suppress(OSError):
+                os.unlink(self.out / name)
         for kind, folder, suffixes in known_files():
             for suffix in suffixes:
                 name = _file_name(frame, folder, suffix)

@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The files of a frame's label passes, before they are written, and where such files lie."""
+"""The files of a frame's label passes and writers, before they are written, and where such files lie."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import attrs
 
+from ...engine.errors import PluginError
 from ...engine.output.label_pass import LABEL_PASSES, array_of, asked_passes
+from ...engine.plugin.contract import attribute_errors_to
 from ...engine.stage import Shot
 
 IMAGES = "images"
@@ -29,8 +31,8 @@ class LabelFile:
     save: Callable[[Path], None]
 
 
-def label_files(output: Any, shot: Shot, categories: Mapping[str, int]) -> list[LabelFile]:
-    """The label files that ``[output]`` asks for, of one shot.
+def label_files(output: Any, shot: Shot, categories: Mapping[str, int], writers: Sequence[Any] = ()) -> list[LabelFile]:
+    """The files of one shot: of the label passes that ``[output]`` asks for, and of writers.
 
     Parameters
     ----------
@@ -38,11 +40,28 @@ def label_files(output: Any, shot: Shot, categories: Mapping[str, int]) -> list[
     shot : Shot
     categories : mapping
         COCO category ids by class name.
+    writers : sequence of writer plugins
+        Those that make a file for each frame, see :func:`.dataset_files.frame_writers`.
     """
-    return [
+    passes = [
         LabelFile(each.name, each.folder, suffix, partial(each.save, array_of(each, shot, categories), suffix))
         for each, suffix in asked_passes(output)
     ]
+    return passes + [_frame_file(writer, shot, categories) for writer in writers]
+
+
+def _frame_file(writer: Any, shot: Shot, categories: Mapping[str, int]) -> LabelFile:
+    """The file that a writer makes of a shot."""
+    folder, suffix = writer.frame_file
+    with attribute_errors_to(writer):
+        data = writer.write_frame(shot, categories)
+    if not isinstance(data, bytes):
+        raise PluginError(f"The writer '{writer.plugin_id}' must return bytes from write_frame. Correct the writer.")
+
+    def save(path: Path) -> None:
+        path.write_bytes(data)
+
+    return LabelFile(writer.plugin_id, folder, suffix.removeprefix("."), save)
 
 
 def known_files() -> Iterator[tuple[str, str, tuple[str, ...]]]:

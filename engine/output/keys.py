@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The keys of a recipe's ``[output]`` that label passes, annotation sources and writers declare."""
+"""The keys of a recipe's ``[output]`` that label passes and annotation sources declare."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from ..errors import PluginError
 from ..plugin.params import Param
 from .annotation_source import ANNOTATION_SOURCES
 from .label_pass import LABEL_PASSES
-from .writer import WRITERS
 
 
 def declared_keys() -> list[Param]:
-    """All these keys: passes first, then annotation sources and writers, each kind by name.
+    """All these keys: passes first, then annotation sources, each kind by name.
 
     Raises
     ------
@@ -19,7 +18,7 @@ def declared_keys() -> list[Param]:
         Where two of them declare the same key.
     """
     found: dict[str, Param] = {}
-    for registry in (LABEL_PASSES, ANNOTATION_SOURCES, WRITERS):
+    for registry in (LABEL_PASSES, ANNOTATION_SOURCES):
         for cls in registry.all():
             for p in cls.params():
                 if p.name in found:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What label passes, annotation sources and writers have in common: a name, and the recipe's keys that ask for them."""
+"""What label passes and annotation sources have in common: a name, and the recipe's keys that ask for them."""
 
 from __future__ import annotations
 

@@ -4,7 +4,18 @@
 from .columns import Column
 from .contract import CONTRACT, KINDS, plugin
 from .gate import Draft, Gate
-from .kinds import Appearance, Camera, Effect, Filter, FittedTarget, Metric, Placement, SurfaceRules, Target
+from .kinds import (
+    Appearance,
+    Camera,
+    Effect,
+    Filter,
+    FittedTarget,
+    Metric,
+    Placement,
+    SurfaceRules,
+    Target,
+    Writer,
+)
 from .params import Range, param
 from .results import ACCEPTED, Columns, Rejected, Verdict
 
@@ -28,6 +39,7 @@ __all__ = [
     "SurfaceRules",
     "Target",
     "Verdict",
+    "Writer",
     "param",
     "plugin",
 ]

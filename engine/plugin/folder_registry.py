@@ -37,7 +37,7 @@ class FolderRegistry(Generic[T]):
     base : type
         What all entries derive from. An entry is a class with a ``name`` of its own.
     folder : str
-        The folder as a dotted name below the package, such as ``dataset.writers``. Files whose names begin with ``_``
+        The folder as a dotted name below the package, such as ``dataset.labels``. Files whose names begin with ``_``
         declare nothing.
     noun : str
         What messages call an entry, such as ``label pass``.

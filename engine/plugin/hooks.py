@@ -20,6 +20,7 @@ FORMER_HOOKS = {
     "target": {},
     "metric": {"from_labels": "measures_probes", "complete": "dataset_columns", "summarise": "dataset_summary"},
     "filter": {"early": "judges_probes", "open": "open_gate"},
+    "writer": {},
 }
 """By kind, the names that hooks had in the release before; they are still understood, with a note in the log."""
 

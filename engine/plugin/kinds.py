@@ -13,6 +13,7 @@ import attrs
 import numpy as np
 
 from ..block import Block
+from ..finished_dataset import DatasetFiles, FinishedDataset
 from ..goals import Boxes, Goals, Reach
 from ..stage import CameraPose, Instance, Shot, Stage
 from .columns import Column
@@ -280,6 +281,48 @@ class Filter(Plugin):
         raise NotImplementedError
 
 
+class Writer(Plugin):
+    """Puts a dataset into files of one format.
+
+    :meth:`write_frame` is called once for each accepted frame, in the process that renders it; :meth:`write` whenever
+    annotations are written: at a job's end, by ``twinset finish`` after folders were merged, by ``twinset convert``.
+    A writer defines at least one of the two. Each file appears whole or not at all, has its checksum in the dataset,
+    and is checked by ``twinset verify``. The same records must give the same bytes: no times, host names or paths.
+    """
+
+    folder: ClassVar[str] = ""
+    """Folder of its files in a rendered dataset; "" is beside the folder ``images``. ``twinset convert`` writes to the
+    output folder itself."""
+
+    copies_images: ClassVar[bool] = False
+    """Whether :meth:`write` puts the images where the format has them. ``twinset convert`` links those of other formats
+    into ``images``."""
+
+    image_files: ClassVar[tuple[tuple[str, str], ...]] = ()
+    """Folder and suffix (``("labels", ".txt")``) of the files that :meth:`write` makes for each image. Those that an
+    earlier run has left there for frames which are gone are removed. The folders hold no other pictures of the
+    dataset."""
+
+    frame_file: ClassVar[tuple[str, ...]] = ()
+    """Folder and suffix (``("outlines", ".json")``) of the file that :meth:`write_frame` makes."""
+
+    holds: ClassVar[tuple[str, ...]] = ("boxes",)
+    """What the format can hold, of :data:`..finished_dataset.CONTENTS`; ``twinset convert`` says what else is lost."""
+
+    def write_frame(self, shot: Shot, categories: Mapping[str, int]) -> bytes:
+        """The content of a frame's :attr:`frame_file`.
+
+        ``shot`` has the finished picture, ids, depth, amodal masks, camera and instances; ``categories`` are the ids of
+        the COCO categories by class name. The frame's record names the file and its checksum, so that it is made
+        again where it is missing.
+        """
+        raise NotImplementedError
+
+    def write(self, dataset: FinishedDataset, files: DatasetFiles) -> None:
+        """Write all files of the format."""
+        raise NotImplementedError
+
+
 BASES: dict[str, type[Plugin]] = {
     "placement": Placement,
     "appearance": Appearance,
@@ -288,6 +331,7 @@ BASES: dict[str, type[Plugin]] = {
     "target": Target,
     "metric": Metric,
     "filter": Filter,
+    "writer": Writer,
 }
 """The base class of each kind, in the order in which kinds are listed."""
 
@@ -299,5 +343,9 @@ METHODS = {
     "target": "fit",
     "metric": "measure",
     "filter": "judge",
+    "writer": "write",
 }
 """The one method that a plugin of each kind must have."""
+
+INSTEAD = {"writer": "write_frame"}
+"""A hook that a plugin of the kind may have instead of its method."""

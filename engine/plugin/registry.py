@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import logging
 import pkgutil
@@ -20,7 +21,7 @@ from ..errors import PluginError
 from .columns import IDENTIFIERS, KINDS_WITH_COLUMNS, declared_columns
 from .contract import CONTRACT, KINDS
 from .hooks import hooks_of, lacks_method
-from .kinds import METHODS
+from .kinds import INSTEAD, METHODS
 from .params import Direction, coerce, describe, unknown
 
 GROUP = "twinset.plugins"
@@ -124,6 +125,18 @@ class Registry:
         """Whether a plugin class came with Twinset."""
         return (cls.plugin_kind, cls.plugin_id) in self._builtin  # type: ignore[attr-defined]
 
+    @contextlib.contextmanager
+    def registered(self, cls: type) -> Iterator[type]:
+        """Have a plugin class in the registry for the length of a ``with`` block; PluginError where it is invalid."""
+        kind, id = getattr(cls, "plugin_kind", ""), getattr(cls, "plugin_id", "")
+        if reason := check_declaration(cls) or ("its id is taken." if (kind, id) in self._found else ""):
+            raise PluginError(f"The {kind} plugin '{id}' cannot be registered: {reason}")
+        self._found[kind, id] = cls
+        try:
+            yield cls
+        finally:
+            del self._found[kind, id]
+
     def add_folder(self, folder: Path) -> None:
         """Add the plugin files of a folder; a missing folder raises PluginError."""
         folder = Path(folder).resolve()
@@ -198,8 +211,9 @@ def check_declaration(cls: type) -> str:
     if contract != CONTRACT:
         older = "Twinset" if contract > CONTRACT else "the plugin"
         return f"it is made for contract {contract} and this Twinset has contract {CONTRACT}; update {older}."
-    if lacks_method(cls, METHODS[kind]):
-        return f"a {kind} plugin needs the method '{METHODS[kind]}'."
+    methods = [METHODS[kind], *([INSTEAD[kind]] if kind in INSTEAD else [])]
+    if all(lacks_method(cls, method) for method in methods):
+        return f"a {kind} plugin needs the method {' or '.join(map(repr, methods))}."
     if not (cls.__doc__ or "").strip():
         return "it has no docstring, whose first line describes it."
     return _check_params(cls) or _check_columns(cls)

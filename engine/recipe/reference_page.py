@@ -130,6 +130,7 @@ _KIND_NOTES = {
     "target": "Learns from the real boxes what frames should show. At most one; needs `[real]`.",
     "metric": "Measures metadata.",
     "filter": "Accepts or rejects a shot.",
+    "writer": "Puts the dataset into files of one format, beside the COCO files that every dataset has.",
 }
 
 

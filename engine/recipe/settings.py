@@ -247,10 +247,10 @@ class RenderSettings:
 @takes_more_params
 @attrs.frozen
 class OutputSettings:
-    """What is written.
+    """What is written. Further formats are ``[[writer]]`` tables.
 
-    Beside its own keys it has those that label passes, annotation sources and writers declare: they are keyword
-    arguments and attributes like the others. ``more`` holds those of them that differ from their defaults.
+    Beside its own keys it has those that label passes and annotation sources declare: they are keyword arguments and
+    attributes like the others. ``more`` holds those of them that differ from their defaults.
     """
 
     width: int = param(640, min=16, max=65536, unit="px", doc="Image width")
@@ -258,6 +258,10 @@ class OutputSettings:
     format: str = param("jpg", choices=("jpg", "png"), doc="Image format")
     quality: int = param(92, min=1, max=100, doc="JPEG quality")
     more: dict[str, Any] = more_params(declared_keys)
+    polygons: bool = param(
+        False, doc="Polygons instead of RLE where they say the mask exactly; masks with holes stay RLE"
+    )
+    yolo: bool = param(False, doc="YOLO label files beside the COCO file")
     report: bool = param(
         True, doc="Write a page that compares the boxes with the real ones, once all frames are rendered"
     )

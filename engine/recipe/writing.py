@@ -21,7 +21,11 @@ RESOLVED = "Resolved by Twinset"
 
 T = TypeVar("T")
 
+_NO_DEFAULTS = ("target", "writer")
+"""Kinds of which a recipe that names none has none."""
+
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def dump_recipe(recipe: Recipe, header: Sequence[str] = (), *, anchor: bool = False) -> str:
@@ -44,10 +48,10 @@ def dump_recipe(recipe: Recipe, header: Sequence[str] = (), *, anchor: bool = Fa
     def values(instance: Any) -> dict[str, Any]:
         return plain(map_paths(instance, moved))
 
-    lines = [f"# {line}".rstrip() for line in header]
+    lines = [comment(line) for line in header]
     lines += _pairs(values(job))
     # An empty stack is not the same as none: none means the defaults.
-    lines += [f"{kind} = []" for kind, uses in recipe.plugins.items() if kind != "target" and not uses]
+    lines += [f"{kind} = []" for kind, uses in recipe.plugins.items() if kind not in _NO_DEFAULTS and not uses]
     for key in TABLES:
         settings = getattr(recipe, key)
         if settings is not None and not (key == "scene" and recipe.rooms):
@@ -88,6 +92,16 @@ def relative(path: str, folder: Path) -> str:
         return Path(os.path.relpath(path, start)).as_posix()
     except ValueError:
         return Path(path).as_posix()
+
+
+def one_line(text: str) -> str:
+    """A text for one line of TOML: control characters, which end a comment or are forbidden in it, become spaces."""
+    return _CONTROL.sub(" ", text)
+
+
+def comment(text: str) -> str:
+    """A line of comment."""
+    return f"# {one_line(text)}".rstrip()
 
 
 def toml_value(value: Any) -> str:

@@ -185,6 +185,15 @@ def _filter(at: Situation, answers: Mapping[str, Any]) -> str:
     return _json("report", answers.get("report"))
 
 
+def _writer(at: Situation, answers: Mapping[str, Any]) -> str:
+    data = answers.get("write_frame", b"")
+    if not isinstance(data, bytes):
+        return f"write_frame() must return the bytes of the file. Got {shorten(data)} instead."
+    if answers.get("write") is not None:
+        return f"write() must return nothing. Got {shorten(answers['write'])} instead."
+    return "" if data or answers.get("files") else "it wrote no file."
+
+
 def _is_list(value: Any) -> bool:
     return isinstance(value, list | tuple) or (isinstance(value, np.ndarray) and value.ndim > 0)
 
@@ -209,4 +218,5 @@ _KINDS: dict[str, Callable[[Situation, Mapping[str, Any]], str]] = {
     "target": _target,
     "metric": _metric,
     "filter": _filter,
+    "writer": _writer,
 }

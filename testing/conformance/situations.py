@@ -3,9 +3,13 @@
 
 from __future__ import annotations
 
+import atexit
 import copy
 import functools
+import shutil
+import tempfile
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -15,13 +19,14 @@ from ...engine.block import Block
 from ...engine.geometry.framing import look_rotation
 from ...engine.goals import Boxes, Goal, Goals, Reach
 from ...engine.instance_row import InstanceRow
-from ...engine.plugin.hooks import attempts_per_draw, defines
+from ...engine.plugin.hooks import attempts_per_draw, defines, lacks_method
 from ...engine.rng import stream
 from ...engine.sampling.evaluation import basic_row, main_of
 from ...engine.stage import CameraPose, Instance, Shot
 from ...plugins.metrics.bbox import BBox
 from ...plugins.metrics.depth import Depth
 from ...plugins.placements.on_surface import OnSurface
+from ..fixtures.datasets import FilesInMemory, finished_dataset
 from ..fixtures.scene import scene
 from ..fixtures.stage import BruteStage
 from .digest import digest
@@ -260,6 +265,34 @@ def _filter(plugin: Any, frame: int, stage: BruteStage, memory: dict[str, Any]) 
     return Situation(stage, {"shot": shot, "rows": rows}, call, shot)
 
 
+@functools.cache
+def _dataset_folder() -> Path:
+    """A folder for the images of datasets, for as long as the process runs."""
+    folder = Path(tempfile.mkdtemp(prefix="twinset-kit-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+def _writer(plugin: Any, frame: int, stage: BruteStage, memory: dict[str, Any]) -> Situation:
+    shot = copy.deepcopy(_shot(frame))
+    images, parts, crowds = ((4, False, False), (5, True, True), (1, False, False))[frame % 3]
+    dataset = finished_dataset(_dataset_folder(), images=images, parts=parts, crowds=crowds)
+    categories = {"chair": 1, "bag": 2}
+
+    def call() -> dict[str, Any]:
+        out: dict[str, Any] = {}
+        if plugin.frame_file:
+            out["write_frame"] = plugin.write_frame(shot, categories)
+        if not lacks_method(type(plugin), "write"):
+            files = FilesInMemory()
+            out["write"] = plugin.write(dataset, files)
+            out["files"] = files.written
+        return out
+
+    given = {"shot": shot, "categories": categories, "images": dataset.images, "annotations": dataset.listed}
+    return Situation(stage, given, call, shot)
+
+
 _KINDS: dict[str, Callable[[Any, int, BruteStage, dict[str, Any]], Situation]] = {
     "placement": _placement,
     "appearance": _appearance,
@@ -268,4 +301,5 @@ _KINDS: dict[str, Callable[[Any, int, BruteStage, dict[str, Any]], Situation]] =
     "target": _target,
     "metric": _metric,
     "filter": _filter,
+    "writer": _writer,
 }

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import shlex
 import tomllib
@@ -252,12 +253,15 @@ def test_the_tutorial_leads_to_datasets(tmp_path: Path, monkeypatch: pytest.Monk
             done = CliRunner().invoke(app, shlex.split(line)[1:])
             assert done.exit_code == 0, f"{line}\n{done.output}"
             ran.append(line.split()[1])
-    assert len(written) == text.count("```python") + text.count("```toml") == 10
-    assert [ran.count(name) for name in ("new-plugin", "check-plugin", "render")] == [7, 7, 3]
+    assert len(written) == text.count("```python") + text.count("```toml") == 11
+    assert [ran.count(name) for name in ("new-plugin", "check-plugin", "render")] == [8, 8, 3]
     annotations = [a for name in ("first", "evening", "middling") for a in boxes(tmp_path / name)]
     assert len(annotations) > 9
     facing = [a["twinset"]["facing"] for a in boxes(tmp_path / "evening")]
     assert facing and max(facing) <= 100.0
+    for path, start in (("evening/captions.jsonl", "An evening with"), ("captions/captions.jsonl", "A room with")):
+        told = [json.loads(line) for line in (tmp_path / path).read_text().splitlines()]
+        assert len(told) == 2 and all(line["text"].startswith(f"{start} ") for line in told)
 
 
 def boxes(out: Path) -> list[dict[str, Any]]:

@@ -30,7 +30,7 @@ def new_plugin(
             "--kind",
             "-k",
             metavar="KIND",
-            help="Kind: placement, appearance, camera, effect, target, metric or filter.",
+            help="Kind: placement, appearance, camera, effect, target, metric, filter or writer.",
         ),
     ] = "metric",
     out: Annotated[

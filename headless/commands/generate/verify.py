@@ -30,9 +30,19 @@ def verify(
 
     Exit code 3 if a file is damaged or missing, or a frame renders differently.
     """
+    from ....dataset.checksums import changed_files
+    from ....dataset.jobs.convert import is_converted
     from ....dataset.jobs.job import open_job
 
     output = output_of(context)
+    if is_converted(out):
+        changed = changed_files(out)
+        lines = [f"'{out / name}' {clause}." for name, clause in changed]
+        lines.append("Convert the dataset again." if changed else "All files are intact.")
+        output.result({"changed": dict(changed)}, *lines)
+        if changed:
+            raise typer.Exit(INCOMPLETE)
+        return
     job = open_job(out, open_stage)
     with progress_bar(output, hidden=output.json or not output.err.is_terminal) as bar:
         task = bar.add_task("Verifying checksums", total=None)

@@ -22,9 +22,9 @@ from twinset.dataset.formats.rle_masks import encode
 from twinset.dataset.labels.depth import encode_depth
 from twinset.dataset.store.dataset_files import run_writer
 from twinset.dataset.store.finished_dataset import ListedDataset
-from twinset.dataset.writers.yolo import Yolo
 from twinset.engine.errors import DataError, OutputError
 from twinset.headless.cli import app
+from twinset.plugins.writers.yolo import Yolo
 from typer.testing import CliRunner
 
 WIDTH, HEIGHT, IMAGES = 48, 40, 18

@@ -21,8 +21,8 @@ from twinset.dataset.formats.coco_writer import CocoBuilder
 from twinset.dataset.store.dataset_files import run_writer
 from twinset.dataset.store.finished_dataset import RecordedDataset
 from twinset.dataset.store.frames import FrameStore
-from twinset.dataset.writers.coco import Coco
 from twinset.engine.errors import DataError, OutputError
+from twinset.plugins.writers.coco import Coco
 
 GOOD = {
     "images": [{"id": 7, "file_name": "a.jpg", "width": 100, "height": 50}],

@@ -15,8 +15,8 @@ from twinset.dataset.formats.image_files import ImageFiles
 from twinset.dataset.formats.yolo import read_yolo
 from twinset.dataset.store.dataset_files import run_writer
 from twinset.dataset.store.finished_dataset import ListedDataset
-from twinset.dataset.writers.yolo import Yolo
 from twinset.engine.errors import DataError
+from twinset.plugins.writers.yolo import Yolo
 
 COCO = {
     "images": [

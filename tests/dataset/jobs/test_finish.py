@@ -26,9 +26,9 @@ from twinset.dataset.report.contact_sheet import (
     picks,
 )
 from twinset.dataset.store.frames import FrameStore, frame_name
-from twinset.dataset.writers.coco import Coco
-from twinset.dataset.writers.yolo import Yolo
 from twinset.engine.errors import DataError, PluginError
+from twinset.plugins.writers.coco import Coco
+from twinset.plugins.writers.yolo import Yolo
 
 CATEGORIES = [{"id": 5, "name": "table"}, {"id": 62, "name": "chair"}]
 WIDTH, HEIGHT = 64, 48

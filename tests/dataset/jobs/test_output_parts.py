@@ -24,8 +24,8 @@ from twinset.dataset.jobs.job import Job, open_job
 from twinset.engine.errors import DataError, PluginError, RecipeError
 from twinset.engine.output.annotation_source import ANNOTATION_SOURCES, AnnotationSource, Entry, are_numbers
 from twinset.engine.output.label_pass import LABEL_PASSES, LabelPass, RenderPass
-from twinset.engine.output.writer import WRITERS, Writer
-from twinset.engine.plugin.params import param
+from twinset.engine.plugin import Writer, param, plugin
+from twinset.engine.plugin.registry import default
 from twinset.engine.recipe.json_schema import json_schema
 from twinset.engine.recipe.reading import load_recipe
 from twinset.engine.recipe.reference_page import recipe_reference
@@ -45,8 +45,13 @@ ASKED = """
 parity = "npy"
 parity_modulus = 3
 boxes_3d = true
-lists = true
-lists_header = "what"
+
+[[writer]]
+plugin = "lists"
+header = "what"
+
+[[writer]]
+plugin = "outlines"
 """
 
 
@@ -97,22 +102,19 @@ class Corners(AnnotationSource):
         return {"corners": [f"{class_name} {k}" for k in range(8)]}
 
 
-@attrs.frozen
+@plugin("writer", id="lists")
 class Lists(Writer):
     """A text file per image, and one of the whole dataset."""
 
-    name = "lists"
-    key = "lists"
-    doc = "Lists of boxes"
     image_files = (("lists", ".csv"), ("lists", ".jpg"))
-    lists_header: str = param("id", doc="First line of lists")
+    header: str = param("id", doc="First line of lists")
 
     def write(self, dataset, files):
         names = {c["id"]: c["name"] for c in dataset.categories}
         for image, own in dataset.by_image():
             assert own == list(dataset.annotations({image["id"]}))
             files.link(f"lists/{image['file_name']}", dataset.folder / "images" / image["file_name"])
-            lines = [self.lists_header, *(f"{a['id']} {names[a['category_id']]} {a['bbox']}" for a in own)]
+            lines = [self.header, *(f"{a['id']} {names[a['category_id']]} {a['bbox']}" for a in own)]
             files.add(files.of_image("lists", image, ".csv"), "\n".join(lines).encode())
         with files.stream("lists.txt") as file:
             for image in dataset.images:
@@ -121,11 +123,24 @@ class Lists(Writer):
                 file.write(f"{image['file_name']} {label.relative_to(dataset.folder)} {matrix[3]:.6f}\n".encode())
 
 
+@plugin("writer", id="outlines")
+class Outlines:
+    """Which instances each frame shows, by id, with the ids of their categories."""
+
+    frame_file = ("outlines", ".json")
+
+    def write_frame(self, shot, categories):
+        ids = [i for i in shot.instances if shot.mask(i.id).any()]
+        return json.dumps({i.id: categories[i.asset.class_name] for i in ids}).encode()
+
+
 @pytest.fixture
 def registered():
     with contextlib.ExitStack() as stack:
-        for registry, cls in ((LABEL_PASSES, Parity), (ANNOTATION_SOURCES, Corners), (WRITERS, Lists)):
+        for registry, cls in ((LABEL_PASSES, Parity), (ANNOTATION_SOURCES, Corners)):
             stack.enter_context(registry.registered(cls))
+        for cls in (Lists, Outlines):
+            stack.enter_context(default().registered(cls))
         yield
 
 
@@ -153,6 +168,9 @@ def test_what_one_class_declares_is_written(registered, tmp_path):
     assert record["files"]["category_parity"]["path"] == "parity/000002.npy"
     assert parity.dtype == np.int16 and parity.shape == (72, 96)
     shown = [i for i in record["instances"] if i["area"]]
+    assert record["files"]["outlines"]["path"] == "outlines/000002.json"
+    outlined = json.loads((out / "outlines/000002.json").read_text())
+    assert outlined == {str(i["id"]): category["id"] for i in shown}
     assert set(np.unique(parity)) == {-1, category["id"] % 3}
     assert (parity >= 0).sum() == sum(i["area"] for i in shown)
     assert all(i["secret"] in ("stool", "high stool") for i in record["instances"])
@@ -197,7 +215,7 @@ def test_resumed_merged_and_verified_as_all_else(registered, tmp_path):
     whole = file_bytes(tmp_path / "whole")
     run(tmp_path, "shares", frames=range(0, 2))
     run(tmp_path, "later", frames=range(2, 4))
-    for folder in ("frames", "images", "parity"):
+    for folder in ("frames", "images", "parity", "outlines"):
         shutil.copytree(tmp_path / "later" / folder, tmp_path / "shares" / folder, dirs_exist_ok=True)
     job = open_job(tmp_path / "shares", open_stage)
     job.finish()
@@ -232,15 +250,19 @@ def test_records_of_anyone_are_checked(registered, tmp_path):
 def test_recipe_schema_and_reference_have_their_keys(registered, tmp_path):
     (tmp_path / "r.toml").write_text(RECIPE + ASKED)
     output = load_recipe(tmp_path / "r.toml").output
-    assert (output.parity, output.parity_modulus, output.lists_header, output.depth) == ("npy", 3, "what", "none")
+    assert (output.parity, output.parity_modulus, output.depth) == ("npy", 3, "none")
+    uses = load_recipe(tmp_path / "r.toml").plugins["writer"]
+    assert [use.id for use in uses] == ["lists", "outlines"] and uses[0].plugin.header == "what"
     properties = json_schema()["properties"]["output"]["properties"]
     assert properties["parity"]["enum"] == ["none", "npy", "png"]
-    assert properties["parity_modulus"]["minimum"] == 2 and properties["lists"]["type"] == "boolean"
-    assert "| `lists_header` | a string |" in recipe_reference()
-    (tmp_path / "r.toml").write_text(RECIPE + 'parity = "exr"\nlists_heading = "x"\n')
+    assert properties["parity_modulus"]["minimum"] == 2
+    writers = json_schema()["properties"]["writer"]["items"]["oneOf"]
+    assert {"coco", "yolo", "lists"} <= {each["properties"]["plugin"]["const"] for each in writers}
+    assert "| `parity_modulus` | an int" in recipe_reference()
+    (tmp_path / "r.toml").write_text(RECIPE + 'parity = "exr"\n[[writer]]\nplugin = "lists"\nheading = "x"\n')
     with pytest.raises(RecipeError) as error:
         load_recipe(tmp_path / "r.toml")
-    assert "'none', 'npy', 'png'" in str(error.value) and "Did you mean 'lists_header'?" in str(error.value)
+    assert "'none', 'npy', 'png'" in str(error.value) and "Did you mean 'header'?" in str(error.value)
 
 
 def of_the_handbook(tmp_path, monkeypatch, registry, folder, name, base):
@@ -274,8 +296,13 @@ def test_the_pass_of_the_handbook_shows_categories(tmp_path, monkeypatch):
 
 
 def test_the_writer_of_the_handbook_lists_all_boxes(tmp_path, monkeypatch):
-    with WRITERS.registered(of_the_handbook(tmp_path, monkeypatch, WRITERS, "writers", "box_table", "Writer")):
-        run(tmp_path, "out", RECIPE + "csv = true\n")
+    page = (Path(twinset.__file__).parent / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    (code,) = (c for c in re.findall(r"^```python\n(.*?)^```", page, re.M | re.S) if '@plugin("writer")' in c)
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "box_table.py").write_text(code)
+    monkeypatch.setenv("TWINSET_PLUGINS", str(tmp_path / "own"))
+    text = RECIPE.replace("[scene]", 'plugin_folders = ["own"]\n\n[scene]', 1)
+    run(tmp_path, "out", text + '[[writer]]\nplugin = "box_table"\n')
     coco = json.loads((tmp_path / "out/annotations/instances.json").read_text())
     files = {image["id"]: image["file_name"] for image in coco["images"]}
     with (tmp_path / "out/boxes.csv").open(newline="") as file:
@@ -315,8 +342,9 @@ def test_sources_and_writers_are_held_to_their_declaration(tmp_path):
         name, key = "talkative", "talkative"
         entries: ClassVar = {}
 
-    class Escaping(Writer):
-        name, key = "escaping", "escaping"
+    @plugin("writer", id="escaping")
+    class Escaping:
+        """A file beyond the folder."""
 
         def write(self, dataset, files):
             files.add("../x.txt", b"")
@@ -326,6 +354,6 @@ def test_sources_and_writers_are_held_to_their_declaration(tmp_path):
         pytest.raises(PluginError, match="'talkative' gave 'bbox_3d', which is not among its 'entries'"),
     ):
         run(tmp_path, "a", RECIPE + "talkative = true\n")
-    with WRITERS.registered(Escaping), pytest.raises(PluginError, match=r"'\.\./x\.txt', which is outside"):
-        run(tmp_path, "b", RECIPE + "escaping = true\n")
+    with default().registered(Escaping), pytest.raises(PluginError, match=r"'\.\./x\.txt', which is outside"):
+        run(tmp_path, "b", RECIPE + '[[writer]]\nplugin = "escaping"\n')
     assert not (tmp_path / "x.txt").exists()

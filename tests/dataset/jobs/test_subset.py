@@ -225,7 +225,7 @@ def test_yolo_folders_keep_their_labels(photos: Path, tmp_path: Path) -> None:
     from twinset.dataset.formats.yolo import read_yolo
     from twinset.dataset.store.dataset_files import run_writer
     from twinset.dataset.store.finished_dataset import ListedDataset
-    from twinset.dataset.writers.yolo import Yolo
+    from twinset.plugins.writers.yolo import Yolo
 
     coco = read_dataset(photos)
     folder = tmp_path / "yolo"

@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 import twinset
 from twinset.engine.errors import PluginError
-from twinset.engine.output.annotation_source import ANNOTATION_SOURCES
+from twinset.engine.output.annotation_source import ANNOTATION_SOURCES, AnnotationSource
 from twinset.engine.output.keys import declared_keys
-from twinset.engine.output.label_pass import LABEL_PASSES
-from twinset.engine.output.writer import WRITERS, Writer
+from twinset.engine.output.label_pass import LABEL_PASSES, LabelPass
 from twinset.engine.plugin.folder_registry import FolderRegistry
 from twinset.headless.farm.farm import FARMS
 
@@ -20,7 +19,7 @@ ROOT = Path(twinset.__file__).parent
 
 @pytest.mark.parametrize(
     ("registry", "folder"),
-    [(LABEL_PASSES, "dataset/labels"), (ANNOTATION_SOURCES, "dataset/annotations"), (WRITERS, "dataset/writers")],
+    [(LABEL_PASSES, "dataset/labels"), (ANNOTATION_SOURCES, "dataset/annotations")],
 )
 def test_each_file_is_one_entry_of_its_name(registry, folder):
     files = sorted(p.stem for p in (ROOT / folder).glob("*.py") if not p.stem.startswith("_"))
@@ -34,38 +33,37 @@ def test_farms_are_the_files_that_declare_one():
 
 def test_a_file_more_is_an_entry_more(tmp_path, monkeypatch):
     text = (
-        "from ...engine.output.writer import Writer\n"
-        "class Extra(Writer):\n    key = 'extra'\n    doc = 'One more'\n"
-        "    def write(self, dataset, files): pass\n"
+        "from ...engine.output.annotation_source import AnnotationSource\n"
+        "class Extra(AnnotationSource):\n    key = 'extra'\n    doc = 'One more'\n"
     )
-    (tmp_path / "extra_format.py").write_text(text)
+    (tmp_path / "extra_entries.py").write_text(text)
     (tmp_path / "_helper.py").write_text("1 / 0")
-    package = __import__("twinset.dataset.writers", fromlist=["x"])
+    package = __import__("twinset.dataset.annotations", fromlist=["x"])
     monkeypatch.setattr(package, "__path__", [*package.__path__, str(tmp_path)])
-    registry = FolderRegistry(Writer, "dataset.writers", "writer")
-    assert registry.names() == [*WRITERS.names()[:1], "extra_format", *WRITERS.names()[1:]]
-    assert registry.find("extra_format").key == "extra"
-    assert "extra_format" not in WRITERS.names()
+    registry = FolderRegistry(AnnotationSource, "dataset.annotations", "annotation source")
+    assert registry.names() == sorted([*ANNOTATION_SOURCES.names(), "extra_entries"])
+    assert registry.find("extra_entries").key == "extra"
+    assert "extra_entries" not in ANNOTATION_SOURCES.names()
 
 
 def test_names_are_unique_and_known():
-    class Other(Writer):
-        name = "yolo"
+    class Other(LabelPass):
+        name = "depth"
 
-    with pytest.raises(PluginError, match="Two writer classes are named 'yolo'"):
-        WRITERS.register(Other)
-    with pytest.raises(PluginError, match="is no writer: derive it from Writer"):
-        WRITERS.register(int)
-    with pytest.raises(PluginError, match=r"There is no writer 'yollo'\. Did you mean 'yolo'"):
-        WRITERS.find("yollo")
-    assert WRITERS.find("yolo") is not Other
+    with pytest.raises(PluginError, match="Two label pass classes are named 'depth'"):
+        LABEL_PASSES.register(Other)
+    with pytest.raises(PluginError, match="is no label pass: derive it from LabelPass"):
+        LABEL_PASSES.register(int)
+    with pytest.raises(PluginError, match=r"There is no label pass 'deph'\. Did you mean 'depth'"):
+        LABEL_PASSES.find("deph")
+    assert LABEL_PASSES.find("depth") is not Other
 
 
 def test_two_keys_of_the_same_name_are_refused():
-    class Other(Writer):
+    class Other(AnnotationSource):
         name, key = "other", "masks"
 
-    with WRITERS.registered(Other), pytest.raises(PluginError, match="declares the key 'masks'"):
+    with ANNOTATION_SOURCES.registered(Other), pytest.raises(PluginError, match="declares the key 'masks'"):
         declared_keys()
-    assert [p.name for p in declared_keys()] == ["depth", "masks", "polygons", "yolo"]
-    assert "other" not in WRITERS.names()
+    assert [p.name for p in declared_keys()] == ["depth", "masks"]
+    assert "other" not in ANNOTATION_SOURCES.names()

@@ -6,22 +6,25 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Iterator
 
-import attrs
-
-from ...engine.output.writer import DatasetFiles, FinishedDataset, Writer
-from ...engine.plugin.params import param
-from ..atomic_files import dump_json, json_bytes
-from ..formats import rle_masks
-from ..store.finished_dataset import PARTS
+from ...dataset.atomic_files import dump_json, json_bytes
+from ...dataset.formats import rle_masks
+from ...dataset.store.finished_dataset import PARTS
+from ...engine.finished_dataset import CONTENTS, DatasetFiles, FinishedDataset
+from ...engine.plugin import Writer, param, plugin
 
 
-@attrs.frozen
+@plugin("writer")
 class Coco(Writer):
-    """COCO's format for object detection; ids and categories of a part are those of the whole."""
+    """Write COCO files for object detection; ids and categories of a part are those of the whole.
+
+    Every rendered dataset has them, whether or not its recipe names this writer.
+    """
 
     polygons: bool = param(
         False, doc="Polygons instead of RLE where they say the mask exactly; masks with holes stay RLE"
     )
+
+    holds = tuple(CONTENTS)
 
     def write(self, dataset: FinishedDataset, files: DatasetFiles) -> None:
         self._write(dataset, files, "annotations/instances.json", None)
@@ -40,14 +43,20 @@ class Coco(Writer):
             file.writelines(_joined(_with_polygons(dataset, lines) if self.polygons else lines))
             file.write(b'],"categories":' + json_bytes(list(dataset.categories)).rstrip(b"\n") + b',"images":[')
             file.writelines(_joined(map(json_bytes, images)))
-            file.write(b'],"info":' + json_bytes(dict(dataset.info)).rstrip(b"\n") + b',"licenses":[]}\n')
+            licenses = json_bytes(list(dataset.licenses)).rstrip(b"\n")
+            file.write(
+                b'],"info":' + json_bytes(dict(dataset.info)).rstrip(b"\n") + b',"licenses":' + licenses + b"}\n"
+            )
 
 
 def _with_polygons(dataset: FinishedDataset, lines: Iterable[bytes]) -> Iterator[bytes]:
+    size = {image["id"]: (image["height"], image["width"]) for image in dataset.images}
     for line in lines:
         annotation = json.loads(line)
-        image = dataset.images[annotation["image_id"] - 1]  # ids are 1, 2, ...
-        mask = rle_masks.decode(annotation["segmentation"], image["height"], image["width"])
+        if not isinstance(annotation.get("segmentation"), dict):  # polygons stay as they are
+            yield line
+            continue
+        mask = rle_masks.decode(annotation["segmentation"], *size[annotation["image_id"]])
         outline = rle_masks.polygons(mask)
         yield line if outline is None else dump_json({**annotation, "segmentation": outline})
 

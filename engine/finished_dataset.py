@@ -1,15 +1,28 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Writers: each puts a finished dataset's annotations into files of one format."""
+"""A finished dataset as writers see it, and the files that they write."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import IO, Any, ClassVar, Protocol
+from typing import IO, Any, Protocol
 
-from ..plugin.folder_registry import FolderRegistry
-from .output_part import OutputPart
+CONTENTS = {
+    "boxes": "boxes",
+    "masks": "masks",
+    "holes": "holes in masks",
+    "overlaps": "overlaps of masks",
+    "decimals": "decimals of boxes",
+    "crowds": "marks of crowds",
+    "parts": "the split into parts",
+    "empty images": "images without annotations",
+    "class names": "spaces in class names",
+    "supercategories": "further entries of classes",
+    "twinset": "metadata columns",
+    "entries": "further entries of annotations",
+}
+"""What a dataset may have that not every format holds, each with what messages call it."""
 
 
 class FinishedDataset(Protocol):
@@ -17,12 +30,15 @@ class FinishedDataset(Protocol):
 
     @property
     def folder(self) -> Path:
-        """Its folder, in which pictures lie under ``images/``."""
+        """The folder that is written to. Pictures of rendered datasets lie in it, under ``images/``."""
         ...
 
     @property
     def images(self) -> Sequence[Mapping[str, Any]]:
-        """COCO images with ids 1, 2, ...; ``file_name`` starts at ``images/``, ``twinset`` has what else is known."""
+        """COCO images; ``file_name`` starts at the folder of images, ``twinset`` has what else is known.
+
+        Ids of rendered datasets are 1, 2, ...
+        """
         ...
 
     @property
@@ -36,8 +52,18 @@ class FinishedDataset(Protocol):
         ...
 
     @property
+    def licenses(self) -> Sequence[Mapping[str, Any]]:
+        """COCO's list of licences; empty for rendered datasets, whose ``inputs`` name those of models."""
+        ...
+
+    @property
     def parts(self) -> Mapping[str, Collection[int]]:
         """Image ids of ``train``, ``val`` and ``test``, in that order; empty where the dataset is one part."""
+        ...
+
+    @property
+    def inputs(self) -> Mapping[str, Any]:
+        """The files that the dataset was made from, as ``inputs.json`` has them; empty where that is not known."""
         ...
 
     @property
@@ -46,7 +72,10 @@ class FinishedDataset(Protocol):
         ...
 
     def annotations(self, images: Collection[int] | None = None) -> Iterator[dict[str, Any]]:
-        """COCO annotations in the order of their ids, masks as RLE; all of them, or those of images, by id."""
+        """COCO annotations in the order of their ids; all of them, or those of images, by id.
+
+        Masks of rendered datasets are RLE. Annotations of other datasets may have polygons, or no mask at all.
+        """
         ...
 
     def by_image(self) -> Iterator[tuple[Mapping[str, Any], list[dict[str, Any]]]]:
@@ -57,12 +86,20 @@ class FinishedDataset(Protocol):
         """The same as JSON, one line each, keys sorted: quicker where nothing of them is looked at."""
         ...
 
+    def image_file(self, image: Mapping[str, Any]) -> tuple[Path, bytes | None]:
+        """An image's file, and its bytes as PNG where viewers would turn the file and annotations do not follow.
+
+        Raises DataError where the file is missing.
+        """
+        ...
+
     def record(self, image: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The record of an image's frame: camera, instances with matrices, columns, draws."""
+        """The record of an image's frame: camera, instances with matrices, columns, draws. Only rendered datasets have
+        records; DataError for others."""
         ...
 
     def label_file(self, image: Mapping[str, Any], name: str) -> Path | None:
-        """The file that a label pass has written for an image; None where it was not asked for."""
+        """The file that a label pass, or the writer of this id, has written for an image; None where there is none."""
         ...
 
 
@@ -84,7 +121,7 @@ class RealImages(Protocol):
 
 
 class DatasetFiles(Protocol):
-    """Takes the files of one writer. Each appears whole or not at all; paths are relative to the dataset's folder."""
+    """Takes the files of one writer. Each appears whole or not at all; paths are relative to the writer's folder."""
 
     def add(self, path: str, data: bytes) -> Path:
         """Write a file."""
@@ -98,6 +135,13 @@ class DatasetFiles(Protocol):
         """Make ``path`` the same file as ``source`` by a hard link; a copy where the file system has none."""
         ...
 
+    def image(self, path: str, dataset: FinishedDataset, image: Mapping[str, Any]) -> str:
+        """Link or write an image of the dataset; returns the path with the suffix that it has got.
+
+        ``path`` has no suffix: it is that of the image's file, or ``.png`` where viewers would turn the file.
+        """
+        ...
+
     def of_image(self, folder: str, image: Mapping[str, Any], suffix: str) -> str:
         """The path of a file that each image has: ``folder``, the image's own name, ``suffix`` (``.txt``)."""
         ...
@@ -105,32 +149,3 @@ class DatasetFiles(Protocol):
     def remove(self, path: str) -> None:
         """Remove what an earlier run may have written and this one does not."""
         ...
-
-
-class Writer(OutputPart):
-    """An export format. One file in ``dataset/writers`` declares one, and nothing else has to know of it.
-
-    ``finish`` runs the writers that the recipe asks for whenever annotations are written: at a job's end, and again
-    after folders were merged. All files follow from the dataset alone, so the same records give the same bytes.
-
-    Attributes
-    ----------
-    image_files : tuple of (str, str)
-        Folder and suffix (``("labels", ".txt")``) of the files that it writes for each image. Those that an earlier run
-        has left there for frames which are gone are removed. The folders hold no pictures of the dataset itself.
-    """
-
-    plugin_kind: ClassVar[str] = "writer"
-    image_files: ClassVar[tuple[tuple[str, str], ...]] = ()
-
-    def write(self, dataset: FinishedDataset, files: DatasetFiles) -> None:
-        """Write all files of the format."""
-        raise NotImplementedError
-
-
-WRITERS: FolderRegistry[Writer] = FolderRegistry(Writer, "dataset.writers", "writer")
-
-
-def asked_writers(output: Any) -> list[Writer]:
-    """The writers that ``[output]`` asks for."""
-    return [asked[0] for cls in WRITERS.all() if (asked := cls.asked(output))]

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Parquet as Hugging Face's datasets have it: images and annotations in tables, and a dataset card."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ...dataset.exports.dataset_card import SPLITS, dataset_card
+from ...dataset.exports.image_names import flat_names, part_names
+from ...dataset.exports.samples import objects_of
+from ...dataset.formats.metadata_table import has_parquet
+from ...engine.errors import OutputError
+from ...engine.finished_dataset import DatasetFiles, FinishedDataset
+from ...engine.plugin import Writer, param, plugin
+
+_ROWS = 100
+"""Rows per group: readers fetch a group at a time."""
+
+
+@plugin("writer")
+class Parquet(Writer):
+    """Write ``data/*.parquet`` with the images inside, as ``datasets.load_dataset`` opens them, and a dataset card.
+
+    Columns are those of ``imagefolder``, with ``image`` as Hugging Face's ``Image`` and ``category`` as ``ClassLabel``.
+    """
+
+    shard_images: int = param(1000, min=1, max=1_000_000, doc="Images in a file")
+    title: str = param("", doc="Title of the dataset card; the description of the dataset where empty")
+
+    folder = "parquet"
+    copies_images = True
+    holds = (
+        *("boxes", "masks", "holes", "overlaps", "decimals", "crowds", "parts", "empty images", "class names"),
+        *("twinset", "entries"),
+    )
+
+    def write(self, dataset: FinishedDataset, files: DatasetFiles) -> None:
+        if not has_parquet():
+            raise OutputError("Parquet files need the package pyarrow. Install it, or choose the format imagefolder.")
+        import pyarrow
+        import pyarrow.parquet
+
+        names, part_of = flat_names(dataset.images), part_names(dataset.parts, dataset.images)
+        numbers = {category["id"]: k for k, category in enumerate(dataset.categories)}
+        schema = _schema(pyarrow, [str(category["name"]) for category in dataset.categories])
+        parts = list(dict.fromkeys(part_of.values()))
+        for part in parts:
+            chosen = [image for image in dataset.images if part_of[image["id"]] == part]
+            shards = range(0, len(chosen), self.shard_images)
+            for shard, start in enumerate(shards):
+                name = f"data/{SPLITS[part]}-{shard:05d}-of-{len(shards):05d}.parquet"
+                with (
+                    files.stream(name) as file,
+                    pyarrow.parquet.ParquetWriter(file, schema, compression="snappy") as table,
+                ):
+                    for first in range(start, min(start + self.shard_images, len(chosen)), _ROWS):
+                        images = chosen[first : min(first + _ROWS, start + self.shard_images)]
+                        rows = _rows(dataset, images, names, numbers)
+                        table.write_table(pyarrow.Table.from_pylist(rows, schema))
+        patterns = {SPLITS[part]: f"data/{SPLITS[part]}-*" for part in parts}
+        files.add("README.md", dataset_card(dataset, patterns, self.title))
+
+
+def _rows(
+    dataset: FinishedDataset, images: Sequence[Mapping[str, Any]], names: Mapping[int, str], numbers: Mapping[int, int]
+) -> list[dict[str, Any]]:
+    own: dict[int, list[dict[str, Any]]] = {image["id"]: [] for image in images}
+    for annotation in dataset.annotations(frozenset(own)):
+        own[annotation["image_id"]].append(annotation)
+    rows = []
+    for image in images:
+        path, data = dataset.image_file(image)
+        name = names[image["id"]] + (path.suffix.lower() if data is None else ".png")
+        picture = {"bytes": path.read_bytes() if data is None else data, "path": name}
+        columns = objects_of(own[image["id"]], numbers)
+        objects = [{key: values[k] for key, values in columns.items()} for k in range(len(columns["id"]))]
+        known = {"image": picture, "image_id": image["id"], "width": image["width"], "height": image["height"]}
+        rows.append({**known, "objects": objects})
+    return rows
+
+
+def _schema(pyarrow: Any, classes: Sequence[str]) -> Any:
+    """Arrow's schema, with Hugging Face's features in its metadata."""
+    integer, number, text = pyarrow.int64(), pyarrow.float64(), pyarrow.string()
+    kinds = {"id": integer, "bbox": pyarrow.list_(number), "category": integer, "area": number}
+    kinds |= {"iscrowd": pyarrow.bool_(), "segmentation": text, "more": text}
+    schema = pyarrow.schema(
+        [
+            ("image", pyarrow.struct([("bytes", pyarrow.binary()), ("path", text)])),
+            *((name, integer) for name in ("image_id", "width", "height")),
+            ("objects", pyarrow.list_(pyarrow.struct(list(kinds.items())))),
+        ]
+    )
+    whole, real, string = ({"dtype": kind, "_type": "Value"} for kind in ("int64", "float64", "string"))
+    features = {
+        "image": {"_type": "Image"},
+        **dict.fromkeys(("image_id", "width", "height"), whole),
+        "objects": {
+            "feature": {
+                "id": whole,
+                "bbox": {"feature": real, "_type": "List"},
+                "category": {"names": list(classes), "_type": "ClassLabel"},
+                "area": real,
+                "iscrowd": {"dtype": "bool", "_type": "Value"},
+                "segmentation": string,
+                "more": string,
+            },
+            "_type": "List",
+        },
+    }
+    return schema.with_metadata({"huggingface": json.dumps({"info": {"features": features}})})
