@@ -23,12 +23,16 @@ MODULES: tuple[str, ...] = (
     "processes.scene_digest",
     "processes.preview_session",
     "processes.render_job",
+    "processes.render_queue",
+    "processes.dataset_check",
     # What panels and viewports are drawn with.
     "preview.overlay",
     "preview.views",
     "widgets.icons",
     "widgets.lists",
+    "browser.filters",
     # Operators.
+    "operators.browser",
     "operators.entries",
     "operators.fit",
     "operators.guide",
@@ -39,6 +43,7 @@ MODULES: tuple[str, ...] = (
     "operators.problems",
     "operators.recipe",
     "operators.render",
+    "operators.render_queue",
     # Panels, in the order in which Blender shows those without an order of their own.
     "panels.recipe",
     "panels.real_dataset",
@@ -46,6 +51,7 @@ MODULES: tuple[str, ...] = (
     "panels.guide",
     "panels.marking",
     "panels.view3d",
+    "panels.browser",
     "panels.sidebar_settings",
 )
 """Modules with register() and unregister(), in the order of registration."""

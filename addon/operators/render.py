@@ -7,6 +7,7 @@ from typing import Any
 import bpy
 
 from ...engine.errors import TwinsetError
+from ..processes import render_queue
 from ..processes.redraw import redraw_panels
 from ..processes.render_job import (
     can_resume,
@@ -20,9 +21,11 @@ from ..processes.render_job import (
     is_ending,
     is_running,
     output_of,
-    resume,
-    start,
+    prepare,
+    prepare_resume,
+    run,
 )
+from ..settings.plugins import processes
 from ..settings.problems import Problem, problems_of
 from ..settings.recipe import is_set_up
 from ..widgets.pictures import remove_picture, show_picture
@@ -67,8 +70,6 @@ class TWINSET_OT_render_dataset(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        if _is_busy(cls):
-            return False
         return can_render(cls, context)
 
     def execute(self, context: bpy.types.Context) -> set[str]:
@@ -78,6 +79,9 @@ class TWINSET_OT_render_dataset(bpy.types.Operator):
             return report_problems(self, problems)
         try:
             out = output_of(scene)
+            if render_queue.is_busy(out) and not self.is_anew:
+                self.report({"ERROR"}, "A render into this folder is running or waiting. Choose another folder")
+                return {"CANCELLED"}
             free = free_folder(out)
             if free != out:
                 if not self.is_anew:
@@ -85,11 +89,22 @@ class TWINSET_OT_render_dataset(bpy.types.Operator):
                     return {"CANCELLED"}
                 scene.twinset.output_folder = _display_path(free)
                 out = free
-            start(context, out)
+            prepare(context, out, processes())
+            _run_or_wait(self, out)
         except (OSError, TwinsetError) as error:
             return report_preview_error(self, error, "render")
         redraw_panels()
         return {"FINISHED"}
+
+
+def _run_or_wait(operator: bpy.types.Operator, out: Path) -> None:
+    """Render a prepared folder now, or after those that are running and waiting."""
+    if is_running() or is_ending() or render_queue.waiting():
+        render_queue.add(out)
+        operator.report({"INFO"}, f"{out.name} waits in the queue: number {len(render_queue.waiting())}")
+    else:
+        run(out)
+        render_queue.note_running(out)
 
 
 class TWINSET_OT_resume_render(bpy.types.Operator):
@@ -101,7 +116,10 @@ class TWINSET_OT_resume_render(bpy.types.Operator):
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         out = folder_or_none(context.scene) if context.scene is not None else None
-        if _is_busy(cls):
+        if out is not None and out in render_queue.waiting():
+            cls.poll_message_set("The render waits for others")
+            return False
+        if out is not None and render_queue.is_busy(out) and _is_busy(cls):
             return False
         if out is None or not can_resume(out, context.scene):
             cls.poll_message_set("The output folder has no render of the add-on")
@@ -110,7 +128,9 @@ class TWINSET_OT_resume_render(bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         try:
-            resume(output_of(context.scene), context.scene.twinset.job.images)
+            out = output_of(context.scene)
+            prepare_resume(out, context.scene.twinset.job.images, processes())
+            _run_or_wait(self, out)
         except (OSError, ValueError, TwinsetError) as error:
             return report_preview_error(self, error, "render")
         redraw_panels()

@@ -158,10 +158,10 @@ def _draw_render(layout: Any, context: Any) -> None:
 
 
 def _draw_end(layout: Any, context: Any) -> None:
-    out = folder_or_none(context.scene)
     layout.label(text="The Dataset Is Ready", icon="CHECKMARK")
-    if out is not None:
-        layout.operator("wm.path_open", text="Open Folder", icon="FILE_FOLDER").filepath = str(out)
+    row = layout.row(align=True)
+    row.operator("twinset.open_folder", icon="FILE_FOLDER")
+    row.operator("twinset.open_report", icon="TEXT")
 
 
 def _draw_progress(layout: Any) -> None:

@@ -2,6 +2,7 @@
 """3D Viewport > Sidebar > Twinset: samples, the predicted histogram, the render."""
 
 import math
+from pathlib import Path
 from typing import Any
 
 import bpy
@@ -9,6 +10,8 @@ import bpy
 from ..operators.render import render_problems
 from ..processes.preview_session import session
 from ..processes.render_job import FOLDER, Job, can_resume, count_frames, current, folder_or_none, needs_finish
+from ..processes.render_queue import is_busy, is_paused, past, waiting
+from ..settings.plugins import preferences
 from ..settings.problems import in_words, problems_of
 from ..settings.recipe import is_set_up
 from ..widgets.chart import Chart, draw_chart
@@ -159,39 +162,67 @@ class TWINSET_PT_render(_SidebarPanel, bpy.types.Panel):
 
     def draw(self, context: bpy.types.Context) -> None:
         layout, scene = self.layout, context.scene
-        job = current()
-        if job is not None and job.state == "running":
+        job, out = current(), folder_or_none(scene)
+        is_running = job is not None and job.state == "running"
+        if job is not None and is_running:
             _draw_job(layout, context, job)
-            return
-        out = folder_or_none(scene)
-        present = 0 if out is None else count_frames(out)
-        images = scene.twinset.job.images
-        problems = render_problems(scene)
-        column = layout.column(align=True)
-        column.scale_y = 1.3
-        if out is not None and present and can_resume(out, scene):
-            label = f"Resume ({present} of {images} Done)" if present < images else "All Frames Done"
-            row = column.row(align=True)
-            row.enabled = present < images
-            row.operator("twinset.resume_render", text=label, icon="PLAY")
-            row = column.row(align=True)
-            row.enabled = not problems
-            row.operator("twinset.render_dataset", text="Render to New Folder", icon="RENDER_ANIMATION").is_anew = True
-            if needs_finish(out):
-                column.operator("twinset.finish_render", icon="CHECKMARK")
-        else:
-            column.enabled = not problems
-            anew = column.operator("twinset.render_dataset", text=f"Render {images} Images", icon="RENDER_ANIMATION")
-            anew.is_anew = bool(present)
-        column = layout.column(align=True)
-        column.prop(scene.twinset.job, "images")
-        column.prop(scene.twinset, "output_folder", text="")
-        shared = problems_of(scene)
-        draw_shared_problems(layout, context, shared)
-        draw_problems(layout, context, [problem for problem in problems if problem not in shared])
+        if out is None or not is_busy(out):
+            _draw_start(layout, context, out, is_running=is_running)
+        _draw_queue(layout)
         _draw_failure(layout, context, "render")
-        if job is not None:
+        if job is not None and not is_running:
             _draw_job(layout, context, job)
+
+
+def _draw_start(layout: bpy.types.UILayout, context: bpy.types.Context, out: Path | None, *, is_running: bool) -> None:
+    """Draw what starts or resumes a render into the output folder, now or after the one that is running."""
+    scene = context.scene
+    present = 0 if out is None else count_frames(out)
+    images, problems = scene.twinset.job.images, render_problems(scene)
+    column = layout.column(align=True)
+    column.scale_y = 1.3
+    if out is not None and present and can_resume(out, scene):
+        label = f"Resume ({present} of {images} Done)" if present < images else "All Frames Done"
+        row = column.row(align=True)
+        row.enabled = present < images
+        row.operator("twinset.resume_render", text=label, icon="PLAY")
+        row = column.row(align=True)
+        row.enabled = not problems
+        row.operator("twinset.render_dataset", text="Render to New Folder", icon="RENDER_ANIMATION").is_anew = True
+        if needs_finish(out):
+            column.operator("twinset.finish_render", icon="CHECKMARK")
+    else:
+        column.enabled = not problems
+        text = f"Add {images} Images to Queue" if is_running else f"Render {images} Images"
+        column.operator("twinset.render_dataset", text=text, icon="RENDER_ANIMATION").is_anew = bool(present)
+    column = layout.column(align=True)
+    column.prop(scene.twinset.job, "images")
+    own = preferences()
+    if own is not None:
+        column.prop(own, "processes")
+    column.prop(scene.twinset, "output_folder", text="")
+    shared = problems_of(scene)
+    draw_shared_problems(layout, context, shared)
+    draw_problems(layout, context, [problem for problem in problems if problem not in shared])
+
+
+def _draw_queue(layout: bpy.types.UILayout) -> None:
+    """Draw the renders of this session that have ended, and those that wait."""
+    outs = waiting()
+    if not outs and not past():
+        return
+    box = layout.box().column(align=True)
+    for done in past():
+        icon = "CHECKMARK" if done.state == "finished" else "ERROR"
+        box.label(text=f"{done.out.name}: {done.done}", icon=icon, translate=False)
+    for out in outs:
+        row = box.row(align=True)
+        row.label(text=out.name, icon="SORTTIME", translate=False)
+        row.operator("twinset.unqueue", text="", icon="X", emboss=False).folder = str(out)
+    if is_paused():
+        box.operator("twinset.start_queue", icon="PLAY")
+    elif outs:
+        box.label(text="Closing Blender pauses the queue", icon="INFO")
 
 
 def _draw_job(layout: bpy.types.UILayout, context: bpy.types.Context, job: Job) -> None:

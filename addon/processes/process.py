@@ -69,13 +69,13 @@ class Process:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=messages,
-                env=_environment(),
+                env=environment(),
                 # Do not pass on Ctrl-C in Blender's terminal, and open no console window on Windows.
                 start_new_session=os.name != "nt",
                 creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0)
                 | getattr(subprocess, "BELOW_NORMAL_PRIORITY_CLASS", 0),
             )
-        _lower_priority(self._process.pid)
+        lower_priority(self._process.pid)
         self._reader = threading.Thread(target=self._read, name="twinset-answers", daemon=True)
         self._reader.start()
         _running.append(self)
@@ -116,11 +116,7 @@ class Process:
 
     def log_tail(self, lines: int = 20) -> list[str]:
         """The last lines of its log."""
-        try:
-            text = self.log_file.read_text(encoding="utf-8", errors="replace")
-        except OSError:
-            return []
-        return [line.rstrip() for line in text.splitlines() if line.strip()][-lines:]
+        return last_lines(self.log_file, lines)
 
     def _wait_or_kill(self, timeout: float) -> None:
         try:
@@ -145,14 +141,23 @@ class Process:
         self._process.wait()
 
 
-def _lower_priority(pid: int) -> None:
+def last_lines(file: Path, lines: int) -> list[str]:
+    """The last lines of a log that are not empty; none if it cannot be read."""
+    try:
+        text = file.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return []
+    return [line.rstrip() for line in text.splitlines() if line.strip()][-lines:]
+
+
+def lower_priority(pid: int) -> None:
     """Let the window come first, whatever the background needs of the processor."""
     if os.name == "posix":
         with contextlib.suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, pid, 5)
 
 
-def exit_message(process: Process) -> str:
+def exit_message(process: Any) -> str:
     """A message for a process that has ended unexpectedly, with the last line of its log."""
     code = process.code or 0
     how = f"was killed (signal {-code})" if code < 0 else f"ended unexpectedly (code {code})"
@@ -162,7 +167,7 @@ def exit_message(process: Process) -> str:
     return f"The background Blender {how}.{last_line}"
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     """This process's environment, with the folder of the package on the path if it is not an extension."""
     out = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"}
     if not ROOT.startswith("bl_ext."):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Renders a dataset in a background Blender from a saved copy: start, progress, cancel, resume."""
+"""Renders a dataset in a background Blender, which survives this one: start, progress, cancel, resume."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from ...dataset.atomic_files import json_bytes, make_folder, write_atomic
 from ...dataset.store.frames import FrameStore
 from ...engine.errors import DataError, OutputError, TwinsetError
 from ..settings.recipe import blend_folder, recipe_text
+from .detached import STOP_FILE, DetachedProcess, running_in
 from .process import Process, command_line, exit_message
 from .redraw import redraw_panels
 from .scene_copy import save_copy
@@ -27,6 +28,9 @@ log = logging.getLogger(__name__)
 TICK = 0.25
 FOLDER = "job"
 """Folder inside the output with the copy of the scene, its recipe and the log, needed for resuming."""
+
+_MANY = 20
+"""More frames than this at once are from before this Blender followed the render; of them only the last are read."""
 
 _FINISHED = (0, 3)
 """Exit codes of ``twinset finish``: of all frames, and of those that there are."""
@@ -56,7 +60,7 @@ class Job:
     """
 
     out: Path
-    process: Process | None
+    process: DetachedProcess | None
     step: str = "Starting Blender in the background"
     total: int = 0
     done: int = 0
@@ -71,15 +75,15 @@ class Job:
     state: str = "running"
     finisher: Process | None = None
     is_closed: bool = False
+    caught_up: int = 0
     first: float = 0.0
     latest: float = 0.0
 
     @property
     def seconds_left(self) -> float | None:
-        """Estimated from the speed of this run; None before its second frame."""
-        if self.rendered < 2:
-            return None
-        return (self.latest - self.first) / (self.rendered - 1) * (self.total - self.done)
+        """Estimated from the speed since this Blender follows the run; None before the second frame."""
+        seen = self.rendered - self.caught_up
+        return (self.latest - self.first) / (seen - 1) * (self.total - self.done) if seen > 1 else None
 
 
 _current: list[Job] = []
@@ -164,8 +168,20 @@ def free_folder(out: Path) -> Path:
     return folder
 
 
-def start(context: bpy.types.Context, out: Path) -> Job:
+def start(context: bpy.types.Context, out: Path, workers: int = 1) -> Job:
     """Save a copy of the scene with its recipe into the output folder, and render it in the background.
+
+    Raises
+    ------
+    TwinsetError
+        If the recipe is invalid or the folder cannot be written.
+    """
+    prepare(context, out, workers)
+    return run(out)
+
+
+def prepare(context: bpy.types.Context, out: Path, workers: int = 1) -> None:
+    """Save a copy of the scene with its recipe into the output folder, as :func:`run` needs them.
 
     Raises
     ------
@@ -180,16 +196,31 @@ def start(context: bpy.types.Context, out: Path) -> Job:
     save_copy(blend)
     write_atomic(folder / "recipe.toml", text.encode())
     stored = {"folder": str(start_of_paths), "images": scene.twinset.job.images, "scene": scene.name}
-    write_atomic(folder / "job.json", json_bytes(stored))
-    return _run(out)
+    write_atomic(folder / "job.json", json_bytes({**stored, "workers": workers}))
 
 
-def resume(out: Path, images: int | None = None) -> Job:
-    """Resume the render of a folder with its copy of the scene; ``images`` is the new number of images."""
+def prepare_resume(out: Path, images: int | None = None, workers: int = 1) -> None:
+    """Note a new number of images and of processes in the folder of an earlier render."""
     stored = json.loads((out / FOLDER / "job.json").read_text(encoding="utf-8"))
-    if images is not None and images != stored["images"]:
-        write_atomic(out / FOLDER / "job.json", json_bytes({**stored, "images": images}))
-    return _run(out)
+    changed = {**stored, "workers": workers, "images": images or stored["images"]}
+    if changed != stored:
+        write_atomic(out / FOLDER / "job.json", json_bytes(changed))
+
+
+def resume(out: Path, images: int | None = None, workers: int = 1) -> Job:
+    """Resume the render of a folder with its copy of the scene; ``images`` is the new number of images."""
+    prepare_resume(out, images, workers)
+    return run(out)
+
+
+def follow(out: Path) -> Job | None:
+    """Follow the render that another Blender has started in a folder; None if none is running there."""
+    process = running_in(out / FOLDER)
+    if process is None:
+        return None
+    _current[:] = [job := Job(out, process, step="Reading the progress")]
+    _start_ticking()
+    return job
 
 
 def finish(out: Path) -> Job:
@@ -199,7 +230,11 @@ def finish(out: Path) -> Job:
         count = count_frames(out)
         _current[:] = [job := Job(out, None, total=count, done=count, state="cancelled")]
     job.problems = []
-    job.finisher = _started(command_line("--json", "finish", out), out / FOLDER / "log.txt")
+    try:
+        job.finisher = Process(command_line("--json", "finish", out), out / FOLDER / "log.txt")
+    except OSError as error:
+        raise OutputError(f"Cannot start Blender in the background: {error}") from None
+    _start_ticking()
     return job
 
 
@@ -227,12 +262,16 @@ def process_messages() -> bool:
     if job.process is None:
         return False
     lines = job.process.take_messages()
+    frames = sum(line.get("event") == "frame_done" for line in lines)
+    if frames > _MANY:
+        job.caught_up = job.rendered + frames
     for line in lines:
-        _process_message(job, line)
+        frames -= line.get("event") == "frame_done"
+        _process_message(job, line, is_read=frames < _MANY)
     if job.state == "running" and job.process.code is not None:
         job.process.close()
-        job.state = "failed"
-        if not job.problems:
+        job.state = "cancelled" if job.process.code == 130 else "failed"  # stopped by another Blender
+        if job.state == "failed" and not job.problems:
             job.problems = [f"{exit_message(job.process)} Its frames are kept and the render can be resumed."]
         return True
     if job.state == "cancelled" and job.process.code is not None and not job.is_closed:
@@ -259,28 +298,30 @@ def _process_finisher(job: Job, finisher: Process) -> bool:
     return True
 
 
-def _run(out: Path) -> Job:
+def run(out: Path) -> Job:
+    """Render a folder with the copy of the scene in it; OutputError if Blender cannot be started."""
     folder = out / FOLDER
     stored = json.loads((folder / "job.json").read_text(encoding="utf-8"))
     images = str(stored["images"])
-    command = command_line("--json", "render", folder / "recipe.toml", "-o", out, "--images", images, "--stop-on-eof")
-    command += ["--folder", stored["folder"]]
+    command = command_line("--json", "render", folder / "recipe.toml", "-o", out, "--images", images)
+    command += ["--folder", stored["folder"], "--stop-file", str(folder / STOP_FILE)]
+    if stored.get("workers", 1) > 1:
+        command += ["--workers", str(stored["workers"])]
     _frame_counts.clear()
-    _current[:] = [Job(out, _started(command, folder / "log.txt"))]
+    try:
+        _current[:] = [Job(out, DetachedProcess(folder, command))]
+    except OSError as error:
+        raise OutputError(f"Cannot start Blender in the background: {error}") from None
+    _start_ticking()
     return _current[0]
 
 
-def _started(command: list[str], log_file: Path) -> Process:
-    try:
-        process = Process(command, log_file)
-    except OSError as error:
-        raise OutputError(f"Cannot start Blender in the background: {error}") from None
+def _start_ticking() -> None:
     if not bpy.app.timers.is_registered(_tick):
         bpy.app.timers.register(_tick, first_interval=TICK, persistent=True)
-    return process
 
 
-def _process_message(job: Job, line: dict[str, Any]) -> None:
+def _process_message(job: Job, line: dict[str, Any], *, is_read: bool = True) -> None:
     event = line.get("event")
     if "error" in line:
         job.problems = line["error"]
@@ -289,7 +330,7 @@ def _process_message(job: Job, line: dict[str, Any]) -> None:
     elif event == "started":
         job.total, job.notes, job.step = line["frames"], line["notes"], ""
     elif event == "frame_done":
-        _process_frame(job, line)
+        _process_frame(job, line, is_read=is_read)
     elif event == "finished":
         job.state, job.step = "finished", ""
         if job.process is not None:
@@ -297,13 +338,17 @@ def _process_message(job: Job, line: dict[str, Any]) -> None:
         _frame_counts.clear()
 
 
-def _process_frame(job: Job, line: dict[str, Any]) -> None:
+def _process_frame(job: Job, line: dict[str, Any], *, is_read: bool) -> None:
     job.done, job.total = line["done"], line["total"]
     if line["resumed"]:
         return
     now = time.monotonic()
-    job.first, job.latest = job.first or now, now
+    job.first, job.latest = now if job.rendered <= job.caught_up else job.first or now, now
     job.rendered += 1
+    if not is_read:
+        job.accepted += line["image"] is not None
+        job.given_up += line["image"] is None
+        return
     try:
         record = FrameStore(job.out).read(line["frame"])
     except DataError as error:
@@ -331,8 +376,7 @@ def register() -> None:
 
 
 def unregister() -> None:
-    """Cancel the render and remove the timer."""
-    cancel()
+    """Follow the render no longer, which continues, and remove the timer."""
     _current.clear()
     if bpy.app.timers.is_registered(_tick):
         bpy.app.timers.unregister(_tick)

@@ -36,6 +36,12 @@ def plugin_folders() -> list[Path]:
     return [Path(bpy.path.abspath(own.plugin_folder))]
 
 
+def processes() -> int:
+    """The number of processes that render in parallel."""
+    own = preferences()
+    return int(own.processes) if own is not None and hasattr(own, "processes") else 1
+
+
 def registry() -> Registry:
     """The plugins that have panels: built-in ones, those of packages, and those of the preferences' folder."""
     if not _loaded:

@@ -20,10 +20,21 @@ class TWINSET_AP_preferences(bpy.types.AddonPreferences):
         name="Plugin Folder", description="Folder with plugins, one Python file for each", subtype="DIR_PATH"
     )
 
+    processes: bpy.props.IntProperty(
+        name="Processes",
+        description="Blender processes that render a dataset in parallel. Each needs the memory of the scene; with "
+        "several graphics cards, each process gets one",
+        default=1,
+        min=1,
+        soft_max=16,
+        max=256,
+    )
+
     def draw(self, context: bpy.types.Context) -> None:
         layout = self.layout
         layout.use_property_split = True
         layout.use_property_decorate = False
+        layout.prop(self, "processes")
         row = layout.row(align=True, heading="Plugin Folder")
         row.prop(self, "use_plugin_folder", text="")
         field = row.row(align=True)

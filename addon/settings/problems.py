@@ -28,7 +28,9 @@ _MAX_AGE = 5.0
 
 _PREFIX = re.compile(r"^\[+(?P<key>[\w.]+)\]+(?: (?P<field>[\w.]+))?(?: \(line \d+\))?: ")
 _PARAMETER = re.compile(r"^The '(\w+)' parameter of \w+ (?:'([^']+)'|\[\w+\])")
-_OWNER = re.compile(r"(?:\b(?:Class|Placement|Camera|Appearance|Effect|Target|Metric|Filter|of \w+) )'([^']+)'", re.I)
+_OWNER = re.compile(
+    r"(?:\b(?:Class|Placement|Camera|Appearance|Effect|Target|Metric|Filter|Writer|of \w+) )'([^']+)'", re.I
+)
 _TITLES = {
     "camera_model": "Calibrated Camera",
     "class": "Classes",

@@ -47,7 +47,7 @@ def draw_picture(layout: bpy.types.UILayout, path: Path, record: Mapping[str, An
 
 def _read(path: Path, record: Mapping[str, Any]) -> None:
     try:
-        pixels = _square(with_boxes(path, record, SIDE))
+        pixels = on_square(with_boxes(path, record, SIDE), SIDE)
     except OSError:
         pixels = None
     _latest["pixels"] = pixels
@@ -131,10 +131,10 @@ def remove_picture() -> None:
         bpy.data.images.remove(image)
 
 
-def _square(image: Any) -> np.ndarray:
-    """The picture centred on a transparent square, (SIDE, SIDE, 4) float32."""
-    out = np.zeros((SIDE, SIDE, 4), np.float32)
-    top, left = (SIDE - image.height) // 2, (SIDE - image.width) // 2
+def on_square(image: Any, side: int) -> np.ndarray:
+    """The picture centred on a transparent square, (side, side, 4) float32."""
+    out = np.zeros((side, side, 4), np.float32)
+    top, left = (side - image.height) // 2, (side - image.width) // 2
     out[top : top + image.height, left : left + image.width, :3] = np.asarray(image, dtype=np.float32) / 255.0
     out[top : top + image.height, left : left + image.width, 3] = 1.0
     return out

@@ -9,6 +9,7 @@ import queue
 import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from .interrupt import STOPPED
@@ -78,6 +79,14 @@ def watch_stdin() -> Callable[[], bool]:
 
     Requests(on_end=end)
     return is_ended.is_set
+
+
+def watch_file(path: Path) -> Callable[[], bool]:
+    """Return a function that says whether a file exists, by which another process asks this one to stop.
+
+    It looks only when it is called: a thread beside Blender's renders could crash them.
+    """
+    return path.exists
 
 
 def exit_later(code: int, seconds: float = GRACE) -> None:

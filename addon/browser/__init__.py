@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Rendered images of the output folder: their records, filters and thumbnails."""
