@@ -16,7 +16,7 @@ from ...alignment.distances.binning import Sample
 from ...engine.errors import DataError, RecipeError
 from ...engine.recipe.reading import loads_recipe
 from ...engine.recipe.settings import Recipe, Variant
-from ...engine.recipe.writing import dump_recipe, dump_variants
+from ...engine.recipe.writing import comment, dump_recipe, dump_variants
 from ..formats.metadata_table import TableColumns
 from .configuration_probes import ProbeResult
 
@@ -106,7 +106,7 @@ def tuned_text(recipe: Recipe, source: Path, out: Path, header: Iterable[str]) -
     In the folder of the source recipe, it is the source's text, with comments, followed by the variants. In other
     folders, relative paths would refer to other files, so it is rewritten with absolute paths.
     """
-    lines = [f"# {line}".rstrip() for line in header]
+    lines = [comment(line) for line in header]
     if out.resolve().parent != source.resolve().parent:
         return dump_recipe(recipe, header=[line.removeprefix("# ") for line in lines], anchor=True)
     text = source.read_text(encoding="utf-8-sig").rstrip("\n")

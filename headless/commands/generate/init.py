@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from textwrap import wrap
 from typing import Annotated, Any
@@ -15,7 +15,7 @@ from ....dataset.atomic_files import write_atomic
 from ....engine.errors import OutputError, RecipeError
 from ....engine.recipe.reading import load_recipe
 from ....engine.recipe.settings import ModelSettings, Recipe, SceneSettings
-from ....engine.recipe.writing import relative, toml_value
+from ....engine.recipe.writing import one_line, relative, toml_value
 from ....engine.scene.usual_sizes import ScaleEstimate, detached_parts, estimate_scale, room_scale, usual_size
 from ...console.commands import command
 from ...console.options import ForceOption, RecipeFileOption
@@ -124,6 +124,7 @@ def read_inputs(blend: Path, real: Path) -> Findings:
     counts = {name: count for name, count in read_dataset(real).classes().items() if count}
     # Imported only now: errors in the annotations need not wait for Blender.
     reserve_stdout()
+    from ....blender.geometry.family import Families
     from ....blender.scene.description import describe_scene
     from ....blender.scene.open_scene import open_scene
     from ....blender.scene.resize import resize_scene
@@ -141,7 +142,9 @@ def read_inputs(blend: Path, real: Path) -> Findings:
     if resize is not None:
         resize_scene(opened, resize.scale)
         scene = describe_scene(opened)
-    objects = sorted(o.name for o in opened.objects if o.parent is None and _shows_something(o))
+    family = Families()
+    tops = (o for o in opened.objects if o.parent is None)
+    objects = sorted(o.name for o in tops if _shows_something(family.with_descendants([o])))
     members = {name: len(held) for name, held in scene["collections"].items()}
     sources, detached = {}, {}
     taken: set[str] = set()
@@ -231,7 +234,8 @@ def recipe_text(findings: Findings, blend: str, annotations: str) -> str:
         "# val = 0.1",
         "# test = 0.1",
     ]
-    return "\n".join(lines) + "\n"
+    # Names of objects, which may be those of a model file, are part of comments.
+    return "\n".join(map(one_line, lines)) + "\n"
 
 
 def _classes(findings: Findings) -> list[str]:
@@ -349,7 +353,6 @@ def _relative(path: Path, out: Path) -> str:
     return relative(str(path.resolve()), out.resolve().parent)
 
 
-def _shows_something(thing: Any) -> bool:
-    """Whether an object of the scene, or one of its children, has faces or instances a collection."""
-    parts = [thing, *thing.children_recursive]
+def _shows_something(parts: Sequence[Any]) -> bool:
+    """Whether one of some objects has faces or instances a collection."""
     return any(p.type in ("MESH", "CURVE", "SURFACE", "FONT", "META") or p.instance_type == "COLLECTION" for p in parts)

@@ -86,3 +86,10 @@ def test_every_plugin_survives_toml(cls: type, tmp_path: Path) -> None:
     recipe = recipe_of(tmp_path, text, real="real.json")
     assert [use.id for use in recipe.plugins[cls.plugin_kind]] == [cls.plugin_id]
     assert loads_recipe(dump_recipe(recipe), tmp_path, "r.toml") == recipe
+
+
+def test_a_header_cannot_add_lines_to_a_recipe() -> None:
+    recipe = recipe_of()
+    text = dump_recipe(recipe, header=["room\nimages = 3\r\x7f", ""])
+    assert text.startswith("# room images = 3\n#\n")
+    assert loads_recipe(text, recipe.folder, "recipe.toml") == recipe

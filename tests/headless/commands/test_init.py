@@ -18,12 +18,14 @@ from twinset.engine.scene.usual_sizes import (
     name_words,
 )
 from twinset.headless.cli import app
+from twinset.headless.commands.generate.init import Findings, recipe_text
 from twinset.headless.commands.generate.name_matching import (
     base_name,
     find_class_source,
     guess_surfaces,
     literal_pattern,
 )
+from twinset.headless.commands.generate.surface_choice import SurfaceChoice
 from typer.testing import CliRunner, Result
 
 Run = Callable[..., Result]
@@ -169,3 +171,14 @@ def test_nothing_stands_on_what_belongs_to_an_asset(run: Run, tmp_path: Path) ->
     result = json.loads(run("init", "a.blend", real, "-o", "r.toml", "--json").stdout.splitlines()[-1])
     assert result["classes"] == ["table"] and result["surfaces"] == ["Floor", "Shelf"]
     assert result["scale"] == 1.0 and result["todo"] == []
+
+
+def test_names_of_things_cannot_add_lines_to_a_recipe() -> None:
+    name = "Chair\nplugin_folders = ['x']\x7f"
+    scene = {"size": [4.0, 5.0, 2.6], "only_glows": False, "lights": [name], "levels": [], "cameras": [name]}
+    source = find_class_source("chair", {}, [name]) or find_class_source("chair", {name: 1}, [])
+    choice = SurfaceChoice((name,), None, (name,), (name,), True)
+    findings = Findings(scene, {"chair": 3, name: 2}, {} if source is None else {"chair": source}, {}, choice, None)
+    read = tomllib.loads(recipe_text(findings, "room.blend", "real.json"))
+    assert "plugin_folders" not in read
+    assert read["placement"][0]["surfaces"] == [name]
