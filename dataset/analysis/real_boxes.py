@@ -57,7 +57,7 @@ def real_images(recipe: Recipe) -> RealDataset | None:
 
 
 class RealDataset:
-    """Implements :class:`...engine.finished_dataset.RealImages`."""
+    """Implements :class:`...engine.plugin.finished_dataset.RealImages`."""
 
     def __init__(self, coco: CocoFile, files: ImageFiles) -> None:
         names = {category["id"]: category["name"] for category in coco.categories}

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from ...engine.finished_dataset import CONTENTS, FinishedDataset
+from ...engine.plugin.finished_dataset import CONTENTS, FinishedDataset
 from .outlines import has_holes, masks_of
 
 _KNOWN = frozenset(
@@ -17,7 +17,7 @@ _KNOWN = frozenset(
 
 
 def contents_of(dataset: FinishedDataset, without: Collection[str] = ()) -> Counter[str]:
-    """How many images, annotations or categories have each of :data:`...engine.finished_dataset.CONTENTS`.
+    """How many images, annotations or categories have each of :data:`...engine.plugin.finished_dataset.CONTENTS`.
 
     ``without`` names contents that need not be counted; holes and overlaps need all masks.
     """

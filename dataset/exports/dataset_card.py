@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ...engine.finished_dataset import FinishedDataset
+from ...engine.plugin.finished_dataset import FinishedDataset
 from .image_names import part_names
 
 SPLITS = {"train": "train", "val": "validation", "test": "test"}

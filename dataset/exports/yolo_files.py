@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from ...engine.finished_dataset import DatasetFiles, FinishedDataset
+from ...engine.plugin.finished_dataset import DatasetFiles, FinishedDataset
 
 Line = Callable[[Mapping[str, Any], Mapping[str, Any], int], str]
 """A label from an annotation, its image, and the number of its class; "" where the task has none for it."""

@@ -19,7 +19,6 @@ from .coco import CocoFile, coco_file, read_coco
 from .coco_in_memory import CocoInMemory
 from .dataset_reader import PART_NAMES, READERS
 from .image_files import trust_links
-from .yolo import looks_like_yolo, read_yolo
 
 INSTANCES = Path("annotations") / "instances.json"
 """Path of the COCO file in a rendered dataset."""
@@ -66,13 +65,11 @@ def read_dataset(path: Path) -> CocoFile:
     for reader in READERS.all():
         if reader().matches(path):
             return reader().read(path)
-    if looks_like_yolo(path):
-        return read_yolo(path)
     known = ", ".join(reader.title for reader in READERS.all())
     raise DataError(
-        f"{path} has no {INSTANCES}, no annotations of Roboflow, Label Studio or CVAT, no YOLO labels and no HDF5 "
-        f"files of BlenderProc, and is no folder of {known}. Name an annotation file, or write the annotations of a "
-        f"rendered folder with `twinset finish {path}`."
+        f"{path} has no {INSTANCES}, no annotations of Roboflow, Label Studio or CVAT, no HDF5 files of BlenderProc, "
+        f"and is no folder of {known}. Name an annotation file, or write the annotations of a rendered folder with "
+        f"`twinset finish {path}`."
     )
 
 

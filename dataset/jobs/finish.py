@@ -15,9 +15,9 @@ import attrs
 
 from ... import __version__
 from ...engine.errors import DataError
-from ...engine.finished_dataset import RealImages
 from ...engine.output.annotation_source import declared_entries
 from ...engine.plugin.contract import attribute_errors_to
+from ...engine.plugin.finished_dataset import RealImages
 from ...engine.plugin.registry import find
 from ..atomic_files import write_atomic
 from ..formats.coco import LabelledImage

@@ -34,7 +34,9 @@ class Voc(DatasetReader):
     def read(self, folder: Path) -> CocoFile:
         listing = Listing(folder, self.title)
         roots = list(_roots(folder))
-        files: list[tuple[Path, Path | None]] = [(file, root) for root in roots for file in sorted((root / "Annotations").glob("*.xml"))]
+        files: list[tuple[Path, Path | None]] = [
+            (file, root) for root in roots for file in sorted((root / "Annotations").glob("*.xml"))
+        ]
         files = files or [(file, None) for file in _beside(folder)]
         parsed = [(file, root, parse_xml(file, MAX_BYTES, self.title)) for file, root in files]
         boxes = [box for file, _, tree in parsed for box in map(_corners, tree.findall("object")) if box]

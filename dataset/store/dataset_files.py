@@ -10,8 +10,8 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from ...engine.errors import PluginError
-from ...engine.finished_dataset import FinishedDataset
 from ...engine.plugin.contract import attribute_errors_to
+from ...engine.plugin.finished_dataset import FinishedDataset
 from ...engine.plugin.hooks import lacks_method
 from ...engine.plugin.registry import find
 from ...engine.recipe.settings import Recipe
@@ -59,7 +59,7 @@ def run_writer(writer: Any, dataset: FinishedDataset, *, alone: bool = False) ->
 
 
 class AtomicFiles:
-    """Implements :class:`...engine.finished_dataset.DatasetFiles` for one run of one writer."""
+    """Implements :class:`...engine.plugin.finished_dataset.DatasetFiles` for one run of one writer."""
 
     def __init__(self, folder: Path, writer: Any) -> None:
         self.written: list[Path] = []

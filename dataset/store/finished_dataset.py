@@ -12,7 +12,7 @@ from typing import Any
 import attrs
 
 from ...engine.errors import DataError
-from ...engine.finished_dataset import RealImages
+from ...engine.plugin.finished_dataset import RealImages
 from ..atomic_files import dump_json, read_json_object, to_builtin_types
 from ..formats.coco_writer import CocoBuilder
 from .frame_record import FrameRecord
@@ -25,7 +25,7 @@ PARTS = ("train", "val", "test")
 
 
 class RecordedDataset:
-    """Implements :class:`...engine.finished_dataset.FinishedDataset` for the folder of a job."""
+    """Implements :class:`...engine.plugin.finished_dataset.FinishedDataset` for the folder of a job."""
 
     def __init__(
         self, store: FrameStore, coco: CocoBuilder, read_real: Callable[[], RealImages | None] = lambda: None

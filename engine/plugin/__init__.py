@@ -3,6 +3,7 @@
 
 from .columns import Column
 from .contract import CONTRACT, KINDS, plugin
+from .finished_dataset import CONTENTS, DatasetFiles, FinishedDataset
 from .gate import Draft, Gate
 from .kinds import (
     Appearance,
@@ -21,15 +22,18 @@ from .results import ACCEPTED, Columns, Rejected, Verdict
 
 __all__ = [
     "ACCEPTED",
+    "CONTENTS",
     "CONTRACT",
     "KINDS",
     "Appearance",
     "Camera",
     "Column",
     "Columns",
+    "DatasetFiles",
     "Draft",
     "Effect",
     "Filter",
+    "FinishedDataset",
     "FittedTarget",
     "Gate",
     "Metric",

@@ -13,10 +13,10 @@ import attrs
 import numpy as np
 
 from ..block import Block
-from ..finished_dataset import DatasetFiles, FinishedDataset
 from ..goals import Boxes, Goals, Reach
 from ..stage import CameraPose, Instance, Shot, Stage
 from .columns import Column
+from .finished_dataset import DatasetFiles, FinishedDataset
 from .gate import Gate
 from .params import plain
 from .results import Columns, Verdict
@@ -307,7 +307,7 @@ class Writer(Plugin):
     """Folder and suffix (``("outlines", ".json")``) of the file that :meth:`write_frame` makes."""
 
     holds: ClassVar[tuple[str, ...]] = ("boxes",)
-    """What the format can hold, of :data:`..finished_dataset.CONTENTS`; ``twinset convert`` says what else is lost."""
+    """What the format can hold, of :data:`.finished_dataset.CONTENTS`; ``twinset convert`` says what else is lost."""
 
     def write_frame(self, shot: Shot, categories: Mapping[str, int]) -> bytes:
         """The content of a frame's :attr:`frame_file`.

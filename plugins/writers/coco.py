@@ -9,8 +9,7 @@ from collections.abc import Collection, Iterable, Iterator
 from ...dataset.atomic_files import dump_json, json_bytes
 from ...dataset.formats import rle_masks
 from ...dataset.store.finished_dataset import PARTS
-from ...engine.finished_dataset import CONTENTS, DatasetFiles, FinishedDataset
-from ...engine.plugin import Writer, param, plugin
+from ...engine.plugin import CONTENTS, DatasetFiles, FinishedDataset, Writer, param, plugin
 
 
 @plugin("writer")

@@ -16,8 +16,7 @@ from ...dataset.formats.encoders import encode
 from ...dataset.formats.image_files import IMAGE_SUFFIXES
 from ...dataset.store.finished_dataset import PARTS
 from ...engine.errors import DataError
-from ...engine.finished_dataset import DatasetFiles, FinishedDataset
-from ...engine.plugin import Writer, plugin
+from ...engine.plugin import DatasetFiles, FinishedDataset, Writer, plugin
 
 
 @plugin("writer")

@@ -13,8 +13,7 @@ from ...dataset.exports.image_names import flat_names, number_text, part_names
 from ...dataset.exports.outlines import mask_of
 from ...dataset.formats import rle_masks
 from ...dataset.formats.image_files import IMAGE_SUFFIXES
-from ...engine.finished_dataset import DatasetFiles, FinishedDataset
-from ...engine.plugin import Writer, plugin
+from ...engine.plugin import DatasetFiles, FinishedDataset, Writer, plugin
 
 
 @plugin("writer")

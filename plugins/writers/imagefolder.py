@@ -9,8 +9,7 @@ from ...dataset.exports.image_names import flat_names, part_names
 from ...dataset.exports.samples import objects_of
 from ...dataset.formats.image_files import IMAGE_SUFFIXES
 from ...dataset.store.finished_dataset import PARTS
-from ...engine.finished_dataset import DatasetFiles, FinishedDataset
-from ...engine.plugin import Writer, param, plugin
+from ...engine.plugin import DatasetFiles, FinishedDataset, Writer, param, plugin
 
 
 @plugin("writer")

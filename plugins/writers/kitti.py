@@ -8,8 +8,7 @@ from typing import Any
 
 from ...dataset.exports.image_names import flat_names, number_text, part_names
 from ...dataset.formats.image_files import IMAGE_SUFFIXES
-from ...engine.finished_dataset import DatasetFiles, FinishedDataset
-from ...engine.plugin import Writer, plugin
+from ...engine.plugin import DatasetFiles, FinishedDataset, Writer, plugin
 
 UNKNOWN = "-1 -1 -1 -1000 -1000 -1000 -10"
 """Height, width, length, place and turn of an object in space, where they are not known."""

@@ -13,8 +13,7 @@ from ...dataset.exports.image_names import flat_names
 from ...dataset.exports.outlines import mask_of
 from ...dataset.formats.image_files import IMAGE_SUFFIXES
 from ...dataset.imports.brush_masks import encode_brush
-from ...engine.finished_dataset import DatasetFiles, FinishedDataset
-from ...engine.plugin import Writer, param, plugin
+from ...engine.plugin import DatasetFiles, FinishedDataset, Writer, param, plugin
 
 
 @plugin("writer")

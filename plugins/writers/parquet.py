@@ -12,8 +12,7 @@ from ...dataset.exports.image_names import flat_names, part_names
 from ...dataset.exports.samples import objects_of
 from ...dataset.formats.metadata_table import has_parquet
 from ...engine.errors import OutputError
-from ...engine.finished_dataset import DatasetFiles, FinishedDataset
-from ...engine.plugin import Writer, param, plugin
+from ...engine.plugin import DatasetFiles, FinishedDataset, Writer, param, plugin
 
 _ROWS = 100
 """Rows per group: readers fetch a group at a time."""

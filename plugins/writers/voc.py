@@ -13,8 +13,7 @@ import numpy as np
 from ...dataset.exports.image_names import flat_names, number_text, part_names
 from ...dataset.exports.outlines import masks_of
 from ...dataset.formats.image_files import IMAGE_SUFFIXES
-from ...engine.finished_dataset import DatasetFiles, FinishedDataset
-from ...engine.plugin import Writer, plugin
+from ...engine.plugin import DatasetFiles, FinishedDataset, Writer, plugin
 
 ROOT = "VOCdevkit/VOC2012"
 VOID = 255

@@ -10,8 +10,7 @@ from typing import IO, Any
 
 from ...dataset.atomic_files import json_bytes
 from ...dataset.exports.image_names import flat_names, part_names
-from ...engine.finished_dataset import CONTENTS, DatasetFiles, FinishedDataset
-from ...engine.plugin import Writer, param, plugin
+from ...engine.plugin import CONTENTS, DatasetFiles, FinishedDataset, Writer, param, plugin
 
 
 @plugin("writer")

@@ -5,8 +5,7 @@ from __future__ import annotations
 
 from ...dataset.exports.yolo_files import box_line, write_yolo
 from ...dataset.formats.image_files import IMAGE_SUFFIXES
-from ...engine.finished_dataset import DatasetFiles, FinishedDataset
-from ...engine.plugin import Writer, plugin
+from ...engine.plugin import DatasetFiles, FinishedDataset, Writer, plugin
 
 
 @plugin("writer")

@@ -9,8 +9,7 @@ from typing import Any
 from ...dataset.exports.outlines import polygons_of, turned_box
 from ...dataset.exports.yolo_files import points_line, write_yolo
 from ...dataset.formats.image_files import IMAGE_SUFFIXES
-from ...engine.finished_dataset import DatasetFiles, FinishedDataset
-from ...engine.plugin import Writer, plugin
+from ...engine.plugin import DatasetFiles, FinishedDataset, Writer, plugin
 
 
 @plugin("writer")

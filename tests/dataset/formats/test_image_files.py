@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 from twinset.dataset.formats import image_files
 from twinset.dataset.formats.image_files import ImageFiles, trust_links
-from twinset.dataset.formats.yolo import read_yolo
 from twinset.dataset.image_names import base_name
+from twinset.dataset.readers.yolo import read_yolo
 from twinset.engine.errors import DataError
 
 QUARTER, HALF = 6, 3

@@ -12,7 +12,7 @@ from PIL import Image
 from twinset.dataset.analysis.real_boxes import RealDataset
 from twinset.dataset.formats.coco import CocoFile
 from twinset.dataset.formats.image_files import ImageFiles
-from twinset.dataset.formats.yolo import read_yolo
+from twinset.dataset.readers.yolo import read_yolo
 from twinset.dataset.store.dataset_files import run_writer
 from twinset.dataset.store.finished_dataset import ListedDataset
 from twinset.engine.errors import DataError

@@ -17,8 +17,8 @@ from twinset.dataset.analysis.measure import measure
 from twinset.dataset.formats import rle_masks
 from twinset.dataset.formats.coco import read_coco
 from twinset.dataset.formats.dataset_folder import image_folder, read_dataset
-from twinset.dataset.formats.yolo import read_yolo
 from twinset.dataset.jobs.finish import finish
+from twinset.dataset.readers.yolo import read_yolo
 from twinset.dataset.report.contact_sheet import (
     MAX_IMAGES,
     TILE_WIDTH,

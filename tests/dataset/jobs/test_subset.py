@@ -222,7 +222,7 @@ def test_painted_photos_are_new_files(photos: Path, tmp_path: Path) -> None:
 
 
 def test_yolo_folders_keep_their_labels(photos: Path, tmp_path: Path) -> None:
-    from twinset.dataset.formats.yolo import read_yolo
+    from twinset.dataset.readers.yolo import read_yolo
     from twinset.dataset.store.dataset_files import run_writer
     from twinset.dataset.store.finished_dataset import ListedDataset
     from twinset.plugins.writers.yolo import Yolo

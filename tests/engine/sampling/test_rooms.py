@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 from pycocotools.coco import COCO
 from twinset.dataset.analysis.augment import augment
-from twinset.dataset.formats.yolo import read_yolo
 from twinset.dataset.jobs.job import Job, open_job
+from twinset.dataset.readers.yolo import read_yolo
 from twinset.dataset.store.frames import FrameStore
 from twinset.dataset.store.inputs import named_files
 from twinset.engine.block import Block

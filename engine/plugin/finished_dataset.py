@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 
 CONTENTS = {
-    "boxes": "boxes",
+    "boxes": "upright boxes",
     "masks": "masks",
     "holes": "holes in masks",
     "overlaps": "overlaps of masks",

@@ -12,14 +12,28 @@ from typing import Any
 
 from ...engine.errors import DataError
 from ...engine.regular_files import read_regular_text
+from ..formats.coco import CocoFile
+from ..formats.coco_check import check_coco, raise_problems
+from ..formats.dataset_reader import DatasetReader
+from ..formats.image_files import IMAGE_SUFFIXES
 from ..image_header import MAX_PIXELS, read_header
 from ..imports.shapes import polygon_area
-from .coco import CocoFile
-from .coco_check import check_coco, raise_problems
-from .image_files import IMAGE_SUFFIXES
 
 MAX_TEXT_BYTES = 2**26
 """Larger files of labels or names are refused."""
+
+
+class Yolo(DatasetReader):
+    """A folder of YOLO, exported by whatever tool; the last to be asked, because many folders have such files."""
+
+    title = "YOLO"
+
+    def matches(self, folder: Path) -> bool:
+        names = any((folder / name).is_file() for name in ("classes.txt", "obj.names"))
+        return names or (folder / "labels").is_dir() or any(folder.glob("*.y*ml"))
+
+    def read(self, folder: Path) -> CocoFile:
+        return read_yolo(folder)
 
 
 def read_yolo(folder: str | Path) -> CocoFile:
@@ -80,12 +94,6 @@ def read_yolo(folder: str | Path) -> CocoFile:
     return CocoFile(
         folder, *check_coco(folder, {"images": images, "annotations": annotations, "categories": categories})
     )
-
-
-def looks_like_yolo(folder: Path) -> bool:
-    """Whether a folder looks like a YOLO dataset, exported by whatever tool."""
-    names = any((folder / name).is_file() for name in ("classes.txt", "obj.names"))
-    return names or (folder / "labels").is_dir() or any(folder.glob("*.y*ml"))
 
 
 def _labels_of(picture: PurePath) -> PurePath:
