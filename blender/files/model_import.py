@@ -13,8 +13,10 @@ import bpy
 
 from ...engine.errors import StageError
 from ..geometry.evaluated import SOLID_TYPES, show_object_as_rendered, view_layer
+from ..geometry.family import collections_by_object
 from ..process.stdout import silenced_stdout
 from .missing_files import libraries_missed_by
+from .special_files import check_references
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +58,7 @@ def import_model(path: Path, name: str = "") -> bpy.types.Collection:
         raise StageError(f"{path}: '{path.suffix}' files cannot be imported. Supported formats: {known}.")
     if not path.is_file():
         raise StageError(f"{path}: the model file does not exist. Correct the path.")
+    check_references(path)
     remedy = "Export it again, or open it in Blender to see what is wrong."
     collection = import_objects(lambda: importer(path), name or path.stem, str(path), remedy)
     if not _has_faces(collection):
@@ -111,14 +114,15 @@ def import_objects(load: Callable[[], None], name: str, source: str, remedy: str
     scene.collection.children.link(collection)
     instanced = _instanced()
     unwanted = set()
+    users = collections_by_object()
     for o in new:
-        for user in list(o.users_collection):
-            # Collections that are instanced keep their objects.
-            if user in collections or user == scene.collection or user not in instanced:
-                user.objects.unlink(o)
+        # Collections that are instanced keep their objects.
+        left = [c for c in users.get(o, ()) if c in collections or c == scene.collection or c not in instanced]
+        for user in left:
+            user.objects.unlink(o)
         if o.type in {"CAMERA", "LIGHT", "LIGHT_PROBE", "SPEAKER"} or o in hidden:
             unwanted.add(o)
-        elif not o.users_collection:
+        elif len(left) == len(users.get(o, ())):
             collection.objects.link(o)
         show_object_as_rendered(o)
     for extra in set(bpy.data.scenes) - scenes:
@@ -230,8 +234,7 @@ def _hidden_from_render(objects: list[bpy.types.Object], scenes: set[bpy.types.S
     hidden = {o for o in objects if o.hide_render and o.type in SOLID_TYPES}
     for scene in scenes:
         shown = _rendered_objects(view_layer(scene).layer_collection)
-        in_scene = {o for o in objects if o.name in scene.collection.all_objects}
-        hidden |= {o for o in in_scene if o not in shown}
+        hidden |= {o for o in set(scene.collection.all_objects).intersection(objects) if o not in shown}
     return hidden
 
 

@@ -17,7 +17,9 @@ from ...engine.recipe.settings import ModelSettings, Recipe
 from ..files.missing_files import replace_missing_images, report_missing_libraries
 from ..files.model_import import import_model
 from ..files.python_drivers import report_python_drivers
+from ..files.special_files import check_references
 from ..geometry.evaluated import evaluate, show_as_rendered, view_layer
+from ..geometry.family import Families
 from ..geometry.up_axis import up_rotation
 from ..process.stdout import silenced_stdout
 from .resize import resize_scene
@@ -117,6 +119,7 @@ def add_model(scene: bpy.types.Scene, model: ModelSettings, path: Path) -> bpy.t
 def _open_file(path: Path) -> None:
     if not path.is_file():
         raise StageError(f"[scene] file: {path} does not exist.")
+    check_references(path)
     problem = ""
     try:
         with silenced_stdout():
@@ -155,10 +158,11 @@ def _leave_modes() -> None:
 
 
 def _hide(scene: bpy.types.Scene, patterns: Sequence[str]) -> None:
+    family = Families() if patterns else None
     for pattern in patterns:
         matching = [o for o in scene.objects if fnmatchcase(o.name, pattern)]
         if not matching:
             raise StageError(unknown("[scene] hide: no object is named", pattern, sorted(scene.objects.keys())[:40]))
-        for o in matching:
-            for part in (o, *o.children_recursive):
-                part.hide_render = part.hide_viewport = True
+        assert family is not None
+        for part in family.with_descendants(matching):
+            part.hide_render = part.hide_viewport = True

@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import functools
+import os
 from pathlib import Path
 
 import attrs
 import bpy
 
 from ...engine.errors import StageError
+from ...engine.regular_files import open_regular
 
 
 @attrs.frozen
@@ -25,9 +27,10 @@ def check_picture(path: Path, what: str) -> PictureFile:
     """The picture at ``path``, called ``what`` in errors; StageError if it is missing or cannot be read."""
     path = Path(path)
     try:
-        stat = path.stat()
+        with open_regular(path) as file:
+            stat = os.fstat(file.fileno())
     except OSError as error:
-        raise StageError(f"The {what} {path} cannot be read: {error.strerror}. Correct the path.") from error
+        raise StageError(f"The {what} {path} cannot be read: {error.strerror or error}. Correct the path.") from error
     return _read_once(path, what, stat.st_mtime_ns, stat.st_size)
 
 
