@@ -58,7 +58,8 @@ def flatten_groups(scene: bpy.types.Scene, groups: Sequence[Sequence[bpy.types.O
     """
     evaluate(scene)
     layer = view_layer(scene)
-    rendered = [any(_is_rendered(o, layer) for o in group) for group in groups]
+    shown = frozenset(layer.objects)
+    rendered = [any(o in shown and _is_rendered(o, layer) for o in group) for group in groups]
     hidden = [group for group, seen in zip(groups, rendered, strict=True) if not seen]
     owners = {o: g for g, group in enumerate(groups) for o in group}
     meshes: list[list[Mesh]] = [[] for _ in groups]
@@ -135,7 +136,7 @@ def _is_rendered(o: bpy.types.Object, layer: bpy.types.ViewLayer) -> bool:
     solid = o.type in SOLID_TYPES or o.instance_collection is not None
     if is_instanced_child(o):
         return False
-    return solid and not o.hide_render and o.name in layer.objects and o.visible_get(view_layer=layer)
+    return solid and not o.hide_render and bool(o.visible_get(view_layer=layer))
 
 
 @contextlib.contextmanager

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import attrs
@@ -61,21 +61,26 @@ class Look:
     links: LightLinks
 
     @classmethod
-    def of(cls, o: bpy.types.Object, layer: bpy.types.ViewLayer, collections: Iterable[bpy.types.Collection]) -> Look:
-        """The look of an object in renders of a view layer, also as far as its collections decide."""
+    def of(
+        cls,
+        o: bpy.types.Object,
+        layer: bpy.types.ViewLayer,
+        shown: Collection[bpy.types.Object],
+        links: Mapping[bpy.types.Object, LightLinks],
+    ) -> Look:
+        """The look of an object in renders of a view layer that has the objects ``shown``, by its collections, too."""
         settings = {"": _values(o, _PROPERTIES)}
         for group in ("cycles", "eevee"):
             values = getattr(o, group, None)
             if values is not None:
                 settings[group] = _values(values, [p.identifier for p in values.bl_rna.properties])
-        if o.name in layer.objects and layer.objects[o.name] == o:
+        if o in shown:
             settings[""]["is_holdout"] = o.is_holdout or o.holdout_get(view_layer=layer)
             settings[""]["visible_camera"] = o.visible_camera and not o.indirect_only_get(view_layer=layer)
         names = [key for key in o.keys() if key != "cycles"]  # noqa: SIM118 - objects are no mappings
         custom = {key: _plain(o[key]) for key in names}
         linking = o.light_linking
-        links = light_links(o, collections)
-        return cls(settings, custom, linking.receiver_collection, linking.blocker_collection, links)
+        return cls(settings, custom, linking.receiver_collection, linking.blocker_collection, links.get(o, ()))
 
     def apply(self, o: bpy.types.Object) -> None:
         """Let a new object look so."""
@@ -98,25 +103,23 @@ class Look:
             collection.collection_objects[-1].light_linking.link_state = state
 
 
-def light_links(o: bpy.types.Object, collections: Iterable[bpy.types.Collection]) -> LightLinks:
-    """Those of :func:`light_collections` that an object is in."""
-    out = []
-    for collection in collections:
+def light_links() -> dict[bpy.types.Object, LightLinks]:
+    """By object: the collections that say that a light, or a blocker of light, acts on it or does not."""
+    out: dict[bpy.types.Object, LightLinks] = {}
+    linking = [o.light_linking for o in bpy.data.objects]
+    linked = [collection for each in linking for collection in (each.receiver_collection, each.blocker_collection)]
+    for collection in dict.fromkeys(each for each in linked if each is not None):
         states = [entry.light_linking.link_state for entry in collection.collection_objects]
-        members = [{member} for member in collection.objects]
-        members += [set(child.all_objects) for child in collection.children]
+        members: list[Iterable[bpy.types.Object]] = [(member,) for member in collection.objects]
+        members += [child.all_objects for child in collection.children]
         states += [entry.light_linking.link_state for entry in collection.collection_children]
-        found = [state for objects, state in zip(members, states, strict=True) if o in objects]
-        if found:
-            out.append((collection, found[0]))
-    return tuple(out)
-
-
-def light_collections() -> list[bpy.types.Collection]:
-    """The collections that say which objects a light, or a blocker of light, acts on."""
-    links = [o.light_linking for o in bpy.data.objects]
-    found = [link for each in links for link in (each.receiver_collection, each.blocker_collection)]
-    return list(dict.fromkeys(collection for collection in found if collection is not None))
+        state_of: dict[bpy.types.Object, str] = {}
+        for objects, state in zip(members, states, strict=True):
+            for o in objects:
+                state_of.setdefault(o, state)
+        for o, state in state_of.items():
+            out[o] = (*out.get(o, ()), (collection, state))
+    return out
 
 
 def _copy(source: bpy.types.bpy_struct, target: bpy.types.bpy_struct, names: tuple[str, ...] | list[str]) -> None:

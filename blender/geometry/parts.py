@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 
 import attrs
@@ -11,7 +12,7 @@ import numpy as np
 
 from .evaluated import EvaluatedMesh
 from .hair import hair_curves
-from .object_look import Look, light_collections
+from .object_look import Look, light_links
 
 
 @attrs.frozen(eq=False)
@@ -72,7 +73,12 @@ class PartMaker:
         self._made: dict[tuple, bpy.types.ID] = {}
         self._strands: dict[tuple[int, bpy.types.Object], list[bpy.types.Curves]] = {}
         self._looks: dict[bpy.types.Object, Look] = {}
-        self._light_collections = light_collections()
+        self._light_links = light_links()
+
+    @functools.cached_property
+    def _shown(self) -> frozenset[bpy.types.Object]:
+        """The objects of the view layer while parts are made, some of which may be shown for that only."""
+        return frozenset(self._layer.objects)
 
     def part(self, group: int, evaluated: EvaluatedMesh, *, solid: bool = True) -> Part:
         """The part of a mesh; groups share no data."""
@@ -109,7 +115,7 @@ class PartMaker:
     def _part(self, data: bpy.types.ID, matrix: np.ndarray, evaluated: EvaluatedMesh, solid: bool = False) -> Part:
         source = evaluated.source
         if source not in self._looks:
-            self._looks[source] = Look.of(source, self._layer, self._light_collections)
+            self._looks[source] = Look.of(source, self._layer, self._shown, self._light_links)
         return Part(data, matrix, self._looks[source], source, solid, evaluated.random / 0xFFFFFFFF)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -32,6 +32,7 @@ from ..geometry.evaluated import (
     show_object_as_rendered,
     view_layer,
 )
+from ..geometry.family import Families
 from ..geometry.flatten import FlatGroup, flatten_groups, sample_points
 from ..geometry.parts import Part
 from ..geometry.scattered import MOST, Scattered, is_scattered, stop_scattering
@@ -199,11 +200,10 @@ def _from_collection(label: str, name: str, missed: MissedAssets) -> list[tuple[
     collection = bpy.data.collections.get(name)
     if collection is None:
         raise StageError(unknown(f"{label}: there is no collection", name, sorted(bpy.data.collections.keys())))
-    groups = [(child.name, _with_children(child.all_objects)) for child in sorted(collection.children, key=_by_name)]
+    family = Families().with_descendants
+    groups = [(child.name, family(child.all_objects)) for child in sorted(collection.children, key=_by_name)]
     members = set(collection.objects)
-    groups += [
-        (o.name, _with_children([o])) for o in sorted(members, key=_by_name) if not members.intersection(_parents(o))
-    ]
+    groups += [(o.name, family([o])) for o in sorted(members, key=_by_name) if not members.intersection(_parents(o))]
     groups, is_missed = _with_geometry(label, groups, missed)
     if not groups and not is_missed:
         raise StageError(f"{label}: the collection '{name}' has no object with a mesh. Add the assets to it.")
@@ -221,7 +221,8 @@ def _from_patterns(
             raise StageError(unknown(f"{label}: the scene has no object named", pattern, solid[:60]))
         matching_files |= hits
     tops = sorted((o for o in matching_files if not matching_files.intersection(_parents(o))), key=_by_name)
-    groups = [(o.name, _with_children([o])) for o in tops]
+    family = Families().with_descendants
+    groups = [(o.name, family([o])) for o in tops]
     groups, is_missed = _with_geometry(label, groups, missed)
     if not groups and not is_missed:
         raise StageError(f"{label}: no object named {', '.join(map(repr, patterns))} has a mesh.")
@@ -232,9 +233,13 @@ def _with_geometry(
     label: str, groups: Sequence[tuple[str, list[bpy.types.Object]]], missed: MissedAssets
 ) -> tuple[list[tuple[str, list[bpy.types.Object]]], bool]:
     """The groups that show something, and whether others do not because their linked files are missing."""
-    kept = [(title, objects) for title, objects in groups if any(_has_geometry(o) for o in objects)]
-    lost = [missed.note(label, *group) for group in groups if group not in kept]
-    return kept, any(lost)
+    kept, is_missed = [], False
+    for title, objects in groups:
+        if any(_has_geometry(o) for o in objects):
+            kept.append((title, objects))
+        else:
+            is_missed |= missed.note(label, title, objects)
+    return kept, is_missed
 
 
 def _files(recipe: Recipe, label: str, pattern: str) -> list[Path]:
@@ -242,11 +247,6 @@ def _files(recipe: Recipe, label: str, pattern: str) -> list[Path]:
     if not files:
         raise StageError(f"{label}: no model file at {recipe.path(pattern)}.")
     return files
-
-
-def _with_children(objects: Iterable[bpy.types.Object]) -> list[bpy.types.Object]:
-    """The objects and all their children, each once."""
-    return list(dict.fromkeys(member for o in objects for member in (o, *o.children_recursive)))
 
 
 def _parents(o: bpy.types.Object) -> list[bpy.types.Object]:

@@ -9,6 +9,7 @@ import bpy
 from mathutils import Matrix
 
 from ..geometry.evaluated import evaluate
+from ..geometry.family import Families
 
 
 def resize_scene(scene: bpy.types.Scene, factor: float, collections: Iterable[str] = ()) -> None:
@@ -75,14 +76,29 @@ def _remove_animation(scene: bpy.types.Scene) -> None:
 
 def _correct_instances(members: set[bpy.types.Object], factor: float, grow: Matrix) -> None:
     """Keep collection instances from being scaled twice if the instanced collection is scaled itself."""
-    scaled = {c for c in bpy.data.collections if not members.isdisjoint(c.all_objects)}
+    scaled = _with_members(members)
     for collection in scaled:
         collection.instance_offset = collection.instance_offset * factor
+    family = Families()
     for o in bpy.data.objects:
         if o.instance_type == "COLLECTION" and o.instance_collection in scaled:
             o.delta_scale = o.delta_scale / factor
-            for child in o.children:
+            for child in family.children(o):
                 child.matrix_parent_inverse = grow @ child.matrix_parent_inverse
+
+
+def _with_members(members: set[bpy.types.Object]) -> set[bpy.types.Collection]:
+    """The collections that hold any of the objects, themselves or in a collection below; each is looked at once."""
+    found: dict[bpy.types.Collection, bool] = {}
+
+    def holds(collection: bpy.types.Collection) -> bool:
+        if collection not in found:
+            found[collection] = not members.isdisjoint(collection.objects)
+            below = [holds(child) for child in collection.children]
+            found[collection] |= any(below)
+        return found[collection]
+
+    return {collection for collection in bpy.data.collections if holds(collection)}
 
 
 def _resize_light(light: bpy.types.Light, factor: float) -> None:

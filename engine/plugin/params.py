@@ -21,6 +21,10 @@ Direction = Literal["+", "-", "?"]
 """Which way a parameter moves a column."""
 
 _KEY = "twinset"
+
+_MAX_LISTED = 60
+"""Known names that a message lists: scenes have thousands of objects."""
+
 MORE = "twinset.more"
 """Key in a field's metadata: lists parameters that count as the class's own, see :mod:`.more_params`."""
 
@@ -231,13 +235,15 @@ def parse(cls: type, values: Mapping[str, Any], owner: str) -> tuple[Any, list[P
 
 
 def unknown(what: str, name: str, known: Iterable[str]) -> str:
-    """The sentences for a name that is not known: ``what 'name'``, the closest match, all known ones."""
+    """The sentences for a name that is not known: ``what 'name'``, the closest match, and known ones."""
     import difflib  # slow to import, and only mistakes need it
 
     names = list(known)
     close = difflib.get_close_matches(name, names, n=1)
     hint = f" Did you mean '{close[0]}'?" if close else ""
-    return f"{what} '{name}'.{hint} Known ones: {', '.join(names) or 'none'}."
+    shown = ", ".join(names[:_MAX_LISTED]) or "none"
+    more = f" and {len(names) - _MAX_LISTED:,} more" if len(names) > _MAX_LISTED else ""
+    return f"{what} '{name}'.{hint} Known ones: {shown}{more}."
 
 
 def shorten(value: Any, limit: int = 80) -> str:

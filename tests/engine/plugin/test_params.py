@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from property_examples import examples
 from twinset.engine.plugin import Range, param
-from twinset.engine.plugin.params import build, coerce, describe, parse, plain
+from twinset.engine.plugin.params import build, coerce, describe, parse, plain, unknown
 
 
 @attrs.frozen
@@ -129,3 +129,11 @@ def test_coerce_gives_a_value_in_bounds_or_refuses(value: object) -> None:
         assert not in_bounds
     else:
         assert isinstance(got, float) and 0 <= got <= 1 and got == value
+
+
+def test_a_message_on_an_unknown_name_stays_readable_among_thousands() -> None:
+    text = unknown("The scene has no object", "Chiar", [f"Part {k}" for k in range(5000)] + ["Chair"])
+    assert "Did you mean 'Chair'?" in text and "Part 0, Part 1," in text and text.endswith(" and 4,941 more.")
+    assert len(text) < 1000
+    assert unknown("There is no kind", "x", ["a", "b"]) == "There is no kind 'x'. Known ones: a, b."
+    assert unknown("There is no kind", "x", []) == "There is no kind 'x'. Known ones: none."
