@@ -20,11 +20,13 @@ from ...engine.errors import StageError
 from ...engine.sampling.sampler import Frame, Sampler
 from ...engine.stage import CameraPose, Instance
 from ..geometry.evaluated import SOLID_TYPES
+from ..geometry.family import Families
 from ..scene.assets import LoadedAsset, load_assets
 from ..stage import BlenderStage
 from .frames import AddedFrame, PlacedObject
 from .plugins import collection_name, recipe_from_plugins
 from .scene_copies import copy_object, data_blocks, exchanged_names, is_alive
+from .script_camera import check_script_camera
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +48,7 @@ class Bridge:
         The objects to place, by class, with their children. The class "" has the distractors.
     plugins : str, Path, or sequence of plugins
         Part of a recipe as TOML, or its file, with ``[[placement]]``, ``[[camera]]``, ``[target]``, ``[real]`` and
-        ``[[variant]]``; or plugins made in Python. Everything else has the defaults of recipes.
+        ``[[variant]]``; or plugins made in Python. Other tables, such as ``[camera_model]``, are refused.
     seed : int
         Seed of all random draws: the same seed gives the same frames.
     max_attempts : int
@@ -57,7 +59,7 @@ class Bridge:
     RecipeError
         With all problems of the plugins.
     StageError
-        No objects are given, or one has no mesh.
+        No objects are given, or one has no mesh; or the script's camera is no plain pinhole camera.
     """
 
     def __init__(
@@ -81,6 +83,7 @@ class Bridge:
         classes = {name: list(given) for name, given in objects.items()}
         if not any(given for name, given in classes.items() if name):
             raise StageError('The bridge has nothing to place. Give objects by class, such as {"chair": chairs}.')
+        check_script_camera(self._scene)
         self._recipe = recipe_from_plugins(plugins, [*classes], seed, max_attempts, self.size)
         bpy.context.view_layer.update()
         # By asset: its meshes, the original pose of its object, and that object with the copies that frames needed.
@@ -161,19 +164,20 @@ class Bridge:
         self._working_scene.world = bpy.data.worlds.new("Twinset bridge")
         entities: dict[str, Any] = {}
         pairs: list[tuple[bpy.types.Object, bpy.types.Object]] = []
+        family = Families().with_descendants
         for class_name, given in classes.items():
             home = bpy.data.collections.new(collection_name(class_name))
             self._working_scene.collection.children.link(home)
             for entity in given:
                 root = entity.blender_obj
                 holder = bpy.data.objects.new(root.name, None)
-                for o in (root, *root.children_recursive):
+                for o in family([root]):
                     if o.type in SOLID_TYPES:
                         home.objects.link(copy_object(o, holder))
                 home.objects.link(holder)
                 pairs.append((root, holder))
                 entities[root.name] = entity
-        given_objects = {part for root, _ in pairs for part in (root, *root.children_recursive)}
+        given_objects = set(family(root for root, _ in pairs))
         for o in self._scene.objects:
             if o not in given_objects and not o.hide_render and (o.type in SOLID_TYPES or o.instance_collection):
                 pairs.append((o, copy_object(o)))

@@ -26,6 +26,15 @@ _TABLES = ("placement", "camera", "target", "real", "variant", "plugin_folders")
 
 _NO_EFFECTS = "Effects change pictures that Twinset renders; change those of the script where it writes them."
 
+_REMEDIES = {
+    "effect": _NO_EFFECTS,
+    "camera_model": "The bridge poses a plain pinhole camera; the lens is a parameter of [[camera]].",
+    "class": "Objects and their classes are the argument 'objects'.",
+    "distractor": 'Distractors are the objects of the class "".',
+    "output": "The script's resolution is the size of the images.",
+    "seed": "The seed is the argument 'seed'.",
+}
+
 
 def recipe_from_plugins(
     plugins: str | Path | Sequence[Any], classes: Sequence[str], seed: int, max_attempts: int, size: tuple[int, int]
@@ -59,8 +68,8 @@ def recipe_from_plugins(
         keys = {}.keys()  # reading it as a recipe reports the line
     others = [key for key in keys if key not in _TABLES]
     if others:
-        text = f"{name}: the bridge does not take '{others[0]}', only {', '.join(_TABLES)}; the script sets the rest."
-        raise RecipeError([f"{text} {_NO_EFFECTS}" if others[0] == "effect" else text])
+        text = f"the bridge does not take {_listed(others)}, only {', '.join(_TABLES)}; the script sets the rest."
+        raise RecipeError([" ".join([f"{name}: {text}", *(_REMEDIES[key] for key in others if key in _REMEDIES)])])
     for entry in classes:
         lines = [f"[[{'class' if entry else 'distractor'}]]", f"collection = {toml_value(collection_name(entry))}"]
         text += "\n".join(["", *lines, f"name = {toml_value(entry)}", ""])
@@ -92,6 +101,11 @@ def _of_instances(
         output=OutputSettings(width=size[0], height=size[1]),
         plugins=uses,
     )
+
+
+def _listed(keys: Sequence[str]) -> str:
+    *others, last = [f"'{key}'" for key in keys]
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def collection_name(class_name: str) -> str:

@@ -216,6 +216,11 @@ def test_the_script_of_the_docs_runs(root, tmp_path):
         ({"box": []}, STANDING, StageError, "nothing to place"),
         (None, STANDING.replace('"Floor"', '"Flor"'), StageError, "Did you mean 'Floor'"),
         (None, STANDING + "[render]\nsamples = 3\n", RecipeError, "does not take 'render'"),
+        (None, STANDING + "[camera_model]\nfocal_length = [90, 90]\n", RecipeError, "poses a plain pinhole camera"),
+        (None, "extends = 'room.toml'\nseed = 3\n" + STANDING, RecipeError, "does not take 'extends' and 'seed'"),
+        (None, STANDING + "[output]\nwidth = 64\n", RecipeError, "script's resolution is the size"),
+        (None, STANDING + "[[goal]]\ncolumn = 'depth'\n", RecipeError, "does not take 'goal'"),
+        (None, STANDING + "[[variant]]\nrender.samples = 3\n", RecipeError, "cannot change the kind 'render'"),
         (None, STANDING.replace("count", "cout"), RecipeError, "has no parameter 'cout'"),
         (None, "[[placement]\n", RecipeError, "not valid TOML"),
         (None, ["on_surface"], RecipeError, "is not a placement or camera"),
@@ -237,3 +242,51 @@ def test_what_does_not_fit_is_told(script, objects, plugins, error, sentence):
     ):
         bridge.add_frames(1)
     assert {kind: set(getattr(bpy.data, kind).keys()) for kind in KINDS} == before
+
+
+def off_centre(bproc):
+    bproc.camera.set_intrinsics_from_K_matrix([[150.0, 0.0, 60.0], [0.0, 150.0, 60.0], [0.0, 0.0, 1.0]], WIDTH, HEIGHT)
+
+
+def not_square(bproc):
+    bproc.camera.set_intrinsics_from_K_matrix([[150.0, 0.0, 79.5], [0.0, 120.0, 59.5], [0.0, 0.0, 1.0]], WIDTH, HEIGHT)
+
+
+def distorted(bproc):
+    from blenderproc.python.utility.GlobalStorage import GlobalStorage
+
+    # What bproc.camera.set_lens_distortion notes, which itself needs a sensor that Blender 4.5 does not give.
+    GlobalStorage.set("_lens_distortion_is_used", {"mapping_coords": None})
+
+
+def panoramic(bproc):
+    bpy.context.scene.camera.data.type = "PANO"
+
+
+def blurred(bproc):
+    bproc.renderer.enable_motion_blur()
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (off_centre, "principal point away"),
+        (not_square, "not square"),
+        (distorted, "lens distortion"),
+        (panoramic, "type 'PANO'"),
+        (blurred, "motion blur"),
+    ],
+)
+def test_a_camera_that_labels_would_not_fit_is_refused(script, change, sentence):
+    bproc, boxes = script
+    change(bproc)
+    with pytest.raises(StageError, match=sentence):
+        Bridge(bproc, {"box": boxes}, STANDING)
+
+
+def test_a_principal_point_at_the_centre_is_taken_in_either_convention(script):
+    bproc, boxes = script
+    for x, y in ((WIDTH / 2, HEIGHT / 2), (WIDTH / 2 - 0.5, HEIGHT / 2 - 0.5)):
+        bproc.camera.set_intrinsics_from_K_matrix([[150.0, 0.0, x], [0.0, 150.0, y], [0.0, 0.0, 1.0]], WIDTH, HEIGHT)
+        with Bridge(bproc, {"box": boxes}, STANDING):
+            pass
