@@ -27,15 +27,18 @@ MODULES: tuple[str, ...] = (
     "processes.dataset_check",
     # What panels and viewports are drawn with.
     "preview.overlay",
+    "preview.scene_overlay",
     "preview.views",
     "widgets.icons",
     "widgets.lists",
     "browser.filters",
     # Operators.
+    "operators.assets",
     "operators.browser",
     "operators.entries",
     "operators.fit",
     "operators.guide",
+    "operators.look",
     "operators.marking",
     "operators.plugins",
     "operators.presets",
@@ -44,6 +47,7 @@ MODULES: tuple[str, ...] = (
     "operators.recipe",
     "operators.render",
     "operators.render_queue",
+    "operators.zones",
     # Panels, in the order in which Blender shows those without an order of their own.
     "panels.recipe",
     "panels.real_dataset",
@@ -51,8 +55,13 @@ MODULES: tuple[str, ...] = (
     "panels.guide",
     "panels.marking",
     "panels.view3d",
+    "panels.look",
     "panels.browser",
+    "panels.menus",
     "panels.sidebar_settings",
+    # Keys and help, which name the operators.
+    "settings.keymaps",
+    "documentation",
 )
 """Modules with register() and unregister(), in the order of registration."""
 

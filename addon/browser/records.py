@@ -15,6 +15,7 @@ import attrs
 
 from ...dataset.store.frames import FrameStore
 from ...engine.errors import DataError
+from ..preview.frusta import note_rendered
 
 _MAX_AGE = 2.0
 """Seconds after which the folder is listed again."""
@@ -85,6 +86,8 @@ def read(listing: Listing) -> None:
             listing.frames[frame] = summary_of(listing.out, frame, store.read(frame))
         if number % 20 == 19:
             time.sleep(0.005)  # let the window have its turn
+    known = sorted(list(listing.frames.items()))
+    note_rendered([(*each.camera, each.size) for _, each in known if each.camera is not None])
 
 
 def summary_of(out: Path, frame: int, record: Mapping[str, Any]) -> FrameSummary:

@@ -175,7 +175,7 @@ def mark(operator: Any, context: Any, key: str, name: str) -> set[str]:
         operator.report({"INFO"}, "Select objects with geometry: lights and cameras cannot be marked")
         return {"CANCELLED"}
     set_up(scene)
-    entry = _entry(scene, key, name)
+    entry = entry_of(scene, key, name)
     is_new = entry.collection is None or entry.collection.library is not None
     if is_new:
         entry.collection = bpy.data.collections.new(name)
@@ -227,7 +227,8 @@ def _entries(scene: bpy.types.Scene) -> list[Any]:
     return [*scene.twinset.classes, *scene.twinset.distractors]
 
 
-def _entry(scene: bpy.types.Scene, key: str, name: str) -> Any:
+def entry_of(scene: bpy.types.Scene, key: str, name: str) -> Any:
+    """The class, or the distractors, of this name; added if missing."""
     entries = scene.twinset.classes if key == "class" else scene.twinset.distractors
     for entry in entries:
         if entry.name == name:

@@ -9,6 +9,7 @@ import bpy
 from ...blender.scene.shown_sample import restore
 from ...engine.errors import TwinsetError
 from ..guide.steps import note_preview
+from ..preview.frusta import note_sample
 from ..preview.sample import show_sample
 from ..preview.views import look_back, look_through_camera
 from ..processes.preview_session import RequestSuperseded, answer, ask, ask_gap, session, stop, stop_gap
@@ -135,6 +136,7 @@ class TWINSET_OT_preview_sample(FrameRequestOperator, bpy.types.Operator):
         if context.mode != "OBJECT":
             bpy.ops.object.mode_set(mode="OBJECT")
         note_preview(context.scene)
+        note_sample(context.scene, message)
         with own_changes(context):
             show_sample(context.scene, context.view_layer, message, session.folder)
         if message["record"]["image"] is None:

@@ -16,7 +16,7 @@ from ..processes.render_job import count_frames, folder_or_none, needs_finish
 from ..settings.recipe import is_set_up
 from ..widgets.layouts import draw_text
 
-_WIDTH = 85.0
+_WIDTH = 115.0
 """Smallest width of a thumbnail in pixels."""
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import bpy
 
+from ..documentation import documentation_url
 from ..guide.sizes import size_advice
 from ..guide.steps import Step, current_step, steps_of, verdict
 from ..operators.render import render_problems
@@ -34,6 +35,10 @@ class TWINSET_PT_guide(bpy.types.Panel):
     @classmethod
     def poll(cls, context: Any) -> bool:
         return context.scene is not None
+
+    def draw_header_preset(self, context: Any) -> None:
+        if documentation_url():
+            self.layout.operator("wm.url_open", text="", icon="HELP", emboss=False).url = documentation_url()
 
     def draw(self, context: Any) -> None:
         layout, scene = self.layout, context.scene

@@ -6,6 +6,7 @@ from typing import Any
 import bpy
 
 from ...engine.plugin.contract import KINDS
+from ..operators.assets import own_objects
 from ..settings.display_names import plugin_summary
 from ..settings.plugins import registry
 from ..settings.preferences import draw_broken_plugins
@@ -16,6 +17,8 @@ from ..settings.validation import clear_cache
 from ..widgets.layouts import draw_fields, draw_plugin, draw_settings, draw_text
 from ..widgets.lists import draw_list
 from ..widgets.problems import draw_problems
+
+_MOST_THUMBNAILS = 12
 
 
 class _OutputPanel:
@@ -84,6 +87,23 @@ class TWINSET_PT_classes(RecipePanel, bpy.types.Panel):
         _draw_entries(
             self.layout, context, "class", "Mark the objects to detect as a class in the Sidebar of the 3D Viewport."
         )
+        classes, index = context.scene.twinset.classes, context.scene.twinset.class_index
+        if 0 <= index < len(classes):
+            _draw_thumbnails(self.layout, classes[index])
+
+
+def _draw_thumbnails(layout: Any, entry: Any) -> None:
+    """Draw the thumbnails of a class's objects, and buttons for the Asset Browser."""
+    objects = own_objects(entry)
+    icons = [o.preview.icon_id for o in objects if o.preview is not None and tuple(o.preview.image_size) != (0, 0)]
+    if icons:
+        grid = layout.grid_flow(row_major=True, columns=4, even_columns=True, align=True)
+        for icon in icons[:_MOST_THUMBNAILS]:
+            grid.template_icon(icon_value=icon, scale=3.0)
+    if objects:
+        row = layout.row(align=True)
+        row.operator("twinset.make_thumbnails", icon="IMAGE_DATA").name = entry.name
+        row.operator("twinset.offer_assets", text="To Asset Browser", icon="ASSET_MANAGER")
 
 
 class TWINSET_PT_distractors(RecipePanel, bpy.types.Panel):

@@ -13,8 +13,10 @@ from ..processes.render_job import FOLDER, Job, can_resume, count_frames, curren
 from ..processes.render_queue import is_busy, is_paused, past, waiting
 from ..settings.plugins import preferences
 from ..settings.problems import in_words, problems_of
+from ..settings.real_annotations import real_centers
 from ..settings.recipe import is_set_up
 from ..widgets.chart import Chart, draw_chart
+from ..widgets.heat_map import draw_heat_maps
 from ..widgets.layouts import draw_text
 from ..widgets.pictures import draw_picture
 from ..widgets.problems import draw_problems, draw_shared_problems
@@ -58,10 +60,16 @@ class TWINSET_PT_preview(_SidebarPanel, bpy.types.Panel):
         row = column.row(align=True)
         row.enabled = not problems
         row.operator("twinset.render_here", icon="RENDER_STILL")
-        if state.is_shown:
-            row = layout.row(align=True)
-            row.prop(live, "show_labels", toggle=True)
-            row.prop(live, "show_rejected", toggle=True)
+        grid = layout.grid_flow(row_major=True, columns=2, even_columns=True, align=True)
+        grid.prop(live, "show_labels", toggle=True)
+        grid.prop(live, "show_rejected", toggle=True)
+        grid.prop(live, "show_masks", toggle=True)
+        grid.prop(live, "show_zones", toggle=True)
+        grid.prop(live, "show_cameras", toggle=True)
+        if live.show_cameras:
+            grid.prop(live, "camera_count", text="")
+        if live.show_zones:
+            layout.operator("twinset.paint_zone", icon="WPAINT_HLT")
         layout.prop(live, "look_through")
         if session.step and not session.wants_gap:
             row = layout.row()
@@ -152,6 +160,31 @@ class TWINSET_PT_gap_details(_SidebarPanel, bpy.types.Panel):
         _draw_reasons(self.layout, context, (session.gap or {})["rejected"])
         for note in session.notes[:2]:
             draw_text(self.layout, context, note, icon="INFO")
+
+
+class TWINSET_PT_positions(_SidebarPanel, bpy.types.Panel):
+    """Where boxes are in the image: the real ones, and those of samples"""
+
+    bl_label = "Positions"
+    bl_parent_id = "TWINSET_PT_gap"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return session.gap is not None
+
+    def draw(self, context: bpy.types.Context) -> None:
+        gap, live = session.gap or {}, context.window_manager.twinset_live
+        name = live.class_name if live.class_name in gap["classes"] else main_class(gap)
+        values = gap["classes"][name]
+        real = real_centers(context.scene.twinset.real.annotations, name)
+        draw_heat_maps(self.layout, "positions", [("Real", real), ("Predicted", values.get("centers", ()))])
+        lines = self.layout.column(align=True)
+        lines.scale_y = 0.85
+        for label, column in (("Distance, Horizontal", "center_x"), ("Distance, Vertical", "center_y")):
+            found = values["columns"][column]
+            if found["distance"] is not None:
+                _draw_pair(lines, label, f"{found['distance']:.3f} ({found['floor'] or math.nan:.3f})")
 
 
 class TWINSET_PT_render(_SidebarPanel, bpy.types.Panel):
@@ -298,6 +331,6 @@ def _draw_failure(layout: bpy.types.UILayout, context: bpy.types.Context, place:
         layout.operator("twinset.show_log", icon="TEXT").file = str(session.process.log_file)
 
 
-_CLASSES = (TWINSET_PT_preview, TWINSET_PT_render, TWINSET_PT_gap, TWINSET_PT_gap_details)
+_CLASSES = (TWINSET_PT_preview, TWINSET_PT_render, TWINSET_PT_gap, TWINSET_PT_positions, TWINSET_PT_gap_details)
 
 register, unregister = bpy.utils.register_classes_factory(_CLASSES)

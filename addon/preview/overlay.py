@@ -15,6 +15,7 @@ import numpy as np
 from bpy_extras.view3d_utils import location_3d_to_region_2d
 from gpu_extras.batch import batch_for_shader
 
+from .live_boxes import with_edits
 from .sample import units_per_metre
 from .sample_labels import (
     BACKGROUND,
@@ -47,7 +48,7 @@ def _draw() -> None:
     if not state.is_shown or not state.sample or not space.overlay.show_overlays:
         return
     live = context.window_manager.twinset_live
-    message = _read(state.sample)
+    message = with_edits(scene, _read(state.sample))
     painter = _Painter(context)
     view = space.region_3d
     is_camera_view = view.view_perspective == "CAMERA" and scene.camera is not None and scene.camera == state.camera

@@ -23,6 +23,18 @@ class TWINSET_PG_live(bpy.types.PropertyGroup):
     show_labels: bpy.props.BoolProperty(
         name="Labels", description="Draw boxes, classes, areas and visible shares over the viewport", default=True
     )
+    show_masks: bpy.props.BoolProperty(
+        name="Masks", description="Colour what the objects of a sample cover, also while you move them"
+    )
+    show_zones: bpy.props.BoolProperty(
+        name="Zones", description="Colour the faces on which objects are placed, and mark where they were placed"
+    )
+    show_cameras: bpy.props.BoolProperty(
+        name="Cameras", description="Draw the cameras of the last samples and rendered images"
+    )
+    camera_count: bpy.props.IntProperty(
+        name="Cameras", description="Number of cameras to draw", default=50, min=1, max=500
+    )
     show_rejected: bpy.props.BoolProperty(
         name="Rejected", description="Draw the instances of rejected attempts, with the reasons", default=True
     )

@@ -23,6 +23,8 @@ from ...engine.scene.intrinsics import Intrinsics
 log = logging.getLogger(__name__)
 
 NAME = "Twinset preview"
+INSTANCE = "twinset_instance"
+"""Custom property of the objects that show instances: the id of the instance."""
 
 
 def show_sample(scene: bpy.types.Scene, layer: bpy.types.ViewLayer, message: Mapping[str, Any], folder: Path) -> None:
@@ -92,6 +94,8 @@ def _store_original(scene: bpy.types.Scene) -> None:
 def _add_instance(scene: bpy.types.Scene, entry: Mapping[str, Any], asset: Mapping[str, Any], scale: float) -> None:
     holder = bpy.data.objects.new(f"{entry.get('class') or 'distractor'} {entry['id']}", None)
     holder[OWNED] = True
+    if "bbox" in entry:  # a bystander has none
+        holder[INSTANCE] = entry["id"]
     holder.empty_display_size = 0.05
     holder.instance_type = "COLLECTION"
     holder.instance_collection = _asset_collection(scene, asset)

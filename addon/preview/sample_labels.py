@@ -46,7 +46,8 @@ def headline_of(message: Mapping[str, Any]) -> list[str]:
     else:
         annotated = sum(row["annotated"] for row in record["instances"])
         attempt = "first attempt" if not count else f"attempt {count + 1}"
-        lines = [f"Sample {message['frame']}: {annotated} annotated, {attempt}"]
+        edited = ", edited" if message.get("is_edited") else ""
+        lines = [f"Sample {message['frame']}: {annotated} annotated, {attempt}{edited}"]
     reasons = Counter(tried["reason"] for tried in record["tried"]).most_common(4)
     return lines + [f"Rejected {n} times: {reason}" if n > 1 else f"Rejected: {reason}" for reason, n in reasons]
 

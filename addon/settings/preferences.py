@@ -3,7 +3,9 @@
 
 import bpy
 
+from ..documentation import documentation_url
 from ..missing_packages import missing_packages, missing_packages_message
+from .keymaps import draw_keys
 from .plugins import extension_name, registry
 
 
@@ -35,6 +37,8 @@ class TWINSET_AP_preferences(bpy.types.AddonPreferences):
         layout.use_property_split = True
         layout.use_property_decorate = False
         layout.prop(self, "processes")
+        if documentation_url():
+            layout.operator("wm.url_open", text="Documentation", icon="HELP").url = documentation_url()
         row = layout.row(align=True, heading="Plugin Folder")
         row.prop(self, "use_plugin_folder", text="")
         field = row.row(align=True)
@@ -45,6 +49,10 @@ class TWINSET_AP_preferences(bpy.types.AddonPreferences):
         if message:
             layout.label(text=message, icon="ERROR")
         draw_broken_plugins(layout)
+        header, body = layout.panel("twinset_keys", default_closed=False)
+        header.label(text="Keys")
+        if body:
+            draw_keys(body, context)
 
 
 def draw_broken_plugins(layout: bpy.types.UILayout, kind: str = "") -> None:

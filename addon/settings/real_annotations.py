@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ...dataset.formats.coco import CocoFile
 
 _cache: dict[tuple[str, int, int], CocoFile] = {}
+_centers: dict[tuple[int, str], tuple[tuple[float, float], ...]] = {}
 
 
 def path_of(text: str) -> Path:
@@ -36,6 +37,25 @@ def read_annotations(text: str) -> CocoFile:
         _cache.clear()  # keep one file only, since they can be large
         _cache[key] = file
     return _cache[key]
+
+
+def real_centers(text: str, class_name: str) -> tuple[tuple[float, float], ...]:
+    """Centres of a class's real boxes as shares of the image; none if the file cannot be read."""
+    from ...engine.errors import TwinsetError
+
+    if not text:
+        return ()
+    try:
+        file = read_annotations(text)
+        key = (id(file), class_name)
+        if key not in _centers:
+            _centers.clear()
+            has_boxes = bool(file.classes().get(class_name))
+            points = file.boxes(class_name).center.tolist() if has_boxes else []
+            _centers[key] = tuple((x, y) for x, y in points)
+        return _centers[key]
+    except (TwinsetError, OSError):
+        return ()
 
 
 def categories(text: str) -> list[str]:

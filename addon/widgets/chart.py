@@ -63,7 +63,7 @@ def draw_chart(layout: bpy.types.UILayout, key: str, chart: Chart, scale: float 
 def icon_of(key: str, chart: Chart, scale: float = SCALE) -> int:
     """The icon of a chart, at the resolution at which it is shown."""
     side = int(scale * 20 * bpy.context.preferences.system.ui_scale)
-    ink = _text_color()
+    ink = text_color()
     shown = (chart.edges, chart.real, chart.synth, _hashable(chart.curves), chart.ticks, chart.title, chart.note)
     return icons.icon_of(key, (shown, side, ink), lambda: picture(chart, side, ink))
 
@@ -141,7 +141,8 @@ def _hashable(curves: Sequence[Any]) -> tuple[Any, ...]:
     return tuple((tuple(map(float, a)), tuple(map(float, b))) for a, b in curves)
 
 
-def _text_color() -> tuple[float, float, float]:
+def text_color() -> tuple[float, float, float]:
+    """The colour of text in the user's theme."""
     theme = bpy.context.preferences.themes
     if not len(theme):
         return (0.85, 0.85, 0.85)

@@ -83,7 +83,9 @@ def with_boxes(path: Path, record: Mapping[str, Any], max_side: int = 0) -> Any:
         x, y, w, h = row["bbox"]
         low, high = (x * across, y * up), ((x + w) * across - 1, (y + h) * up - 1)
         color = tuple(round(255 * v) for v in color_of(row, record))
-        draw.rectangle((*low, max(low[0], high[0]), max(low[1], high[1])), outline=color, width=1 if max_side else 2)
+        draw.rectangle(
+            (*low, max(low[0], high[0]), max(low[1], high[1])), outline=color, width=1 if max_side >= SIDE else 2
+        )
         if not max_side:
             text = label_of(row, record)
             left, top = min(low[0], max(0.0, image.width - draw.textlength(text, font=font) - 6)), low[1] - size - 5

@@ -130,7 +130,8 @@ class Preview:
             ``frames``, ``given_up``: counts; ``rejected``: reason to number of attempts; ``classes``: class name to
             ``n_real``, ``n_synth`` and ``columns``, which maps each of :data:`COLUMNS` to the shares ``real`` (20,)
             and ``synth`` (20,) over [0, 1], their Bhattacharyya ``distance`` and its ``floor``, the mean distance of
-            two resamples of the real boxes of these sizes. Entries without boxes are None.
+            two resamples of the real boxes of these sizes. Entries without boxes are None. ``centers`` (N, 2) has the
+            centres of the predicted boxes as shares of the image.
         """
         assert self._recipe is not None
         records = [self._records[i] for i in indices]
@@ -214,4 +215,5 @@ def _gap_of(name: str, real: np.ndarray | None, synth: np.ndarray) -> dict[str, 
             distance = bhattacharyya_of_histograms(p, q)
             floor = bhattacharyya_floor(real[:, k], len(real), len(synth), rng=stream(0, "gap", name, column))
         columns[column] = {"real": p, "synth": q, "distance": distance, "floor": floor}
-    return {"n_real": 0 if real is None else len(real), "n_synth": len(synth), "bins": BINS, "columns": columns}
+    counts = {"n_real": 0 if real is None else len(real), "n_synth": len(synth), "bins": BINS}
+    return {**counts, "columns": columns, "centers": synth[:, 1:].round(4).tolist()}
