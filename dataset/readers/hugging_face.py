@@ -10,6 +10,7 @@ from typing import Any
 
 from ...engine.errors import DataError
 from ...engine.regular_files import open_regular, read_regular_text
+from ..atomic_files import is_number
 from ..exports.samples import annotations_of
 from ..formats.coco import CocoFile
 from ..formats.dataset_reader import PART_NAMES, DatasetReader, Listing
@@ -49,6 +50,8 @@ class HuggingFace(DatasetReader):
                 _add(listing, where, f"{prefix}/{image}" if prefix != "." else image, row, part, names)
         for file in _tables(folder) if not listing.images else ():
             known, rows = _read_table(file)
+            for name in known:
+                listing.add_class(name)
             part = file.name.split("-")[0].split(".")[0]
             for number, row in enumerate(rows):
                 _add(listing, f"'{file}', row {number}", str(row.pop("file_name")), row, part, known or names)
@@ -171,6 +174,9 @@ def _add(listing: Listing, where: str, name: str, row: Mapping[str, Any], part: 
     boxes, labels = _column(columns, _BOX_KEYS, where), _column(columns, _CLASS_KEYS, where)
     if len(boxes) != len(labels):
         raise DataError(f"{where} has {len(boxes)} boxes and {len(labels)} classes.")
+    for box in boxes:
+        if not (isinstance(box, list) and len(box) == 4 and all(map(is_number, box))):
+            raise DataError(f"{where} has a box that is not [x, y, width, height]: {str(box)[:60]}.")
     named = [_class_name(label, classes, where) for label in labels]
     try:
         found = annotations_of({**columns, "bbox": boxes, "category": named}, {name: name for name in named})  # type: ignore[misc]
@@ -178,8 +184,6 @@ def _add(listing: Listing, where: str, name: str, row: Mapping[str, Any], part: 
         raise DataError(f"{where} has objects that cannot be read ({error!r}).") from error
     for entries in found:
         box, class_name = entries.pop("bbox"), entries.pop("category_id")
-        if not (isinstance(box, list) and len(box) == 4 and all(isinstance(v, int | float) for v in box)):
-            raise DataError(f"{where} has a box that is not [x, y, width, height]: {str(box)[:60]}.")
         if box[2] <= 0 or box[3] <= 0:
             listing.left_out += 1
             continue

@@ -54,7 +54,7 @@ def _roots(folder: Path) -> list[Path]:
 
 def _listed(folder: Path, part: str) -> list[str]:
     path = folder / "ImageSets" / f"{part}.txt"
-    return _text(path).split() if path.is_file() else []
+    return list(map(str.strip, _text(path).splitlines())) if path.is_file() else []
 
 
 def _text(path: Path) -> str:

@@ -106,7 +106,7 @@ def _is_voc(file: Path) -> bool:
 
 def _listed(root: Path, part: str) -> list[str]:
     path = root / "ImageSets" / "Main" / f"{part}.txt"
-    return [line.split()[0] for line in _text(path).splitlines() if line.strip()] if path.is_file() else []
+    return [line.strip() for line in _text(path).splitlines() if line.strip()] if path.is_file() else []
 
 
 def _text(path: Path) -> str:
