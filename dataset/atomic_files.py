@@ -21,7 +21,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path, PurePath, PurePosixPath
 from types import TracebackType
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -31,6 +31,9 @@ from ..engine.regular_files import open_regular
 log = logging.getLogger(__name__)
 
 SIGNIFICANT_DIGITS = 9
+_TRIES = 5
+"""Attempts at a file whose folder vanishes, as that of a job that could not start."""
+
 STALE_AFTER = 3600.0
 """Age in seconds from which a temporary file of another machine counts as abandoned."""
 
@@ -70,7 +73,7 @@ class PendingFiles:
         if path.exists() and not path.is_file():
             # Renaming the temporary file would replace a device such as /dev/null.
             raise OutputError(f"'{path}' is not a regular file. Name a file instead.")
-        temp = path.parent / f".twinset-{_host()}-{os.getpid()}-{path.name}.tmp"
+        temp = path.parent / temporary_name(path.name)
         self._moves.append((temp, path))
         return temp
 
@@ -82,16 +85,17 @@ class PendingFiles:
         except OSError as error:
             raise output_error(error, temp.parent) from error
 
-    def add(self, path: Path, data: bytes) -> None:
-        """Write ``data`` to the temporary file for ``path``."""
+    def add(self, path: Path, data: bytes) -> Path:
+        """Write ``data`` to the temporary file for ``path``, which is returned."""
         temp = self.reserve(path)
         try:
-            with open(temp, "wb") as file:
+            with open_new(temp) as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
             raise output_error(error, path.parent) from error
+        return temp
 
     def commit(self) -> None:
         """Rename all files to their final names."""
@@ -116,6 +120,30 @@ def write_atomic(path: Path, data: bytes) -> None:
         pending.commit()
 
 
+def write_if_absent(path: Path, data: bytes) -> None:
+    """Write a file atomically unless there is one of its name, which stays as it is. Raises OutputError."""
+    make_folder(path.parent)
+    with PendingFiles() as pending:
+        temp = pending.add(path, data)
+        try:
+            os.link(temp, path)
+        except FileExistsError:
+            return
+        except OSError:  # this file system has no links
+            if not path.exists():
+                pending.commit()
+
+
+def open_new(temp: Path) -> BinaryIO:
+    """Open a new file; its folder is created again if another process has removed it while it was empty."""
+    for _ in range(_TRIES):
+        try:
+            return open(temp, "wb")
+        except FileNotFoundError:
+            make_folder(temp.parent)
+    return open(temp, "wb")
+
+
 @contextlib.contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
     """Create a folder atomically: fill the temporary folder that is yielded; it is renamed to ``path`` at the end.
@@ -132,7 +160,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     for left in path.parent.glob(f".twinset-*-{glob.escape(path.name)}.tmp"):
         if left.is_dir() and _is_stale(left, _file_clock(path.parent)):
             shutil.rmtree(left, ignore_errors=True)
-    temp = path.parent / f".twinset-{_host()}-{os.getpid()}-{path.name}.tmp"
+    temp = path.parent / temporary_name(path.name)
     try:
         make_folder(temp)
         yield temp
@@ -182,12 +210,22 @@ def link_or_copy(source: Path, to: Path) -> bool:
     return False
 
 
+def temporary_name(name: str) -> str:
+    """The name under which this process writes a file until it is complete."""
+    return f".twinset-{_host()}-{os.getpid()}-{name}.tmp"
+
+
 def make_folder(folder: Path) -> None:
-    """Create a folder and its parents. Raises OutputError."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise output_error(error, folder) from error
+    """Create a folder and its parents, again where another process removes one meanwhile. Raises OutputError."""
+    for left in reversed(range(_TRIES)):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            return
+        except FileNotFoundError as error:
+            if not left:
+                raise output_error(error, folder) from error
+        except OSError as error:
+            raise output_error(error, folder) from error
 
 
 def remove_stale(folder: Path) -> int:
@@ -196,7 +234,11 @@ def remove_stale(folder: Path) -> int:
     A file of this machine is stale when its process has ended; those of other machines are stale after an hour.
     """
     count = 0
-    paths = sorted(folder.glob(".twinset-*.tmp"))
+    try:
+        names = sorted(name for name in os.listdir(folder) if _TEMP.match(name))
+    except OSError:  # missing, perhaps since another process has just removed it
+        return 0
+    paths = [folder / name for name in names]
     now = _file_clock(folder) if paths else 0.0
     for path in paths:
         with contextlib.suppress(OSError):

@@ -35,7 +35,7 @@ from ..store.disk_space import disk_space_warning
 from ..store.frame_record import ACCEPTED, GIVEN_UP, FrameRecord
 from ..store.frames import FrameStore
 from ..store.funnel import MIN_JUDGED, AttemptTally, GateTally, gate_error
-from ..store.heartbeats import Heartbeat, remove_heartbeats
+from ..store.heartbeats import Heartbeat, Presence, remove_heartbeats
 from ..store.inputs import FILE as INPUTS
 from ..store.job_folder import HISTORY, RECIPE, STAGE, JobFolder, recipe_path
 from ..store.record import add_to_block
@@ -74,6 +74,7 @@ class Job:
         self._store = FrameStore(self.out)
         self._folder = JobFolder(recipe, self._store)
         self._renderer = FrameRenderer(recipe, self._store, self._folder, open_stage, self.claim)
+        self._presence = Presence(self.out)
         self._is_claimed = False
 
     def run(self, frames: range | None = None) -> Iterator[Event]:
@@ -90,6 +91,10 @@ class Job:
         TwinsetError
             Errors that the user can correct; frames rendered so far are kept.
         """
+        with self._presence:
+            yield from self._run(frames)
+
+    def _run(self, frames: range | None) -> Iterator[Event]:
         real = real_boxes(self.recipe)
         wanted, missing = self.begin(frames)
         notes: list[str] = []
@@ -112,10 +117,14 @@ class Job:
             self._renderer.write_stage_file()
         yield Started(len(wanted), len(wanted) - len(missing), tuple(notes))
         with Heartbeat(self.out, wanted) as pulse:
+            self._presence.end()
             for event in self._frames(wanted, missing):
                 if isinstance(event, FrameDone) and not event.resumed:
                     pulse.beat()
                 yield event
+        self._folder.keep()
+        if self._renderer.is_open and not (self.out / STAGE).exists():
+            self._renderer.write_stage_file()
         if len(wanted) < self.recipe.images:
             # Otherwise all workers of a farm would write the same annotations, again and again.
             yield ShareDone(self.out, wanted.start, wanted.stop - 1)
@@ -150,6 +159,7 @@ class Job:
         """Prepare the folder, and make it that of this job, or check that it is."""
         if not self._is_claimed:
             self._store.prepare()
+            self._presence.show()
             self._folder.claim()
             self._is_claimed = True
 

@@ -21,6 +21,7 @@ from ..atomic_files import (
     escapes_folder,
     json_bytes,
     make_folder,
+    open_new,
     output_error,
     remove_stale,
     write_atomic,
@@ -99,7 +100,10 @@ class FrameStore:
         self._check_free(self.out, min_free)
 
     def _check_free(self, folder: Path, min_free: int) -> None:
-        free = shutil.disk_usage(folder).free
+        try:
+            free = shutil.disk_usage(folder).free
+        except FileNotFoundError:
+            return  # removed by another process; it is created again where files are written
         if free < min_free:
             raise TryAgainError(
                 f"The disk of '{self.out}' has only {free / 2**20:.0f} MiB left; at least {min_free / 2**20:.0f} MiB "
@@ -319,6 +323,7 @@ def _add_label(pending: PendingFiles, path: Path, label: LabelFile) -> bytes:
     make_folder(path.parent)
     temp = pending.reserve(path)
     try:
+        open_new(temp).close()  # creates its folder again, which an encoder does not
         label.save(temp)
         data = temp.read_bytes()
     except OSError as error:

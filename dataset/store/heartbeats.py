@@ -14,7 +14,15 @@ from types import TracebackType
 import attrs
 
 from ...engine.errors import OutputError
-from ..atomic_files import is_number, is_process_running, json_bytes, read_json_object, write_atomic
+from ..atomic_files import (
+    PendingFiles,
+    is_number,
+    is_process_running,
+    json_bytes,
+    read_json_object,
+    temporary_name,
+    write_atomic,
+)
 
 FOLDER = "workers"
 INTERVAL = 10.0
@@ -47,6 +55,38 @@ class Worker:
             return "failed"
         gone = not is_process_running(self.pid) if self.host == socket.gethostname() else self.age > LOST_AFTER
         return "lost" if gone else "running"
+
+
+class Presence:
+    """A file that keeps others from removing a folder in which this process begins to work; use as a context manager.
+
+    From :meth:`show` on until the heartbeat takes over, or until the context ends. If the process is killed, the next
+    one that uses the folder removes the file, as all temporary ones.
+    """
+
+    def __init__(self, out: Path) -> None:
+        self._path = out / temporary_name("presence")
+        self._is_wanted = False
+
+    def __enter__(self) -> Presence:
+        self._is_wanted = True
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._is_wanted = False
+        self.end()
+
+    def show(self) -> None:
+        """Write the file, inside the context; raises OutputError if it cannot be written."""
+        if self._is_wanted:
+            with PendingFiles() as pending:
+                pending.add(self._path, b"")
+                pending.commit()
+
+    def end(self) -> None:
+        """Remove the file."""
+        with contextlib.suppress(OSError):
+            self._path.unlink(missing_ok=True)
 
 
 class Heartbeat:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -14,7 +15,7 @@ from ...engine.recipe.reading import loads_recipe
 from ...engine.recipe.settings import Recipe
 from ...engine.recipe.writing import RESOLVED, dump_recipe
 from ...engine.sampling.gates import OpenGates
-from ..atomic_files import json_bytes, read_json_object, write_atomic
+from ..atomic_files import json_bytes, read_json_object, write_if_absent
 from ..checksums import (
     append_text_checksum,
     changed_files,
@@ -46,6 +47,7 @@ class JobFolder:
         self.recipe = recipe
         self.out = store.out
         self._store = store
+        self._claimed: dict[str, str] = {}
 
     def claim(self) -> None:
         """Write the resolved recipe and the hashes of its input files, or check that the existing ones are the same.
@@ -69,24 +71,29 @@ class JobFolder:
         """
         own = [heartbeat_path(self.out, pid) for pid in pids]
         shared = [self.out / name for name in (RECIPE, STAGE, GATE, INPUTS)]
-        if any(path.is_file() and path not in (*own, *shared) for path in self.out.rglob("*")):
-            return
+        kept: dict[Path, bytes] = {}
         try:
+            if any(path.is_file() and path not in (*own, *shared) for path in self.out.rglob("*")):
+                return
             for path in own:
                 path.unlink(missing_ok=True)
             for folder in [path for path in self.out.iterdir() if path.is_dir()]:
                 folder.rmdir()
-        except OSError:
-            return  # somebody else has begun to work in it
-        kept = {path: path.read_bytes() for path in shared if path.is_file()}
-        for path in kept:
-            path.unlink(missing_ok=True)
-        try:
+            for path in shared:
+                with contextlib.suppress(FileNotFoundError):
+                    kept[path] = path.read_bytes()
+                    path.unlink()
             self.out.rmdir()
-        except OSError:  # somebody else has come since
+        except OSError:  # somebody else has begun to work in it
             for path, content in kept.items():
-                if not path.exists():
-                    write_atomic(path, content)
+                if self.out.exists():
+                    write_if_absent(path, content)
+
+    def keep(self) -> None:
+        """Write the recipe and the hashes of its inputs again if another process has removed them."""
+        for name, text in self._claimed.items():
+            if not (self.out / name).exists():
+                write_if_absent(self.out / name, text.encode())
 
     @property
     def recipe_text(self) -> str:
@@ -95,7 +102,10 @@ class JobFolder:
 
     def _claim_recipe(self) -> None:
         path, text = self.out / RECIPE, self.recipe_text
-        recorded = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else text
+        try:
+            recorded = path.read_bytes().decode(errors="replace")
+        except OSError:
+            recorded = text
         is_same = _without_images(recorded) == _without_images(text)
         if not is_same and self._store.frames() and not self._is_respelled(recorded):
             damaged = file_problem(path)
@@ -107,7 +117,8 @@ class JobFolder:
                     * bool(damaged)
                 )
             )
-        self._store.write_text(RECIPE, append_text_checksum(text))
+        self._claimed[RECIPE] = append_text_checksum(text)
+        self._store.write_text(RECIPE, self._claimed[RECIPE])
 
     def _is_respelled(self, recorded: str) -> bool:
         """Whether a recorded text is this recipe as another release that makes the same frames wrote it."""
@@ -139,8 +150,7 @@ class JobFolder:
             own = {name: entry for name, entry in recorded.items() if name not in links}
             check_unchanged(own, current, self.out)
             current = merge_links(current, links)
-        if recorded != current:
-            self._write_inputs(current)
+        self._write_inputs(recorded, current)
 
     def claim_links(self, files: Iterable[Path], room: str = "") -> None:
         """As :meth:`claim`, for files linked by models and the scene, or one room, which are known once it is open.
@@ -154,13 +164,14 @@ class JobFolder:
         current, recorded = read_linked_files(self.recipe, files, owner), self._inputs()
         if self._store.frames():
             check_unchanged(linked_files(recorded, owner), current, self.out)
-        merged = merge_links(recorded, current)
-        if recorded != merged:
-            self._write_inputs(merged)
+        self._write_inputs(recorded, merge_links(recorded, current))
 
-    def _write_inputs(self, entries: Mapping[str, Any]) -> None:
-        drop_from_list(self.out / INPUTS)
-        self._store.write_text(INPUTS, json_bytes(dict(entries)).decode())
+    def _write_inputs(self, recorded: Mapping[str, Any], entries: Mapping[str, Any]) -> None:
+        if recorded or entries:
+            self._claimed[INPUTS] = json_bytes(dict(entries)).decode()
+        if recorded != entries:
+            drop_from_list(self.out / INPUTS)
+            self._store.write_text(INPUTS, self._claimed[INPUTS])
 
     def _inputs(self) -> dict[str, Any]:
         return {name: entry for name, entry in read_json_object(self.out / INPUTS).items() if isinstance(entry, dict)}
