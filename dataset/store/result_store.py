@@ -156,8 +156,8 @@ def program_key() -> str:
     try:
         from numpy._core import _multiarray_umath
 
-        features = sorted(name for name, has in _multiarray_umath.__cpu_features__.items() if has)
-    except (ImportError, AttributeError):
+        features = sorted(name for name, has in getattr(_multiarray_umath, "__cpu_features__", {}).items() if has)
+    except ImportError:
         features = []
     machine = [platform.system(), platform.machine(), platform.python_version(), *features]
     return hash_of([hashes, machine, np.__version__, [[name, _version(name)] for name in _PACKAGES]])

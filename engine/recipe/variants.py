@@ -136,7 +136,8 @@ def parameter(plugins: Plugins, key: str) -> Param:
 
 def changed_kinds(recipe: Recipe) -> frozenset[str]:
     """The kinds of plugins whose parameters the variants or rooms of a recipe change."""
-    return frozenset(split_key(key)[0] for one in (*recipe.variants, *recipe.rooms) for key in one.changes)
+    changes = [one.changes for one in recipe.variants] + [one.changes for one in recipe.rooms]
+    return frozenset(split_key(key)[0] for keys in changes for key in keys)
 
 
 def with_numbered_keys(recipe: Recipe, kind: str) -> Recipe:
