@@ -30,7 +30,6 @@ class Photos(Step):
 
     name = "split"
     title = "Hold photos out"
-    is_derived = False
 
     def inputs(self, work: Workspace) -> dict[str, str]:
         return {
