@@ -59,9 +59,10 @@ MODULES: tuple[str, ...] = (
     "panels.browser",
     "panels.menus",
     "panels.sidebar_settings",
-    # Keys and help, which name the operators.
+    # Keys, help and translations, which name the operators.
     "settings.keymaps",
     "documentation",
+    "translations.catalog",
 )
 """Modules with register() and unregister(), in the order of registration."""
 

@@ -13,6 +13,7 @@ from ..processes.render_job import count_frames, folder_or_none, is_running
 from ..settings.properties import parameters_of
 from ..settings.real_annotations import categories
 from ..settings.recipe import is_set_up
+from ..translations.catalog import worded
 from .sizes import size_advice
 
 _previewed: set[int] = set()
@@ -79,11 +80,11 @@ def has_target(scene: bpy.types.Scene) -> bool:
 def _photos(scene: bpy.types.Scene) -> Step:
     title = "Real Photos"
     if is_set_up(scene) and not has_target(scene):
-        return Step("photos", title, True, "Not Used")
+        return Step("photos", title, True, worded("Not Used"))
     names = categories(scene.twinset.real.annotations)
     if not names:
         return Step("photos", title, False)
-    return Step("photos", title, True, names[0] if len(names) == 1 else f"{len(names)} classes")
+    return Step("photos", title, True, names[0] if len(names) == 1 else worded("{} classes", len(names)))
 
 
 def _classes(scene: bpy.types.Scene) -> Step:
@@ -108,7 +109,7 @@ def _surfaces(scene: bpy.types.Scene) -> Step:
 def _sizes(scene: bpy.types.Scene) -> Step:
     advice = size_advice(scene)
     is_ready = is_set_up(scene) and any(_has_assets(entry) for entry in scene.twinset.classes)
-    return Step("sizes", "Real Size", is_ready and not advice, f"{len(advice)} to check" if advice else "")
+    return Step("sizes", "Real Size", is_ready and not advice, worded("{} to check", len(advice)) if advice else "")
 
 
 def _sample(scene: bpy.types.Scene) -> Step:
@@ -119,11 +120,11 @@ def _sample(scene: bpy.types.Scene) -> Step:
 def _fit(scene: bpy.types.Scene) -> Step:
     gap = session.gap if session.scene == scene.name else None
     if is_set_up(scene) and not has_target(scene):
-        return Step("fit", "Compare with the Photos", True, "Not Used")
+        return Step("fit", "Compare with the Photos", True, worded("Not Used"))
     is_complete = gap is not None and gap["done"] == gap["total"]
     if not is_complete:
         return Step("fit", "Compare with the Photos", False)
-    return Step("fit", "Compare with the Photos", True, "Match" if verdict(gap)[0] else "Differ")
+    return Step("fit", "Compare with the Photos", True, worded("Match") if verdict(gap)[0] else worded("Differ"))
 
 
 def _render(scene: bpy.types.Scene) -> Step:

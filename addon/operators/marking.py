@@ -125,13 +125,13 @@ class TWINSET_OT_unmark(_MarkOperator, bpy.types.Operator):
             if entry.collection is not None and entry.collection.library is None:
                 changed |= unlink_all(selected, entry.collection, scene)
         _remove_empty_classes(scene)
-        patterns = {text for o in selected for text in (o.name, escape_pattern(o.name))}
+        by_text = {text: o for o in selected for text in (o.name, escape_pattern(o.name))}
         for names in _surface_lists(scene):
-            is_kept = [text_of(entry) not in patterns for entry in names]
-            if not all(is_kept):
-                gone = {text_of(entry) for entry, own in zip(names, is_kept, strict=True) if not own}
-                changed |= {o for o in selected if gone & {o.name, escape_pattern(o.name)}}
-                keep(names, is_kept)
+            texts = [text_of(entry) for entry in names]
+            gone = [text for text in texts if text in by_text]
+            if gone:
+                changed |= {by_text[text] for text in gone}
+                keep(names, [text not in by_text for text in texts])
         self.report({"INFO"}, f"Unmarked {_count(len(changed), 'object')}")
         return {"FINISHED"}
 

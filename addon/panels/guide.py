@@ -16,6 +16,7 @@ from ..processes.render_job import count_frames, current, folder_or_none, is_run
 from ..settings.presets import FOLDER, PRESET_PATH
 from ..settings.problems import problems_of
 from ..settings.real_annotations import categories
+from ..translations.catalog import worded
 from ..widgets.layouts import draw_text as draw_wide_text
 from ..widgets.problems import draw_problems
 
@@ -137,7 +138,7 @@ def _draw_fit(layout: Any, context: Any) -> None:
         column.operator("twinset.stop_gap", text="Stop", icon="CANCEL")
     else:
         column.enabled = not problems
-        column.operator("twinset.preview_gap", text=f"Predict from {live.count} Samples", icon="SEQ_HISTOGRAM")
+        column.operator("twinset.preview_gap", text=worded("Predict from {} Samples", live.count), icon="SEQ_HISTOGRAM")
     _draw_progress(layout)
     draw_problems(layout, context, problems)
 
@@ -149,7 +150,8 @@ def _draw_render(layout: Any, context: Any) -> None:
     layout.prop(settings, "output_folder", text="")
     if is_running():
         job = current()
-        layout.label(text=f"Rendering: {job.done} of {job.total}" if job is not None else "", icon="RENDER_ANIMATION")
+        text = worded("Rendering: {} of {}", job.done, job.total) if job is not None else ""
+        layout.label(text=text, icon="RENDER_ANIMATION")
         return
     column = _primary(layout)
     column.enabled = not problems
@@ -157,7 +159,7 @@ def _draw_render(layout: Any, context: Any) -> None:
     if 0 < count < settings.job.images:
         column.operator("twinset.resume_render", text="Resume", icon="PLAY")
     else:
-        text = f"Render {settings.job.images} Images"
+        text = worded("Render {} Images", settings.job.images)
         column.operator("twinset.render_dataset", text=text, icon="RENDER_ANIMATION").is_anew = bool(count)
     draw_problems(layout, context, problems)
 

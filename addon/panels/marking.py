@@ -6,6 +6,7 @@ from typing import Any
 import bpy
 
 from ..operators.marking import roles_of, surfaces_of
+from ..translations.catalog import worded
 
 
 class TWINSET_PT_mark(bpy.types.Panel):
@@ -30,8 +31,8 @@ class TWINSET_PT_mark(bpy.types.Panel):
         column.operator("twinset.mark_class", text="New Class...", icon="ADD").name = ""
         column = layout.column(align=True)
         names = surfaces_of(scene)
-        count = f" ({len(names)})" if names is not None and len(names) else ""
-        column.operator("twinset.mark_surface", text=f"Surface{count}", icon="MESH_GRID")
+        text = worded("Surface ({})", len(names)) if names is not None and len(names) else "Surface"
+        column.operator("twinset.mark_surface", text=text, icon="MESH_GRID")
         distractors = [entry for entry in scene.twinset.distractors if entry.name == "Distractors"]
         if distractors:
             _draw_role(column, distractors[0], "Distractor", "twinset.mark_distractor")

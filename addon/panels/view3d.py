@@ -15,6 +15,7 @@ from ..settings.plugins import preferences
 from ..settings.problems import in_words, problems_of
 from ..settings.real_annotations import real_centers
 from ..settings.recipe import is_set_up
+from ..translations.catalog import worded
 from ..widgets.chart import Chart, draw_chart
 from ..widgets.heat_map import draw_heat_maps
 from ..widgets.layouts import draw_text
@@ -51,7 +52,7 @@ class TWINSET_PT_preview(_SidebarPanel, bpy.types.Panel):
         row.enabled = not problems
         if state.is_shown:
             row.operator("twinset.preview_sample", text="", icon="TRIA_LEFT").step = -1
-            row.operator("twinset.preview_sample", text=f"Sample {state.frame}", icon="FILE_REFRESH")
+            row.operator("twinset.preview_sample", text=worded("Sample {}", state.frame), icon="FILE_REFRESH")
             row.operator("twinset.preview_sample", text="", icon="TRIA_RIGHT").step = 1
         else:
             row.operator("twinset.preview_sample", icon="HIDE_OFF")
@@ -96,7 +97,7 @@ class TWINSET_PT_gap(_SidebarPanel, bpy.types.Panel):
         else:
             button = row.row(align=True)
             button.enabled = not problems
-            button.operator("twinset.preview_gap", text=f"Preview {live.count}", icon="SEQ_HISTOGRAM")
+            button.operator("twinset.preview_gap", text=worded("Preview {}", live.count), icon="SEQ_HISTOGRAM")
         row.prop(live, "is_live", text="", icon="FILE_REFRESH")
         if gap is None:
             layout.prop(live, "count")
@@ -215,7 +216,7 @@ def _draw_start(layout: bpy.types.UILayout, context: bpy.types.Context, out: Pat
     column = layout.column(align=True)
     column.scale_y = 1.3
     if out is not None and present and can_resume(out, scene):
-        label = f"Resume ({present} of {images} Done)" if present < images else "All Frames Done"
+        label = worded("Resume ({} of {} Done)", present, images) if present < images else "All Frames Done"
         row = column.row(align=True)
         row.enabled = present < images
         row.operator("twinset.resume_render", text=label, icon="PLAY")
@@ -226,7 +227,7 @@ def _draw_start(layout: bpy.types.UILayout, context: bpy.types.Context, out: Pat
             column.operator("twinset.finish_render", icon="CHECKMARK")
     else:
         column.enabled = not problems
-        text = f"Add {images} Images to Queue" if is_running else f"Render {images} Images"
+        text = worded("Add {} Images to Queue" if is_running else "Render {} Images", images)
         column.operator("twinset.render_dataset", text=text, icon="RENDER_ANIMATION").is_anew = bool(present)
     column = layout.column(align=True)
     column.prop(scene.twinset.job, "images")
@@ -269,7 +270,7 @@ def _draw_job(layout: bpy.types.UILayout, context: bpy.types.Context, job: Job) 
     else:
         row = layout.row(align=True)
         stopped = "Writing Annotations..." if job.finisher is not None else "Cancelled"
-        status = {"finished": f"{job.done} Frames Done", "cancelled": stopped, "failed": "Failed"}[job.state]
+        status = {"finished": worded("{} Frames Done", job.done), "cancelled": stopped, "failed": "Failed"}[job.state]
         row.label(text=status, icon="CHECKMARK" if job.state == "finished" else "ERROR")
         row.operator("twinset.dismiss_render", text="", icon="X")
     for problem in job.problems[:2]:
@@ -284,7 +285,7 @@ def _draw_job(layout: bpy.types.UILayout, context: bpy.types.Context, job: Job) 
         _draw_pair(lines, "Attempts", str(tried))
         _draw_pair(lines, "Accepted", str(job.accepted))
         if job.given_up:
-            lines.label(text=f"{job.given_up} frames given up", icon="ERROR")
+            lines.label(text=worded("{} frames given up", job.given_up), icon="ERROR")
         _draw_reasons(layout, context, dict(job.rejected.most_common()))
     if job.image is not None and job.record is not None:
         draw_picture(layout, job.image, job.record)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator
 from fnmatch import fnmatchcase
@@ -13,16 +14,20 @@ import bpy
 _MAX_AGE = 0.5
 """Seconds for which panels use the names of a scene's objects that they have read."""
 
+_SPECIAL = re.compile(r"[\[*?]")
+
 _names: dict[str, Any] = {"key": None, "time": 0.0, "names": frozenset(), "matches": {}}
 
 
 def escape_pattern(name: str) -> str:
     """A name as a pattern that matches only this name: ``[``, ``*`` and ``?`` are escaped."""
-    return "".join(f"[{c}]" if c in "[*?" else c for c in name)
+    return _SPECIAL.sub(r"[\g<0>]", name)
 
 
 def exact_name(pattern: str) -> str | None:
     """The only name that a pattern matches, or None; the inverse of :func:`escape_pattern`."""
+    if _SPECIAL.search(pattern) is None:
+        return pattern
     name, at = "", 0
     while at < len(pattern):
         letter = pattern[at]

@@ -12,6 +12,7 @@ import bpy
 
 from ..settings.fields import Field
 from ..settings.references import missing_object
+from ..translations.catalog import worded
 
 FIRST_FIELDS = 8
 """Number of a plugin's fields that are always shown; the others are in a sub-panel."""
@@ -79,6 +80,7 @@ def draw_text(
     blf.size(0, context.preferences.ui_styles[0].widget.points * scale)
     margins = (90 if icon != "NONE" else 60) + margin
     width = context.region.width - margins * scale if context.region else 400.0
+    text = bpy.app.translations.pgettext_iface(text)
     column = layout.column(align=True)
     column.scale_y = 0.8
     for number, line in enumerate(_lines(text, max(width, 100.0 * scale))):
@@ -110,7 +112,7 @@ def _draw_field(layout: bpy.types.UILayout, group: Any, field: Field) -> None:
             values.prop(group, name, text="")
     elif field.form == "pair":
         column = layout.column(align=True)
-        column.prop(group, first, text=f"{field.label} Min")
+        column.prop(group, first, text=f"{worded(field.label)} {worded('Min')}")
         column.prop(group, field.attributes[1], text="Max")
     elif field.form == "zone" and getattr(group, field.attributes[1]) is not None:
         layout.prop_search(group, field.attributes[1], bpy.data, "materials", text=field.label)
