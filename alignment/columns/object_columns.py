@@ -120,7 +120,8 @@ COLUMNS = (
     ),
     Column(
         "a_d2_m2",
-        definition="a·d² over the squared focal length in pixels, which compares across lenses and resolutions.",
+        definition="a·d² over the squared focal length in pixels, which compares across lenses and resolutions; with "
+        "[camera_model], the area that the pixels show at that depth.",
         unit="m²",
         domain=(0.0, np.inf),
         log=True,

@@ -170,6 +170,14 @@ class Intrinsics:
         return np.where(outside, inner + (distorted - self._distorted(inner)), slopes)
 
     @property
+    def pixel_areas(self) -> np.ndarray:
+        """The area (height, width) that each pixel shows of a plane that faces the camera at distance 1.
+
+        0 outside the image circle of the lens.
+        """
+        return _pixel_areas(self)
+
+    @property
     def max_angle(self) -> float:
         """Largest angle to the axis, in radians, up to which the distortion grows; at most :data:`MAX_ANGLE`."""
         return float(self._profile[0][-1])
@@ -243,6 +251,16 @@ def distort(distortion: str, coefficients: tuple[float, ...], slopes: np.ndarray
         ],
         -1,
     )
+
+
+@functools.lru_cache(maxsize=4)
+def _pixel_areas(intrinsics: Intrinsics) -> np.ndarray:
+    if not intrinsics.is_distorted:
+        return np.full((intrinsics.height, intrinsics.width), 1.0 / (intrinsics.focal[0] * intrinsics.focal[1]))
+    x, y = np.meshgrid(np.arange(intrinsics.width + 1.0), np.arange(intrinsics.height + 1.0))
+    corners = intrinsics.slopes(np.stack([x, y], -1))
+    one, other = corners[1:, 1:] - corners[:-1, :-1], corners[1:, :-1] - corners[:-1, 1:]
+    return np.nan_to_num(np.abs(one[..., 0] * other[..., 1] - one[..., 1] * other[..., 0]) / 2)
 
 
 @functools.lru_cache(maxsize=64)

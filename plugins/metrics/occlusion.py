@@ -69,7 +69,7 @@ class Occlusion:
                 "a": a,
                 "d": d,
                 "a_d2": a * d**2,
-                "a_d2_m2": a * d**2 / shot.camera.focal**2,
+                "a_d2_m2": _square_metres(shot, instance_ids, a, d),
                 "visible_share": visible,
                 "occluded_share": occluded,
                 "scale": np.where(counts > 0, scale, np.nan),
@@ -102,6 +102,17 @@ class Occlusion:
     def dataset_summary(self, rows: Rows) -> dict[str, Any]:
         """How well the estimate tells the true share, by shape; see :func:`share_correlation`."""
         return {"visible_share_correlation": share_correlation(rows)}
+
+
+def _square_metres(shot: Shot, instance_ids: Sequence[int], pixels: np.ndarray, depth: np.ndarray) -> np.ndarray:
+    """The area (n,) that visible pixels (n,) cover on planes at depths (n,) that face the camera."""
+    intrinsics = shot.camera.intrinsics
+    if intrinsics is None:
+        return np.asarray(pixels * depth**2 / shot.camera.focal**2)
+    ids = shot.labels.ids
+    areas = intrinsics.resized(ids.shape[1], ids.shape[0]).pixel_areas
+    of_ids = np.bincount(ids.ravel(), areas.ravel(), minlength=max(instance_ids, default=0) + 1)
+    return np.where(pixels > 0, of_ids[list(instance_ids)], np.nan) * depth**2
 
 
 def share_constants(

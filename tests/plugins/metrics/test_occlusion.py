@@ -6,8 +6,10 @@ from __future__ import annotations
 import itertools
 import math
 
+import attrs
 import numpy as np
 import pytest
+from twinset.engine.scene.intrinsics import Intrinsics
 from twinset.plugins.metrics.occlusion import Occlusion, share_constants, share_correlation
 from twinset.testing.fixtures.shots import disc, make_shot, whole
 
@@ -41,6 +43,27 @@ def test_a_d2_m2_of_a_whole_disc_is_its_area_at_any_distance_and_lens(distance, 
     assert found["a_d2"] == pytest.approx(found["a"] * distance**2, rel=1e-6)
     assert found["d"] == pytest.approx(distance)
     assert (found["visible_share"], found["occluded_share"]) == (1.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    "optics",
+    [
+        Intrinsics(320, 240, (200.0, 160.0), (150.0, 130.0)),
+        Intrinsics(320, 240, (150.0, 170.0), (170.0, 110.0), "brown_conrady", (-0.12, 0.01)),
+        Intrinsics(320, 240, (110.0, 110.0), (160.0, 120.0), "fisheye", (0.0, 0.0, 0.0, 0.0)),
+    ],
+)
+@pytest.mark.parametrize("center", [(0.0, 0.0), (0.9, 0.4)])
+def test_a_d2_m2_of_a_disc_is_its_area_through_any_lens_and_wherever_it_is(optics, center):
+    distance = 2.0
+    x, y = np.meshgrid(np.arange(320) + 0.5, np.arange(240) + 0.5)
+    at = optics.slopes(np.stack([x, y], -1)) * distance
+    mask = np.hypot(at[..., 0] - center[0], at[..., 1] - center[1]) <= RADIUS
+    assert mask.any() and not mask[0].any() and not mask[:, -1].any()
+    shot = make_shot(mask.astype(int), n=1, depth=np.where(mask, distance, np.inf).astype(np.float32))
+    shot = attrs.evolve(shot, camera=shot.camera.with_intrinsics(optics))
+    found = Occlusion().measure(shot).bbox
+    assert found["a_d2_m2"][0] == pytest.approx(math.pi * RADIUS**2, rel=0.02)
 
 
 def test_a_d2_of_the_method_depends_on_the_lens():
