@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from ..workspace.step import Step
 from .areas import Areas
+from .backgrounds import Backgrounds
 from .baseline import Baseline
 from .camera import Camera
 from .features import Features
@@ -20,6 +21,7 @@ STEPS: tuple[Step, ...] = (
     Baseline(),
     Areas(),
     Camera(),
+    Backgrounds(),
     Infer(),
     Features(),
     Shapes(),

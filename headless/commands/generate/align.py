@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from ....dataset.aligning.pipeline import Alignment, StepOutcome
     from ....dataset.jobs.job import Job
 
-STEP_NAMES = "split, baseline, areas, camera, infer, features, shapes, dataset, filter, report"
+STEP_NAMES = "split, baseline, areas, camera, backgrounds, infer, features, shapes, dataset, filter, report"
 
 
 @command(order=55)

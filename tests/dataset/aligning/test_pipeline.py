@@ -133,8 +133,11 @@ def test_a_whole_run_leaves_a_recipe_that_renders_boxes_like_the_real_ones(
     assert set(states(done).values()) == {DONE}
     recipe = load_recipe(out / "recipe.toml")
     assert [use.id for use in recipe.plugins["target"]] == ["bbox_area_gmm"]
-    effects = [(use.id, Path(use.plugin.fit)) for use in recipe.plugins["effect"]]
-    assert {path for _, path in effects} == {out / "camera.json"} and len(effects) == 6
+    *camera, last = recipe.plugins["effect"]
+    assert {Path(use.plugin.fit) for use in camera} == {out / "camera.json"} and len(camera) == 6
+    assert last.id == "replace_background" and Path(last.plugin.image_folder) == out / "backgrounds"
+    exposed = json.loads((out / "photos" / "exposed.json").read_text())["images"]
+    assert 2 <= len(list((out / "backgrounds").iterdir())) <= len(exposed)
     assert recipe.real is not None and recipe.path(recipe.real.annotations) == out / "photos" / "exposed.json"
     parts = [json.loads((out / "photos" / f"{part}.json").read_text()) for part in ("exposed", "test")]
     names = [{image["file_name"] for image in part["images"]} for part in parts]
@@ -267,7 +270,8 @@ def test_each_step_can_be_skipped(name: str, place: Path, tmp_path: Path) -> Non
     assert next(outcome.reason for outcome in done.steps if outcome.step.name == "report") == "asked for"
     recipe = load_recipe(tmp_path / "out" / "recipe.toml")
     assert bool(recipe.plugins.get("target")) == (name != "areas")
-    assert bool(recipe.plugins.get("effect")) == (name != "camera")
+    effects = {use.id for use in recipe.plugins.get("effect", ())}
+    assert ("noise" in effects) == (name != "camera") and ("replace_background" in effects) == (name != "backgrounds")
     assert (tmp_path / "out" / "trials" / "baseline").is_dir() == (name != "baseline")
     assert (tmp_path / "out" / "dataset").is_dir() == (name != "dataset")
     assert (tmp_path / "out" / "photos" / "test.json").is_file() == (name != "split")
@@ -283,7 +287,9 @@ def test_without_photos_the_steps_that_open_them_are_skipped(photos: Path, place
     shutil.copy(photos, tmp_path / "boxes.json")
     done = align(place / "recipe.toml", tmp_path / "boxes.json", tmp_path / "out", OPTIONS, Surroundings(pretend))
     of = states(done)
-    assert [name for name in of if of[name] == SKIPPED] == ["camera", "infer", "features", "shapes", "filter"]
+    assert [name for name in of if of[name] == SKIPPED] == [
+        *("camera", "backgrounds", "infer", "features", "shapes", "filter")
+    ]
     assert not load_recipe(tmp_path / "out" / "recipe.toml").plugins.get("effect")
 
 
