@@ -123,7 +123,9 @@ def _train(given: argparse.Namespace) -> int:
         of_arms = {arm.name: sources(arm, arms, out, domain, render) for arm in listed if render == 0 or not arm.real}
         of_arms |= {name: paths for name, paths in map(_named, given.dataset)}
         for (name, paths), seed in itertools.product(of_arms.items(), given.seeds):
-            runs += with_folds(Run(name, domain, given.detector, paths, seed, render, changes=changes), FOLDS)
+            order = {"in_turn": True} if name in arms and arms[name].in_turn else {}
+            run = Run(name, domain, given.detector, paths, seed, render, changes={**order, **changes})
+            runs += with_folds(run, FOLDS)
     perform_all(runs, out, given.jobs, given.threads)
     return 0
 

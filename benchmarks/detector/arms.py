@@ -36,6 +36,7 @@ class Arm:
     files: Mapping[str, FittedFile] = attrs.field(factory=dict)
     real: bool = False
     merge: tuple[str, ...] = ()
+    in_turn: bool = False
     of: str = ""
     command: str = ""
     like: str = ""

@@ -37,6 +37,8 @@ class Schedule:
         Weight decay.
     average : float
         Decay per step of the running mean of the weights that is tested; 0 for the last weights.
+    in_turn : bool
+        Whether sources are learned one after another, each for as many steps, instead of mixed in each batch.
     """
 
     steps: int = 500
@@ -47,6 +49,7 @@ class Schedule:
     decay: float = 0.05
     warm_up: int = 30
     average: float = 0.98
+    in_turn: bool = False
 
 
 @attrs.frozen(eq=False)
@@ -60,24 +63,31 @@ class Trained:
 
 
 class Feed:
-    """Batches of varied pictures, from sources of equal weight whatever their numbers of pictures."""
+    """Batches of varied pictures, from sources of equal weight whatever their numbers of pictures, mixed or in turn."""
 
     def __init__(self, sources: Sequence[Sequence[Held]], schedule: Schedule, rng: np.random.Generator) -> None:
         self.sources, self.schedule, self.rng = sources, schedule, rng
         self.waiting: list[list[int]] = [[] for _ in sources]
-        self.turn = 0
+        self.taken = 0
 
     def batch(self) -> tuple[torch.Tensor, list[Truth]]:
         pictures, truths = [], []
         for _ in range(self.schedule.batch):
-            k = self.turn % len(self.sources)
-            self.turn += 1
+            k = self._source()
+            self.taken += 1
             if not self.waiting[k]:
                 self.waiting[k] = self.rng.permutation(len(self.sources[k])).tolist()
             picture, truth = varied(self.sources[k][self.waiting[k].pop()], self.schedule.size, self.rng)
             pictures.append(picture)
             truths.append(truth)
         return to_tensor(pictures), truths
+
+    def _source(self) -> int:
+        """Number of the source of the next picture."""
+        if not self.schedule.in_turn:
+            return self.taken % len(self.sources)
+        whole = self.schedule.steps * self.schedule.batch
+        return min(self.taken * len(self.sources) // whole, len(self.sources) - 1)
 
 
 def train(
@@ -93,7 +103,7 @@ def train(
     Parameters
     ----------
     sources : sequence of sequences of Held
-        Sets of pictures; batches take from each in turn.
+        Sets of pictures, with equal weight; see ``Schedule.in_turn``.
     weights : Path
         The folder of the ImageNet weights.
     classes : int

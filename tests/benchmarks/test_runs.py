@@ -98,6 +98,25 @@ def test_trainings_repeat_bit_by_bit(detector_module, data):
     assert other.losses[0] != a.losses[0]
 
 
+def test_sources_are_mixed_or_learned_in_turn_with_equal_weight(detector_module):
+    pictures, training = detector_module("pictures"), detector_module("training")
+    dark, light = (
+        [pictures.Held(np.full((72, 96, 3), value, np.uint8), np.zeros((0, 4)), np.zeros(0, int), np.zeros(0, bool))]
+        * n
+        for value, n in ((0, 2), (255, 7))
+    )
+
+    def shares(**order: bool) -> list[float]:
+        """The share of light pictures in each batch."""
+        schedule = training.Schedule(steps=8, batch=4, size=(96, 72), **order)
+        feed = training.Feed([dark, light], schedule, np.random.default_rng(0))
+        # The canvas beside a picture that was made smaller is grey; its middle always shows the picture.
+        return [float((feed.batch()[0][:, :, 36, 48].mean(1) > 0).float().mean()) for _ in range(schedule.steps)]
+
+    assert shares() == [0.5] * 8
+    assert shares(in_turn=True) == [0.0] * 4 + [1.0] * 4
+
+
 def test_two_arms_are_trained_tested_resumed_and_reported(detector_module, data, run, tmp_path):
     detector_module("training")  # skips without torch
     real = data / "annotations" / "cartucho_map_A45.json"
