@@ -10,6 +10,7 @@ import numpy as np
 from ...engine.plugin.columns import Column
 from .box_data import BoxData, whole_pixels
 from .id_map import crop
+from .pixel_columns import pixel_statistic
 
 NAMES = ("lab_a", "lab_b", "lab_spread", "saturation", "noise")
 
@@ -77,15 +78,12 @@ def _maps(data: BoxData) -> ColorMaps:
 
 
 def _color_statistic(name: str, definition: str, **facts: object) -> Column:
-    return Column(
+    return pixel_statistic(
         name,
-        definition=definition,
-        levels=("bbox", "image"),
-        needs={"pixels"},
-        measure=lambda data: data.shared("colors of boxes", _of_boxes)[name],
-        measure_image=lambda data: data.shared("colors of the image", _of_image)[name],
-        priority=2,
-        **facts,  # type: ignore[arg-type]
+        definition,
+        lambda data: data.shared("colors of boxes", _of_boxes),
+        lambda data: data.shared("colors of the image", _of_image),
+        **facts,
     )
 
 

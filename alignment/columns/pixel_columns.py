@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 import numpy as np
 
 from ...engine.plugin.columns import METHOD, Column
@@ -20,18 +22,29 @@ def _background_similarity(data: BoxData) -> np.ndarray:
     return values
 
 
-def _pixel_statistic(name: str, definition: str, **facts: object) -> Column:
-    """A statistic of the luma, of each box's crop and of the whole image."""
+def pixel_statistic(
+    name: str,
+    definition: str,
+    of_boxes: Callable[[BoxData], Mapping[str, np.ndarray]],
+    of_image: Callable[[BoxData], Mapping[str, float]],
+    **facts: object,
+) -> Column:
+    """A statistic of each box's crop and of the whole image, from functions that give several of them by name."""
     return Column(
         name,
         definition=definition,
-        source=METHOD,
         levels=("bbox", "image"),
         needs={"pixels"},
-        measure=lambda data: data.box_statistics[name],
-        measure_image=lambda data: data.image_statistics[name],
+        measure=lambda data: of_boxes(data)[name],
+        measure_image=lambda data: of_image(data)[name],
         priority=2,
         **facts,  # type: ignore[arg-type]
+    )
+
+
+def _luma_statistic(name: str, definition: str, **facts: object) -> Column:
+    return pixel_statistic(
+        name, definition, lambda data: data.box_statistics, lambda data: data.image_statistics, source=METHOD, **facts
     )
 
 
@@ -54,7 +67,7 @@ COLUMNS = (
         composite=True,
         priority=0,
     ),
-    _pixel_statistic(
+    _luma_statistic(
         "sharpness",
         "Variance of the Laplacian of the luma, in squared grey levels.",
         axis="variance of the Laplacian",
@@ -63,7 +76,7 @@ COLUMNS = (
         domain=(0.0, np.inf),
         resolution_dependent=True,
     ),
-    _pixel_statistic(
+    _luma_statistic(
         "blur",
         "Blur without a reference (Crete et al. 2007): how little a further blur changes neighbouring pixels.",
         axis="0 sharp to 1 blurred",
@@ -72,7 +85,7 @@ COLUMNS = (
         domain=(0.0, 1.0),
         resolution_dependent=True,
     ),
-    _pixel_statistic(
+    _luma_statistic(
         "entropy",
         "Entropy of the histogram of 256 grey levels.",
         unit="bits",
@@ -82,7 +95,7 @@ COLUMNS = (
         domain=(0.0, 8.0),
         resolution_dependent=True,
     ),
-    _pixel_statistic(
+    _luma_statistic(
         "brightness",
         "Mean luma, in [0, 1].",
         axis="mean grey, 0 to 1",
@@ -90,7 +103,7 @@ COLUMNS = (
         smaller="darker",
         domain=(0.0, 1.0),
     ),
-    _pixel_statistic(
+    _luma_statistic(
         "contrast",
         "Standard deviation of the luma, with luma in [0, 1].",
         axis="standard deviation of grey",
