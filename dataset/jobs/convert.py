@@ -71,12 +71,13 @@ def convert(
     missing = next((path for path in paths.values() if not path.is_file()), None)
     if missing is not None:
         raise DataError(f"The image '{missing}' does not exist. Name the folder of the images with --images.")
+    by_id = {image["id"]: image for image in coco.images}
     done: set[int] = set()
 
     def find_image(image: Mapping[str, Any]) -> tuple[Path, bytes | None]:
         done.add(image["id"])
         progress(len(done), len(paths))
-        return files.shown(image)
+        return files.shown(by_id[image["id"]])  # by its own name
 
     with atomic_folder(out) as folder:
         dataset = _listed(coco, folder, find_image)

@@ -43,10 +43,8 @@ class Voc(DatasetReader):
         # VOC counts pixels from 1. Other tools count from 0, which a box at the left or upper border gives away.
         first = 0 if any(min(box[:2]) < 1 for box in boxes) else 1
         for root in roots:
-            labels = root / "labels.txt"
-            if labels.is_file():
-                for name in filter(None, map(str.strip, _text(labels).splitlines())):
-                    listing.add_class(name)
+            for name in _label_map(root):
+                listing.add_class(name)
         part_of = {(root, name): part for root in roots for part in PART_NAMES for name in _listed(root, part)}
         for file, root, tree in parsed:
             images = root / "JPEGImages" if root is not None else file.parent
@@ -104,6 +102,14 @@ def _is_voc(file: Path) -> bool:
     return b"<annotation" in head and b"<annotations" not in head
 
 
+def _label_map(root: Path) -> list[str]:
+    """The classes that ``labelmap.txt`` lists, which CVAT, datumaro and Twinset write: ``name:color:parts:actions``."""
+    path = root / "labelmap.txt"
+    lines = _text(path).splitlines() if path.is_file() else []
+    names = [line.rsplit(":", 3)[0].strip() for line in lines if line.strip() and not line.startswith("#")]
+    return [name for name in names if name not in ("", "background", "ignored")]
+
+
 def _listed(root: Path, part: str) -> list[str]:
     path = root / "ImageSets" / "Main" / f"{part}.txt"
     return [line.strip() for line in _text(path).splitlines() if line.strip()] if path.is_file() else []
@@ -140,10 +146,13 @@ def _masks(root: Path | None, stem: str, objects: int, image: dict[str, Any]) ->
         raise DataError(f"'{path}' cannot be read, or has another size than its image. Remove it or restore it.")
     from PIL import Image
 
-    with Image.open(path) as picture:
-        if picture.mode not in ("P", "L"):
-            raise DataError(f"'{path}' is not a map of object numbers: it has the mode {picture.mode} instead of P.")
-        numbers = np.asarray(picture)
+    try:
+        with Image.open(path, formats=("PNG",)) as picture:
+            mode, numbers = picture.mode, np.asarray(picture)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise DataError(f"'{path}' cannot be read ({error}). Remove it or restore it.") from error
+    if mode not in ("P", "L") or numbers.shape != header.size[::-1]:
+        raise DataError(f"'{path}' is not a map of object numbers: it has the mode {mode} instead of P.")
     if numbers[numbers != VOID].max(initial=0) > objects:
         raise DataError(f"'{path}' has more objects than its annotation. Restore one of the two.")
     masks = [numbers == k for k in range(1, objects + 1)]

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-DATASET_FORMATS = "a COCO file, or the folder of a rendered, YOLO or HDF5 dataset"
+DATASET_FORMATS = "a COCO file, or the folder of a rendered, YOLO, VOC, KITTI or other dataset"
 
 RecipeArgument = Annotated[Path, typer.Argument(metavar="RECIPE", help="Recipe (TOML).", show_default=False)]
 JobArgument = Annotated[

@@ -19,6 +19,9 @@ ROOT = "VOCdevkit/VOC2012"
 VOID = 255
 """The value of pixels that evaluators skip."""
 
+IGNORED = "ignored"
+"""What lists of classes call them."""
+
 
 @plugin("writer")
 class Voc(Writer):
@@ -60,7 +63,9 @@ class Voc(Writer):
                 usual = not annotation.get("iscrowd")
                 shown[image["id"]][k] = max(shown[image["id"]].get(k, 0), 1 if usual else 0)
         _write_lists(dataset, files, names, classes, shown, segmented)
-        files.add(f"{ROOT}/labels.txt", "".join(f"{name}\n" for name in classes).encode())
+        files.add(
+            f"{ROOT}/labelmap.txt", _label_map(classes, any(0 in own.values() for own in shown.values())).encode()
+        )
 
 
 def _write_lists(
@@ -87,6 +92,15 @@ def _write_lists(
         for k, name in enumerate(classes, 1):
             lines = "".join(f"{names[id]} {shown[id].get(k, -1):2d}\n" for id in chosen)
             files.add(f"{ROOT}/ImageSets/Main/{_file_name(name)}_{part}.txt", lines.encode())
+
+
+def _label_map(classes: Sequence[str], has_crowds: bool) -> str:
+    """The classes with the colours of their maps, as CVAT and datumaro have them."""
+    colors = np.reshape(_palette(), (256, 3)).tolist()
+    listed = ["# label:color_rgb:parts:actions", "background:0,0,0::"]
+    listed += [f"{name}:{','.join(map(str, colors[k % 255]))}::" for k, name in enumerate(classes, 1)]
+    listed += [f"{IGNORED}:{','.join(map(str, colors[VOID]))}::"] if has_crowds else []
+    return "".join(f"{line}\n" for line in listed)
 
 
 def _file_name(name: str) -> str:

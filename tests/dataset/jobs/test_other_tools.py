@@ -231,6 +231,9 @@ def test_label_studio_decodes_its_brush_masks(source, tmp_path):
 )
 def test_datumaro_imports(source, tmp_path, id, format):
     datumaro = pytest.importorskip("datumaro")
+    if id == "cvat":  # of subsets, datumaro wants a file each
+        run_writer(find("writer", "coco")(), finished_dataset(tmp_path / "whole", images=6, crowds=True))
+        source = open_dataset(tmp_path / "whole")
     out = converted(source, id, tmp_path)
     path = out / "VOCdevkit/VOC2012" if id == "voc" else out
     read = datumaro.Dataset.import_from(str(path), format)
@@ -242,6 +245,8 @@ def test_datumaro_imports(source, tmp_path, id, format):
     found: Counter[str] = Counter()
     items: dict[str, None] = {}
     for item in read:
+        if item.subset == "trainval":  # VOC's list of both
+            continue
         items[Path(item.id).name] = None
         found.update(
             labels[a.label].name.replace("_", " ") for a in item.annotations if a.type == wanted and a.label is not None
@@ -274,4 +279,4 @@ def test_masks_survive_the_most_direct_reader(source, tmp_path):
             for k, a in enumerate(listed, 1):
                 expected[mask[a["id"]]] = k
             np.testing.assert_array_equal(numbers, expected)
-            assert all(rle_masks.extent(mask[a["id"]]) == tuple(a["bbox"]) for a in annotations)
+            assert all(rle_masks.extent(mask[a["id"]]) == tuple(a["bbox"]) for a in listed)
