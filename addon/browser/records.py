@@ -87,7 +87,7 @@ def read(listing: Listing) -> None:
         if number % 20 == 19:
             time.sleep(0.005)  # let the window have its turn
     known = sorted(list(listing.frames.items()))
-    note_rendered([(*each.camera, each.size) for _, each in known if each.camera is not None])
+    note_rendered(listing.out, [(*each.camera, each.size) for _, each in known if each.camera is not None])
 
 
 def summary_of(out: Path, frame: int, record: Mapping[str, Any]) -> FrameSummary:

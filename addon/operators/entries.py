@@ -10,7 +10,7 @@ import bpy
 from ..settings.display_names import plugin_summary
 from ..settings.plugins import registry
 from ..settings.properties import list_attribute
-from ..settings.references import escape_pattern
+from ..settings.references import escape_pattern, set_object
 
 
 class _ListOperator:
@@ -160,7 +160,7 @@ def add_names(names: Any, objects: Iterable[bpy.types.Object]) -> int:
     for o in new:
         entry = names.add()
         if hasattr(entry, "object"):
-            entry.object = o
+            set_object(entry, o)
         else:
             entry.value = escape_pattern(o.name)
     return len(new)
@@ -173,7 +173,7 @@ def keep(names: Any, is_kept: Iterable[bool]) -> None:
     for text, o in kept:
         entry = names.add()
         if o is not None:
-            entry.object = o
+            set_object(entry, o)
         else:
             entry.value = text
 

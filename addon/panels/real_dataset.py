@@ -7,6 +7,8 @@ from typing import Any
 
 import bpy
 
+from ..guide.steps import verdict
+from ..processes.preview_session import session
 from ..widgets.area_fit import area_fit, target_settings
 from ..widgets.chart import draw_chart
 from ..widgets.layouts import draw_settings, draw_text
@@ -44,6 +46,9 @@ def draw_real_boxes(layout: Any, context: Any) -> None:
         draw_text(column, context, line)
     if fit.inputs != current:
         draw_text(layout, context, "Settings have changed. Update the fit.", icon="INFO")
+    is_right, sentence = verdict(session.gap if session.scene == scene.name else None)
+    if sentence:
+        draw_text(layout, context, sentence, icon="CHECKMARK" if is_right else "INFO")
 
 
 register, unregister = bpy.utils.register_classes_factory((TWINSET_PT_real,))

@@ -7,6 +7,7 @@ from typing import Any
 
 import bpy
 
+from ..browser.records import listing_of
 from ..operators.render import render_problems
 from ..processes.preview_session import session
 from ..processes.render_job import FOLDER, Job, can_resume, count_frames, current, folder_or_none, needs_finish
@@ -69,6 +70,9 @@ class TWINSET_PT_preview(_SidebarPanel, bpy.types.Panel):
         grid.prop(live, "show_cameras", toggle=True)
         if live.show_cameras:
             grid.prop(live, "camera_count", text="")
+            out = folder_or_none(scene)
+            if out is not None:
+                listing_of(out)  # which notes the cameras of rendered images
         if live.show_zones:
             layout.operator("twinset.paint_zone", icon="WPAINT_HLT")
         layout.prop(live, "look_through")

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import bpy
@@ -12,6 +13,7 @@ import gpu
 import numpy as np
 from gpu_extras.batch import batch_for_shader
 
+from ..processes.render_job import folder_or_none
 from .sample import units_per_metre
 
 _LENGTH = 0.35
@@ -23,7 +25,7 @@ _MOST = 500
 Pose = tuple[Sequence[float], float, float, tuple[int, int]]
 """Matrix (4, 4) as a flat sequence in metres, lens and sensor width in mm, width and height of the image."""
 
-_rendered: list[Pose] = []
+_rendered: dict[str, Any] = {"out": None, "poses": []}
 _seen: dict[int, deque[tuple[Pose, list[list[float]]]]] = {}
 
 
@@ -46,16 +48,17 @@ def seen(scene: bpy.types.Scene, count: int) -> list[tuple[Pose, list[list[float
     return list(_seen.get(scene.session_uid, ()))[-count:]
 
 
-def note_rendered(poses: Sequence[Pose]) -> None:
-    """Note the cameras of the images in the output folder, in metres."""
-    _rendered[:] = list(poses)[-_MOST:]
+def note_rendered(out: Path, poses: Sequence[Pose]) -> None:
+    """Note the cameras of the images in an output folder, in metres."""
+    _rendered.update(out=out, poses=list(poses)[-_MOST:])
 
 
 def draw_cameras(scene: bpy.types.Scene, count: int) -> None:
     """Draw the cameras of the last samples and of the last rendered images."""
     scale = 1.0 / scene.twinset.scene.scale
     lines = [line for pose, _ in seen(scene, count) for line in frustum(pose)]
-    lines += [line for pose in _rendered[-count:] for line in frustum(_scaled(pose, scale))]
+    poses = _rendered["poses"] if _rendered["out"] == folder_or_none(scene) else []
+    lines += [line for pose in poses[-count:] for line in frustum(_scaled(pose, scale))]
     places = [place for _, places in seen(scene, count) for place in places]
     gpu.state.blend_set("ALPHA")
     gpu.state.depth_test_set("LESS_EQUAL")
@@ -95,4 +98,4 @@ def _scaled(pose: Pose, scale: float) -> Pose:
 def forget(*_: Any) -> None:
     """Forget all samples and images."""
     _seen.clear()
-    _rendered.clear()
+    _rendered.update(out=None, poses=[])

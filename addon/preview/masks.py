@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import bpy
@@ -122,7 +122,7 @@ def _batch(corners: np.ndarray, indices: np.ndarray) -> Any:
     return batch_for_shader(shader, "TRIS", {"pos": corners.astype(np.float32)}, indices=indices.astype(np.int32))
 
 
-def _draw(items: list[tuple[Any, Any, tuple[float, ...]]]) -> None:
+def _draw(items: Sequence[tuple[Any, Any, tuple[float, ...]]]) -> None:
     if not items:
         return
     shader = gpu.shader.from_builtin("UNIFORM_COLOR")

@@ -126,7 +126,7 @@ class DetachedProcess:
                 | getattr(subprocess, "BELOW_NORMAL_PRIORITY_CLASS", 0),
             )
         lower_priority(self._popen.pid)
-        notes = {"pid": self._popen.pid, "created": _creation_time(self._popen.pid) or time.time()}
+        notes = {"pid": self._popen.pid, "created": _creation_time(self._popen.pid) or 0.0}
         write_atomic(self.folder / _PROCESS, json_bytes(notes))
 
     def _code_by_notes(self) -> int | None:
@@ -159,12 +159,16 @@ def running_in(folder: Path) -> DetachedProcess | None:
 
 
 def _creation_time(pid: int) -> float | None:
-    """When a process was started, in seconds since 1970; None if there is none with this number."""
+    """When a process was started, in seconds since the system was; None if there is none with this number.
+
+    Not by the clock, which may be set meanwhile.
+    """
     import psutil
 
     try:
+        booted = psutil.boot_time()  # read now, and what the next line starts from
         process = psutil.Process(pid)
-        return None if process.status() == psutil.STATUS_ZOMBIE else float(process.create_time())
+        return None if process.status() == psutil.STATUS_ZOMBIE else float(process.create_time() - booted)
     except psutil.Error:
         return None
 

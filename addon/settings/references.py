@@ -14,6 +14,9 @@ import bpy
 _MAX_AGE = 0.5
 """Seconds for which panels use the names of a scene's objects that they have read."""
 
+_state = {"is_quiet": False}
+"""Whether the callbacks of texts and objects do nothing, because both are being set."""
+
 _SPECIAL = re.compile(r"[\[*?]")
 
 _names: dict[str, Any] = {"key": None, "time": 0.0, "names": frozenset(), "matches": {}}
@@ -21,7 +24,7 @@ _names: dict[str, Any] = {"key": None, "time": 0.0, "names": frozenset(), "match
 
 def escape_pattern(name: str) -> str:
     """A name as a pattern that matches only this name: ``[``, ``*`` and ``?`` are escaped."""
-    return _SPECIAL.sub(r"[\g<0>]", name)
+    return name if _SPECIAL.search(name) is None else _SPECIAL.sub(r"[\g<0>]", name)
 
 
 def exact_name(pattern: str) -> str | None:
@@ -61,8 +64,20 @@ def fill_names(owner: Any, entries: Any, texts: Iterable[str]) -> None:
             entry.value = text
 
 
+def set_object(entry: Any, o: bpy.types.Object) -> None:
+    """Choose an object, with its name as the text; for many at once, since the callbacks take as long again."""
+    _state["is_quiet"] = True
+    try:
+        entry.value = escape_pattern(o.name)
+        entry.object = o
+    finally:
+        _state["is_quiet"] = False
+
+
 def follow_text(entry: Any, context: Any) -> None:
     """Update callback of a text: find the object of this name."""
+    if _state["is_quiet"]:
+        return
     name = exact_name(entry.value)
     if entry.object is not None and entry.object.name == name:
         return
@@ -75,6 +90,8 @@ def follow_text(entry: Any, context: Any) -> None:
 
 def follow_object(entry: Any, context: Any) -> None:
     """Update callback of a chosen object: the text is its name; without one, there is none."""
+    if _state["is_quiet"]:
+        return
     if entry.object is None:
         if entry.value and exact_name(entry.value) is not None:
             entry.value = ""

@@ -55,7 +55,7 @@ def picture(maps: Sequence[tuple[str, Points]], side: int, ink: tuple[float, flo
 
     image = Image.new("RGBA", (side, side))
     draw = ImageDraw.Draw(image)
-    font = ImageFont.load_default(size=max(0.06 * side, 10.0))
+    font = ImageFont.load_default(size=max(0.075 * side, 10.0))
     height = int(0.46 * side)
     width = height * _GRID[1] // _GRID[0]
     for number, (title, points) in enumerate(maps):
@@ -64,8 +64,10 @@ def picture(maps: Sequence[tuple[str, Points]], side: int, ink: tuple[float, flo
         image.paste(Image.fromarray(colors).resize((width, height), Image.Resampling.BICUBIC), (0, top))
         color = tuple(round(255 * v) for v in (*ink, 1.0))
         for line, text in enumerate((title, str(len(points)))):
-            draw.text((width + 0.04 * side, top + 0.02 * side + line * 0.08 * side), text, font=font, fill=color)
-    return np.array(image, dtype=np.float32) / 255.0
+            draw.text((width + 0.04 * side, top + 0.02 * side + line * 0.1 * side), text, font=font, fill=color)
+    pixels = np.array(image, dtype=np.float32) / 255.0
+    pixels[..., :3] *= pixels[..., 3:]  # Blender expects premultiplied alpha
+    return pixels
 
 
 def _colored(values: np.ndarray) -> Any:

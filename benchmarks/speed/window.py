@@ -17,6 +17,7 @@ from typing import Any
 
 import bpy
 import twinset.addon
+from twinset.addon.guide.steps import steps_of
 from twinset.addon.operators.marking import roles_of
 from twinset.addon.preview.sample import show_sample
 from twinset.addon.processes import scene_digest
@@ -67,6 +68,10 @@ def times(count: int, folder: Path) -> dict[str, float]:
         bpy.context.view_layer.update()
         out[name] = time.thread_time() - start
 
+    new = {"collection_uid": scene.collection.session_uid} if bpy.app.version >= (5, 0, 0) else {"collection_index": 0}
+    move = bpy.ops.object.move_to_collection
+    clock("For comparison: Blender's Move to Collection", lambda: move(**new, is_new=True, new_collection_name="moved"))
+    home = bpy.data.collections["moved"]
     clock("Set Up Dataset", ops.set_up)
     clock("Mark as Class, all", lambda: ops.mark_class(name="a"))
     clock("Mark as Class, all from one to another", lambda: ops.mark_class(name="b"))
@@ -91,6 +96,8 @@ def times(count: int, folder: Path) -> dict[str, float]:
     clock("Panel: marks of an object", lambda: roles_of(scene, scene.objects[5]))
     clock("Panel: problems, after a change", lambda: recipe_problems(scene))
     clock("Panel: problems, again", lambda: recipe_problems(scene))
+    clock("Panel: next step, after a change", lambda: steps_of(scene))
+    clock("Panel: next step, again", lambda: steps_of(scene))
     clock("Digest of the scene", lambda: scene_digest.scene_digest(bpy.context))
     hidden = [[o.name, False] for o in home.objects]
     shown = {**message(2, assets), "hidden": hidden}

@@ -120,6 +120,52 @@ def test_selection_and_visibility_of_hidden_objects_come_back(assets: list[dict[
     assert bpy.context.view_layer.objects.active == chair
 
 
+def test_several_view_layers_come_back(assets: list[dict[str, Any]]) -> None:
+    """A layer that excludes a collection, and one that hides what the sample hides, too."""
+    scene, chair = bpy.context.scene, bpy.data.objects["chair 0"]
+    second, third = scene.view_layers.new("second"), scene.view_layers.new("third")
+    second.layer_collection.children["Things"].exclude = True
+    third.update()
+    chair.hide_set(True, view_layer=third)
+
+    def state() -> list[Any]:
+        layers = [scene.view_layers[0], second, third]
+        for layer in layers:
+            layer.update()
+        hidden = [[o.hide_get(view_layer=layer) for o in layer.objects] for layer in layers]
+        return [*hidden, [child.exclude for layer in layers for child in layer.layer_collection.children]]
+
+    before = state()
+    show(2, assets)
+    assert not any(chair.visible_get(view_layer=layer) for layer in (scene.view_layers[0], second, third))
+    assert len(second.objects) > 2  # the sample is in all of them
+    removal.restore(scene)
+    assert state() == before
+
+
+def test_library_overrides_come_back(assets: list[dict[str, Any]], tmp_path: Path) -> None:
+    """An object that is overridden from a library can be hidden by a sample without a new override."""
+    chair = bpy.data.objects["chair 0"]
+    chair.name = "linked chair"
+    bpy.data.libraries.write(str(tmp_path / "library.blend"), {chair}, fake_user=True)
+    bpy.data.objects.remove(chair)
+    with bpy.data.libraries.load(str(tmp_path / "library.blend"), link=True) as (_, wanted):
+        wanted.objects = ["linked chair"]
+    scene = bpy.context.scene
+    scene.collection.objects.link(wanted.objects[0])
+    own = wanted.objects[0].override_create(remap_local_usages=True)
+    own.name = "chair 0"
+    bpy.context.view_layer.update()
+    overridden = [p.rna_path for p in own.override_library.properties]
+    assert own.visible_get()
+    show(2, assets)
+    assert not own.visible_get()
+    removal.restore(scene)
+    bpy.context.view_layer.update()
+    assert own.visible_get() and not own.hide_render
+    assert [p.rna_path for p in own.override_library.properties] == overridden
+
+
 def nothing() -> None:
     pass
 

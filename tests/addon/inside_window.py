@@ -128,9 +128,71 @@ def walk_over_previews() -> Iterator[float]:
     assert not changed, changed
 
 
+def from_the_default_scene() -> Iterator[float]:
+    """Ten labelled images of Blender's cube; each step is one button, key or choice in the 3D view."""
+    bpy.ops.wm.read_homefile(use_factory_startup=True)
+    yield 1.0
+    done: list[str] = []
+
+    def do(what: str, operator: Any = None, **arguments: Any) -> None:
+        done.append(what)
+        if operator is not None:
+            with view():
+                assert operator("EXEC_DEFAULT", True, **arguments) == {"FINISHED"}, what
+
+    def next_step() -> str:
+        steps = part("addon.guide.steps")
+        return steps.current_step(bpy.context.scene, "", steps.steps_of(bpy.context.scene))
+
+    scene = bpy.context.scene
+    with view():
+        area = bpy.context.area
+        area.spaces.active.show_region_ui = True
+    do("N")
+    yield 1.0
+    next(r for r in area.regions if r.type == "UI").active_panel_category = "Twinset"
+    do("tab Twinset")
+    assert next_step() == "photos"
+    do("Choose Annotations")
+    do("the file", ops.choose_photos, filepath=str(DATA / "annotations/cartucho_map_A45.json"))
+    assert next_step() == "classes"
+    do("chair", ops.mark_class, name="chair")
+    do("Add > Mesh > Plane", bpy.ops.mesh.primitive_plane_add, size=10.0, location=(0.0, 0.0, -1.0))
+    do("its size")
+    do("its height")
+    assert next_step() == "surfaces"
+    do("Surface", ops.mark_surface)
+    assert next_step() == "sizes"
+    yield from shot("way_sizes")
+    do("Use Usual Sizes", ops.apply_sizes)
+    assert next_step() == "sample"
+    done.append("Preview Sample")
+    press(ops.preview_sample)
+    yield from wait(lambda: preview().is_shown)
+    yield from shot("way_sample")
+    assert next_step() == "fit"
+    done.append("Compare with the Photos: open the step Render")  # or predict
+    scene.twinset.job.images = 10
+    done.append("Images: 10")
+    bpy.ops.wm.save_as_mainfile(filepath=str(OUT / "default.blend"))
+    done += ["Save", "the file"]
+    render_job = part("addon.processes.render_job")
+    do("Render 10 Images", ops.render_dataset)
+    yield from wait(lambda: not render_job.is_running())
+    assert render_job.current().state == "finished", render_job.current().problems
+    coco = json.loads((OUT / "dataset/annotations/instances.json").read_text())
+    assert len(coco["images"]) == 10 and coco["annotations"]
+    facts["steps from the default scene"] = done
+    yield from shot("way_done")
+    press(ops.restore_scene)
+    render_job._current.clear()
+    (OUT / "dataset").rename(OUT / "default_dataset")
+
+
 def the_way() -> Iterator[float]:
     archive = os.environ["TWINSET_ARCHIVE"]
     bpy.ops.extensions.package_install_files(repo="user_default", filepath=archive, enable_on_install=True)
+    yield from from_the_default_scene()
     recipe = part("addon.settings.recipe")
     session, render_job = part("addon.processes.preview_session"), part("addon.processes.render_job")
     bpy.ops.wm.open_mainfile(filepath=str(DATA / "blend/megatank58_room.blend"))
