@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Dataset:
-    """An annotated dataset: a rendered folder, a COCO file, a YOLO folder, or BlenderProc's output.
+    """An annotated dataset: a rendered folder, a COCO file, or a folder of YOLO, Pascal VOC, KITTI and other formats.
 
     Attributes
     ----------
@@ -55,6 +55,35 @@ class Dataset:
 
         return self._image_folder or image_folder(self._coco)
 
+    def convert(self, format: str, out: PathLike, **parameters: Any) -> Dataset:
+        """Write the dataset in another format into a new folder, with its images as hard links where possible.
+
+        Parameters
+        ----------
+        format : str
+            Id of a writer, such as ``voc`` or ``yolo_segment``.
+        out : path
+            The new folder; it must not exist.
+        **parameters
+            Parameters of the writer, such as ``shard_images=500``.
+
+        Raises
+        ------
+        TwinsetError
+            If an image is missing, the folder exists, or the format is not known.
+        """
+        from ..dataset.formats.dataset_folder import open_dataset, read_dataset
+        from ..dataset.jobs.convert import convert
+        from ..engine.errors import PluginError
+        from ..engine.plugin.params import build
+        from ..engine.plugin.registry import find
+
+        writer, problems = build(find("writer", format), parameters, f"writer '{format}'")
+        if problems:
+            raise PluginError(" ".join(problems))
+        convert(open_dataset(self.path, self._image_folder), writer, Path(out))
+        return Dataset(read_dataset(Path(out)), Path(out))
+
     def __len__(self) -> int:
         return len(self.images)
 
@@ -64,7 +93,7 @@ class Dataset:
 
 
 def load_dataset(path: PathLike, *, images: PathLike | None = None) -> Dataset:
-    """Load a dataset: a rendered folder, a COCO file, a YOLO folder, or BlenderProc's output.
+    """Load a dataset: a rendered folder, a COCO file, or a folder of YOLO, Pascal VOC, KITTI and other formats.
 
     Parameters
     ----------

@@ -35,17 +35,17 @@ class Voc(DatasetReader):
         listing = Listing(folder, self.title)
         roots = list(_roots(folder))
         files: list[tuple[Path, Path | None]] = [
-            (file, root) for root in roots for file in sorted((root / "Annotations").glob("*.xml"))
+            (file, place) for place in roots for file in sorted((place / "Annotations").glob("*.xml"))
         ]
         files = files or [(file, None) for file in _beside(folder)]
         parsed = [(file, root, parse_xml(file, MAX_BYTES, self.title)) for file, root in files]
         boxes = [box for file, _, tree in parsed for box in map(_corners, tree.findall("object")) if box]
         # VOC counts pixels from 1. Other tools count from 0, which a box at the left or upper border gives away.
         first = 0 if any(min(box[:2]) < 1 for box in boxes) else 1
-        for root in roots:
-            for name in _label_map(root):
+        for place in roots:
+            for name in _label_map(place):
                 listing.add_class(name)
-        part_of = {(root, name): part for root in roots for part in PART_NAMES for name in _listed(root, part)}
+        part_of = {(place, name): part for place in roots for part in PART_NAMES for name in _listed(place, part)}
         for file, root, tree in parsed:
             images = root / "JPEGImages" if root is not None else file.parent
             part = part_of.get((root, file.stem), "") if root is not None else file.parent.name

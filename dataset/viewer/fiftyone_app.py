@@ -50,7 +50,10 @@ def _sample(fiftyone: Any, picture: Picture, path: Path, names: list[str]) -> An
     detections = []
     for number, box in enumerate(picture.boxes):
         x, y, w, h = box.bbox
-        given = {"label": names[box.class_number], "bounding_box": [x / width, y / height, w / width, h / height]}
+        given: dict[str, Any] = {
+            "label": names[box.class_number],
+            "bounding_box": [x / width, y / height, w / width, h / height],
+        }
         annotation = {"id": number, "segmentation": _coco(box.segmentation, width, height)}
         mask = mask_of(annotation, picture.image)
         if mask is not None and mask.any():

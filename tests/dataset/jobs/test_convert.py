@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from twinset.dataset.analysis.measure import measure
 from twinset.dataset.formats.dataset_folder import open_dataset, read_dataset
 from twinset.dataset.jobs.convert import convert
 from twinset.dataset.store.dataset_files import run_writer
@@ -146,3 +147,27 @@ def test_names_that_lead_out_of_the_folder_are_kept_inside(tmp_path):
     assert {p.name for p in (tmp_path / "out").iterdir()} == {"yolo"}
     assert (tmp_path / "out/yolo/images/a.png").is_file()
     assert read_dataset(tmp_path / "out/yolo").images[0]["file_name"] == "a.png"
+
+
+def test_python_converts_as_the_command_does(source, tmp_path):
+    import twinset as ts
+
+    made = ts.load_dataset(source).convert("webdataset", tmp_path / "out", shard_images=3)
+    run("convert", source, "--to", "webdataset", "--set", "shard_images=3", "-o", tmp_path / "same")
+    assert file_bytes(tmp_path / "out") == file_bytes(tmp_path / "same") and len(made) == 4
+    with pytest.raises(ts.TwinsetError, match="The 'shard_images' parameter of writer 'webdataset' must"):
+        ts.load_dataset(source).convert("webdataset", tmp_path / "other", shard_images=0)
+
+
+@pytest.mark.parametrize("id", ["voc", "imagefolder"])
+def test_commands_measure_and_score_other_formats_like_coco(source, tmp_path, id):
+    convert(open_dataset(source), find("writer", id)(), tmp_path / "out")
+    one, other = (measure(read_dataset(folder), None).columns for folder in (source, tmp_path / "out"))
+    for name in set(other) - {"file_name"}:
+        assert list(one[name]) == pytest.approx(list(other[name])), name
+    assert len(other) > 8
+    truth = read_dataset(tmp_path / "out")
+    found = [{k: a[k] for k in ("image_id", "category_id", "bbox")} | {"score": 0.9} for a in truth.annotations]
+    (tmp_path / "found.json").write_text(json.dumps(found))
+    scores = json.loads(run("evaluate", tmp_path / "out", tmp_path / "found.json", "--json"))
+    assert '"ap50": 1.0' in json.dumps(scores).lower()
