@@ -10,7 +10,18 @@ import pytest
 
 bpy = pytest.importorskip("bpy")
 
-from plain_blender import add, collection, cube, mesh, new_scene, plain_labels, save, stage_of  # noqa: E402
+from plain_blender import (  # noqa: E402
+    SIZE,
+    add,
+    collection,
+    cube,
+    mesh,
+    new_material,
+    new_scene,
+    plain_labels,
+    save,
+    stage_of,
+)
 from twinset.blender.geometry import scattered  # noqa: E402
 
 CORNERS = [(-0.9, -0.3, 0.0), (0.0, 0.8, 0.2), (0.9, 0.0, 0.6), (0.2, -0.5, 1.2)]
@@ -145,3 +156,83 @@ def test_more_than_can_be_labelled_are_left_with_a_warning_that_names_what_shows
     labels = stage.probe(1.0)
     assert len(stage.instances) == 1
     assert (np.isfinite(labels.depth) & (labels.ids == 0)).any()
+
+
+RED = (0.9, 0.05, 0.05)
+LENS, SENSOR, CAMERA = 35.0, 36.0, np.array([0.0, -4.0, 0.4])
+FILTER = 1.5
+"""Pixels; the width of the Blackman-Harris window over which Cycles' pixels gather light by default."""
+
+
+def on_vertices():
+    """Four boxes on the corners of a square, which shows them instead of the one below it."""
+    board = add("Board", mesh("board", [(-0.9, -0.3, 0.2), (-0.8, 0.9, 0.2), (0.9, 0.6, 0.7), (0.5, -0.4, 1.1)], ()))
+    board.instance_type = "VERTS"
+    thing = mug(parent=board, location=(0.0, 0.0, 0.0), scale=(0.3, 0.25, 0.4))
+    return thing, [np.array(v.co) for v in board.data.vertices]
+
+
+def in_empties():
+    """Three empties that show a shelf, beside the box in it."""
+    shelf = collection("Shelf")
+    thing = mug(collection=shelf, scale=(0.35, 0.35, 0.4))
+    places = [np.array(thing.location)]
+    for k, x in enumerate((-0.4, 0.5, 1.3)):
+        add(f"Here {k}", None, instance_type="COLLECTION", instance_collection=shelf, location=(x + 1.4, 0.3, 0.1 * k))
+        places.append(places[0] + (x + 1.4, 0.3, 0.1 * k))
+    return thing, places
+
+
+def hits(centres, size, u, v):
+    """Whether rays through points of the image, in pixels, hit any of some upright boxes: slab by slab, in numpy."""
+    width, height = SIZE
+    ones = np.ones(np.shape(u))
+    rays = np.stack([(u - width / 2) * SENSOR / LENS / width, ones, (height / 2 - v) * SENSOR / LENS / width], -1)
+    found = np.zeros(np.shape(u), bool)
+    with np.errstate(divide="ignore"):
+        for centre in centres:
+            ends = ((centre + np.outer([-0.5, 0.5], size)) - CAMERA)[:, None, None] / rays
+            found |= ends.min(0).max(-1) < ends.max(0).min(-1)
+    return found
+
+
+def covered(centres, size):
+    """The share (H, W) of the light of pixels that comes from boxes, by 225 rays each, weighted as Cycles does."""
+    v, u = np.mgrid[: SIZE[1], : SIZE[0]] + 0.5
+    share, total = np.zeros(u.shape), 0.0
+    steps = (np.arange(15) + 0.5) / 15
+    window = 0.35875 - 0.48829 * np.cos(2 * np.pi * steps) + 0.14128 * np.cos(4 * np.pi * steps)
+    window -= 0.01168 * np.cos(6 * np.pi * steps)
+    for down, a in zip(steps, window, strict=True):
+        for right, b in zip(steps, window, strict=True):
+            share += a * b * hits(centres, size, u + (right - 0.5) * FILTER, v + (down - 0.5) * FILTER)
+            total += a * b
+    return share / total
+
+
+@pytest.mark.parametrize("build", [on_vertices, in_empties])
+def test_pixels_without_a_label_at_edges_are_those_whose_centre_misses_the_thing(build, tmp_path):
+    """Their colour is a mixture: less than half of the light is the thing's, by rays that know nothing of Blender."""
+    new_scene(camera=tuple(CAMERA))
+    thing, centres = build()
+    thing.data.materials.append(new_material("red", RED))
+    # Before the white sky, mixtures would look white.
+    wall = mesh("wall", [(-30, 4, -30), (30, 4, -30), (30, 4, 30), (-30, 4, 30)], [(0, 1, 2, 3)])
+    add("Wall", wall).data.materials.append(new_material("dark", (0.05, 0.05, 0.05)))
+    size = np.array(thing.scale)
+    stage = stage_of(save(tmp_path), {"mug": "Mug"})
+    ids, picture = stage.probe(1.0).ids, stage.shoot(seed=1).image.astype(int)
+    v, u = np.mgrid[: SIZE[1], : SIZE[0]] + 0.5
+    near = [hits(centres, size, u + x, v + y) for x in (-0.02, 0.02) for y in (-0.02, 0.02)]
+    certain = np.all(near, 0) | ~np.any(near, 0)
+    assert certain.mean() > 0.995
+    np.testing.assert_array_equal((ids > 0)[certain], hits(centres, size, u, v)[certain])
+    share = covered(centres, size)
+    coloured = picture[..., 0] > picture[..., 1] + 60
+    left = coloured & (ids == 0)
+    assert left.any() and (ids > 0).sum() > 500
+    assert not hits(centres, size, u, v)[left & certain].any()
+    # Within what 16 samples a pixel leave uncertain.
+    assert share[left].min() > 0.02 and share[left].max() < 0.6
+    assert share[coloured & (ids > 0)].min() > 0.3
+    assert not (~coloured & (share > 0.6)).any()
