@@ -177,6 +177,9 @@ class Walk:
             (1, self.load),
             (1, self.copy_scene),
             (1, self.set_up),
+            (1, self.light),
+            (1, self.materials),
+            (1, self.sizes),
         ]
 
     def step(self) -> None:
@@ -278,6 +281,15 @@ class Walk:
 
     def set_up(self) -> None:
         self.run(bpy.ops.twinset.set_up)
+
+    def light(self) -> None:
+        self.run(bpy.ops.twinset.light_preset, name=str(self.rng.choice(("Daylight", "Night", "Scene Lights"))))
+
+    def materials(self) -> None:
+        self.run(bpy.ops.twinset.vary_materials)
+
+    def sizes(self) -> None:
+        self.run(bpy.ops.twinset.apply_sizes)
 
 
 def end(code: int) -> None:
