@@ -97,7 +97,8 @@ def _write(
 ) -> EmptiedPhoto:
     name = str(image["file_name"])
     photo = reduced(files.read(image), rules.longer_side)
-    mask = objects_mask(image, annotations, photo.shape[:2], rules.margin)
+    height, width = photo.shape[:2]
+    mask = objects_mask(image, annotations, (height, width), rules.margin)
     share = float(mask.mean())
     if share > rules.max_share:
         return EmptiedPhoto(name, None, share)
@@ -150,7 +151,8 @@ def objects_mask(
             alone = rle_masks.decode(annotation["segmentation"], int(image["height"]), int(image["width"]))
             alone = cv2.resize(alone * np.uint8(255), (width, height), interpolation=cv2.INTER_AREA)
             side = 2 * math.ceil(reach) + 1
-            whole |= cv2.dilate(alone, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)))
+            grown = cv2.dilate(alone, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)))
+            whole[grown > 0] = 1
             continue
         left, top = (max(0, math.floor(v)) for v in (x * across - reach, y * down - reach))
         right, bottom = (math.ceil(v) for v in ((x + w) * across + reach, (y + h) * down + reach))

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -43,7 +42,7 @@ class Backgrounds(TrialStep):
         photos = work.exposed_photos
         counts = photos.coco.classes()
         classes = [entry.name for entry in work.recipe.classes if counts.get(entry.name)]
-        shutil.rmtree(work.out / FOLDER, ignore_errors=True)
+        work.remove(work.out / FOLDER)
         try:
             made = empty_photos(
                 photos,
