@@ -159,7 +159,7 @@ def test_python_converts_as_the_command_does(source, tmp_path):
         ts.load_dataset(source).convert("webdataset", tmp_path / "other", shard_images=0)
 
 
-@pytest.mark.parametrize("id", ["voc", "imagefolder"])
+@pytest.mark.parametrize("id", ["cvat", "imagefolder"])
 def test_commands_measure_and_score_other_formats_like_coco(source, tmp_path, id):
     convert(open_dataset(source), find("writer", id)(), tmp_path / "out")
     one, other = (measure(read_dataset(folder), None).columns for folder in (source, tmp_path / "out"))

@@ -114,6 +114,9 @@ def test_ultralytics_reads_labels_into_its_cache(source, tmp_path, id, task, mon
 
 def test_torchvision_reads_voc(source, tmp_path):
     datasets = pytest.importorskip("torchvision.datasets")
+    made = finished_dataset(tmp_path / "photos", images=6, parts=True, crowds=True, suffix=".jpg")  # it knows no other
+    run_writer(find("writer", "coco")(), made)
+    source = open_dataset(tmp_path / "photos")
     out = converted(source, "voc", tmp_path)
     truth, mask = own(source), masks(source)
     names = []
