@@ -12,6 +12,7 @@ import attrs
 
 from ..dataset.store.frame_record import FrameRecord
 from ..engine.events import Event, FrameDone
+from ..engine.real_path import real_path
 from ..engine.recipe.settings import Recipe
 from ..engine.stage import Stage
 from .datasets import Dataset, load_dataset
@@ -109,7 +110,7 @@ def iter_frames(
     from ..dataset.store.frames import FrameStore
 
     job_recipe = as_recipe(recipe, images=images, seed=seed, samples=samples)
-    store = FrameStore(Path(out).resolve())
+    store = FrameStore(real_path(out))
     with closing(render_events(job_recipe, Path(out), workers, threads)) as events:
         for event in events:
             if progress is not None:

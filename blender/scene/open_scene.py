@@ -13,6 +13,7 @@ import numpy as np
 
 from ...engine.errors import StageError
 from ...engine.plugin.params import unknown
+from ...engine.real_path import real_path
 from ...engine.recipe.settings import ModelSettings, Recipe
 from ..files.missing_files import replace_missing_images, report_missing_libraries
 from ..files.model_import import import_model
@@ -127,7 +128,7 @@ def _open_file(path: Path) -> None:
     except RuntimeError as error:
         # Blender reports missing linked files as errors too, although the file itself is open by then.
         problem = str(error).strip().splitlines()[0].removeprefix("Error: ")
-    if not bpy.data.filepath or Path(bpy.data.filepath).resolve() != path.resolve():
+    if not bpy.data.filepath or real_path(bpy.data.filepath) != real_path(path):
         # Blender repeats the path before it names the cause.
         cause = problem.rpartition(": ")[2].rstrip(".!") or "no reason given"
         raise StageError(

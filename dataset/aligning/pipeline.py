@@ -11,6 +11,7 @@ import attrs
 
 from ... import __version__
 from ...engine.errors import DataError, OutputError
+from ...engine.real_path import real_path
 from ...engine.recipe.reading import dump_recipe, load_recipe, loads_recipe
 from ...engine.recipe.settings import RealSettings, Recipe
 from ..atomic_files import write_atomic
@@ -106,7 +107,7 @@ def align(
         If something else must be corrected; what is done is kept.
     """
     _check_names(options)
-    out = Path(out).resolve()
+    out = real_path(out)
     name = "A recipe" if isinstance(recipe, Recipe) else recipe.name
     work = _open(recipe, real, real_images, out, options, surroundings)
     with open_state(out) as state:
@@ -213,7 +214,7 @@ def _open(
 ) -> Workspace:
     """The workspace before the first step."""
     coco = None if real is None else read_dataset(real)
-    annotations = real.resolve() if real is not None and real.is_file() else None  # a target may need them
+    annotations = real_path(real) if real is not None and real.is_file() else None  # a target may need them
     read = _read(given, annotations, options.images)
     if coco is None and read.real is not None:
         coco = read_dataset(read.path(read.real.annotations))
@@ -224,7 +225,7 @@ def _open(
     # Paths that the folder's own recipe can hold.
     recipe = loads_recipe(dump_recipe(read, anchor=True), out, "The recipe")
     classes = _classes(recipe, coco, options.classes)
-    where = None if photos is None else photos.resolve()
+    where = None if photos is None else real_path(photos)
     return Workspace(out, recipe, recipe, coco, where, classes, options, surroundings)
 
 

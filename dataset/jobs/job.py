@@ -17,6 +17,7 @@ from ...engine.block import Block
 from ...engine.errors import DataError, OutputError, StageError
 from ...engine.events import Event, Finished, FrameDone, ShareDone, Started, Stepped
 from ...engine.plugin.hooks import defines
+from ...engine.real_path import real_path
 from ...engine.recipe.reading import load_recipe
 from ...engine.recipe.settings import Recipe
 from ...engine.sampling.extreme_exposure import exposure_sentences
@@ -70,7 +71,7 @@ class Job:
 
     def __init__(self, recipe: Recipe, out: Path, open_stage: OpenStage) -> None:
         self.recipe = recipe
-        self.out = Path(out).resolve()
+        self.out = real_path(out)
         self._store = FrameStore(self.out)
         self._folder = JobFolder(recipe, self._store)
         self._renderer = FrameRenderer(recipe, self._store, self._folder, open_stage, self.claim)

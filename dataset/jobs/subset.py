@@ -15,6 +15,7 @@ import numpy as np
 
 from ...engine.errors import DataError
 from ...engine.plugin.registry import find
+from ...engine.real_path import real_path
 from ...engine.recipe.settings import Recipe
 from ..analysis.measure import measure
 from ..atomic_files import atomic_folder, escapes_folder, json_bytes, link_or_copy, write_atomic
@@ -173,7 +174,7 @@ def _source(coco: CocoFile) -> dict[str, Any]:
 
 def source_name(coco: CocoFile) -> str:
     """What a new dataset calls the one that it was made from."""
-    return _root(coco).resolve().name
+    return real_path(_root(coco)).name
 
 
 def _write_rendered(

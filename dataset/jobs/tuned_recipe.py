@@ -14,6 +14,7 @@ from ...alignment.columns.registry import columns, find_column, measured_name
 from ...alignment.columns.table import Table, measured_classes, measured_table
 from ...alignment.distances.binning import Sample
 from ...engine.errors import DataError, RecipeError
+from ...engine.real_path import real_path
 from ...engine.recipe.reading import loads_recipe
 from ...engine.recipe.settings import Recipe, Variant
 from ...engine.recipe.writing import comment, dump_recipe, dump_variants
@@ -107,7 +108,7 @@ def tuned_text(recipe: Recipe, source: Path, out: Path, header: Iterable[str]) -
     folders, relative paths would refer to other files, so it is rewritten with absolute paths.
     """
     lines = [comment(line) for line in header]
-    if out.resolve().parent != source.resolve().parent:
+    if real_path(out).parent != real_path(source).parent:
         return dump_recipe(recipe, header=[line.removeprefix("# ") for line in lines], anchor=True)
     text = source.read_text(encoding="utf-8-sig").rstrip("\n")
     text = f"{text}\n\n" + "\n".join(lines) + "\n" + dump_variants(recipe)

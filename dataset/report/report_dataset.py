@@ -14,6 +14,7 @@ import numpy as np
 
 from ...alignment.columns.registry import find_column
 from ...engine.errors import DataError, TwinsetError
+from ...engine.real_path import real_path
 from ...engine.recipe.reading import load_recipe
 from ...engine.recipe.settings import Recipe
 from ..analysis.measure import measure
@@ -99,7 +100,7 @@ def read_report_dataset(
             except TwinsetError as error:
                 log.warning("The recipe of '%s' cannot be read; the report only shows its text: %s", path, error)
     return ReportDataset(
-        name or path.resolve().name or str(path), annotations, images or image_folder(annotations), **rendered
+        name or real_path(path).name or str(path), annotations, images or image_folder(annotations), **rendered
     )
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import re
@@ -112,6 +113,8 @@ class FrameStore:
 
     def check_place(self, *, min_free: int = MIN_FREE_BYTES) -> None:
         """As :meth:`prepare` for a folder that does not exist yet, which is not created."""
+        if os.path.lexists(self.out):  # a link that leads nowhere
+            raise output_error(FileExistsError(errno.EEXIST, "it is a link in a circle"), self.out)
         above = next((p for p in self.out.absolute().parents if os.path.lexists(p)), self.out.absolute().parent)
         try:
             with tempfile.TemporaryDirectory(dir=above, prefix=".twinset-") as folder, PendingFiles() as pending:

@@ -15,6 +15,7 @@ from urllib.parse import unquote
 
 from ...engine.errors import OutputError
 from ...engine.plugin.params import describe
+from ...engine.real_path import real_path
 from ...engine.recipe.settings import (
     ClassSettings,
     DistractorSettings,
@@ -66,10 +67,10 @@ def read_linked_files(recipe: Recipe, files: Iterable[Path], owner: str) -> dict
 
     ``linked_by`` holds the ``owner``. A missing file has 0 bytes and the hash "".
     """
-    named = {path.resolve() for _, path in named_files(recipe)}
+    named = {real_path(path) for _, path in named_files(recipe)}
     by_place: dict[str, list[Path]] = {}
     for file in files:
-        if file.resolve() not in named:
+        if real_path(file) not in named:
             by_place.setdefault(_relative_name(recipe.folder, file), []).append(file)
     return {place: {**_size_and_hash(group), "linked_by": [owner]} for place, group in sorted(by_place.items())}
 
@@ -168,8 +169,8 @@ def _is_file(path: Path) -> bool:
 
 
 def _relative_name(folder: Path, file: Path, roots: Iterable[Path] = ()) -> str:
-    for start, prefix in ((folder.resolve(), ""), *((root, f"{root.name}/") for root in roots)):
-        for path in (file, file.resolve()):
+    for start, prefix in ((real_path(folder), ""), *((root, f"{root.name}/") for root in roots)):
+        for path in (file, real_path(file)):
             if path.is_relative_to(start):
                 return _encodable(prefix + path.relative_to(start).as_posix())
     return _encodable(file.name)

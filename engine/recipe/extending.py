@@ -15,6 +15,7 @@ import attrs
 from ..errors import RecipeError
 from ..plugin.contract import KINDS
 from ..plugin.params import param, parse, unknown
+from ..real_path import real_path
 from ..regular_files import read_regular_text
 from .paths import ENVIRONMENT_VARIABLE, absolute_path
 from .toml_lines import KeyPath, LineNumbers
@@ -109,7 +110,7 @@ def read_layers(top: Layer) -> list[Layer]:
     RecipeError
         If one cannot be read, or extends itself.
     """
-    layers, seen = [top], [Path(top.name).resolve()]
+    layers, seen = [top], [real_path(top.name)]
     while True:
         layer = layers[0]
         settings, problems = parse(ExtendingSettings, _own_keys(layer.data), "the recipe")
@@ -151,7 +152,7 @@ def layer_of(text: str, folder: Path, name: str) -> Layer:
         data = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # numbers of too many digits, and brackets without end, as well
         raise RecipeError([syntax_problem(name, str(error), text)]) from None
-    return Layer(data, LineNumbers(text), Path(folder).resolve(), name, text)
+    return Layer(data, LineNumbers(text), real_path(folder), name, text)
 
 
 def merge_layers(layers: Sequence[Layer]) -> tuple[dict[str, Any], Places]:

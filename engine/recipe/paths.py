@@ -15,6 +15,7 @@ import attrs
 
 from ..errors import DataError
 from ..plugin.params import describe
+from ..real_path import real_path
 
 T = TypeVar("T")
 
@@ -27,7 +28,7 @@ ENVIRONMENT_VARIABLE = re.compile(r"\$\{?(\w+)")
 
 def absolute_path(folder: Path, text: str) -> Path:
     """A path as a recipe in ``folder`` writes it, made absolute; ``~`` and environment variables are expanded."""
-    return (folder / os.path.expanduser(os.path.expandvars(text))).resolve()
+    return real_path(folder / os.path.expanduser(os.path.expandvars(text)))
 
 
 def matching_files(folder: Path, pattern: str) -> list[Path]:
@@ -45,7 +46,7 @@ def matching_files(folder: Path, pattern: str) -> list[Path]:
         return [path]
     _check_pattern(absolute_pattern(folder, pattern), pattern)
     paths = sorted(map(Path, glob.glob(absolute_pattern(folder, pattern), recursive=True)), key=lambda p: p.parts)
-    return [p.resolve() for p in paths]
+    return [real_path(p) for p in paths]
 
 
 def absolute_pattern(folder: Path, text: str) -> str:

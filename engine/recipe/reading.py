@@ -18,6 +18,7 @@ from ..plugin.params import Param, Problem, describe, parse, shorten, unknown
 from ..plugin.registry import Registry, default
 from ..plugin.renames import current_names, warn
 from ..plugin.trusted_folders import is_trusted, refusal
+from ..real_path import real_path
 from ..regular_files import read_regular_text
 from .consistency import check_paths, check_recipe
 from .extended_paths import make_paths_absolute
@@ -72,7 +73,7 @@ def load_recipe(
         raise RecipeError([f"{path}: not UTF-8 text (byte {error.start}). Save the recipe as UTF-8."]) from None
     except OSError as error:
         raise RecipeError([f"{path}: cannot be read: {error.strerror or error}. Name a recipe file."]) from None
-    start = path.resolve().parent if folder is None else Path(folder)
+    start = real_path(path).parent if folder is None else Path(folder)
     return loads_recipe(text, start, str(path), overrides, check_files=check_files)
 
 
@@ -110,7 +111,7 @@ def _merged(layers: Sequence[Layer]) -> tuple[dict[str, Any], Places]:
 
 def recipe_from_tables(tables: Mapping[str, Any], folder: Path, name: str) -> Recipe:
     """A recipe from the values of a TOML file's tables; see :func:`loads_recipe` for ``folder`` and ``name``."""
-    own = Layer(copy.deepcopy(dict(tables)), LineNumbers(""), Path(folder).resolve(), name)
+    own = Layer(copy.deepcopy(dict(tables)), LineNumbers(""), real_path(folder), name)
     reader = _Reader(own.data, Places(own), {})
     return attrs.evolve(reader.read(True), variables=tuple(dict.fromkeys(ENVIRONMENT_VARIABLE.findall(repr(tables)))))
 

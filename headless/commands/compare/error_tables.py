@@ -14,6 +14,7 @@ from rich.table import Table
 
 from .... import __version__
 from ....engine.errors import DataError
+from ....engine.real_path import real_path
 from ...console.output import Output
 from .measure import measuring_bar
 
@@ -139,10 +140,10 @@ def suggest(errors: DetectorErrors, coco: CocoFile, base: Path, out: Path, force
         if path.exists() and not force:
             raise DataError(f"'{path}' exists already. Name another recipe, or overwrite it with --force.")
     recipe = load_recipe(base, check_files=False)
-    made = suggest_recipe(recipe, coco, errors, real.resolve(), table.resolve())
+    made = suggest_recipe(recipe, coco, errors, real_path(real), real_path(table))
     header = [f"What a detector missed, rendered more often: {base.name} changed by `twinset evaluate`, {__version__}."]
     write_coco(real, made.real)
     write_columns(table, made.table)
-    text = dump_recipe(made.recipe, [*header, *made.reasons], anchor=out.resolve().parent != recipe.folder)
+    text = dump_recipe(made.recipe, [*header, *made.reasons], anchor=real_path(out).parent != recipe.folder)
     write_atomic(out, text.encode())
     return made.reasons, [out, real, table]

@@ -11,6 +11,7 @@ import typer
 from rich.table import Table
 
 from ....engine.errors import PluginError
+from ....engine.real_path import real_path
 from ...console.commands import command
 from ...console.output import JsonOption, output_of
 
@@ -53,7 +54,7 @@ def new_plugin(
     id, folder = write_package(name, kind, out, license)
     files = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
     output_of(context).result(
-        {"kind": kind, "id": id, "folder": folder.resolve(), "files": files},
+        {"kind": kind, "id": id, "folder": real_path(folder), "files": files},
         f"The {kind} plugin '{id}' is in {folder}/src/twinset_{id}/{id}.py. Edit it, then run:",
         f"    twinset check-plugin {folder}",
         f"    pip install -e {folder}",

@@ -13,6 +13,7 @@ import typer
 
 from ....dataset.atomic_files import write_atomic
 from ....engine.errors import OutputError, RecipeError
+from ....engine.real_path import real_path
 from ....engine.recipe.reading import load_recipe
 from ....engine.recipe.settings import ModelSettings, Recipe, SceneSettings
 from ....engine.recipe.writing import one_line, relative, toml_value
@@ -130,7 +131,7 @@ def read_inputs(blend: Path, real: Path) -> Findings:
     from ....blender.scene.resize import resize_scene
 
     is_model = blend.suffix.lower() != ".blend"
-    folder, path = blend.resolve().parent, str(blend.resolve())
+    folder, path = real_path(blend).parent, str(real_path(blend))
     room = (
         Recipe(classes=(), scene=SceneSettings(), models=(ModelSettings(path=path),), folder=folder)
         if is_model
@@ -350,7 +351,7 @@ def _detached_sentence(findings: Findings, name: str, parts: list[str]) -> str:
 
 
 def _relative(path: Path, out: Path) -> str:
-    return relative(str(path.resolve()), out.resolve().parent)
+    return relative(str(real_path(path)), real_path(out).parent)
 
 
 def _shows_something(parts: Sequence[Any]) -> bool:

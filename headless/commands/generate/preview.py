@@ -13,6 +13,7 @@ from rich.table import Table
 
 from ....engine.errors import OutputError, RecipeError, TwinsetError
 from ....engine.plugin.params import shorten
+from ....engine.real_path import real_path
 from ....engine.recipe.reading import load_recipe, loads_recipe
 from ....engine.recipe.settings import Recipe
 from ...console.commands import command
@@ -179,7 +180,7 @@ class Server:
         from ....dataset.jobs.preview import Preview
 
         if "recipe" in request:
-            self._recipe = loads_recipe(request["recipe"], self.path.resolve().parent, "The recipe")
+            self._recipe = loads_recipe(request["recipe"], real_path(self.path).parent, "The recipe")
         elif self._recipe is None:
             self._recipe = load_recipe(self.path)
         if self._preview is None:

@@ -11,6 +11,7 @@ import typer
 
 from .... import __version__
 from ....engine.errors import DataError
+from ....engine.real_path import real_path
 from ...console.commands import command
 from ...console.options import (
     MethodOption,
@@ -105,9 +106,9 @@ def augment(
     order = np.argsort(-pooled[known], kind="stable")
     frame_of = frames_of(found.coco)
     ranked = [frame_of[i] for i in ids[known][order].tolist()]
-    moves = out.resolve().parent != recipe.folder
+    moves = real_path(out).parent != recipe.folder
     jitter = Jitter(max_shift, max_rotation, max_power_change)
-    made = around(FrameStore(dataset), ranked, top, recipe, frames_path.resolve(), jitter=jitter, anchor=moves)
+    made = around(FrameStore(dataset), ranked, top, recipe, real_path(frames_path), jitter=jitter, anchor=moves)
     changed = attrs.evolve(
         made.recipe,
         images=made.recipe.images if image_count is None else image_count,
@@ -115,7 +116,7 @@ def augment(
     )
     taken = [pooled[known][order][ranked.index(frame)] for frame in made.frames]
     header = [
-        f"Variations of {len(made.frames)} frames of {dataset.resolve().name}, by `twinset augment`, {__version__}."
+        f"Variations of {len(made.frames)} frames of {real_path(dataset).name}, by `twinset augment`, {__version__}."
     ]
     write_new(frames_path, made.frames_file)
     write_atomic(out, dump_recipe(changed, header, anchor=moves).encode())

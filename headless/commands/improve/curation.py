@@ -12,6 +12,7 @@ from rich.table import Table
 
 from .... import __version__
 from ....engine.errors import DataError, OutputError
+from ....engine.real_path import real_path
 from ...console.commands import command
 from ...console.options import (
     DatasetArgument,
@@ -315,7 +316,7 @@ def _write_recipe(source: Path, path: Path, classes: dict[str, str]) -> Path:
         )
     recipe = without_assets(load_recipe(source, check_files=False), classes)
     # Relative paths start at the recipe's own folder.
-    moves = path.resolve().parent != recipe.folder
+    moves = real_path(path).parent != recipe.folder
     header = [f"{source.name} without {', '.join(classes)}, by `twinset curate`, Twinset {__version__}."]
     write_new(path, dump_recipe(recipe, header, anchor=moves).encode())
     return path
