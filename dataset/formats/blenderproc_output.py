@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import re
 from collections import Counter
@@ -16,6 +17,9 @@ import attrs
 import numpy as np
 
 from ...engine.errors import DataError
+from ...engine.plugin.params import shorten
+from ...engine.regular_files import open_regular, read_regular_text
+from ..image_header import MAX_DECODED_BYTES
 from . import rle_masks
 from .coco import CocoFile, read_json
 from .coco_check import check_coco
@@ -31,7 +35,7 @@ _COPY = re.compile(r"\.\d{3,}$")
 _NO_HIT = 1e9
 """Depths from here on, in metres, mean that nothing was hit."""
 
-_MAX_BYTES = 2**32
+_MAX_TABLE_BYTES = 64 * 2**20
 
 
 def find_coco(folder: Path) -> Path | None:
@@ -179,9 +183,13 @@ def _read_frame(path: Path, number: int) -> tuple[tuple[int, int], list[_Instanc
         under = depth[mask] if depth is not None else np.zeros(0)
         under = under[np.isfinite(under)]
         name = _COPY.sub("", str(own.get("name", "")))
-        instances.append(
-            _Instance(number, int(category), name, region, float(np.median(under)) if len(under) else None)
-        )
+        try:
+            category = int(category)
+        except (ValueError, TypeError, OverflowError):
+            raise DataError(
+                f"'{path}' has a category for instance {id} that is no whole number: {shorten(category)}."
+            ) from None
+        instances.append(_Instance(number, category, name, region, float(np.median(under)) if len(under) else None))
     return (int(ids.shape[0]), int(ids.shape[1])), instances
 
 
@@ -192,7 +200,7 @@ def _attributes(file: Any, path: Path) -> dict[int, dict[str, Any]]:
     text = bytes(_array(file, "instance_attribute_maps", path))
     try:
         return {int(row["idx"]): row for row in json.loads(text)}
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
+    except (ValueError, TypeError, KeyError, RecursionError, OverflowError) as error:
         raise DataError(
             f"The instance_attribute_maps of '{path}' are damaged ({error!r}). Write the file again."
         ) from error
@@ -212,13 +220,22 @@ def _open_hdf5(path: Path) -> Iterator[Any]:
     except ImportError as error:
         raise DataError(f"'{path}' needs the package h5py to be read: pip install h5py") from error
     try:
+        open_regular(path).close()
         file = h5py.File(path, "r")
     except FileNotFoundError:
         raise DataError(f"The image '{path}' does not exist.") from None
     except OSError as error:
         raise DataError(f"'{path}' cannot be read as HDF5; it may be damaged or incomplete. Write it again.") from error
     with file:
-        yield file
+        try:
+            yield file
+        except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:  # as h5py reports damage, by its kind
+            raise DataError(f"'{path}' cannot be read as HDF5 ({_first_line(error)}). Write it again.") from error
+
+
+def _first_line(error: Exception) -> str:
+    text = error.args[0] if isinstance(error, KeyError) and error.args else error
+    return str(text).strip().partition("\n")[0] or type(error).__name__
 
 
 def _array(file: Any, key: str, path: Path) -> np.ndarray:
@@ -230,12 +247,10 @@ def _array(file: Any, key: str, path: Path) -> np.ndarray:
     data = file[key] if isinstance(file.get(key, getlink=True), h5py.HardLink) else None
     if not isinstance(data, h5py.Dataset) or data.external or data.is_virtual or data.size is None:
         raise DataError(f"'{key}' in '{path}' is not a plain array in this file. Write the file again.")
-    if data.dtype.kind not in "iufbS" or data.size * data.dtype.itemsize > _MAX_BYTES:
+    # Chunks that were never written take no room in the file, but in memory.
+    if data.dtype.kind not in "iufbS" or data.size * data.dtype.itemsize > MAX_DECODED_BYTES:
         raise DataError(_wrong_shape(path, key, data))
-    try:
-        return np.asarray(data[()])
-    except OSError as error:
-        raise DataError(f"'{key}' in '{path}' cannot be read; the file may be damaged. Write it again.") from error
+    return np.asarray(data[()])
 
 
 def _wrong_shape(path: Path, key: str, data: Any) -> str:
@@ -287,8 +302,8 @@ def _read_category_names(path: Path) -> dict[int, str]:
     if not path.is_file():
         return {}
     try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            return {int(row["id"]): row["name"] for row in csv.DictReader(file) if row["name"]}
+        table = csv.DictReader(io.StringIO(read_regular_text(path, _MAX_TABLE_BYTES), newline=""))
+        return {int(row["id"]): row["name"] for row in table if row["name"]}
     except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
         raise DataError(
             f"'{path}' is not a table of categories with the columns id and name ({error!r}). Correct it."

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -186,6 +187,19 @@ def test_damaged_files_are_named(frames):
         read_dataset(frames)
 
 
+def test_whatever_byte_is_damaged_the_file_is_read_or_named(frames):
+    """Damage of the file's own tables shows only where they are followed, as another kind of error each time."""
+    path = frames / "1.hdf5"
+    whole, refused = path.read_bytes(), 0
+    for place in range(96, 2400, 13):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x55]) + whole[place + 1 :])
+        try:
+            read_dataset(frames)
+        except DataError as error:
+            refused += "1.hdf5" in str(error)
+    assert refused > 20
+
+
 def test_links_to_other_files_are_not_followed(frames, tmp_path):
     import h5py
 
@@ -211,6 +225,47 @@ def test_absurd_sizes_are_refused(frames):
         del file["instance_segmaps"]
         file.create_dataset("instance_segmaps", (2**20, 2**20), np.uint8, chunks=(64, 64))
     with pytest.raises(DataError, match="which is not that of one frame"):
+        read_dataset(frames)
+
+
+def test_chunks_that_were_never_written_are_counted_as_the_memory_they_take(frames):
+    import h5py
+
+    with h5py.File(frames / "1.hdf5", "r+") as file:
+        del file["depth"]
+        file.create_dataset("depth", (20_000, 20_000), np.float32, chunks=(64, 64))
+    assert (frames / "1.hdf5").stat().st_size < 2**20
+    with pytest.raises(DataError, match="which is not that of one frame"):
+        read_dataset(frames)
+
+
+@pytest.mark.parametrize("category", ["chair", [1], {}, float("inf"), float("nan")])
+def test_categories_that_are_no_numbers_are_refused(frames, category):
+    said = [{"idx": id, "category_id": category, "name": "x"} for id in (1, 2, 3, 4)]
+    frame(frames / "1.hdf5", FRAMES[1], instance_attribute_maps=np.bytes_(json.dumps(said)))
+    with pytest.raises(DataError, match=r"has a category for instance \d that is no whole number"):
+        read_dataset(frames)
+
+
+def test_ids_beyond_all_numbers_are_refused(frames):
+    frame(frames / "1.hdf5", FRAMES[1], instance_attribute_maps=np.bytes_(b'[{"idx": Infinity}]'))
+    with pytest.raises(DataError, match=r"instance_attribute_maps of '.*' are damaged"):
+        read_dataset(frames)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes have no names here")
+@pytest.mark.parametrize("name", ["1.hdf5", "categories.csv"])
+def test_pipes_and_devices_are_not_opened(frames, name):
+    (frames / name).unlink(missing_ok=True)
+    os.mkfifo(frames / name)
+    if name == "categories.csv":  # as if it were missing
+        read_dataset(frames)
+        return
+    with pytest.raises(DataError, match="cannot be read as HDF5"):
+        read_dataset(frames)
+    (frames / name).unlink()
+    (frames / name).symlink_to("/dev/zero")
+    with pytest.raises(DataError, match="cannot be read as HDF5"):
         read_dataset(frames)
 
 
