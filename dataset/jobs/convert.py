@@ -58,7 +58,7 @@ def convert(
     Raises
     ------
     DataError
-        Where an image is missing, or the dataset lacks what the format needs.
+        Where an image is missing, or the dataset does not have what the format needs.
     OutputError
         Where ``out`` exists or cannot be written.
     """

@@ -46,7 +46,7 @@ class CocoPanoptic(DatasetReader):
                 image = images.get(entry.get("image_id"))
                 if image is None:
                     raise DataError(
-                        f"'{file}' has an annotation of the image {entry.get('image_id')!r}, which it lacks."
+                        f"'{file}' has an annotation of the image {entry.get('image_id')!r}, which it does not list."
                     )
                 own_part = part_of.get(image["file_name"], part)
                 stuff += _add(listing, file, image, entry, names, own_part)

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
+import attrs
+
 from ...engine.errors import PluginError
 from ...engine.plugin.contract import attribute_errors_to
 from ...engine.plugin.finished_dataset import FinishedDataset
@@ -30,6 +32,13 @@ def recipe_writers(recipe: Recipe) -> list[Any]:
     if recipe.output.yolo and "yolo" not in known:
         own.append(find("writer", "yolo")())
     return sorted(own, key=lambda writer: writer.plugin_id)
+
+
+def without_formats(recipe: Recipe) -> Recipe:
+    """The recipe without the formats that are written when all frames are there, on which no frame depends."""
+    kept = tuple(use for use in recipe.plugins.get("writer", ()) if frame_writers([use.plugin]))
+    output = attrs.evolve(recipe.output, yolo=False, polygons=False)
+    return attrs.evolve(recipe, output=output, plugins={**recipe.plugins, "writer": kept})
 
 
 def run_writer(writer: Any, dataset: FinishedDataset, *, alone: bool = False) -> tuple[Path, ...]:

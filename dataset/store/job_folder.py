@@ -25,6 +25,7 @@ from ..checksums import (
     remove_text_checksum,
     say,
 )
+from .dataset_files import without_formats
 from .frames import FrameStore
 from .heartbeats import heartbeat_path
 from .inputs import FILE as INPUTS
@@ -121,7 +122,8 @@ class JobFolder:
         self._store.write_text(RECIPE, self._claimed[RECIPE])
 
     def _is_respelled(self, recorded: str) -> bool:
-        """Whether a recorded text is this recipe as another release that makes the same frames wrote it."""
+        """Whether a recorded text is this recipe, but for its formats, or as a release that makes the same frames wrote
+        it."""
         version = re.match(rf"# {RESOLVED} (\d+\.\d+)", recorded)
         releases = {version[1] if version else "", ".".join(__version__.split(".")[:2])}
         if not releases.issubset(SAME_BYTES):
@@ -130,7 +132,7 @@ class JobFolder:
             earlier = loads_recipe(recorded, self.out, str(self.out / RECIPE), check_files=False)
         except RecipeError:
             return False
-        texts = (dump_recipe(recipe, anchor=True) for recipe in (earlier, self.recipe))
+        texts = (dump_recipe(without_formats(recipe), anchor=True) for recipe in (earlier, self.recipe))
         return len({_without_images(text) for text in texts}) == 1
 
     def problems(self) -> list[tuple[str, str]]:

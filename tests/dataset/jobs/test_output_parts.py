@@ -21,7 +21,7 @@ import twinset
 from recipes import on_floor, orbit, recipe_text
 from twinset.dataset.formats.dataset_folder import read_dataset
 from twinset.dataset.jobs.job import Job, open_job
-from twinset.engine.errors import DataError, PluginError, RecipeError
+from twinset.engine.errors import DataError, OutputError, PluginError, RecipeError
 from twinset.engine.output.annotation_source import ANNOTATION_SOURCES, AnnotationSource, Entry, are_numbers
 from twinset.engine.output.label_pass import LABEL_PASSES, LabelPass, RenderPass
 from twinset.engine.plugin import Writer, param, plugin
@@ -233,6 +233,19 @@ def test_resumed_merged_and_verified_as_all_else(registered, tmp_path):
     (tmp_path / "shares/lists/notes.csv").write_text("mine")
     job.finish()
     assert file_bytes(tmp_path / "shares") == whole | {"lists/notes.csv": b"mine"}
+
+
+def test_formats_can_be_added_to_rendered_frames(registered, tmp_path):
+    run(tmp_path, "out", RECIPE)
+    before = file_bytes(tmp_path / "out")
+    added = RECIPE + 'yolo = true\n\n[[writer]]\nplugin = "voc"\n'
+    run(tmp_path, "out", added)
+    after = file_bytes(tmp_path / "out")
+    assert {name for name in before if after[name] != before[name]} == {"recipe.toml", "checksums.json"}
+    assert {"data.yaml", "labels/000003.txt"} <= after.keys()
+    assert len([name for name in after if name.startswith("voc/VOCdevkit/VOC2012/Annotations/")]) == 4
+    with pytest.raises(OutputError, match="frames of another recipe"):  # its files are made with the frames
+        run(tmp_path, "out", RECIPE + '\n[[writer]]\nplugin = "outlines"\n')
 
 
 def test_records_of_anyone_are_checked(registered, tmp_path):
