@@ -18,6 +18,7 @@ from ..engine.recipe.recorded_frames import brings_light
 from ..engine.recipe.settings import Recipe
 from ..engine.sampling.rooms import Rooms
 from ..engine.scene.material import Material, MaterialSlot
+from ..engine.scene.motion import CAMERA, Motion
 from ..engine.stage import (
     Amodal,
     Asset,
@@ -45,7 +46,6 @@ from .render.amodal import (
 )
 from .render.render import Renderer
 from .render.scene_cameras import poses_of
-from .render.shutter import Motion
 from .scene import lighting
 from .scene.asset_file import write_asset
 from .scene.assets import LoadedAsset, load_assets
@@ -266,7 +266,8 @@ class BlenderStage:
             raise RuntimeError("pose_camera() comes before set_motion()")
         center = target.matrix[:3, 3] if target is not None else cast(CameraPose, self._camera).position
         motion = Motion(np.asarray(displacement, float), np.asarray(rotation, float), np.asarray(center))
-        self._unprepared_renderer.shutter.move(None if target is None else self._parts(target), motion)
+        id, parts = (CAMERA, []) if target is None else (target.id, self._parts(target))
+        self._unprepared_renderer.shutter.move(id, parts, motion)
 
     def set_background(self, image: Path | None) -> None:
         lighting.set_background(self._scene, image)
@@ -304,7 +305,9 @@ class BlenderStage:
         amodal = self.amodal()
         with self._materials.applied():
             further = self._renderer.further_passes()
-            return Shot(self._renderer.picture(seed), labels, annotatable, amodal, self._camera, further)
+            picture = self._renderer.picture(seed)
+        motions = dict(self._unprepared_renderer.shutter.motions)
+        return Shot(picture, labels, annotatable, amodal, self._camera, further, motions)
 
     def amodal(self) -> dict[int, Amodal]:
         if self._camera is None:

@@ -35,11 +35,19 @@ from .amodal import (
     touches_border,
     union,
 )
+from .aov_outputs import check_aovs
 from .devices import choose_device
 from .film import Film, Films
 from .opaque_materials import all_opaque, black_material, is_opaque
 from .passes import read_labels, read_passes, read_picture
-from .render_settings import further_passes, set_samples, set_up_labels, set_up_picture, use_only_render_layer
+from .render_settings import (
+    render_with_labels,
+    set_samples,
+    set_up_labels,
+    set_up_picture,
+    shaded_passes,
+    use_only_render_layer,
+)
 from .see_through import prepare_see_through
 from .shutter import Shutter
 
@@ -72,6 +80,7 @@ class Renderer:
         self._films = None if intrinsics is None else Films(intrinsics, render.engine)
         self._scene = scene
         self._further = render_passes(output)
+        self._unshaded = [each for each in self._further if not each.shaded]
         self._scratch = scratch_folder(output.width * output.height)
         weakref.finalize(self, remove_scratch, self._scratch)
         camera = bpy.data.cameras.new("Twinset camera")
@@ -95,10 +104,13 @@ class Renderer:
         replaced = view_layer(scene).material_override
         used = [replaced] if replaced is not None else [m for m in bpy.data.materials if m.users]
         override = black_material() if all_opaque(used, bpy.data.objects) else replaced
-        prepare_see_through(m for m in used if not is_opaque(m))
+        # Without an override, normals would be those of opaque materials' bump maps and all others' surfaces.
+        prepare_see_through(m for m in used if not is_opaque(m) or (self._further and override is None))
+        check_aovs(self._further)
         for label_scene in (self._labels, self._amodal):
             label_scene.camera = self._camera
             set_up_labels(label_scene, override, render.alpha_threshold)
+        render_with_labels(self._labels, self._further)
         # Operators update the current view layer: an empty one saves updating the user's scene once more.
         self._idle = bpy.data.scenes.new("Twinset idle")
         self._denoises = set_up_picture(scene, render)
@@ -245,11 +257,12 @@ class Renderer:
     def further_passes(self) -> dict[str, np.ndarray]:
         """What label passes of the recipe ask for beside ids and depth: (H, W, C) float32 by name."""
         found: dict[str, np.ndarray] = {}
-        for shaded in (False, True):
-            wanted = [each for each in self._further if each.shaded == shaded]
-            if wanted:
-                with further_passes(self._labels, wanted, shaded=shaded):
-                    found |= self._render_passes(wanted)
+        if self._unshaded:
+            found |= self._render_passes(self._unshaded)
+        shaded = [each for each in self._further if each.shaded]
+        if shaded:
+            with shaded_passes(self._labels, shaded, self._unshaded):
+                found |= self._render_passes(shaded)
         return found
 
     def _render_passes(self, wanted: Sequence[RenderPass]) -> dict[str, np.ndarray]:

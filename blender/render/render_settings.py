@@ -81,6 +81,8 @@ def set_up_labels(
     r.use_freestyle = False
     layer = use_only_render_layer(scene)
     _use_only_passes(layer, *_LABEL_PASSES)
+    for aov in list(layer.aovs):
+        layer.aovs.remove(aov)
     layer.material_override = override
     mark_label_layer(layer)
     if alpha_threshold is not None:
@@ -98,19 +100,30 @@ def set_up_labels(
     cycles.seed = 0
 
 
+def render_with_labels(scene: bpy.types.Scene, wanted: Iterable[RenderPass]) -> None:
+    """Have a scene for labels render these passes beside ids and depth: those without materials, and all AOVs.
+
+    Not for single renders: data that Cycles keeps from others have no texture coordinates, and materials no AOVs.
+    """
+    layer = view_layer(scene)
+    for aov in [each.aov for each in wanted if each.aov is not None]:
+        made = layer.aovs.add()
+        made.type, made.name = aov
+    _use_only_passes(layer, *_LABEL_PASSES, *(each.switch for each in wanted if not each.shaded))
+
+
 @contextlib.contextmanager
-def further_passes(scene: bpy.types.Scene, wanted: Iterable[RenderPass], *, shaded: bool) -> Iterator[None]:
-    """Have a scene for labels render further passes, and with its own materials where ``shaded``, for a while."""
+def shaded_passes(scene: bpy.types.Scene, wanted: Iterable[RenderPass], usual: Iterable[RenderPass]) -> Iterator[None]:
+    """Have a scene for labels render other passes than ``usual``, with its own materials, for a while."""
     layer = view_layer(scene)
     override = layer.material_override
     _use_only_passes(layer, *_LABEL_PASSES, *(each.switch for each in wanted))
-    if shaded:
-        layer.material_override = None
-        mark_label_layer(layer, False)
+    layer.material_override = None
+    mark_label_layer(layer, False)
     try:
         yield
     finally:
-        _use_only_passes(layer, *_LABEL_PASSES)
+        _use_only_passes(layer, *_LABEL_PASSES, *(each.switch for each in usual))
         layer.material_override = override
         mark_label_layer(layer)
 

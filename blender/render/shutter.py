@@ -7,30 +7,10 @@ import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import attrs
 import bpy
 import numpy as np
 
-from ...engine.geometry.support import rotation_about
-
-
-@attrs.frozen(eq=False)
-class Motion:
-    """How something moves from the beginning to the end of the exposure: metres, and a rotation vector in degrees, both
-    in the world; it turns about the point ``center`` (3,)."""
-
-    displacement: np.ndarray
-    rotation: np.ndarray
-    center: np.ndarray
-
-    def at(self, share: float) -> np.ndarray:
-        """The matrix (4, 4) that moves it from the middle of the exposure; -0.5 is the beginning, 0.5 the end."""
-        matrix = np.eye(4)
-        angle = float(np.radians(np.linalg.norm(self.rotation)))
-        if angle:
-            matrix[:3, :3] = rotation_about(self.rotation / np.linalg.norm(self.rotation), share * angle)
-        matrix[:3, 3] = self.center - matrix[:3, :3] @ self.center + share * self.displacement
-        return matrix
+from ...engine.scene.motion import CAMERA, Motion
 
 
 class Shutter:
@@ -47,12 +27,15 @@ class Shutter:
     ----------
     lens : float
         Focal length in millimetres of the lens whose f-number is given; the render camera may have another.
+    motions : dict of int to Motion
+        By instance id, the camera's as ``CAMERA``.
     """
 
     def __init__(self, scene: bpy.types.Scene, camera: bpy.types.Object) -> None:
         self._scene = scene
         self._camera = camera
         self.lens = 0.0
+        self.motions: dict[int, Motion] = {}
         self._focus: tuple[float, float] | None = None
         self._moving: dict[str, tuple[Sequence[bpy.types.Object], Motion]] = {}
 
@@ -60,14 +43,16 @@ class Shutter:
         """Show everything sharp and still again."""
         self._focus = None
         self._moving.clear()
+        self.motions.clear()
 
     def set_focus(self, distance: float, f_number: float) -> None:
         """See :meth:`...engine.stage.Stage.set_focus`."""
         self._focus = distance, f_number
 
-    def move(self, objects: Sequence[bpy.types.Object] | None, motion: Motion) -> None:
-        """Let objects, or the camera for None, move during the exposure."""
-        objects = [self._camera] if objects is None else objects
+    def move(self, id: int, objects: Sequence[bpy.types.Object], motion: Motion) -> None:
+        """Let the objects of an instance, or the camera for ``CAMERA``, move during the exposure."""
+        objects = [self._camera] if id == CAMERA else objects
+        self.motions[id] = motion
         if objects:
             self._moving[objects[0].name] = objects, motion
 

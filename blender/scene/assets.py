@@ -34,6 +34,7 @@ from ..geometry.evaluated import (
 )
 from ..geometry.family import Families
 from ..geometry.flatten import FlatGroup, flatten_groups, sample_points
+from ..geometry.named_points import check_named_points, named_points
 from ..geometry.parts import Part
 from ..geometry.scattered import MOST, Scattered, is_scattered, stop_scattering
 from ..geometry.up_axis import up_rotation
@@ -132,13 +133,15 @@ def load_assets(scene: bpy.types.Scene, recipe: Recipe) -> list[LoadedAsset]:
     used = _without_excluded(scene, sources)
     _check_disjoint(used)
     flat_groups = flatten_groups(scene, [source.objects for source in used])
-    out = []
+    out, labelled = [], []
     for source, flat in zip(used, flat_groups, strict=True):
         if not flat.parts and missed.note(source.label, source.name, source.objects):
             continue
         loaded = _make_asset(source, flat)
         out.append(loaded)
         out += _scattered(source, loaded, flat.scattered, names)
+        labelled.append((source.label, loaded.asset, source.objects))
+    check_named_points(labelled)
     stop_scattering({o for flat in flat_groups if not flat.scattered.unlabelled for o in flat.scattered.sources})
     imported = {source.imported for source in sources if source.imported is not None}
     for collection in imported:
@@ -324,7 +327,8 @@ def _make_asset(source: _AssetSource, flat: FlatGroup) -> LoadedAsset:
     points = sample_points(mesh, source.unique_name)
     weight = weights[-1] if weights else 1.0
     group = settings.name if isinstance(settings, DistractorSettings) else ""
-    asset = Asset(source.unique_name, class_name, mesh, points, scale_range, weight, group)
+    keypoints = named_points(source.objects, settings.keypoints, to_asset, mesh)
+    asset = Asset(source.unique_name, class_name, mesh, points, scale_range, weight, group, keypoints)
     modelled = np.linalg.inv(to_asset)
     original_matrix = modelled if flat.rendered and source.imported is None else None
     sources = [] if source.imported is not None else [o for o in source.objects if _is_moved(o)]

@@ -13,7 +13,9 @@ Line = Callable[[Mapping[str, Any], Mapping[str, Any], int], str]
 """A label from an annotation, its image, and the number of its class; "" where the task has none for it."""
 
 
-def write_yolo(dataset: FinishedDataset, files: DatasetFiles, line: Line, *, copies_images: bool) -> None:
+def write_yolo(
+    dataset: FinishedDataset, files: DatasetFiles, line: Line, *, copies_images: bool, more: Mapping[str, Any] = {}
+) -> None:
     """Write ``labels/*.txt``, a list of images for each part, and ``data.yaml``.
 
     Class numbers are 0, 1, ... in the order of the categories. Images without boxes get an empty file, which trainers
@@ -24,6 +26,8 @@ def write_yolo(dataset: FinishedDataset, files: DatasetFiles, line: Line, *, cop
     copies_images : bool
         Put the images into ``images/``. Otherwise they are there, and the real images of the recipe, if it has any and
         the dataset has no part ``val``, are linked into ``real/`` as validation data.
+    more : mapping
+        Further entries of ``data.yaml``, as JSON values.
     """
     numbers = {c["id"]: i for i, c in enumerate(dataset.categories)}
     names: dict[int, str] = {}
@@ -44,7 +48,7 @@ def write_yolo(dataset: FinishedDataset, files: DatasetFiles, line: Line, *, cop
         else:  # trainers want one; the test images must not choose the model
             lists["val"] = lists["train"]
             note = "# No validation data: 'val' names the training images. Give [real] with images, or [split].\n"
-    files.add("data.yaml", f"{note}{_yaml(lists, [c['name'] for c in dataset.categories])}".encode())
+    files.add("data.yaml", f"{note}{_yaml(lists, [c['name'] for c in dataset.categories], more)}".encode())
 
 
 def box_line(annotation: Mapping[str, Any], image: Mapping[str, Any], number: int) -> str:
@@ -60,12 +64,13 @@ def points_line(points: Iterable[float], image: Mapping[str, Any], number: int) 
     return f"{number} {' '.join(f'{v / size[k % 2]:.8f}' for k, v in enumerate(points))}\n"
 
 
-def _yaml(lists: Mapping[str, str], names: list[str]) -> str:
+def _yaml(lists: Mapping[str, str], names: list[str], more: Mapping[str, Any]) -> str:
     paths = "".join(f"{part}: {where}\n" for part, where in lists.items())
     # JSON strings are YAML strings, whatever a class is called.
     listed = "".join(f"  {i}: {json.dumps(name, ensure_ascii=False)}\n" for i, name in enumerate(names))
     # No 'path': trainers look for a relative one in other places than beside this file.
-    return f"{paths}nc: {len(names)}\nnames:\n{listed}"
+    further = "".join(f"{key}: {json.dumps(value)}\n" for key, value in more.items())
+    return f"{paths}nc: {len(names)}\n{further}names:\n{listed}"
 
 
 def _write_real(dataset: FinishedDataset, files: DatasetFiles, line: Line) -> bool:

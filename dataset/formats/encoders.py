@@ -60,3 +60,11 @@ def write_exr(path: Path, channels: Mapping[str, np.ndarray], instead: str) -> N
             f"The folder '{path.parent}' cannot be written to ({error}). "
             "Free space there or choose another output folder."
         ) from error
+
+
+def encode_vectors(values: np.ndarray, known: np.ndarray) -> bytes:
+    """Vectors (H, W, 3) in [0, 1] as a 16-bit PNG with their components as red, green and blue; 0, 0, 0 where they are
+    not ``known`` (H, W)."""
+    whole = np.rint(np.clip(np.nan_to_num(values), 0.0, 1.0) * 65535).astype(np.uint16)
+    whole[~known] = 0
+    return encode(".png", np.ascontiguousarray(whole[..., ::-1]), [])

@@ -91,7 +91,7 @@ def categories(recipe: Recipe, real: CocoFile | None) -> list[dict[str, Any]]:
         if category is None:
             highest += 1
             category = {"id": highest, "name": settings.name}
-        added = (item for source in sources for item in source.category(settings.name).items())
+        added = (item for source in sources for item in source.category_of(settings).items())
         out.append({key: category[key] for key in ("id", "name", "supercategory") if key in category} | dict(added))
     return sorted(out, key=lambda c: c["id"])
 

@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 
 import attrs
 import numpy as np
 
+from ..scene.motion import rotation_about
 from ..stage import Asset, Stage
 from .contact import centroid, footprint, highest_below, inside_hull, lowest_above, resting_height
 from .ground import (
@@ -382,10 +383,3 @@ def make_body(asset: Asset, scale: float, rotation: np.ndarray, align: np.ndarra
         leaning = asset.mesh.vertices @ rotation.T
         base = footprint(leaning, asset.mesh.triangles) @ rotation
     return Body(asset.mesh.vertices @ matrix.T, base @ matrix.T, center @ matrix.T, align[:, 2], is_stable)
-
-
-def rotation_about(axis: Sequence[float] | np.ndarray, angle: float) -> np.ndarray:
-    """Rotation (3, 3) about a unit axis by radians [Rodrigues]."""
-    x, y, z = axis
-    cross = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
-    return np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross

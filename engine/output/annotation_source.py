@@ -69,8 +69,12 @@ class AnnotationSource(OutputPart):
         raise NotImplementedError
 
     def category(self, class_name: str) -> Mapping[str, Any]:
-        """Entries of a class in the COCO file's ``categories``, such as the names of keypoints."""
+        """Entries of a class in the COCO file's ``categories``, such as the names of corners."""
         return {}
+
+    def category_of(self, settings: Any) -> Mapping[str, Any]:
+        """The same from the class's settings (``ClassSettings``) in the recipe."""
+        return self.category(settings.name)
 
 
 ANNOTATION_SOURCES: FolderRegistry[AnnotationSource] = FolderRegistry(

@@ -26,7 +26,8 @@ class RenderPass:
     name : str
         Its key in :attr:`..stage.Shot.rendered`, where it is an array (H, W, C) float32.
     switch : str
-        The property of Blender's view layer, or of its Cycles settings, that turns it on: ``use_pass_normal``.
+        The property of Blender's view layer, or of its Cycles settings, that turns it on: ``use_pass_normal``. For an
+        AOV output of materials its type and name: ``COLOR:wetness`` or ``VALUE:wetness``.
     channels : tuple of tuples of str
         For each of the C channels its name in a multilayer EXR without that of the layer, ``Normal.X``; several where
         versions of Blender differ.
@@ -39,6 +40,12 @@ class RenderPass:
     switch: str
     channels: tuple[tuple[str, ...], ...]
     shaded: bool = False
+
+    @property
+    def aov(self) -> tuple[str, str] | None:
+        """Type and name of the AOV; None for other passes."""
+        kind, colon, name = self.switch.partition(":")
+        return (kind, name) if colon else None
 
 
 class LabelPass(OutputPart):
@@ -115,9 +122,10 @@ def array_of(each: LabelPass, shot: Shot, categories: Mapping[str, int]) -> np.n
     """The map that a pass makes of a shot; PluginError where it is not as declared, or cannot be rendered for."""
     absent = [r.name for r in each.renders if r.name not in shot.rendered]
     if absent:
+        keys = "' and '".join(p.name for p in each.params())
         raise PluginError(
             f"The label pass '{each.name}' needs the render pass '{absent[0]}', which this stage does not render. "
-            f"Leave '{each.key}' out of [output]."
+            f"Leave '{each.key or keys}' out of [output]."
         )
     with attribute_errors_to(each):
         array = each.array(shot, categories)

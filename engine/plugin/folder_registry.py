@@ -6,8 +6,9 @@ from __future__ import annotations
 import contextlib
 import importlib
 import pkgutil
+import types
 from collections.abc import Iterator
-from typing import ClassVar, Generic, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from ..errors import PluginError
 from .params import unknown
@@ -25,6 +26,9 @@ T = TypeVar("T", bound=Named)
 def name_of(cls: type) -> str:
     """The name that a class has by default: that of the file which declares it."""
     return cls.__module__.rsplit(".", 1)[-1]
+
+
+_registries: list[FolderRegistry[Any]] = []
 
 
 class FolderRegistry(Generic[T]):
@@ -46,6 +50,7 @@ class FolderRegistry(Generic[T]):
     def __init__(self, base: type[T], folder: str, noun: str) -> None:
         self.base = base
         self.noun = noun
+        _registries.append(self)
         self._folder = folder
         self._entries: dict[str, type[T]] = {}
         self._is_listed = False
@@ -108,3 +113,19 @@ class FolderRegistry(Generic[T]):
                 is_own = isinstance(value, type) and value.__module__ == module.__name__
                 if is_own and issubclass(value, self.base) and value is not self.base:
                     self.register(value)
+
+
+def register_own_classes(module: types.ModuleType) -> int:
+    """Register what a module of a plugin folder or package declares for any folder registry; returns how many.
+
+    Raises
+    ------
+    PluginError
+        Where a name is taken.
+    """
+    own = [v for v in list(vars(module).values()) if isinstance(v, type) and v.__module__ == module.__name__]
+    found = [(registry, cls) for registry in _registries for cls in own if issubclass(cls, registry.base)]
+    for registry, cls in found:
+        registry.names()  # built-in ones come first
+        registry.register(cls)
+    return len(found)

@@ -20,6 +20,7 @@ import attrs
 from ..errors import PluginError
 from .columns import IDENTIFIERS, KINDS_WITH_COLUMNS, declared_columns
 from .contract import CONTRACT, KINDS
+from .folder_registry import register_own_classes
 from .hooks import hooks_of, lacks_method
 from .kinds import INSTEAD, METHODS
 from .params import Direction, coerce, describe, unknown
@@ -166,7 +167,12 @@ class Registry:
             text = str(error).rstrip(".")
             self._set_aside(Broken(kind, id, source, f"its import failed with {type(error).__name__}: {text}."))
             return
-        if not classes:
+        try:
+            others = 0 if kind else register_own_classes(sys.modules[module])
+        except PluginError as error:
+            self._set_aside(Broken(kind, id, source, str(error)))
+            return
+        if not (classes or others):
             self._set_aside(Broken(kind, id, source, "it declares no class with @plugin(kind)."))
         for cls in classes:
             self._add(cls, kind, id, source)

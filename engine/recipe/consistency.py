@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..plugin.params import describe, unknown
+from ..scene.keypoint import keypoint_name, skeleton_pairs
 from .paths import ENVIRONMENT_VARIABLE, absolute_path, matching_files
 from .settings import (
     BLENDERPROC_OBJECTS,
@@ -220,6 +221,15 @@ def _check_entry(entry: ClassSettings, key_path: KeyPath, report: Report) -> Non
         report(key_path, "select", "It selects from a dataset, and there is none. Give blenderproc and dataset.")
     if entry.height is not None and entry.longest_side is not None:
         report(key_path, "longest_side", f"{owner} has both height and longest_side. Remove one of them.")
+    names = [keypoint_name(text) for text in entry.keypoints]
+    if entry.keypoints and key_path[0] == "distractor":
+        report(key_path, "keypoints", "Distractors are not annotated, so they have no keypoints. Remove them.")
+    if len(set(names)) < len(names):
+        report(key_path, "keypoints", f"{owner} has two keypoints of one name. Give each another one.")
+    try:
+        skeleton_pairs(entry.skeleton, names)
+    except ValueError as error:
+        report(key_path, "skeleton", str(error))
 
 
 def _check_dataset(entry: ClassSettings | SceneSettings, key_path: KeyPath, report: Report) -> None:

@@ -164,6 +164,12 @@ class ClassSettings:
         doc="Which axis of the models points up, as imported",
         formerly="up",
     )
+    keypoints: list[str] = param(
+        [],
+        doc="Named points of its assets, in order: empties, bones or vertex groups; 'NAME: tail' is the end of a bone, "
+        "'NAME: x, y, z' a place in metres above the middle of the asset's bottom",
+    )
+    skeleton: list[str] = param([], doc="Edges between keypoints, as 'NAME - NAME'")
 
 
 @attrs.frozen

@@ -8,6 +8,7 @@ import functools
 import attrs
 import numpy as np
 
+from ..scene.moved_image import MovedImage
 from ..stage import Amodal, Labels, Shot, extent
 
 
@@ -71,6 +72,7 @@ class PixelMap:
             labels=self.labels(shot.labels),
             amodal={id: self.amodal(alone) for id, alone in shot.amodal.items()},
             rendered={name: self.nearest(array) for name, array in shot.rendered.items()},
+            moved=MovedImage((*(shot.moved.maps if shot.moved is not None else ()), self.source)),
         )
 
     def _index(self, height: int, width: int) -> np.ndarray:

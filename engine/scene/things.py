@@ -15,6 +15,9 @@ import attrs
 import numpy as np
 
 from .intrinsics import Intrinsics
+from .keypoint import Keypoint
+from .motion import Motion
+from .moved_image import MovedImage
 
 FARTHEST = 10_000.0
 """Metres up to which cameras see; for the focus, as good as infinitely far."""
@@ -49,6 +52,8 @@ class Asset:
         How often it is drawn, relative to others of its class, see :func:`draw_asset`.
     group : str
         For a distractor the name of its table in the recipe, such as the class that it has in real photos.
+    keypoints : mapping of str to Keypoint or None
+        By name, in the order of the class; None for one that this asset does not have.
     """
 
     name: str
@@ -58,6 +63,7 @@ class Asset:
     scale_range: tuple[float, float] = (1.0, 1.0)
     weight: float = 1.0
     group: str = ""
+    keypoints: Mapping[str, Keypoint | None] = attrs.field(factory=dict)
 
     @functools.cached_property
     def outline(self) -> np.ndarray:
@@ -237,7 +243,8 @@ class Shot:
 
     ``image`` (H, W, 3) uint8 RGB; ``instances`` are the annotatable ones, visible or not; ``amodal`` by instance id.
     ``rendered`` holds what label passes ask the stage to render beside: arrays (H, W, C) float32 by the name of the
-    :class:`.output.label_pass.RenderPass`.
+    :class:`.output.label_pass.RenderPass`. ``motions`` are those during the exposure, by instance id, the camera's as
+    ``motion.CAMERA``. ``moved`` says how effects moved the pixels; None where they did not.
     """
 
     image: np.ndarray
@@ -246,6 +253,8 @@ class Shot:
     amodal: Mapping[int, Amodal]
     camera: CameraPose
     rendered: Mapping[str, np.ndarray] = attrs.field(factory=dict)
+    motions: Mapping[int, Motion] = attrs.field(factory=dict)
+    moved: MovedImage | None = None
 
     @property
     def scale(self) -> float:
@@ -255,6 +264,37 @@ class Shot:
     def mask(self, id: int) -> np.ndarray:
         """The visible mask (H, W) of an instance."""
         return self.labels.ids == id
+
+    @property
+    def centers(self) -> np.ndarray:
+        """Positions (H, W, 2) in the camera's image of what the labels of each pixel show: pixel centres, unless
+        effects moved the pixels."""
+        if self.moved is not None:
+            return self.moved.shown / self.scale
+        height, width = self.labels.ids.shape
+        return np.stack(np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5), -1) / self.scale
+
+    def rays(self) -> np.ndarray:
+        """Rays (H, W, 3) in the camera's frame to what each pixel shows, -1 along z; nan where the lens shows
+        nothing."""
+        centers = self.centers
+        return self.camera.rays(centers[..., 0], centers[..., 1])
+
+    def points(self) -> np.ndarray:
+        """What each pixel shows as points (H, W, 3) in the camera's frame, in metres; nan where nothing is hit."""
+        depth = np.where(np.isfinite(self.labels.depth), self.labels.depth, np.nan).astype(float)
+        return self.rays() * depth[..., None]
+
+    def project(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """As :meth:`CameraPose.project`, but pixels (..., 2) are those of the picture, also where effects moved them;
+        nan where they show nothing of that direction."""
+        pixels, depth = self.camera.project(points)
+        return self.in_picture(pixels), depth
+
+    def in_picture(self, pixels: np.ndarray) -> np.ndarray:
+        """Positions (..., 2) of the camera's image in the picture."""
+        pixels = pixels * self.scale
+        return pixels if self.moved is None else self.moved.landing(pixels)
 
 
 @attrs.frozen(eq=False)

@@ -25,7 +25,7 @@ TILT = np.radians(30.0)
 class Normals(LabelPass):
     """Unit normals in the camera's frame, 0 where nothing is hit."""
 
-    name = key = folder = "normals"
+    name = key = folder = "facing"
     formats = ("npy",)
     dtype = "float32"
     channels = 3
@@ -90,7 +90,7 @@ def test_passes_show_the_truth_and_change_nothing_else():
     plain = tilted_square(OutputSettings(96, 72))
     before = plain.labels()
     assert plain.further_passes() == {}
-    renderer = tilted_square(OutputSettings(96, 72, normals=True, colors=True))
+    renderer = tilted_square(OutputSettings(96, 72, facing=True, colors=True))
     rendered = renderer.further_passes()
     assert {name: (a.shape, a.dtype) for name, a in rendered.items()} == {
         name: ((72, 96, 3), np.float32) for name in ("normal", "color")
@@ -116,13 +116,13 @@ RECIPE = recipe_text(
 
 
 def test_a_job_writes_them_beside_the_same_pictures(tmp_path):
-    for name, more in (("plain", ""), ("more", "normals = true\ncolors = true\n")):
+    for name, more in (("plain", ""), ("more", "facing = true\ncolors = true\n")):
         (tmp_path / "r.toml").write_text(RECIPE + more)
         list(Job(load_recipe(tmp_path / "r.toml"), tmp_path / name, open_stage).run())
     for frame in range(2):
         images = [(tmp_path / name / f"images/{frame:06d}.jpg").read_bytes() for name in ("plain", "more")]
         assert images[0] == images[1]
-        normals = np.load(tmp_path / f"more/normals/{frame:06d}.npy")
+        normals = np.load(tmp_path / f"more/facing/{frame:06d}.npy")
         length = np.linalg.norm(normals, axis=-1)
         hit = length > 0
         assert hit.mean() > 0.5 and np.abs(length[hit] - 1).max() < 1e-3
