@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 
-def real_path(path: str | Path) -> Path:
+def real_path(path: str | os.PathLike[str]) -> Path:
     """An absolute path in which all links are followed; those in a circle stay, and cannot be opened.
 
     ``Path.resolve`` raises RuntimeError for them before Python 3.13.

@@ -117,8 +117,13 @@ class FrameStore:
             raise output_error(FileExistsError(errno.EEXIST, "it is a link in a circle"), self.out)
         above = next((p for p in self.out.absolute().parents if os.path.lexists(p)), self.out.absolute().parent)
         try:
-            with tempfile.TemporaryDirectory(dir=above, prefix=".twinset-") as folder, PendingFiles() as pending:
-                pending.add(Path(folder) / "probe", b"\0" * 4096)
+            with (
+                tempfile.TemporaryDirectory(dir=above, prefix=".twinset-") as folder,
+                open(Path(folder) / "probe", "wb") as file,
+            ):
+                file.write(b"\0" * 4096)
+                file.flush()
+                os.fsync(file.fileno())
         except OSError as error:
             raise output_error(error, self.out) from error
         self._check_free(above, min_free)
@@ -296,10 +301,10 @@ class FrameStore:
 
 
 def _file_names(folder: Path) -> list[str]:
-    """Names of the files and folders in a folder; empty if it is missing."""
+    """Names of the files and folders in a folder; empty if it is missing or none."""
     try:
         return os.listdir(folder)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
 
 

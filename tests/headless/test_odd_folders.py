@@ -89,3 +89,32 @@ def test_links_are_followed_as_far_as_they_lead(place: Path) -> None:
     (place / "short").symlink_to("r.toml")
     assert real_path(place / "short") == (place / "r.toml").resolve()
     assert real_path(place / "loop") == real_path(place) / "loop"
+
+
+FOREIGN = ("notes.txt", "images/holiday.jpg", "frames/notes.json", "frames/000001.json.orig", "masks/x/y.png")
+FOREIGN += ("annotations/mine.json", "labels/a.txt", ".git/config", "workers/readme")
+
+
+def test_files_of_others_in_the_output_folder_stay(place: Path) -> None:
+    list(Job(load_recipe(place / "r.toml"), place / "whole", stool_stage).run())
+    for name in FOREIGN:
+        (place / "out" / name).parent.mkdir(parents=True, exist_ok=True)
+        (place / "out" / name).write_text(f"mine: {name}")
+    list(Job(load_recipe(place / "r.toml"), place / "out", stool_stage).run())
+    expected = file_bytes(place / "whole") | {name: f"mine: {name}".encode() for name in FOREIGN}
+    assert file_bytes(place / "out") == expected
+    done = CliRunner().invoke(app, ["finish", "out"])
+    assert done.exit_code == 0 and file_bytes(place / "out") == expected
+
+
+@pytest.mark.parametrize("name", ["frames", "images", "annotations", "workers"])
+def test_a_file_in_place_of_a_folder_is_named_and_stays(place: Path, name: str) -> None:
+    (place / "out").mkdir()
+    (place / "out" / name).write_text("mine")
+    done = CliRunner().invoke(app, ["render", "r.toml", "-o", "out"])
+    said = " ".join(done.output.split())
+    assert (place / "out" / name).read_text() == "mine" and "Traceback" not in said
+    if name == "workers":  # only status reads it
+        assert done.exit_code == 0
+    else:
+        assert done.exit_code == 2 and f"/{name}' cannot be created because a file has its name" in said
