@@ -16,11 +16,13 @@ from typing import Any
 import attrs
 import numpy as np
 from twinset.blender.stage import open_stage
+from twinset.engine.geometry.framing import look_rotation
 from twinset.engine.output.annotation_source import asked_sources, entries_of
 from twinset.engine.output.label_pass import array_of, asked_passes
 from twinset.engine.recipe.reading import loads_recipe
 from twinset.engine.scene.keypoint import Keypoint
 from twinset.engine.scene.motion import CAMERA, Motion
+from twinset.engine.stage import CameraPose
 
 RECIPE = """
 [scene]
@@ -72,8 +74,10 @@ def main() -> None:
         matrix = np.eye(4)
         matrix[:3, 3] = (k % 4 - 1.5, k // 4, 0.0)
         stage.place(chair, matrix)
-    (camera,) = stage.existing_cameras()[:1]
-    stage.pose_camera(camera)
+    view = np.eye(4)
+    view[:3, :3] = look_rotation(np.array([np.pi / 2]), np.array([-0.3]), np.array([0.0]))[0]
+    view[:3, 3] = (0.0, -3.0, 1.6)
+    stage.pose_camera(CameraPose(view, 28.0, width, height))
     renderer = stage._renderer
     times: dict[str, list[float]] = {}
 

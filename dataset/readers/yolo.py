@@ -42,7 +42,7 @@ def read_yolo(folder: str | Path) -> CocoFile:
     Class names come from ``data.yaml`` (or another ``.yaml`` with ``names``), ``classes.txt`` or ``obj.names``. Each
     image of ``images/`` (or of the folder itself), at any depth, has its labels at the same place under ``labels/``,
     beside it, or in a folder ``labels`` beside its folder ``images``. Boxes and polygons are understood; oriented boxes
-    are polygons of four points.
+    are polygons of four points. Of labels for poses the boxes are read.
 
     Raises
     ------
@@ -52,7 +52,7 @@ def read_yolo(folder: str | Path) -> CocoFile:
     folder = Path(folder)
     if not folder.is_dir():
         raise DataError(f"The YOLO folder '{folder}' does not exist. Check the path.")
-    names = _read_names(folder)
+    names, further = _read_names(folder), _keypoint_numbers(folder)
     root = folder / "images" if (folder / "images").is_dir() else folder
     pictures = sorted(p for p in root.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES)
     if not pictures:
@@ -75,7 +75,7 @@ def read_yolo(folder: str | Path) -> CocoFile:
         if label is None:
             continue
         has_labels = True
-        for class_number, bbox, outline in _read_label(label, width, height, len(names), problems):
+        for class_number, bbox, outline in _read_label(label, width, height, len(names), further, problems):
             annotations.append(
                 {
                     "id": len(annotations) + 1,
@@ -107,9 +107,9 @@ def _labels_of(picture: PurePath) -> PurePath:
 
 
 def _read_label(
-    path: Path, width: int, height: int, classes: int, problems: list[str]
+    path: Path, width: int, height: int, classes: int, further: int, problems: list[str]
 ) -> list[tuple[int, list[float], list[float]]]:
-    """Class number, box, and outline, empty where the label is a box."""
+    """Class number, box, and outline, empty where the label is a box; ``further`` numbers of keypoints may follow."""
     out = []
     for index, line in enumerate(_read_text(path).splitlines(), start=1):
         fields = line.split()
@@ -119,6 +119,8 @@ def _read_label(
             class_number, values = int(fields[0]), [float(v) for v in fields[1:]]
         except ValueError:
             class_number, values = -1, []
+        if further and len(values) == 4 + further:
+            values = values[:4]
         polygon = len(values) >= 6 and len(values) % 2 == 0
         if not (len(values) in (4, 5) or polygon) or not all(math.isfinite(v) for v in values):
             problems.append(
@@ -138,6 +140,15 @@ def _read_label(
         outline = [round(v * (width, height)[k % 2], 3) for k, v in enumerate(values)] if polygon else []
         out.append((class_number, [round(v, 3) for v in box], outline))
     return out
+
+
+def _keypoint_numbers(folder: Path) -> int:
+    """How many numbers of keypoints follow a box in labels for poses, which ``kpt_shape`` says; 0 in others."""
+    for path in sorted(folder.glob("*.yaml")):
+        shape = re.search(r"^kpt_shape:\s*\[\s*(\d{1,4})\s*,\s*([23])\s*\]", _read_text(path), re.MULTILINE)
+        if shape:
+            return int(shape[1]) * int(shape[2])
+    return 0
 
 
 def _listed_parts(folder: Path) -> dict[Path, str]:

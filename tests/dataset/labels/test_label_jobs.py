@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import twinset
 from recipes import on_floor, orbit, recipe_text
+from twinset.dataset.formats.dataset_folder import read_dataset
 from twinset.dataset.jobs.job import Job, open_job
 from twinset.engine.output.label_pass import LABEL_PASSES
 from twinset.engine.recipe.reading import load_recipe
@@ -165,6 +166,10 @@ def test_yolo_pose_has_box_and_points_in_image_units(whole: Path) -> None:
             assert number == names[annotation["category_id"]] and len(values) == 4 + 9
             points = np.reshape(values[4:], (3, 3)) * (64, 48, 1)
             np.testing.assert_allclose(points.ravel(), annotation.get("keypoints", [0] * 9), atol=1e-5)
+    read = read_dataset(whole / "yolo_pose")
+    np.testing.assert_allclose(
+        [a["bbox"] for a in read.annotations], [a["bbox"] for a in coco["annotations"]], atol=1e-3
+    )
 
 
 def test_mirrored_keypoints_are_found_by_their_names() -> None:
@@ -183,7 +188,7 @@ def test_the_pass_of_the_page_is_found_in_a_plugin_folder(tmp_path: Path, monkey
         images=1,
         plugin_folders=["own"],
         placements=[on_floor()],
-        cameras=[orbit(1.5)],
+        cameras=[orbit(1.5, 1.6)],
         size=(32, 24),
         classes=[{"name": "chair", "builtin": "chair"}, {"name": "bag", "builtin": "bag"}],
     )
