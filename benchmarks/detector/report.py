@@ -73,13 +73,18 @@ class Answer:
     verdict: str
 
 
+def _asked(result: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a result that differ from the domain's; the order of the sources is the arm's own."""
+    return {key: value for key, value in result["changes"].items() if key != "in_turn"}
+
+
 def summarise(out: Path, detector: str, domain_name: str, arms: Mapping[str, Arm]) -> tuple[Domain, list[Row]]:
     """Lines of the table for a domain, in order of the arms' numbers."""
     results = [r for r in read_results(out) if r["domain"] == domain_name and r["detector"] == detector]
     if not results:
         raise DataError(f"'{out}' has no results of {detector} on {domain_name}. Train first.")
     kept = [k for k in ("classes", "size", "steps", "batch") if k in results[0]["changes"]]
-    if any(r["changes"] != results[0]["changes"] for r in results):
+    if any(_asked(r) != _asked(results[0]) for r in results):
         raise DataError(f"'{out}' holds results of different schedules. Use one folder for each.")
     domain = load_domain(domain_name, {k: results[0]["changes"][k] for k in kept})
     rng = np.random.default_rng([15, 0])
