@@ -8,6 +8,7 @@ import sys
 
 import numpy as np
 import pytest
+from twinset.engine.errors import DataError
 
 SMALL = ["--set", "steps=50", "--set", "size=[64,48]", "--set", "batch=2"]
 
@@ -143,3 +144,11 @@ def test_two_arms_are_trained_tested_resumed_and_reported(detector_module, data,
     both = [result["scores"][f]["all"]["ap50"] for f in "01"]
     assert by_arm["seen"]["ap50"] == pytest.approx(np.mean(both), abs=1e-9)
     assert stem.with_suffix(".png").stat().st_size > 1000 and stem.with_suffix(".csv").is_file()
+    # An arm's order of sources is its own; other settings are those of all arms.
+    result["changes"]["in_turn"] = True
+    files[2].write_text(json.dumps(result))
+    assert "| seen |" in run("report", "--domain", "apartment", "-o", tmp_path)
+    result["changes"]["steps"] = 7
+    files[2].write_text(json.dumps(result))
+    with pytest.raises(DataError, match="different schedules"):
+        detector_module("report").summarise(tmp_path, "anchor-free", "apartment", {})
