@@ -73,6 +73,7 @@ class Place:
         (folder / "plugins").mkdir()
         (folder / "plugins" / "fails.py").write_text(PLUGIN)
         os.environ["TWINSET_PLUGINS"] = str(folder / "plugins")
+        os.environ["SOURCE_DATE_EPOCH"] = "1700000000"  # COCO files name the year
         self.recipe = folder / "recipe.toml"
         self.recipe.write_text(RECIPE.format(images=images))
         self.whole = folder / "whole"

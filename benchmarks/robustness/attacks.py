@@ -125,7 +125,7 @@ def reading(place: Place) -> Iterator[Outcome]:
         ok = sentence(done, (3,)) and "Damaged: 1." in done.stdout + done.stderr
         yield f"verify with {name} unreadable: exit code {done.returncode}, {said(done)[:160]}", ok, ""
         done = place.render(out, before=inject)
-        ok = sentence(done, (0, 2, 75))
+        ok = sentence(done, (0, 2, 3, 75))
         wrong = place.resumed(out)
         yield f"render with {name} unreadable: exit code {done.returncode}, {said(done)[:160]}", ok and not wrong, wrong
 
@@ -226,27 +226,27 @@ def clocks(place: Place) -> Iterator[Outcome]:
     library = next(Path("/usr/lib").rglob("faketime/libfaketimeMT.so.1"), None)
     if library is None:
         return
-    for workers in ((), ("--workers", "2")):
-        for name, start, later in (("1990", "@1990-01-01 00:00:00", "-3d"), ("2090", "@2090-01-01 00:00:00", "-9000d")):
-            out, stamp = place.folder / f"clock-{name}-{len(workers)}", place.folder / "clock"
-            stamp.write_text(start)
-            env = {
-                **os.environ,
-                "LD_PRELOAD": str(library),
-                "FAKETIME_TIMESTAMP_FILE": str(stamp),
-                "FAKETIME_CACHE_DURATION": "1",
-                "DONT_FAKE_MONOTONIC": "1",
-            }
-            running = subprocess.Popen(
-                place.command(out, *workers), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=env
-            )
-            while running.poll() is None and not (out / "frames/000000.json").is_file():
-                time.sleep(0.02)
-            stamp.write_text(later)
-            errors = running.communicate()[1]
-            wrong = place.compared(out) if running.returncode == 0 else errors[-300:]
-            text = f"a clock at {name} that jumps while rendering {' '.join(workers)}: exit code {running.returncode}"
-            yield text, not wrong, wrong or "same bytes"
+    for name, start, later in (("1990", "@1990-01-01 00:00:00", "-3d"), ("2090", "@2090-01-01 00:00:00", "-9000d")):
+        out, stamp = place.folder / f"clock-{name}", place.folder / "clock"
+        stamp.write_text(start)
+        env = {
+            **os.environ,
+            "LD_PRELOAD": str(library),
+            "FAKETIME_TIMESTAMP_FILE": str(stamp),
+            "FAKETIME_CACHE_DURATION": "1",
+            "DONT_FAKE_MONOTONIC": "1",
+        }
+        # One process: waiting for others fails in Python under libfaketime, whose clocks disagree.
+        running = subprocess.Popen(
+            place.command(out), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=env
+        )
+        while running.poll() is None and not (out / "frames/000000.json").is_file():
+            time.sleep(0.02)
+        stamp.write_text(later)
+        errors = running.communicate()[1]
+        wrong = place.compared(out) if running.returncode == 0 else errors[-300:]
+        text = f"a clock at {name} that jumps while rendering: exit code {running.returncode}"
+        yield text, not wrong, wrong or "same bytes"
 
 
 def improvements(place: Place) -> Iterator[Outcome]:
