@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Maps of colours without light and shadow."""
+"""Maps of the diffuse colours of materials."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ from ...engine.stage import Shot
 from ..formats.encoders import encode, write_exr
 
 
-def _color_pass(name: str, switch: str, *layers: str) -> RenderPass:
+def color_pass(name: str, switch: str, *layers: str) -> RenderPass:
+    """A colour of materials; ``layers`` are its names in versions of Blender."""
     channels = tuple(tuple(f"{layer}.{channel}" for layer in layers) for channel in "RGB")
     return RenderPass(name, switch, channels, shaded=True)
 
 
-_DIFFUSE = _color_pass("diffuse color", "use_pass_diffuse_color", "DiffCol", "Diffuse Color")
+DIFFUSE = color_pass("diffuse color", "use_pass_diffuse_color", "DiffCol", "Diffuse Color")
 
 
 class Albedo(LabelPass):
@@ -36,7 +37,7 @@ class Albedo(LabelPass):
     dtype = "float32"
     channels = 3
     bytes_per_pixel: ClassVar = {"png": 1.0, "exr": 4.0}
-    renders: ClassVar[tuple[RenderPass, ...]] = (_DIFFUSE,)
+    renders: ClassVar[tuple[RenderPass, ...]] = (DIFFUSE,)
 
     def array(self, shot: Shot, categories: Mapping[str, int]) -> np.ndarray:
         return np.asarray(sum(shot.rendered[each.name] for each in self.renders), dtype=np.float32)
@@ -47,16 +48,3 @@ class Albedo(LabelPass):
         else:
             encoded = np.rint(encode_srgb(np.clip(array, 0.0, 1.0)) * 255).astype(np.uint8)
             path.write_bytes(encode(".png", np.ascontiguousarray(encoded[..., ::-1]), []))
-
-
-class Unlit(Albedo):
-    """Shading-free colours: what surfaces reflect and transmit of white light from all sides, and what they emit."""
-
-    name = key = folder = "unlit"
-    doc = "Shading-free colours: diffuse, glossy and transmitted colour and emission; 8-bit sRGB PNG, or linear EXR"
-    renders = (
-        _DIFFUSE,
-        _color_pass("glossy color", "use_pass_glossy_color", "GlossCol", "Glossy Color"),
-        _color_pass("transmission color", "use_pass_transmission_color", "TransCol", "Transmission Color"),
-        _color_pass("emission", "use_pass_emit", "Emit", "Emission"),
-    )

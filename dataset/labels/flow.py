@@ -66,11 +66,3 @@ class Flow(LabelPass):
         height, width = array.shape[:2]
         size = np.array([width, height], "<i4").tobytes()
         path.write_bytes(b"PIEH" + size + np.nan_to_num(array, nan=_UNKNOWN).astype("<f4").tobytes())
-
-
-class BackwardFlow(Flow):
-    """The same from the middle to the beginning of the exposure."""
-
-    name = key = folder = "backward_flow"
-    doc = "Optical flow to the beginning of the exposure"
-    share = -0.5

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Maps of surface normals, in the frame of the camera or of the world."""
+"""Maps of surface normals in the frame of the camera."""
 
 from __future__ import annotations
 
@@ -31,8 +31,7 @@ class Normals(LabelPass):
     renders = (RenderPass("normal", "use_pass_normal", (("Normal.X",), ("Normal.Y",), ("Normal.Z",))),)
 
     def array(self, shot: Shot, categories: Mapping[str, int]) -> np.ndarray:
-        world = WorldNormals().array(shot, categories)
-        return np.asarray(world @ shot.camera.matrix[:3, :3], dtype=np.float32)
+        return np.asarray(world_normals(shot) @ shot.camera.matrix[:3, :3], dtype=np.float32)
 
     def save(self, array: np.ndarray, suffix: str, path: Path) -> None:
         if suffix == "exr":
@@ -41,13 +40,8 @@ class Normals(LabelPass):
             path.write_bytes(encode_vectors((array + 1) / 2, array.any(-1)))
 
 
-class WorldNormals(Normals):
-    """The same in the frame of the world, whose z is up."""
-
-    name = key = folder = "world_normals"
-    doc = "The same normals in the world's frame, whose z is up"
-
-    def array(self, shot: Shot, categories: Mapping[str, int]) -> np.ndarray:
-        normals = shot.rendered["normal"].astype(float)
-        length = np.linalg.norm(normals, axis=-1, keepdims=True)
-        return np.where(length > 0, normals / np.where(length > 0, length, 1.0), 0.0).astype(np.float32)
+def world_normals(shot: Shot) -> np.ndarray:
+    """Unit normals (H, W, 3) in the world's frame, 0 where nothing is hit."""
+    normals = shot.rendered["normal"].astype(float)
+    length = np.linalg.norm(normals, axis=-1, keepdims=True)
+    return np.where(length > 0, normals / np.where(length > 0, length, 1.0), 0.0).astype(np.float32)

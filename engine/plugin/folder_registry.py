@@ -7,6 +7,7 @@ import contextlib
 import importlib
 import pkgutil
 import types
+import weakref
 from collections.abc import Iterator
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
@@ -28,7 +29,7 @@ def name_of(cls: type) -> str:
     return cls.__module__.rsplit(".", 1)[-1]
 
 
-_registries: list[FolderRegistry[Any]] = []
+_registries: weakref.WeakSet[FolderRegistry[Any]] = weakref.WeakSet()
 
 
 class FolderRegistry(Generic[T]):
@@ -50,7 +51,7 @@ class FolderRegistry(Generic[T]):
     def __init__(self, base: type[T], folder: str, noun: str) -> None:
         self.base = base
         self.noun = noun
-        _registries.append(self)
+        _registries.add(self)
         self._folder = folder
         self._entries: dict[str, type[T]] = {}
         self._is_listed = False

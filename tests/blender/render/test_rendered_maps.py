@@ -13,11 +13,13 @@ bpy = pytest.importorskip("bpy")
 
 from mathutils import Matrix  # noqa: E402
 from twinset.blender.render.render import Renderer  # noqa: E402
-from twinset.dataset.labels.albedo import Albedo, Unlit  # noqa: E402
+from twinset.dataset.labels.albedo import Albedo  # noqa: E402
 from twinset.dataset.labels.aovs import Aovs  # noqa: E402
-from twinset.dataset.labels.normals import Normals, WorldNormals  # noqa: E402
+from twinset.dataset.labels.normals import Normals  # noqa: E402
 from twinset.dataset.labels.points import Points  # noqa: E402
+from twinset.dataset.labels.unlit import Unlit  # noqa: E402
 from twinset.dataset.labels.uv import Uv  # noqa: E402
+from twinset.dataset.labels.world_normals import WorldNormals  # noqa: E402
 from twinset.engine.errors import StageError  # noqa: E402
 from twinset.engine.output.label_pass import array_of  # noqa: E402
 from twinset.engine.recipe.settings import OutputSettings, RenderSettings  # noqa: E402

@@ -9,8 +9,9 @@ import attrs
 import cv2
 import numpy as np
 import pytest
+from twinset.dataset.labels.backward_flow import BackwardFlow
 from twinset.dataset.labels.edges import CONTOUR, DEPTH_EDGE, Edges
-from twinset.dataset.labels.flow import BackwardFlow, Flow
+from twinset.dataset.labels.flow import Flow
 from twinset.dataset.labels.nocs import Nocs
 from twinset.dataset.labels.points import Points
 from twinset.dataset.labels.semantic import Semantic
