@@ -7,7 +7,7 @@ from .flow import Flow
 
 
 class BackwardFlow(Flow):
-    """Where what each pixel shows was at the beginning of the exposure, from where it is, in pixels; see :class:`.flow.Flow`."""
+    """From where each pixel's surface is to where it was at the beginning of the exposure, in pixels; see ``flow``."""
 
     key = folder = "backward_flow"
     doc = "Optical flow to the beginning of the exposure, in pixels: EXR, or Middlebury .flo"

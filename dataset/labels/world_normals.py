@@ -12,7 +12,7 @@ from .normals import Normals, world_normals
 
 
 class WorldNormals(Normals):
-    """Unit normals of surfaces in the frame of the world, whose z is up; otherwise like :class:`.normals.Normals`."""
+    """Unit normals of surfaces in the frame of the world, whose z is up; otherwise like ``normals``."""
 
     key = folder = "world_normals"
     doc = "Surface normals in the world's frame, whose z is up: 16-bit PNG of (n + 1) / 2, or EXR"
