@@ -7,6 +7,7 @@ import importlib.util
 from pathlib import Path
 from typing import Any
 
+from ...engine.errors import TwinsetError
 from ..exports.outlines import mask_of
 from ..formats.dataset_folder import ImageDataset
 from ..formats.image_files import ImageFiles
@@ -38,10 +39,17 @@ def fiftyone_dataset(found: ImageDataset, limit: int) -> Any:
     return dataset
 
 
-def open_fiftyone(found: ImageDataset, limit: int) -> None:
-    """Show a dataset in FiftyOne's app until it is closed."""
-    fiftyone: Any = importlib.import_module("fiftyone")
-    fiftyone.launch_app(fiftyone_dataset(found, limit)).wait()
+def open_fiftyone(found: ImageDataset, limit: int) -> str:
+    """Show a dataset in FiftyOne's app until it is closed; returns why it cannot start, "" where it did."""
+    try:
+        fiftyone: Any = importlib.import_module("fiftyone")
+        session = fiftyone.launch_app(fiftyone_dataset(found, limit))
+    except TwinsetError:
+        raise
+    except Exception as error:  # such as a database that is missing; FiftyOne's own errors have no common base
+        return f"{type(error).__name__}: {error}"
+    session.wait()
+    return ""
 
 
 def _sample(fiftyone: Any, picture: Picture, path: Path, names: list[str]) -> Any:

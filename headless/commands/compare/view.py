@@ -47,9 +47,11 @@ def view(
     output = output_of(context)
     found = open_dataset(dataset, images)
     if out is None and not page and has_fiftyone():
-        open_fiftyone(found, max_images)
-        output.result({"viewer": "fiftyone"})
-        return
+        problem = open_fiftyone(found, max_images)
+        if not problem:
+            output.result({"viewer": "fiftyone"})
+            return
+        output.message(f"FiftyOne is installed, but cannot start ({problem}). The page is opened instead.")
     folder = out or Path(tempfile.mkdtemp(prefix="twinset-view-")) / "page"
     with measuring_bar(output, "Writing the page") as progress:
         written = write_view(found, folder, copies=out is not None, limit=max_images, progress=progress)

@@ -141,3 +141,23 @@ def test_fiftyone_gets_boxes_masks_and_parts(source, monkeypatch):
             assert np.multiply(detection.bounding_box, (*SIZE, *SIZE)) == pytest.approx([x, y, w, h])
             np.testing.assert_array_equal(detection.mask, mask_of(a, image)[y : y + h, x : x + w])
             assert detection.twinset_visible_share == 0.75 and detection.iscrowd == bool(a["iscrowd"])
+
+
+def test_the_page_opens_where_fiftyone_cannot_start(source, tmp_path, monkeypatch):
+    """As where its database is missing."""
+    stand_in = types.ModuleType("fiftyone")
+    for name in ("Detection", "Detections", "Sample"):
+        setattr(stand_in, name, type(name, (), {"__init__": lambda self, **given: None}))
+
+    def dataset():
+        raise RuntimeError("MongoDB could not be found")
+
+    stand_in.Dataset, stand_in.launch_app = dataset, None
+    opened: list[str] = []
+    monkeypatch.setitem(sys.modules, "fiftyone", stand_in)
+    monkeypatch.setattr("twinset.dataset.viewer.fiftyone_app.has_fiftyone", lambda: True)
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    done = CliRunner().invoke(app, ["view", str(source)])
+    assert done.exit_code == 0 and len(opened) == 1
+    assert "RuntimeError: MongoDB could not be found" in done.stderr
