@@ -12,8 +12,8 @@ import attrs
 
 from ..dataset.store.frame_record import FrameRecord
 from ..engine.events import Event, FrameDone
-from ..engine.real_path import real_path
 from ..engine.recipe.settings import Recipe
+from ..engine.regular_files import real_path
 from ..engine.stage import Stage
 from .datasets import Dataset, load_dataset
 from .recipes import PathLike, as_recipe

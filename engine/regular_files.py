@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reads files that others may have made: only regular files, of bounded size, and without ever waiting for one."""
+"""Reads files that others may have made: only regular ones, of bounded size, without waiting; and follows links."""
 
 from __future__ import annotations
 
@@ -58,3 +58,11 @@ def _check_regular(status: os.stat_result, path: str) -> None:
         raise IsADirectoryError(errno.EISDIR, "it is a folder", path)
     if not stat.S_ISREG(status.st_mode):
         raise OSError(errno.EINVAL, "it is not a regular file", path)
+
+
+def real_path(path: str | os.PathLike[str]) -> Path:
+    """An absolute path in which all links are followed; those in a circle stay, and cannot be opened.
+
+    ``Path.resolve`` raises RuntimeError for them before Python 3.13.
+    """
+    return Path(os.path.realpath(path))

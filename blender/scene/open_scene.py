@@ -13,8 +13,8 @@ import numpy as np
 
 from ...engine.errors import StageError
 from ...engine.plugin.params import unknown
-from ...engine.real_path import real_path
 from ...engine.recipe.settings import ModelSettings, Recipe
+from ...engine.regular_files import real_path
 from ..files.missing_files import replace_missing_images, report_missing_libraries
 from ..files.model_import import import_model
 from ..files.python_drivers import report_python_drivers

@@ -11,9 +11,9 @@ import attrs
 
 from ... import __version__
 from ...engine.errors import DataError, OutputError
-from ...engine.real_path import real_path
 from ...engine.recipe.reading import dump_recipe, load_recipe, loads_recipe
 from ...engine.recipe.settings import RealSettings, Recipe
+from ...engine.regular_files import real_path
 from ..atomic_files import write_atomic
 from ..formats.coco import CocoFile
 from ..formats.dataset_folder import image_folder, images_of, read_dataset

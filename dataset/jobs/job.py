@@ -17,9 +17,9 @@ from ...engine.block import Block
 from ...engine.errors import DataError, OutputError, StageError
 from ...engine.events import Event, Finished, FrameDone, ShareDone, Started, Stepped
 from ...engine.plugin.hooks import defines
-from ...engine.real_path import real_path
 from ...engine.recipe.reading import load_recipe
 from ...engine.recipe.settings import Recipe
+from ...engine.regular_files import real_path
 from ...engine.sampling.extreme_exposure import exposure_sentences
 from ...engine.sampling.rooms import by_room, unused_room_notes
 from ...engine.sampling.sampler import Frame

@@ -15,8 +15,8 @@ import numpy as np
 
 from ...engine.errors import DataError
 from ...engine.plugin.registry import find
-from ...engine.real_path import real_path
 from ...engine.recipe.settings import Recipe
+from ...engine.regular_files import real_path
 from ..analysis.measure import measure
 from ..atomic_files import atomic_folder, escapes_folder, json_bytes, link_or_copy, write_atomic
 from ..checksums import append_checksum

@@ -14,10 +14,10 @@ from ...alignment.columns.registry import columns, find_column, measured_name
 from ...alignment.columns.table import Table, measured_classes, measured_table
 from ...alignment.distances.binning import Sample
 from ...engine.errors import DataError, RecipeError
-from ...engine.real_path import real_path
 from ...engine.recipe.reading import loads_recipe
 from ...engine.recipe.settings import Recipe, Variant
 from ...engine.recipe.writing import comment, dump_recipe, dump_variants
+from ...engine.regular_files import real_path
 from ..formats.metadata_table import TableColumns
 from .configuration_probes import ProbeResult
 

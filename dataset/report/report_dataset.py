@@ -14,9 +14,9 @@ import numpy as np
 
 from ...alignment.columns.registry import find_column
 from ...engine.errors import DataError, TwinsetError
-from ...engine.real_path import real_path
 from ...engine.recipe.reading import load_recipe
 from ...engine.recipe.settings import Recipe
+from ...engine.regular_files import real_path
 from ..analysis.measure import measure
 from ..atomic_files import read_json_object
 from ..checksums import read_own, remove_text_checksum, warn_if_changed

@@ -15,7 +15,6 @@ from urllib.parse import unquote
 
 from ...engine.errors import OutputError
 from ...engine.plugin.params import describe
-from ...engine.real_path import real_path
 from ...engine.recipe.settings import (
     ClassSettings,
     DistractorSettings,
@@ -23,6 +22,7 @@ from ...engine.recipe.settings import (
     SceneSettings,
 )
 from ...engine.recipe.variants import rooms_of, variants_of
+from ...engine.regular_files import real_path
 from ..formats.blenderproc_sources import (
     find_materials,
     find_objects,

@@ -15,8 +15,7 @@ import attrs
 from ..errors import RecipeError
 from ..plugin.contract import KINDS
 from ..plugin.params import param, parse, unknown
-from ..real_path import real_path
-from ..regular_files import read_regular_text
+from ..regular_files import read_regular_text, real_path
 from .paths import ENVIRONMENT_VARIABLE, absolute_path
 from .toml_lines import KeyPath, LineNumbers
 

@@ -15,7 +15,7 @@ import attrs
 
 from ..errors import DataError
 from ..plugin.params import describe
-from ..real_path import real_path
+from ..regular_files import real_path
 
 T = TypeVar("T")
 

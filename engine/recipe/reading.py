@@ -18,8 +18,7 @@ from ..plugin.params import Param, Problem, describe, parse, shorten, unknown
 from ..plugin.registry import Registry, default
 from ..plugin.renames import current_names, warn
 from ..plugin.trusted_folders import is_trusted, refusal
-from ..real_path import real_path
-from ..regular_files import read_regular_text
+from ..regular_files import read_regular_text, real_path
 from .consistency import check_paths, check_recipe
 from .extended_paths import make_paths_absolute
 from .extending import MAX_TEXT_BYTES, ExtendingSettings, Layer, Places, layer_of, merge_layers, read_layers

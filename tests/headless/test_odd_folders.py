@@ -11,8 +11,8 @@ import pytest
 from recipes import ONE_SAMPLE, on_floor, orbit, recipe_text
 from stages import stool_stage
 from twinset.dataset.jobs.job import Job
-from twinset.engine.real_path import real_path
 from twinset.engine.recipe.reading import load_recipe
+from twinset.engine.regular_files import real_path
 from twinset.headless.cli import app
 from twinset.headless.commands.generate import render
 from twinset.testing.fixtures.render_process import file_bytes

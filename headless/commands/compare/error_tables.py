@@ -14,7 +14,7 @@ from rich.table import Table
 
 from .... import __version__
 from ....engine.errors import DataError
-from ....engine.real_path import real_path
+from ....engine.regular_files import real_path
 from ...console.output import Output
 from .measure import measuring_bar
 

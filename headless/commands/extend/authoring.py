@@ -11,7 +11,7 @@ import typer
 from rich.table import Table
 
 from ....engine.errors import PluginError
-from ....engine.real_path import real_path
+from ....engine.regular_files import real_path
 from ...console.commands import command
 from ...console.output import JsonOption, output_of
 

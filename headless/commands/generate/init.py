@@ -13,10 +13,10 @@ import typer
 
 from ....dataset.atomic_files import write_atomic
 from ....engine.errors import OutputError, RecipeError
-from ....engine.real_path import real_path
 from ....engine.recipe.reading import load_recipe
 from ....engine.recipe.settings import ModelSettings, Recipe, SceneSettings
 from ....engine.recipe.writing import one_line, relative, toml_value
+from ....engine.regular_files import real_path
 from ....engine.scene.usual_sizes import ScaleEstimate, detached_parts, estimate_scale, room_scale, usual_size
 from ...console.commands import command
 from ...console.options import ForceOption, RecipeFileOption

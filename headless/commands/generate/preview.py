@@ -13,9 +13,9 @@ from rich.table import Table
 
 from ....engine.errors import OutputError, RecipeError, TwinsetError
 from ....engine.plugin.params import shorten
-from ....engine.real_path import real_path
 from ....engine.recipe.reading import load_recipe, loads_recipe
 from ....engine.recipe.settings import Recipe
+from ....engine.regular_files import real_path
 from ...console.commands import command
 from ...console.frame_ranges import parse_range
 from ...console.interrupt import interruptible, until

@@ -11,7 +11,7 @@ import typer
 
 from .... import __version__
 from ....engine.errors import DataError
-from ....engine.real_path import real_path
+from ....engine.regular_files import real_path
 from ...console.commands import command
 from ...console.options import (
     MethodOption,

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from .... import __version__
 from ....engine.errors import DataError, OutputError
-from ....engine.real_path import real_path
+from ....engine.regular_files import real_path
 from ...console.commands import command
 from ...console.options import (
     DatasetArgument,
