@@ -34,7 +34,7 @@ MODULES: tuple[str, ...] = (
     "browser.filters",
     # Operators.
     "operators.assets",
-    "operators.browser",
+    "operators.renders.browser",
     "operators.entries",
     "operators.fit",
     "operators.guide",
@@ -45,8 +45,8 @@ MODULES: tuple[str, ...] = (
     "operators.preview",
     "operators.problems",
     "operators.recipe",
-    "operators.render",
-    "operators.render_queue",
+    "operators.renders.render",
+    "operators.renders.queue",
     "operators.zones",
     # Panels, in the order in which Blender shows those without an order of their own.
     "panels.recipe",

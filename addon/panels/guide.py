@@ -10,7 +10,7 @@ import bpy
 from ..documentation import documentation_url
 from ..guide.sizes import size_advice
 from ..guide.steps import Step, current_step, steps_of, verdict
-from ..operators.render import render_problems
+from ..operators.renders.render import render_problems
 from ..processes.preview_session import session
 from ..processes.render_job import count_frames, current, folder_or_none, is_running
 from ..settings.presets import FOLDER, PRESET_PATH

@@ -8,7 +8,7 @@ from typing import Any
 import bpy
 
 from ..browser.records import listing_of
-from ..operators.render import render_problems
+from ..operators.renders.render import render_problems
 from ..processes.preview_session import session
 from ..processes.render_job import FOLDER, Job, can_resume, count_frames, current, folder_or_none, needs_finish
 from ..processes.render_queue import is_busy, is_paused, past, waiting

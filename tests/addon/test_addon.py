@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The add-on inside Blender: built, really installed, and tested there by the files ``inside_addon_*.py``."""
+"""The add-on inside Blender: built, really installed, and tested there by the files ``inside/inside_addon_*.py``."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ WITHOUT_PACKAGES = """
 
 
 def test_inside_blender(extension: Path, tmp_path: Path, root: Path) -> None:
-    files = sorted(map(str, (root / "tests/addon").glob("inside_addon_*.py")))
+    files = sorted(map(str, (root / "tests/addon/inside").glob("inside_addon_*.py")))
     assert files
     environment = os.environ | {"BLENDER_USER_RESOURCES": str(tmp_path), "HOME": str(tmp_path), "PYTHONSAFEPATH": "1"}
     environment["TWINSET_ROOT"] = str(root)

@@ -30,7 +30,7 @@ def walk(command: list[str], arguments: list[str | Path], folder: Path, root: Pa
 
 
 def test_undo_and_redo_give_what_was_there(extension: Path, root: Path, tmp_path: Path) -> None:
-    script = root / "tests/addon/undo_walk.py"
+    script = root / "tests/addon/inside/undo_walk.py"
     walk([sys.executable, str(script)], [extension, tmp_path, "1", str(examples(100))], tmp_path, root)
 
 
@@ -42,5 +42,5 @@ def test_undo_and_redo_in_blender(extension: Path, root: Path, tmp_path: Path, w
         pytest.skip("TWINSET_BLENDER names no Blender")
     if where == "background":
         command.append("--background")
-    script = root / "tests/addon/undo_walk.py"
+    script = root / "tests/addon/inside/undo_walk.py"
     walk([*command, "--python", str(script), "--"], [extension, tmp_path, "1", str(examples(200))], tmp_path, root)

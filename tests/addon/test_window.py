@@ -27,7 +27,7 @@ def test_from_a_room_to_a_dataset(extension: Path, data: Path, root: Path, tmp_p
         "TWINSET_DATA": str(data),
         "TWINSET_WINDOW_OUT": str(out),
     }
-    script = root / "tests/addon/inside_window.py"
+    script = root / "tests/addon/inside/inside_window.py"
     done = subprocess.run(
         [*shlex.split(command), "--python", script], cwd=root, env=environment, capture_output=True, text=True
     )

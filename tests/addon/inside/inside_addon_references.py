@@ -117,7 +117,7 @@ def test_a_deleted_object_is_missed_where_it_was_chosen(scene: bpy.types.Scene, 
 
 
 def test_a_full_copy_has_its_own_surfaces_and_folder(scene: bpy.types.Scene) -> None:
-    render = part("addon.operators.render")
+    render = part("addon.operators.renders.render")
     bpy.ops.scene.new(type="FULL_COPY")
     copy = bpy.context.scene
     assert surfaces(copy)[0].object == copy.objects["Floor[1].001"] and written(copy) == ["Floor[[]1].001"]

@@ -20,7 +20,7 @@ from typing import Any
 import bpy
 import numpy as np
 
-sys.path.append(str(Path(__file__).resolve().parents[1] / "shared"))
+sys.path.append(str(Path(__file__).resolve().parents[2] / "shared"))
 from sample_messages import make_assets, message
 
 NAME = "bl_ext.user_default.twinset"

@@ -12,7 +12,7 @@ import bpy
 import numpy as np
 import pytest
 
-sys.path.append(str(Path(__file__).resolve().parents[1] / "shared"))
+sys.path.append(str(Path(__file__).resolve().parents[2] / "shared"))
 from sample_messages import make_assets, message
 
 NAME = "bl_ext.user_default.twinset"

@@ -6,10 +6,10 @@ from typing import Any
 
 import bpy
 
-from ...engine.errors import TwinsetError
-from ..processes import render_queue
-from ..processes.redraw import redraw_panels
-from ..processes.render_job import (
+from ....engine.errors import TwinsetError
+from ...processes import render_queue
+from ...processes.redraw import redraw_panels
+from ...processes.render_job import (
     can_resume,
     cancel,
     count_frames,
@@ -25,12 +25,12 @@ from ..processes.render_job import (
     prepare_resume,
     run,
 )
-from ..settings.plugins import processes
-from ..settings.problems import Problem, problems_of
-from ..settings.recipe import is_set_up
-from ..widgets.pictures import remove_picture, show_picture
-from .feedback import can_render, report_problems
-from .preview import FrameRequestOperator, report_preview_error
+from ...settings.plugins import processes
+from ...settings.problems import Problem, problems_of
+from ...settings.recipe import is_set_up
+from ...widgets.pictures import remove_picture, show_picture
+from ..feedback import can_render, report_problems
+from ..preview import FrameRequestOperator, report_preview_error
 
 
 def render_problems(scene: bpy.types.Scene) -> list[Problem]:

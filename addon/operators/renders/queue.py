@@ -8,10 +8,10 @@ from typing import Any
 
 import bpy
 
-from ..processes import render_queue
-from ..processes.dataset_check import check
-from ..processes.redraw import redraw_panels
-from ..processes.render_job import count_frames, folder_or_none, is_running
+from ...processes import render_queue
+from ...processes.dataset_check import check
+from ...processes.redraw import redraw_panels
+from ...processes.render_job import count_frames, folder_or_none, is_running
 
 
 class TWINSET_OT_unqueue(bpy.types.Operator):

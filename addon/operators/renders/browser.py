@@ -7,12 +7,12 @@ from typing import Any
 
 import bpy
 
-from ...dataset.store.frames import FrameStore
-from ...engine.errors import TwinsetError
-from ..browser.records import listing_of
-from ..processes.redraw import redraw_panels
-from ..processes.render_job import folder_or_none
-from ..widgets.pictures import show_picture
+from ....dataset.store.frames import FrameStore
+from ....engine.errors import TwinsetError
+from ...browser.records import listing_of
+from ...processes.redraw import redraw_panels
+from ...processes.render_job import folder_or_none
+from ...widgets.pictures import show_picture
 
 
 class TWINSET_OT_browse(bpy.types.Operator):
