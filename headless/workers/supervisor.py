@@ -177,6 +177,8 @@ class Supervisor:
             yield ShareDone(out, self._wanted.start, self._wanted.stop - 1)
             return
         is_temporary = any(one.is_temporary for one in self._failed)
+        if is_temporary and not self._done:  # there is nothing to finish
+            raise TryAgainError(_sentence(self._failed))
         if self._failed and not is_temporary:
             log.warning("%s", _sentence(self._failed))
         yield Stepped("Writing annotations")

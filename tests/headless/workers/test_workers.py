@@ -192,6 +192,19 @@ def test_a_frame_that_kills_every_worker_leaves_out_its_block_alone(trapped: Pat
     assert done.returncode == 0 and events(done.stdout)[-1]["images"] == 9
 
 
+def test_workers_that_are_all_killed_before_a_frame_is_done_can_be_tried_again(
+    trapped: Path, armed: Path, tmp_path: Path
+) -> None:
+    (armed / "0-kill").touch()
+    out, options = tmp_path / "out", ("--images", 3, "--workers", 2, "--plugins", trapped / "mine")
+    done = rendered(trapped / "r.toml", out, *options)
+    assert done.returncode == 75, done.stderr
+    (sentence,) = events(done.stdout)[-1]["error"]
+    assert "frames 0 to 2, which are left out. The last at frame 0:" in sentence and "SIGKILL" in sentence
+    (armed / "0-kill").unlink()
+    assert rendered(trapped / "r.toml", out, *options).returncode == 0
+
+
 def test_workers_that_outgrow_their_bound_change_nothing(trapped: Path, armed: Path, tmp_path: Path) -> None:
     recipe, alone, out = trapped / "r.toml", trapped / "alone", tmp_path / "out"
     for name in ("4-grow", "7-exhaust-once", "8-kill-once"):
