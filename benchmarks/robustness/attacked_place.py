@@ -45,7 +45,7 @@ plugin = "fails"
 """
 
 PLUGIN = '''
-"""Fails in processes that are told to."""
+"""Fails in processes whose environment says so."""
 import os
 from twinset.engine.plugin import plugin
 
@@ -57,7 +57,7 @@ class Fails:
     def measure(self, shot):
         from twinset.engine.plugin import Columns
         if os.environ.get("ATTACK_FAILS"):
-            raise RuntimeError("told to fail")
+            raise RuntimeError("failing as asked")
         return Columns()
 '''
 

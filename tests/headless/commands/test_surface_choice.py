@@ -11,8 +11,8 @@ import attrs
 import numpy as np
 import pytest
 from twinset.engine.recipe.reading import load_recipe
-from twinset.headless.cli import app
 from twinset.engine.scene.usual_sizes import estimate_scale, room_scale
+from twinset.headless.cli import app
 from twinset.headless.commands.generate.surface_choice import choose_surfaces, describe
 from typer.testing import CliRunner, Result
 
