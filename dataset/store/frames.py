@@ -274,7 +274,7 @@ class FrameStore:
 
     def _recorded_files(self, frame: int) -> list[str]:
         """The files that the record of an earlier render of a frame names, those of writers among them."""
-        if not self.record_path(frame).is_file():
+        if not os.path.isfile(self.record_path(frame)):  # not Path.is_file, which fails where permission was lost
             return []
         try:
             return [entry["path"] for entry in self.read(frame)["files"].values()]

@@ -60,6 +60,8 @@ CALLS = {
     "fit-camera": ("{folder}/real/images", "--compare", "{folder}/synth/images"),
     "repaint": ("{folder}/rendered", "-o", "{out}/repainted"),
     "backgrounds": ("{real}", "-o", "{out}/backgrounds"),
+    "convert": ("{folder}/rendered", "--to", "voc", "-o", "{out}/voc"),
+    "view": ("{folder}/rendered", "--page", "-o", "{out}/page"),
     "split": ("{real}", "-o", "{out}/split"),
     "rating-sheet": ("{real}", "{folder}/inferred.csv", "-o", "{out}/sheet"),
     "score-ratings": ("{folder}/sheet/rated.csv",),

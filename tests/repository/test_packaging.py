@@ -131,6 +131,8 @@ def test_imported_packages_are_declared_and_declared_ones_imported(root: Path, t
         "gpu_extras",
         "addon_utils",
         "bl_ui",
+        "rna_keymap_ui",
+        "zstandard",
         "blf",
         "OpenImageIO",
     }

@@ -197,6 +197,8 @@ def recipes(draw: Any) -> str:
     table["distractor"] = [draw(tables_of(tables.DistractorSettings, "distractor")) | {"builtin": "bag"} | source]
     for entry in (*table["class"], *table["distractor"]):
         entry.pop("longest_side", None)
+        entry.pop("keypoints", None), entry.pop("skeleton", None)  # drawn texts are hardly ever places or edges
+    table["class"][0] |= {"keypoints": ["seat: 0, 0, 0.4", "top: 0, 0, 0.9"], "skeleton": ["seat - top"]}
     for kind in KINDS:
         id = draw(st.sampled_from(plugins.registry().ids(kind)))
         use = {"plugin": id} | draw(tables_of(plugins.registry().find(kind, id), id))

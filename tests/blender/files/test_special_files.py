@@ -164,7 +164,7 @@ MODELS = {
     "model.obj": b"# a comment\nmtllib the file.bin\nv 0 0 0\n",
     "model.usda": b"#usda 1.0\n(\n    subLayers = [@the file.bin@]\n)\n",
     "model.fbx": b"Kaydara FBX Binary  \x00"
-    + b"\x10RelativeFilenameS\x13\x00\x00\x00textures\\the file.bin"
+    + b"\x10RelativeFilenameS\x15\x00\x00\x00textures\\the file.bin"
     + b"\0" * 40,
 }
 

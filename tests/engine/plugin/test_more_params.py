@@ -26,7 +26,8 @@ def test_keys_of_others_are_keywords_and_attributes():
 
 def test_they_are_described_and_written_at_their_place():
     names = [p.name for p in describe(OutputSettings)]
-    assert names == [*("width", "height", "format", "quality", "depth", "masks", "polygons", "yolo"), *names[8:]]
+    assert names[:4] == ["width", "height", "format", "quality"] and len(set(names)) == len(names)
+    assert {"depth", "masks", "polygons", "yolo"} <= set(names[4:])
     assert list(plain(OutputSettings(depth="png"))) == names
     assert plain(OutputSettings(depth="png"))["depth"] == "png"
 
