@@ -155,7 +155,7 @@ def said(name: str, folder: Path, count: int = 10) -> Said:
     of_real = ["--real-images", *images[1:]] if images else []
     table, page = folder / f"{name}.csv", folder / f"{name}.html"
     _run(["measure", path, *images, "-o", str(table), "--workers", "1"])
-    compared = json.loads(_run(["compare", path, str(OTHERS), *of_real, "--json"]))
+    compared = json.loads(_run(["compare", path, str(OTHERS), *of_real, "--pixels", "--json"]))
     _run(["report", path, str(OTHERS), *of_real, "-o", str(page), "--max-images", "0"])
     with open(table, newline="") as file:
         rows = sorted(_row(row) for row in csv.DictReader(file))
