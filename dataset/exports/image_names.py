@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 
@@ -31,6 +31,11 @@ def part_names(dataset_parts: Mapping[str, Any], images: Iterable[Mapping[str, A
     for part, members in dataset_parts.items():
         names |= dict.fromkeys(members, part)
     return names
+
+
+def shown_suffix(path: Path, data: bytes | None) -> str:
+    """The suffix of an image as ``FinishedDataset.image_file`` gives it: its file's, or that of the PNG instead."""
+    return path.suffix.lower() if data is None else ".png"
 
 
 def number_text(value: float) -> str:

@@ -7,9 +7,27 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ...engine.plugin.finished_dataset import FinishedDataset
 from ..atomic_files import json_bytes
+from .image_names import shown_suffix
 
 _OWN = ("id", "image_id", "category_id", "bbox", "area", "segmentation", "iscrowd")
+
+
+def grouped(
+    dataset: FinishedDataset, images: Sequence[Mapping[str, Any]]
+) -> list[tuple[Mapping[str, Any], list[dict[str, Any]]]]:
+    """Some images of a dataset, each with its annotations."""
+    own: dict[int, list[dict[str, Any]]] = {image["id"]: [] for image in images}
+    for annotation in dataset.annotations(frozenset(own)):
+        own[annotation["image_id"]].append(annotation)
+    return [(image, own[image["id"]]) for image in images]
+
+
+def image_bytes(dataset: FinishedDataset, image: Mapping[str, Any]) -> tuple[str, bytes]:
+    """The suffix of an image, and its bytes."""
+    path, data = dataset.image_file(image)
+    return shown_suffix(path, data), path.read_bytes() if data is None else data
 
 
 def objects_of(annotations: Sequence[Mapping[str, Any]], classes: Mapping[int, Any]) -> dict[str, list[Any]]:

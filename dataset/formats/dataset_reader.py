@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from ...engine.errors import DataError
 from ...engine.plugin.folder_registry import FolderRegistry, name_of
+from ...engine.regular_files import read_regular_text
 from ..image_header import read_header
 from ..image_names import inner_path
 from .coco import CocoFile, coco_file
@@ -119,6 +120,14 @@ class Listing:
             raise DataError(f"'{self.folder}' has no images that {self.title} lists. Check the folder.")
         left = [f"{self.left_out} objects without an area were left out"] if self.left_out else []
         return coco_file(self.folder, data, [*notes, *left], size_of=self.file_size)
+
+
+def read_text(path: Path, max_bytes: int) -> str:
+    """The text of a file of a dataset; raises DataError where it cannot be read or is larger."""
+    try:
+        return read_regular_text(path, max_bytes)
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"'{path}' cannot be read ({error}).") from error
 
 
 def image_beside(folder: Path, stem: str) -> str | None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,22 @@ def read_image(path: Path, *, upright: bool = False) -> np.ndarray:
     image, orientation = _decode(path, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     image = image[..., ::-1]
     return np.ascontiguousarray(_turned(image, orientation) if upright else image)
+
+
+def read_map(path: Path, image: Mapping[str, Any]) -> np.ndarray:
+    """Read a map of an image's labels as stored: grey (H, W), or colours (H, W, 3) RGB without alpha.
+
+    Raises
+    ------
+    DataError
+        If the file is missing, damaged, or of another size than the COCO ``image``.
+    """
+    import cv2
+
+    pixels, _ = _decode(path, cv2.IMREAD_UNCHANGED)
+    if pixels.shape[1::-1] != (image["width"], image["height"]):
+        raise DataError(f"'{path}' has another size than its image. Remove it or restore it.")
+    return pixels if pixels.ndim == 2 else pixels[..., 2::-1]
 
 
 def read_depth(path: Path) -> np.ndarray:

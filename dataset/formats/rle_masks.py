@@ -99,6 +99,11 @@ def encode(mask: np.ndarray) -> Rle:
     return _with_text_counts(coco_mask.encode(np.asfortranarray(np.asarray(mask) != 0, dtype=np.uint8)))
 
 
+def entries(mask: np.ndarray) -> dict[str, Any]:
+    """A mask (H, W) bool as an annotation's ``segmentation``, and its ``area`` in pixels."""
+    return {"segmentation": encode(mask), "area": int(np.count_nonzero(mask))}
+
+
 def decode(segmentation: Any, height: int, width: int) -> np.ndarray:
     """The mask (H, W) bool of any COCO segmentation: RLE (compressed or not) or polygons."""
     from pycocotools import mask as coco_mask

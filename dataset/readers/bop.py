@@ -7,14 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ...engine.errors import DataError
 from ..atomic_files import is_number
 from ..formats import rle_masks
 from ..formats.coco import CocoFile, read_json
 from ..formats.dataset_reader import DatasetReader, Listing, image_beside, relative
-from ..image_header import read_header
+from ..formats.pixels import read_map
 
 MAX_MASKS = 20_000
 """With more instances than this, masks are left out: each is a file of its own."""
@@ -110,12 +108,6 @@ def _shares(known: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _mask(path: Path, image: Mapping[str, Any]) -> dict[str, Any]:
-    import cv2
-
-    header = read_header(path)
-    if header is None or header.size != (image["width"], image["height"]):
-        raise DataError(f"'{path}' cannot be read, or has another size than its image. Remove it or restore it.")
-    pixels = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
-    if pixels is None or not np.any(pixels):
-        return {}
-    return {"segmentation": rle_masks.encode(pixels > 0), "area": int(np.count_nonzero(pixels))}
+    pixels = read_map(path, image)
+    mask = (pixels if pixels.ndim == 2 else pixels.max(-1)) > 0
+    return rle_masks.entries(mask) if mask.any() else {}

@@ -13,7 +13,7 @@ from ...engine.errors import DataError
 from ..formats import rle_masks
 from ..formats.coco import CocoFile, read_json
 from ..formats.dataset_reader import PART_NAMES, DatasetReader, Listing
-from ..image_header import read_header
+from ..formats.pixels import read_map
 from ..image_names import inner_path
 
 _FILES = "annotations/panoptic*.json"
@@ -86,16 +86,11 @@ def _add(
     is_known = all(isinstance(value, int) and value > 0 for value in size)
     image_id = listing.add_image(image["file_name"], size if is_known else None, part)  # type: ignore[arg-type]
     path = inner_path(file.with_suffix(""), str(entry.get("file_name") or ""))
-    header = read_header(path) if path is not None and path.is_file() else None
-    listed = listing.images[-1]
-    if path is None or header is None or header.size != (listed["width"], listed["height"]):
-        raise DataError(f"'{path or file}' cannot be read, or has another size than its image. Restore it.")
-    import cv2
-
-    pixels = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if pixels is None:
-        raise DataError(f"'{path}' cannot be read. Restore it.")
-    segments = pixels.astype(np.int64) @ np.array([65536, 256, 1])  # blue, green, red
+    if path is None:
+        raise DataError(f"'{file}' names a map outside its folder: '{entry.get('file_name')}'. Correct the name.")
+    pixels = read_map(path, listing.images[-1])
+    colors = pixels if pixels.ndim == 3 else np.stack([pixels] * 3, -1)
+    segments = colors.astype(np.int64) @ np.array([1, 256, 65536])
     stuff = 0
     for segment in entry.get("segments_info") or ():
         if not isinstance(segment, Mapping) or segment.get("category_id") not in names:
@@ -105,10 +100,6 @@ def _add(
         if not mask.any():
             listing.left_out += 1
             continue
-        known = {
-            "segmentation": rle_masks.encode(mask),
-            "area": int(mask.sum()),
-            "iscrowd": int(segment.get("iscrowd", 0)),
-        }
+        known = {**rle_masks.entries(mask), "iscrowd": int(segment.get("iscrowd", 0))}
         listing.add(image_id, names[segment["category_id"]]["name"], list(rle_masks.extent(mask)), **known)
     return stuff

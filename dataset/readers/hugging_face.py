@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from ...engine.errors import DataError
-from ...engine.regular_files import open_regular, read_regular_text
+from ...engine.regular_files import open_regular
 from ..atomic_files import is_number
 from ..exports.samples import annotations_of
 from ..formats.coco import CocoFile
-from ..formats.dataset_reader import PART_NAMES, DatasetReader, Listing
+from ..formats.dataset_reader import PART_NAMES, DatasetReader, Listing, read_text
 from ..formats.metadata_table import has_parquet
 from ..image_header import read_header
 
@@ -94,20 +94,12 @@ def _has_objects(file: Path) -> bool:
 
 def _listed_classes(folder: Path) -> list[str]:
     path = folder / "classes.txt"
-    if not path.is_file():
-        return []
-    try:
-        return [line.strip() for line in read_regular_text(path, 2**24).splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"'{path}' cannot be read ({error}).") from error
+    lines = read_text(path, 2**24).splitlines() if path.is_file() else []
+    return [line.strip() for line in lines if line.strip()]
 
 
 def _lines(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    try:
-        text = read_regular_text(file, MAX_BYTES)
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"'{file}' cannot be read ({error}).") from error
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(read_text(file, MAX_BYTES).splitlines(), 1):
         if not line.strip():
             continue
         try:

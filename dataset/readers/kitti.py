@@ -7,10 +7,9 @@ import math
 from pathlib import Path
 
 from ...engine.errors import DataError
-from ...engine.regular_files import read_regular_text
 from ..formats.coco import CocoFile
 from ..formats.coco_check import raise_problems
-from ..formats.dataset_reader import PART_NAMES, DatasetReader, Listing, image_beside, relative
+from ..formats.dataset_reader import PART_NAMES, DatasetReader, Listing, image_beside, read_text, relative
 
 MAX_BYTES = 2**24
 VALUES = (15, 16)
@@ -34,8 +33,9 @@ class Kitti(DatasetReader):
         listing = Listing(folder, self.title)
         problems: list[str] = []
         part_of = {name: part for part in PART_NAMES for name in _listed(folder, part)}
-        for root in _roots(folder):
-            own_part = root.name if len(_roots(folder)) > 1 else ""
+        roots = _roots(folder)
+        for root in roots:
+            own_part = root.name if len(roots) > 1 else ""
             for file in sorted((root / "label_2").glob("*.txt")):
                 name = image_beside(root / "image_2", file.stem)
                 if name is None:
@@ -54,18 +54,11 @@ def _roots(folder: Path) -> list[Path]:
 
 def _listed(folder: Path, part: str) -> list[str]:
     path = folder / "ImageSets" / f"{part}.txt"
-    return list(map(str.strip, _text(path).splitlines())) if path.is_file() else []
-
-
-def _text(path: Path) -> str:
-    try:
-        return read_regular_text(path, MAX_BYTES)
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"'{path}' cannot be read ({error}).") from error
+    return list(map(str.strip, read_text(path, MAX_BYTES).splitlines())) if path.is_file() else []
 
 
 def _add_objects(listing: Listing, image_id: int, file: Path, problems: list[str]) -> None:
-    for number, line in enumerate(_text(file).splitlines(), 1):
+    for number, line in enumerate(read_text(file, MAX_BYTES).splitlines(), 1):
         fields = line.split()
         if not fields or fields[0] == IGNORED:
             continue

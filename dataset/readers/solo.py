@@ -14,11 +14,14 @@ from ..atomic_files import is_number
 from ..formats import rle_masks
 from ..formats.coco import CocoFile, read_json
 from ..formats.dataset_reader import DatasetReader, Listing, relative
-from ..image_header import read_header
+from ..formats.pixels import read_map
 from ..image_names import inner_path
 
 _BOXES = "BoundingBox2DAnnotation"
 _INSTANCES = "InstanceSegmentationAnnotation"
+
+_CODE = (65536, 256, 1)
+"""Makes one number of red, green and blue."""
 
 
 class Solo(DatasetReader):
@@ -94,21 +97,15 @@ def _masks(file: Path, annotations: list[Mapping[str, Any]], image: Mapping[str,
         path = inner_path(file.parent, name) if isinstance(name, str) else None
         if path is None or not path.is_file():
             continue
-        header = read_header(path)
-        if header is None or header.size != (image["width"], image["height"]):
-            raise DataError(f"'{path}' cannot be read, or has another size than its image. Remove it or restore it.")
-        import cv2
-
-        pixels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-        if pixels is None or pixels.ndim != 3:
+        pixels = read_map(path, image)
+        if pixels.ndim != 3:
             raise DataError(f"'{path}' cannot be read as a picture with colours. Remove it or restore it.")
-        codes = pixels[..., :3].astype(np.int64) @ np.array([1, 256, 65536])  # blue, green, red
+        codes = pixels.astype(np.int64) @ np.array(_CODE)
         for one in instances:
             color = one.get("color") if isinstance(one, Mapping) else None
             if not isinstance(color, list) or len(color) < 3 or not all(map(is_number, color[:3])):
                 continue
-            red, green, blue = (int(value) for value in color[:3])
-            mask = codes == blue + 256 * green + 65536 * red
+            mask = codes == sum(int(value) * unit for value, unit in zip(color[:3], _CODE, strict=True))
             if mask.any():
-                found[one.get("instanceId")] = {"segmentation": rle_masks.encode(mask), "area": int(mask.sum())}
+                found[one.get("instanceId")] = rle_masks.entries(mask)
     return found

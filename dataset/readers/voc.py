@@ -12,10 +12,10 @@ from xml.etree import ElementTree
 import numpy as np
 
 from ...engine.errors import DataError
-from ...engine.regular_files import open_regular, read_regular_text
+from ...engine.regular_files import open_regular
 from ..formats import rle_masks
 from ..formats.coco import CocoFile
-from ..formats.dataset_reader import PART_NAMES, DatasetReader, Listing, image_beside, relative
+from ..formats.dataset_reader import PART_NAMES, DatasetReader, Listing, image_beside, read_text, relative
 from ..image_header import read_header
 from ..imports.safe_xml import parse_xml
 
@@ -105,21 +105,14 @@ def _is_voc(file: Path) -> bool:
 def _label_map(root: Path) -> list[str]:
     """The classes that ``labelmap.txt`` lists, which CVAT, datumaro and Twinset write: ``name:color:parts:actions``."""
     path = root / "labelmap.txt"
-    lines = _text(path).splitlines() if path.is_file() else []
+    lines = read_text(path, MAX_BYTES).splitlines() if path.is_file() else []
     names = [line.rsplit(":", 3)[0].strip() for line in lines if line.strip() and not line.startswith("#")]
     return [name for name in names if name not in ("", "background", "ignored")]
 
 
 def _listed(root: Path, part: str) -> list[str]:
     path = root / "ImageSets" / "Main" / f"{part}.txt"
-    return [line.strip() for line in _text(path).splitlines() if line.strip()] if path.is_file() else []
-
-
-def _text(path: Path) -> str:
-    try:
-        return read_regular_text(path, MAX_BYTES)
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"'{path}' cannot be read ({error}).") from error
+    return [line.strip() for line in read_text(path, MAX_BYTES).splitlines() if line.strip()] if path.is_file() else []
 
 
 def _number(text: str | None) -> float | None:
@@ -156,4 +149,4 @@ def _masks(root: Path | None, stem: str, objects: int, image: dict[str, Any]) ->
     if numbers[numbers != VOID].max(initial=0) > objects:
         raise DataError(f"'{path}' has more objects than its annotation. Restore one of the two.")
     masks = [numbers == k for k in range(1, objects + 1)]
-    return [{"segmentation": rle_masks.encode(mask), "area": int(mask.sum())} if mask.any() else {} for mask in masks]
+    return [rle_masks.entries(mask) if mask.any() else {} for mask in masks]

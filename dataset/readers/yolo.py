@@ -11,10 +11,9 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from ...engine.errors import DataError
-from ...engine.regular_files import read_regular_text
 from ..formats.coco import CocoFile
 from ..formats.coco_check import check_coco, raise_problems
-from ..formats.dataset_reader import DatasetReader
+from ..formats.dataset_reader import DatasetReader, read_text
 from ..formats.image_files import IMAGE_SUFFIXES
 from ..image_header import MAX_PIXELS, read_header
 from ..imports.shapes import polygon_area
@@ -111,7 +110,7 @@ def _read_label(
 ) -> list[tuple[int, list[float], list[float]]]:
     """Class number, box, and outline, empty where the label is a box; ``further`` numbers of keypoints may follow."""
     out = []
-    for index, line in enumerate(_read_text(path).splitlines(), start=1):
+    for index, line in enumerate(read_text(path, MAX_TEXT_BYTES).splitlines(), start=1):
         fields = line.split()
         if not fields:
             continue
@@ -145,7 +144,9 @@ def _read_label(
 def _keypoint_numbers(folder: Path) -> int:
     """How many numbers of keypoints follow a box in labels for poses, which ``kpt_shape`` says; 0 in others."""
     for path in sorted(folder.glob("*.yaml")):
-        shape = re.search(r"^kpt_shape:\s*\[\s*(\d{1,4})\s*,\s*([23])\s*\]", _read_text(path), re.MULTILINE)
+        shape = re.search(
+            r"^kpt_shape:\s*\[\s*(\d{1,4})\s*,\s*([23])\s*\]", read_text(path, MAX_TEXT_BYTES), re.MULTILINE
+        )
         if shape:
             return int(shape[1]) * int(shape[2])
     return 0
@@ -156,7 +157,7 @@ def _listed_parts(folder: Path) -> dict[Path, str]:
     parts = {}
     for part in ("train", "val", "test"):
         path = folder / f"{part}.txt"
-        for line in _read_text(path).splitlines() if path.is_file() else ():
+        for line in read_text(path, MAX_TEXT_BYTES).splitlines() if path.is_file() else ():
             if line.strip():
                 parts[(folder / line.strip()).resolve()] = part
     return parts
@@ -171,12 +172,12 @@ def part_of_folder(relative: PurePath) -> str:
 def _read_names(folder: Path) -> list[str]:
     files = sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")], key=lambda p: (p.name != "data.yaml", p.name))
     for path in files:
-        names = _yaml_names(_read_text(path))
+        names = _yaml_names(read_text(path, MAX_TEXT_BYTES))
         if names:
             return names
     for name in ("classes.txt", "obj.names", "labels/classes.txt"):
         if (folder / name).is_file():
-            names = [line.strip() for line in _read_text(folder / name).splitlines() if line.strip()]
+            names = [line.strip() for line in read_text(folder / name, MAX_TEXT_BYTES).splitlines() if line.strip()]
             if names:
                 return names
     raise DataError(
@@ -228,13 +229,6 @@ def _scalar(text: str) -> str:
     if text.startswith("'"):
         return text[1 : text.rindex("'")].replace("''", "'")
     return re.sub(r"\s+#.*$", "", text).strip()
-
-
-def _read_text(path: Path) -> str:
-    try:
-        return read_regular_text(path, MAX_TEXT_BYTES)
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"'{path}' cannot be read ({error}).") from error
 
 
 def _upright_size(path: Path) -> tuple[int, int]:

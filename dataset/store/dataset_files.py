@@ -18,6 +18,7 @@ from ...engine.plugin.hooks import lacks_method
 from ...engine.plugin.registry import find
 from ...engine.recipe.settings import Recipe
 from ..atomic_files import PendingFiles, escapes_folder, link_or_copy, make_folder, output_error, write_atomic
+from ..exports.image_names import shown_suffix
 
 _OF_FRAME = re.compile(r"^\d{6,}$")
 """Names of files of one frame without their suffix; others in the same folder are the user's."""
@@ -112,7 +113,7 @@ class AtomicFiles:
 
     def image(self, path: str, dataset: FinishedDataset, image: Mapping[str, Any]) -> str:
         source, data = dataset.image_file(image)
-        path += source.suffix.lower() if data is None else ".png"
+        path += shown_suffix(source, data)
         if data is None:
             self.link(path, source)
         else:

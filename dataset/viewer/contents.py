@@ -12,6 +12,7 @@ import attrs
 
 from ...engine.errors import DataError
 from ..atomic_files import is_number
+from ..exports.image_names import shown_suffix
 from ..formats.coco import CocoFile
 from ..formats.rle_masks import MaskError, as_rle
 from ..store.frame_record import ACCEPTED
@@ -143,4 +144,4 @@ def _other_frames(coco: CocoFile) -> list[Picture]:
 
 def file_name(number: int, path: Path, data: bytes | None) -> str:
     """The name that a copy of an image has beside a page."""
-    return f"{number:06d}{path.suffix.lower() if data is None else '.png'}"
+    return f"{number:06d}{shown_suffix(path, data)}"

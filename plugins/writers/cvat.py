@@ -11,8 +11,10 @@ import numpy as np
 
 from ...dataset.exports.image_names import flat_names, number_text, part_names
 from ...dataset.exports.outlines import mask_of
+from ...dataset.exports.visibility import is_hidden
 from ...dataset.formats import rle_masks
 from ...dataset.formats.image_files import IMAGE_SUFFIXES
+from ...dataset.imports.shapes import uncompressed_rle
 from ...engine.plugin import DatasetFiles, FinishedDataset, Writer, plugin
 
 
@@ -74,10 +76,8 @@ def _text(node: ElementTree.Element) -> bytes:
 def _add_shape(
     node: ElementTree.Element, name: str, annotation: Mapping[str, Any], image: Mapping[str, Any], order: int
 ) -> None:
-    known = annotation.get("twinset") or {}
-    visible, beyond = known.get("visible_share"), known.get("truncated_share") or 0
-    occluded = int(visible is not None and visible < 1 - beyond - 1e-6)
-    common = {"label": name, "source": "file", "occluded": str(occluded), "z_order": str(order)}
+    occluded = str(int(is_hidden(annotation)))
+    common = {"label": name, "source": "file", "occluded": occluded, "z_order": str(order)}
     segmentation = annotation.get("segmentation")
     mask = None if _is_one_polygon(segmentation) else mask_of(annotation, image)
     if segmentation and mask is None:
@@ -87,7 +87,7 @@ def _add_shape(
         shape = ElementTree.SubElement(node, "polygon", {**common, "points": text})
     elif mask is not None and mask.any():
         x, y, w, h = rle_masks.extent(mask)
-        runs = ", ".join(map(str, _runs(mask[y : y + h, x : x + w])))
+        runs = ", ".join(map(str, uncompressed_rle(mask[y : y + h, x : x + w].T)["counts"]))
         place = {"left": str(x), "top": str(y), "width": str(w), "height": str(h)}
         shape = ElementTree.SubElement(node, "mask", {**common, "rle": runs, **place})
     else:
@@ -100,10 +100,3 @@ def _add_shape(
 
 def _is_one_polygon(segmentation: Any) -> bool:
     return isinstance(segmentation, list) and len(segmentation) == 1
-
-
-def _runs(mask: np.ndarray) -> list[int]:
-    """Lengths of runs of a mask row by row, the first one of zeros."""
-    flat = np.concatenate([[False], mask.ravel(), [not mask.ravel()[-1]]])
-    ends = np.flatnonzero(flat[1:] != flat[:-1])
-    return [int(value) for value in np.diff(np.concatenate([[0], ends]))]

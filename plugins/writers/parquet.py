@@ -9,7 +9,7 @@ from typing import Any
 
 from ...dataset.exports.dataset_card import SPLITS, dataset_card
 from ...dataset.exports.image_names import flat_names, part_names
-from ...dataset.exports.samples import objects_of
+from ...dataset.exports.samples import grouped, image_bytes, objects_of
 from ...dataset.formats.metadata_table import has_parquet
 from ...engine.errors import OutputError
 from ...engine.plugin import DatasetFiles, FinishedDataset, Writer, param, plugin
@@ -65,15 +65,11 @@ class Parquet(Writer):
 def _rows(
     dataset: FinishedDataset, images: Sequence[Mapping[str, Any]], names: Mapping[int, str], numbers: Mapping[int, int]
 ) -> list[dict[str, Any]]:
-    own: dict[int, list[dict[str, Any]]] = {image["id"]: [] for image in images}
-    for annotation in dataset.annotations(frozenset(own)):
-        own[annotation["image_id"]].append(annotation)
     rows = []
-    for image in images:
-        path, data = dataset.image_file(image)
-        name = names[image["id"]] + (path.suffix.lower() if data is None else ".png")
-        picture = {"bytes": path.read_bytes() if data is None else data, "path": name}
-        columns = objects_of(own[image["id"]], numbers)
+    for image, own in grouped(dataset, images):
+        suffix, data = image_bytes(dataset, image)
+        picture = {"bytes": data, "path": names[image["id"]] + suffix}
+        columns = objects_of(own, numbers)
         objects = [{key: values[k] for key, values in columns.items()} for k in range(len(columns["id"]))]
         known = {"image": picture, "image_id": image["id"], "width": image["width"], "height": image["height"]}
         rows.append({**known, "objects": objects})

@@ -12,6 +12,7 @@ import numpy as np
 
 from ...dataset.exports.image_names import flat_names, number_text, part_names
 from ...dataset.exports.outlines import masks_of
+from ...dataset.exports.visibility import is_hidden
 from ...dataset.formats.image_files import IMAGE_SUFFIXES
 from ...engine.plugin import DatasetFiles, FinishedDataset, Writer, plugin
 
@@ -123,19 +124,13 @@ def _xml(file: str, image: Mapping[str, Any], objects: Sequence[tuple[str, Mappi
         _child(node, "pose", "Unspecified")
         _child(node, "truncated", int((known.get("truncated_share") or 0) > 0))
         _child(node, "difficult", int(bool(annotation.get("iscrowd"))))
-        _child(node, "occluded", int(_is_hidden(known)))
+        _child(node, "occluded", int(is_hidden(annotation)))
         box = _child(node, "bndbox")
         # VOC's pixels are counted from 1, and the last one belongs to the box.
         for key, value in (("xmin", x + 1), ("ymin", y + 1), ("xmax", x + w), ("ymax", y + h)):
             _child(box, key, number_text(value))
     ElementTree.indent(root, "\t")
     return ElementTree.tostring(root, encoding="utf-8") + b"\n"
-
-
-def _is_hidden(known: Mapping[str, Any]) -> bool:
-    """Whether something is in front of an object: less of it is visible than what is inside the image."""
-    visible, beyond = known.get("visible_share"), known.get("truncated_share") or 0
-    return visible is not None and visible < 1 - beyond - 1e-6
 
 
 def _child(parent: ElementTree.Element, tag: str, value: Any = None) -> ElementTree.Element:

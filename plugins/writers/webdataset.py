@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-import io
 import tarfile
 from collections.abc import Iterator, Mapping
 from typing import IO, Any
 
 from ...dataset.atomic_files import json_bytes
 from ...dataset.exports.image_names import flat_names, part_names
+from ...dataset.exports.samples import grouped, image_bytes
 from ...engine.plugin import CONTENTS, DatasetFiles, FinishedDataset, Writer, param, plugin
 
 
@@ -33,13 +33,10 @@ class Webdataset(Writer):
         for part in dict.fromkeys(part_of.values()):
             chosen = [image for image in dataset.images if part_of[image["id"]] == part]
             for shard, start in enumerate(range(0, len(chosen), self.shard_images)):
-                images = chosen[start : start + self.shard_images]
-                own: dict[int, list[dict[str, Any]]] = {image["id"]: [] for image in images}
-                for annotation in dataset.annotations(frozenset(own)):
-                    own[annotation["image_id"]].append(annotation)
+                samples = grouped(dataset, chosen[start : start + self.shard_images])
                 with files.stream(f"{part}-{shard:06d}.tar") as file:
-                    for image in images:
-                        for name, data in _sample(dataset, image, names[image["id"]], own[image["id"]], classes):
+                    for image, own in samples:
+                        for name, data in _sample(dataset, image, names[image["id"]], own, classes):
                             _add(file, name, data)
                     file.write(b"\0" * 2 * tarfile.BLOCKSIZE)
         files.add("categories.json", json_bytes(list(dataset.categories)))
@@ -52,9 +49,9 @@ def _sample(
     annotations: list[dict[str, Any]],
     classes: Mapping[int, str],
 ) -> Iterator[tuple[str, bytes]]:
-    path, data = dataset.image_file(image)
+    suffix, data = image_bytes(dataset, image)
     key = name.replace(".", "_")  # WebDataset takes all behind the first point as the ending
-    yield key + (path.suffix.lower() if data is None else ".png"), path.read_bytes() if data is None else data
+    yield key + suffix, data
     named = [classes[annotation["category_id"]] for annotation in annotations]
     yield f"{key}.json", json_bytes({"image": dict(image), "annotations": annotations, "classes": named})
 
@@ -64,5 +61,4 @@ def _add(file: IO[bytes], name: str, data: bytes) -> None:
     member = tarfile.TarInfo(name)
     member.size, member.mode = len(data), 0o644
     file.write(member.tobuf(tarfile.USTAR_FORMAT if len(name.encode()) < 100 else tarfile.PAX_FORMAT))
-    buffer = io.BytesIO(data)
-    file.write(buffer.getvalue() + b"\0" * (-len(data) % tarfile.BLOCKSIZE))
+    file.write(data + b"\0" * (-len(data) % tarfile.BLOCKSIZE))
