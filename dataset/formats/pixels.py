@@ -39,6 +39,18 @@ def read_image(path: Path, *, upright: bool = False) -> np.ndarray:
     return np.ascontiguousarray(_turned(image, orientation) if upright else image)
 
 
+def reduced(photo: np.ndarray, longer_side: int) -> np.ndarray:
+    """A photo (H, W, 3) whose longer side has at most so many pixels."""
+    import cv2
+
+    height, width = photo.shape[:2]
+    scale = longer_side / max(height, width)
+    if scale >= 1:
+        return photo
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    return cv2.resize(photo, size, interpolation=cv2.INTER_AREA)
+
+
 def read_map(path: Path, image: Mapping[str, Any]) -> np.ndarray:
     """Read a map of an image's labels as stored: grey (H, W), or colours (H, W, 3) RGB without alpha.
 

@@ -16,6 +16,7 @@ from ..atomic_files import atomic_folder, make_folder, write_atomic
 from ..formats import rle_masks
 from ..formats.dataset_folder import ImageDataset
 from ..formats.image_files import ImageFiles
+from ..formats.pixels import reduced
 from ..progress import Progress
 from ..store.frames import encode_image
 
@@ -112,18 +113,6 @@ def _new_name(name: str, taken: Collection[str]) -> str:
     stem = PurePosixPath(name.replace("\\", "/")).stem or "photo"
     names = (f"{stem}{f'-{n}' if n > 1 else ''}.jpg" for n in range(1, len(taken) + 2))
     return next(n for n in names if n not in taken)
-
-
-def reduced(photo: np.ndarray, longer_side: int) -> np.ndarray:
-    """A photo (H, W, 3) whose longer side has at most so many pixels."""
-    import cv2
-
-    height, width = photo.shape[:2]
-    scale = longer_side / max(height, width)
-    if scale >= 1:
-        return photo
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    return cv2.resize(photo, size, interpolation=cv2.INTER_AREA)
 
 
 def objects_mask(

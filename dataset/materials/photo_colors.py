@@ -15,7 +15,7 @@ from ...engine.errors import DataError
 from ...engine.stage import RealPhotos
 from ..formats.dataset_folder import images_of, read_dataset
 from ..formats.image_files import ImageFiles
-from ..formats.pixels import read_image
+from ..formats.pixels import read_image, reduced
 
 _SIDE = 320
 """Photos are reduced to this many pixels on their longer side."""
@@ -80,13 +80,7 @@ def _palette(photos: RealPhotos, changed: int, class_name: str, region: str) -> 
 @functools.lru_cache(maxsize=256)
 def _read(path: str, upright: bool) -> np.ndarray:
     """A reduced photo (h, w, 3) as Lab of estimated reflectances."""
-    import cv2
-
-    image = read_image(Path(path), upright=upright)
-    factor = min(1.0, _SIDE / max(image.shape[:2]))
-    if factor < 1.0:
-        size = max(1, round(image.shape[1] * factor)), max(1, round(image.shape[0] * factor))
-        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    image = reduced(read_image(Path(path), upright=upright), _SIDE)
     return lab_from_linear(reflectance(image).reshape(-1, 3)).reshape(image.shape).astype(np.float32)
 
 
