@@ -13,7 +13,7 @@ import numpy as np
 from ...engine.scene.usual_sizes import estimate_scale, room_scale, usual_size
 from ..processes.scene_digest import change_count
 from ..settings.properties import parameters_of
-from ..settings.recipe import is_set_up, table_of
+from ..settings.recipe import is_set_up
 
 TOLERANCE = 1.3
 """Factor by which a class may be outside its usual sizes without a remark: there are large chairs."""
@@ -49,7 +49,7 @@ def size_advice(scene: bpy.types.Scene) -> tuple[SizeAdvice, ...]:
     settings = scene.twinset
     sizes = [(e.name, e.use_height, e.use_longest_side, _count(e), len(e.objects)) for e in settings.classes]
     key = (scene.session_uid, change_count(), len(scene.objects), settings.scene.scale, settings.sizes_kept, *sizes)
-    key = (*key, str(table_of(scene)["placement"]), scene.unit_settings.scale_length)
+    key = (*key, tuple(o.name_full for o in _marked(scene)), scene.unit_settings.scale_length)
     if _cache["key"] != key:
         _cache.update(key=key, advice=tuple(a for a in _advice(scene) if a.owner not in kept_sizes(scene)))
     return _cache["advice"]
@@ -149,12 +149,16 @@ def _members(scene: bpy.types.Scene, entry: Any) -> set[bpy.types.Object]:
 
 def _room_height(scene: bpy.types.Scene, boxes: Mapping[Any, Box], assets: set[Any]) -> float:
     """Height in metres from the lowest marked surface to the top of the room; 0 without a surface."""
-    groups = [parameters_of(use) for use in scene.twinset.placements]
-    marked = {e.object for group in groups if hasattr(group, "surfaces") for e in group.surfaces if e.object}
-    roots = {_root(o) for o in marked}
+    roots = {_root(o) for o in _marked(scene)}
     floors = [boxes[o][0][2] for o in roots if o in boxes]
     tops = [high[2] for o, (_, high) in boxes.items() if o not in assets]
     return float(max(tops) - min(floors)) if floors and tops else 0.0
+
+
+def _marked(scene: bpy.types.Scene) -> list[bpy.types.Object]:
+    """The objects that placements use as surfaces."""
+    groups = [parameters_of(use) for use in scene.twinset.placements]
+    return [e.object for group in groups if hasattr(group, "surfaces") for e in group.surfaces if e.object]
 
 
 def _root(o: bpy.types.Object) -> bpy.types.Object:
