@@ -20,10 +20,11 @@ from ..formats.dataset_folder import ImageDataset
 from ..formats.image_files import ImageFiles
 from ..progress import Progress
 from ..store.dataset_files import AtomicFiles, run_writer
-from ..store.finished_dataset import PARTS, ListedDataset
+from ..store.finished_dataset import PARTS, ListedDataset, RecordedFrames
+from ..store.frames import FrameStore
 from ..store.inputs import FILE as INPUTS
 from ..store.label_files import IMAGES
-from .subset import source_name
+from .subset import is_rendered, source_name
 
 
 @attrs.frozen
@@ -127,6 +128,7 @@ def _listed(coco: CocoFile, folder: Path, find_image: Any) -> ListedDataset:
         licenses=coco.about.get("licenses") or (),
         inputs={**read_json_object(above / INPUTS), **source},
         find_image=find_image,
+        frames=RecordedFrames(FrameStore(above)) if is_rendered(coco) else None,
     )
 
 

@@ -17,13 +17,15 @@ from ...engine.sampling.gates import OpenGates
 from ...engine.sampling.kept_results import ResultStore, keeping_results
 from ...engine.sampling.rooms import sampler_of
 from ...engine.sampling.sampler import Frame, Sampler
-from ...engine.stage import Stage
+from ...engine.stage import Asset, Stage
 from ..analysis.goal_progress import read_goal_scorer
 from ..analysis.real_boxes import read_real
 from ..atomic_files import json_bytes
 from ..checksums import append_checksum, read_own
+from ..exports.asset_models import KEY as MODELS
+from ..exports.asset_models import write_models
 from ..formats.coco_check import are_categories
-from ..store.dataset_files import frame_writers, recipe_writers
+from ..store.dataset_files import frame_writers, recipe_writers, uses_models
 from ..store.frames import FrameStore
 from ..store.job_folder import GATE, STAGE, JobFolder
 from ..store.label_files import label_files
@@ -58,6 +60,7 @@ class FrameRenderer:
         self._claim = claim
         self._sampler: Sampler | None = None
         self._results: ResultStore | None = None
+        self._models: dict[str, dict[str, str]] = {}
 
     @property
     def is_open(self) -> bool:
@@ -122,8 +125,14 @@ class FrameRenderer:
     def write_stage_file(self) -> None:
         """Record the stage and targets for readers, and for writing annotations on machines without the real data."""
         sampler = self.sampler
-        self._folder.claim_links(getattr(sampler.stage, "links", ()), getattr(sampler.stage, "name", ""))
+        room = getattr(sampler.stage, "name", "")
+        self._folder.claim_links(getattr(sampler.stage, "links", ()), room)
         contents = sampler.report()
+        if uses_models(self.recipe):
+            if room not in self._models:
+                self._models[room] = write_models(self._store.out, _annotated_assets(sampler.stage))
+            for name, models in self._models.items():
+                (contents[name] if self.recipe.rooms else contents)[MODELS] = models
         if self.recipe.rooms:
             # Other workers may have opened other rooms.
             contents = {**next(iter(contents.values())), "rooms": {**self._known_rooms(), **contents}}
@@ -168,3 +177,7 @@ class FrameRenderer:
     @functools.cached_property
     def _category_ids(self) -> dict[str, int]:
         return {category["name"]: category["id"] for category in self.categories()}
+
+
+def _annotated_assets(stage: Stage) -> list[Asset]:
+    return [asset for name, assets in stage.assets.items() if name for asset in assets]

@@ -100,7 +100,7 @@ class Job:
         wanted, missing = self.begin(frames)
         notes: list[str] = []
         # Without its stage file, a folder could not be finished on a machine without the real data.
-        if missing or (wanted and file_problem(self.out / STAGE)):
+        if missing or (wanted and (file_problem(self.out / STAGE) or self._folder.lacks_models)):
             earlier = sorted(missing - set(wanted if frames is None else frames))
             if earlier:
                 notes.append(
@@ -228,6 +228,7 @@ class Job:
         finished = Finished(self.out, summary.images, summary.annotations, funnel, sheet, absent=tuple(absent))
         made = [path for paths in summary.written.values() for path in paths]
         made += [path for path in (summary.table, sheet, self.out / SUMMARY) if path is not None]
+        made += self._folder.models()
         return finished, summary.in_memory, made
 
     def replay(self, frame: int) -> Path:

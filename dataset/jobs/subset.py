@@ -19,7 +19,8 @@ from ...engine.recipe.settings import Recipe
 from ...engine.regular_files import real_path
 from ..analysis.measure import measure
 from ..atomic_files import atomic_folder, escapes_folder, json_bytes, link_or_copy, write_atomic
-from ..checksums import append_checksum
+from ..checksums import append_checksum, read_own
+from ..exports.asset_models import recorded_models
 from ..formats import rle_masks
 from ..formats.coco import CocoFile, read_coco, read_json, write_coco
 from ..formats.dataset_folder import INSTANCES
@@ -186,7 +187,8 @@ def _write_rendered(
     boxes: dict[int, dict[int, dict[str, Any]]] = {}
     for a in coco.annotations:
         boxes.setdefault(frame_of[a["image_id"]], {})[_number(a, "instance", coco)] = a
-    for name in (RECIPE, STAGE):
+    models = recorded_models(read_own(root / STAGE)).values()
+    for name in (RECIPE, STAGE, *sorted({path for named in models for path in named.values()})):
         if (root / name).is_file():
             _link(root / name, out / name, written)
     frames = store.frames()

@@ -21,8 +21,9 @@ MAX_MASKS = 20_000
 class Bop(DatasetReader):
     """A dataset of BOP, one of its parts, or one scene.
 
-    Classes are called ``obj_000001`` by the numbers of the models. Boxes are those of what is visible; instances of
-    which nothing is visible are left out. ``visib_fract`` is the visible share.
+    Classes are called ``obj_000001`` by the numbers of the models, or as Twinset's ``models/names.json`` says. Boxes
+    are those of what is visible; instances of which nothing is visible are left out. ``visib_fract`` is the visible
+    share.
     """
 
     title = "BOP"
@@ -35,11 +36,13 @@ class Bop(DatasetReader):
         scenes = [
             (scene, _read(scene, "scene_gt.json"), _read(scene, "scene_gt_info.json")) for scene in _scenes(folder)
         ]
+        names = _class_names(scenes[0][0])
         count = sum(len(instances) for _, truth, _ in scenes for instances in truth.values())
         hidden = 0
         for scene, truth, info in scenes:
             for key in sorted(truth, key=_number):
-                hidden += _add_image(listing, scene, key, truth[key], info.get(key), with_masks=count <= MAX_MASKS)
+                known = info.get(key)
+                hidden += _add_image(listing, scene, key, truth[key], known, names, with_masks=count <= MAX_MASKS)
         notes = [f"{hidden} instances of which nothing is visible were left out"] if hidden else []
         notes += [f"the masks of {count} instances were not read"] if count > MAX_MASKS else []
         return listing.coco(*notes)
@@ -62,12 +65,28 @@ def _read(scene: Path, name: str) -> dict[str, list[Any]]:
     return data
 
 
+def _class_names(scene: Path) -> dict[int, str]:
+    """Classes by the numbers of models, where Twinset has written the dataset."""
+    path = scene.parent.parent / "models" / "names.json"
+    data = read_json(path) if path.is_file() else {}
+    entries = data.items() if isinstance(data, dict) else ()
+    named = {key: entry.get("class") for key, entry in entries if isinstance(entry, dict)}
+    return {_number(key)[0]: name for key, name in named.items() if isinstance(name, str) and name}
+
+
 def _number(key: str) -> tuple[int, str]:
     return (int(key) if key.isascii() and key.isdigit() and len(key) < 19 else -1, key)
 
 
 def _add_image(
-    listing: Listing, scene: Path, key: str, instances: list[Any], info: list[Any] | None, *, with_masks: bool
+    listing: Listing,
+    scene: Path,
+    key: str,
+    instances: list[Any],
+    info: list[Any] | None,
+    names: Mapping[int, str],
+    *,
+    with_masks: bool,
 ) -> int:
     """Add an image with its instances; returns how many of them are hidden."""
     if info is None or len(info) != len(instances):
@@ -81,17 +100,20 @@ def _add_image(
     hidden = 0
     for number, (instance, known) in enumerate(zip(instances, info, strict=True)):
         try:
-            class_name, box = f"obj_{int(instance['obj_id']):06d}", known["bbox_visib"]
+            number_of_model, box = int(instance["obj_id"]), known["bbox_visib"]
             is_valid = len(box) == 4 and all(map(is_number, box))
         except (TypeError, KeyError, ValueError):
             is_valid = False
         if not is_valid:
             raise DataError(f"'{scene}', image {key}, instance {number} has no 'obj_id' or no valid 'bbox_visib'.")
-        if box[2] <= 0 or box[3] <= 0:
-            hidden += 1
-            continue
         path = scene / "mask_visib" / f"{stem}_{number:06d}.png"
         mask = _mask(path, listing.images[-1]) if with_masks and path.is_file() else {}
+        if mask:  # boxes of BOP are one pixel less in width and height
+            box = rle_masks.extent(rle_masks.decode(mask["segmentation"], *mask["segmentation"]["size"]))
+        elif box[2] <= 0 or box[3] <= 0:
+            hidden += 1
+            continue
+        class_name = names.get(number_of_model, f"obj_{number_of_model:06d}")
         listing.add(image_id, class_name, list(box), **mask, **_shares(known))
     return hidden
 

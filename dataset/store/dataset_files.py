@@ -20,8 +20,8 @@ from ...engine.recipe.settings import Recipe
 from ..atomic_files import PendingFiles, escapes_folder, link_or_copy, make_folder, output_error, write_atomic
 from ..exports.image_names import shown_suffix
 
-_OF_FRAME = re.compile(r"^\d{6,}$")
-"""Names of files of one frame without their suffix; others in the same folder are the user's."""
+_OF_FRAME = re.compile(r"^\d{6,}(_\d{6})?$")
+"""Names of files of one frame, or of an object in it, without their suffix; others in the folder are the user's."""
 
 
 def recipe_writers(recipe: Recipe) -> list[Any]:
@@ -142,6 +142,11 @@ class AtomicFiles:
                 "folder. Correct the writer."
             )
         return self._folder / path
+
+
+def uses_models(recipe: Recipe) -> bool:
+    """Whether a format of the recipe carries the models of assets."""
+    return any(writer.uses_models for writer in recipe_writers(recipe))
 
 
 def frame_writers(writers: Sequence[Any]) -> list[Any]:

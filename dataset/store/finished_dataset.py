@@ -7,21 +7,58 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from functools import cached_property
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import attrs
 
 from ...engine.errors import DataError
 from ...engine.plugin.finished_dataset import RealImages
 from ..atomic_files import dump_json, read_json_object, to_builtin_types
+from ..checksums import read_own
+from ..exports.asset_models import recorded_models
 from ..formats.coco_writer import CocoBuilder
 from .frame_record import FrameRecord
 from .frames import FrameStore
 from .inputs import FILE as INPUTS
+from .job_folder import STAGE
 from .label_files import IMAGES
 
 PARTS = ("train", "val", "test")
 """Parts of a dataset, in the order of a recipe's keys."""
+
+
+class Frames(Protocol):
+    """Records, label files and models of rendered images, by the entries of COCO."""
+
+    def record(self, image: Mapping[str, Any]) -> FrameRecord:
+        """See :meth:`...engine.plugin.finished_dataset.FinishedDataset.record`; likewise the others."""
+        ...
+
+    def label_file(self, image: Mapping[str, Any], name: str) -> Path | None: ...
+
+    def model_file(self, image: Mapping[str, Any], asset: str) -> Path | None: ...
+
+
+class RecordedFrames:
+    """Implements :class:`Frames` for the folder of a job."""
+
+    def __init__(self, store: FrameStore) -> None:
+        self._store = store
+
+    def record(self, image: Mapping[str, Any]) -> FrameRecord:
+        return self._store.read(image["twinset"]["frame"])
+
+    def label_file(self, image: Mapping[str, Any], name: str) -> Path | None:
+        entry = self.record(image)["files"].get(name)
+        return self._store.out / entry["path"] if entry else None
+
+    def model_file(self, image: Mapping[str, Any], asset: str) -> Path | None:
+        path = self._models.get(image["twinset"].get("room", ""), {}).get(asset)
+        return self._store.out / path if path else None
+
+    @cached_property
+    def _models(self) -> Mapping[str, Mapping[str, str]]:
+        return recorded_models(read_own(self._store.out / STAGE))
 
 
 class RecordedDataset:
@@ -36,7 +73,7 @@ class RecordedDataset:
         self.categories: Sequence[Mapping[str, Any]] = coco.categories
         self.info: Mapping[str, Any] = coco.info
         self.licenses: Sequence[Mapping[str, Any]] = ()
-        self._store = store
+        self._frames = RecordedFrames(store)
         self._coco = coco
 
     @cached_property
@@ -66,18 +103,21 @@ class RecordedDataset:
         return self.folder / IMAGES / image["file_name"], None
 
     def record(self, image: Mapping[str, Any]) -> FrameRecord:
-        return self._store.read(image["twinset"]["frame"])
+        return self._frames.record(image)
 
     def label_file(self, image: Mapping[str, Any], name: str) -> Path | None:
-        entry = self.record(image)["files"].get(name)
-        return self.folder / entry["path"] if entry else None
+        return self._frames.label_file(image, name)
+
+    def model_file(self, image: Mapping[str, Any], asset: str) -> Path | None:
+        return self._frames.model_file(image, asset)
 
 
 @attrs.frozen(eq=False)
 class ListedDataset:
-    """The same for lists of COCO images, annotations and categories; it has no records.
+    """The same for lists of COCO images, annotations and categories.
 
-    ``find_image`` gives an image's file, as :meth:`image_file` does.
+    ``find_image`` gives an image's file, as :meth:`image_file` does. ``frames`` has the records where the images were
+    rendered.
     """
 
     folder: Path
@@ -90,6 +130,7 @@ class ListedDataset:
     licenses: Sequence[Mapping[str, Any]] = ()
     inputs: Mapping[str, Any] = attrs.field(factory=dict)
     find_image: Callable[[Mapping[str, Any]], tuple[Path, bytes | None]] | None = None
+    frames: Frames | None = None
 
     def annotations(self, images: Collection[int] | None = None) -> Iterator[dict[str, Any]]:
         return (dict(a) for a in self.listed if images is None or a["image_id"] in images)
@@ -107,10 +148,18 @@ class ListedDataset:
         return self.folder / IMAGES / image["file_name"], None
 
     def record(self, image: Mapping[str, Any]) -> FrameRecord:
-        raise DataError(f"'{self.folder}' has no record of the image '{image['file_name']}': it was not rendered here.")
+        if self.frames is None:
+            raise DataError(
+                f"The image '{image['file_name']}' has no record: it was not rendered by Twinset. Only rendered "
+                "datasets have what this format needs."
+            )
+        return self.frames.record(image)
 
     def label_file(self, image: Mapping[str, Any], name: str) -> Path | None:
-        return None
+        return None if self.frames is None else self.frames.label_file(image, name)
+
+    def model_file(self, image: Mapping[str, Any], asset: str) -> Path | None:
+        return None if self.frames is None else self.frames.model_file(image, asset)
 
 
 def _by_image(

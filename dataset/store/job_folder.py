@@ -21,11 +21,13 @@ from ..checksums import (
     changed_files,
     drop_from_list,
     file_problem,
+    read_own,
     remove_checksum,
     remove_text_checksum,
     say,
 )
-from .dataset_files import without_formats
+from ..exports.asset_models import recorded_models
+from .dataset_files import uses_models, without_formats
 from .frames import FrameStore
 from .heartbeats import heartbeat_path
 from .inputs import FILE as INPUTS
@@ -134,6 +136,19 @@ class JobFolder:
             return False
         texts = (dump_recipe(without_formats(recipe), anchor=True) for recipe in (earlier, self.recipe))
         return len({_without_images(text) for text in texts}) == 1
+
+    def models(self) -> list[Path]:
+        """The models of assets that the folder should hold."""
+        recorded = recorded_models(read_own(self.out / STAGE))
+        return [self.out / path for path in sorted({path for named in recorded.values() for path in named.values()})]
+
+    @property
+    def lacks_models(self) -> bool:
+        """Whether a format of the recipe needs models of assets, and some are missing."""
+        if not uses_models(self.recipe):
+            return False
+        models = self.models()
+        return not models or not all(path.is_file() for path in models)
 
     def problems(self) -> list[tuple[str, str]]:
         """Files that are missing or not as they were written, each with a clause on what is wrong with it."""

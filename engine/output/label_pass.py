@@ -113,6 +113,12 @@ def asked_passes(output: Any) -> list[tuple[LabelPass, str]]:
     return [asked for cls in LABEL_PASSES.all() if (asked := cls.asked(output))]
 
 
+def example_line(key: str) -> str:
+    """A line of ``[output]`` that asks for the label pass of this key, in its first format."""
+    cls = next(cls for cls in LABEL_PASSES.all() if cls.key == key)
+    return f'{key} = "{cls.formats[0]}"' if len(cls.formats) > 1 else f"{key} = true"
+
+
 def render_passes(output: Any) -> list[RenderPass]:
     """What the stage has to render for ``[output]``, beside picture, ids and depth; each once."""
     return list({r.name: r for each, _ in asked_passes(output) for r in each.renders}.values())

@@ -102,6 +102,14 @@ class FinishedDataset(Protocol):
         """The file that a label pass, or the writer of this id, has written for an image; None where there is none."""
         ...
 
+    def model_file(self, image: Mapping[str, Any], asset: str) -> Path | None:
+        """The mesh of an asset that is in an image, by its name (``shape`` in the record), as PLY in metres.
+
+        It is in the asset's own frame: z up, origin at the middle of the box's bottom. None where there is none:
+        datasets have models if a writer of their recipe has :attr:`.kinds.Writer.uses_models`.
+        """
+        ...
+
 
 class RealImages(Protocol):
     """The real images that a recipe names with ``[real]``, for formats that carry validation data."""

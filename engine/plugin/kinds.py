@@ -306,6 +306,12 @@ class Writer(Plugin):
     frame_file: ClassVar[tuple[str, ...]] = ()
     """Folder and suffix (``("outlines", ".json")``) of the file that :meth:`write_frame` makes."""
 
+    uses_models: ClassVar[bool] = False
+    """Whether :meth:`write` needs the meshes of assets, which are then written when the scene is opened."""
+
+    uses_labels: ClassVar[tuple[str, ...]] = ()
+    """Keys of ``[output]`` whose label passes it needs, such as ``("depth",)``."""
+
     holds: ClassVar[tuple[str, ...]] = ("boxes",)
     """What the format can hold, of :data:`.finished_dataset.CONTENTS`; ``twinset convert`` says what else is lost."""
 

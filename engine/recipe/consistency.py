@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..output.label_pass import asked_passes, example_line
 from ..plugin.params import describe, unknown
 from ..scene.keypoint import keypoint_name, skeleton_pairs
 from .paths import ENVIRONMENT_VARIABLE, absolute_path, matching_files
@@ -61,6 +62,8 @@ def check_recipe(data: Mapping[str, Any], parts: Mapping[str, Any], report: Repo
     for use, key_path, is_repeated in _plugin_tables(data, parts["plugins"]):
         if is_repeated and use.kind == "metric":
             report(key_path, "plugin", f"The metric '{use.id}' is listed twice. Remove one of them.")
+        if use.kind == "writer" and parts.get("output") is not None:
+            _check_labels(use, key_path, parts["output"], report)
 
 
 def check_paths(data: Mapping[str, Any], parts: Mapping[str, Any], report: Report, folder: Path) -> None:
@@ -250,6 +253,15 @@ def _plugin_tables(
         for use in uses:
             yield use, _table_path(data, kind, use.id, is_repeated=use.id in known_names), use.id in known_names
             known_names.add(use.id)
+
+
+def _check_labels(use: PluginUse, key_path: KeyPath, output: Any, report: Report) -> None:
+    """Whether ``[output]`` has the label passes that a writer needs."""
+    asked = {each.key for each, _ in asked_passes(output)}
+    for key in use.plugin.uses_labels:
+        if key not in asked:
+            text = f"The writer '{use.id}' needs {example_line(key)} in [output]. Add it, or remove the writer."
+            report(key_path, "plugin", text)
 
 
 def _check_plugin_paths(use: PluginUse, key_path: KeyPath, report: Report) -> None:

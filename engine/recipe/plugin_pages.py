@@ -7,6 +7,7 @@ import inspect
 import re
 from collections.abc import Iterator, Mapping
 
+from ..output.label_pass import example_line
 from ..plugin.columns import declared_columns
 from ..plugin.contract import KINDS
 from ..plugin.hooks import flags_of
@@ -66,7 +67,9 @@ def example(cls: type) -> str:
     """The table of a recipe that uses a built-in plugin."""
     kind, id = cls.plugin_kind, cls.plugin_id  # type: ignore[attr-defined]
     title = "[target]" if kind == "target" else f"[[{kind}]]"
-    return "\n".join(filter(None, [title, f'plugin = "{id}"', cls.recipe_example]))  # type: ignore[attr-defined]
+    labels = getattr(cls, "uses_labels", ())
+    before = ["[output]", *map(example_line, labels), ""] if labels else []
+    return "\n".join([*before, *filter(None, [title, f'plugin = "{id}"', cls.recipe_example])])  # type: ignore[attr-defined]
 
 
 def _index(classes_by_kind: Mapping[str, list[type]], registry: Registry) -> Iterator[str]:
