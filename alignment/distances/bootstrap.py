@@ -9,6 +9,7 @@ import attrs
 import numpy as np
 
 from .histograms import BINS
+from .image_order import image_numbers
 from .registry import all_distances
 from .support import SharePairs, Support, common_support
 
@@ -112,7 +113,7 @@ def estimate(
     """
     n, m = np.size(a), np.size(b)
     support = common_support(a, b, bins=bins, range=range)
-    image_a, image_b = (_image_numbers(image, size) for image, size in zip(images, (n, m), strict=True))
+    image_a, image_b = (image_numbers(np.ravel(v), image) for v, image in zip((a, b), images, strict=True))
     n_images_a, n_images_b = int(image_a.max()) + 1, int(image_b.max()) + 1
     n_bootstrap = max(n_bootstrap // 4, min(n_bootstrap, int(n_bootstrap * 50_000 / (n + m))), 1)
     resamples: dict[str, list[dict[str, np.ndarray]]] = {kind: [] for kind in ("pair", "values", "images", "permuted")}
@@ -153,13 +154,6 @@ def estimate(
             upper_floor=float(critical) if n > 1 else math.nan,
         )
     return estimates
-
-
-def _image_numbers(images: np.ndarray | None, size: int) -> np.ndarray:
-    """Images as 0, 1, ...; one per value where they are not known."""
-    if images is None:
-        return np.arange(size)
-    return np.ravel(np.unique(images, return_inverse=True)[1])
 
 
 def _resample_images(

@@ -10,6 +10,7 @@ import numpy as np
 from ...engine.errors import DataError
 from .bootstrap import CONFIDENCE_LEVEL
 from .feature_estimates import MIN_BOXES, FeatureEstimate
+from .image_order import image_numbers
 
 CLASSIFIER = "classifier_auc"
 """Key in results."""
@@ -54,10 +55,7 @@ def classifier_auc(
         If a set has too few vectors or images.
     """
     sides = [np.asarray(values, dtype=float) for values in (real, synth)]
-    owners = [
-        np.arange(len(values)) if own is None else np.ravel(np.unique(own, return_inverse=True)[1])
-        for values, own in zip(sides, images, strict=True)
-    ]
+    owners = [image_numbers(values, own) for values, own in zip(sides, images, strict=True)]
     for name, values, own in zip(("real", "synthetic"), sides, owners, strict=True):
         if len(values) < MIN_BOXES or len(np.unique(own)) < MIN_IMAGES:
             raise DataError(

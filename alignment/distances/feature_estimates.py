@@ -11,6 +11,7 @@ import numpy as np
 from ...engine.errors import DataError
 from .bootstrap import CONFIDENCE_LEVEL
 from .feature_distance import FeaturePair, FeatureSets
+from .image_order import image_numbers
 from .registry import all_feature_distances, find_feature_distance
 
 MIN_BOXES = 12
@@ -102,10 +103,7 @@ def estimate_features(
             raise DataError(f"The {name} features must be finite numbers.")
     if sides[0].shape[1] != sides[1].shape[1]:
         raise DataError("The real and the synthetic features come from different models. Use one model for both.")
-    owners = [
-        np.arange(len(values)) if own is None else np.ravel(np.unique(own, return_inverse=True)[1])
-        for values, own in zip(sides, images, strict=True)
-    ]
+    owners = [image_numbers(values, own) for values, own in zip(sides, images, strict=True)]
     for k in range(2):
         kept = _subsample(owners[k], max_boxes, rng)
         sides[k], owners[k] = sides[k][kept], np.ravel(np.unique(owners[k][kept], return_inverse=True)[1])

@@ -14,6 +14,7 @@ from ...engine.rng import stream
 from .bootstrap import CONFIDENCE_LEVEL, N_BOOTSTRAP
 from .components import Bins, Samples
 from .distance import Distance
+from .image_order import image_numbers
 from .registry import PRIMARY, find_distance
 
 
@@ -210,6 +211,8 @@ class _ImageSums:
             else:
                 totals = np.bincount(row, sample.values, minlength=len(images))
                 sums[name] = np.stack([totals, np.bincount(row, minlength=len(images))], 1)
+        order = np.argsort(image_numbers(np.concatenate([sums[name] for name in sorted(sums)], axis=1)))
+        sums = {name: of_images[order] for name, of_images in sums.items()}
         n_values = {name: len(sample.values) for name, sample in samples.items()}
         return cls(sums, n_values, measures)
 

@@ -161,7 +161,7 @@ def said(name: str, folder: Path, count: int = 10) -> Said:
         rows = sorted(_row(row) for row in csv.DictReader(file))
     # Its other numbers are chances and intervals, and the order of classes and columns by them.
     counts = re.findall(r"(\d+) (?:boxes|images|photos)\b", re.sub(r"<[^>]*>", "", page.read_text()))
-    return rows, _estimates(compared), sorted(counts)
+    return rows, _rounded(compared), sorted(counts)
 
 
 def _run(words: list[str]) -> str:
@@ -177,13 +177,12 @@ def _row(row: dict[str, str]) -> tuple[Any, ...]:
     return (row["class"], *numbers)
 
 
-def _estimates(value: Any) -> Any:
-    """Rounded numbers of classes and columns, without intervals and chances, which are drawn in the order of images."""
+def _rounded(value: Any) -> Any:
+    """Numbers of classes and columns, without the numbers and names that each form gives by itself."""
     if isinstance(value, dict):
-        drawn = re.compile("interval|floor|p_value|^p$|critical|real$|synth$|images?$")
-        return {k: _estimates(v) for k, v in value.items() if not drawn.search(k)}
+        return {k: _rounded(v) for k, v in value.items() if k not in ("real", "synth")}
     if isinstance(value, list):
-        return [_estimates(v) for v in value]
+        return [_rounded(v) for v in value]
     return round(value, 5) if isinstance(value, float) else value
 
 
