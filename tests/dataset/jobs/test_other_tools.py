@@ -9,6 +9,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import attrs
 import numpy as np
 import pytest
 from twinset.dataset.exports.outlines import mask_of
@@ -110,6 +111,42 @@ def test_ultralytics_reads_labels_into_its_cache(source, tmp_path, id, task, mon
             assert len(label["segments"]) == (0 if task == "detect" else len(expected))
             seen += 1
     assert seen == len(truth)
+
+
+def test_ultralytics_reads_keypoints(tmp_path, monkeypatch):
+    monkeypatch.setenv("YOLO_CONFIG_DIR", str(tmp_path))
+    monkeypatch.setenv("YOLO_OFFLINE", "true")
+    utils = pytest.importorskip("ultralytics.data.utils")
+    dataset = pytest.importorskip("ultralytics.data.dataset")
+    made = finished_dataset(tmp_path / "photos", images=6, parts=True)
+    for number, a in enumerate(made.listed):
+        x, y, w, h = a["bbox"]
+        a["keypoints"] = [
+            x + 1,
+            y + h / 2,
+            2,
+            x + w - 1,
+            y + h / 2,
+            number % 2,
+            *((0, 0, 0) if number % 3 else (x, y, 1)),
+        ]
+    names = ["left arm", "right arm", "head"]
+    made = attrs.evolve(made, categories=[{**c, "keypoints": names} for c in made.categories])
+    run_writer(find("writer", "coco")(), made)
+    source = open_dataset(tmp_path / "photos")
+    out = converted(source, "yolo_pose", tmp_path)
+    data = utils.check_det_dataset(str(out / "data.yaml"), autodownload=False)
+    assert data["kpt_shape"] == [3, 3] and data["flip_idx"] == [1, 0, 2]
+    truth, seen = own(source), 0
+    for part in ("train", "val"):
+        read = dataset.YOLODataset(img_path=data[part], data=data, task="pose", imgsz=64, augment=False)
+        for label in read.labels:
+            expected = truth[Path(label["im_file"]).stem]
+            assert [int(c) + 1 for c in label["cls"].ravel()] == [a["category_id"] for a in expected]
+            for points, a in zip(label["keypoints"], expected, strict=True):
+                np.testing.assert_allclose(points * [*SIZE, 1], np.reshape(a["keypoints"], (-1, 3)), atol=0.001)
+                seen += 1
+    assert seen == len(source.coco.annotations) > 5
 
 
 def test_torchvision_reads_voc(source, tmp_path):
