@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +32,18 @@ REGIONS = ("surroundings", "upper", "lower")
 
 def class_palette(photos: RealPhotos, class_name: str) -> Palette:
     """The colours of the real boxes of a class. Raises DataError without photos, or without boxes of the class."""
-    return _palette(photos, _changed(photos), class_name, "")
+    return _box_palette(photos, _changed(photos), class_name)
+
+
+def thing_palette(photos: RealPhotos, name: str) -> Palette:
+    """The colours of the real boxes of a class; of all boxes if the photos have none of that name."""
+    coco = read_dataset(photos.annotations)
+    return _box_palette(photos, _changed(photos), name if coco.classes().get(name) else None)
 
 
 def region_palette(photos: RealPhotos, region: str) -> Palette:
     """The colours outside all boxes, one row per photo; ``region`` is one of :data:`REGIONS`."""
-    return _palette(photos, _changed(photos), "", region)
+    return _region_palette(photos, _changed(photos), region)
 
 
 def _changed(photos: RealPhotos) -> int:
@@ -45,36 +51,54 @@ def _changed(photos: RealPhotos) -> int:
 
 
 @functools.lru_cache(maxsize=64)
-def _palette(photos: RealPhotos, changed: int, class_name: str, region: str) -> Palette:
-    coco = read_dataset(photos.annotations)
-    files = ImageFiles(coco.images, images_of(coco, photos.images, "'images' in [real]"))
+def _box_palette(photos: RealPhotos, changed: int, class_name: str | None) -> Palette:
+    """Of the boxes of a class; of all boxes for None."""
     inside: list[np.ndarray] = []
     around: list[np.ndarray] = []
-    wanted = {a["id"] for a in coco.annotations_of(class_name)} if class_name else set()
-    for image in coco.images:
-        boxes = [a for a in coco.annotations if a["image_id"] == image["id"]]
-        if class_name and not any(a["id"] in wanted for a in boxes):
-            continue
-        photo = _read(str(files.path(image)), files.is_upright(image))
-        scale = photo.shape[1] / image["width"], photo.shape[0] / image["height"]
-        free = _outside(photo.shape[:2], boxes, scale)
-        if not class_name:
-            half = photo.shape[0] // 2
-            rows = {"upper": slice(0, half), "lower": slice(half, None)}.get(region, slice(None))
-            inside.append(photo[rows][free[rows]])
-            continue
-        for annotation in (a for a in boxes if a["id"] in wanted):
+    for photo, boxes, scale in _photos(photos, class_name):
+        free = _outside(photo.shape[:2], [box for box, _ in boxes], scale)
+        for annotation in (box for box, is_wanted in boxes if is_wanted):
             core, ring = _core(photo.shape[:2], annotation, scale), _ring(free, annotation, scale)
-            inside.append(photo[core])
-            around.append(photo[ring])
-    kept = [number for number, pixels in enumerate(inside) if len(pixels) >= _FEWEST]
-    if not kept:
-        what = f"boxes of '{class_name}'" if class_name else "pixels outside boxes"
-        raise DataError(f"'{photos.annotations}' has no {what} to take colours from. Give 'colors' instead.")
-    if class_name:
-        return fit_palette([inside[n] for n in kept], [around[n] for n in kept])
+            if np.count_nonzero(core) >= _FEWEST:
+                inside.append(photo[core])
+                around.append(photo[ring])
+    if not inside:
+        raise _no_colors(photos, "boxes" if class_name is None else f"boxes of '{class_name}'")
+    return fit_palette(inside, around)
+
+
+@functools.lru_cache(maxsize=64)
+def _region_palette(photos: RealPhotos, changed: int, region: str) -> Palette:
+    pixels: list[np.ndarray] = []
+    for photo, boxes, scale in _photos(photos, None):
+        free = _outside(photo.shape[:2], [box for box, _ in boxes], scale)
+        half = photo.shape[0] // 2
+        rows = {"upper": slice(0, half), "lower": slice(half, None)}.get(region, slice(None))
+        if np.count_nonzero(free[rows]) >= _FEWEST:
+            pixels.append(photo[rows][free[rows]])
+    if not pixels:
+        raise _no_colors(photos, "pixels outside boxes")
     # Walls and floors are the large parts of what is outside boxes; the rest are things without a box.
-    return fit_palette([inside[n] for n in kept], power=2.0)
+    return fit_palette(pixels, power=2.0)
+
+
+def _no_colors(photos: RealPhotos, what: str) -> DataError:
+    return DataError(f"'{photos.annotations}' has no {what} to take colours from. Give 'colors' instead.")
+
+
+def _photos(
+    photos: RealPhotos, class_name: str | None
+) -> Iterator[tuple[np.ndarray, list[tuple[dict[str, Any], bool]], tuple[float, float]]]:
+    """Reduced photos with boxes of a class, or all photos: pixels as Lab of estimated reflectances, all boxes with
+    whether they are of that class, and the photo's size as a share of the image's (width, height)."""
+    coco = read_dataset(photos.annotations)
+    files = ImageFiles(coco.images, images_of(coco, photos.images, "'images' in [real]"))
+    wanted = {a["id"] for a in (coco.annotations if class_name is None else coco.annotations_of(class_name))}
+    for image in coco.images:
+        boxes = [(a, a["id"] in wanted) for a in coco.annotations if a["image_id"] == image["id"]]
+        if class_name is None or any(is_wanted for _, is_wanted in boxes):
+            photo = _read(str(files.path(image)), files.is_upright(image))
+            yield photo, boxes, (photo.shape[1] / image["width"], photo.shape[0] / image["height"])
 
 
 @functools.lru_cache(maxsize=256)

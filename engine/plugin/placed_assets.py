@@ -144,7 +144,7 @@ def named_distractors(stage: Stage, names: Sequence[str], owner: str) -> list[As
     """
     distractors = stage.assets.get("", ())
     if not distractors:
-        raise StageError(f"{owner} finds no distractors to place. Add a [[distractor]] table to the recipe.")
+        raise StageError(f"{owner} finds no distractors. Add a [[distractor]] table to the recipe.")
     groups = list(dict.fromkeys(asset.group for asset in distractors if asset.group))
     for name in names:
         if name not in groups:

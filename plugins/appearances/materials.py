@@ -9,11 +9,12 @@ from fnmatch import fnmatchcase
 import numpy as np
 
 from ...alignment.mixtures.color_palette import BRIGHTEST, DARKEST, lab_from_linear, linear_from_lab
-from ...dataset.materials.photo_colors import REGIONS, class_palette, region_palette
+from ...dataset.materials.photo_colors import REGIONS, class_palette, region_palette, thing_palette
 from ...dataset.materials.texture_folders import TextureSet, texture_sets
 from ...engine.errors import DataError, StageError
 from ...engine.plugin import Range, param, plugin
 from ...engine.plugin.params import Direction, unknown
+from ...engine.plugin.placed_assets import named_distractors
 from ...engine.scene.material import MAPPINGS, PATTERNS, Color, Material, color_from_text
 from ...engine.stage import Instance, Stage
 
@@ -27,15 +28,19 @@ _MOVES: Mapping[str, Direction] = {
 
 @plugin("appearance")
 class Materials:
-    """Change the materials of instances, or of walls, floors and furniture: colours drawn from the real photos, from a
-    list, or by small changes of what is there; textures, procedural patterns and finish.
+    """Change the materials of instances, of distractors, or of walls, floors and furniture: colours drawn from the real
+    photos, from a list, or by small changes of what is there; textures, procedural patterns and finish.
 
     The scene's file and materials stay as they are. Transparency and emission are kept, so labels do not change.
     """
 
     classes: list[str] = param(
-        [], means="class", doc="Classes whose instances change; default is all, unless 'objects' is given"
+        [],
+        means="class",
+        doc="Classes whose instances change; default is all, unless 'objects' or 'distractors' is given",
     )
+    distractors: bool = param(False, doc="Change distractors, clutter included")
+    distractor_names: list[str] = param([], doc="Names of the [[distractor]] tables that change; default is all")
     objects: list[str] = param(
         [], means="object", doc="Name patterns of fixed objects of the scene that change, such as 'Wall*'"
     )
@@ -45,7 +50,8 @@ class Materials:
         "own",
         choices=("own", "real"),
         doc="'real' draws base colours from the photos of [real]: for instances from the boxes of their class, for "
-        "objects of the scene from what is outside all boxes; 'own' takes 'colors', or else keeps each material's",
+        "distractors from those of the class with their table's name, or else from all boxes, for objects of the scene "
+        "from what is outside all boxes; 'own' takes 'colors', or else keeps each material's",
         moves=_MOVES,
     )
     colors: list[str] = param([], doc="Base colours to draw from, as '#3b2f2a' or '59, 47, 42' (sRGB)", moves=_MOVES)
@@ -126,14 +132,15 @@ class Materials:
                 stage.set_material(target, slot.name, changes[number % len(changes)])
 
     def _targets(self, stage: Stage) -> Iterator[Instance | str]:
-        if self.classes or not self.objects:
-            known = {name for name in stage.assets if name}
-            for name in self.classes:
-                if name not in known:
-                    raise StageError(unknown("Appearance 'materials' names a class without assets,", name, known))
-            for instance in stage.instances:
-                if instance.asset.class_name in (self.classes or known):
-                    yield instance
+        known = {name for name in stage.assets if name}
+        for name in self.classes:
+            if name not in known:
+                raise StageError(unknown("Appearance 'materials' names a class without assets,", name, known))
+        classes = self.classes or ([] if self.objects or self.distractors else known)
+        things = named_distractors(stage, self.distractor_names, "Appearance 'materials'") if self.distractors else []
+        for instance in stage.instances:
+            if instance.asset.class_name in classes or instance.asset in things:
+                yield instance
         if self.objects:
             yield from stage.scene_objects(self.objects)
 
@@ -144,10 +151,12 @@ class Materials:
         if self.palette == "real":
             if stage.real_photos is None:
                 raise DataError("Appearance 'materials' has palette = \"real\", which needs photos: add [real].")
-            name = "" if isinstance(target, str) else target.asset.class_name
-            palette = (
-                class_palette(stage.real_photos, name) if name else region_palette(stage.real_photos, self.photo_region)
-            )
+            if isinstance(target, str):
+                palette = region_palette(stage.real_photos, self.photo_region)
+            elif target.asset.class_name:
+                palette = class_palette(stage.real_photos, target.asset.class_name)
+            else:
+                palette = thing_palette(stage.real_photos, target.asset.group)
             return [_color(c) for c in palette.draw(rng, count)]
         if not self.colors:
             return [None] * count

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from ...dataset.images.repaint import PhotoPart, photo_background, plain_backgro
 from ...engine.plugin import Range, param, plugin
 from ...engine.recipe.input_files import listed_files
 from ...engine.scene.material import color_from_text
-from ...engine.stage import Shot
+from ...engine.stage import Labels, Shot
 
 
 @plugin("effect")
@@ -25,7 +25,9 @@ class ReplaceBackground:
 
     Edges stay soft: the share of the old background in each pixel at an edge is exchanged for the new one. Put colours
     before other effects, so that these act on the whole picture, and photos after those that imitate the camera of the
-    photos. Photos must not show the annotated classes: a detector would learn that they are background.
+    photos. Photos must not show the annotated classes: a detector would learn that they are background. Distractors
+    that stay show it that not all that stands in front of a photo is annotated [Dwibedi et al., "Cut, paste and learn",
+    2017].
     `twinset backgrounds` paints them out of real photos. `twinset repaint` does the same to a finished dataset.
     """
 
@@ -43,6 +45,13 @@ class ReplaceBackground:
         doc="Size of the part of a photo that is taken, as a share of the largest that has the image's shape",
     )
     flip: float = param(0.5, min=0.0, max=1.0, doc="Share of the photos whose left and right change sides")
+    keep_distractors: float = param(
+        0.0,
+        min=0.0,
+        max=1.0,
+        doc="Share of the distractors that stay; if above 0, all stay that hide a part of an annotated object",
+        moves={"entropy": "+", "background_similarity": "?"},
+    )
     probability: float = param(1.0, min=0.0, max=1.0, doc="Share of the images that are changed")
 
     def __attrs_post_init__(self) -> None:
@@ -58,17 +67,27 @@ class ReplaceBackground:
     ) -> dict[str, Any]:
         """Colour or photo of this frame."""
         choice = rng.random()
+        drawn: dict[str, Any]
         if not self._has_photos:
             colors = self.colors or ["#ffffff"]
-            return {"color": colors[int(choice * len(colors))]}
-        files = self._files
-        number = int(choice * len(files))
-        part = PhotoPart.draw(rng, self.zoom, self.flip)
-        return {"image": files[number].name, "number": number, **attrs.asdict(part)}
+            drawn = {"color": colors[int(choice * len(colors))]}
+        else:
+            files = self._files
+            number = int(choice * len(files))
+            part = PhotoPart.draw(rng, self.zoom, self.flip)
+            drawn = {"image": files[number].name, "number": number, **attrs.asdict(part)}
+        if self.keep_distractors:
+            ids = _distractor_ids(shot)
+            drawn["kept"] = ids[rng.random(len(ids)) < self.keep_distractors].tolist()
+        return drawn
 
     def apply(self, image: np.ndarray, shot: Shot, rng: np.random.Generator, drawn: Mapping[str, Any]) -> np.ndarray:
         """See the class."""
-        mask = np.isin(shot.labels.ids, [instance.id for instance in shot.instances])
+        annotated = [instance.id for instance in shot.instances]
+        mask = np.isin(shot.labels.ids, annotated)
+        if "kept" in drawn:
+            hiding = np.intersect1d(_hiding_ids(shot.labels, annotated), _distractor_ids(shot))
+            mask |= np.isin(shot.labels.ids, [*drawn["kept"], *hiding])
         size = image.shape[1], image.shape[0]
         if "color" in drawn:
             background = plain_background(drawn["color"], size)
@@ -81,3 +100,23 @@ class ReplaceBackground:
     def _files(self) -> tuple[Path, ...]:
         owner = "effect 'replace_background'"
         return listed_files(Path(), self.image_folder, self.image_files, suffixes=IMAGE_SUFFIXES, owner=owner)
+
+
+def _distractor_ids(shot: Shot) -> np.ndarray:
+    """Ids of the distractors that the labels show, in ascending order."""
+    return np.setdiff1d(shot.labels.ids, [0, *(instance.id for instance in shot.instances)])
+
+
+def _hiding_ids(labels: Labels, ids: Sequence[int]) -> np.ndarray:
+    """Ids of what is next to a pixel of one of ``ids`` in the image and nearer to the camera, in ascending order."""
+    found = []
+    shown = np.isin(labels.ids, ids)
+    for near, far in (
+        (np.s_[1:, :], np.s_[:-1, :]),
+        (np.s_[:-1, :], np.s_[1:, :]),
+        (np.s_[:, 1:], np.s_[:, :-1]),
+        (np.s_[:, :-1], np.s_[:, 1:]),
+    ):
+        hides = shown[far] & ~shown[near] & (labels.depth[near] < labels.depth[far])
+        found.append(labels.ids[near][hides])
+    return np.unique(np.concatenate(found))

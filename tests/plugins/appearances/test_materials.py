@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import attrs
 import cv2
 import numpy as np
 import pytest
@@ -139,6 +140,46 @@ def test_the_plugin_draws_from_the_photos(photos: RealPhotos) -> None:
         calls(Materials(palette="real"), stage(photos))
     with pytest.raises(DataError, match=r"\[real\]"):
         calls(Materials(palette="real"), stage())
+
+
+def test_distractors_have_the_colours_of_real_things(photos: RealPhotos) -> None:
+    """Of the class with the name of their table, or of all boxes: here red and blue chairs, and a green lamp."""
+    coco = json.loads(photos.annotations.read_text())
+    picture = cv2.imread(str(photos.images / "0.png"))
+    picture[70:110, 10:50] = (30, 160, 30)
+    cv2.imwrite(str(photos.images / "0.png"), picture)
+    coco["categories"].append({"id": 3, "name": "lamp"})
+    coco["annotations"].append({"id": 99, "image_id": 0, "category_id": 3, "bbox": [10, 70, 40, 40], "area": 1600})
+    photos.annotations.write_text(json.dumps(coco))
+    box_of = box((0.4, 0.4, 0.4))
+    things = [attrs.evolve(asset(name, "", box_of), group=name) for name in ("lamp", "crate")]
+    made = BruteStage({"Floor": plane((6.0, 6.0))}, [asset("stool", "chair", box_of), *things], real_photos=photos)
+
+    def colors(plugin: Materials) -> dict[int, list[tuple[float, ...]]]:
+        found: dict[int, list[tuple[float, ...]]] = {}
+        for seed in range(60):
+            made.clear()
+            for thing in (made.assets["chair"][0], *made.assets[""]):
+                made.place(thing, np.eye(4))
+            made.calls.clear()
+            plugin.vary(made, np.random.default_rng(seed))
+            for _, call in made.calls:
+                found.setdefault(call["target"], []).append(call["material"].base_color)
+        return found
+
+    found = colors(Materials(distractors=True, palette="real"))
+    assert set(found) == {2, 3}
+    assert all(g > max(r, b) for r, g, b in found[2])
+    # 12 chairs and a lamp: a crate is mostly as red or blue as chairs, and at times as green as the lamp.
+    kinds = [int(np.argmax(color)) for color in found[3]]
+    assert min(kinds.count(0), kinds.count(2)) > 10 and 0 < kinds.count(1) < 15
+    assert set(colors(Materials(distractors=True, distractor_names=["crate"]))) == {3}
+    assert set(colors(Materials(distractors=True, classes=["chair"]))) == {1, 2, 3}
+    assert set(colors(Materials())) == {1}
+    with pytest.raises(StageError, match="sofa"):
+        colors(Materials(distractors=True, distractor_names=["sofa"]))
+    with pytest.raises(StageError, match="distractor"):
+        calls(Materials(distractors=True), stage())
 
 
 def test_exposure_is_divided_out() -> None:
