@@ -47,8 +47,8 @@ from .render.amodal import (
 from .render.render import Renderer
 from .render.scene_cameras import poses_of
 from .scene import lighting
-from .scene.asset_file import write_asset
-from .scene.assets import LoadedAsset, load_assets
+from .scene.assets.asset_file import write_asset
+from .scene.assets.loading import LoadedAsset, load_assets
 from .scene.default_light import add_default_light
 from .scene.materials import MaterialChanges
 from .scene.object_inputs import keep_object_indices, set_inputs

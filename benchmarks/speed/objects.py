@@ -15,7 +15,7 @@ from pathlib import Path
 import bpy
 from twinset.blender.files.model_import import import_model, remove_model
 from twinset.blender.geometry.evaluated import view_layer
-from twinset.blender.scene.assets import load_assets
+from twinset.blender.scene.assets.loading import load_assets
 from twinset.blender.scene.open_scene import open_scene
 from twinset.blender.scene.resize import resize_scene
 from twinset.engine.recipe.reading import loads_recipe

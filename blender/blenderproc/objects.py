@@ -12,7 +12,7 @@ import bpy
 
 from ...dataset.formats.blenderproc_sources import SourceObject, check_models, find_objects
 from ...engine.errors import StageError
-from ...engine.recipe.settings import ClassSettings
+from ...engine.recipe.tables.classes import ClassSettings
 from ..files.model_import import import_objects, remove_model
 from .adapter import blenderproc, call_loader
 

@@ -17,11 +17,12 @@ from mathutils import Matrix
 from ...dataset.analysis.real_boxes import real_boxes
 from ...engine.block import Block
 from ...engine.errors import StageError
-from ...engine.sampling.sampler import Frame, Sampler
+from ...engine.sampling.frame import Frame
+from ...engine.sampling.sampler import Sampler
 from ...engine.stage import CameraPose, Instance
 from ..geometry.evaluated import SOLID_TYPES
 from ..geometry.family import Families
-from ..scene.assets import LoadedAsset, load_assets
+from ..scene.assets.loading import LoadedAsset, load_assets
 from ..stage import BlenderStage
 from .frames import AddedFrame, PlacedObject
 from .plugins import collection_name, recipe_from_plugins

@@ -11,15 +11,8 @@ from typing import Any
 from ...engine.errors import RecipeError
 from ...engine.plugin.registry import default
 from ...engine.recipe.reading import default_ids, loads_recipe
-from ...engine.recipe.settings import (
-    ClassSettings,
-    DistractorSettings,
-    OutputSettings,
-    PluginUse,
-    Recipe,
-    RenderSettings,
-    SceneSettings,
-)
+from ...engine.recipe.settings import OutputSettings, PluginUse, Recipe, RenderSettings, SceneSettings
+from ...engine.recipe.tables.classes import ClassSettings, DistractorSettings
 from ...engine.recipe.writing import toml_value
 
 _TABLES = ("placement", "camera", "target", "real", "variant", "plugin_folders")

@@ -44,7 +44,7 @@ def named_points(
             continue
         world = _position(_with_armatures(objects), name, tail=place == "tail")
         found[name] = None if world is None else to_asset[:3, :3] @ world + to_asset[:3, 3]
-    return {name: None if at is None else Keypoint(at, _depth(at, mesh)) for name, at in found.items()}
+    return {name: None if at is None else surface_keypoint(at, mesh) for name, at in found.items()}
 
 
 def check_named_points(assets: Iterable[tuple[str, Asset, Sequence[bpy.types.Object]]]) -> None:
@@ -105,13 +105,14 @@ def _middle(o: bpy.types.Object, group: int) -> np.ndarray | None:
     return np.asarray(matrix[:3, :3] @ (weights @ places / weights.sum()) + matrix[:3, 3])
 
 
-def _depth(point: np.ndarray, mesh: Mesh) -> float:
-    """Distance to the surface; 0 within a millimetre, where points on it lie after rounding."""
+def surface_keypoint(point: np.ndarray, mesh: Mesh) -> Keypoint:
+    """The keypoint at a point (3,), with its distance to the surface: 0 within a millimetre, where points on it lie
+    after rounding."""
     from mathutils.bvhtree import BVHTree
 
     tree = BVHTree.FromPolygons(mesh.vertices.tolist(), mesh.triangles.tolist())
     distance = tree.find_nearest(point.tolist())[3]
-    return float(distance) if distance is not None and distance > 1e-3 else 0.0
+    return Keypoint(point, float(distance) if distance is not None and distance > 1e-3 else 0.0)
 
 
 def _names(objects: Sequence[bpy.types.Object]) -> Iterable[str]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ...engine.geometry.point_visibility import point_states
 from ...engine.output.annotation_source import AnnotationSource, Entry, are_numbers, is_count
-from ...engine.recipe.settings import ClassSettings
+from ...engine.recipe.tables.classes import ClassSettings
 from ...engine.scene.keypoint import keypoint_name, skeleton_pairs
 from ...engine.scene.rigid import rigid_parts
 from ...engine.stage import Instance, Shot

@@ -14,7 +14,8 @@ import attrs
 from ...engine.errors import DataError, StageError
 from ...engine.plugin.params import unknown
 from ...engine.recipe.paths import absolute_path
-from ...engine.recipe.settings import ClassSettings, SceneSettings
+from ...engine.recipe.settings import SceneSettings
+from ...engine.recipe.tables.classes import ClassSettings
 from .coco import read_json
 
 MAX_OBJECTS = 1000

@@ -15,12 +15,8 @@ from urllib.parse import unquote
 
 from ...engine.errors import OutputError
 from ...engine.plugin.params import describe
-from ...engine.recipe.settings import (
-    ClassSettings,
-    DistractorSettings,
-    Recipe,
-    SceneSettings,
-)
+from ...engine.recipe.settings import Recipe, SceneSettings
+from ...engine.recipe.tables.classes import ClassSettings, DistractorSettings
 from ...engine.recipe.variants import rooms_of, variants_of
 from ...engine.regular_files import real_path
 from ..formats.blenderproc_sources import (

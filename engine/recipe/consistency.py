@@ -12,15 +12,8 @@ from ..output.label_pass import asked_passes, example_line
 from ..plugin.params import describe, unknown
 from ..scene.keypoint import keypoint_name, skeleton_pairs
 from .paths import ENVIRONMENT_VARIABLE, absolute_path, matching_files
-from .settings import (
-    BLENDERPROC_OBJECTS,
-    BLENDERPROC_SCENES,
-    ClassSettings,
-    GoalSettings,
-    ModelSettings,
-    PluginUse,
-    SceneSettings,
-)
+from .settings import BLENDERPROC_SCENES, GoalSettings, ModelSettings, PluginUse, SceneSettings
+from .tables.classes import BLENDERPROC_OBJECTS, ClassSettings
 from .toml_lines import KeyPath
 
 Report = Callable[[KeyPath, str, str], None]

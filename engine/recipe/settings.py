@@ -13,17 +13,15 @@ import attrs
 from ..errors import RecipeError
 from ..output.keys import declared_keys
 from ..plugin.more_params import more_params, takes_more_params
-from ..plugin.params import Range, param, unknown
+from ..plugin.params import param, unknown
 from ..plugin.registry import former_id
 from .paths import absolute_path, matching_files
 from .tables.camera_model import CameraModelSettings
+from .tables.classes import ClassSettings, DistractorSettings
 from .tables.split import SplitSettings
 
 Vector = tuple[float, float, float]
 Quantiles = tuple[float, float, float, float, float]
-
-BLENDERPROC_OBJECTS = ("bop", "shapenet", "pix3d")
-"""Loaders of BlenderProc whose objects can be assets."""
 
 BLENDERPROC_SCENES = ("front3d", "replica", "matterport3d", "bop")
 """Loaders of BlenderProc whose scenes can be the room."""
@@ -106,77 +104,6 @@ class SceneSettings:
         doc="Which objects get which of these textures, as 'OBJECTS: TEXTURES', two name patterns; drawn by the seed",
     )
     hide: list[str] = param([], means="object", doc="Name patterns of objects that are not rendered")
-
-
-@attrs.frozen
-class ClassSettings:
-    """One class and the sources of its assets; several sources are combined."""
-
-    name: str = param(means="class", doc="Category name, as in the real annotations")
-    models: list[str] = param([], path=True, doc="Model files or glob patterns; each file is one asset")
-    collection: str = param(
-        "",
-        means="collection",
-        doc="Collection of the scene; each of its top-level objects or collection instances is one asset",
-    )
-    objects: list[str] = param(
-        [], means="object", doc="Name patterns of objects of the scene; each object with its children is one asset"
-    )
-    builtin: str = param(
-        "",
-        doc="Built-in shapes: chair, table, bag (all kinds), handbag, backpack or suitcase; as distractors also "
-        "clutter (all that follow), book, cup, bottle, bowl, vase, can, box or 'potted plant'",
-    )
-    blenderproc: str = param(
-        "",
-        choices=("", *BLENDERPROC_OBJECTS),
-        doc="BlenderProc's loader for a dataset whose objects are assets; needs twinset[blenderproc]",
-    )
-    dataset: str = param("", path=True, means="folder", doc="Folder of that dataset")
-    select: list[str] = param(
-        [],
-        doc="Name patterns of objects of the dataset or of their categories; default is all, if they are not too many",
-    )
-    exclude: list[str] = param(
-        [],
-        doc="Name patterns of assets to exclude, by their names in the column shape; the others keep their names",
-    )
-    weights: dict[str, float] = param(
-        {},
-        min=0.0,
-        min_exclusive=True,
-        doc="How often assets are placed: name patterns, each with a factor; the last match counts, the default is 1",
-    )
-    height: Range | None = param(
-        None, min=0.0, min_exclusive=True, unit="m", doc="Real height; assets are scaled to it"
-    )
-    longest_side: Range | None = param(
-        None,
-        min=0.0,
-        min_exclusive=True,
-        unit="m",
-        doc="Real length of the longest side; use it instead of height",
-        formerly="longest",
-    )
-    up_axis: str = param(
-        "z",
-        choices=("x", "-x", "y", "-y", "z", "-z"),
-        doc="Which axis of the models points up, as imported",
-        formerly="up",
-    )
-    keypoints: list[str] = param(
-        [],
-        doc="Named points of its assets, in order: empties, bones or vertex groups; 'NAME: tail' is the end of a bone, "
-        "'NAME: x, y, z' a place in metres above the middle of the asset's bottom",
-    )
-    skeleton: list[str] = param([], doc="Edges between keypoints, as 'NAME - NAME'")
-
-
-@attrs.frozen
-class DistractorSettings(ClassSettings):
-    """Assets that are placed and rendered but never annotated."""
-
-    name: str = param("", doc="What they are, such as 'cup': the class that real photos have of them")
 
 
 @attrs.frozen

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 import twinset as ts
 from twinset.engine.recipe.reading import dump_recipe, loads_recipe
-from twinset.engine.recipe.settings import ClassSettings, SceneSettings
+from twinset.engine.recipe.settings import SceneSettings
+from twinset.engine.recipe.tables.classes import ClassSettings
 from twinset.plugins.cameras.orbit import Orbit
 from twinset.plugins.placements.on_surface import OnSurface
 

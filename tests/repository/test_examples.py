@@ -10,7 +10,7 @@ pytest.importorskip("bpy")
 
 from twinset.blender.geometry.evaluated import evaluate
 from twinset.blender.geometry.surfaces import find_surfaces, static_meshes
-from twinset.blender.scene.assets import load_assets
+from twinset.blender.scene.assets.loading import load_assets
 from twinset.blender.scene.open_scene import open_scene
 from twinset.engine.recipe.reading import load_recipe
 from twinset.engine.recipe.recorded_frames import brings_light

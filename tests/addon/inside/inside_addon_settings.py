@@ -193,7 +193,7 @@ def recipes(draw: Any) -> str:
         "material_assignments": ["a: b"],
     }
     source = {"blenderproc": "bop"}
-    table["class"] = [draw(tables_of(tables.ClassSettings, "class")) | {"name": "a", "builtin": "chair"} | source]
+    table["class"] = [draw(tables_of(tables.LISTS["class"], "class")) | {"name": "a", "builtin": "chair"} | source]
     table["distractor"] = [draw(tables_of(tables.DistractorSettings, "distractor")) | {"builtin": "bag"} | source]
     for entry in (*table["class"], *table["distractor"]):
         entry.pop("longest_side", None)

@@ -30,13 +30,8 @@ from twinset.dataset.analysis.measure import measure  # noqa: E402
 from twinset.dataset.formats.dataset_folder import image_folder, read_dataset  # noqa: E402
 from twinset.dataset.formats.pixels import read_image  # noqa: E402
 from twinset.engine.errors import StageError  # noqa: E402
-from twinset.engine.recipe.settings import (  # noqa: E402
-    ClassSettings,
-    OutputSettings,
-    Recipe,
-    RenderSettings,
-    SceneSettings,
-)
+from twinset.engine.recipe.settings import OutputSettings, Recipe, RenderSettings, SceneSettings  # noqa: E402
+from twinset.engine.recipe.tables.classes import ClassSettings  # noqa: E402
 from twinset.engine.stage import CameraPose  # noqa: E402
 from twinset.headless.cli import app  # noqa: E402
 from twinset.testing.conformance.global_random import states, touched  # noqa: E402

@@ -16,15 +16,11 @@ from twinset.blender.files.model_import import import_model, known_suffixes, rem
 from twinset.blender.geometry.evaluated import evaluate, read_mesh  # noqa: E402
 from twinset.blender.geometry.flatten import sample_points  # noqa: E402
 from twinset.blender.geometry.surfaces import static_meshes  # noqa: E402
-from twinset.blender.scene.assets import load_assets  # noqa: E402
+from twinset.blender.scene.assets.loading import load_assets  # noqa: E402
 from twinset.blender.scene.open_scene import open_scene  # noqa: E402
 from twinset.engine.errors import StageError  # noqa: E402
-from twinset.engine.recipe.settings import (  # noqa: E402
-    ClassSettings,
-    DistractorSettings,
-    Recipe,
-    SceneSettings,
-)
+from twinset.engine.recipe.settings import Recipe, SceneSettings  # noqa: E402
+from twinset.engine.recipe.tables.classes import ClassSettings, DistractorSettings  # noqa: E402
 from twinset.engine.stage import Mesh  # noqa: E402
 
 SIZE = np.array([0.4, 0.6, 1.2])

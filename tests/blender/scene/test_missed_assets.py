@@ -11,9 +11,10 @@ import pytest
 bpy = pytest.importorskip("bpy")
 
 from twinset.blender.files.missed_assets import distinct_names  # noqa: E402
-from twinset.blender.scene.assets import load_assets  # noqa: E402
+from twinset.blender.scene.assets.loading import load_assets  # noqa: E402
 from twinset.engine.errors import StageError  # noqa: E402
-from twinset.engine.recipe.settings import ClassSettings, Recipe, SceneSettings  # noqa: E402
+from twinset.engine.recipe.settings import Recipe, SceneSettings  # noqa: E402
+from twinset.engine.recipe.tables.classes import ClassSettings  # noqa: E402
 
 
 def wedge(name):

@@ -18,13 +18,8 @@ from twinset.blender.scene.open_scene import open_scene  # noqa: E402
 from twinset.blender.stage import BlenderStage, open_stage  # noqa: E402
 from twinset.engine.errors import RecipeError  # noqa: E402
 from twinset.engine.recipe.reading import load_recipe  # noqa: E402
-from twinset.engine.recipe.settings import (  # noqa: E402
-    ClassSettings,
-    OutputSettings,
-    Recipe,
-    RenderSettings,
-    SceneSettings,
-)
+from twinset.engine.recipe.settings import OutputSettings, Recipe, RenderSettings, SceneSettings  # noqa: E402
+from twinset.engine.recipe.tables.classes import ClassSettings  # noqa: E402
 
 FACTOR = 0.3
 

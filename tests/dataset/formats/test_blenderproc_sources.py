@@ -19,7 +19,8 @@ from twinset.dataset.formats.blenderproc_sources import (
 from twinset.dataset.store.inputs import read_inputs
 from twinset.engine.errors import RecipeError, StageError
 from twinset.engine.recipe.reading import loads_recipe
-from twinset.engine.recipe.settings import ClassSettings, SceneSettings
+from twinset.engine.recipe.settings import SceneSettings
+from twinset.engine.recipe.tables.classes import ClassSettings
 from twinset.engine.recipe.writing import dump_recipe
 
 

@@ -11,10 +11,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from property_examples import examples
 from recipes import plugin_table, recipe_of
-from twinset.engine.plugin.params import Param, describe
+from twinset.engine.plugin.params import Param, Range, describe
 from twinset.engine.plugin.registry import catalogue
 from twinset.engine.recipe.reading import dump_recipe, loads_recipe
-from twinset.engine.recipe.settings import ClassSettings, OutputSettings, Range, Recipe, RenderSettings
+from twinset.engine.recipe.settings import OutputSettings, Recipe, RenderSettings
+from twinset.engine.recipe.tables.classes import ClassSettings
 
 
 def value_of(p: Param) -> st.SearchStrategy[Any]:

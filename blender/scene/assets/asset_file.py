@@ -7,7 +7,7 @@ from pathlib import Path
 
 import bpy
 
-from .assets import LoadedAsset
+from .loading import LoadedAsset
 
 
 def write_asset(loaded: LoadedAsset, path: Path) -> str:
