@@ -4,19 +4,18 @@
 Three scenes avoid switching settings: the user's scene gives the picture; a copy without a world gives ids and depth at
 exact pixel centres with one sample and no bounces; a copy of that contains only the instances and shows them one group
 at a time for their amodal masks. Blender keeps Cycles' data of the last rendered scene only, so a picture after labels
-is synced from scratch. That is intended: kept data, and the noise with them, would depend on earlier frames.
+is synced from scratch, which makes its noise independent of earlier frames. Of heavy scenes all data are kept.
 """
 
 from __future__ import annotations
 
 import weakref
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import bpy
 import numpy as np
 
-from ...engine.errors import TryAgainError
 from ...engine.output.label_pass import RenderPass, render_passes
 from ...engine.recipe.settings import OutputSettings, RenderSettings
 from ...engine.scene.intrinsics import Intrinsics
@@ -24,7 +23,6 @@ from ...engine.stage import Amodal, CameraPose, Labels, extent
 from ..geometry.evaluated import view_layer
 from ..geometry.object_look import UNSEEN
 from ..process.scratch import remove_scratch, scratch_folder
-from ..process.stdout import silenced_stdout
 from .amodal import (
     Box,
     Region,
@@ -38,6 +36,7 @@ from .amodal import (
 from .aov_outputs import check_aovs
 from .devices import choose_device
 from .film import Film, Films
+from .heavy_scenes import can_keep, is_heavy, keep_apart
 from .opaque_materials import all_opaque, black_material, is_opaque
 from .passes import read_labels, read_passes, read_picture
 from .render_settings import (
@@ -49,6 +48,7 @@ from .render_settings import (
     use_only_render_layer,
 )
 from .see_through import prepare_see_through
+from .sessions import Sessions
 from .shutter import Shutter
 
 
@@ -64,6 +64,8 @@ class Renderer:
     render, output : settings of the recipe
     intrinsics : Intrinsics, optional
         Optics of all cameras; without, each pose says its focal length.
+    placed : iterable of bpy.types.ID
+        The data that instances consist of.
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class Renderer:
         *,
         threads: int = 0,
         intrinsics: Intrinsics | None = None,
+        placed: Iterable[bpy.types.ID] = (),
     ) -> None:
         self.size = (output.width, output.height)
         self._films = None if intrinsics is None else Films(intrinsics, render.engine)
@@ -93,6 +96,11 @@ class Renderer:
         # Timeline markers would replace our camera by the user's when a render starts.
         scene.timeline_markers.clear()
         use_only_render_layer(scene)
+        canvas = self.size if self._films is None else self._films.picture(self.size).canvas.size
+        is_kept = render.engine == "cycles" and can_keep(scene, canvas) and is_heavy(scene)
+        self._sessions = Sessions(holder, is_kept)
+        if is_kept:
+            keep_apart(scene, placed)
 
         self._labels = scene.copy()
         self._labels.name = "Twinset labels"
@@ -111,8 +119,6 @@ class Renderer:
             label_scene.camera = self._camera
             set_up_labels(label_scene, override, render.alpha_threshold)
         render_with_labels(self._labels, self._further)
-        # Operators update the current view layer: an empty one saves updating the user's scene once more.
-        self._idle = bpy.data.scenes.new("Twinset idle")
         self._denoises = set_up_picture(scene, render)
         # From the start: a background picture is fitted to this size before the first render.
         scene.render.resolution_x, scene.render.resolution_y = self.size
@@ -234,9 +240,7 @@ class Renderer:
     def _plain_picture(self, seed: int) -> np.ndarray:
         self._scene.cycles.seed = seed
         path = self._scratch / "picture.png"
-        self._scene.render.filepath = str(path)
-        with self.shutter.open():
-            self._run(self._scene, path)
+        self._sessions.render_picture(self._scene, path, self.shutter.open)
         return read_picture(path)
 
     def draft(self, seed: int, scale: float, samples: int) -> np.ndarray:
@@ -309,25 +313,8 @@ class Renderer:
         width, height = r.resolution_x, r.resolution_y = size
         _set_border(r, (width, height), region)
         path = self._scratch / "labels.exr"
-        r.filepath = str(path)
-        self._run(scene, path)
+        self._sessions.render(scene, path)
         return path
-
-    def _run(self, scene: bpy.types.Scene, path: Path) -> None:
-        path.unlink(missing_ok=True)
-        problem = "it gave no reason"
-        try:
-            with silenced_stdout(), bpy.context.temp_override(scene=self._idle, view_layer=self._idle.view_layers[0]):
-                bpy.ops.render.render(scene=scene.name, write_still=True)
-        except RuntimeError as error:
-            problem = " ".join(str(error).removeprefix("Error: ").split()).rstrip(".")
-            path.unlink(missing_ok=True)  # a lost device leaves half a picture
-        if not path.is_file():
-            r = scene.render
-            raise TryAgainError(
-                f"Blender could not render {r.resolution_x} x {r.resolution_y} pixels into {path.parent} ({problem}). "
-                "Free memory there and on the device, take a smaller image, or make the scene simpler."
-            )
 
 
 def _set_border(r: bpy.types.RenderSettings, size: tuple[int, int], region: Region | None) -> None:
