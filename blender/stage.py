@@ -137,6 +137,7 @@ class BlenderStage:
             recipe.output,
             threads=threads,
             intrinsics=self.intrinsics,
+            placed=[part.data for entry in loaded for part in entry.parts],
         )
         self._camera: CameraPose | None = None
         self._full_labels: Labels | None = None

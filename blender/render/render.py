@@ -40,6 +40,7 @@ from .heavy_scenes import can_keep, is_heavy, keep_apart
 from .opaque_materials import all_opaque, black_material, is_opaque
 from .passes import read_labels, read_passes, read_picture
 from .render_settings import (
+    limit_textures,
     render_with_labels,
     set_samples,
     set_up_labels,
@@ -96,6 +97,7 @@ class Renderer:
         # Timeline markers would replace our camera by the user's when a render starts.
         scene.timeline_markers.clear()
         use_only_render_layer(scene)
+        limit_textures(scene, render.texture_limit, self.size)
         canvas = self.size if self._films is None else self._films.picture(self.size).canvas.size
         is_kept = render.engine == "cycles" and can_keep(scene, canvas) and is_heavy(scene)
         self._sessions = Sessions(holder, is_kept)

@@ -46,6 +46,22 @@ def set_up_picture(scene: bpy.types.Scene, render: RenderSettings) -> bool:
     return denoises
 
 
+def limit_textures(scene: bpy.types.Scene, limit: str, size: tuple[int, int]) -> None:
+    """Limit the longest side of textures to a number of pixels, or for ``picture`` to what images of ``size`` show."""
+    if limit == "none":
+        return
+    if limit == "picture":
+        limit = str(min(max(1 << (max(size) - 1).bit_length(), 128), 8192))
+    r, cycles = scene.render, scene.cycles
+    if not r.use_simplify:
+        # Whatever else Blender simplifies stays as it is.
+        r.use_simplify = True
+        r.simplify_subdivision = r.simplify_subdivision_render = 32767
+        r.simplify_child_particles = r.simplify_child_particles_render = r.simplify_volumes = 1.0
+        cycles.use_camera_cull = cycles.use_distance_cull = False
+    cycles.texture_limit_render = limit
+
+
 def set_samples(scene: bpy.types.Scene, samples: int) -> None:
     """Set the samples per pixel, for Cycles and EEVEE alike."""
     scene.cycles.samples = samples

@@ -157,6 +157,12 @@ class RenderSettings:
         doc="Share of light that a see-through surface must cover to be labelled instead of what is behind it; default "
         "is the scene's alpha threshold, in Blender 0.5. Glass is always labelled",
     )
+    texture_limit: str = param(
+        "none",
+        choices=("none", "picture", "128", "256", "512", "1024", "2048", "4096", "8192"),
+        doc="Longest side of textures in pixels; larger ones are halved until they fit, which saves memory. 'picture' "
+        "is the next power of two above the longer side of the images",
+    )
     max_attempts: int = param(20, min=1, max=10_000, doc="Attempts at one frame before it is skipped")
     block_size: int = param(
         32,
