@@ -57,6 +57,8 @@ class Preview:
         self._sampler: Sampler | None = None
         self._surveys: list[Survey] = []
         self._records: dict[int, dict[str, Any]] = {}
+        self._on_stage: tuple[int, Frame] | None = None
+        """Number and probe of the frame whose instances are on the stage."""
 
     @property
     def stage(self) -> Stage:
@@ -109,8 +111,10 @@ class Preview:
         record = self.record(index)
         if record["image"] is None or "detail" in record:
             return record
-        attempt = record["attempts"] - 1
-        frame = self._frame(index, attempts=range(attempt, attempt + 1), render=False)
+        if self._on_stage is None or self._on_stage[0] != index:
+            self._frame(index, attempts=range(record["attempts"] - 1, record["attempts"]), render=False)
+        assert self._on_stage is not None
+        frame = self._on_stage[1]
         assert frame.shot is not None and self._recipe is not None
         shot = attrs.evolve(frame.shot, amodal=frame.effects.of_amodal(self.stage.amodal()))
         fuller = make_record(attrs.evolve(frame, shot=shot), self._recipe)
@@ -154,7 +158,7 @@ class Preview:
 
     def _forget(self) -> None:
         self._sampler, self._recipe, self._text = None, None, ""
-        self._records = {}
+        self._records, self._on_stage = {}, None
 
     def _probe(self, index: int) -> dict[str, Any]:
         assert self._recipe is not None
@@ -168,13 +172,17 @@ class Preview:
         probed = attrs.evolve(frame, rejected=tuple(t["reason"] for t in tried))
         return {"image": None, **make_record(probed, self._recipe), "tried": tried}
 
-    def _frame(self, index: int, **how: Any) -> Frame:
+    def _frame(self, index: int, *, render: bool, **how: Any) -> Frame:
         """Sample a frame after the earlier frames of its block."""
         assert self._sampler is not None and self._recipe is not None, "change() comes first"
         block = Block()
         for earlier in range(index - index % self._recipe.render.block_size, index):
             add_to_block(block, cast(FrameContent, self.record(earlier)))
-        return self._sampler.frame(index, block, **how)
+        self._on_stage = None
+        frame = self._sampler.frame(index, block, render=render, **how)
+        if not render:
+            self._on_stage = (index, frame)
+        return frame
 
 
 def _placed(instance: Instance) -> dict[str, Any]:

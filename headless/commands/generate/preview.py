@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -138,6 +139,8 @@ class Server:
         self._assets: dict[str, dict[str, Any]] = {}
         self._written = 0
         self._id: Any = None
+        self._expected: tuple[int, dict[str, Any]] | None = None
+        """Number and answer of the sample that is probably asked for next."""
 
     def run(self) -> None:
         """Answer until standard input ends."""
@@ -147,6 +150,8 @@ class Server:
                 for line in self._answer(request):
                     self._send(line)
                 self._send({"event": "answered"})
+                if "frame" in request:
+                    self._expect(request["frame"] + 1)
             except Superseded:
                 self._send({"event": "superseded"})
             except TwinsetError as error:
@@ -168,7 +173,8 @@ class Server:
         yield from self._prepare(request)
         assert self._preview is not None
         if "frame" in request:
-            yield self._sample(*_indices("frame", [request["frame"]], 1))
+            (index,) = _indices("frame", [request["frame"]], 1)
+            yield self._expected[1] if self._expected and self._expected[0] == index else self._sample(index)
         elif "picture" in request:
             yield self._picture(*_indices("picture", [request["picture"]], 1))
         elif "frames" in request:
@@ -187,15 +193,23 @@ class Server:
             self._preview = Preview(open_stage, self._check_superseded)
         reopen = bool(request.get("reopen"))
         if reopen:
-            self._assets = {}
+            self._assets, self._expected = {}, None
         for step in self._preview.change(self._recipe, reopen=reopen):
+            self._expected = None
             yield {"event": "stepped", "message": step.message}
         notes = self._preview.notes()
         if notes:
             yield {"event": "notes", "notes": notes}
 
+    def _expect(self, index: int) -> None:
+        """Prepare the sample after the one that somebody looks at now; another request ends that."""
+        with contextlib.suppress(TwinsetError, Superseded):
+            self._expected = index, self._sample(index)
+
     def _sample(self, index: int) -> dict[str, Any]:
         assert self._preview is not None
+        self._preview.record(index)
+        self._check_superseded()
         record = self._preview.detail(index)
         placed = [*record["instances"], *record.get("bystanders", ())]
         placed += [entry for tried in record["tried"] for entry in tried["instances"]]

@@ -22,6 +22,7 @@ from twinset.engine.errors import StageError
 from twinset.engine.geometry.reachability import survey_reach
 from twinset.engine.recipe.reading import loads_recipe
 from twinset.engine.sampling import kept_surveys
+from twinset.engine.sampling.sampler import Sampler
 from twinset.testing.fixtures.render_process import RenderProcess, events, rendered
 
 RECIPE = recipe_text(
@@ -65,6 +66,29 @@ def test_samples_are_the_frames_that_a_render_gives(place, tmp_path):
             assert record[key] == rendered[key], key
         shared = [{k: i.get(k) for k in (*INSTANCE, "visible_share")} for i in rendered["instances"]]
         assert [{k: i.get(k) for k in (*INSTANCE, "visible_share")} for i in record["instances"]] == shared
+
+
+def test_what_is_on_the_stage_is_not_sampled_again(place, monkeypatch):
+    preview = Preview(open_stage)
+    list(preview.change(loads_recipe(RECIPE, place, "test")))
+    sampled = []
+    frame = Sampler.frame
+
+    def counted(self, index, *arguments, **how):
+        sampled.append(index)
+        return frame(self, index, *arguments, **how)
+
+    monkeypatch.setattr(Sampler, "frame", counted)
+    attempts = preview.record(0)["attempts"]
+    own = plain(preview.detail(0))
+    assert sampled == [0] * attempts
+    preview.record(1)
+    preview.picture(0)
+    again = Preview(open_stage)
+    list(again.change(loads_recipe(RECIPE, place, "test")))
+    again.record(0)
+    again.record(1)
+    assert plain(again.detail(0)) == own
 
 
 def test_only_what_is_new_is_done_again(place, monkeypatch):
@@ -191,6 +215,30 @@ def test_the_server_answers_takes_recipes_and_ends_with_its_input(place, tmp_pat
         served.process.stdin.close()
         rest = [json.loads(line) for line in served.process.stdout]
         assert served.process.wait() == 0 and not any(x["id"] == 6 and x["event"] == "answered" for x in rest)
+    finally:
+        served.process.kill()
+        served.process.wait()
+
+
+def test_the_server_prepares_the_next_sample_and_no_other_recipes(place, tmp_path):
+    """The sample after the one that was asked for is the same, prepared or not, and only for the recipe in use."""
+    served = Served(place, tmp_path / "files")
+    try:
+        other = RECIPE.replace("count = [1, 3]", "count = [3, 3]")
+        served.ask(id=1, frame=0)
+        served.answer(1)
+        served.ask(id=2, frame=1)
+        ahead = served.answer(2)[-2]
+        served.ask(id=3, frame=3)
+        served.answer(3)
+        served.ask(id=4, frame=1)
+        alone = served.answer(4)[-2]
+        served.ask(id=5, frame=0)
+        served.answer(5)
+        served.ask(id=6, recipe=other, frame=1)
+        changed = served.answer(6)[-2]
+        assert {**ahead, "id": 0} == {**alone, "id": 0}
+        assert len(changed["record"]["instances"]) + len(changed["record"].get("bystanders", ())) == 3
     finally:
         served.process.kill()
         served.process.wait()
