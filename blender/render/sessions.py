@@ -12,6 +12,7 @@ before each picture a tiny render without instances, added lamps and world bring
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from ...engine.errors import TryAgainError
 from ..geometry.evaluated import view_layer
 from ..process.stdout import silenced_stdout
 from ..scene.ownership import OWNED
+
+log = logging.getLogger(__name__)
 
 PICTURES_PER_SESSION = 100
 """Pictures after which Cycles starts anew: it never forgets the shaders of removed materials and lamps."""
@@ -46,8 +49,9 @@ class Sessions:
         self._instances = instances
         # Operators update the current view layer: an empty one saves updating the user's scene once more.
         self._idle = bpy.data.scenes.new("Twinset idle")
+        self._nests = True
         self._live: list[bpy.types.Scene] = []
-        self._settled: set[str] = set()
+        self._settled: set[str] = set()  # names of some of these
         self._pictures = 0
         self._restarts = False
 
@@ -94,8 +98,19 @@ class Sessions:
         if not self.is_kept or scene in self._live:
             self._call(scene, path)
             return
-        self._inside(tuple(self._live), lambda: self._call(scene, path))
-        self._live.append(scene)
+        if self._nests:
+            try:
+                self._inside(tuple(self._live), lambda: self._call(scene, path))
+                self._live.append(scene)
+                return
+            except RuntimeError as error:
+                if not self._live:
+                    raise
+                log.warning("Memory may not hold several scenes (%s): from now on one is kept at a time.", error)
+                self._nests = False
+        # Blender frees the others.
+        self._live, self._settled = [scene], set()
+        self._call(scene, path)
 
     def _inside(self, outer: Sequence[bpy.types.Scene], action: Callable[[], None]) -> None:
         """Do something while all of these scenes are being rendered."""
@@ -134,6 +149,8 @@ class Sessions:
                 bpy.ops.render.render(scene=scene.name, write_still=path is not None)
         except RuntimeError:
             self._live = [each for each in self._live if each != scene]
+            self._settled.discard(scene.name)
+            _restart(scene)
             if path is not None:
                 path.unlink(missing_ok=True)  # a lost device leaves half a picture
             raise

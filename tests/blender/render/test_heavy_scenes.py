@@ -136,6 +136,25 @@ def test_frames_are_the_same_bytes_in_any_order_and_after_any_restart(all_heavy,
         assert_same(parts(frame(stage, k)), first[k])
 
 
+def test_where_memory_holds_one_scene_only_the_bytes_are_the_same(all_heavy, path, monkeypatch, caplog):
+    stage = opened(path)
+    first = {k: parts(frame(stage, k)) for k in (1, 2)}
+    inside = sessions.Sessions._inside
+
+    def failing(self, outer, action):
+        if outer:
+            raise RuntimeError("out of memory")
+        inside(self, outer, action)
+
+    monkeypatch.setattr(sessions.Sessions, "_inside", failing)
+    stage = opened(path)
+    for k in (2, 1):
+        assert_same(parts(frame(stage, k)), first[k])
+    assert [r.message for r in caplog.records if "one is kept at a time" in r.message] == [
+        "Memory may not hold several scenes (out of memory): from now on one is kept at a time."
+    ]
+
+
 @pytest.mark.parametrize("camera", ["", DISTORTED])
 def test_labels_are_those_of_scenes_whose_data_are_not_kept(path, monkeypatch, camera):
     frames = range(4)
