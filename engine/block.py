@@ -22,10 +22,14 @@ class Block:
         What gates keep of each frame, see :class:`.plugin.Verdict`.
     goal_values : list
         What each frame shows of the recipe's goals for columns, see :mod:`.sampling.column_goals`.
+    attempt : int or None
+        The attempt (from 0) by which the layout was made that the coming frames share, in a recipe with a sequence or a
+        rig; None where it was given up.
     """
 
     def __init__(self) -> None:
         self.images = 0
+        self.attempt: int | None = None
         self.traits: list[Sequence[Any]] = []
         self.goal_values: list[Sequence[Sequence[float]]] = []
         self._boxes: dict[str, list[tuple[float, float, float, float, int]]] = {}

@@ -56,6 +56,8 @@ class Funnel:
     annotated ones are ``no_goal``; empty without any."""
     exposure: Mapping[str, int] = attrs.field(factory=dict)
     """Of accepted frames: how many pictures are nearly ``black`` or ``white``; empty without any."""
+    drift: Mapping[str, float] = attrs.field(factory=dict)
+    """How far boxes of sequences and rigs are from those of the frame that their layout was made for; empty without."""
 
 
 @attrs.frozen

@@ -198,6 +198,25 @@ class TWINSET_PT_split(RecipePanel, bpy.types.Panel):
         draw_fields(self.layout, context.scene.twinset.split)
 
 
+class TWINSET_PT_sequence(RecipePanel, bpy.types.Panel):
+    """Moments that show one layout, with moving camera and things"""
+
+    bl_label = "Sequences"
+
+    def draw(self, context: Any) -> None:
+        draw_settings(self.layout, context.scene.twinset.sequence, "sequence")
+
+
+class TWINSET_PT_rig(RecipePanel, bpy.types.Panel):
+    """Further cameras that see each layout, as for stereo"""
+
+    bl_label = "Camera Rig"
+
+    def draw(self, context: Any) -> None:
+        text = "Cameras beside the first one, by place and rotation in its frame. All of them see each layout."
+        _draw_entries(self.layout, context, "rig", text)
+
+
 class TWINSET_PT_plugins(RecipePanel, bpy.types.Panel):
     """Folders from which the recipe loads plugins"""
 
@@ -300,6 +319,8 @@ _CLASSES = (
     TWINSET_PT_camera_model,
     TWINSET_PT_output,
     TWINSET_PT_split,
+    TWINSET_PT_sequence,
+    TWINSET_PT_rig,
     TWINSET_PT_rendering,
     TWINSET_PT_plugins,
 )

@@ -35,7 +35,9 @@ _TITLES = {
     "camera_model": "Calibrated Camera",
     "class": "Classes",
     "output": "Images and Labels",
+    "rig": "Camera Rig",
     "scene": "Room",
+    "sequence": "Sequences",
     "split": "Train, Validate, Test",
 }
 _TITLES |= {"goal": "Additional Goals", "distractor": "Distractors", "render": "Rendering", "real": "Real Dataset"}

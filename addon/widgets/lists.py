@@ -69,7 +69,7 @@ class TWINSET_UL_uses(bpy.types.UIList):
 
 
 class TWINSET_UL_entries(bpy.types.UIList):
-    """Classes, distractors, goals or models"""
+    """Classes, distractors, goals, cameras of a rig, or models"""
 
     def draw_item(
         self, context: Any, layout: Any, data: Any, item: Any, icon: int, active_data: Any, active_property: str
@@ -81,6 +81,10 @@ class TWINSET_UL_entries(bpy.types.UIList):
         if self.list_id == "goal":
             split.label(text=item.column or "No Column", icon="PIVOT_CURSOR")
             split.label(text=item.class_name or "All Classes")
+            return
+        if self.list_id == "rig":
+            split.prop(item, "name", text="", emboss=False, icon="CAMERA_DATA")
+            split.label(text=", ".join(f"{value:.3g}" for value in item.position) + " m")
             return
         split.prop(item, "name", text="", emboss=False, icon="OBJECT_DATA")
         text, source_icon = _source_of(item)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +89,30 @@ def read_depth(path: Path) -> np.ndarray:
     return np.where(stored > 0, stored.astype(np.float32) / 1000.0, np.float32(np.nan))
 
 
+def read_channels(path: Path, names: Sequence[str]) -> list[np.ndarray]:
+    """Channels (H, W) float32 of an EXR file by name.
+
+    Raises
+    ------
+    DataError
+        If the file is missing, damaged, or has other channels.
+    """
+    channels = _read_exr_channels(path)
+    absent = [name for name in names if name not in channels or channels[name].ndim != 2]
+    if absent:
+        raise DataError(f"'{path}' has no channel '{absent[0]}'. Render that frame again.")
+    return [channels[name] for name in names]
+
+
 def _read_exr(path: Path) -> np.ndarray:
+    channels = _read_exr_channels(path)
+    depth = channels.get("Z", next(iter(channels.values())))
+    if depth.ndim != 2:
+        raise DataError(f"'{path}' is not a depth map: it must have one channel of depth.")
+    return np.where(np.isfinite(depth), depth, np.float32(np.nan))
+
+
+def _read_exr_channels(path: Path) -> dict[str, np.ndarray]:
     try:
         import OpenEXR
     except ImportError as error:
@@ -98,15 +121,14 @@ def _read_exr(path: Path) -> np.ndarray:
         open_regular(path).close()
         with OpenEXR.File(str(path), header_only=True) as file:
             if _exr_bytes(file) > MAX_DECODED_BYTES:
-                raise DataError(f"The depth map '{path}' has more than {MAX_PIXELS:,} pixels. Use a smaller one.")
+                raise DataError(f"The map '{path}' has more than {MAX_PIXELS:,} pixels. Use a smaller one.")
         with OpenEXR.File(str(path)) as file:
-            channels = file.channels()
-            depth = np.asarray(channels.get("Z", next(iter(channels.values()))).pixels, dtype=np.float32)
-    except (RuntimeError, OSError, StopIteration) as error:
-        raise DataError(f"The depth map '{path}' cannot be read ({error}).") from error
-    if depth.ndim != 2:
-        raise DataError(f"'{path}' is not a depth map: it must have one channel of depth.")
-    return np.where(np.isfinite(depth), depth, np.float32(np.nan))
+            channels = {name: np.asarray(c.pixels, dtype=np.float32) for name, c in file.channels().items()}
+    except (RuntimeError, OSError) as error:
+        raise DataError(f"The map '{path}' cannot be read ({error}).") from error
+    if not channels:
+        raise DataError(f"The map '{path}' has no channels. Restore it.")
+    return channels
 
 
 def _exr_bytes(file: Any) -> int:

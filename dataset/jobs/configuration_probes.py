@@ -25,7 +25,8 @@ from ...engine.plugin.registry import default
 from ...engine.recipe.settings import PluginUse, Recipe
 from ...engine.recipe.variants import with_changes
 from ...engine.recipe.writing import dump_recipe
-from ...engine.sampling.sampler import Frame, Sampler, Survey
+from ...engine.sampling.frame import Frame
+from ...engine.sampling.sampler import Sampler, Survey
 from ...engine.stage import Shot, Stage
 from ..atomic_files import is_number, json_bytes, to_builtin_types, write_atomic
 from ..store.inputs import named_files

@@ -19,6 +19,7 @@ from ...engine.output.annotation_source import declared_entries
 from ...engine.plugin.contract import attribute_errors_to
 from ...engine.plugin.finished_dataset import RealImages
 from ...engine.plugin.registry import find
+from ...engine.sequences.groups import track_of
 from ..atomic_files import write_atomic
 from ..formats.coco import LabelledImage
 from ..formats.coco_in_memory import CocoInMemory
@@ -199,7 +200,9 @@ def _labelled(store: FrameStore, record: FrameRecord) -> LabelledImage:
     try:
         draws: Mapping[str, Any] = record.get("draws", {})
         named = {key: draws[key] for key in ("room", "part") if key in draws}
-        extra = {"frame": frame, **named, **record.get("columns", {})}
+        role = draws.get("sequence", {})
+        placed = {("sequence" if key == "number" else key): value for key, value in role.items()}
+        extra = {"frame": frame, **named, **placed, **record.get("columns", {})}
         instances: Sequence[Mapping[str, Any]] = record["instances"]
         annotations = [
             {
@@ -210,7 +213,7 @@ def _labelled(store: FrameStore, record: FrameRecord) -> LabelledImage:
                     **{k: instance[k] for k in kept if k in instance},
                     **instance.get("columns", {}),
                 },
-                "entries": {k: instance[k] for k in own if k in instance},
+                "entries": {k: instance[k] for k in own if k in instance} | _track(draws, instance["id"]),
                 "ignored": instance.get("ignored", False),
             }
             for instance in instances
@@ -221,6 +224,11 @@ def _labelled(store: FrameStore, record: FrameRecord) -> LabelledImage:
     except (KeyError, TypeError, AttributeError) as error:
         raise store.damaged(frame, f"{error!r} is missing or of the wrong type") from error
     return LabelledImage(image, annotations)
+
+
+def _track(draws: Mapping[str, Any], instance: int) -> dict[str, int]:
+    track = track_of(draws, instance)
+    return {} if track is None else {"track_id": track}
 
 
 def _complete(coco: CocoBuilder, complete: Iterable[Complete]) -> None:

@@ -13,10 +13,11 @@ from ...engine.block import Block
 from ...engine.events import Event, Stepped
 from ...engine.goals import Boxes
 from ...engine.recipe.settings import Recipe
+from ...engine.sampling.frame import Frame
 from ...engine.sampling.gates import OpenGates
 from ...engine.sampling.kept_results import ResultStore, keeping_results
 from ...engine.sampling.rooms import sampler_of
-from ...engine.sampling.sampler import Frame, Sampler
+from ...engine.sampling.sampler import Sampler
 from ...engine.stage import Asset, Stage
 from ..analysis.goal_progress import read_goal_scorer
 from ..analysis.real_boxes import read_real

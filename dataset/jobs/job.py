@@ -21,8 +21,9 @@ from ...engine.recipe.reading import load_recipe
 from ...engine.recipe.settings import Recipe
 from ...engine.regular_files import real_path
 from ...engine.sampling.extreme_exposure import exposure_sentences
+from ...engine.sampling.frame import Frame
 from ...engine.sampling.rooms import by_room, unused_room_notes
-from ...engine.sampling.sampler import Frame
+from ...engine.sequences.groups import groups_of
 from ..analysis.goal_progress import GoalTally
 from ..analysis.real_boxes import real_boxes, real_images
 from ..atomic_files import json_bytes
@@ -40,6 +41,7 @@ from ..store.heartbeats import Heartbeat, Presence, remove_heartbeats
 from ..store.inputs import FILE as INPUTS
 from ..store.job_folder import HISTORY, RECIPE, STAGE, JobFolder, recipe_path
 from ..store.record import add_to_block
+from .drift import DriftTally
 from .finish import finish
 from .frame_renderer import FrameRenderer, OpenStage
 
@@ -190,11 +192,12 @@ class Job:
     def _annotate(self) -> tuple[Finished, CocoInMemory | None, list[Path]]:
         recipe = self.recipe
         metrics = [use.plugin for use in recipe.plugins["metric"]]
-        tally, goals = AttemptTally(), GoalTally()
+        tally, goals, drift = AttemptTally(), GoalTally(), DriftTally()
 
         def watch(record: FrameRecord) -> None:
             tally.add(record)
             goals.add(record)
+            drift.add(record)
 
         summary = finish(
             self.out,
@@ -209,7 +212,7 @@ class Job:
         for note in summary.notes:
             log.warning("%s", note)
         funnel = tally.funnel(self._folder.gate().get("report", ()))
-        funnel = attrs.evolve(funnel, goals=goals.summary(recipe))
+        funnel = attrs.evolve(funnel, goals=goals.summary(recipe), drift=drift.summary())
         for sentence in exposure_sentences(funnel.exposure, funnel.accepted):
             log.warning("%s", sentence)
         absent = sorted(set(range(recipe.images)) - set(self._store.frames()) | set(summary.left_out))
@@ -220,7 +223,7 @@ class Job:
             "annotations": summary.annotations,
             "classes": summary.classes,
             **({"parts": summary.parts} if summary.parts else {}),
-            "funnel": {k: v for k, v in attrs.asdict(funnel).items() if k != "exposure" or v},
+            "funnel": {k: v for k, v in attrs.asdict(funnel).items() if k not in ("exposure", "drift") or v},
             "metrics": summary.metrics,
         }
         self._store.write_text(SUMMARY, json_bytes(contents).decode())
@@ -324,7 +327,8 @@ class Job:
         gated = GateTally()
         accepted = rejected = 0
         is_share = len(wanted) < self.recipe.images
-        hopeless = MAX_FAILURES if is_share else min(MAX_FAILURES, self.recipe.images)
+        size = groups_of(self.recipe).size  # frames of a sequence fail together
+        hopeless = MAX_FAILURES * size if is_share else min(MAX_FAILURES * size, self.recipe.images)
         frames = sorted(wanted, key=by_room(self.recipe)) if self.recipe.rooms else wanted
         for done, frame in enumerate(frames, 1):
             if frame % self.recipe.render.block_size == 0:
@@ -348,7 +352,7 @@ class Job:
             if done == hopeless and not accepted and not (is_share and self._store.images()):
                 if gates is not None and 2 * gated.judged > rejected:
                     raise gate_error(gated, gates.report(), self.out)
-                raise _no_frame_error(record, done)
+                raise _no_frame_error(self._store.read(frame - frame % size), done)
 
 
 def open_job(out: Path, open_stage: OpenStage) -> Job:

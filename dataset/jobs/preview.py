@@ -20,8 +20,9 @@ from ...engine.block import Block
 from ...engine.events import Stepped
 from ...engine.recipe.settings import Recipe
 from ...engine.rng import stream
+from ...engine.sampling.frame import Frame
 from ...engine.sampling.rooms import sampler_of
-from ...engine.sampling.sampler import Frame, Sampler, Survey
+from ...engine.sampling.sampler import Sampler, Survey
 from ...engine.stage import Instance, Stage
 from ..analysis.real_boxes import read_real, real_boxes
 from ..store.frame_record import FrameContent

@@ -73,8 +73,20 @@ class DrawnEffect(TypedDict):
     effect: str
 
 
+class SequenceEntry(TypedDict, total=False):
+    """What a frame is in its sequence, see :class:`...engine.sequences.groups.FrameRole`; ``time`` is in seconds,
+    ``camera`` names that of a rig."""
+
+    number: Required[Count]
+    step: Required[Count]
+    view: Required[Count]
+    time: float
+    camera: str
+
+
 class Draws(TypedDict, total=False):
-    """What was drawn for a frame: variant, room and part where the recipe has several, camera, appearance, effects."""
+    """What was drawn for a frame: variant, room and part where the recipe has several, camera, appearance, effects, and
+    what it is in its sequence."""
 
     camera: str
     variant: str
@@ -82,6 +94,7 @@ class Draws(TypedDict, total=False):
     part: str
     appearance: list[Call]
     effects: list[DrawnEffect]
+    sequence: SequenceEntry
 
 
 class GoalEntry(TypedDict, total=False):

@@ -15,7 +15,8 @@ from ...engine.instance_row import InstanceRow
 from ...engine.output.annotation_source import AnnotationSource, asked_sources, entries_of
 from ...engine.recipe.settings import Recipe
 from ...engine.sampling.extreme_exposure import extreme_exposure
-from ...engine.sampling.sampler import Frame
+from ...engine.sampling.frame import Frame
+from ...engine.sequences.groups import is_key_record
 from ...engine.stage import CameraPose, Instance, Shot
 from ..formats.coco import CocoFile
 from ..formats.rle_masks import encode
@@ -106,6 +107,8 @@ def _goals(goals: Goals) -> GoalsEntry:
 
 def _draws(frame: Frame) -> Draws:
     draws: dict[str, Any] = {"camera": frame.camera, "appearance": [dict(call) for call in frame.appearance]}
+    if frame.sequence:
+        draws["sequence"] = dict(frame.sequence)
     if frame.effects:
         draws["effects"] = [dict(effect) for effect in frame.effects.records]
     return cast(Draws, draws | {key: value for key in _GROUP_KEYS if (value := getattr(frame, key))})
@@ -139,7 +142,13 @@ def _instance(instance: Instance, row: InstanceRow, shot: Shot, sources: Sequenc
 
 
 def add_to_block(block: Block, record: FrameContent) -> None:
-    """Count a recorded frame in its block; one that was given up adds nothing."""
+    """Count a recorded frame in its block; one that was given up adds nothing.
+
+    Of a sequence or rig only the frame counts for which the layout was made.
+    """
+    if not is_key_record(record.get("draws", {})):
+        return
+    block.attempt = None if record["verdict"] == GIVEN_UP else record.get("attempts", 1) - 1
     if record["verdict"] == GIVEN_UP:
         return
     # What was filtered from the dataset later was there while the block was rendered.

@@ -309,6 +309,9 @@ class Writer(Plugin):
     uses_models: ClassVar[bool] = False
     """Whether :meth:`write` needs the meshes of assets, which are then written when the scene is opened."""
 
+    uses_records: ClassVar[bool] = False
+    """Whether :meth:`write` needs the records of frames, which rendered datasets alone have."""
+
     uses_labels: ClassVar[tuple[str, ...]] = ()
     """Keys of ``[output]`` whose label passes it needs, such as ``("depth",)``."""
 

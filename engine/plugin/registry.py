@@ -149,10 +149,14 @@ class Registry:
                 self._add_module("", path.stem, f"{package}.{path.stem}", str(path))
 
     def _add_builtin(self, kind: str) -> None:
-        name = f"{_root()}.plugins.{kind}s"
-        package = importlib.import_module(name)
-        for module in pkgutil.iter_modules(package.__path__):
-            if not module.name.startswith("_"):
+        self._add_package(kind, f"{_root()}.plugins.{kind}s")
+
+    def _add_package(self, kind: str, name: str) -> None:
+        """Add the built-in plugins of a folder and of the folders in it."""
+        for module in pkgutil.iter_modules(importlib.import_module(name).__path__):
+            if module.ispkg:
+                self._add_package(kind, f"{name}.{module.name}")
+            elif not module.name.startswith("_"):
                 self._add_module(kind, module.name, f"{name}.{module.name}", f"{name}.{module.name}")
 
     def _add_entry_points(self) -> None:

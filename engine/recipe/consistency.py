@@ -49,6 +49,7 @@ def check_recipe(data: Mapping[str, Any], parts: Mapping[str, Any], report: Repo
     for index, goal in enumerate(parts["goal"]):
         if goal is not None:
             _check_goal(goal, ("goal", index), parts, report)
+    _check_groups(parts, report)
     if "target" in data and "real" not in data:
         text = 'A target learns from real boxes. Add [real] with annotations = "instances.json", or remove the target.'
         report(("target",), "", text)
@@ -168,6 +169,24 @@ def _check_split(data: Mapping[str, Any], parts: Mapping[str, Any], report: Repo
             if own:
                 text = "It differs between rooms, so [split] cannot keep its shapes apart. Give models instead."
                 report((key, index), own, text)
+
+
+def _check_groups(parts: Mapping[str, Any], report: Report) -> None:
+    """Whether the images are whole sequences, and blocks whole numbers of them."""
+    if parts["sequence"] is None or parts["render"] is None or None in parts["rig"] or parts["job"] is None:
+        return
+    names = [each.name for each in parts["rig"] if each.name]
+    if len(set(names)) < len(names):
+        report(("rig",), "", "Two cameras of the rig have the same name. Rename one.")
+    size = parts["sequence"].length * (1 + len(parts["rig"]))
+    images, block = parts["job"].images, parts["render"].block_size
+    what = f"{size} frames, of {parts['sequence'].length} moments and {1 + len(parts['rig'])} cameras"
+    if images % size:
+        near = max(1, round(images / size)) * size
+        report((), "images", f"A sequence is {what}. Ask for a multiple, such as {near}. Got {images} instead.")
+    if block % size:
+        near = max(1, round(block / size)) * size
+        report(("render",), "block_size", f"A block holds whole sequences of {what}. Set it to {near}. Got {block}.")
 
 
 def _check_classes(data: Mapping[str, Any], parts: Mapping[str, Any], report: Report) -> None:

@@ -180,6 +180,8 @@ class _Reader:
             camera_model=tables["camera_model"],
             output=tables["output"],
             split=tables["split"],
+            sequence=tables["sequence"],
+            rig=tuple(lists["rig"]),
             rooms=tuple(room for room in rooms if room is not None),
             plugins=plugins,
             variants=tuple(variants),

@@ -18,6 +18,7 @@ from ..plugin.registry import former_id
 from .paths import absolute_path, matching_files
 from .tables.camera_model import CameraModelSettings
 from .tables.classes import ClassSettings, DistractorSettings
+from .tables.sequence import RigCamera, SequenceSettings
 from .tables.split import SplitSettings
 
 Vector = tuple[float, float, float]
@@ -220,8 +221,14 @@ TABLES: dict[str, type] = {
     "camera_model": CameraModelSettings,
     "output": OutputSettings,
     "split": SplitSettings,
+    "sequence": SequenceSettings,
 }
-LISTS: dict[str, type] = {"class": ClassSettings, "distractor": DistractorSettings, "goal": GoalSettings}
+LISTS: dict[str, type] = {
+    "class": ClassSettings,
+    "distractor": DistractorSettings,
+    "goal": GoalSettings,
+    "rig": RigCamera,
+}
 
 
 @attrs.frozen
@@ -288,6 +295,8 @@ class Recipe:
     camera_model: CameraModelSettings = CameraModelSettings()
     output: OutputSettings = OutputSettings()
     split: SplitSettings = SplitSettings()
+    sequence: SequenceSettings = SequenceSettings()
+    rig: tuple[RigCamera, ...] = ()
     rooms: tuple[Room, ...] = ()
     goals: tuple[GoalSettings, ...] = ()
     plugins: dict[str, tuple[PluginUse, ...]] = attrs.field(factory=dict)

@@ -69,6 +69,8 @@ def dump_recipe(recipe: Recipe, header: Sequence[str] = (), *, anchor: bool = Fa
         lines += _section("[[distractor]]", values(distractor))
     for goal in recipe.goals:
         lines += _section("[[goal]]", values(goal))
+    for camera in recipe.rig:
+        lines += _section("[[rig]]", values(camera))
     for kind, uses in recipe.plugins.items():
         for use in uses:
             title = "[target]" if kind == "target" else f"[[{kind}]]"

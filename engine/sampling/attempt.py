@@ -18,6 +18,8 @@ from ..plugin.hooks import defines
 from ..plugin.results import Rejected, Verdict
 from ..recipe.settings import PluginUse, Recipe
 from ..rng import stream
+from ..sequences.groups import FrameRole
+from ..sequences.take import Take
 from ..stage import CameraPose, Shot, Stage
 from .effects import AttemptEffects
 from .evaluation import (
@@ -178,8 +180,45 @@ class Trial:
         served = {name for site in sites for name in site.classes}
         return sites if served and (goals.main is None or goals.main.class_name in served) else []
 
-    def render(self, index: int, made: Attempt, block: Block) -> Attempt:
+    def later(self, index: int, made: Attempt, take: Take, role: FrameRole, *, render: bool = True) -> Attempt:
+        """Another moment or camera of an attempt that is on the stage, measured.
+
+        Filters only say what is not annotated: a sequence has all its frames.
+        """
+        stage = self.stage
+        pose = take.show(stage, role)
+        annotatable = tuple(i for i in stage.instances if i.asset.class_name)
+        effects = AttemptEffects(self.effects, self.recipe.seed, index, made.number, draws=role.key)
+        shot = effects.of_probe(Shot(EMPTY_SHOT.image, stage.probe(1.0), annotatable, {}, pose))
+        if render:
+            take.open_shutter(stage, role)
+            shot = effects.of_shot(stage.shoot(self.noise(index)))
+        rows = [basic_row(i, shot.labels, 0) for i in annotatable]
+        columns = measure(self.metrics, shot, rows) if render else {}
+        verdict = judge([each for each in self.filters if render or each.judges_probes], shot, rows)
+        if not verdict.accepted:
+            verdict = Verdict(True, verdict.reason)
+        verdict = attrs.evolve(verdict, unannotated=verdict.unannotated | verdict.removed)
+        made = attrs.evolve(made, shot=shot, rows=rows, columns=columns, verdict=verdict, effects=effects)
+        return self.with_moments(made, take, role)
+
+    def with_moments(self, made: Attempt, take: Take | None, role: FrameRole) -> Attempt:
+        """The attempt whose shot knows the moments beside its own, and the other camera of its rig."""
+        if take is None:
+            return made
+        shot = made.shot
+        if take.settings.length > 1:
+            shot = attrs.evolve(shot, following=take.moment(role, 1), preceding=take.moment(role, -1))
+        if len(take.rig) > 1:
+            shot = attrs.evolve(shot, partner=take.camera(role.step, 0 if role.view else 1))
+        return attrs.evolve(made, shot=shot)
+
+    def render(
+        self, index: int, made: Attempt, block: Block, take: Take | None = None, role: FrameRole | None = None
+    ) -> Attempt:
         """The attempt with its render, measured and judged; drafts are judged before."""
+        if take is not None and role is not None:
+            take.open_shutter(self.stage, role)
         rows, noise = made.rows, self.noise(index)
         if self.gates.drafts and rows:
             left = [row for row in rows if row["area"] > 0 and row["id"] not in made.verdict.unannotated]

@@ -37,11 +37,22 @@ class AttemptEffects:
         With the names of their streams, in order.
     seed, index, attempt : int
         Key of the streams.
+    draws : int, optional
+        The frame that says which effects there are and with what values, where it is not ``index``: the frames of a
+        sequence share these, but not their noise.
     """
 
-    def __init__(self, effects: Sequence[tuple[str, Any]] = (), seed: int = 0, index: int = 0, attempt: int = 0):
+    def __init__(
+        self,
+        effects: Sequence[tuple[str, Any]] = (),
+        seed: int = 0,
+        index: int = 0,
+        attempt: int = 0,
+        draws: int | None = None,
+    ):
         self._effects = effects
         self._key = seed, index, attempt
+        self._draws = seed, index if draws is None else draws, attempt
         self._unmoved: Shot | None = None
 
     def __bool__(self) -> bool:
@@ -96,16 +107,16 @@ class AttemptEffects:
 
     def _draw(self, name: str, plugin: Any) -> _Drawn | None:
         with attribute_errors_to(plugin):
-            if not plugin.applies(stream(*self._key, name, "applies")):
+            if not plugin.applies(stream(*self._draws, name, "applies")):
                 return None
             if not defines(plugin, "draw"):
                 return _Drawn(name, plugin, ())
             assert self._unmoved is not None, "of_probe() comes first"
-            rng = stream(*self._key, name, "draw")
+            rng = stream(*self._draws, name, "draw")
             return _Drawn(name, plugin, (plugin.draw(self._unmoved, rng, self._common),))
 
     def _common(self, name: str) -> np.random.Generator:
-        return stream(*self._key, "effect", "common", name)
+        return stream(*self._draws, "effect", "common", name)
 
     def _run(self, shot: Shot) -> Shot:
         has_picture = shot.image.size > 0

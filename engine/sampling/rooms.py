@@ -18,9 +18,10 @@ from ..recipe.settings import Recipe
 from ..recipe.variants import rooms_of
 from ..stage import Stage
 from .column_goals import ColumnGoalScorer
+from .frame import Frame
 from .gates import OpenGates
-from .sampler import Frame, Sampler, Survey, plan_of
-from .schedule import apportion
+from .sampler import Sampler, Survey
+from .schedule import apportion, plan_of
 
 
 class Rooms:

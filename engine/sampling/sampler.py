@@ -18,56 +18,26 @@ from ..plugin.contract import attribute_errors_to
 from ..plugin.hooks import attempts_per_draw
 from ..plugin.kinds import FittedTarget
 from ..plugin.params import unknown
+from ..plugin.results import Rejected
 from ..recipe.settings import Recipe
 from ..recipe.variants import variants_of
 from ..rng import stream
-from ..stage import Instance, Shot, Stage
+from ..sequences.groups import FrameRole, groups_of
+from ..sequences.take import Take, make_take
+from ..stage import Stage
 from .attempt import Attempt, Trial
 from .column_goals import ColumnGoalScorer, GoalValues
-from .effects import AttemptEffects
+from .frame import Frame, accepted_frame
 from .gates import OpenGates, Refusal, refusal
 from .kept_surveys import kept_survey
-from .schedule import Assignment, EmptyFrames, FramePlan, Schedule, Share
+from .schedule import Assignment, EmptyFrames, FramePlan, Schedule, Share, plan_of
 from .splits import Parts, with_parts
 
 
 @attrs.frozen(eq=False)
-class Frame:
-    """One frame as the sampler leaves it. ``shot`` and ``rows`` are None and empty where it was given up.
-
-    ``rows`` holds one dict per annotatable instance, in the order of ``shot.instances``. ``variant`` is the name of the
-    variant that made it, or its number; "" where the recipe has none; so is ``room``. ``part`` is that of the dataset
-    whose assets it shows; "" where it has no parts. ``appearance`` is what was done to world, lights
-    and background, see :class:`.draws.DrawRecorder`; ``effects`` are those of its picture. ``refused`` says what gates
-    saw in attempts that they rejected, ``score`` what they gave the accepted one, ``traits`` by what they compare later
-    frames of the block with it. ``goal_values`` is what it shows of each goal's column, ``compared`` the number of
-    probed attempts that were compared with each other.
-    """
-
-    index: int
-    attempts: int
-    rejected: tuple[str, ...]
-    camera: str
-    goals: Goals
-    shot: Shot | None = None
-    rows: tuple[InstanceRow, ...] = ()
-    columns: Mapping[str, Any] = attrs.field(factory=dict)
-    bystanders: tuple[Instance, ...] = ()
-    appearance: tuple[dict[str, Any], ...] = ()
-    variant: str = ""
-    room: str = ""
-    part: str = ""
-    refused: tuple[Refusal, ...] = ()
-    score: float | None = None
-    traits: tuple[Any, ...] = ()
-    goal_values: tuple[GoalValues, ...] = ()
-    compared: int = 0
-    effects: AttemptEffects = attrs.field(factory=AttemptEffects)
-
-
-@attrs.frozen(eq=False)
 class _Probed:
-    """A probed attempt that was not rejected: its number, its goals, its values of the goals for columns."""
+    """A probed attempt that was not rejected: its number, its goals, its values of the goals for columns; in a sequence
+    or rig, where everything is in its other frames."""
 
     attempt: int
     goals: Goals
@@ -75,6 +45,7 @@ class _Probed:
     goal_values: tuple[GoalValues, ...] = ()
     cost: float = 0.0
     compared: int = 0
+    take: Take | None = None
 
 
 @attrs.frozen(eq=False)
@@ -145,6 +116,7 @@ class Sampler:
         self._schedule = Schedule(recipe.seed, shares)
         self._plan = plan_of(recipe) if plan is None else plan
         self._empty_frames = EmptyFrames(recipe.seed, recipe.empty_share)
+        self._groups = groups_of(recipe)
 
     @property
     def targets(self) -> tuple[FittedTarget, ...]:
@@ -188,8 +160,8 @@ class Sampler:
         assignment = self._assignment_of(index)
         part = self._show(assignment)
         if not self.variants:
-            return attrs.evolve(self._frame(index, assignment, block, attempts, render), part=part)
-        made = self.variants[assignment.variant]._frame(index, assignment, block, attempts, render)
+            return attrs.evolve(self._frame_of_group(index, assignment, block, attempts, render), part=part)
+        made = self.variants[assignment.variant]._frame_of_group(index, assignment, block, attempts, render)
         return attrs.evolve(
             made, part=part, variant=self.recipe.variants[assignment.variant].name or str(assignment.variant + 1)
         )
@@ -258,6 +230,31 @@ class Sampler:
         seed = int(stream(self.recipe.seed, "warm-up").integers(2**31))
         return self._trial.warm_up(seed, index, self._cameras[assignment.camera], self._goals(index, assignment, block))
 
+    def _frame_of_group(
+        self, index: int, assignment: Assignment, block: Block, attempts: range | None, render: bool
+    ) -> Frame:
+        """A frame, or in a sequence or rig a later moment or another camera of the frame that has its layout."""
+        role = self._groups.role(index)
+        if role.is_key:
+            made = self._frame(index, assignment, block, attempts, render)
+        else:
+            made = self._later_frame(index, role, assignment, block, attempts, render)
+        return attrs.evolve(made, sequence=self._groups.record(role))
+
+    def _later_frame(
+        self, index: int, role: FrameRole, assignment: Assignment, block: Block, attempts: range | None, render: bool
+    ) -> Frame:
+        camera = self._cameras[assignment.camera].id
+        attempt = block.attempt if attempts is None else attempts.start
+        probed = None if attempt is None else self._probe(role.key, assignment, block, attempt)
+        if probed is None or probed.made.reason or probed.take is None:
+            return Frame(index, 1, ("sequence: no layout for its first frame",), camera, Goals(frame=index))
+        made = self._trial.without_annotatable(probed.made) if assignment.is_empty else probed.made
+        made = self._trial.dress(role.key, made, probed.goals)
+        made = self._trial.later(index, made, probed.take, role, render=render)
+        self._trial.annotate(made)
+        return accepted_frame(index, camera, Goals(frame=index), made, (), self.stage)
+
     def _frame(self, index: int, assignment: Assignment, block: Block, attempts: range | None, render: bool) -> Frame:
         use = self._cameras[assignment.camera]
         rejected: list[str] = []
@@ -267,7 +264,8 @@ class Sampler:
             if assignment.is_empty:
                 made, goals, goal_values = self._trial.without_annotatable(made), Goals(frame=index), ()
             if render:
-                made = self._trial.render(index, self._trial.dress(index, made, goals), block)
+                dressed = self._trial.dress(index, made, goals)
+                made = self._trial.render(index, dressed, block, probed.take, self._groups.role(index))
             if made.gate:
                 camera = made.shot.camera
                 refused.append(refusal(probed.attempt, made.gate, made.verdict, made.rows, camera, made.appearance))
@@ -275,23 +273,12 @@ class Sampler:
                 rejected.append(made.reason)
                 continue
             self._trial.annotate(made)
-            return Frame(
-                index,
-                probed.attempt + 1,
-                tuple(rejected),
-                use.id,
-                goals,
-                made.shot,
-                tuple(made.rows),
-                made.columns,
-                tuple(i for i in self.stage.instances if not i.asset.class_name),
-                made.appearance,
+            made = self._trial.with_moments(made, probed.take, self._groups.role(index))
+            return attrs.evolve(
+                accepted_frame(index, use.id, goals, made, tuple(rejected), self.stage),
                 refused=tuple(refused),
-                score=made.verdict.score,
-                traits=made.traits,
                 goal_values=goal_values,
                 compared=probed.compared,
-                effects=made.effects,
             )
         goals = self._goals(index, assignment, block, (attempts or range(self.recipe.render.max_attempts))[-1])
         return Frame(index, len(rejected), tuple(rejected), use.id, goals, refused=tuple(refused))
@@ -324,12 +311,21 @@ class Sampler:
     def _probe(self, index: int, assignment: Assignment, block: Block, attempt: int) -> _Probed:
         goals = self._goals(index, assignment, block, attempt)
         made = self._trial.probe(self.recipe.seed, index, attempt, self._cameras[assignment.camera], goals)
+        take = None
+        if self._groups.size > 1 and not made.reason:
+            try:
+                rng = stream(self.recipe.seed, index, attempt, "sequence")
+                take = make_take(self.stage, made.shot.camera, self.recipe.sequence, self.recipe.rig, rng)
+                if assignment.is_empty:  # what is left then has other ids
+                    take = attrs.evolve(take, things={})
+            except Rejected as rejection:
+                made = attrs.evolve(made, reason=rejection.reason)
         if made.reason or not len(self.scorer):
-            return _Probed(attempt, goals, made)
+            return _Probed(attempt, goals, made, take=take)
         shown = self.scorer.measure(self._trial, index, made)
         first = index - index % self.recipe.render.block_size
         cost = self.scorer.cost(shown, block, range(first, index + 1))
-        return _Probed(attempt, goals, made, shown, cost)
+        return _Probed(attempt, goals, made, shown, cost, take=take)
 
     def _goals(self, index: int, assignment: Assignment, block: Block, attempt: int = 0) -> Goals:
         if self._fit < 0 or not solves_for_goals(self._cameras[assignment.camera].plugin):
@@ -390,9 +386,3 @@ class Sampler:
             )
         self._fits.append(_Fit(key, fitted, {name: each for name, each in reach.items() if not each.reason}))
         return len(self._fits) - 1
-
-
-def plan_of(recipe: Recipe) -> FramePlan:
-    """The room and part of each frame of a recipe."""
-    rooms = [room.weight for room in recipe.rooms]
-    return FramePlan(recipe.render.block_size, rooms, list(recipe.split.shares.values()))

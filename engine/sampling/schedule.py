@@ -9,7 +9,9 @@ from collections.abc import Sequence
 import attrs
 import numpy as np
 
+from ..recipe.settings import Recipe
 from ..rng import low_discrepancy, stream
+from ..sequences.groups import groups_of
 
 
 @attrs.frozen
@@ -37,14 +39,19 @@ class FramePlace:
 
 
 class FramePlan:
-    """The places of all frames: rooms share the blocks, and parts of the dataset the frames, by weights."""
+    """The places of all frames: rooms share the blocks, and parts of the dataset the frames, by weights.
 
-    def __init__(self, block: int, rooms: Sequence[float], parts: Sequence[float]) -> None:
-        self._rooms, self._parts, self._block = tuple(rooms) or (1.0,), tuple(parts) or (1.0,), block
+    Groups of ``group`` frames, as those of a sequence, have one place and count as one.
+    """
+
+    def __init__(self, block: int, rooms: Sequence[float], parts: Sequence[float], group: int = 1) -> None:
+        self._rooms, self._parts = tuple(rooms) or (1.0,), tuple(parts) or (1.0,)
+        self._block, self._group = max(1, block // group), group
         self._places = np.empty((3, 0), int)
 
     def __call__(self, index: int) -> FramePlace:
         """The place of one frame (>= 0)."""
+        index //= self._group
         if len(self._rooms) == len(self._parts) == 1:
             return FramePlace(0, 0, index)
         if self._places.shape[1] <= index:
@@ -146,6 +153,13 @@ class EmptyFrames:
     def _count(self, runs: int) -> int:
         """Empty frames of the first runs."""
         return math.floor(runs * self.RUN * self._share + self._offset)
+
+
+def plan_of(recipe: Recipe) -> FramePlan:
+    """The room and part of each frame of a recipe."""
+    rooms = [room.weight for room in recipe.rooms]
+    group = groups_of(recipe).size
+    return FramePlan(recipe.render.block_size, rooms, list(recipe.split.shares.values()), group)
 
 
 def apportion(weights: Sequence[float], size: int) -> np.ndarray:

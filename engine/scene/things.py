@@ -186,6 +186,15 @@ class CameraPose:
 
 
 @attrs.frozen(eq=False)
+class Moment:
+    """Another moment of a sequence: where the camera is then, and for the ids of what has moved until then the matrix
+    (4, 4) in the world that moves it there from where the shot shows it."""
+
+    camera: CameraPose
+    moves: Mapping[int, np.ndarray]
+
+
+@attrs.frozen(eq=False)
 class Labels:
     """Ids and depth at pixel centres. ``ids`` (H, W) int32, 0 = no instance; ``depth`` (H, W) float32, planar metres,
     inf where nothing is hit."""
@@ -244,7 +253,8 @@ class Shot:
     ``image`` (H, W, 3) uint8 RGB; ``instances`` are the annotatable ones, visible or not; ``amodal`` by instance id.
     ``rendered`` holds what label passes ask the stage to render beside: arrays (H, W, C) float32 by the name of the
     :class:`.output.label_pass.RenderPass`. ``motions`` are those during the exposure, by instance id, the camera's as
-    ``motion.CAMERA``. ``moved`` says how effects moved the pixels; None where they did not.
+    ``motion.CAMERA``. ``moved`` says how effects moved the pixels; None where they did not. In a sequence,
+    ``following`` and ``preceding`` are the moments after and before; ``partner`` is the other camera of a stereo rig.
     """
 
     image: np.ndarray
@@ -255,6 +265,9 @@ class Shot:
     rendered: Mapping[str, np.ndarray] = attrs.field(factory=dict)
     motions: Mapping[int, Motion] = attrs.field(factory=dict)
     moved: MovedImage | None = None
+    following: Moment | None = None
+    preceding: Moment | None = None
+    partner: CameraPose | None = None
 
     @property
     def scale(self) -> float:

@@ -203,8 +203,11 @@ def show_finished(finished: Finished, output: Output) -> None:
     if output.json:
         return
     from ...dataset.analysis.goal_progress import goal_sentences
+    from ...dataset.jobs.drift import drift_sentence
 
-    lines = [f"{finished.images} images with {finished.annotations} annotations in {finished.out}"]
+    drift = drift_sentence(finished.funnel.drift)
+    lines = [drift] if drift else []
+    lines.append(f"{finished.images} images with {finished.annotations} annotations in {finished.out}")
     if finished.contact_sheet is not None:
         lines.append(f"Preview: {finished.contact_sheet}")
     if finished.report is not None:

@@ -79,6 +79,7 @@ class Bop(Writer):
     folder = "bop"
     copies_images = True
     uses_models = True
+    uses_records = True
     uses_labels = ("depth",)
     image_files = tuple(
         (part + kind, suffix) for part in PARTS for kind in ("", "_pbr") for suffix in (".json", *IMAGE_SUFFIXES)

@@ -276,7 +276,7 @@ def _dataset_folder() -> Path:
 def _writer(plugin: Any, frame: int, stage: BruteStage, memory: dict[str, Any]) -> Situation:
     shot = copy.deepcopy(_shot(frame))
     images, parts, crowds = ((4, False, False), (5, True, True), (1, False, False))[frame % 3]
-    rendered = plugin.uses_models or bool(plugin.uses_labels)
+    rendered = plugin.uses_records or plugin.uses_models or bool(plugin.uses_labels)
     dataset = finished_dataset(_dataset_folder(), images=images, parts=parts, crowds=crowds, rendered=rendered)
     categories = {"chair": 1, "bag": 2}
 

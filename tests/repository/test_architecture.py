@@ -57,7 +57,7 @@ def check_direction(path: str, tree: ast.AST) -> list[str]:
         other = part_of(target)
         if other != own and other not in LOWER[own]:
             problems.append(f"{path}:{line} imports {'.'.join(target)}: {own or 'the root'} may not know {other}")
-        is_plugin = own == "plugins" and path.count("/") == 2 and not path.endswith("__init__.py")
+        is_plugin = own == "plugins" and path.count("/") >= 2 and not path.endswith("__init__.py")
         if is_plugin and other == "plugins":
             problems.append(f"{path}:{line} imports {'.'.join(target)}: plugins never import each other")
     return problems

@@ -79,6 +79,7 @@ def test_every_plugin_survives_toml(cls: type, tmp_path: Path) -> None:
         "background": 'image_folder = "."',
         "feature_score": 'features = "."',
         "jitter": 'frames = "."',
+        "bop": '\n[output]\ndepth = "png"',
         "placement.jitter": 'frames = "."\nsurfaces = ["Floor"]',
     }
     title = "[target]" if cls.plugin_kind == "target" else f"[[{cls.plugin_kind}]]"
