@@ -17,6 +17,7 @@ from ..dataset.calibration.recipe_camera import camera_intrinsics
 from ..engine.recipe.recorded_frames import brings_light
 from ..engine.recipe.settings import Recipe
 from ..engine.sampling.rooms import Rooms
+from ..engine.scene.bodies import RigidBody, Simulated
 from ..engine.scene.material import Material, MaterialSlot
 from ..engine.scene.motion import CAMERA, Motion
 from ..engine.stage import (
@@ -53,6 +54,7 @@ from .scene.default_light import add_default_light
 from .scene.materials import MaterialChanges
 from .scene.object_inputs import keep_object_indices, set_inputs
 from .scene.open_scene import open_scene
+from .stage_lighting import LightingMethods
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +79,7 @@ def open_room(recipe: Recipe, *, threads: int = 0) -> BlenderStage:
     return stage
 
 
-class BlenderStage:
+class BlenderStage(LightingMethods):
     """Implements :class:`..engine.stage.Stage`, which documents the methods.
 
     ``links`` are the files that scene and models refer to, see :func:`.files.linked_files.linked_files`.
@@ -218,6 +220,12 @@ class BlenderStage:
     def collides(self, asset: Asset, matrix: np.ndarray, *, gap: float = 0.0, ignore: Collection[int] = ()) -> str:
         return self._space.collides(asset, matrix, gap=gap, ignore=ignore)
 
+    def simulate(self, bodies: Sequence[RigidBody], **settings: Any) -> Simulated:
+        from .physics.rigid_world import reach, simulate
+
+        obstacles = self._space.triangles_in(*reach(bodies, self.bounds), ignore={b.instance.id for b in bodies})
+        return simulate(bodies, obstacles, **settings)
+
     def existing_cameras(self) -> list[CameraPose]:
         return poses_of(self._cameras, self.resolution)
 
@@ -241,24 +249,6 @@ class BlenderStage:
             self._full_labels = labels
         return labels
 
-    def set_world(self, **settings: Any) -> None:
-        lighting.set_world(self._scene, **settings)
-
-    def scale_lights(self, factor: float, tint: Sequence[float]) -> None:
-        lighting.scale_lights(self._scene, factor, tint)
-
-    def add_light(self, position: Sequence[float], **light: Any) -> None:
-        lighting.add_light(self._scene, position, **light)
-
-    def set_sky(self, **settings: Any) -> None:
-        lighting.set_sky(self._scene, **settings)
-
-    def add_lamp(self, kind: str, **lamp: Any) -> None:
-        lighting.add_lamp(self._scene, kind, **lamp)
-
-    def set_exposure(self, stops: float) -> None:
-        lighting.set_exposure(self._scene, stops)
-
     def set_focus(self, distance: float, *, f_number: float) -> None:
         self._unprepared_renderer.shutter.set_focus(distance, f_number)
 
@@ -269,9 +259,6 @@ class BlenderStage:
         motion = Motion(np.asarray(displacement, float), np.asarray(rotation, float), np.asarray(center))
         id, parts = (CAMERA, []) if target is None else (target.id, self._parts(target))
         self._unprepared_renderer.shutter.move(id, parts, motion)
-
-    def set_background(self, image: Path | None) -> None:
-        lighting.set_background(self._scene, image)
 
     def material_slots(self, target: Instance | str) -> tuple[MaterialSlot, ...]:
         return self._materials.slots(self._parts(target))

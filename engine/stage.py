@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from .scene.bodies import RigidBody, Simulated, Walls
 from .scene.intrinsics import Intrinsics
 from .scene.material import Material, MaterialSlot
 from .scene.things import (
@@ -140,6 +141,24 @@ class Stage(Protocol):
         """Name of something that the asset would intersect or enclose or be enclosed by, or "" when free.
 
         ``gap`` in metres widens only the test against other instances.
+        """
+        ...
+
+    def simulate(
+        self,
+        bodies: Sequence[RigidBody],
+        *,
+        seconds: float,
+        walls: Walls | None = None,
+        spin_damping: float = 0.25,
+        sleep: bool = True,
+    ) -> Simulated:
+        """Let instances fall from where they are until they are at rest, but at most so many simulated ``seconds``.
+
+        The scene and all other instances are obstacles that do not move. ``walls`` adds invisible ones around the
+        bodies; ``spin_damping``, from 0 to 1, is the share of their spin lost in the time in which they fall about
+        their size. With ``sleep``, bodies that hardly move for a while are stopped. Instances stay where they are: what
+        is returned says where they come to rest. The same call gives the same result.
         """
         ...
 

@@ -168,6 +168,22 @@ class CollisionSpace:
                     return other.shape.asset.name
         return self._static_enclosure(pose, chosen)
 
+    def triangles_in(self, low: np.ndarray, high: np.ndarray, ignore: Collection[int] = ()) -> np.ndarray:
+        """World triangles (T, 3, 3) of scene and instances that may meet a box, large ones clipped to its surroundings.
+
+        Parameters
+        ----------
+        low, high : (3,) float
+            Corners of the box in metres.
+        ignore : collection of int
+            Ids of instances to leave out.
+        """
+        found = [self._corners[self._candidates(low, high)]]
+        for id, placed in self._placed.items():
+            if id not in ignore and boxes_touch(low, high, placed.low, placed.high):
+                found.append(transform_triangles(placed.shape.corners, placed.matrix))
+        return clip_to_box(np.concatenate(found), low, high)[1]
+
     def _shape(self, asset: Asset) -> CollisionShape:
         shape = self._shapes.get(id(asset))
         if shape is None:

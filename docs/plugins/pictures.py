@@ -359,6 +359,7 @@ def layout() -> list[Panel]:
 def main(names: Sequence[str]) -> None:
     """Make the pictures of these pages, or of all."""
     import dressed  # noqa: F401 - declares those of materials, clutter and light
+    import dropped  # noqa: F401 - declares those of things that fall
     import effected  # noqa: F401 - declares the pictures of effects
     import exposed  # noqa: F401 - declares those of depth of field and motion
     import judged  # noqa: F401 - declares the pictures of metrics, filters and targets

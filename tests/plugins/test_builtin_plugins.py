@@ -38,6 +38,7 @@ VALUES: dict[str, dict[str, Any]] = {
     "effect/replace_background": {"image_files": [str(FOLDER / "*.png")]},
     "effect/image_model": {"model": str(FOLDER / "same.onnx")},
     "camera/jitter": {"frames": str(FOLDER / "chosen.json"), "min_visible_share": 0.0},
+    "placement/physics": {"surfaces": ["Table"], "count": [2, 4]},
     "placement/jitter": {"frames": str(FOLDER / "chosen.json")},
     "filter/feature_score": {
         "features": str(FOLDER / "real.features"),

@@ -16,6 +16,7 @@ from .materials import Finish, material
 from .parts import Parts
 from .solid_geometry import Solid, merge
 from .tables import TABLES
+from .workpieces import WORKPIECES
 
 if TYPE_CHECKING:
     import bpy
@@ -29,6 +30,7 @@ KINDS: dict[str, dict[str, Callable[[], Parts]]] = {
     "suitcase": SUITCASES,
     "clutter": {name: make for shapes in CLUTTER.values() for name, make in shapes.items()},
     **CLUTTER,
+    **WORKPIECES,
 }
 """Kind to shape name to maker; 'bag' and 'clutter' are all of the kinds that follow them."""
 

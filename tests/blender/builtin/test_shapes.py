@@ -11,6 +11,7 @@ from twinset.blender.builtin import shapes
 from twinset.blender.builtin.hall_furniture import furniture
 from twinset.blender.builtin.shapes import solid_geometry
 from twinset.blender.builtin.shapes.clutter import CLUTTER as CLUTTER_KINDS
+from twinset.blender.builtin.shapes.workpieces import WORKPIECES
 from twinset.engine.errors import StageError
 
 ALL = [(kind, name) for kind in ("chair", "table", "bag") for name in shapes.names(kind)]
@@ -237,3 +238,14 @@ def test_clutter_is_closed_stands_and_has_real_size(kind: str, name: str) -> Non
 
 def test_clutter_is_all_of_its_kinds() -> None:
     assert sorted(shapes.names("clutter")) == sorted(name for _, name in CLUTTER)
+
+
+@pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind in WORKPIECES for name in shapes.names(kind)])
+def test_workpieces_and_bins_are_closed_and_have_real_size(kind: str, name: str) -> None:
+    solid = whole(kind, name)
+    assert_closed_and_outward(solid)
+    assert solid.vertices[:, 2].min() == pytest.approx(0.0, abs=1e-6)
+    size = np.ptp(solid.vertices, axis=0)
+    low, high = (0.06, 0.45) if kind == "bin" else (0.01, 0.07)
+    assert size.min() >= low and size.max() <= high
+    assert len(solid.triangles) < 1500
