@@ -171,11 +171,19 @@ def solve(
 
 def look_rotation(yaw: np.ndarray, pitch: np.ndarray, roll: np.ndarray) -> np.ndarray:
     """Camera-to-world rotations (C, 3, 3) of cameras that look along (yaw, pitch), z up, rolled about their axis."""
-    forward = np.stack([np.cos(pitch) * np.cos(yaw), np.cos(pitch) * np.sin(yaw), np.sin(pitch)], -1)
-    right = np.stack([np.sin(yaw), -np.cos(yaw), np.zeros_like(yaw)], -1)
-    up = np.cross(right, forward)
-    c, s = np.cos(roll)[:, None], np.sin(roll)[:, None]
-    return np.stack([c * right + s * up, c * up - s * right, -forward], -1)
+    cos_pitch, cos_yaw, sin_yaw = np.cos(pitch), np.cos(yaw), np.sin(yaw)
+    forward = (cos_pitch * cos_yaw, cos_pitch * sin_yaw, np.sin(pitch))
+    right = (sin_yaw, -cos_yaw, np.zeros_like(yaw))
+    c, s = np.cos(roll), np.sin(roll)
+    # Written out: the solver calls this most often, and np.cross and np.stack take most of the time of small arrays.
+    out = np.empty((*np.shape(yaw), 3, 3))
+    for k in range(3):
+        i, j = (k + 1) % 3, (k + 2) % 3
+        up = right[i] * forward[j] - right[j] * forward[i]
+        out[..., k, 0] = c * right[k] + s * up
+        out[..., k, 1] = c * up - s * right[k]
+        out[..., k, 2] = -forward[k]
+    return out
 
 
 def project_box(
@@ -189,7 +197,12 @@ def project_box(
 
     ``scale`` and ``intrinsics`` as in :class:`.projection.Projection`.
     """
-    local = np.einsum("cpi,cij->cpj", points[None] - position[:, None], rotation)
+    # Coordinate by coordinate: np.einsum gives the same numbers in six times the time.
+    dx, dy, dz = (points[:, i] - position[:, i, None] for i in range(3))
+    planes = [
+        dx * rotation[:, 0, j, None] + dy * rotation[:, 1, j, None] + dz * rotation[:, 2, j, None] for j in range(3)
+    ]
+    local = np.moveaxis(np.array(planes), 0, -1)
     depth = np.maximum(-local[..., 2], MIN_DEPTH)
     x, y = Projection(scale, intrinsics).image(local, depth)
     return np.stack([x.min(1), y.min(1), x.max(1), y.max(1)], -1)

@@ -93,3 +93,24 @@ def test_extreme_points_have_nearly_the_same_box():
         position = rotation[:, :, 2] * 5.0
         whole, thinned = (framing.project_box(p, position, rotation, scale) for p in (points, few))
         np.testing.assert_allclose(thinned, whole, atol=0.02 * np.ptp(whole))
+
+
+def test_boxes_and_rotations_have_the_bits_of_their_plain_formulas():
+    """They are written out for speed; another last bit would be another picture."""
+    rng = np.random.default_rng(8)
+    for cameras, count in ((1, 200), (2, 7), (31, 199), (40, 8)):
+        points, position = rng.normal(size=(count, 3)), 3 * rng.normal(size=(cameras, 3))
+        yaw, pitch, roll = rng.uniform(-3, 3, (3, cameras))
+        forward = np.stack([np.cos(pitch) * np.cos(yaw), np.cos(pitch) * np.sin(yaw), np.sin(pitch)], -1)
+        right = np.stack([np.sin(yaw), -np.cos(yaw), np.zeros(cameras)], -1)
+        up = np.cross(right, forward)
+        c, s = np.cos(roll)[:, None], np.sin(roll)[:, None]
+        rotation = framing.look_rotation(yaw, pitch, roll)
+        np.testing.assert_array_equal(rotation, np.stack([c * right + s * up, c * up - s * right, -forward], -1))
+        scale = rng.uniform(0.5, 2.0, (cameras, 2))
+        offset = points[None] - position[:, None]
+        local = sum(offset[..., i, None] * rotation[:, None, i] for i in range(3))
+        depth = np.maximum(-local[..., 2], framing.MIN_DEPTH)
+        x, y = (0.5 + sign * scale[:, k, None] * local[..., k] / depth for k, sign in ((0, 1), (1, -1)))
+        plain = np.stack([x.min(1), y.min(1), x.max(1), y.max(1)], -1)
+        np.testing.assert_array_equal(framing.project_box(points, position, rotation, scale), plain)
