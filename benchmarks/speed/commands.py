@@ -43,6 +43,7 @@ def commands(folder: Path, real: Path, synth: Path, pixels: bool) -> dict[str, l
         "measure --no-pixels": ["measure", synth, "--no-pixels", "-o", folder / "boxes.parquet"],
         "compare": ["compare", real, synth],
     }
+    formats = ("yolo", "voc", "parquet")
     if pixels:
         features = folder / "features.npz"
         found |= {
@@ -51,7 +52,7 @@ def commands(folder: Path, real: Path, synth: Path, pixels: bool) -> dict[str, l
             "filter": ["filter", synth, "--features", features],
             "quality": ["quality", real, synth],
             "report": ["report", real, synth, "-o", folder / "report.html"],
-        }
+        } | {f"convert --to {to}": ["convert", synth, "--to", to, "-o", folder / to] for to in formats}
     return found
 
 
