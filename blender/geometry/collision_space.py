@@ -62,14 +62,16 @@ class CollisionSpace:
 
     def __init__(self, names: Sequence[str], meshes: Sequence[Mesh], cameras: Sequence[np.ndarray] = ()) -> None:
         parts = [CollisionShape.corners_of(mesh) for mesh in meshes]
+        ends = np.cumsum([0] + [len(p) for p in parts])
         self._names = list(names)
         self._corners = np.concatenate(parts) if parts else np.zeros((0, 3, 3))
-        self._owner = np.repeat(np.arange(len(parts)), [len(p) for p in parts])
+        del parts  # as large as the rest together
+        self._owner = np.repeat(np.arange(len(meshes)), np.diff(ends))
         self._low, self._high = self._corners.min(1), self._corners.max(1)
-        ends = np.cumsum([0] + [len(p) for p in parts])
         self._slices = [slice(a, b) for a, b in pairwise(ends.tolist())]
-        self._mesh_low = np.array([p.min((0, 1)) if len(p) else [np.inf] * 3 for p in parts]).reshape(-1, 3)
-        self._mesh_high = np.array([p.max((0, 1)) if len(p) else [-np.inf] * 3 for p in parts]).reshape(-1, 3)
+        own = [self._corners[part] for part in self._slices]
+        self._mesh_low = np.array([p.min((0, 1)) if len(p) else [np.inf] * 3 for p in own]).reshape(-1, 3)
+        self._mesh_high = np.array([p.max((0, 1)) if len(p) else [-np.inf] * 3 for p in own]).reshape(-1, 3)
         self._tree = build_tree(self._corners)
         self._placed: dict[int, _PlacedShape] = {}
         self._shapes: dict[int, CollisionShape] = {}

@@ -3,15 +3,18 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from executed_lines import executed_lines
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-pytest.importorskip("bpy", reason="needs Blender")
+bpy = pytest.importorskip("bpy", reason="needs Blender")
 
 from property_examples import examples
+from twinset.blender.geometry import collision_shape
 from twinset.blender.geometry.collision_shape import clip_to_box, inverse
 from twinset.blender.geometry.collision_space import CollisionSpace
 from twinset.engine.stage import Mesh
@@ -243,3 +246,23 @@ def test_dense_meshes_are_left_to_compiled_code():
         lambda: [space.collides(thing, at(0.52, 0.01 * k, 0.05), gap=0.02) for k in range(10)]
     )
     assert len(answers) == 10 and lines < 100_000
+
+
+def test_large_trees_are_the_same_and_take_little_memory(monkeypatch) -> None:
+    rng = np.random.default_rng(3)
+    mesh = soup(rng, 20_000, 0.05, 3.0)
+    corners = mesh.vertices[mesh.triangles]
+    usual = collision_shape.build_tree(corners)
+    blocks = len(bpy.data.user_map())
+    monkeypatch.setattr(collision_shape, "_MANY", 10_000)
+    tracemalloc.start()
+    tree = collision_shape.build_tree(corners)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 100 * len(corners)
+    assert len(bpy.data.user_map()) == blocks
+    for origin, direction in zip(rng.uniform(-4, 4, (500, 3)), rng.normal(size=(500, 3)), strict=True):
+        assert tree.ray_cast(origin, direction) == usual.ray_cast(origin, direction)
+        assert tree.find_nearest(origin) == usual.find_nearest(origin)
+    other = collision_shape.build_tree(corners[:1000] + 0.02)
+    assert tree.overlap(other) == usual.overlap(other) != []
