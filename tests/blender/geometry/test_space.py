@@ -11,8 +11,9 @@ from executed_lines import executed_lines
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-bpy = pytest.importorskip("bpy", reason="needs Blender")
+pytest.importorskip("bpy", reason="needs Blender")
 
+import bpy
 from property_examples import examples
 from twinset.blender.geometry import collision_shape
 from twinset.blender.geometry.collision_shape import clip_to_box, inverse
