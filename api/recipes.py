@@ -53,8 +53,9 @@ class Recipe(metaclass=_RecipeType):
         Base of relative paths. Default: the working directory.
     plugin_folders : sequence of paths
         Folders with plugins of your own; they run only if trusted, see ``twinset --plugins``.
-    render, output, split : mapping, optional
-    distractors, goals, rooms, variants : sequence of mappings
+    render, output, split, sequence : mapping, optional
+    distractors, goals, rig, rooms, variants : sequence of mappings
+        ``rig`` has the cameras beside the first one.
 
     Returns
     -------
@@ -87,8 +88,10 @@ class Recipe(metaclass=_RecipeType):
         render: Table | None = None,
         output: Table | None = None,
         split: Table | None = None,
+        sequence: Table | None = None,
         distractors: Sequence[Table] = (),
         goals: Sequence[Table] = (),
+        rig: Sequence[Table] = (),
         rooms: Sequence[Table] = (),
         variants: Sequence[Table] = (),
     ) -> RecipeSettings:
@@ -109,8 +112,10 @@ class Recipe(metaclass=_RecipeType):
             "render": _table(render),
             "output": _table(output),
             "split": _table(split),
+            "sequence": _table(sequence),
             "distractor": _tables(distractors, "distractors") or None,
             "goal": _tables(goals, "goals") or None,
+            "rig": _tables(rig, "rig") or None,
             "room": _tables(rooms, "rooms") or None,
             "variant": _tables(variants, "variants") or None,
         }

@@ -10,6 +10,7 @@ from ...engine.plugin.registry import summary
 _UPPER = {"bbox", "bic", "coco", "cpu", "exr", "gmm", "gpu", "hdri", "id", "jpg", "onnx", "png", "rle", "uv", "yolo"}
 _SPECIAL = {
     "eevee": "EEVEE",
+    "mot": "MOT",
     "builtin": "Built-In",
     "sqrt": "Square Root",
     "log": "Logarithm",

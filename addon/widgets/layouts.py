@@ -26,7 +26,7 @@ ADVANCED: dict[str, tuple[str, ...]] = {
     "goal": ("real", "quantiles", "weight", "candidates", "samples"),
     "model": ("rotation", "scale", "up_axis"),
     "scene": ("scene", "blenderproc", "dataset", "materials", "material_assignments"),
-    "sequence": ("clearance", "shake", "shake_distance", "thing_speed", "thing_turn", "shutter"),
+    "sequence": ("clearance", "shake", "shake_distance", "thing_speed", "thing_turn_rate", "shutter"),
     "render": ("bounces", "alpha_threshold", "texture_limit", "max_attempts", "block_size"),
 }
 """Fields that few users need, by table of the recipe. Those of ``output`` are all but the first ones."""

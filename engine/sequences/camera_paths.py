@@ -60,7 +60,7 @@ def _drawn(
     if settings.camera == "still":
         return path
     speed = rng.uniform(*settings.speed)
-    turn = math.radians(rng.uniform(*settings.turn)) * rng.choice([-1.0, 1.0])
+    turn = math.radians(rng.uniform(*settings.turn_rate)) * rng.choice([-1.0, 1.0])
     if settings.camera == "circle":
         for k, time in enumerate(times):
             path[k] = _turned(start.matrix, turn * time, pivot)
@@ -94,7 +94,7 @@ def _walk(
     rng: np.random.Generator,
 ) -> None:
     """Walk from the second matrix on; looks where it goes, but turns no faster than the settings say."""
-    step, most = speed / settings.fps, math.radians(max(settings.turn)) / settings.fps
+    step, most = speed / settings.fps, math.radians(max(settings.turn_rate)) / settings.fps
     forward = -path[1, :3, 2]
     heading = yaw = _azimuth(forward) if np.hypot(*forward[:2]) > 1e-6 else rng.uniform(0, 2 * math.pi)
     first, place = yaw, path[1, :3, 3].copy()

@@ -44,7 +44,7 @@ def thing_paths(stage: Stage, settings: SequenceSettings, rng: np.random.Generat
     for instance in start:
         # The same numbers are drawn for those that stand, so that one thing more or less changes no other's path.
         share, heading, speed = rng.random(), rng.uniform(0, 2 * math.pi), rng.uniform(*settings.thing_speed)
-        turn = math.radians(rng.uniform(*settings.thing_turn)) * rng.choice([-1.0, 1.0])
+        turn = math.radians(rng.uniform(*settings.thing_turn_rate)) * rng.choice([-1.0, 1.0])
         if share < settings.moving_share and not _carries(instance, start):
             movers.append(_Mover(instance, heading, speed / settings.fps, turn / settings.fps))
     paths = {m.instance.id: np.repeat(m.instance.matrix[None], settings.length + 2, axis=0) for m in movers}

@@ -101,7 +101,7 @@ def read(source: str | Path, folder: Path) -> Recipe:
     A recipe that a fragment extends is an example, or written into a folder.
     """
     if isinstance(source, Path):
-        return load_recipe(source, TINY)
+        return load_recipe(source, tiny(tomllib.loads(source.read_text(encoding="utf-8"))))
     given = tomllib.loads(source)
     if "extends" in given:
         extended = ROOT / "examples" / given["extends"]
@@ -110,7 +110,7 @@ def read(source: str | Path, folder: Path) -> Recipe:
             annotations = {"annotations": str(ROOT / "examples" / TARGET["real"]["annotations"])}
             whole = {**BASE, **TARGET, "real": annotations}
             extended.write_text("\n".join(f"{key} = {toml_value(value)}" for key, value in whole.items()))
-        recipe = loads_recipe(source, extended.parent, "recipe", TINY, check_files=extended.parent == folder)
+        recipe = loads_recipe(source, extended.parent, "recipe", tiny(given), check_files=extended.parent == folder)
         if extended.parent != folder:
             pytest.skip("read, not rendered: what it extends is rendered by itself")
         return recipe
@@ -123,7 +123,15 @@ def read(source: str | Path, folder: Path) -> Recipe:
         whole = {**whole, **{key: value for key, value in TARGET.items() if key not in given}}
         whole |= {"camera": [*whole["camera"], {"plugin": "framed"}], "class": whole["class"][:1]}
     text = "\n".join(f"{key} = {toml_value(value)}" for key, value in whole.items())
-    return loads_recipe(text, ROOT / "examples", "recipe", TINY)
+    return loads_recipe(text, ROOT / "examples", "recipe", tiny(given))
+
+
+def tiny(given: dict[str, Any]) -> dict[str, Any]:
+    """Overrides for one image, or one sequence of two moments."""
+    length = 2 if given.get("sequence", {}).get("length", 1) > 1 else 1
+    size = length * (1 + len(given.get("rig", [])))
+    moments = {"sequence.length": length} if length > 1 else {}
+    return {**TINY, "images": size, "render.block_size": size, **moments} if size > 1 else TINY
 
 
 @pytest.mark.parametrize("source", list(recipes()))
@@ -146,7 +154,7 @@ def test_recipes_render(
         pytest.skip(f"read, not rendered: {missing[0].split(': ', 1)[1][:80]}")
     out = tmp_path / "out"
     list(Job(recipe, out, open_shared).run())
-    assert len(COCO(str(out / "annotations" / "instances.json")).imgs) == 1
+    assert len(COCO(str(out / "annotations" / "instances.json")).imgs) == recipe.images
 
 
 # Commands

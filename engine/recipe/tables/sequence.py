@@ -21,9 +21,7 @@ class SequenceSettings:
         "walk that looks ahead",
     )
     speed: Range = param((0.2, 1.0), min=0.0, soft_max=5.0, unit="m/s", doc="Speed of the camera on a curve or walk")
-    turn: Range = param(
-        (0.0, 20.0), min=0.0, max=360.0, unit="deg", doc="How far the path turns in a second, either way"
-    )
+    turn_rate: Range = param((0.0, 20.0), min=0.0, max=360.0, unit="deg/s", doc="How fast the path turns, either way")
     clearance: float = param(0.1, min=0.0, unit="m", doc="Minimum distance of all cameras to any surface")
     shake: float = param(
         0.0,
@@ -38,8 +36,8 @@ class SequenceSettings:
     )
     moving_share: float = param(0.0, min=0.0, max=1.0, doc="Share of the placed things that move along the ground")
     thing_speed: Range = param((0.2, 1.0), min=0.0, soft_max=5.0, unit="m/s", doc="Speed of things that move")
-    thing_turn: Range = param(
-        (0.0, 45.0), min=0.0, max=360.0, unit="deg", doc="How far their path turns in a second, either way"
+    thing_turn_rate: Range = param(
+        (0.0, 45.0), min=0.0, max=360.0, unit="deg/s", doc="How fast their path turns, either way"
     )
     shutter: float = param(
         0.0, min=0.0, max=1.0, doc="Share of the time between moments that the shutter is open, which blurs motion"

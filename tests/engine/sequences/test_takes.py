@@ -91,10 +91,10 @@ def test_speeds_and_turns_are_those_of_the_settings():
     stage.place(STOOL, at(0.0, 1.5))
     pose = camera(0.0, -1.0)
     for seed in range(5):
-        made = take(stage, pose, seed=seed, camera="curve", speed=(0.4, 0.5), turn=(0.0, 30.0))
+        made = take(stage, pose, seed=seed, camera="curve", speed=(0.4, 0.5), turn_rate=(0.0, 30.0))
         steps = np.linalg.norm(np.diff(made.path[:, :2, 3], axis=0), axis=1) * 5.0
         assert steps.min() >= 0.39 and steps.max() <= 0.5 + 1e-9
-        walked = take(stage, pose, seed=seed, camera="walk", speed=(0.4, 0.5), turn=(0.0, 30.0))
+        walked = take(stage, pose, seed=seed, camera="walk", speed=(0.4, 0.5), turn_rate=(0.0, 30.0))
         steps = np.linalg.norm(np.diff(walked.path[:, :3, 3], axis=0), axis=1) * 5.0
         assert steps.max() <= 0.5 + 1e-9 and np.ptp(walked.path[:, 2, 3]) < 1e-12
         yaws = np.unwrap(np.arctan2(-walked.path[:, 1, 2], -walked.path[:, 0, 2]))
@@ -106,7 +106,7 @@ def test_circles_keep_distance_and_place_in_the_image():
     chair = stage.place(STOOL, at(0.2, 1.5))
     pose = camera(0.0, -1.0)
     center = (chair.points.min(0) + chair.points.max(0)) / 2
-    made = take(stage, pose, camera="circle", turn=(20.0, 20.0), length=10)
+    made = take(stage, pose, camera="circle", turn_rate=(20.0, 20.0), length=10)
     away = np.linalg.norm(made.path[:, :3, 3] - center, axis=1)
     np.testing.assert_allclose(away, away[0], rtol=1e-12)
     pixels = [made.camera(step, 0).project(center)[0] for step in range(10)]
@@ -120,7 +120,7 @@ def test_curves_stay_turned_to_the_main_instance():
     chair = stage.place(STOOL, at(0.2, 2.5))
     pose = camera(0.0, -1.0)
     center = (chair.points.min(0) + chair.points.max(0)) / 2
-    made = take(stage, pose, camera="curve", speed=(0.3, 0.3), turn=(5.0, 5.0), length=10)
+    made = take(stage, pose, camera="curve", speed=(0.3, 0.3), turn_rate=(5.0, 5.0), length=10)
     x = [made.camera(step, 0).project(center)[0][0] for step in range(10)]
     assert np.ptp(x) < 3.0 and np.ptp(made.path[:, 0, 3]) > 0.02
 
@@ -139,7 +139,7 @@ def test_walks_stay_inside_a_closed_room():
     walls = [((0, 1.0), (2.1, 0.1)), ((0, -1.0), (2.1, 0.1)), ((1.0, 0), (0.1, 2.1)), ((-1.0, 0), (0.1, 2.1))]
     stage = room(*walls)
     for seed in range(5):
-        made = take(stage, camera(0.0, 0.0), seed=seed, camera="walk", speed=(0.5, 0.5), turn=(0.0, 60.0), length=60)
+        made = take(stage, camera(0.0, 0.0), seed=seed, camera="walk", speed=(0.5, 0.5), turn_rate=(0.0, 60.0), length=60)
         places = made.path[1:-1, :2, 3]
         assert np.abs(places).max() <= 0.85 + 1e-9 and np.ptp(places, axis=0).max() > 0.5
 
@@ -226,7 +226,7 @@ def test_moments_lead_from_one_frame_to_the_next():
 def test_an_open_shutter_blurs_what_moves_by_its_share_of_the_moment():
     stage = room()
     stage.place(STOOL, at(0.0, 0.5))
-    made = take(stage, camera(0.0, -2.0), camera="circle", turn=(30.0, 30.0), moving_share=1.0, shutter=0.5, length=4)
+    made = take(stage, camera(0.0, -2.0), camera="circle", turn_rate=(30.0, 30.0), moving_share=1.0, shutter=0.5, length=4)
     role = FrameGroups(4).role(2)
     made.show(stage, role)
     made.open_shutter(stage, role)
