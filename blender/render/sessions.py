@@ -6,7 +6,7 @@ scenes that are being rendered at that moment. So the first render of a scene is
 others; from then on, none of them is freed.
 
 Kept data, and the noise with them, depend on earlier frames: Cycles adds objects in the order in which they appear. So
-before each picture a tiny render without instances, added lamps and world brings the data back to the same state.
+before each picture a tiny render without instances, lamps and world brings the data back to the same state.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ import bpy
 from ...engine.errors import TryAgainError
 from ..geometry.evaluated import view_layer
 from ..process.stdout import silenced_stdout
-from ..scene.ownership import OWNED
 
 log = logging.getLogger(__name__)
 
@@ -186,7 +185,8 @@ def _bare(scene: bpy.types.Scene, instances: bpy.types.Collection) -> Iterator[N
     switches = (r.use_border, r.use_crop_to_border, cycles.use_denoising)
     world = scene.world
     layers = [each for each in view_layer(scene).layer_collection.children if each.collection == instances]
-    lamps = [o for o in scene.collection.objects if o.type == "LIGHT" and o.data.get(OWNED) and not o.hide_render]
+    # All lamps, so that they come in the order in which they would without kept data, on which noise depends.
+    lamps = [o for o in scene.objects if o.type == "LIGHT" and not o.hide_render and o.library is None]
     r.resolution_x = r.resolution_y = _TINY
     cycles.samples = 1
     r.use_border = r.use_crop_to_border = cycles.use_denoising = False
