@@ -27,6 +27,8 @@ addon_utils.enable({root!r})
 sys.exit(sys.modules[{root!r} + ".headless.blender_command"].execute(sys.argv[1:]))
 """
 
+_NICE = 10
+
 _running: list[Process] = []
 
 
@@ -154,7 +156,11 @@ def lower_priority(pid: int) -> None:
     """Let the window come first, whatever the background needs of the processor."""
     if os.name == "posix":
         with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, pid, 5)
+            os.setpriority(os.PRIO_PROCESS, pid, _NICE)
+        # Linux divides the processor among sessions first, so a process in a session of its own is nice to none but
+        # itself unless its session is [sched(7), "The autogroup feature"].
+        with contextlib.suppress(OSError):
+            Path(f"/proc/{pid}/autogroup").write_text(str(_NICE), encoding="ascii")
 
 
 def exit_message(process: Any) -> str:
