@@ -24,7 +24,7 @@ seed = 5
 [real]
 annotations = "coco_furniture.json"
 [scene]
-builtin = "hall"
+{scene}
 {classes}
 [[placement]]
 plugin = "on_surface"
@@ -66,6 +66,7 @@ def recipe_of(task: Task, gate: Path | None = None) -> Any:
         classes=classes,
         count=task["instances"],
         cluster=4.0 + task["instances"] ** 0.5,
+        scene=task["scene"],
         gate=plugin if gate else "",
         samples=2,
         width=task["width"],
@@ -77,9 +78,16 @@ def recipe_of(task: Task, gate: Path | None = None) -> Any:
 class Contender:
     """Renders frames on a stage in the way of one of the three."""
 
+    keeps_data = False
+    """Whether heavy scenes are prepared as Twinset does it."""
+
     def __init__(self, task: Task, out: Path) -> None:
         from twinset.blender.stage import open_stage
 
+        if not self.keeps_data:
+            from twinset.blender.render import heavy_scenes
+
+            heavy_scenes.HEAVY_TRIANGLES = heavy_scenes.HEAVY_PIXELS = sys.maxsize
         self.out = out
         self.recipe = recipe_of(task)
         self.stage = open_stage(self.recipe)
@@ -90,6 +98,12 @@ class Contender:
         """How the pictures to come are rendered."""
         self.scene.cycles.samples = samples
         self.scene.cycles.use_denoising = denoise
+
+    def memory(self) -> float:
+        """The most memory that the process has had, in GiB."""
+        import resource
+
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
     def put(self, layout: Task) -> Any:
         """Stand things where a layout has them, and look at them."""
@@ -129,6 +143,8 @@ class Bare(Contender):
 
 class Twinset(Contender):
     """All labels, metrics, a gate, and the record."""
+
+    keeps_data = True
 
     def __init__(self, task: Task, out: Path) -> None:
         from twinset.dataset.analysis.real_boxes import real_boxes
@@ -173,7 +189,7 @@ class Twinset(Contender):
         from twinset.engine.goals import Goals
         from twinset.engine.sampling.attempt import Attempt
         from twinset.engine.sampling.evaluation import basic_row
-        from twinset.engine.sampling.sampler import Frame
+        from twinset.engine.sampling.frame import Frame
         from twinset.engine.stage import Shot
 
         self.put(layout)
@@ -182,7 +198,7 @@ class Twinset(Contender):
         probed = Shot(np.empty((0, 0, 3), np.uint8), labels, seen, {}, self.stage._camera)
         made = self.trial.render(self.count, Attempt(probed, [basic_row(i, labels, 1) for i in seen]), Block())
         # What the gate has refused is kept all the same: it costs no more.
-        self.trial.annotate(made.shot, made.rows, made.verdict)
+        self.trial.annotate(made)
         frame = Frame(
             self.count, 1, (), "framed", Goals(), made.shot, tuple(made.rows), made.columns, score=made.verdict.score
         )

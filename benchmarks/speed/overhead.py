@@ -4,19 +4,22 @@
     python benchmarks/speed/overhead.py                                    # 640 x 480, 8 instances, 2 and 32 samples
     python benchmarks/speed/overhead.py --samples 2 32 128 --instances 1 8 40 --sizes 640x480 1280x960 --denoise no yes
     python benchmarks/speed/overhead.py --blenderproc python               # a Python that can import BlenderProc, too
+    python benchmarks/speed/overhead.py --scenes hall bedroom polygons:0.8 polygons:4.9 textures:200 --folder /tmp/rooms
 
-Each contender is a process of its own that opens the built-in hall; frames are solved once, by Twinset, and rendered by
-all in turns, several times over. Bare is a script with persistent data that moves things and lets Blender write a JPEG.
-Twinset's time is from placing things to the record on the disk: probe, picture, id map, depth map, masks and amodal
-masks, all metrics, a gate that scores every box with a vision model. BlenderProc renders colour, depth and instance
-masks and writes COCO annotations; it has neither amodal masks nor metrics. Solving is timed apart: finding places and
-camera for a goal, and the probes that this takes. Ratios are of medians, wall and processor time.
+Each contender is a process of its own that opens the scene: the built-in hall, the bedroom of TWINSET_DATA, or a room
+that heavy_rooms.py makes in the folder; frames are solved once, by Twinset, and rendered by all in turns, several times
+over. Bare is a script with persistent data that moves things and lets Blender write a JPEG. Twinset's time is from
+placing things to the record on the disk: probe, picture, id map, depth map, masks and amodal masks, all metrics, a gate
+that scores every box with a vision model. BlenderProc renders colour, depth and instance masks and writes COCO
+annotations; it has neither amodal masks nor metrics. Memory is the most that each process had. Solving is timed apart:
+finding places and camera for a goal, and the probes that this takes. Ratios are of medians, wall and processor time.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 import json
 import os
 import subprocess
@@ -28,6 +31,7 @@ from typing import Any
 import numpy as np
 
 SERVER = Path(__file__).resolve().parent / "contenders.py"
+ROOMS = SERVER.with_name("heavy_rooms.py")
 
 Task = dict[str, Any]
 
@@ -85,7 +89,21 @@ def measure(given: argparse.Namespace, task: Task, pythons: dict[str, str]) -> I
                             found = one.ask("render", layout["result"])
                             if turn:  # the first one fills caches
                                 spent[name].append(found)
-                yield {**task, "samples": samples, "denoise": denoise, **figures(spent, solved)}
+                memory = {f"{name}_gib": round(one.ask("memory")["result"], 2) for name, one in contenders.items()}
+                yield {**task, "samples": samples, "denoise": denoise, **figures(spent, solved), **memory}
+
+
+def scene_of(name: str, folder: Path) -> str:
+    """The lines of the table [scene]; a room is made if it is not there."""
+    kind, _, count = name.partition(":")
+    if kind == "hall":
+        return 'builtin = "hall"'
+    if kind == "bedroom":
+        return 'file = "${TWINSET_DATA}/blend/megatank58_room.blend"\nscale = 0.4'
+    path = (folder / f"{kind}_{count}.blend").resolve()
+    if not path.is_file():
+        subprocess.run([sys.executable, str(ROOMS), kind, count, str(path)], check=True, stdout=subprocess.DEVNULL)
+    return f'file = "{path.as_posix()}"'
 
 
 def figures(spent: dict[str, list[Task]], solved: list[Task]) -> Task:
@@ -107,6 +125,8 @@ def main() -> None:
     parser.add_argument("--samples", type=int, nargs="+", default=[2, 32])
     parser.add_argument("--instances", type=int, nargs="+", default=[8])
     parser.add_argument("--sizes", nargs="+", default=["640x480"])
+    parser.add_argument("--scenes", nargs="+", default=["hall"])
+    parser.add_argument("--folder", type=Path, default=Path("heavy_rooms"), help="where rooms are made")
     parser.add_argument("--denoise", nargs="+", choices=("no", "yes"), default=["no"])
     parser.add_argument("--frames", type=int, default=4, help="different frames")
     parser.add_argument("--rounds", type=int, default=1, help="how often each is rendered by each, after the first")
@@ -122,20 +142,22 @@ def main() -> None:
     if given.blenderproc:
         pythons["blenderproc"] = given.blenderproc
     report = []
-    print("| pixels | instances | samples | denoised | bare, s | Twinset | BlenderProc | solving |\n|" + " --- |" * 8)
-    for size in given.sizes:
+    print("| scene | pixels | instances | samples | denoised | bare, s | Twinset | BlenderProc | solving | GiB |")
+    print("|" + " --- |" * 10)
+    for scene, size, instances in itertools.product(given.scenes, given.sizes, given.instances):
         width, height = map(int, size.split("x"))
-        for instances in given.instances:
-            task = {"width": width, "height": height, "instances": instances, "model": given.model}
-            for row in measure(given, task, pythons):
-                report.append(row)
-                shown = {n: f"{row[f'{n}_wall']:.2f} ({row[f'{n}_cpu']:.2f})" for n in pythons if n != "bare"}
-                print(
-                    f"| {size} | {instances} | {row['samples']} | {row['denoise']} | {row['bare_wall']:.2f} "
-                    f"({row['bare_cpu']:.2f}) | {shown['twinset']} | {shown.get('blenderproc', '')} "
-                    f"| {row['solving_wall']:.2f} ({row['solving_cpu']:.2f}) |",
-                    flush=True,
-                )
+        task = {"scene": scene_of(scene, given.folder), "width": width, "height": height}
+        task |= {"instances": instances, "model": given.model}
+        for row in measure(given, task, pythons):
+            report.append({**row, "scene": scene})
+            shown = {n: f"{row[f'{n}_wall']:.2f} ({row[f'{n}_cpu']:.2f})" for n in pythons if n != "bare"}
+            print(
+                f"| {scene} | {size} | {instances} | {row['samples']} | {row['denoise']} | {row['bare_wall']:.2f} "
+                f"({row['bare_cpu']:.2f}) | {shown['twinset']} | {shown.get('blenderproc', '')} "
+                f"| {row['solving_wall']:.2f} ({row['solving_cpu']:.2f}) "
+                f"| {', '.join(str(row[f'{n}_gib']) for n in pythons)} |",
+                flush=True,
+            )
     if given.json:
         given.json.write_text(json.dumps(report, indent=1))
 
