@@ -149,7 +149,8 @@ class Sessions:
         except RuntimeError:
             self._live = [each for each in self._live if each != scene]
             self._settled.discard(scene.name)
-            _restart(scene)
+            if self.is_kept:
+                _restart(scene)
             if path is not None:
                 path.unlink(missing_ok=True)  # a lost device leaves half a picture
             raise
