@@ -339,6 +339,7 @@ class BlenderStage(LightingMethods):
         return [(o.name, o.library is not None) for o in self._scene.objects if o.hide_render and o not in own]
 
     def info(self) -> dict[str, Any]:
+        poses = {name: dict(entry.pose) for name, entry in sorted(self._loaded.items()) if entry.pose}
         device = self._unprepared_renderer.device
         return {
             "blender": bpy.app.version_string,
@@ -347,6 +348,7 @@ class BlenderStage(LightingMethods):
             "machine": platform.machine(),
             "assets": {name: [a.name for a in assets] for name, assets in sorted(self._assets.items())},
             "static_triangles": int(sum(len(m.mesh.triangles) for m in self._meshes)),
+            **({"poses": poses} if poses else {}),
         }
 
     @property

@@ -42,7 +42,7 @@ def named_points(
         if isinstance(place, np.ndarray):
             found[name] = place
             continue
-        world = _position(_with_armatures(objects), name, tail=place == "tail")
+        world = _position(with_armatures(objects), name, tail=place == "tail")
         found[name] = None if world is None else to_asset[:3, :3] @ world + to_asset[:3, 3]
     return {name: None if at is None else surface_keypoint(at, mesh) for name, at in found.items()}
 
@@ -68,7 +68,8 @@ def check_named_points(assets: Iterable[tuple[str, Asset, Sequence[bpy.types.Obj
                 log.warning("%s: %d assets have no keypoint '%s', such as '%s'.", label, len(without), name, without[0])
 
 
-def _with_armatures(objects: Sequence[bpy.types.Object]) -> list[bpy.types.Object]:
+def with_armatures(objects: Sequence[bpy.types.Object]) -> list[bpy.types.Object]:
+    """Objects, and the armatures that deform or carry them."""
     more = [m.object for o in objects for m in o.modifiers if m.type == "ARMATURE" and m.object is not None]
     more += [o.parent for o in objects if o.parent is not None and o.parent.type == "ARMATURE"]
     return list(dict.fromkeys([*objects, *more]))
@@ -116,7 +117,7 @@ def surface_keypoint(point: np.ndarray, mesh: Mesh) -> Keypoint:
 
 
 def _names(objects: Sequence[bpy.types.Object]) -> Iterable[str]:
-    for o in _with_armatures(objects):
+    for o in with_armatures(objects):
         if o.type == "EMPTY":
             yield _plain(o.name)
         elif o.type == "ARMATURE":

@@ -236,6 +236,11 @@ def _check_entry(entry: ClassSettings, key_path: KeyPath, report: Report) -> Non
         report(key_path, "select", "It selects from a dataset, and there is none. Give blenderproc and dataset.")
     if entry.height is not None and entry.longest_side is not None:
         report(key_path, "longest_side", f"{owner} has both height and longest_side. Remove one of them.")
+    if entry.poses and entry.shape_variants:
+        report(key_path, "poses", f"{owner} has both poses and shape_variants. Remove one of them.")
+    for key in ("pose_actions", "pose_frames", "joints"):
+        if getattr(entry, key) and not entry.poses:
+            report(key_path, key, "It says what poses are drawn from, and there are none. Give their number as poses.")
     names = [keypoint_name(text) for text in entry.keypoints]
     if entry.keypoints and key_path[0] == "distractor":
         report(key_path, "keypoints", "Distractors are not annotated, so they have no keypoints. Remove them.")

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import functools
 import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import attrs
 import bpy
@@ -26,6 +28,7 @@ from ...geometry.named_points import check_named_points, named_points, surface_k
 from ...geometry.parts import Part
 from ...geometry.scattered import MOST, Scattered, stop_scattering
 from ...geometry.up_axis import up_rotation
+from .poses import Posable, pose_names
 from .shape_variants import Reshape, drawn_proportions, remove_parts, reshaped, variant_names
 from .sources import AssetSource, check_disjoint, find_sources, is_moved, unique, without_excluded
 
@@ -55,6 +58,8 @@ class LoadedAsset:
     variant_of : str
         For a stretched, mirrored or incomplete one that the scene scatters, and for what the scene shows of an asset
         that variants replace: the name of the asset or variant; such are only kept.
+    pose : mapping
+        What was drawn for an asset that is a pose: the animation, its frame, and the value of each joint.
     """
 
     asset: Asset
@@ -64,6 +69,7 @@ class LoadedAsset:
     modelled_matrix: np.ndarray
     scattered_matrices: list[np.ndarray] = attrs.field(factory=list)
     variant_of: str = ""
+    pose: Mapping[str, Any] = attrs.field(factory=dict)
 
     @property
     def original_matrices(self) -> list[np.ndarray]:
@@ -100,10 +106,11 @@ def load_assets(scene: bpy.types.Scene, recipe: Recipe) -> list[LoadedAsset]:
         source.other_names += (unique(source.path.stem if source.path else source.name, old_names),)
         source.unique_name = unique(source.name, names)
     for source in sources:
-        source.variants = tuple(unique(name, names) for name in variant_names(source))
+        source.variants = tuple(unique(name, names) for name in (*variant_names(source), *pose_names(source)))
     used = without_excluded(scene, sources)
     check_disjoint(used)
     flat_groups = flatten_groups(scene, [source.objects for source in used])
+    posed = _posed_assets(scene, list(zip(used, flat_groups, strict=True)))
     out, labelled = [], []
     for source, flat in zip(used, flat_groups, strict=True):
         if not flat.parts and missed.note(source.label, source.name, source.objects):
@@ -111,7 +118,8 @@ def load_assets(scene: bpy.types.Scene, recipe: Recipe) -> list[LoadedAsset]:
         loaded = _make_asset(source, flat, source.unique_name)
         scattered = _scattered(source, loaded, flat.scattered, names)
         labelled.append((source.label, loaded.asset, source.objects))
-        out += [*(_variants(source, flat, loaded) if source.variants else [loaded]), *scattered]
+        variants = posed.get(source.unique_name) or _shape_variants(source, flat, loaded)
+        out += [*(_in_place_of(loaded, variants) if variants else [loaded]), *scattered]
     check_named_points(labelled)
     stop_scattering({o for flat in flat_groups if not flat.scattered.unlabelled for o in flat.scattered.sources})
     imported = {source.imported for source in sources if source.imported is not None}
@@ -124,7 +132,8 @@ def load_assets(scene: bpy.types.Scene, recipe: Recipe) -> list[LoadedAsset]:
     return out
 
 
-def _make_asset(source: AssetSource, flat: FlatGroup, name: str) -> LoadedAsset:
+def _make_asset(source: AssetSource, flat: FlatGroup, name: str, sized_like: FlatGroup | None = None) -> LoadedAsset:
+    """The asset that a group is, scaled as the group itself or another one would be."""
     if not flat.parts:
         raise StageError(f"{source.label}: '{source.name}' has no mesh with faces that would be rendered.")
     settings = source.settings
@@ -132,7 +141,7 @@ def _make_asset(source: AssetSource, flat: FlatGroup, name: str) -> LoadedAsset:
     vertices = flat.mesh.vertices @ upright[:3, :3].T
     used = vertices[np.unique(flat.mesh.triangles)]
     low, high = used.min(0), used.max(0)
-    factor, scale_range = _scale_to_size(source, high - low)
+    factor, scale_range = _scale_to_size(source, _size(sized_like or flat, upright))
     # The asset's origin is the centre of the bottom face of its bounding box.
     move = np.eye(4)
     move[:3, 3] = -np.array([(low[0] + high[0]) / 2, (low[1] + high[1]) / 2, low[2]])
@@ -149,8 +158,32 @@ def _make_asset(source: AssetSource, flat: FlatGroup, name: str) -> LoadedAsset:
     return LoadedAsset(asset, [part.moved(to_asset) for part in flat.parts], sources, original_matrix, modelled)
 
 
-def _variants(source: AssetSource, flat: FlatGroup, original: LoadedAsset) -> list[LoadedAsset]:
-    """The variants of an asset, and the asset itself where the scene shows it."""
+def _size(flat: FlatGroup, upright: np.ndarray) -> np.ndarray:
+    """Extent (3,) of a group, turned by ``upright`` (4, 4)."""
+    return np.asarray(np.ptp((flat.mesh.vertices @ upright[:3, :3].T)[np.unique(flat.mesh.triangles)], axis=0))
+
+
+def _posed_assets(
+    scene: bpy.types.Scene, groups: Sequence[tuple[AssetSource, FlatGroup]]
+) -> dict[str, list[LoadedAsset]]:
+    """The poses of all assets that have some, by the assets' names. Each is evaluated by Blender while it is taken."""
+    posing = [(s, flat, Posable(s)) for s, flat in groups if s.settings.poses and s.variants and flat.parts]
+    out: dict[str, list[LoadedAsset]] = {source.unique_name: [] for source, _, _ in posing}
+    for number in range(max((len(source.variants) for source, _, _ in posing), default=0)):
+        batch = [entry for entry in posing if number < len(entry[0].variants)]
+        drawn = [posable.apply(source.variants[number]) for source, _, posable in batch]
+        flats = flatten_groups(scene, [source.objects for source, _, _ in batch])
+        for (source, original, _), flat, values in zip(batch, flats, drawn, strict=True):
+            made = _make_asset(source, flat, source.variants[number], sized_like=original)
+            made.original_matrix, made.pose = None, values
+            out[source.unique_name].append(made)
+        for _, _, posable in batch:
+            posable.restore()
+    return out
+
+
+def _shape_variants(source: AssetSource, flat: FlatGroup, original: LoadedAsset) -> list[LoadedAsset]:
+    """The variants of an asset with other proportions."""
     out = []
     for name in source.variants:
         change = drawn_proportions(source, flat, name)
@@ -158,10 +191,16 @@ def _variants(source: AssetSource, flat: FlatGroup, original: LoadedAsset) -> li
         made.asset = attrs.evolve(made.asset, keypoints=_moved_keypoints(original, made, change))
         made.original_matrix = None
         out.append(made)
+    return out
+
+
+def _in_place_of(original: LoadedAsset, variants: list[LoadedAsset]) -> list[LoadedAsset]:
+    """The variants of an asset, and the asset itself where the scene shows it."""
+    out = list(variants)
     for made in out[1:]:
         made.sources = []
     if original.original_matrices:
-        original.sources, original.variant_of = [], source.variants[0]
+        original.sources, original.variant_of = [], out[0].asset.name
         out.append(original)
     else:
         remove_parts(original.parts)

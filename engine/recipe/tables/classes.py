@@ -84,6 +84,27 @@ class ClassSettings:
     stretch: Range = param(
         (0.9, 1.1), min=0.2, max=5.0, doc="Factors for width, depth and height of variants, before they are scaled"
     )
+    poses: int = param(
+        0,
+        min=0,
+        max=1_000,
+        doc="Poses of each asset, which are placed in its place: random frames of its animations, and joints within "
+        "their ranges; they are the same in every job",
+    )
+    pose_actions: list[str] = param(
+        [],
+        doc="Name patterns of animations (actions), of which each pose has a random one; default is what animates the "
+        "asset in its file",
+    )
+    pose_frames: Range | None = param(
+        None, doc="First and last frame that poses are taken from; default is the whole animation"
+    )
+    joints: dict[str, Range] = param(
+        {},
+        doc="What moves in poses, and the range: 'PART.CHANNEL', where PART is a name pattern of objects or bones, and "
+        "CHANNEL is rotation_x, rotation_y, rotation_z (degrees), location_x, location_y, location_z (metres), or the "
+        "name of a shape key or custom property",
+    )
     keypoints: list[str] = param(
         [],
         doc="Named points of its assets, in order: empties, bones or vertex groups; 'NAME: tail' is the end of a bone, "
