@@ -25,11 +25,15 @@ class Block:
     attempt : int or None
         The attempt (from 0) by which the layout was made that the coming frames share, in a recipe with a sequence or a
         rig; None where it was given up.
+    before : Block or None
+        What there was before the frame for which that layout was made: the coming frames repeat its attempt, and must
+        not depend on it.
     """
 
     def __init__(self) -> None:
         self.images = 0
         self.attempt: int | None = None
+        self.before: Block | None = None
         self.traits: list[Sequence[Any]] = []
         self.goal_values: list[Sequence[Sequence[float]]] = []
         self._boxes: dict[str, list[tuple[float, float, float, float, int]]] = {}
@@ -63,6 +67,13 @@ class Block:
             self.traits.append(traits)
         if goal_values:
             self.goal_values.append(goal_values)
+
+    def copy(self) -> Block:
+        """The history so far, which later frames do not change."""
+        out = Block()
+        out.images, out.traits, out.goal_values = self.images, list(self.traits), list(self.goal_values)
+        out._boxes = {name: list(rows) for name, rows in self._boxes.items()}
+        return out
 
     def boxes(self, class_name: str) -> Boxes:
         """All boxes of a class that the block has shown; ``image`` counts its accepted frames from 0."""

@@ -26,6 +26,8 @@ _REMEDIES = {
     "distractor": 'Distractors are the objects of the class "".',
     "output": "The script's resolution is the size of the images.",
     "seed": "The seed is the argument 'seed'.",
+    "sequence": "Each frame of the script is one of its own.",
+    "rig": "Each frame of the script has one camera.",
 }
 
 

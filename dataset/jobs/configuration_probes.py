@@ -23,6 +23,7 @@ from ...engine.plugin.hooks import flags_of
 from ...engine.plugin.params import describe
 from ...engine.plugin.registry import default
 from ...engine.recipe.settings import PluginUse, Recipe
+from ...engine.recipe.tables.sequence import SequenceSettings
 from ...engine.recipe.variants import with_changes
 from ...engine.recipe.writing import dump_recipe
 from ...engine.sampling.frame import Frame
@@ -276,9 +277,10 @@ def _metrics(recipe: Recipe) -> list[Any]:
 
 
 def _probe_recipe(recipe: Recipe) -> Recipe:
-    """The recipe without metrics, and without filters that need the rendered image."""
+    """The recipe without metrics, and without filters that need the rendered image; every frame has its own layout."""
     kept: tuple[PluginUse, ...] = tuple(use for use in recipe.plugins.get("filter", ()) if use.plugin.judges_probes)
-    return attrs.evolve(recipe, plugins={**recipe.plugins, "metric": (), "filter": kept})
+    plugins = {**recipe.plugins, "metric": (), "filter": kept}
+    return attrs.evolve(recipe, plugins=plugins, sequence=SequenceSettings(), rig=())
 
 
 def _number(value: Any) -> float | None:

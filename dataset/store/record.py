@@ -146,9 +146,12 @@ def add_to_block(block: Block, record: FrameContent) -> None:
 
     Of a sequence or rig only the frame counts for which the layout was made.
     """
-    if not is_key_record(record.get("draws", {})):
+    draws = record.get("draws", {})
+    if not is_key_record(draws):
         return
-    block.attempt = None if record["verdict"] == GIVEN_UP else record.get("attempts", 1) - 1
+    if "sequence" in draws:
+        block.attempt = None if record["verdict"] == GIVEN_UP else record["attempts"] - 1
+        block.before = block.copy()
     if record["verdict"] == GIVEN_UP:
         return
     # What was filtered from the dataset later was there while the block was rendered.

@@ -27,7 +27,7 @@ from ..sequences.take import Take, make_take
 from ..stage import Stage
 from .attempt import Attempt, Trial
 from .column_goals import ColumnGoalScorer, GoalValues
-from .frame import Frame, accepted_frame
+from .frame import DressedLayout, Frame, accepted_frame
 from .gates import OpenGates, Refusal, refusal
 from .kept_surveys import kept_survey
 from .schedule import Assignment, EmptyFrames, FramePlan, Schedule, Share, plan_of
@@ -117,6 +117,7 @@ class Sampler:
         self._plan = plan_of(recipe) if plan is None else plan
         self._empty_frames = EmptyFrames(recipe.seed, recipe.empty_share)
         self._groups = groups_of(recipe)
+        self._layout: DressedLayout | None = None
 
     @property
     def targets(self) -> tuple[FittedTarget, ...]:
@@ -246,12 +247,18 @@ class Sampler:
     ) -> Frame:
         camera = self._cameras[assignment.camera].id
         attempt = block.attempt if attempts is None else attempts.start
-        probed = None if attempt is None else self._probe(role.key, assignment, block, attempt)
-        if probed is None or probed.made.reason or probed.take is None:
-            return Frame(index, 1, ("sequence: no layout for its first frame",), camera, Goals(frame=index))
-        made = self._trial.without_annotatable(probed.made) if assignment.is_empty else probed.made
-        made = self._trial.dress(role.key, made, probed.goals)
-        made = self._trial.later(index, made, probed.take, role, render=render)
+        layout = self._layout
+        if layout is None or not layout.is_shown(self.stage, role.key, attempt):
+            # As it was for the first frame, which the block has counted since.
+            known = block if block.before is None else block.before
+            probed = None if attempt is None else self._probe(role.key, assignment, known, attempt)
+            if probed is None or probed.made.reason or probed.take is None:
+                return Frame(index, 1, ("sequence: no layout for its first frame",), camera, Goals(frame=index))
+            made = self._trial.without_annotatable(probed.made) if assignment.is_empty else probed.made
+            made = self._trial.dress(role.key, made, probed.goals)
+            layout = DressedLayout(role.key, made, probed.take)
+        made = self._trial.later(index, layout.made, layout.take, role, render=render)
+        self._layout = layout.shown_by(self.stage)
         self._trial.annotate(made)
         return accepted_frame(index, camera, Goals(frame=index), made, (), self.stage)
 
@@ -263,8 +270,8 @@ class Sampler:
             made, goals, goal_values = probed.made, probed.goals, probed.goal_values
             if assignment.is_empty:
                 made, goals, goal_values = self._trial.without_annotatable(made), Goals(frame=index), ()
+            dressed = self._trial.dress(index, made, goals) if render else made
             if render:
-                dressed = self._trial.dress(index, made, goals)
                 made = self._trial.render(index, dressed, block, probed.take, self._groups.role(index))
             if made.gate:
                 camera = made.shot.camera
@@ -273,7 +280,9 @@ class Sampler:
                 rejected.append(made.reason)
                 continue
             self._trial.annotate(made)
-            made = self._trial.with_moments(made, probed.take, self._groups.role(index))
+            if probed.take is not None:
+                made = self._trial.with_moments(made, probed.take, self._groups.role(index))
+                self._layout = DressedLayout(index, dressed, probed.take).shown_by(self.stage) if render else None
             return attrs.evolve(
                 accepted_frame(index, use.id, goals, made, tuple(rejected), self.stage),
                 refused=tuple(refused),
@@ -315,7 +324,8 @@ class Sampler:
         if self._groups.size > 1 and not made.reason:
             try:
                 rng = stream(self.recipe.seed, index, attempt, "sequence")
-                take = make_take(self.stage, made.shot.camera, self.recipe.sequence, self.recipe.rig, rng)
+                settings, still = self.recipe.sequence, made.removed.keys()
+                take = make_take(self.stage, made.shot.camera, settings, self.recipe.rig, rng, still)
                 if assignment.is_empty:  # what is left then has other ids
                     take = attrs.evolve(take, things={})
             except Rejected as rejection:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import attrs
 import numpy as np
@@ -81,8 +81,9 @@ def make_take(
     settings: SequenceSettings,
     rig: Sequence[RigCamera],
     rng: np.random.Generator,
+    still: Collection[int] = (),
 ) -> Take:
-    """The take of the layout that is on the stage, which is left as it is.
+    """The take of the layout that is on the stage, which is left as it is; the things of these ids never move.
 
     Raises
     ------
@@ -90,7 +91,7 @@ def make_take(
         Where cameras have no free path.
     """
     matrices = np.stack([np.eye(4), *map(rig_matrix, rig)])
-    things = thing_paths(stage, settings, rng) if settings.moving_share and settings.length > 1 else {}
+    things = thing_paths(stage, settings, rng, still) if settings.moving_share and settings.length > 1 else {}
     return Take(start, camera_path(stage, start, settings, matrices, rng), matrices, things, settings)
 
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import attrs
 import numpy as np
@@ -33,11 +33,14 @@ class _Mover:
     turn: float
 
 
-def thing_paths(stage: Stage, settings: SequenceSettings, rng: np.random.Generator) -> dict[int, np.ndarray]:
+def thing_paths(
+    stage: Stage, settings: SequenceSettings, rng: np.random.Generator, still: Collection[int] = ()
+) -> dict[int, np.ndarray]:
     """Matrices (length + 2, 4, 4) of the things that move, by id, from one moment before the first to one after the
     last; the stage is left at the first moment.
 
-    A thing that would hit something, or lose its ground, stands still from then on. Before the first moment it stood.
+    A thing that would hit something, or lose its ground, stands still from then on; so do those of the ids ``still``
+    all the time. Before the first moment they stood.
     """
     start = stage.instances
     movers = []
@@ -45,7 +48,7 @@ def thing_paths(stage: Stage, settings: SequenceSettings, rng: np.random.Generat
         # The same numbers are drawn for those that stand, so that one thing more or less changes no other's path.
         share, heading, speed = rng.random(), rng.uniform(0, 2 * math.pi), rng.uniform(*settings.thing_speed)
         turn = math.radians(rng.uniform(*settings.thing_turn_rate)) * rng.choice([-1.0, 1.0])
-        if share < settings.moving_share and not _carries(instance, start):
+        if share < settings.moving_share and instance.id not in still and not _carries(instance, start):
             movers.append(_Mover(instance, heading, speed / settings.fps, turn / settings.fps))
     paths = {m.instance.id: np.repeat(m.instance.matrix[None], settings.length + 2, axis=0) for m in movers}
     for k in range(2, settings.length + 2):

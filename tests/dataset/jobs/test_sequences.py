@@ -12,8 +12,10 @@ import cv2
 import numpy as np
 import OpenEXR
 import pytest
+from real_boxes import write_square_boxes
 from recipes import on_floor, orbit, recipe_text
 from twinset.dataset.formats.dataset_folder import open_dataset
+from twinset.dataset.jobs.configuration_probes import Prober
 from twinset.dataset.jobs.drift import DriftTally, drift_sentence
 from twinset.dataset.jobs.job import Job
 from twinset.dataset.jobs.subset import SubsetChanges, write_subset
@@ -26,6 +28,7 @@ from twinset.engine.stage import CameraPose
 from twinset.testing import BruteStage, asset, box, plane
 from twinset.testing.fixtures.render_process import file_bytes
 
+W, H = 64, 48
 DEFAULT = {
     "depth": "exr",
     "flow": "exr",
@@ -40,7 +43,7 @@ TEXT = partial(
     classes=[{"name": "chair", "builtin": "chair"}, {"name": "bag", "builtin": "bag"}],
     placements=[on_floor(3, 4)],
     cameras=[orbit(2.0, 2.6)],
-    size=(96, 72),
+    size=(W, H),
     output=DEFAULT,
 )
 GROUPS = """
@@ -57,7 +60,9 @@ position = [0.12, 0.0, 0.0]
 """
 
 
-def boxes_stage(recipe, kind: type[BruteStage] = BruteStage, **options) -> BruteStage:
+def boxes_stage(
+    recipe, kind: type[BruteStage] = BruteStage, classes: tuple[str, ...] = ("chair", "bag"), **options
+) -> BruteStage:
     assets = [
         asset("stool", "chair", box((0.4, 0.4, 0.45))),
         asset("high stool", "chair", box((0.35, 0.35, 0.7))),
@@ -65,6 +70,7 @@ def boxes_stage(recipe, kind: type[BruteStage] = BruteStage, **options) -> Brute
         asset("flat crate", "bag", box((0.4, 0.3, 0.1))),
     ]
     size = recipe.output.width, recipe.output.height
+    assets = [each for each in assets if each.class_name in classes]
     return kind({"Floor": plane((8.0, 8.0))}, assets, resolution=size)
 
 
@@ -95,7 +101,7 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def camera_of(record: dict) -> CameraPose:
     matrix, entry = np.reshape(record["camera"]["matrix"], (4, 4)), record["camera"]
-    return CameraPose(matrix, entry["lens"], 96, 72, entry["sensor_width"])
+    return CameraPose(matrix, entry["lens"], W, H, entry["sensor_width"])
 
 
 def test_frames_of_a_sequence_share_their_layout(rendered):
@@ -144,8 +150,8 @@ def test_flow_leads_each_pixel_to_the_same_surface_of_the_next_frame(rendered):
         ids, next_ids = (cv2.imread(str(rendered / f"masks/{k:06d}.png"), cv2.IMREAD_UNCHANGED) for k in (frame, other))
         now, then = camera_of(here), camera_of(there)
         matrices = [{i["id"]: np.reshape(i["matrix"], (4, 4)) for i in r["instances"]} for r in (here, there)]
-        for row in range(2, 70, 3):
-            for column in range(2, 94, 3):
+        for row in range(1, H - 1, 2):
+            for column in range(1, W - 1, 2):
                 if not np.isfinite(depth[row, column]):
                     continue
                 ray = now.rays(np.array(column + 0.5), np.array(row + 0.5)) * float(depth[row, column])
@@ -158,11 +164,11 @@ def test_flow_leads_each_pixel_to_the_same_surface_of_the_next_frame(rendered):
                 x, y = column + 0.5 + flow["X"][row, column], row + 0.5 + flow["Y"][row, column]
                 np.testing.assert_allclose((x, y), pixel, atol=2e-3)
                 u, v = int(x), int(y)
-                if 0 < x < 95 and 0 < y < 71 and next_ids[v, u] == id:
+                if 0 < x < W - 1 and 0 < y < H - 1 and next_ids[v, u] == id:
                     around = next_depth[max(v - 1, 0) : v + 2, max(u - 1, 0) : u + 2]
                     if around.min() - 0.02 <= distance <= around.max() + 0.02:
                         compared += 1
-    assert compared > 1000
+    assert compared > 800
 
 
 def test_disparity_is_focal_length_times_baseline_by_depth(rendered):
@@ -179,7 +185,7 @@ def test_disparity_is_focal_length_times_baseline_by_depth(rendered):
         )
         for row, column in zip(*np.nonzero(hit), strict=True):  # the other picture shows the same surface there
             there = column + 0.5 - left_map[row, column]
-            if there < 0.5 or there > 95.5:
+            if there < 0.5 or there > W - 0.5:
                 continue
             u = there - 0.5
             low = int(np.floor(u))
@@ -188,7 +194,7 @@ def test_disparity_is_focal_length_times_baseline_by_depth(rendered):
                 value = pair[0] + (u - low) * (pair[1] - pair[0])
                 occluded += abs(value - left_map[row, column]) > 0.1
                 compared += 1
-    assert compared > 10_000 and occluded < 0.1 * compared
+    assert compared > 4000 and occluded < 0.1 * compared
 
 
 def test_a_frame_is_the_same_in_any_order_and_after_interruption(rendered, tmp_path):
@@ -203,6 +209,29 @@ def test_a_frame_is_the_same_in_any_order_and_after_interruption(rendered, tmp_p
     list(Job(groups, folder / "again", boxes_stage).run())
     assert file_bytes(folder / "again/images") == file_bytes(rendered / "images")
     assert [Job(groups, folder / "again", boxes_stage).verify(frame) for frame in (0, 3, 11)] == ["", "", ""]
+
+
+def test_later_frames_repeat_the_layout_that_met_the_goals_of_the_first(tmp_path):
+    write_square_boxes(tmp_path / "real.json", np.linspace(0.02, 0.09, 12))
+    groups = "\n[sequence]\nlength = 2\nspeed = [0.1, 0.1]\n"
+    values = {
+        "real": "real.json",
+        "target": "bbox_area_gmm",
+        "cameras": [{"plugin": "framed"}],
+        "output": {"format": "png"},
+    }
+    own = recipe(tmp_path, groups, images=6, block=6, classes=[{"name": "chair", "builtin": "chair"}], **values)
+    stage = partial(boxes_stage, classes=("chair",))
+    list(Job(own, tmp_path / "out", stage).run())
+    found = records(tmp_path / "out")
+    assert [r["verdict"] for r in found] == ["accepted"] * 6
+    for first, later in zip(found[::2], found[1::2], strict=True):
+        assert first["goals"] and not later["goals"]
+        assert [i["matrix"] for i in first["instances"]] == [i["matrix"] for i in later["instances"]]
+        main = next(i for i in first["instances"] if i["main"])
+        assert main["bbox"][2] * main["bbox"][3] / (W * H) == pytest.approx(first["goals"]["area"], rel=0.15)
+    # Made again without what came before on the stage.
+    assert Job(own, tmp_path / "out", stage).verify(5) == ""
 
 
 def test_blocks_apart_give_the_frames_of_one_job(tmp_path):
@@ -294,6 +323,14 @@ def test_parts_rooms_and_empty_frames_have_whole_sequences(tmp_path):
     plan, order = plan_of(rooms), sorted(range(24), key=by_room(rooms))
     assert all(len({plan(frame).room for frame in range(start, start + 6)}) == 1 for start in range(0, 24, 6))
     assert order[:6] == list(range(6)) and {plan(frame).room for frame in range(24)} == {0, 1}
+
+
+def test_configurations_are_probed_with_a_layout_per_frame(tmp_path):
+    probes = Prober(recipe(tmp_path), boxes_stage, {})
+    for _ in probes.fresh(probes.recipe, "chair", 5, images=True):
+        pass
+    result = probes.results[-1]
+    assert result.frames == result.accepted and len(set(result.columns["image_id"])) >= 5
 
 
 def test_drift_is_measured_against_the_first_frame(rendered):

@@ -139,7 +139,9 @@ def test_walks_stay_inside_a_closed_room():
     walls = [((0, 1.0), (2.1, 0.1)), ((0, -1.0), (2.1, 0.1)), ((1.0, 0), (0.1, 2.1)), ((-1.0, 0), (0.1, 2.1))]
     stage = room(*walls)
     for seed in range(5):
-        made = take(stage, camera(0.0, 0.0), seed=seed, camera="walk", speed=(0.5, 0.5), turn_rate=(0.0, 60.0), length=60)
+        made = take(
+            stage, camera(0.0, 0.0), seed=seed, camera="walk", speed=(0.5, 0.5), turn_rate=(0.0, 60.0), length=60
+        )
         places = made.path[1:-1, :2, 3]
         assert np.abs(places).max() <= 0.85 + 1e-9 and np.ptp(places, axis=0).max() > 0.5
 
@@ -209,6 +211,17 @@ def test_what_carries_something_stays():
     assert np.abs(top[:, :2]).max() <= 0.2 + 1e-9 and np.allclose(top[:, 2], 0.452)  # it stops at the stool's edge
 
 
+def test_things_that_were_taken_out_stay_out():
+    stage = room()
+    for x in (-1.0, 1.0):
+        stage.place(STOOL, at(x, 0.5))
+    settings = SequenceSettings(length=5, fps=5.0, camera="still", moving_share=1.0)
+    both = make_take(stage, camera(0.0, -2.0), settings, (), stream(0, "sequence"))
+    made = make_take(stage, camera(0.0, -2.0), settings, (), stream(0, "sequence"), still={1})
+    assert set(both.things) == {1, 2} and set(made.things) == {2}
+    np.testing.assert_array_equal(made.things[2], both.things[2])  # the others' draws stay the same
+
+
 def test_moments_lead_from_one_frame_to_the_next():
     stage = room()
     stage.place(STOOL, at(0.0, 0.5))
@@ -226,7 +239,9 @@ def test_moments_lead_from_one_frame_to_the_next():
 def test_an_open_shutter_blurs_what_moves_by_its_share_of_the_moment():
     stage = room()
     stage.place(STOOL, at(0.0, 0.5))
-    made = take(stage, camera(0.0, -2.0), camera="circle", turn_rate=(30.0, 30.0), moving_share=1.0, shutter=0.5, length=4)
+    made = take(
+        stage, camera(0.0, -2.0), camera="circle", turn_rate=(30.0, 30.0), moving_share=1.0, shutter=0.5, length=4
+    )
     role = FrameGroups(4).role(2)
     made.show(stage, role)
     made.open_shutter(stage, role)

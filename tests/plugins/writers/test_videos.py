@@ -34,7 +34,7 @@ TEXT = (
         placements=[on_floor(3, 4)],
         cameras=[orbit(2.0, 2.5)],
         render={"block_size": 6},
-        size=(96, 72),
+        size=(64, 48),
         output={"depth": "exr", "flow": "exr", "backward_flow": "exr", "format": "png"},
     )
     + f"""
@@ -100,8 +100,8 @@ def test_mot_has_the_boxes_of_each_sequence_with_their_tracks(rendered, coco):
             "imdir": "img1",
             "framerate": "5",
             "seqlength": "3",
-            "imwidth": "96",
-            "imheight": "72",
+            "imwidth": "64",
+            "imheight": "48",
             "imext": ".png",
         }
         tracks: dict[int, int] = {}
@@ -161,7 +161,7 @@ def test_kubric_has_all_maps_of_each_sequence(rendered, coco):
         metadata = json.loads((folder / "metadata.json").read_text())
         ranges = json.loads((folder / "data_ranges.json").read_text())
         assert metadata["metadata"]["num_frames"] == LENGTH and metadata["metadata"]["frame_rate"] == FPS
-        assert metadata["metadata"]["resolution"] == [96, 72]
+        assert metadata["metadata"]["resolution"] == [64, 48]
         assert json.loads((folder / "events.json").read_text()) == {"collisions": []}
         own = [[a for a in coco["annotations"] if a["image_id"] == image["id"]] for image in images]
         pixels = {a["twinset"]["instance"]: 0 for listed in own for a in listed}
@@ -181,7 +181,7 @@ def test_kubric_has_all_maps_of_each_sequence(rendered, coco):
             hit = np.isfinite(depth)
             v, u = np.nonzero(hit)
             focal = record["camera"]["focal"]
-            rays = np.stack([(u + 0.5 - 48) / focal, (v + 0.5 - 36) / focal, np.ones(len(u))], -1)
+            rays = np.stack([(u + 0.5 - 32) / focal, (v + 0.5 - 24) / focal, np.ones(len(u))], -1)
             np.testing.assert_allclose(distance[hit], depth[hit] * np.linalg.norm(rays, axis=1), rtol=1e-6)
             assert (distance[~hit] > 1e9).all()
             for key, label in (("forward_flow", "flow"), ("backward_flow", "backward_flow")):
@@ -195,7 +195,7 @@ def test_kubric_has_all_maps_of_each_sequence(rendered, coco):
                 entry, shown = metadata["instances"][number - 1], ids == number
                 assert shown.sum() == a["area"] == entry["visibility"][frame]
                 at = entry["bbox_frames"].index(frame)
-                y0, x0, y1, x1 = np.multiply(entry["bboxes"][at], (72, 96, 72, 96))
+                y0, x0, y1, x1 = np.multiply(entry["bboxes"][at], (48, 64, 48, 64))
                 np.testing.assert_allclose([x0, y0, x1 - x0, y1 - y0], a["bbox"], atol=1e-6)
                 row = next(r for r in record["instances"] if r["id"] == a["twinset"]["instance"])
                 matrix = np.reshape(row["matrix"], (4, 4))
