@@ -199,6 +199,12 @@ def recipes(draw: Any) -> str:
         entry.pop("longest_side", None)
         entry.pop("keypoints", None), entry.pop("skeleton", None)  # drawn texts are hardly ever places or edges
     table["class"][0] |= {"keypoints": ["seat: 0, 0, 0.4", "top: 0, 0, 0.9"], "skeleton": ["seat - top"]}
+    table["rig"] = draw(st.lists(tables_of(tables.LISTS["rig"], "rig"), max_size=2))
+    for number, camera in enumerate(table["rig"]):
+        camera["name"] = f"camera {number}"
+    table["sequence"]["length"] = draw(st.integers(1, 5))
+    size = table["sequence"]["length"] * (1 + len(table["rig"]))  # images and blocks are whole sequences
+    table["images"], table["render"]["block_size"] = size * draw(st.integers(1, 99)), size * draw(st.integers(1, 99))
     for kind in KINDS:
         id = draw(st.sampled_from(plugins.registry().ids(kind)))
         use = {"plugin": id} | draw(tables_of(plugins.registry().find(kind, id), id))
@@ -207,6 +213,8 @@ def recipes(draw: Any) -> str:
         table[kind] = use if kind == "target" else [use]
         if id == "jitter" and kind == "placement":
             table["split"] = {}  # the two do not go together
+        if id == "bop" and kind == "writer":
+            table["output"]["depth"] = "png"  # which it needs
     to_toml = part("engine.recipe.writing").toml_value
     return "\n".join(f"{key} = {to_toml(value)}" for key, value in table.items())
 
