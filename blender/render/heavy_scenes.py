@@ -59,7 +59,7 @@ def can_keep(scene: bpy.types.Scene, size: tuple[int, int]) -> bool:
 def keep_apart(scene: bpy.types.Scene, placed: Iterable[bpy.types.ID]) -> None:
     """Have Cycles build a tree of its own for each large mesh of a scene and for the meshes of instances.
 
-    Cycles builds one tree of all meshes that it shows once, and builds it anew whenever anything moves. So each of
+    Cycles builds one tree of all meshes that it shows once, and builds it again whenever anything moves. So each of
     these gets a second instance, far below and invisible to all rays but those that volumes scatter.
     """
     twins = bpy.data.collections.new("Twinset geometry")

@@ -26,7 +26,7 @@ from ..process.stdout import silenced_stdout
 log = logging.getLogger(__name__)
 
 PICTURES_PER_SESSION = 100
-"""Pictures after which Cycles starts anew: it never forgets the shaders of removed materials and lamps."""
+"""Pictures after which Cycles starts again from nothing: it never forgets the shaders of removed materials and lamps."""
 
 _TINY = 16
 """Pixels along each side of renders whose result is not used."""
@@ -173,7 +173,7 @@ def _explained(scene: bpy.types.Scene, path: Path) -> Iterator[None]:
 
 
 def _restart(scene: bpy.types.Scene) -> None:
-    """Let Cycles build the data of a scene anew at its next render, while Blender keeps its own."""
+    """Let Cycles build the data of a scene again at its next render, while Blender keeps its own."""
     # Another size of tiles, which are all larger than the picture, see can_keep().
     scene.cycles.tile_size ^= 8
 
