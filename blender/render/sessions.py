@@ -26,7 +26,7 @@ from ..process.stdout import silenced_stdout
 log = logging.getLogger(__name__)
 
 PICTURES_PER_SESSION = 100
-"""Pictures after which Cycles starts again from nothing: it never forgets the shaders of removed materials and lamps."""
+"""Pictures after which Cycles starts from nothing: it never forgets the shaders of removed materials and lamps."""
 
 _TINY = 16
 """Pixels along each side of renders whose result is not used."""
