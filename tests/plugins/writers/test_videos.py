@@ -14,7 +14,7 @@ import pytest
 from recipes import on_floor, orbit, recipe_text
 from scipy.spatial.transform import Rotation
 from twinset.dataset.exports.videos import track_of, videos_of
-from twinset.dataset.formats.dataset_folder import open_dataset
+from twinset.dataset.formats.dataset_folder import open_dataset, read_dataset
 from twinset.dataset.formats.pixels import read_channels
 from twinset.dataset.jobs.convert import convert
 from twinset.dataset.jobs.job import Job
@@ -151,6 +151,10 @@ def test_videos_and_tracks_of_coco_are_consistent(rendered, coco):
         assert track["category_id"] == a["category_id"] and read.imgs[a["image_id"]]["video_id"] == a["video_id"]
         assert original[a["id"]]["bbox"] == a["bbox"]
         seen.add((a["track_id"], original[a["id"]]["track_id"], a["video_id"]))
+    back = read_dataset(rendered / "annotations/videos.json")
+    assert [(a["bbox"], a["segmentation"]) for a in back.annotations] == [
+        (original[a["id"]]["bbox"], original[a["id"]]["segmentation"]) for a in back.annotations
+    ]
     # One number for each pair of a video and an object, and no other.
     assert len({t for t, *_ in seen}) == len({(o, v) for _, o, v in seen}) == len(seen) == len(tracks)
 
