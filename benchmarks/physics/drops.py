@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from twinset.blender.stage import open_stage
 from twinset.engine.goals import Goals
+from twinset.engine.physics.rest import mass_of
 from twinset.engine.plugin import Rejected
 from twinset.engine.recipe.reading import load_recipe
 from twinset.engine.rng import stream
@@ -82,7 +83,9 @@ def main(recipe_file: str, drops: int, first: int = 0) -> None:
         things = [i for i in stage.instances if i.asset.class_name]
         shapes = shapes_of(stage, fixed)
         gaps = [gap_of(shapes, i.id - 1) for i in things]
-        later = stage.simulate([RigidBody(i, shape="compound") for i in things], seconds=0.5, sleep=False)
+        how = next(use.plugin for use in recipe.plugins["placement"] if use.id == "physics")
+        bodies = [RigidBody(i, mass_of(i, how.density), how.friction, how.bounce, how.shape) for i in things]
+        later = stage.simulate(bodies, seconds=0.5, sleep=False)
         moved = [
             float(np.linalg.norm(i.asset.points @ (m - i.matrix)[:3, :3].T + (m - i.matrix)[:3, 3], axis=1).max())
             for i, m in zip(things, later.matrices, strict=True)

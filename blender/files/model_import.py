@@ -21,6 +21,10 @@ from .special_files import check_references
 log = logging.getLogger(__name__)
 
 
+_LEFT_OUT = {"CAMERA", "LIGHT", "LIGHT_PROBE", "SPEAKER"}
+"""Types of objects that models do not bring."""
+
+
 class MissedLibrariesError(StageError):
     """A model shows nothing, since linked files are missing; ``files`` has their names."""
 
@@ -32,7 +36,7 @@ class MissedLibrariesError(StageError):
         )
 
 
-def import_model(path: Path, name: str = "") -> bpy.types.Collection:
+def import_model(path: Path, name: str = "", *, whole: bool = False) -> bpy.types.Collection:
     """Import a model file into the current scene.
 
     Parameters
@@ -41,11 +45,13 @@ def import_model(path: Path, name: str = "") -> bpy.types.Collection:
         A .glb, .gltf, .obj, .usd, .usda, .usdc, .usdz, .fbx or .blend file. Scripts in it never run.
     name : str
         Name of the new collection; default is the file's stem.
+    whole : bool
+        Whether cameras and lights are kept, too.
 
     Returns
     -------
     bpy.types.Collection
-        Linked to the current scene; contains the file's objects except cameras and lights.
+        Linked to the current scene; contains the file's objects.
 
     Raises
     ------
@@ -60,7 +66,8 @@ def import_model(path: Path, name: str = "") -> bpy.types.Collection:
         raise StageError(f"{path}: the model file does not exist. Correct the path.")
     check_references(path)
     remedy = "Export it again, or open it in Blender to see what is wrong."
-    collection = import_objects(lambda: importer(path), name or path.stem, str(path), remedy)
+    load = _usd_scene if whole and importer is _usd else importer
+    collection = import_objects(lambda: load(path), name or path.stem, str(path), remedy, whole=whole)
     if not _has_faces(collection):
         missed = libraries_missed_by(collection.all_objects)
         remove_model(collection)
@@ -73,7 +80,9 @@ def import_model(path: Path, name: str = "") -> bpy.types.Collection:
     return collection
 
 
-def import_objects(load: Callable[[], None], name: str, source: str, remedy: str) -> bpy.types.Collection:
+def import_objects(
+    load: Callable[[], None], name: str, source: str, remedy: str, *, whole: bool = False
+) -> bpy.types.Collection:
     """Call an importer and put the objects that it adds to the current scene into a new collection.
 
     Parameters
@@ -84,6 +93,8 @@ def import_objects(load: Callable[[], None], name: str, source: str, remedy: str
         Name of the new collection.
     source, remedy : str
         What is loaded, and what to do if that fails, for the error message.
+    whole : bool
+        Whether cameras and lights are kept.
 
     Returns
     -------
@@ -120,7 +131,7 @@ def import_objects(load: Callable[[], None], name: str, source: str, remedy: str
         left = [c for c in users.get(o, ()) if c in collections or c == scene.collection or c not in instanced]
         for user in left:
             user.objects.unlink(o)
-        if o.type in {"CAMERA", "LIGHT", "LIGHT_PROBE", "SPEAKER"} or o in hidden:
+        if (o.type in _LEFT_OUT and not (whole and o.type in {"CAMERA", "LIGHT"})) or o in hidden:
             unwanted.add(o)
         elif len(left) == len(users.get(o, ())):
             collection.objects.link(o)
@@ -164,13 +175,20 @@ def _obj(path: Path) -> None:
     bpy.ops.wm.obj_import(filepath=str(path), use_split_objects=True, import_vertex_groups=True)
 
 
-def _usd(path: Path) -> None:
+def _usd_scene(path: Path) -> None:
+    _usd(path, cameras_and_lights=True)
+
+
+def _usd(path: Path, *, cameras_and_lights: bool = False) -> None:
     if not bpy.app.build_options.usd:
         raise RuntimeError(
             "this Blender is built without USD; use Blender from blender.org or convert the file to .glb"
         )
     bpy.ops.wm.usd_import(
-        filepath=str(path), import_cameras=False, import_lights=False, import_textures_mode="IMPORT_PACK"
+        filepath=str(path),
+        import_cameras=cameras_and_lights,
+        import_lights=cameras_and_lights,
+        import_textures_mode="IMPORT_PACK",
     )
 
 

@@ -45,8 +45,9 @@ def open_scene(recipe: Recipe) -> bpy.types.Scene:
         The file is missing or unreadable, the scene or an object to hide does not exist, or a model cannot be imported.
     """
     bpy.context.preferences.filepaths.use_scripts_auto_execute = False
-    if recipe.scene.file:
-        _open_file(recipe.path(recipe.scene.file))
+    path = recipe.path(recipe.scene.file) if recipe.scene.file else None
+    if path is not None and path.suffix.lower() == ".blend":
+        _open_file(path)
         report_missing_libraries()
         restore_all()
     else:
@@ -55,6 +56,11 @@ def open_scene(recipe: Recipe) -> bpy.types.Scene:
             bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True, load_ui=False)
     scene = _choose_scene("" if recipe.scene.blenderproc else recipe.scene.scene, recipe.scene.file)
     _leave_modes()
+    if path is not None and path.suffix.lower() != ".blend":
+        import_model(path, whole=True)
+        scene.camera = next((o for o in scene.objects if o.type == "CAMERA"), None)
+    if recipe.scene.frame is not None:
+        scene.frame_set(recipe.scene.frame)
     show_as_rendered(scene)
     if recipe.scene.file:
         libraries = [c.collection for c in (*recipe.classes, *recipe.distractors) if c.collection]

@@ -43,3 +43,42 @@ def physics() -> list[Panel]:
         made.place(stage, Goals(), rng(4))
         panels.append((f'start = "{start}"', near(stage, distance, height)))
     return panels
+
+
+@picture("placement/scatter", "As many things per square metre, at random and with blue noise.")
+def scatter() -> list[Panel]:
+    panels = []
+    for evenness in (0.0, 0.7):
+        stage = one_class("can")
+        values = {"surfaces": ["Dais"], "classes": ["thing"], "density": (9.0, 9.0), "evenness": evenness}
+        plugin("placement", "scatter", **values).place(stage, Goals(), rng(2))
+        panels.append((f"evenness = {evenness}", shoot(stage, view((-14.9, -3.1, 3.0), DAIS, 30.0)).image))
+    return panels
+
+
+@picture("placement/hanging", "Plants under the ceiling, without and with a cord, which is not drawn.")
+def hanging() -> list[Panel]:
+    panels = []
+    for cord in ((0.0, 0.0), (0.3, 0.9)):
+        stage = one_class("potted plant")
+        values = {"surfaces": ["Ceiling"], "classes": ["thing"], "count": (9, 9), "cord": cord}
+        plugin("placement", "hanging", **values).place(stage, Goals(), rng(3))
+        first = stage.instances[0].matrix[:3, 3]
+        panels.append(
+            (f"cord = {list(cord)}", shoot(stage, view(first + np.array([2.0, -1.5, -1.0]), first, 35.0)).image)
+        )
+    return panels
+
+
+@picture("placement/on_wall", 'Bowls flat against a wall: back = "-z", since they are modelled standing on it.')
+def on_wall() -> list[Panel]:
+    panels = []
+    for seed in (1, 5):
+        stage = one_class("bowl")
+        values = {"surfaces": ["Wall*"], "classes": ["thing"], "back": "-z", "height": (1.2, 2.0), "count": (3, 3)}
+        values |= {"indoors": True, "tries": 400}
+        plugin("placement", "on_wall", **values).place(stage, Goals(), rng(seed))
+        first = stage.instances[0].matrix
+        away = 1.6 * first[:3, 2] + np.cross(first[:3, 2], [0.0, 0.0, 0.7])
+        panels.append((f"draw {seed}", shoot(stage, view(first[:3, 3] + away, first[:3, 3], 40.0)).image))
+    return panels

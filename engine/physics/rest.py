@@ -11,6 +11,7 @@ import numpy as np
 from ..plugin.results import Rejected
 from ..scene.bodies import RigidBody, Walls
 from ..stage import Instance, Stage
+from .convex_pieces import hull_vertices
 
 _SPIN_DAMPING = (0.25, 0.6, 0.9, 0.95, 0.95, 0.95)
 """That of the rounds of a simulation: what rolls on a level floor would never stop by itself."""
@@ -45,6 +46,11 @@ class Region:
         (x0, y0), (x1, y1) = self.low[:2], self.high[:2]
         corners: np.ndarray = np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]]) @ self.axes.T
         return corners
+
+
+def mass_of(instance: Instance, density: float = 300.0) -> float:
+    """Mass in kilograms of the convex hull of an instance, by kilograms per cubic metre."""
+    return density * hull_vertices(instance.asset.points)[1] * float(np.linalg.det(instance.matrix[:3, :3]))
 
 
 def middle_of(instance: Instance) -> np.ndarray:

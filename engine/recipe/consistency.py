@@ -21,6 +21,8 @@ Report = Callable[[KeyPath, str, str], None]
 SOLVED = ("bbox_area", "aspect", "center_x", "center_y")
 """Columns that targets and cameras control."""
 
+SCENE_SUFFIXES = (".blend", ".glb", ".gltf", ".usd", ".usda", ".usdc", ".usdz", ".fbx", ".obj")
+
 SOURCES = ("models", "collection", "objects", "builtin", "blenderproc")
 """Keys of a class that name sources of its assets."""
 
@@ -65,7 +67,9 @@ def check_paths(data: Mapping[str, Any], parts: Mapping[str, Any], report: Repor
     real = parts["real"]
     for key_path, scene, models in _scenes(parts):
         if scene.file:
-            _check_file(scene.file, folder, key_path, "file", report)
+            is_pattern = key_path[0] == "room" and any(p.is_file() for p in matching_files(folder, scene.file))
+            if not is_pattern:
+                _check_file(scene.file, folder, key_path, "file", report)
         for key in ("dataset", "materials"):
             if getattr(scene, key):
                 _check_folder(getattr(scene, key), folder, key_path, key, report)
@@ -146,10 +150,15 @@ def _check_scene(key_path: KeyPath, scene: SceneSettings, has_models: bool, repo
                 "material_assignments",
                 f"'{entry}' must name objects and their textures, such as 'Floor*: wood*'.",
             )
-    if scene.file and not scene.file.lower().endswith(".blend"):
-        report(key_path, "file", f"'{scene.file}' is not a .blend file. Give other model files as {models} tables.")
+    if scene.file and not scene.file.lower().endswith(SCENE_SUFFIXES):
+        text = f"'{scene.file}' is no scene that Blender reads. Give a file of {', '.join(SCENE_SUFFIXES)}."
+        report(key_path, "file", text)
+    if scene.frame is not None and scene.frames is not None:
+        report(key_path, "frames", "A scene shows one frame of its animation or several. Remove 'frame' or 'frames'.")
+    if scene.frames is not None and scene.frames[0] > scene.frames[1]:
+        report(key_path, "frames", f"It must be [first, last]. It is {list(scene.frames)}.")
     if scene.scale != 1.0 and not scene.file:
-        text = f"It scales a .blend file, and there is none. Remove it; {models} have their own scale."
+        text = f"It scales the scene's file, and there is none. Remove it; {models} have their own scale."
         report(key_path, "scale", text)
 
 
@@ -236,11 +245,6 @@ def _check_entry(entry: ClassSettings, key_path: KeyPath, report: Report) -> Non
         report(key_path, "select", "It selects from a dataset, and there is none. Give blenderproc and dataset.")
     if entry.height is not None and entry.longest_side is not None:
         report(key_path, "longest_side", f"{owner} has both height and longest_side. Remove one of them.")
-    if entry.poses and entry.shape_variants:
-        report(key_path, "poses", f"{owner} has both poses and shape_variants. Remove one of them.")
-    for key in ("pose_actions", "pose_frames", "joints"):
-        if getattr(entry, key) and not entry.poses:
-            report(key_path, key, "It says what poses are drawn from, and there are none. Give their number as poses.")
     names = [keypoint_name(text) for text in entry.keypoints]
     if entry.keypoints and key_path[0] == "distractor":
         report(key_path, "keypoints", "Distractors are not annotated, so they have no keypoints. Remove them.")

@@ -26,7 +26,7 @@ from .json_schema import json_schema
 from .paths import ENVIRONMENT_VARIABLE, absolute_path, absolute_pattern, map_paths
 from .settings import LISTS, TABLES, JobSettings, ModelSettings, PluginUse, RealSettings, Recipe, Room, SceneSettings
 from .toml_lines import KeyPath, LineNumbers
-from .variants import camera_weight, read_rooms, read_variants
+from .variants import camera_weight, expanded_rooms, read_rooms, read_variants, room_of
 from .writing import RESOLVED, dump_recipe
 
 __all__ = ["KNOWN", "default_ids", "dump_recipe", "json_schema", "load_recipe", "loads_recipe", "recipe_from_tables"]
@@ -164,16 +164,20 @@ class _Reader:
             check_paths(self.data, parts, self.report, self.folder)
         if self.problems or job is None:
             raise RecipeError([text for *_, text in sorted(self.problems, key=lambda p: p[:2])])
+        known = tuple(room for room in rooms if room is not None)
+        if check_files:
+            known = (room_of(tables["scene"], scene_models),) if tables["scene"].frames and not known else known
+            known = expanded_rooms(known, self.folder)
         return Recipe(
             classes=tuple(lists["class"]),
-            scene=tables["scene"] if not rooms else SceneSettings(),
+            scene=tables["scene"] if not known else SceneSettings(),
             folder=self.folder,
             seed=job.seed,
             images=job.images,
             empty_share=job.empty_share,
             real=tables["real"],
             plugin_folders=tuple(job.plugin_folders),
-            models=tuple(scene_models),
+            models=tuple(scene_models) if not known else (),
             distractors=tuple(lists["distractor"]),
             goals=tuple(lists["goal"]),
             render=tables["render"],
@@ -182,7 +186,7 @@ class _Reader:
             split=tables["split"],
             sequence=tables["sequence"],
             rig=tuple(lists["rig"]),
-            rooms=tuple(room for room in rooms if room is not None),
+            rooms=known,
             plugins=plugins,
             variants=tuple(variants),
         )

@@ -77,7 +77,12 @@ class ModelSettings:
 class SceneSettings:
     """The room: a .blend file, a list of models, a built-in room, or a scene of a dataset that BlenderProc loads."""
 
-    file: str = param("", path=True, doc="A .blend file; scripts in it never run")
+    file: str = param(
+        "",
+        path=True,
+        doc="A .blend file, whose scripts never run, or a scene as .glb, .gltf, .usd, .usda, .usdc, .usdz, .fbx or "
+        ".obj with its materials, lights and cameras; in [[room]] also a pattern, each file of which is a room",
+    )
     scene: str = param(
         "",
         doc="Name of the scene in the file, by default the one that was active when it was saved; or of a scene "
@@ -105,6 +110,13 @@ class SceneSettings:
         doc="Which objects get which of these textures, as 'OBJECTS: TEXTURES', two name patterns; drawn by the seed",
     )
     hide: list[str] = param([], means="object", doc="Name patterns of objects that are not rendered")
+    frame: int | None = param(
+        None, doc="Frame of the scene's own animation that is shown; default is that at which the file was saved"
+    )
+    frames: tuple[int, int] | None = param(
+        None, doc="First and last frame of the scene's own animation, of which each block of images shows another one"
+    )
+    frame_count: int = param(8, min=1, max=1_000, doc="How many of these frames are shown, evenly spaced")
 
 
 @attrs.frozen

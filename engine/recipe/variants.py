@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import attrs
 from ..plugin.params import Param, describe, parse, plain, plain_value, shorten, unknown
 from ..plugin.registry import former_id
 from ..plugin.renames import current_names
-from .paths import absolute_pattern, map_paths
+from .paths import absolute_path, absolute_pattern, map_paths, matching_files
 from .settings import ModelSettings, PluginUse, Recipe, Room, SceneSettings, Variant
 from .toml_lines import KeyPath
 
@@ -39,6 +40,41 @@ def _in_room(recipe: Recipe, room: Room) -> Recipe:
     scene = SceneSettings(**{p.name: getattr(room, p.name) for p in describe(SceneSettings)})
     plugins = change_plugins(recipe.plugins, room.changes, recipe.folder).plugins
     return attrs.evolve(recipe, scene=scene, models=room.models, plugins=plugins, rooms=())
+
+
+def expanded_rooms(rooms: Sequence[Room], folder: Path) -> tuple[Room, ...]:
+    """A room for each file that a room's pattern matches and each frame that it asks for; they share its weight."""
+    out = []
+    for room in rooms:
+        files = matching_files(folder, room.file) if room.file else []
+        one = len(files) < 2 and (not files or absolute_path(folder, room.file).exists())
+        relative = ["" if one else Path(os.path.relpath(path, folder)).as_posix() for path in files or [folder]]
+        stems = [Path(text).stem for text in relative]
+        shown = stems if len(set(stems)) == len(stems) else [str(Path(text).with_suffix("")) for text in relative]
+        frames: list[int | None] = [None]
+        if room.frames is not None:
+            first, last = room.frames
+            count = min(room.frame_count, last - first + 1)
+            frames = [first + round((last - first) * k / max(count - 1, 1)) for k in range(count)]
+        for text, stem in zip(relative, shown, strict=True):
+            for frame in frames:
+                names = [room.name, stem, "" if frame is None else f"frame {frame}"]
+                out.append(
+                    attrs.evolve(
+                        room,
+                        file=text or room.file,
+                        name=" ".join(filter(None, names)),
+                        frame=room.frame if frame is None else frame,
+                        frames=None,
+                        weight=room.weight / (len(relative) * len(frames)),
+                    )
+                )
+    return tuple(out)
+
+
+def room_of(scene: SceneSettings, models: Sequence[ModelSettings]) -> Room:
+    """The room that a scene is."""
+    return Room(**{p.name: getattr(scene, p.name) for p in describe(SceneSettings)}, models=tuple(models))
 
 
 def variants_of(recipe: Recipe) -> tuple[Recipe, ...]:

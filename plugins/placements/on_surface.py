@@ -19,6 +19,7 @@ from ...engine.geometry.support import (
     upward_normals,
 )
 from ...engine.goals import Goals
+from ...engine.physics.rest import come_to_rest, mass_of
 from ...engine.plugin import Range, Rejected, param, plugin
 from ...engine.plugin.placed_assets import (
     check_count,
@@ -35,11 +36,13 @@ from ...engine.plugin.placed_assets import (
     placed_assets,
     surfaces_param,
 )
+from ...engine.scene.bodies import RigidBody
 from ...engine.stage import Asset, Stage
 
 log = logging.getLogger(__name__)
 
 _BATCH = 4096
+_SETTLE_SECONDS = 4.0
 
 
 class NoPlace(Rejected):
@@ -130,6 +133,11 @@ class OnSurface:
         formerly="cluster",
         moves={"sqrt_area": "-", "boxes_per_image": "-", "touches_border": "+"},
     )
+    settle: bool = param(
+        False,
+        doc="Let instances fall from where they were placed, by rigid bodies, until they are at rest, so that tilted "
+        "ones lie down and what balances topples; cameras that place instances then leave them to this placement",
+    )
     tries: int = param(50, min=1, max=10_000, doc="Positions tried for each instance")
 
     recipe_example = 'surfaces = ["Floor*"]\ncount = [2, 5]'
@@ -148,7 +156,7 @@ class OnSurface:
         ------
         Rejected
             The main instance, or in a frame without a goal the first one, could not be placed. Others are
-            omitted silently.
+            omitted silently. With ``settle``, things do not come to rest.
         StageError
             There are no assets, or no surface is flat enough.
         """
@@ -164,6 +172,7 @@ class OnSurface:
         if number == 0:
             return
         site = self._site(stage)
+        before = len(stage.instances)
         cluster_center: np.ndarray | None = None
         for asset, is_required in draw_assets(assets, number, main, rng):
             failures: Counter[str] = Counter()
@@ -175,13 +184,16 @@ class OnSurface:
                     raise NoPlace(_by_kind(failures))
             elif cluster_center is None:
                 cluster_center = position
+        if self.settle:
+            bodies = [RigidBody(i, max(1e-3, mass_of(i)), shape="compound") for i in stage.instances[before:]]
+            come_to_rest(stage, bodies, None, seconds=_SETTLE_SECONDS)
 
     def offer_site(self, stage: Stage) -> Site | None:
-        """Where its things may stand, for cameras that place them; None where all of them are distractors.
+        """Where its things may stand, for cameras that place them; None where all are distractors or things settle.
 
         Raises StageError as :meth:`place` does.
         """
-        return None if self.distractors and not self.classes else self._site(stage)
+        return None if self.settle or (self.distractors and not self.classes) else self._site(stage)
 
     def _site(self, stage: Stage) -> Site:
         classes = list(self._assets(stage))

@@ -11,8 +11,7 @@ from ...engine.errors import StageError
 from ...engine.geometry.rotations import uniform_rotation
 from ...engine.geometry.support import rotation_about
 from ...engine.goals import Goals
-from ...engine.physics.convex_pieces import hull_vertices
-from ...engine.physics.rest import come_to_rest
+from ...engine.physics.rest import come_to_rest, mass_of
 from ...engine.physics.start import Target, instance_target, stacked_pose, start_pose, surface_target
 from ...engine.plugin import Range, Rejected, param, plugin
 from ...engine.plugin.params import unknown
@@ -210,8 +209,7 @@ class Physics:
         name = instance.asset.class_name or instance.asset.group
         mass = self.masses.get(name)
         if mass is None:
-            volume = hull_vertices(instance.asset.points)[1] * float(np.linalg.det(instance.matrix[:3, :3]))
-            mass = max(self.density * volume, 1e-3)
+            mass = max(mass_of(instance, self.density), 1e-3)
         return RigidBody(instance, mass, self.frictions.get(name, self.friction), self.bounce, self.shape)  # type: ignore[arg-type]  # one of its choices
 
     def _fall_a_little(self, stage: Stage, bodies: list[RigidBody], target: Target) -> list[RigidBody]:

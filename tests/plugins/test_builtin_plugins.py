@@ -38,6 +38,9 @@ VALUES: dict[str, dict[str, Any]] = {
     "effect/replace_background": {"image_files": [str(FOLDER / "*.png")]},
     "effect/image_model": {"model": str(FOLDER / "same.onnx")},
     "camera/jitter": {"frames": str(FOLDER / "chosen.json"), "min_visible_share": 0.0},
+    "placement/hanging": {"surfaces": ["Table"], "classes": ["bag"]},
+    "placement/on_wall": {"surfaces": ["Wall"], "classes": ["bag"], "height": [0.5, 1.8]},
+    "placement/scatter": {"surfaces": ["Floor"], "density": [0.1, 0.2]},
     "placement/physics": {"surfaces": ["Table"], "count": [2, 4]},
     "placement/jitter": {"frames": str(FOLDER / "chosen.json")},
     "filter/feature_score": {

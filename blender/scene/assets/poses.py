@@ -58,6 +58,8 @@ class Posable:
     def __init__(self, source: AssetSource) -> None:
         self._label = f"{source.label}: '{source.name}'"
         self._settings = source.settings
+        if source.settings.shape_variants:
+            raise StageError(f"{source.label} has both poses and shape_variants. Remove one of them.")
         self._objects = with_armatures(source.objects)
         self._owners = list(_animated_owners(self._objects))
         self._joints = self._find_joints()

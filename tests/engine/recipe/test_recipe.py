@@ -165,7 +165,7 @@ colour = "red"
         (SMALL.replace('name = "chair"', 'name = " "'), "name of a class must not be empty"),
         (SMALL + "height = [1, 1]\nlongest_side = [1, 1]", "both height and longest_side"),
         (SMALL.replace("[scene]", '[scene]\nfile = "room.blend"'), "Remove the others"),
-        (SMALL.replace('builtin = "hall"', 'file = "room.glb"'), "is not a .blend file"),
+        (SMALL.replace('builtin = "hall"', 'file = "room.max"'), "is no scene that Blender reads"),
         ("class = 3\n" + SMALL.split("[[class]]")[0], "'class' must be one or more tables"),
         ("scene = 3\n[[class]]\nname='a'\nbuiltin='chair'", "'scene' must be a table, written [scene]."),
         (SMALL + "[[target]]\nplugin = 'x'", "'target' must be one table"),

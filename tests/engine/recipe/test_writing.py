@@ -74,6 +74,7 @@ def test_every_plugin_survives_toml(cls: type, tmp_path: Path) -> None:
     (tmp_path / "real.json").write_text("{}")
     extra = {
         "on_surface": 'surfaces = ["Floor"]',
+        **dict.fromkeys(("hanging", "on_wall", "physics", "scatter"), 'surfaces = ["Floor"]'),
         "beside": 'anchors = ["table"]\nsurfaces = ["Floor"]',
         "image_model": 'model = "real.json"',
         "background": 'image_folder = "."',
