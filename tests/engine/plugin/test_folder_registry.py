@@ -65,7 +65,7 @@ def test_two_keys_of_the_same_name_are_refused():
 
     with ANNOTATION_SOURCES.registered(Other), pytest.raises(PluginError, match="declares the key 'masks'"):
         declared_keys()
-    passes = ["albedo", "aovs", "value_aovs", "backward_flow", "depth", "edges", "edge_gap", "flow", "masks", "nocs"]
-    passes += ["normals", "point_clouds", "semantic", "unlit", "uv", "world_normals"]
+    passes = ["albedo", "aovs", "value_aovs", "backward_flow", "depth", "disparity", "edges", "edge_gap", "flow"]
+    passes += ["masks", "nocs", "normals", "point_clouds", "semantic", "unlit", "uv", "world_normals"]
     assert [p.name for p in declared_keys()] == [*passes, "oriented_boxes", "poses"]
     assert "other" not in ANNOTATION_SOURCES.names()
