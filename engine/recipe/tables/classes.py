@@ -28,7 +28,8 @@ class ClassSettings:
     builtin: str = param(
         "",
         doc="Built-in shapes: chair, table, bag (all kinds), handbag, backpack or suitcase; as distractors also "
-        "clutter (all that follow), book, cup, bottle, bowl, vase, can, box or 'potted plant'",
+        "clutter (all that follow), book, cup, bottle, bowl, vase, can, box or 'potted plant'; workpiece (parts of "
+        "machines) and bin",
     )
     blenderproc: str = param(
         "",
