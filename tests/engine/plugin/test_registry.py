@@ -37,7 +37,7 @@ def test_every_builtin_is_found_under_its_file_name(root: Path) -> None:
     registry = Registry(entry_points=False)
     assert registry.broken == []
     for kind in KINDS:
-        files = {p.stem for p in (root / "plugins" / f"{kind}s").glob("*.py") if not p.stem.startswith("_")}
+        files = {p.stem for p in (root / "plugins" / f"{kind}s").rglob("*.py") if not p.stem.startswith("_")}
         assert set(registry.ids(kind)) == files
         for id in files:
             cls = registry.find(kind, id)
