@@ -109,7 +109,7 @@ class Physics:
     )
     tries: int = param(20, min=1, max=10_000, doc="Positions tried for each instance")
 
-    recipe_example = 'surfaces = ["Table"]\ncount = [10, 20]'
+    recipe_example = 'surfaces = ["Dais"]\ncount = [2, 5]\ncluster_radius = 1.0'
 
     def __attrs_post_init__(self) -> None:
         check_count("count", self.count)

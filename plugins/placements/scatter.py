@@ -62,7 +62,7 @@ class Scatter:
     yaw: Range = param((0.0, 360.0), min=-360.0, max=360.0, unit="deg", doc="Rotation about the vertical axis")
     align_to_normal: bool = param(True, doc="Align the vertical axis of instances with the normal of the surface")
 
-    recipe_example = 'surfaces = ["Floor*"]\ndensity = [0.2, 0.5]'
+    recipe_example = 'surfaces = ["Floor*"]\ndensity = [0.2, 0.5]\nmax_count = 40'
 
     def __attrs_post_init__(self) -> None:
         if not self.surfaces:
