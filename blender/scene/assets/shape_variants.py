@@ -32,7 +32,7 @@ def drawn_proportions(source: AssetSource, flat: FlatGroup, name: str) -> Reshap
     stretch = log_uniform(rng, source.settings.stretch, 3)
     turn = up_rotation(source.settings.up_axis)[:3, :3]
     upright = attrs.evolve(flat.mesh, vertices=flat.mesh.vertices @ turn.T)
-    change = proportions(upright, (across, across, upwards), stretch)
+    change = proportions(upright, (across, across, upwards), stretch.tolist())
     return lambda points: change(points @ turn.T) @ turn
 
 
