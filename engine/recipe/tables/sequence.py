@@ -17,8 +17,8 @@ class SequenceSettings:
     camera: str = param(
         "curve",
         choices=("still", "curve", "circle", "walk"),
-        doc="Path of the camera: none; an arc, turned towards the main instance; a circle around that instance; or a random "
-        "walk that looks ahead",
+        doc="Path of the camera: none; an arc, turned towards the main instance; a circle around that instance; or a "
+        "random walk that looks ahead",
     )
     speed: Range = param((0.2, 1.0), min=0.0, soft_max=5.0, unit="m/s", doc="Speed of the camera on a curve or walk")
     turn_rate: Range = param((0.0, 20.0), min=0.0, max=360.0, unit="deg/s", doc="How fast the path turns, either way")

@@ -121,7 +121,9 @@ def test_keypoints_move_with_the_part_that_they_are_at() -> None:
     for entry in load(tables(keypoints=["foot"], thickness=(0.4, 0.6))):
         low = entry.asset.mesh.vertices[:8].min(0)
         leg = np.ptp(entry.asset.mesh.vertices[:8], axis=0)
-        np.testing.assert_allclose(entry.asset.keypoints["foot"].position, low + np.array([leg[0], leg[1], 0.0]), atol=1e-6)
+        np.testing.assert_allclose(
+            entry.asset.keypoints["foot"].position, low + np.array([leg[0], leg[1], 0.0]), atol=1e-6
+        )
 
 
 def test_variants_are_excluded_and_weighed_by_their_names_or_that_of_their_asset() -> None:
