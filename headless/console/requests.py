@@ -51,6 +51,15 @@ class Requests:
             self._pending.append(self._lines.get())
         return bool(self._pending)
 
+    def arrives_within(self, seconds: float) -> bool:
+        """Wait so long for another request, or the end, at most; whether one has arrived."""
+        if not self.waiting:
+            try:
+                self._pending.append(self._lines.get(timeout=seconds))
+            except queue.Empty:
+                return False
+        return True
+
     def _read(self) -> None:
         # Unbuffered: a thread blocked in a buffered reader would keep the interpreter from exiting.
         rest = b""

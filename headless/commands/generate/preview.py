@@ -110,6 +110,10 @@ def _bars(name: str, column: Mapping[str, Any], bins: int) -> Table:
     return table
 
 
+LOOK = 0.7
+"""Seconds without a request after which a sample is being looked at, so that the next one may be prepared."""
+
+
 class Superseded(Exception):  # noqa: N818 - not an error
     """Ends the answer to a request because the next one has arrived."""
 
@@ -150,7 +154,7 @@ class Server:
                 for line in self._answer(request):
                     self._send(line)
                 self._send({"event": "answered"})
-                if "frame" in request:
+                if "frame" in request and not self._requests.arrives_within(LOOK):
                     self._expect(request["frame"] + 1)
             except Superseded:
                 self._send({"event": "superseded"})

@@ -7,6 +7,7 @@ import json
 import math
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from twinset.engine.geometry.reachability import survey_reach
 from twinset.engine.recipe.reading import loads_recipe
 from twinset.engine.sampling import kept_surveys
 from twinset.engine.sampling.sampler import Sampler
+from twinset.headless.commands.generate.preview import LOOK
 from twinset.testing.fixtures.render_process import RenderProcess, events, rendered
 
 RECIPE = recipe_text(
@@ -227,6 +229,7 @@ def test_the_server_prepares_the_next_sample_and_no_other_recipes(place, tmp_pat
         other = RECIPE.replace("count = [1, 3]", "count = [3, 3]")
         served.ask(id=1, frame=0)
         served.answer(1)
+        time.sleep(3 * LOOK)
         served.ask(id=2, frame=1)
         ahead = served.answer(2)[-2]
         served.ask(id=3, frame=3)
@@ -235,6 +238,7 @@ def test_the_server_prepares_the_next_sample_and_no_other_recipes(place, tmp_pat
         alone = served.answer(4)[-2]
         served.ask(id=5, frame=0)
         served.answer(5)
+        time.sleep(3 * LOOK)
         served.ask(id=6, recipe=other, frame=1)
         changed = served.answer(6)[-2]
         assert {**ahead, "id": 0} == {**alone, "id": 0}
