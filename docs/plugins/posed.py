@@ -24,7 +24,7 @@ file = "furniture.blend"
 name = "cabinet"
 objects = ["Cabinet"]
 poses = 4
-joints = { "Door left.rotation_z" = [-100, 0], "Door right.rotation_z" = [0, 100] }
+joints = ["Door left.rotation_z: -100, 0", "Door right.rotation_z: 0, 100"]
 [[class]]
 name = "laptop"
 objects = ["Laptop"]

@@ -14,6 +14,7 @@ import numpy as np
 
 from ....engine.errors import StageError
 from ....engine.plugin.params import unknown
+from ....engine.recipe.tables.classes import joint_range
 from ....engine.rng import stream
 from ...geometry.named_points import with_armatures
 from .sources import AssetSource
@@ -102,13 +103,12 @@ class Posable:
 
     def _find_joints(self) -> list[Joint]:
         found = []
-        for key, (low, high) in self._settings.joints.items():
+        for text in self._settings.joints:
+            try:
+                key, (low, high) = joint_range(text)
+            except ValueError as error:
+                raise StageError(f"{self._label}: {error}") from None
             pattern, _, channel = key.rpartition(".")
-            if not pattern:
-                raise StageError(
-                    f"{self._label}: the joint '{key}' must be 'PART.CHANNEL', such as 'Door.rotation_z'. Channels are "
-                    f"{', '.join(CHANNELS)}, and names of shape keys or custom properties."
-                )
             parts = [part for part in _parts(self._objects) if fnmatchcase(part.name, pattern)]
             parts = [part for part in parts if channel in CHANNELS or _value_holder(part, channel) is not None]
             if not parts:

@@ -100,9 +100,9 @@ class ClassSettings:
     pose_frames: Range | None = param(
         None, doc="First and last frame that poses are taken from; default is the whole animation"
     )
-    joints: dict[str, Range] = param(
-        {},
-        doc="What moves in poses, and the range: 'PART.CHANNEL', where PART is a name pattern of objects or bones, and "
+    joints: list[str] = param(
+        [],
+        doc="What moves in poses, as 'PART.CHANNEL: LOWEST, HIGHEST': PART is a name pattern of objects or bones, and "
         "CHANNEL is rotation_x, rotation_y, rotation_z (degrees), location_x, location_y, location_z (metres), or the "
         "name of a shape key or custom property",
     )
@@ -119,3 +119,17 @@ class DistractorSettings(ClassSettings):
     """Assets that are placed and rendered but never annotated."""
 
     name: str = param("", doc="What they are, such as 'cup': the class that real photos have of them")
+
+
+def joint_range(text: str) -> tuple[str, Range]:
+    """``PART.CHANNEL`` and range of an entry of ``joints``. Raises ValueError with a sentence for what is none."""
+    name, _, values = text.rpartition(":")
+    try:
+        low, high = (float(value) for value in values.split(","))
+    except ValueError:
+        low, high = 1.0, 0.0
+    if "." not in name.strip(".") or not low <= high < float("inf"):
+        raise ValueError(
+            f"the joint '{text}' must be 'PART.CHANNEL: LOWEST, HIGHEST', such as 'Door.rotation_z: 0, 90'."
+        )
+    return name.strip(), (low, high)

@@ -192,6 +192,9 @@ def recipes(draw: Any) -> str:
         "scale": 1.0,
         "material_assignments": ["a: b"],
     }
+    table["scene"].pop(draw(st.sampled_from(["frame", "frames"])), None)  # one or the other
+    if table["scene"].get("frames"):
+        table["scene"]["frames"] = sorted(table["scene"]["frames"])
     source = {"blenderproc": "bop"}
     table["class"] = [draw(tables_of(tables.LISTS["class"], "class")) | {"name": "a", "builtin": "chair"} | source]
     table["distractor"] = [draw(tables_of(tables.DistractorSettings, "distractor")) | {"builtin": "bag"} | source]

@@ -81,7 +81,7 @@ def test_labels_of_poses_are_those_of_plain_blender(tmp_path):
     new_scene((0.0, -2.2, 0.6))
     floor()
     arm()
-    stage = stage_of(tmp_path, 'poses = 4\njoints = { "Bar.Wide" = [0.0, 1.0], "lower.rotation_x" = [-20, 20] }')
+    stage = stage_of(tmp_path, 'poses = 4\njoints = ["Bar.Wide: 0.0, 1.0", "lower.rotation_x: -20, 20"]')
     poses = stage.info()["poses"]
     assert list(poses) == [f"Rig pose {k}" for k in (1, 2, 3, 4)]
     assert len({p["frame"] for p in poses.values()}) == 4
@@ -148,7 +148,7 @@ def test_an_action_is_drawn_by_name_and_recipes_override_custom_properties(tmp_p
     fixed = bpy.data.actions["Bend"].copy()
     fixed.name, fixed.use_fake_user = "Crouch", True
     rig["twinset_location_z"] = [0.0, 0.5]
-    joint = 'joints = { "Rig.location_z" = [0.1, 0.1] }'
+    joint = 'joints = ["Rig.location_z: 0.1, 0.1"]'
     stage = stage_of(tmp_path, f'poses = 12\npose_actions = ["Bend", "Crouch"]\npose_frames = [10, 20]\n{joint}')
     poses = stage.info()["poses"].values()
     assert {p["action"] for p in poses} == {"Bend", "Crouch"}
@@ -167,7 +167,7 @@ def test_what_drivers_drive_follows_a_property(tmp_path):
     base = box("Base", (0.4, 0.3, 0.02), (0, 0, 0.0))
     base.parent = add("Laptop", None)
     lid.parent = base.parent
-    stage = stage_of(tmp_path, 'poses = 3\njoints = { "Lid.open" = [0.0, 1.0] }', "Laptop")
+    stage = stage_of(tmp_path, 'poses = 3\njoints = ["Lid.open: 0.0, 1.0"]', "Laptop")
     for asset in stage.assets["thing"]:
         opened = stage.info()["poses"][asset.name]["Lid.open"]
         assert asset.size[2] == pytest.approx(1 + 2 * opened + 0.02, abs=1e-4)
@@ -189,8 +189,8 @@ def test_the_scene_is_as_before_and_its_own_instance_stays(tmp_path):
 @pytest.mark.parametrize(
     ("settings", "problem"),
     [
-        ('joints = { "Leg.rotation_z" = [0, 1] }', "there is no part with the channel 'Leg.rotation_z'"),
-        ('joints = { "Bar" = [0, 1] }', "must be 'PART.CHANNEL'"),
+        ('joints = ["Leg.rotation_z: 0, 1"]', "there is no part with the channel 'Leg.rotation_z'"),
+        ('joints = ["Bar: 0, 1"]', "must be 'PART.CHANNEL: LOWEST, HIGHEST'"),
         ('pose_actions = ["Walk"]', "there is no animation 'Walk'"),
     ],
 )
@@ -222,7 +222,7 @@ def test_models_from_gltf_pose_too(tmp_path):
     floor()
     path = save(tmp_path)
     text = f"""[scene]\nfile = "{path.name}"\n[[class]]\nname = "thing"\nmodels = ["arm.glb"]\nposes = 4
-joints = {{ "Bar.Wide" = [0, 1] }}\n[[placement]]\nplugin = "on_surface"\nsurfaces = ["Floor"]\n"""
+joints = ["Bar.Wide: 0, 1"]\n[[placement]]\nplugin = "on_surface"\nsurfaces = ["Floor"]\n"""
     stage = open_stage(loads_recipe(text, tmp_path, "recipe.toml"))
     poses = stage.info()["poses"]
     assert all({"frame", "Bar.Wide"} <= set(p) for p in poses.values()) and len(poses) == 4

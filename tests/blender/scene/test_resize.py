@@ -133,7 +133,7 @@ def test_its_own_camera_sees_the_same(room):
 
 def test_only_files_are_scaled(tmp_path):
     (tmp_path / "r.toml").write_text(recipe_text(scene={"builtin": "hall", "scale": 0.5}))
-    with pytest.raises(RecipeError, match=r"scale \(line 3\): It scales a \.blend file, and there is none"):
+    with pytest.raises(RecipeError, match=r"scale \(line 3\): It scales the scene's file, and there is none"):
         load_recipe(tmp_path / "r.toml")
 
 
