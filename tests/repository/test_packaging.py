@@ -39,7 +39,8 @@ def parcels(tracked_copy: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     _run(build, "sdist", str(out), cwd=tracked_copy)
     (sdist,) = out.glob("*.tar.gz")
     with tarfile.open(sdist) as archive:
-        archive.extractall(unpacked, filter="data")
+        # Python before 3.11.4 knows no filters.
+        archive.extractall(unpacked, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))
     (folder,) = unpacked.iterdir()
     _run(build, "wheel", str(out), cwd=folder)
     return out
