@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ...engine.errors import DataError
+from ...engine.physics.convex_pieces import hull_vertices
 from ...engine.regular_files import read_regular
 from ...engine.stage import Asset, Mesh
 from ..atomic_files import escapes_folder, write_atomic
@@ -128,12 +129,8 @@ def _unit(vectors: np.ndarray) -> np.ndarray:
 
 def diameter(points: np.ndarray) -> float:
     """The largest distance between any two of some points (P, 3), in their unit."""
-    from scipy.spatial import ConvexHull, QhullError
     from scipy.spatial.distance import cdist
 
-    try:
-        points = points[ConvexHull(points).vertices]
-    except (QhullError, ValueError):  # flat, or too few points for a hull
-        points = np.unique(points, axis=0)
+    points, _ = hull_vertices(points)
     # In pieces: all pairs of a finely modelled ball would take gigabytes.
     return max((float(cdist(points[k : k + 256], points).max()) for k in range(0, len(points), 256)), default=0.0)

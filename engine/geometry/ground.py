@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import attrs
 import numpy as np
 
 from ..errors import StageError
-from ..stage import Instance, Stage
+from ..stage import Instance, Stage, Surface
 from .contact import extents, highest_below, lowest_above, vertical_hits
 
 _NO_AREA = 1e-12
@@ -23,6 +23,38 @@ _MIN_ROOM_AREA = 2.0
 _SAMPLES = 256
 _JUST_ABOVE = 1e-4
 _EVERYWHERE = (-np.inf, np.inf)
+
+
+@attrs.frozen(eq=False)
+class Faces:
+    """Faces to place on: corners (N, 3, 3), normals (N, 3), and the area up to each, as a share of the whole (N,)."""
+
+    corners: np.ndarray
+    normals: np.ndarray
+    cumulative_area: np.ndarray
+
+    def points(self, rng: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """Points (count, 3), uniform by area, and the index of each one's face (count,)."""
+        return _points_on_faces(self.corners, self.cumulative_area, rng, count)
+
+
+def faces_of(surfaces: Sequence[Surface], is_chosen: Callable[[np.ndarray], np.ndarray]) -> Faces | None:
+    """The faces of surfaces whose normals (N, 3) are chosen, (N,) bool; None where these have no area."""
+    corners, normals, areas = _joined(surfaces)
+    chosen = is_chosen(normals)
+    if not areas[chosen].sum() > 0:
+        return None
+    ends = np.cumsum(areas[chosen])
+    return Faces(corners[chosen], normals[chosen], ends / ends[-1])
+
+
+def _joined(surfaces: Sequence[Surface]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Corners (N, 3, 3), normals (N, 3) and areas (N,) of the faces of all surfaces."""
+    return (
+        np.concatenate([s.corners for s in surfaces]),
+        np.concatenate([s.normals for s in surfaces]),
+        np.concatenate([s.areas for s in surfaces]),
+    )
 
 
 @attrs.frozen(eq=False)
@@ -74,9 +106,7 @@ def find_ground(
         The surfaces have no area, are too steep everywhere, or lie outside ``height_range``.
     """
     surfaces = stage.surfaces(names, mask)
-    corners = np.concatenate([s.corners for s in surfaces])
-    normals = np.concatenate([s.normals for s in surfaces])
-    areas = np.concatenate([s.areas for s in surfaces])
+    corners, normals, areas = _joined(surfaces)
     surface_index = np.repeat(np.arange(len(surfaces)), [len(s.corners) for s in surfaces])
     named = f"{', '.join(names)}" + (f" with mask '{mask}'" if mask else "")
     if not areas.sum() > 0:
@@ -130,12 +160,18 @@ def points_on_ground(ground: Ground, rng: np.random.Generator, count: int) -> tu
 
     Some of them may be where nothing can stand, see :func:`can_stand`.
     """
-    face = np.searchsorted(ground.cumulative_area, rng.random(count), side="right")
-    face = np.minimum(face, len(ground.cumulative_area) - 1)
+    return _points_on_faces(ground.corners, ground.cumulative_area, rng, count)
+
+
+def _points_on_faces(
+    corners: np.ndarray, cumulative_area: np.ndarray, rng: np.random.Generator, count: int
+) -> tuple[np.ndarray, np.ndarray]:
+    face = np.searchsorted(cumulative_area, rng.random(count), side="right")
+    face = np.minimum(face, len(cumulative_area) - 1)
     u, v = rng.random((2, count))
     root = np.sqrt(u)  # uniform on a triangle [Osada et al., "Shape distributions", 2002]
     weights = np.stack([1 - root, root * (1 - v), root * v], axis=1)
-    return np.einsum("nk,nkd->nd", weights, ground.corners[face]), face
+    return np.einsum("nk,nkd->nd", weights, corners[face]), face
 
 
 def can_stand(ground: Ground, points: np.ndarray, faces: np.ndarray) -> np.ndarray:

@@ -49,8 +49,9 @@ class Region:
 
 
 def mass_of(instance: Instance, density: float = 300.0) -> float:
-    """Mass in kilograms of the convex hull of an instance, by kilograms per cubic metre."""
-    return density * hull_vertices(instance.asset.points)[1] * float(np.linalg.det(instance.matrix[:3, :3]))
+    """Mass in kilograms of the convex hull of an instance, by kilograms per cubic metre; at least a gram."""
+    mass = density * hull_vertices(instance.asset.points)[1] * float(np.linalg.det(instance.matrix[:3, :3]))
+    return max(mass, 1e-3)
 
 
 def middle_of(instance: Instance) -> np.ndarray:

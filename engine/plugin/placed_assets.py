@@ -9,8 +9,31 @@ from typing import Any
 import numpy as np
 
 from ..errors import StageError
+from ..goals import Goals
 from ..stage import Asset, Stage, draw_asset
 from .params import Direction, param, unknown
+
+
+def classes_param() -> Any:
+    """The parameter that names the classes to place, see :func:`placed_assets`."""
+    return param([], means="class", doc="Classes to place; default is all annotated classes")
+
+
+def count_param() -> Any:
+    """The parameter for the number of instances."""
+    return param(
+        (1, 3),
+        min=0,
+        max=10_000,
+        soft_max=20,
+        doc="Minimum and maximum number of instances per frame",
+        moves={"boxes_per_image": "+", "touches_border": "+", "visible_share": "-", "occluded_share": "+"},
+    )
+
+
+def yaw_param(moves: Mapping[str, Direction] | None = None) -> Any:
+    """The parameter for the rotation about the vertical axis."""
+    return param((0.0, 360.0), min=-360.0, max=360.0, unit="deg", doc="Rotation about the vertical axis", moves=moves)
 
 
 def distractors_param() -> Any:
@@ -119,6 +142,20 @@ def draw_assets(
         is_main = k == 0 and main in assets
         name = main if is_main else classes[int(rng.integers(len(classes)))]
         yield draw_asset(assets[str(name)], rng), is_main or (k == 0 and main is None)
+
+
+def draw_instances(
+    assets: Mapping[str, Sequence[Asset]], count: tuple[int, int], goals: Goals, rng: np.random.Generator
+) -> Iterator[tuple[Asset, bool]]:
+    """As :func:`draw_assets`, for a number drawn by :func:`draw_count` and the main instance of a frame's goals."""
+    main = goals.main.class_name if goals.main else None
+    yield from draw_assets(assets, draw_count(count, main, list(assets), rng), main, rng)
+
+
+def check_surfaces(surfaces: Sequence[str]) -> None:
+    """Raise ValueError where no surface is named."""
+    if not surfaces:
+        raise ValueError("'surfaces' must name at least one object.")
 
 
 def check_count(name: str, count: tuple[int, int] | None) -> None:

@@ -6,20 +6,24 @@ from __future__ import annotations
 import numpy as np
 
 from ...engine.errors import StageError
+from ...engine.geometry.ground import Faces, faces_of
 from ...engine.geometry.support import CONTACT_GAP, rotation_about
 from ...engine.goals import Goals
 from ...engine.plugin import Range, Rejected, param, plugin
 from ...engine.plugin.placed_assets import (
     check_count,
+    check_surfaces,
+    classes_param,
+    count_param,
     distractor_names_param,
     distractors_param,
-    draw_assets,
-    draw_count,
+    draw_instances,
     gap_param,
     mask_param,
     max_slope_param,
     placed_assets,
     surfaces_param,
+    yaw_param,
 )
 from ...engine.stage import Asset, Stage
 
@@ -35,32 +39,18 @@ class Hanging:
     """
 
     surfaces: list[str] = surfaces_param()
-    classes: list[str] = param([], means="class", doc="Classes to place; default is all annotated classes")
+    classes: list[str] = classes_param()
     distractors: bool = distractors_param()
     distractor_names: list[str] = distractor_names_param()
     mask: str = mask_param()
-    count: tuple[int, int] = param(
-        (1, 3),
-        min=0,
-        max=10_000,
-        soft_max=20,
-        doc="Minimum and maximum number of instances per frame",
-        moves={"boxes_per_image": "+", "touches_border": "+", "visible_share": "-", "occluded_share": "+"},
-    )
+    count: tuple[int, int] = count_param()
     cord: Range = param(
         (0.0, 0.0), min=0.0, soft_max=3.0, unit="m", doc="Distance between the surface and the highest point"
     )
     min_headroom: float = param(
         0.0, min=0.0, soft_max=3.0, unit="m", doc="Minimum height of the lowest point above what is below"
     )
-    yaw: Range = param(
-        (0.0, 360.0),
-        min=-360.0,
-        max=360.0,
-        unit="deg",
-        doc="Rotation about the vertical axis",
-        moves={"log_aspect": "?"},
-    )
+    yaw: Range = yaw_param({"log_aspect": "?"})
     sway: Range = param((0.0, 0.0), min=0.0, max=90.0, unit="deg", doc="Tilt in a random direction about the top")
     max_slope: float = max_slope_param()
     gap: float = gap_param()
@@ -70,8 +60,7 @@ class Hanging:
 
     def __attrs_post_init__(self) -> None:
         check_count("count", self.count)
-        if not self.surfaces:
-            raise ValueError("'surfaces' must name at least one object.")
+        check_surfaces(self.surfaces)
 
     def place(self, stage: Stage, goals: Goals, rng: np.random.Generator) -> None:
         """Place this frame's instances, the main one first.
@@ -85,15 +74,10 @@ class Hanging:
             There are no assets, or no surface is level enough.
         """
         assets = placed_assets(stage, self.classes, self.distractors, self.distractor_names, "Placement 'hanging'")
-        corners, shares = self._ceilings(stage)
-        main = goals.main.class_name if goals.main else None
-        number = draw_count(self.count, main, list(assets), rng)
-        for asset, is_required in draw_assets(assets, number, main, rng):
+        ceilings = self._ceilings(stage)
+        for asset, is_required in draw_instances(assets, self.count, goals, rng):
             scale = rng.uniform(*asset.scale_range)
-            chosen = np.minimum(np.searchsorted(shares, rng.random(self.tries), side="right"), len(shares) - 1)
-            u, v = rng.random((2, self.tries))
-            root = np.sqrt(u)
-            points = np.einsum("nk,nkd->nd", np.stack([1 - root, root * (1 - v), root * v], 1), corners[chosen])
+            points, _ = ceilings.points(rng, self.tries)
             cords, yaws = rng.uniform(*self.cord, self.tries), np.radians(rng.uniform(*self.yaw, self.tries))
             sways = np.radians(rng.uniform(*self.sway, self.tries))
             towards = rng.uniform(0.0, 2 * np.pi, self.tries)
@@ -106,20 +90,16 @@ class Hanging:
             if not placed and is_required:
                 raise Rejected("placement: no room to hang")
 
-    def _ceilings(self, stage: Stage) -> tuple[np.ndarray, np.ndarray]:
-        """Corners (T, 3, 3) of level faces, and their areas up to each as shares of the whole."""
-        surfaces = stage.surfaces(self.surfaces, self.mask)
-        corners = np.concatenate([s.corners for s in surfaces])
-        normals = np.concatenate([s.normals for s in surfaces])
-        areas = np.concatenate([s.areas for s in surfaces])
-        level = np.abs(normals[:, 2]) >= np.cos(np.radians(self.max_slope)) - 1e-9
-        if not (areas * level).sum() > 0:
+    def _ceilings(self, stage: Stage) -> Faces:
+        """The faces that are level enough."""
+        least = np.cos(np.radians(self.max_slope)) - 1e-9
+        found = faces_of(stage.surfaces(self.surfaces, self.mask), lambda normals: np.abs(normals[:, 2]) >= least)
+        if found is None:
             raise StageError(
                 f"The surfaces {', '.join(self.surfaces)} of placement 'hanging' are steeper than max_slope "
                 f"{self.max_slope:g} deg everywhere. Choose other surfaces or raise max_slope."
             )
-        ends = np.cumsum(areas[level])
-        return corners[level], ends / ends[-1]
+        return found
 
     def _hang(self, stage: Stage, asset: Asset, linear: np.ndarray, point: np.ndarray, cord: float) -> bool:
         body = asset.mesh.vertices @ linear.T

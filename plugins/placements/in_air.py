@@ -10,10 +10,11 @@ from ...engine.goals import Goals
 from ...engine.plugin import Rejected, param, plugin
 from ...engine.plugin.placed_assets import (
     check_count,
+    classes_param,
+    count_param,
     distractor_names_param,
     distractors_param,
-    draw_assets,
-    draw_count,
+    draw_instances,
     gap_param,
     placed_assets,
 )
@@ -30,17 +31,10 @@ class InAir:
     baseline that a better placement has to beat, or for things that fly.
     """
 
-    classes: list[str] = param([], means="class", doc="Classes to place; default is all annotated classes")
+    classes: list[str] = classes_param()
     distractors: bool = distractors_param()
     distractor_names: list[str] = distractor_names_param()
-    count: tuple[int, int] = param(
-        (1, 3),
-        min=0,
-        max=10_000,
-        soft_max=20,
-        doc="Minimum and maximum number of instances per frame",
-        moves={"boxes_per_image": "+", "touches_border": "+", "visible_share": "-", "occluded_share": "+"},
-    )
+    count: tuple[int, int] = count_param()
     low: Vector | None = param(
         None, unit="m", doc="Lowest x, y and z of the centres of instances; default is the scene's bounding box"
     )
@@ -79,10 +73,8 @@ class InAir:
             There are no assets.
         """
         assets = placed_assets(stage, self.classes, self.distractors, self.distractor_names, "Placement 'in_air'")
-        main = goals.main.class_name if goals.main else None
         center: np.ndarray | None = None
-        number = draw_count(self.count, main, list(assets), rng)
-        for asset, is_required in draw_assets(assets, number, main, rng):
+        for asset, is_required in draw_instances(assets, self.count, goals, rng):
             position = self._place_one(stage, asset, center, rng)
             if position is None and is_required:
                 raise Rejected("placement: no room in the air")

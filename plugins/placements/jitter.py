@@ -23,6 +23,7 @@ from ...engine.goals import Goals
 from ...engine.plugin import Rejected, param, plugin
 from ...engine.plugin.params import unknown
 from ...engine.plugin.placed_assets import (
+    check_surfaces,
     gap_param,
     mask_param,
     max_overhang_param,
@@ -61,8 +62,7 @@ class Jitter:
     repeats_recorded_frames = True
 
     def __attrs_post_init__(self) -> None:
-        if not self.surfaces:
-            raise ValueError("'surfaces' must name at least one object.")
+        check_surfaces(self.surfaces)
 
     def place(self, stage: Stage, goals: Goals, rng: np.random.Generator) -> None:
         """Place the instances of this frame's source, the main one first.

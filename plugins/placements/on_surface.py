@@ -24,6 +24,9 @@ from ...engine.plugin import Range, Rejected, param, plugin
 from ...engine.plugin.placed_assets import (
     check_count,
     check_height_range,
+    check_surfaces,
+    classes_param,
+    count_param,
     distractor_names_param,
     distractors_param,
     draw_assets,
@@ -35,6 +38,7 @@ from ...engine.plugin.placed_assets import (
     max_support_gap_param,
     placed_assets,
     surfaces_param,
+    yaw_param,
 )
 from ...engine.scene.bodies import RigidBody
 from ...engine.stage import Asset, Stage
@@ -64,18 +68,11 @@ class OnSurface:
     """
 
     surfaces: list[str] = surfaces_param()
-    classes: list[str] = param([], means="class", doc="Classes to place; default is all annotated classes")
+    classes: list[str] = classes_param()
     distractors: bool = distractors_param()
     distractor_names: list[str] = distractor_names_param()
     mask: str = mask_param()
-    count: tuple[int, int] = param(
-        (1, 3),
-        min=0,
-        max=10_000,
-        soft_max=20,
-        doc="Minimum and maximum number of instances per frame",
-        moves={"boxes_per_image": "+", "touches_border": "+", "visible_share": "-", "occluded_share": "+"},
-    )
+    count: tuple[int, int] = count_param()
     count_without_main: tuple[int, int] | None = param(
         None,
         min=0,
@@ -109,14 +106,7 @@ class OnSurface:
         "upright, and to let them lean only where their contacts would not hold them otherwise",
         formerly="align",
     )
-    yaw: Range = param(
-        (0.0, 360.0),
-        min=-360.0,
-        max=360.0,
-        unit="deg",
-        doc="Rotation about the vertical axis",
-        moves={"log_aspect": "?"},
-    )
+    yaw: Range = yaw_param({"log_aspect": "?"})
     tilt: Range = param(
         (0.0, 0.0),
         min=0.0,
@@ -146,8 +136,7 @@ class OnSurface:
         for name in ("count", "count_without_main"):
             check_count(name, getattr(self, name))
         check_height_range(self.surface_height_range)
-        if not self.surfaces:
-            raise ValueError("'surfaces' must name at least one object.")
+        check_surfaces(self.surfaces)
 
     def place(self, stage: Stage, goals: Goals, rng: np.random.Generator) -> None:
         """Place this frame's instances, the main one first.
@@ -185,7 +174,7 @@ class OnSurface:
             elif cluster_center is None:
                 cluster_center = position
         if self.settle:
-            bodies = [RigidBody(i, max(1e-3, mass_of(i)), shape="compound") for i in stage.instances[before:]]
+            bodies = [RigidBody(i, mass_of(i), shape="compound") for i in stage.instances[before:]]
             come_to_rest(stage, bodies, None, seconds=_SETTLE_SECONDS)
 
     def offer_site(self, stage: Stage) -> Site | None:

@@ -6,15 +6,18 @@ from __future__ import annotations
 import numpy as np
 
 from ...engine.errors import StageError
+from ...engine.geometry.ground import Faces, faces_of
 from ...engine.geometry.support import CONTACT_GAP, rotation_about
 from ...engine.goals import Goals
 from ...engine.plugin import Range, Rejected, param, plugin
 from ...engine.plugin.placed_assets import (
     check_count,
+    check_surfaces,
+    classes_param,
+    count_param,
     distractor_names_param,
     distractors_param,
-    draw_assets,
-    draw_count,
+    draw_instances,
     gap_param,
     mask_param,
     placed_assets,
@@ -44,18 +47,11 @@ class OnWall:
     """
 
     surfaces: list[str] = surfaces_param()
-    classes: list[str] = param([], means="class", doc="Classes to place; default is all annotated classes")
+    classes: list[str] = classes_param()
     distractors: bool = distractors_param()
     distractor_names: list[str] = distractor_names_param()
     mask: str = mask_param()
-    count: tuple[int, int] = param(
-        (1, 3),
-        min=0,
-        max=10_000,
-        soft_max=20,
-        doc="Minimum and maximum number of instances per frame",
-        moves={"boxes_per_image": "+", "touches_border": "+", "visible_share": "-", "occluded_share": "+"},
-    )
+    count: tuple[int, int] = count_param()
     back: str = param(
         "y",
         choices=tuple(_AXES),
@@ -81,8 +77,7 @@ class OnWall:
 
     def __attrs_post_init__(self) -> None:
         check_count("count", self.count)
-        if not self.surfaces:
-            raise ValueError("'surfaces' must name at least one object.")
+        check_surfaces(self.surfaces)
 
     def place(self, stage: Stage, goals: Goals, rng: np.random.Generator) -> None:
         """Place this frame's instances, the main one first.
@@ -96,36 +91,26 @@ class OnWall:
             There are no assets, or no surface is steep enough.
         """
         assets = placed_assets(stage, self.classes, self.distractors, self.distractor_names, "Placement 'on_wall'")
-        corners, normals, shares = self._walls(stage)
-        main = goals.main.class_name if goals.main else None
-        number = draw_count(self.count, main, list(assets), rng)
-        for asset, is_required in draw_assets(assets, number, main, rng):
+        walls = self._walls(stage)
+        for asset, is_required in draw_instances(assets, self.count, goals, rng):
             scale = rng.uniform(*asset.scale_range)
-            chosen = np.minimum(np.searchsorted(shares, rng.random(self.tries), side="right"), len(shares) - 1)
-            u, v = rng.random((2, self.tries))
-            root = np.sqrt(u)
-            weights = np.stack([1 - root, root * (1 - v), root * v], 1)
-            points = np.einsum("nk,nkd->nd", weights, corners[chosen])
+            points, chosen = walls.points(rng, self.tries)
             rolls = np.radians(rng.uniform(*self.roll, size=self.tries))
-            poses = zip(points, normals[chosen], rolls, strict=True)
+            poses = zip(points, walls.normals[chosen], rolls, strict=True)
             placed = any(self._mount(stage, asset, scale, *pose) for pose in poses)
             if not placed and is_required:
                 raise Rejected("placement: no room on the wall")
 
-    def _walls(self, stage: Stage) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Corners (T, 3, 3) and normals (T, 3) of steep faces, and their areas up to each as shares of the whole."""
-        surfaces = stage.surfaces(self.surfaces, self.mask)
-        corners = np.concatenate([s.corners for s in surfaces])
-        normals = np.concatenate([s.normals for s in surfaces])
-        areas = np.concatenate([s.areas for s in surfaces])
-        steep = np.abs(normals[:, 2]) <= np.cos(np.radians(self.min_slope)) + 1e-9
-        if not (areas * steep).sum() > 0:
+    def _walls(self, stage: Stage) -> Faces:
+        """The faces that are steep enough."""
+        most = np.cos(np.radians(self.min_slope)) + 1e-9
+        found = faces_of(stage.surfaces(self.surfaces, self.mask), lambda normals: np.abs(normals[:, 2]) <= most)
+        if found is None:
             raise StageError(
                 f"The surfaces {', '.join(self.surfaces)} of placement 'on_wall' are nowhere steeper than min_slope "
                 f"{self.min_slope:g} deg. Choose walls, or lower min_slope."
             )
-        ends = np.cumsum((areas * steep)[steep])
-        return corners[steep], normals[steep], ends / ends[-1]
+        return found
 
     def _mount(
         self, stage: Stage, asset: Asset, scale: float, point: np.ndarray, normal: np.ndarray, roll: float

@@ -209,7 +209,7 @@ class Physics:
         name = instance.asset.class_name or instance.asset.group
         mass = self.masses.get(name)
         if mass is None:
-            mass = max(mass_of(instance, self.density), 1e-3)
+            mass = mass_of(instance, self.density)
         return RigidBody(instance, mass, self.frictions.get(name, self.friction), self.bounce, self.shape)  # type: ignore[arg-type]  # one of its choices
 
     def _fall_a_little(self, stage: Stage, bodies: list[RigidBody], target: Target) -> list[RigidBody]:

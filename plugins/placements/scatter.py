@@ -9,6 +9,8 @@ from ...engine.geometry.support import Site, SupportRules, can_stand, find_groun
 from ...engine.goals import Goals
 from ...engine.plugin import Range, Rejected, param, plugin
 from ...engine.plugin.placed_assets import (
+    check_surfaces,
+    classes_param,
     distractor_names_param,
     distractors_param,
     draw_assets,
@@ -19,6 +21,7 @@ from ...engine.plugin.placed_assets import (
     max_support_gap_param,
     placed_assets,
     surfaces_param,
+    yaw_param,
 )
 from ...engine.stage import Stage
 
@@ -37,7 +40,7 @@ class Scatter:
     """
 
     surfaces: list[str] = surfaces_param()
-    classes: list[str] = param([], means="class", doc="Classes to place; default is all annotated classes")
+    classes: list[str] = classes_param()
     distractors: bool = distractors_param()
     distractor_names: list[str] = distractor_names_param()
     mask: str = mask_param()
@@ -59,14 +62,13 @@ class Scatter:
     max_overhang: float = max_overhang_param()
     max_support_gap: float = max_support_gap_param()
     gap: float = gap_param(0.0)
-    yaw: Range = param((0.0, 360.0), min=-360.0, max=360.0, unit="deg", doc="Rotation about the vertical axis")
+    yaw: Range = yaw_param()
     align_to_normal: bool = param(True, doc="Align the vertical axis of instances with the normal of the surface")
 
     recipe_example = 'surfaces = ["Floor*"]\ndensity = [0.2, 0.5]\nmax_count = 40'
 
     def __attrs_post_init__(self) -> None:
-        if not self.surfaces:
-            raise ValueError("'surfaces' must name at least one object.")
+        check_surfaces(self.surfaces)
 
     def place(self, stage: Stage, goals: Goals, rng: np.random.Generator) -> None:
         """Place this frame's instances, the main one first; points where one has no room stay empty.

@@ -11,6 +11,7 @@ import numpy as np
 
 from ....engine.rng import log_uniform, stream
 from ....engine.scene.proportions import proportions
+from ...geometry.collision_shape import transform
 from ...geometry.flatten import FlatGroup
 from ...geometry.parts import Part
 from ...geometry.up_axis import up_rotation
@@ -51,7 +52,7 @@ def _reshaped_part(part: Part, change: Reshape) -> Part:
     flat = np.empty(3 * len(data.vertices), np.float32)
     data.vertices.foreach_get("co", flat)
     turn, move = part.matrix[:3, :3], part.matrix[:3, 3]
-    world = change(flat.reshape(-1, 3) @ turn.T + move)
+    world = change(transform(flat.reshape(-1, 3), part.matrix))
     data.vertices.foreach_set("co", ((world - move) @ np.linalg.inv(turn).T).astype(np.float32).ravel())
     data.update()
     return attrs.evolve(part, data=data)
