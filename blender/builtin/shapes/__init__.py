@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ....engine.errors import StageError
+from .armchairs import ARMCHAIRS
 from .bags import BACKPACKS, HANDBAGS, SUITCASES
 from .chairs import CHAIRS
 from .clutter import CLUTTER
 from .materials import Finish, material
 from .parts import Parts
 from .solid_geometry import Solid, merge
-from .tables import TABLES
+from .tables import GLASS_TABLES, TABLES
 from .workpieces import WORKPIECES
 
 if TYPE_CHECKING:
@@ -23,7 +24,11 @@ if TYPE_CHECKING:
 
 KINDS: dict[str, dict[str, Callable[[], Parts]]] = {
     "chair": CHAIRS,
+    "armchair": ARMCHAIRS,
+    "any chair": {**CHAIRS, **ARMCHAIRS},
     "table": TABLES,
+    "glass table": GLASS_TABLES,
+    "any table": {**TABLES, **GLASS_TABLES},
     "bag": {**BACKPACKS, **HANDBAGS, **SUITCASES},
     "backpack": BACKPACKS,
     "handbag": HANDBAGS,

@@ -8,10 +8,10 @@ import numpy as np
 from .materials import Finish
 from .parts import Parts
 from .solid_geometry import (
-    Solid,
     bend,
     box,
     extrude,
+    grounded,
     lathe,
     leg,
     loft,
@@ -88,7 +88,7 @@ def bentwood() -> Parts:
     rim = [(0.19, 0.425), (0.205, 0.43), (0.208, 0.452), (0.2, 0.463), (0.17, 0.464)]
     parts.append(lathe(rim, sides=32))
     cane = lathe([(0.172, 0.455), (0.172, 0.466)], sides=32)
-    return [(wood, _ground(merge(parts))), (Finish("straw", "c8a468"), cane)]
+    return [(wood, grounded(merge(parts))), (Finish("straw", "c8a468"), cane)]
 
 
 def folding() -> Parts:
@@ -292,13 +292,6 @@ def monobloc() -> Parts:
     edge = [(0.215, 0.19, 0.43), (0.24, 0.24, 0.66), (0.2, 0.28, 0.81), (0.0, 0.29, 0.86)]
     parts.append(tube(spline(edge + [(-x, y, z) for x, y, z in edge[-2::-1]], 24), 0.019, sides=8))
     return [(white, merge(parts))]
-
-
-def _ground(solid: Solid) -> Solid:
-    """Move vertices below the floor up to it, so that feet are flat."""
-    vertices = solid.vertices.copy()
-    vertices[vertices[:, 2] < 0.008, 2] = 0.0
-    return Solid(vertices, solid.faces)
 
 
 CHAIRS = {

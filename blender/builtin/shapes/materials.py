@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Procedural materials of furniture, bags and rooms: wood, fabric, metal, plastic, leather, paint. Fast to render."""
+"""Procedural materials of furniture, bags and rooms: wood, fabric, metal, plastic, leather, paint, glass."""
 
 from __future__ import annotations
 
@@ -36,6 +36,7 @@ KINDS: dict[str, tuple[float, float, float, float]] = {
     "plastic": (0.38, 0.0, 0.04, 12.0),
     "leather": (0.42, 0.0, 0.25, 45.0),
     "painted": (0.5, 0.0, 0.05, 8.0),
+    "glass": (0.05, 0.0, 0.0, 1.0),
 }
 
 
@@ -58,6 +59,7 @@ def material(finish: Finish, name: str) -> bpy.types.Material:
     shader = next(n for n in tree.nodes if n.type == "BSDF_PRINCIPLED")
     shader.inputs["Roughness"].default_value = float(np.clip(rough + rng.uniform(-0.05, 0.05), 0.05, 1.0))
     shader.inputs["Metallic"].default_value = metallic
+    shader.inputs["Transmission Weight"].default_value = float(finish.kind == "glass")
     position = tree.nodes.new("ShaderNodeTexCoord").outputs["Object"]
     mapping = tree.nodes.new("ShaderNodeMapping")
     stretch = {axis: 1.0 for axis in "xyz"}

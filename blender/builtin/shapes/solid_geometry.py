@@ -239,6 +239,13 @@ def extrude(outline: ArrayLike, low: float, high: float, *, bevel: float = 0.0) 
     return loft([_lift(small, low), _lift(flat, low + bevel), _lift(flat, high - bevel), _lift(small, high)])
 
 
+def grounded(solid: Solid, *, below: float = 0.008) -> Solid:
+    """A solid whose lowest ``below`` metres are pressed flat onto the floor, so that its feet or runners lie on it."""
+    vertices = solid.vertices.copy()
+    vertices[vertices[:, 2] < below, 2] = 0.0
+    return Solid(vertices, solid.faces)
+
+
 def _lift(flat: np.ndarray, z: float) -> np.ndarray:
     return np.concatenate([flat, np.full((len(flat), 1), z)], axis=1)
 

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tables of the common kinds, 0.72 to 0.76 m high, and a low coffee table. They stand on z = 0."""
+"""Tables of the common kinds, some of glass, 0.72 to 0.76 m high, and a coffee table. They stand on z = 0."""
 
 from __future__ import annotations
+
+import numpy as np
 
 from .materials import Finish
 from .parts import Parts
@@ -106,6 +108,48 @@ def round_family() -> Parts:
     return [(Finish("wood", "a87a4c", "x"), top), (Finish("painted", "e6e3dc"), wood)]
 
 
+def glass_on_frame() -> Parts:
+    """Glass plate in a frame of square steel tube, with a frosted stripe on each long side."""
+    top = extrude(rounded_rectangle(1.26, 0.76, 0.004), 0.722, 0.73)
+    stripes = [box((1.26, 0.1, 0.004), (0, y, 0.7325)) for y in (-0.33, 0.33)]
+    legs = pair(merge([square_leg((0.605, y, 0.722), (0.605, y, 0), 0.045, 0.045) for y in (-0.355, 0.355)]))
+    rails = [box((1.17, 0.03, 0.045), (0, y, 0.698), radius=0.003) for y in (-0.355, 0.355)]
+    rails.append(pair(box((0.03, 0.67, 0.045), (0.605, 0, 0.698), radius=0.003)))
+    return [
+        (Finish("metal", "b4b7bb"), merge([legs, *rails])),
+        (Finish("glass", "d4e2dc"), top),
+        (Finish("painted", "dfe6e2"), merge(stripes)),
+    ]
+
+
+def glass_round() -> Parts:
+    """Round glass plate on three crossing wooden legs."""
+    top = lathe([(0.56, 0.728), (0.565, 0.732), (0.565, 0.736), (0.56, 0.74)], sides=44)
+    sticks = []
+    for k in range(3):
+        stick = tube([(0.36, 0.05, 0), (-0.3, 0.05, 0.728)], [0.024, 0.02], sides=10, level=True)
+        sticks.append(stick.turned("z", 120 * k))
+    ring = tube(np.concatenate([superellipse(0.3, 0.3, 2.0, sides=24), np.full((24, 1), 0.37)], 1), 0.008, closed=True)
+    return [
+        (Finish("wood", "8a5c35"), merge(sticks)),
+        (Finish("metal", "2a2a2c"), ring),
+        (Finish("glass", "cfded9"), top),
+    ]
+
+
+def glass_on_trestles() -> Parts:
+    """Long glass plate on two wooden trestles."""
+    top = extrude(rounded_rectangle(1.7, 0.85, 0.02), 0.732, 0.742)
+    stand = [
+        square_leg((0.55 + dx, y, 0.7), (0.55 + 2.6 * dx, 1.15 * y, 0), 0.04, 0.04)
+        for dx in (-0.05, 0.05)
+        for y in (-0.3, 0.3)
+    ]
+    stand.append(box((0.16, 0.72, 0.035), (0.55, 0, 0.7125), radius=0.004))
+    stand += [box((0.02, 0.66, 0.04), (0.55 + dx, 0, 0.28), radius=0.003) for dx in (-0.1, 0.1)]
+    return [(Finish("wood", "d8bd92"), pair(merge(stand))), (Finish("glass", "d6e4e0"), top)]
+
+
 TABLES = {
     "table_rectangular": rectangular,
     "table_pedestal": pedestal,
@@ -114,4 +158,10 @@ TABLES = {
     "table_oval": oval,
     "table_desk": desk,
     "table_round": round_family,
+}
+
+GLASS_TABLES = {
+    "table_glass_frame": glass_on_frame,
+    "table_glass_round": glass_round,
+    "table_glass_trestles": glass_on_trestles,
 }

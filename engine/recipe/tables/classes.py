@@ -27,9 +27,9 @@ class ClassSettings:
     )
     builtin: str = param(
         "",
-        doc="Built-in shapes: chair, table, bag (all kinds), handbag, backpack or suitcase; as distractors also "
-        "clutter (all that follow), book, cup, bottle, bowl, vase, can, box or 'potted plant'; workpiece (parts of "
-        "machines) and bin",
+        doc="Built-in shapes: chair, armchair or 'any chair' (both), table, 'glass table' or 'any table' (both), bag "
+        "(all kinds), handbag, backpack or suitcase; as distractors also clutter (all that follow), book, cup, bottle, "
+        "bowl, vase, can, box or 'potted plant'; workpiece (parts of machines) and bin",
     )
     blenderproc: str = param(
         "",
