@@ -8,9 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from ...alignment.camera.drawn_photo import draw_photo
+from ...alignment.camera.drawn_photo import draw_photo, length_scale
 from ...engine.plugin import param, plugin
 from ...engine.stage import Shot
+
+_SHRUNK = 0.9
+"""Images smaller than this share of a photo's size are compressed at the photo's size."""
 
 SUBSAMPLINGS = ("4:4:4", "4:4:0", "4:2:2", "4:2:0", "4:1:1")
 
@@ -37,7 +40,8 @@ class Jpeg:
     fit: str = param(
         "",
         path=True,
-        doc="File of `twinset fit-camera`: quality and subsampling are those of a photo drawn for the frame",
+        doc="File of `twinset fit-camera`: quality and subsampling are those of a photo drawn for the frame; smaller "
+        "images get what is left of its blocks when the photo is shrunk to their size",
     )
     probability: float = param(1.0, min=0.0, max=1.0, doc="Share of the images that are compressed")
 
@@ -60,7 +64,10 @@ class Jpeg:
         photo = draw_photo(self.fit, common)
         if photo.jpeg is None:
             return {"photo": photo.file, "quality": 0, "subsampling": "4:4:4"}
-        return {"photo": photo.file, "quality": photo.jpeg.quality, "subsampling": photo.jpeg.subsampling}
+        file = {"photo": photo.file, "quality": photo.jpeg.quality, "subsampling": photo.jpeg.subsampling}
+        scale = length_scale(photo, shot.labels.ids.shape)
+        # Small differences of size are not worth the blur of two changes of size.
+        return {**file, "scale": scale} if scale < _SHRUNK else file
 
     def apply(self, image: np.ndarray, shot: Shot, rng: np.random.Generator, drawn: Mapping[str, Any]) -> np.ndarray:
         """See the class."""
@@ -68,8 +75,22 @@ class Jpeg:
 
         if not drawn["quality"]:
             return image
-        file = compressed(image, drawn["quality"], drawn["subsampling"])
-        return cv2.imdecode(file, cv2.IMREAD_COLOR)[..., ::-1].astype(np.float32) / np.float32(255)
+        if "scale" not in drawn:
+            return _decompressed(image, drawn)
+        height, width = image.shape[:2]
+        factor = 1.0 / (drawn["scale"] * shot.scale)
+        size = (round(width * factor), round(height * factor))
+        enlarged = np.clip(cv2.resize(image, size, interpolation=cv2.INTER_CUBIC), 0.0, 1.0)
+        # What compression changed is shrunk, not the picture, which enlarging and shrinking would blur.
+        change = _decompressed(enlarged, drawn) - enlarged
+        return image + cv2.resize(change, (width, height), interpolation=cv2.INTER_AREA)
+
+
+def _decompressed(image: np.ndarray, drawn: Mapping[str, Any]) -> np.ndarray:
+    import cv2
+
+    file = compressed(image, drawn["quality"], drawn["subsampling"])
+    return cv2.imdecode(file, cv2.IMREAD_COLOR)[..., ::-1].astype(np.float32) / np.float32(255)
 
 
 def compressed(image: np.ndarray, quality: int, subsampling: str) -> np.ndarray:

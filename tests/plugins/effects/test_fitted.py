@@ -3,14 +3,17 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from effect_pictures import HEIGHT, WIDTH, applied, shot_of
+from PIL import Image
 from twinset.engine.errors import DataError
 from twinset.engine.rng import stream
 from twinset.engine.sampling.effects import AttemptEffects
@@ -90,7 +93,28 @@ def test_values_are_those_of_the_photo_at_the_size_of_the_image(tmp_path: Path, 
     noise = draw(Noise(fit=path))
     assert (noise["shot"], noise["read"]) == (pytest.approx(1e-4), pytest.approx(3e-3))
     assert draw(Vignette(fit=path))["falloff"] == 0.25
-    assert draw(Jpeg(fit=path)) == {"photo": "x.jpg", "quality": 85, "subsampling": "4:2:0"}
+    assert draw(Jpeg(fit=path)) == {"photo": "x.jpg", "quality": 85, "subsampling": "4:2:0", "scale": 0.5}
+
+
+def test_compression_is_that_of_a_photo_that_was_shrunk(tmp_path: Path, scenery: np.ndarray) -> None:
+    """As much is changed as when the large picture is compressed and then shrunk; compressing the small one changes
+    more."""
+    large = cv2.resize(scenery, (2 * WIDTH, 2 * HEIGHT), interpolation=cv2.INTER_CUBIC)
+    write_camera_file(tmp_path / "large.json", [photo_entry("x.jpg", width=2 * WIDTH, height=2 * HEIGHT)])
+    write_camera_file(tmp_path / "small.json", [photo_entry("x.jpg", width=WIDTH, height=HEIGHT)])
+    stored = io.BytesIO()
+    Image.fromarray(large).save(stored, "JPEG", quality=85, subsampling="4:2:0")
+
+    def shrunk(image: np.ndarray) -> np.ndarray:
+        return cv2.resize(image.astype(np.float32), (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
+
+    truth = shrunk(np.array(Image.open(stored))) - shrunk(large)
+    ours, at_its_size = (
+        applied(Jpeg(fit=str(tmp_path / name)), scenery).astype(np.float32) - scenery
+        for name in ("large.json", "small.json")
+    )
+    assert np.std(ours) == pytest.approx(np.std(truth), rel=0.2)
+    assert np.std(at_its_size) > 1.4 * np.std(truth)
 
 
 def test_what_a_photo_does_not_say_is_left_alone(tmp_path: Path, scenery: np.ndarray) -> None:
