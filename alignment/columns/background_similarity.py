@@ -10,6 +10,7 @@ import numpy as np
 NEIGHBOURS = ((-1, 0), (0, -1), (0, 1), (1, 0), (-1, -1), (-1, 1), (1, -1), (1, 1))
 """(row, column) offsets in the order in which a background pixel looks for its object pixel: those that share an edge
 before those that share a corner, each group in reading order."""
+_OFFSETS = np.array(NEIGHBOURS)
 
 
 def dilate(mask: np.ndarray) -> np.ndarray:
@@ -41,15 +42,13 @@ def boundary_pairs(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         the image border there are no pixels, so a cut object has no pairs along the cut.
     """
     outer = np.argwhere(dilate(mask) & ~mask)
-    padded = np.pad(mask, 1)
-    inner = np.zeros_like(outer)
-    open_ = np.ones(len(outer), dtype=bool)
-    for offset in NEIGHBOURS:
-        candidate = outer + offset
-        taken = open_ & padded[candidate[:, 0] + 1, candidate[:, 1] + 1]
-        inner[taken] = candidate[taken]
-        open_ &= ~taken
-    return inner, outer
+    padded = np.zeros((mask.shape[0] + 2, mask.shape[1] + 2), bool)
+    padded[1:-1, 1:-1] = mask
+    # Places in the padded mask as one number, and the first neighbour that is inside: every ring pixel has one.
+    place = (outer[:, 0] + 1) * padded.shape[1] + outer[:, 1] + 1
+    steps = _OFFSETS[:, 0] * padded.shape[1] + _OFFSETS[:, 1]
+    first = padded.ravel()[place[:, None] + steps].argmax(axis=1)
+    return outer + _OFFSETS[first], outer
 
 
 def background_similarity(image: np.ndarray, mask: np.ndarray) -> float:

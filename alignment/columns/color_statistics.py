@@ -30,9 +30,11 @@ class ColorMaps:
         import cv2
 
         scaled = image.astype(np.float32) / 255
-        self.lab = cv2.cvtColor(scaled, cv2.COLOR_RGB2LAB)
-        top = scaled.max(axis=2)
-        self.saturation = (top - scaled.min(axis=2)) / np.maximum(top, 1e-6)
+        lab = cv2.cvtColor(scaled, cv2.COLOR_RGB2LAB)
+        self.hues = np.stack([lab[..., 1], lab[..., 2]])
+        red, green, blue = (scaled[..., channel] for channel in range(3))
+        top, least = np.maximum(np.maximum(red, green), blue), np.minimum(np.minimum(red, green), blue)
+        self.saturation = (top - least) / np.maximum(top, 1e-6)
         luma = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
         self.response = np.abs(cv2.filter2D(luma, -1, _LAPLACIAN, borderType=cv2.BORDER_REFLECT_101))
         gradients = (cv2.Sobel(luma, -1, *order, borderType=cv2.BORDER_REFLECT_101) for order in ((1, 0), (0, 1)))
@@ -46,19 +48,37 @@ class ColorMaps:
         Yang, "A fast method for image noise estimation using Laplacian operator and adaptive edge detection", ISCCSP
         2008].
         """
-        lab = self.lab[part].reshape(-1, 3)
-        if not len(lab):
+        hues = self.hues[:, part[0], part[1]].reshape(2, -1).astype(np.float64)
+        count = hues.shape[1]
+        if not count:
             return dict.fromkeys(NAMES, math.nan)
-        mean, variance = lab.mean(0, dtype=np.float64), lab.var(0, dtype=np.float64)
-        gradient = self.gradient[part]
-        plain = gradient <= np.median(gradient)
+        mean = _sums(hues) / count
+        hues -= mean[:, None]
+        hues *= hues
+        variance = _sums(hues) / count
+        gradient = self.gradient[part].ravel()
+        plain = gradient <= _median(gradient)
         return {
-            "lab_a": float(mean[1]),
-            "lab_b": float(mean[2]),
-            "lab_spread": math.sqrt(float(variance[1] + variance[2])),
+            "lab_a": float(mean[0]),
+            "lab_b": float(mean[1]),
+            "lab_spread": math.sqrt(float(variance[0] + variance[1])),
             "saturation": float(self.saturation[part].mean(dtype=np.float64)),
-            "noise": math.sqrt(math.pi / 2) / 6 * float(self.response[part][plain].mean(dtype=np.float64)),
+            "noise": math.sqrt(math.pi / 2) / 6 * float(self.response[part].ravel()[plain].mean(dtype=np.float64)),
         }
+
+
+def _sums(rows: np.ndarray) -> np.ndarray:
+    """Sums of rows, added from left to right: those of columns by NumPy, bit for bit, in a tenth of the time."""
+    return np.add.accumulate(rows, axis=1)[:, -1]
+
+
+def _median(values: np.ndarray) -> np.floating:
+    """The median of values without NaN, as np.median gives it."""
+    middle = len(values) // 2
+    if len(values) % 2:
+        return np.partition(values, middle)[middle]
+    low, high = np.partition(values, (middle - 1, middle))[middle - 1 : middle + 1]
+    return (low + high) / 2
 
 
 def _of_image(data: BoxData) -> dict[str, float]:

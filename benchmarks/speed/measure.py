@@ -11,6 +11,7 @@ together, read 20 times a second, pages that they share counted each time.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import resource
@@ -24,24 +25,38 @@ from typing import Any
 
 import cv2
 import numpy as np
-from twinset.headless.workers.memory import resident_memory
+import psutil
 
-WIDTH, HEIGHT, PICTURES = 320, 240, 20
+PICTURES = 20
+"""Different images; further ones are links to them."""
 
 
-def make(folder: Path, images: int, boxes: int, seed: int, pixels: bool) -> Path:
-    """A COCO file of ``images`` times ``boxes`` boxes, a third of them with outlines; its images too where asked."""
+def make(
+    folder: Path,
+    images: int,
+    boxes: int,
+    seed: int,
+    pixels: bool,
+    *,
+    size: tuple[int, int] = (320, 240),
+    rendered: bool = False,
+) -> Path:
+    """A COCO file of ``images`` times ``boxes`` boxes, a third of them with outlines; its images too where asked.
+
+    Where ``rendered``, boxes have a depth, a visible share and a shape, as those of rendered datasets have.
+    """
     rng = np.random.default_rng(seed)
+    width, height = size
     (folder / "images").mkdir(parents=True)
     if pixels:
         for k in range(min(PICTURES, images)):
-            noise = cv2.resize(rng.integers(0, 256, (24, 32, 3), dtype=np.uint8), (WIDTH, HEIGHT))
+            noise = cv2.resize(rng.integers(0, 256, (24, 32, 3), dtype=np.uint8), size)
             cv2.imwrite(str(folder / f"images/{k:06d}.jpg"), noise)
         for k in range(PICTURES, images):
             os.link(folder / f"images/{k % PICTURES:06d}.jpg", folder / f"images/{k:06d}.jpg")
     n = images * boxes
-    w, h = 8 + rng.beta(2, 5 + seed, n) * 200, 8 + rng.beta(2, 5, n) * 150
-    x, y = rng.random(n) * (WIDTH - w), rng.random(n) * (HEIGHT - h)
+    w, h = 8 + rng.beta(2, 5 + seed, n) * width * 0.625, 8 + rng.beta(2, 5, n) * height * 0.625
+    x, y = rng.random(n) * (width - w), rng.random(n) * (height - h)
     box = np.stack([x, y, w, h], 1).round(2).tolist()
     annotations = [
         {"id": i + 1, "image_id": i // boxes + 1, "category_id": 1, "bbox": b, "area": b[2] * b[3], "iscrowd": 0}
@@ -50,7 +65,12 @@ def make(folder: Path, images: int, boxes: int, seed: int, pixels: bool) -> Path
     for annotation in annotations[::3]:
         x0, y0, w0, h0 = annotation["bbox"]
         annotation["segmentation"] = [[x0, y0 + h0 / 2, x0 + w0 / 2, y0, x0 + w0, y0 + h0 / 2, x0 + w0 / 2, y0 + h0]]
-    listed = [{"id": k + 1, "file_name": f"{k:06d}.jpg", "width": WIDTH, "height": HEIGHT} for k in range(images)]
+    if rendered:
+        depth = (10 * np.sqrt(width * height / (w * h)) * np.exp(rng.normal(0, 0.1, n))).round(3).tolist()
+        share, shape = rng.beta(5, 1, n).round(4).tolist(), np.digitize(w / h, [0.7, 1.0, 1.4]).tolist()
+        for a, *values in zip(annotations, depth, share, shape, strict=True):
+            a["twinset"] = {"depth": values[0], "visible_share": values[1], "shape": f"shape_{values[2]}"}
+    listed = [{"id": k + 1, "file_name": f"{k:06d}.jpg", "width": width, "height": height} for k in range(images)]
     path = folder / "set.json"
     path.write_text(
         json.dumps({"images": listed, "annotations": annotations, "categories": [{"id": 1, "name": "box"}]})
@@ -81,16 +101,19 @@ def timed(*args: object) -> dict[str, Any]:
 
 def _watch(process: subprocess.Popen[bytes], peak: list[int]) -> None:
     while process.poll() is None:
-        peak[0] = max(peak[0], sum(resident_memory(pid) for pid in _family(process.pid)))
+        peak[0] = max(peak[0], _resident(process.pid))
         time.sleep(0.05)
 
 
-def _family(pid: int) -> list[int]:
-    try:
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    except OSError:
-        return [pid]
-    return [pid, *(p for child in children for p in _family(int(child)))]
+def _resident(pid: int) -> int:
+    """Resident memory of a process and of all that it has started, in bytes."""
+    total = 0
+    with contextlib.suppress(psutil.Error):
+        process = psutil.Process(pid)
+        for one in (process, *process.children(recursive=True)):
+            with contextlib.suppress(psutil.Error):
+                total += one.memory_info().rss
+    return total
 
 
 def main() -> None:

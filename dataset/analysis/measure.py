@@ -310,10 +310,11 @@ def _measure_one(task: _Task) -> _ImageResult:
             problems.append(str(error))
     depth = _read_pixels(task.depth, read_depth, task.size, problems) if task.depth else None
     masks: list[np.ndarray | None] | None = None
+    decoded: list[tuple[np.ndarray | None, tuple[int, int, int, int]]] = []
     if picture is not None or depth is not None:
         decoded = [_mask(s, task.size) for s in task.segmentations]
-        masks = decoded if any(mask is not None for mask in decoded) else None
-    extents = [(0, 0, 0, 0) if mask is None else rle_masks.extent(mask) for mask in masks or ()]
+        masks = [mask for mask, _ in decoded] if any(mask is not None for mask, _ in decoded) else None
+    extents = [extent for _, extent in decoded] if masks else []
     data = BoxData(task.bboxes, *task.size, image=picture, masks=masks, extents=extents, depth=depth)
     of_image, of_boxes = picture_columns(data)
     return _ImageResult(task.first, of_image, of_boxes, problems, picture is None)
@@ -335,15 +336,16 @@ def _read_pixels(
     return pixels
 
 
-def _mask(segmentation: Any, size: tuple[int, int]) -> np.ndarray | None:
-    """The mask of a segmentation; None if there is none, or it is invalid."""
-    if not segmentation:
-        return None
-    try:
-        mask = rle_masks.decode(segmentation, size[1], size[0])
-    except Exception:  # pycocotools has no errors of its own
-        return None
-    return mask if mask.shape == (size[1], size[0]) and mask.any() else None
+def _mask(segmentation: Any, size: tuple[int, int]) -> tuple[np.ndarray | None, tuple[int, int, int, int]]:
+    """The mask of a segmentation and its extent; None if there is none, or it is invalid."""
+    if segmentation:
+        try:
+            mask, extent = rle_masks.decode_with_extent(segmentation, size[1], size[0])
+        except Exception:  # pycocotools has no errors of its own
+            return None, (0, 0, 0, 0)
+        if extent[2]:
+            return mask, extent
+    return None, (0, 0, 0, 0)
 
 
 def _has_values(values: Sequence[Any] | np.ndarray) -> bool:

@@ -25,6 +25,10 @@ MIN_POLYGON_IOU = 0.98
 """Polygons are only used if they decode to the mask with at least this intersection over union."""
 
 
+_SMALL_MASK = 2**15
+"""Pixels of images up to which pycocotools decodes masks faster than run by run."""
+
+
 class MaskError(DataError):
     """An invalid segmentation."""
 
@@ -105,10 +109,29 @@ def entries(mask: np.ndarray) -> dict[str, Any]:
 
 
 def decode(segmentation: Any, height: int, width: int) -> np.ndarray:
-    """The mask (H, W) bool of any COCO segmentation: RLE (compressed or not) or polygons."""
+    """The mask (H, W) bool, in Fortran order, of any COCO segmentation: RLE (compressed or not) or polygons."""
+    return _filled(as_rle(segmentation, height, width), height, width)
+
+
+def decode_with_extent(segmentation: Any, height: int, width: int) -> tuple[np.ndarray, tuple[int, int, int, int]]:
+    """A segmentation's mask as from :func:`decode`, and its :func:`extent`, which costs less than that of a mask."""
+    rle = as_rle(segmentation, height, width)
+    x, y, w, h = (int(v) for v in measure([rle])[1][0])
+    return _filled(rle, height, width), (x, y, w, h)
+
+
+def _filled(rle: Rle, height: int, width: int) -> np.ndarray:
     from pycocotools import mask as coco_mask
 
-    return coco_mask.decode(as_rle(segmentation, height, width)).astype(bool)
+    if height * width <= _SMALL_MASK:
+        return cast(np.ndarray, coco_mask.decode(rle).astype(bool))
+    # Only what lies between the first and the last pixel of the object is written, not the whole picture.
+    runs = _decode_counts(rle["counts"])
+    inner = runs[1 : len(runs) - len(runs) % 2]
+    filled = np.repeat(np.arange(len(inner)) % 2 == 0, inner)
+    flat = np.zeros(width * height, bool)
+    flat[int(runs[0]) : int(runs[0]) + len(filled)] = filled
+    return flat.reshape(width, height).T
 
 
 def as_rle(segmentation: Any, height: int, width: int) -> Rle:

@@ -179,6 +179,23 @@ def test_scan_equals_encoding_each_mask(ids):
     np.testing.assert_array_equal(total, ids > 0)  # the regions partition the map
 
 
+@pytest.mark.parametrize("small", [0, 2**15], ids=["run by run", "by pycocotools"])
+@settings(max_examples=examples(60))
+@given(id_maps)
+def test_masks_and_extents_are_those_of_pycocotools(small, ids):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rle_masks, "_SMALL_MASK", small)
+        for mask in (ids == i for i in np.unique(ids)):
+            rle = coco_mask.encode(np.asfortranarray(mask, dtype=np.uint8))
+            runs = {"size": list(ids.shape), "counts": [int((~mask).sum()), int(mask.sum())]}  # all of it in one run
+            for segmentation in ({**rle, "counts": rle["counts"].decode()}, runs):
+                decoded, extent = rle_masks.decode_with_extent(segmentation, *ids.shape)
+                truth = coco_mask.decode(rle_masks.as_rle(segmentation, *ids.shape)).astype(bool)
+                np.testing.assert_array_equal(decoded, truth)
+                assert decoded.dtype == bool and extent == rle_masks.extent(truth)
+            np.testing.assert_array_equal(rle_masks.decode(rle_masks.encode(mask), *ids.shape), mask)
+
+
 @settings(max_examples=examples(200))
 @given(small_masks)
 def test_polygons_decode_to_the_very_mask(mask):
