@@ -194,6 +194,12 @@ class BlenderStage(LightingMethods):
         self._hidden.update(ids)
         self._full_labels = None
 
+    def begin_view(self) -> None:
+        for id in sorted(self._hidden):
+            self._show(self._instances[id - 1], self._shown[id])
+        self._unprepared_renderer.shutter.clear()
+        self.set_exposure(0.0)
+
     def keep(
         self,
         class_names: Collection[str],

@@ -22,9 +22,11 @@ class Block:
         What gates keep of each frame, see :class:`.plugin.Verdict`.
     goal_values : list
         What each frame shows of the recipe's goals for columns, see :mod:`.sampling.column_goals`.
+    layout : int or None
+        The frame for which the layout was made that the coming views show; None in a recipe without views.
     attempt : int or None
-        The attempt (from 0) by which the layout was made that the coming frames share, in a recipe with a sequence or a
-        rig; None where it was given up.
+        The attempt (from 0) by which the layout was made that the coming frames share, in a recipe with a sequence, a
+        rig or views; None where it was given up.
     before : Block or None
         What there was before the frame for which that layout was made: the coming frames repeat its attempt, and must
         not depend on it.
@@ -32,6 +34,7 @@ class Block:
 
     def __init__(self) -> None:
         self.images = 0
+        self.layout: int | None = None
         self.attempt: int | None = None
         self.before: Block | None = None
         self.traits: list[Sequence[Any]] = []

@@ -119,6 +119,11 @@ class Stage(Protocol):
         """Leave instances out of everything that is rendered from now on; they keep their ids and places."""
         ...
 
+    def begin_view(self) -> None:
+        """Prepare for another camera that looks at what is on the stage: show hidden instances again, and undo what was
+        set for the last one, which is exposure, focus and motion."""
+        ...
+
     def keep(
         self,
         class_names: Collection[str],

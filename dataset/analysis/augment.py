@@ -112,7 +112,7 @@ def augment(
             _with_new_paths(call, lambda name: _new_path(name, recipe, files, anchor))
             for call in entry["appearance"] or ()
         ]
-    augmented = attrs.evolve(recipe, plugins=_plugins(recipe, frames_path, jitter, lit=lit), variants=())
+    augmented = attrs.evolve(recipe, plugins=_plugins(recipe, frames_path, jitter, lit=lit), variants=(), views=1)
     data = json_bytes({"format": FORMAT, "lit": brings_light(recipe), "frames": entries})
     return AugmentedRecipe(augmented, data, tuple(entry["frame"] for entry in entries), tuple(notes))
 

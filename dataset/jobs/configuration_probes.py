@@ -280,7 +280,7 @@ def _probe_recipe(recipe: Recipe) -> Recipe:
     """The recipe without metrics, and without filters that need the rendered image; every frame has its own layout."""
     kept: tuple[PluginUse, ...] = tuple(use for use in recipe.plugins.get("filter", ()) if use.plugin.judges_probes)
     plugins = {**recipe.plugins, "metric": (), "filter": kept}
-    return attrs.evolve(recipe, plugins=plugins, sequence=SequenceSettings(), rig=())
+    return attrs.evolve(recipe, plugins=plugins, sequence=SequenceSettings(), rig=(), views=1)
 
 
 def _number(value: Any) -> float | None:

@@ -202,6 +202,8 @@ def _labelled(store: FrameStore, record: FrameRecord) -> LabelledImage:
         named = {key: draws[key] for key in ("room", "part") if key in draws}
         role = draws.get("sequence", {})
         placed = {("sequence" if key == "number" else key): value for key, value in role.items()}
+        if "layout" in draws:
+            placed |= {"layout": draws["layout"]["frame"], "view": draws["layout"]["view"]}
         extra = {"frame": frame, **named, **placed, **record.get("columns", {})}
         instances: Sequence[Mapping[str, Any]] = record["instances"]
         annotations = [

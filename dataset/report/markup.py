@@ -93,4 +93,6 @@ def _text(value: Any) -> str:
 
 def _clean(text: str) -> str:
     """Text without the control characters and lone surrogates that no page may hold."""
+    if text.isprintable():
+        return text
     return "".join(c if c in "\t\n" or c.isprintable() or c == "\u00a0" else "\ufffd" for c in text)

@@ -84,9 +84,16 @@ class SequenceEntry(TypedDict, total=False):
     camera: str
 
 
+class LayoutEntry(TypedDict):
+    """The frame for which a frame's layout was made, and which view of it the frame is, from 0."""
+
+    frame: Count
+    view: Count
+
+
 class Draws(TypedDict, total=False):
     """What was drawn for a frame: variant, room and part where the recipe has several, camera, appearance, effects, and
-    what it is in its sequence."""
+    what it is in its sequence; in a recipe with views, which layout it shows."""
 
     camera: str
     variant: str
@@ -95,6 +102,7 @@ class Draws(TypedDict, total=False):
     appearance: list[Call]
     effects: list[DrawnEffect]
     sequence: SequenceEntry
+    layout: LayoutEntry
 
 
 class GoalEntry(TypedDict, total=False):

@@ -109,6 +109,8 @@ def _draws(frame: Frame) -> Draws:
     draws: dict[str, Any] = {"camera": frame.camera, "appearance": [dict(call) for call in frame.appearance]}
     if frame.sequence:
         draws["sequence"] = dict(frame.sequence)
+    if frame.layout is not None:
+        draws["layout"] = {"frame": frame.layout, "view": frame.index - frame.layout}
     if frame.effects:
         draws["effects"] = [dict(effect) for effect in frame.effects.records]
     return cast(Draws, draws | {key: value for key in _GROUP_KEYS if (value := getattr(frame, key))})
@@ -144,12 +146,17 @@ def _instance(instance: Instance, row: InstanceRow, shot: Shot, sources: Sequenc
 def add_to_block(block: Block, record: FrameContent) -> None:
     """Count a recorded frame in its block; one that was given up adds nothing.
 
-    Of a sequence or rig only the frame counts for which the layout was made.
+    Of a sequence or rig only the frame counts for which the layout was made; of views, which have goals of their own,
+    all count.
     """
     draws = record.get("draws", {})
     if not is_key_record(draws):
         return
-    if "sequence" in draws:
+    layout = draws.get("layout")
+    makes_layout = layout is not None and not layout["view"]
+    if layout is not None and makes_layout:
+        block.layout = layout["frame"]
+    if "sequence" in draws or makes_layout:
         block.attempt = None if record["verdict"] == GIVEN_UP else record["attempts"] - 1
         block.before = block.copy()
     if record["verdict"] == GIVEN_UP:

@@ -10,6 +10,8 @@ from ..goals import contiguous
 BASE_THICKNESS = 0.02
 """Height in metres above the lowest point up to which vertices belong to the base of an asset."""
 _EDGE_TOLERANCE = 1e-9
+_ROUNDING = 1e-9
+"""Metres that are far above the rounding of heights."""
 
 
 def box_pairs(
@@ -213,14 +215,21 @@ def resting_height(
     surface = np.unique(corners.reshape(-1, 3), axis=0)
     point, h = vertical_intersections(surface[:, :2], mesh)
     best = highest(surface[point, 2], h, best)
-    z, h = _edge_heights(corners, mesh)
+    z, h = _edge_heights(corners, mesh, best - _ROUNDING)
     return highest(z, h, best)
 
 
-def _edge_heights(lower: np.ndarray, upper: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Heights (z of the lower, z of the upper) where edges of two sets of triangles cross, seen from above."""
+def _edge_heights(lower: np.ndarray, upper: np.ndarray, least: float) -> tuple[np.ndarray, np.ndarray]:
+    """Heights (z of the lower, z of the upper) where edges of two sets of triangles cross, seen from above; crossings at
+    which the difference must be below ``least`` may be left out."""
     a, b = _edges(lower), _edges(upper)
+    a = a[a[:, :, 2].max(1) - upper[:, :, 2].min() >= least]
+    top, bottom = a[:, :, 2].max(1), b[:, :, 2].min(1)
+    keep = bottom <= top.max(initial=-np.inf) - least
+    b, bottom = b[keep], bottom[keep]
     i, j = box_pairs(*extents(a[:, :, :2]), *extents(b[:, :, :2]))
+    keep = top[i] - bottom[j] >= least
+    i, j = i[keep], j[keep]
     p, r = a[i, 0], a[i, 1] - a[i, 0]
     q, s = b[j, 0], b[j, 1] - b[j, 0]
     det = _cross(r[:, :2], s[:, :2])

@@ -53,6 +53,11 @@ class Solution:
     error: np.ndarray
     intrinsics: Intrinsics | None = None
 
+    def take(self, index: np.ndarray) -> Solution:
+        """Some of the cameras."""
+        own = (self.position, self.rotation, self.lens, self.box, self.error)
+        return Solution(*(each[index] for each in own), self.intrinsics)
+
     @property
     def pitch(self) -> np.ndarray:
         """Elevation of the viewing direction in radians, negative when looking down."""
@@ -66,12 +71,14 @@ class Solution:
         return pose.with_intrinsics(self.intrinsics)
 
 
-def unclipped_goal(area: float, center: np.ndarray, ratio: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def unclipped_goal(
+    area: float | np.ndarray, center: np.ndarray, ratio: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """The box that, clipped to the image, has the given area and centre.
 
     Parameters
     ----------
-    area : float
+    area : float or (C,) float
         Relative area of the clipped box, in (0, 1].
     center : (2,) float
         Centre of the clipped box in image units.
@@ -202,9 +209,8 @@ def project_box(
     planes = [
         dx * rotation[:, 0, j, None] + dy * rotation[:, 1, j, None] + dz * rotation[:, 2, j, None] for j in range(3)
     ]
-    local = np.moveaxis(np.array(planes), 0, -1)
-    depth = np.maximum(-local[..., 2], MIN_DEPTH)
-    x, y = Projection(scale, intrinsics).image(local, depth)
+    depth = np.maximum(-planes[2], MIN_DEPTH)
+    x, y = Projection(scale, intrinsics).image(planes[0], planes[1], depth)
     return np.stack([x.min(1), y.min(1), x.max(1), y.max(1)], -1)
 
 

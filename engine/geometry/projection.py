@@ -23,15 +23,16 @@ class Projection:
     scale: np.ndarray
     intrinsics: Intrinsics | None = None
 
-    def image(self, local: np.ndarray, depth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Image units x and y (C, ...) of points (C, ..., 3) in the cameras' frames, at depths (C, ...) above 0."""
+    def image(self, right: np.ndarray, up: np.ndarray, depth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Image units x and y (C, ...) of points by their metres to the right and up (C, ...) in the cameras' frames, at
+        depths (C, ...) above 0."""
         if self.intrinsics is not None:
-            slopes = np.stack([local[..., 0], -local[..., 1]], -1) / depth[..., None]
+            slopes = np.stack([right, -up], -1) / depth[..., None]
             units = self.intrinsics.pixels(slopes) / (self.intrinsics.width, self.intrinsics.height)
             return units[..., 0], units[..., 1]
-        scale = self.scale.reshape(len(self.scale), *(1,) * (local.ndim - 2), 2)
-        x = 0.5 + scale[..., 0] * local[..., 0] / depth
-        y = 0.5 - scale[..., 1] * local[..., 1] / depth
+        scale = self.scale.reshape(len(self.scale), *(1,) * (right.ndim - 1), 2)
+        x = 0.5 + scale[..., 0] * right / depth
+        y = 0.5 - scale[..., 1] * up / depth
         return x, y
 
     def slopes(self, units: np.ndarray) -> np.ndarray:

@@ -19,6 +19,10 @@ from .projection import lens_range
 from .reachability import Reached
 
 
+_AREAS_AT_ONCE = 25
+"""Areas whose cameras are solved together: NumPy's calls cost more than their work on the cameras of one."""
+
+
 @attrs.frozen(eq=False)
 class View:
     """One usable candidate for one instance, and its unclipped box [x0, y0, x1, y1] in image units."""
@@ -59,42 +63,62 @@ class ViewpointSearch:
         """Which relative areas (N,) an instance's box can have at the image centre from somewhere in this scene, and
         the aspect ratios of its uncut boxes."""
         quick = attrs.evolve(self, candidates=min(self.candidates, 32))
-        views = [quick.find_views(stage, instance, float(a), (0.5, 0.5), rng) for a in areas]
-        boxes = np.array([view.box for solution in views for view in solution]).reshape(-1, 4)
-        return Reached(np.array([bool(solution) for solution in views]), framing.uncut_aspects(boxes, stage.resolution))
+        # Undistorting converges for all cameras at once, and its last bit would depend on how many there are.
+        together = 1 if stage.intrinsics is not None else _AREAS_AT_ONCE
+        is_reached, boxes = np.zeros(len(areas), bool), [np.empty((0, 4))]
+        for start in range(0, len(areas), together):
+            part = areas[start : start + together]
+            _, solution, owner = quick._solved_views(stage, instance, part, (0.5, 0.5), rng)
+            is_reached[start + owner] = True
+            boxes.append(solution.box)
+        return Reached(is_reached, framing.uncut_aspects(np.concatenate(boxes), stage.resolution))
 
     def find_views(
         self, stage: Stage, main: Instance, area: float, center: tuple[float, float], rng: np.random.Generator
     ) -> list[View]:
         """Usable views of an instance in which its box has this area and centre."""
-        n = self.candidates
-        points = main.outline
-        center_point = (points.min(0) + points.max(0)) / 2
-        # Shuffled, since the first of equally good views is taken.
-        azimuth = rng.permutation((np.arange(n) + rng.uniform(0, 1, n)) * (2 * math.pi / n))
-        z = self._ground(stage, points, azimuth) + rng.uniform(*self.height, n)
-        lens = log_uniform(rng, lens_range(stage, self.lens), n)
-        roll = np.radians(rng.uniform(*self.roll, n))
-        candidates = framing.Candidates(azimuth, z, lens, roll).take(np.flatnonzero(np.isfinite(z)))
-        if not len(candidates.z):
-            return []
-        box_goal = _box_goal(area, center)
-        solution = framing.solve(points, box_goal, candidates, stage.resolution, intrinsics=stage.intrinsics)
-        candidates = self._fit_lens(stage, center_point, solution, candidates)
-        if not len(candidates.z):
-            return []
-        solution = framing.solve(points, box_goal, candidates, stage.resolution, intrinsics=stage.intrinsics)
-        good = np.flatnonzero(self._usable(stage, main, solution))
+        candidates, solution, _ = self._solved_views(stage, main, np.array([area]), center, rng)
         return [
             View(
                 main,
                 candidates.take(np.array([i])),
-                solution.pose(int(i), stage.resolution, self._near),
+                solution.pose(i, stage.resolution, self._near),
                 solution.box[i],
-                k,
+                i,
             )
-            for k, i in enumerate(good)
+            for i in range(len(solution.box))
         ]
+
+    def _solved_views(
+        self, stage: Stage, main: Instance, areas: np.ndarray, center: tuple[float, float], rng: np.random.Generator
+    ) -> tuple[framing.Candidates, framing.Solution, np.ndarray]:
+        """Usable views in which an instance's box has one of these areas (N,): candidates, their solutions, and which
+        area each is for."""
+        n = self.candidates
+        points = main.outline
+        center_point = (points.min(0) + points.max(0)) / 2
+        drawn = np.empty((4, len(areas), n))
+        for k in range(len(areas)):
+            # Shuffled, since the first of equally good views is taken.
+            drawn[0, k] = rng.permutation((np.arange(n) + rng.uniform(0, 1, n)) * (2 * math.pi / n))
+            drawn[1, k] = rng.uniform(*self.height, n)
+            drawn[2, k] = log_uniform(rng, lens_range(stage, self.lens), n)
+            drawn[3, k] = np.radians(rng.uniform(*self.roll, n))
+        azimuth, height, lens, roll = drawn.reshape(4, -1)
+        z = self._ground(stage, points, azimuth) + height
+        candidates, owner = framing.Candidates(azimuth, z, lens, roll), np.repeat(np.arange(len(areas)), n)
+
+        def solve(chosen: np.ndarray) -> framing.Solution:
+            nonlocal candidates, owner
+            candidates, owner = candidates.take(chosen), owner[chosen]
+            box_goal = _box_goal(areas[owner], center)
+            return framing.solve(points, box_goal, candidates, stage.resolution, intrinsics=stage.intrinsics)
+
+        solution = solve(np.flatnonzero(np.isfinite(z)))
+        candidates, chosen = self._fit_lens(stage, center_point, solution, candidates)
+        solution = solve(chosen)
+        good = np.flatnonzero(self._usable(stage, main, solution))
+        return candidates.take(good), solution.take(good), owner[good]
 
     def _ground(self, stage: Stage, points: np.ndarray, azimuth: np.ndarray) -> np.ndarray:
         """Ground heights (C,) beside the instance, in the direction of each candidate."""
@@ -108,9 +132,9 @@ class ViewpointSearch:
 
     def _fit_lens(
         self, stage: Stage, center_point: np.ndarray, solution: framing.Solution, candidates: framing.Candidates
-    ) -> framing.Candidates:
-        """Shorten the focal length of candidates behind a wall so that they move in front of it; drop those that
-        cannot."""
+    ) -> tuple[framing.Candidates, np.ndarray]:
+        """Shorten the focal length of candidates behind a wall so that they move in front of it; also the indices of
+        those that can."""
         offsets = solution.position - center_point
         distances = np.linalg.norm(offsets, axis=1)
         free = (
@@ -124,7 +148,7 @@ class ViewpointSearch:
         shortest = lens_range(stage, self.lens)[0]
         # A camera of fixed focal length may miss it by a rounding.
         keep = np.flatnonzero(lens >= shortest * (1 - 1e-9) if stage.intrinsics is not None else lens >= shortest)
-        return attrs.evolve(candidates, lens=lens).take(keep)
+        return attrs.evolve(candidates, lens=lens), keep
 
     def _usable(self, stage: Stage, main: Instance, solution: framing.Solution) -> np.ndarray:
         pitch = np.degrees(solution.pitch)
@@ -196,7 +220,7 @@ def draw_goal(names: Iterable[str], area: tuple[float, float], rng: np.random.Ge
     return Goal(str(rng.choice(known)), size, tuple(rng.uniform(0.35, 0.65, 2)))
 
 
-def _box_goal(area: float, center: tuple[float, float]) -> framing.BoxGoal:
+def _box_goal(area: float | np.ndarray, center: tuple[float, float]) -> framing.BoxGoal:
     return lambda ratio: framing.unclipped_goal(area, np.asarray(center), ratio)
 
 

@@ -165,7 +165,7 @@ def fit(
         base = np.einsum("cti,cij->ctj", np.concatenate([ground_offset, height_offset], -1), rotation)
         local = turned + base[:, :, None]
         depth = np.maximum(-local[..., 2], MIN_DEPTH)
-        x, y = projection.image(local, depth)
+        x, y = projection.image(local[..., 0], local[..., 1], depth)
         whole = np.stack([x.min(-1), y.min(-1), x.max(-1), y.max(-1)], -1)
         box = clip_box(whole)
         area = np.maximum(box_area(box), 1e-9)

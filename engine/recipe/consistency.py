@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..output.label_pass import asked_passes, example_line
+from ..plugin.hooks import defines
 from ..plugin.params import describe, unknown
 from ..scene.keypoint import keypoint_name, skeleton_pairs
 from .paths import ENVIRONMENT_VARIABLE, absolute_path, matching_files
@@ -188,6 +189,9 @@ def _check_groups(parts: Mapping[str, Any], report: Report) -> None:
     if len(set(names)) < len(names):
         report(("rig",), "", "Two cameras of the rig have the same name. Rename one.")
     size = parts["sequence"].length * (1 + len(parts["rig"]))
+    if parts["job"].views > 1:
+        _check_views(parts["job"].views, size, parts, report)
+        return
     images, block = parts["job"].images, parts["render"].block_size
     what = f"{size} frames, of {parts['sequence'].length} moments and {1 + len(parts['rig'])} cameras"
     if images % size:
@@ -196,6 +200,25 @@ def _check_groups(parts: Mapping[str, Any], report: Report) -> None:
     if block % size:
         near = max(1, round(block / size)) * size
         report(("render",), "block_size", f"A block holds whole sequences of {what}. Set it to {near}. Got {block}.")
+
+
+def _check_views(views: int, size: int, parts: Mapping[str, Any], report: Report) -> None:
+    """Whether a layout can have several views, and blocks hold whole numbers of layouts."""
+    if size > 1:
+        table = "sequence" if parts["sequence"].length > 1 else "rig"
+        report((), "views", f"Images share a layout by views or by [{table}], not by both. Remove one of the two.")
+    for index, use in enumerate(parts["plugins"].get("camera", ())):
+        if defines(use.plugin, "place_and_pose"):
+            text = f"The camera '{use.id}' makes a layout for each image. Set views to 1, or use another camera."
+            report(("camera", index), "plugin", text)
+    for index, use in enumerate(parts["plugins"].get("placement", ())):
+        if use.plugin.repeats_recorded_frames:
+            text = "It repeats recorded frames, each with its own camera. Set views to 1, or remove it."
+            report(("placement", index), "plugin", text)
+    block = parts["render"].block_size
+    if block % views:
+        near = max(1, round(block / views)) * views
+        report(("render",), "block_size", f"A block holds whole layouts of {views} views. Set it to {near}. Got {block}.")
 
 
 def _check_classes(data: Mapping[str, Any], parts: Mapping[str, Any], report: Report) -> None:

@@ -35,6 +35,7 @@ Each page describes a plugin, shows an example image, and lists its parameters. 
 _FLAGS = {
     "runs_first": "It runs before other placements, which place around what it puts on the stage.",
     "uses_goals": "It goes by the frame's goals, too.",
+    "follows_camera": "It follows the camera, so each view of a layout is varied by itself.",
     "judges_probes": "It judges the probe, too, before the render is paid for.",
     "measures_probes": "It needs no picture, so it measures probes as well.",
 }

@@ -175,6 +175,7 @@ class _Reader:
             seed=job.seed,
             images=job.images,
             empty_share=job.empty_share,
+            views=job.views,
             real=tables["real"],
             plugin_folders=tuple(job.plugin_folders),
             models=tuple(scene_models) if not known else (),

@@ -37,6 +37,13 @@ class JobSettings:
     empty_share: float = param(
         0.0, min=0.0, max=0.95, doc="Share of the frames that show no annotated object: views like the others, emptied"
     )
+    views: int = param(
+        1,
+        min=1,
+        max=1000,
+        doc="Images of each layout, each with a camera and goals of its own; they cost less than images with a layout "
+        "each, but resemble each other",
+    )
     plugin_folders: list[str] = param(
         [],
         path=True,
@@ -299,6 +306,7 @@ class Recipe:
     seed: int = 0
     images: int = 100
     empty_share: float = 0.0
+    views: int = 1
     real: RealSettings | None = None
     plugin_folders: tuple[str, ...] = ()
     models: tuple[ModelSettings, ...] = ()

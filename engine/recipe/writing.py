@@ -40,7 +40,7 @@ def dump_recipe(recipe: Recipe, header: Sequence[str] = (), *, anchor: bool = Fa
     anchor : bool
         Write absolute paths, so that the text can be moved anywhere on this machine.
     """
-    job = JobSettings(recipe.seed, recipe.images, recipe.empty_share, list(recipe.plugin_folders))
+    job = JobSettings(recipe.seed, recipe.images, recipe.empty_share, recipe.views, list(recipe.plugin_folders))
 
     def moved(text: str) -> str:
         return Path(absolute_pattern(recipe.folder, text)).as_posix() if anchor else text

@@ -43,13 +43,15 @@ class Attempt:
     """One try at a frame, its ``number`` counted from 0.
 
     ``reason`` says why it was rejected, ``gate`` at which stage a gate did so, "" otherwise. ``removed`` says by id why
-    instances were taken out of the picture.
+    instances were taken out of the picture. ``appearance`` is what was done to the stage, ``of_layout`` that part of it
+    which does not follow the camera.
     """
 
     shot: Shot
     rows: list[InstanceRow]
     columns: Mapping[str, Any] = attrs.field(factory=dict)
     appearance: tuple[dict[str, Any], ...] = ()
+    of_layout: tuple[dict[str, Any], ...] = ()
     verdict: Verdict = Verdict(True)
     reason: str = ""
     gate: str = ""
@@ -107,10 +109,34 @@ class Trial:
         except Rejected as rejection:
             return Attempt(EMPTY_SHOT, [], reason=rejection.reason)
         stage.pose_camera(pose)
-        pose = stage.camera or pose  # with the optics of the recipe's camera
         self._vary("after_camera", recorder, seed, index, attempt, goals)
+        return self._probed(pose, recorder, seed, index, attempt, goals)
+
+    def view(self, index: int, attempt: int, layout: Attempt, use: PluginUse, goals: Goals) -> Attempt:
+        """One try at another view of the layout that is on the stage, as far as its probe."""
+        stage, seed = self.stage, self.recipe.seed
+        recorder = DrawRecorder(stage, self.recipe)
+        recorder.calls += layout.of_layout
+        recorder.of_layout += layout.of_layout
+        stage.begin_view()
+        try:
+            with attribute_errors_to(use.plugin):
+                pose = use.plugin.pose(stage, goals, stream(seed, index, attempt, use.stream))
+        except Rejected as rejection:
+            return Attempt(EMPTY_SHOT, [], reason=rejection.reason)
+        stage.pose_camera(pose)
+        self._vary("after_camera", recorder, seed, index, attempt, goals, of_view=True)
+        return self._probed(pose, recorder, seed, index, attempt, goals)
+
+    def _probed(
+        self, pose: CameraPose, recorder: DrawRecorder, seed: int, index: int, attempt: int, goals: Goals
+    ) -> Attempt:
+        """An attempt whose camera has been posed, with its probe and the verdict on it."""
+        stage = self.stage
+        pose = stage.camera or pose  # with the optics of the recipe's camera
         effects = AttemptEffects(self.effects, seed, index, attempt)
-        made = Attempt(EMPTY_SHOT, [], appearance=tuple(recorder.calls), number=attempt, effects=effects)
+        calls, of_layout = tuple(recorder.calls), tuple(recorder.of_layout)
+        made = Attempt(EMPTY_SHOT, [], {}, calls, of_layout, number=attempt, effects=effects)
         made = self._judge_probe(made, pose, goals)
         # What the removed instances have hidden may be too small in its turn.
         while not made.reason and (removed := made.verdict.removed - made.removed.keys()):
@@ -136,20 +162,38 @@ class Trial:
         reason = "" if verdict.accepted else verdict.reason
         return attrs.evolve(made, shot=attrs.evolve(probed, amodal={}), rows=rows, verdict=verdict, reason=reason)
 
-    def _vary(self, time: str, recorder: DrawRecorder, seed: int, index: int, attempt: int, goals: Goals) -> None:
-        """Run the appearances whose time it is."""
+    def _vary(
+        self,
+        time: str,
+        recorder: DrawRecorder,
+        seed: int,
+        index: int,
+        attempt: int,
+        goals: Goals,
+        of_view: bool | None = None,
+    ) -> None:
+        """Run the appearances whose time it is; only those that follow the camera, or only the others, by ``of_view``."""
         for name, appearance in self.appearances:
-            if appearance.runs == time:
+            if appearance.runs == time and of_view in (None, appearance.follows_camera):
+                before = len(recorder.calls)
                 with attribute_errors_to(appearance):
                     own_goals = (goals,) if appearance.uses_goals else ()
                     appearance.vary(cast(Stage, recorder), stream(seed, index, attempt, name), *own_goals)
+                if not appearance.follows_camera:
+                    recorder.of_layout += recorder.calls[before:]
 
-    def dress(self, index: int, made: Attempt, goals: Goals, seed: int | None = None) -> Attempt:
-        """Finish the look of an attempt whose probe will do, which is on the stage: materials, light by drafts."""
+    def dress(
+        self, index: int, made: Attempt, goals: Goals, seed: int | None = None, of_view: bool | None = None
+    ) -> Attempt:
+        """Finish the look of an attempt whose probe will do, which is on the stage: materials, light by drafts.
+
+        ``of_view`` leaves out what all views of the layout share, or for False the rest.
+        """
         recorder = DrawRecorder(self.stage, self.recipe)
         for time in ("before_render", "last"):
-            self._vary(time, recorder, self.recipe.seed if seed is None else seed, index, made.number, goals)
-        return attrs.evolve(made, appearance=(*made.appearance, *recorder.calls))
+            self._vary(time, recorder, self.recipe.seed if seed is None else seed, index, made.number, goals, of_view)
+        appearance, of_layout = (*made.appearance, *recorder.calls), (*made.of_layout, *recorder.of_layout)
+        return attrs.evolve(made, appearance=appearance, of_layout=of_layout)
 
     def without_annotatable(self, made: Attempt) -> Attempt:
         """The view of an attempt that is on the stage, without the instances that would be annotated, and without what

@@ -10,8 +10,7 @@ import attrs
 
 from ..goals import Goals
 from ..instance_row import InstanceRow
-from ..sequences.take import Take
-from ..stage import CameraPose, Instance, Shot, Stage
+from ..stage import Instance, Shot, Stage
 from .attempt import Attempt
 from .column_goals import GoalValues
 from .effects import AttemptEffects
@@ -29,7 +28,8 @@ class Frame:
     what gates saw in attempts that they rejected, ``score`` what they gave the accepted one, ``traits`` by what they
     compare later frames of the block with it. ``goal_values`` is what it shows of each goal's column, ``compared`` the
     number of probed attempts that were compared with each other. ``sequence`` says what it is in its sequence or rig,
-    see :meth:`..sequences.groups.FrameGroups.record`; empty where frames are independent.
+    see :meth:`..sequences.groups.FrameGroups.record`; empty where frames are independent. ``layout`` is the frame for
+    which its layout was made, in a recipe with views; else None.
     """
 
     index: int
@@ -52,29 +52,7 @@ class Frame:
     compared: int = 0
     effects: AttemptEffects = attrs.field(factory=AttemptEffects)
     sequence: Mapping[str, Any] = attrs.field(factory=dict)
-
-
-@attrs.frozen(eq=False)
-class DressedLayout:
-    """The layout of the frame ``key``, with materials and light: it is on the stage as long as that has the same camera
-    and instances."""
-
-    key: int
-    made: Attempt
-    take: Take
-    camera: CameraPose | None = None
-    instances: tuple[Instance, ...] = ()
-
-    def shown_by(self, stage: Stage) -> DressedLayout:
-        """The same, on the stage as it is now."""
-        return attrs.evolve(self, camera=stage.camera, instances=stage.instances)
-
-    def is_shown(self, stage: Stage, key: int, attempt: int | None) -> bool:
-        """Whether this attempt at the frame ``key`` is still on the stage."""
-        if (self.key, self.made.number) != (key, attempt) or self.camera is not stage.camera:
-            return False
-        shown = stage.instances
-        return len(shown) == len(self.instances) and all(a is b for a, b in zip(shown, self.instances, strict=True))
+    layout: int | None = None
 
 
 def accepted_frame(

@@ -52,6 +52,7 @@ def _scene_text(recipe: Recipe, camera: Any) -> str:
             recipe,
             images=1,
             empty_share=0.0,
+            views=1,
             real=None,
             render=RenderSettings(),
             output=output,

@@ -49,12 +49,15 @@ class DrawRecorder:
     ----------
     calls : list of dict
         One per change, in order: the method's name under ``call``, and its arguments as JSON values.
+    of_layout : list of dict
+        Those of them that all views of the layout share.
     """
 
     def __init__(self, stage: Stage, recipe: Recipe) -> None:
         self._stage = stage
         self._recipe = recipe
         self.calls: list[dict[str, Any]] = []
+        self.of_layout: list[dict[str, Any]] = []
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._stage, name)

@@ -23,29 +23,16 @@ from ..recipe.settings import Recipe
 from ..recipe.variants import variants_of
 from ..rng import stream
 from ..sequences.groups import FrameRole, groups_of
-from ..sequences.take import Take, make_take
+from ..sequences.take import make_take
 from ..stage import Stage
 from .attempt import Attempt, Trial
-from .column_goals import ColumnGoalScorer, GoalValues
-from .frame import DressedLayout, Frame, accepted_frame
+from .column_goals import ColumnGoalScorer
+from .frame import Frame, accepted_frame
 from .gates import OpenGates, Refusal, refusal
 from .kept_surveys import kept_survey
+from .layouts import LayoutKeeper, ProbedAttempt, SharedLayout, shares_layout, view_attempts
 from .schedule import Assignment, EmptyFrames, FramePlan, Schedule, Share, plan_of
 from .splits import Parts, with_parts
-
-
-@attrs.frozen(eq=False)
-class _Probed:
-    """A probed attempt that was not rejected: its number, its goals, its values of the goals for columns; in a sequence
-    or rig, where everything is in its other frames."""
-
-    attempt: int
-    goals: Goals
-    made: Attempt
-    goal_values: tuple[GoalValues, ...] = ()
-    cost: float = 0.0
-    compared: int = 0
-    take: Take | None = None
 
 
 @attrs.frozen(eq=False)
@@ -117,7 +104,7 @@ class Sampler:
         self._plan = plan_of(recipe) if plan is None else plan
         self._empty_frames = EmptyFrames(recipe.seed, recipe.empty_share)
         self._groups = groups_of(recipe)
-        self._layout: DressedLayout | None = None
+        self._layouts = LayoutKeeper(stage, self._trial, self._probe)
 
     @property
     def targets(self) -> tuple[FittedTarget, ...]:
@@ -216,7 +203,9 @@ class Sampler:
         place = self._plan(index)
         # Counted apart, so that empty frames take no draws of the target from the others.
         is_empty, number = self._empty_frames(place.number)
-        return attrs.evolve(self._schedule(number), part=place.part, is_empty=is_empty)
+        assigned, views = self._schedule(number), self._groups.views
+        draw = assigned.draw * views + index % views
+        return attrs.evolve(assigned, draw=draw, part=place.part, is_empty=is_empty)
 
     def _show(self, assignment: Assignment) -> str:
         """Let the stage show the frame's part of the dataset; returns its name."""
@@ -236,7 +225,7 @@ class Sampler:
     ) -> Frame:
         """A frame, or in a sequence or rig a later moment or another camera of the frame that has its layout."""
         role = self._groups.role(index)
-        if role.is_key:
+        if role.is_key or self._groups.views > 1:
             made = self._frame(index, assignment, block, attempts, render)
         else:
             made = self._later_frame(index, role, assignment, block, attempts, render)
@@ -247,18 +236,12 @@ class Sampler:
     ) -> Frame:
         camera = self._cameras[assignment.camera].id
         attempt = block.attempt if attempts is None else attempts.start
-        layout = self._layout
-        if layout is None or not layout.is_shown(self.stage, role.key, attempt):
-            # As it was for the first frame, which the block has counted since.
-            known = block if block.before is None else block.before
-            probed = None if attempt is None else self._probe(role.key, assignment, known, attempt)
-            if probed is None or probed.made.reason or probed.take is None:
-                return Frame(index, 1, ("sequence: no layout for its first frame",), camera, Goals(frame=index))
-            made = self._trial.without_annotatable(probed.made) if assignment.is_empty else probed.made
-            made = self._trial.dress(role.key, made, probed.goals)
-            layout = DressedLayout(role.key, made, probed.take)
+        layout = self._layouts.restored(role.key, assignment, block, attempt)
+        if layout is None or layout.take is None:
+            return Frame(index, 1, ("sequence: no layout for its first frame",), camera, Goals(frame=index))
+        layout = self._layouts.dressed(layout)
         made = self._trial.later(index, layout.made, layout.take, role, render=render)
-        self._layout = layout.shown_by(self.stage)
+        self._layouts.keep(layout)
         self._trial.annotate(made)
         return accepted_frame(index, camera, Goals(frame=index), made, (), self.stage)
 
@@ -270,8 +253,9 @@ class Sampler:
             made, goals, goal_values = probed.made, probed.goals, probed.goal_values
             if assignment.is_empty:
                 made, goals, goal_values = self._trial.without_annotatable(made), Goals(frame=index), ()
-            dressed = self._trial.dress(index, made, goals) if render else made
+            layout, dressed = probed.layout, made
             if render:
+                dressed, layout = self._layouts.dress(index, made, goals, layout)
                 made = self._trial.render(index, dressed, block, probed.take, self._groups.role(index))
             if made.gate:
                 camera = made.shot.camera
@@ -282,24 +266,27 @@ class Sampler:
             self._trial.annotate(made)
             if probed.take is not None:
                 made = self._trial.with_moments(made, probed.take, self._groups.role(index))
-                self._layout = DressedLayout(index, dressed, probed.take).shown_by(self.stage) if render else None
+            if self._groups.size > 1:
+                self._layouts.keep(layout := layout or SharedLayout(index, dressed, goals, probed.take, render))
             return attrs.evolve(
                 accepted_frame(index, use.id, goals, made, tuple(rejected), self.stage),
                 refused=tuple(refused),
                 goal_values=goal_values,
                 compared=probed.compared,
+                layout=layout.key if layout and self._groups.views > 1 else None,
             )
         goals = self._goals(index, assignment, block, (attempts or range(self.recipe.render.max_attempts))[-1])
-        return Frame(index, len(rejected), tuple(rejected), use.id, goals, refused=tuple(refused))
+        made_for = index if self._groups.views > 1 else None
+        return Frame(index, len(rejected), tuple(rejected), use.id, goals, refused=tuple(refused), layout=made_for)
 
     def _probed(
         self, index: int, assignment: Assignment, block: Block, attempts: range | None, rejected: list[str]
-    ) -> Iterator[_Probed]:
+    ) -> Iterator[ProbedAttempt]:
         """Yield probed attempts, the best of several first, each while it is on the stage; collects rejections."""
         tried = range(self.recipe.render.max_attempts) if attempts is None else attempts
         # A replay knows which attempt it was; no others are compared with it.
         candidates = self.scorer.candidates if attempts is None else 1
-        kept: list[_Probed] = []
+        kept: list[ProbedAttempt] = []
         for attempt in tried:
             probed = self._probe(index, assignment, block, attempt)
             if probed.made.reason:
@@ -317,11 +304,16 @@ class Sampler:
                     yield attrs.evolve(best, compared=len(kept))
                 kept.remove(best)
 
-    def _probe(self, index: int, assignment: Assignment, block: Block, attempt: int) -> _Probed:
-        goals = self._goals(index, assignment, block, attempt)
-        made = self._trial.probe(self.recipe.seed, index, attempt, self._cameras[assignment.camera], goals)
+    def _probe(self, index: int, assignment: Assignment, block: Block, attempt: int) -> ProbedAttempt:
+        goals, use = self._goals(index, assignment, block, attempt), self._cameras[assignment.camera]
+        layout = self._shared(index, assignment, block, attempt)
+        if layout is None:
+            made = self._trial.probe(self.recipe.seed, index, attempt, use, goals)
+        else:
+            made = self._trial.view(index, attempt, layout.made, use, goals)
+            self._layouts.keep(layout)
         take = None
-        if self._groups.size > 1 and not made.reason:
+        if self._groups.has_takes and not made.reason:
             try:
                 rng = stream(self.recipe.seed, index, attempt, "sequence")
                 settings, still = self.recipe.sequence, made.removed.keys()
@@ -331,11 +323,20 @@ class Sampler:
             except Rejected as rejection:
                 made = attrs.evolve(made, reason=rejection.reason)
         if made.reason or not len(self.scorer):
-            return _Probed(attempt, goals, made, take=take)
+            return ProbedAttempt(attempt, goals, made, take=take, layout=layout)
         shown = self.scorer.measure(self._trial, index, made)
         first = index - index % self.recipe.render.block_size
         cost = self.scorer.cost(shown, block, range(first, index + 1))
-        return _Probed(attempt, goals, made, shown, cost, take=take)
+        return ProbedAttempt(attempt, goals, made, shown, cost, take=take, layout=layout)
+
+    def _shared(self, index: int, assignment: Assignment, block: Block, attempt: int) -> SharedLayout | None:
+        """The layout of an earlier frame, on the stage, that an attempt at a view shows; None where it makes its own."""
+        limit = view_attempts(self.recipe.render.max_attempts, self.scorer.candidates)
+        if not shares_layout(self._groups.role(index), assignment, block) or attempt >= limit:
+            return None
+        key = block.layout if block.layout is not None else index
+        of_key = attrs.evolve(assignment, draw=assignment.draw - index + key)
+        return self._layouts.restored(key, of_key, block, block.attempt)
 
     def _goals(self, index: int, assignment: Assignment, block: Block, attempt: int = 0) -> Goals:
         if self._fit < 0 or not solves_for_goals(self._cameras[assignment.camera].plugin):

@@ -43,6 +43,7 @@ class AutoExposure:
 
     recipe_example = "brightness_range = [0.3, 0.6]"
     runs = "last"
+    follows_camera = True
 
     def vary(self, stage: Stage, rng: np.random.Generator) -> None:
         """Set the exposure of this frame."""

@@ -40,6 +40,7 @@ class DepthOfField:
     probability: float = param(1.0, min=0.0, max=1.0, doc="Share of the images with limited depth of field")
 
     runs = "before_render"
+    follows_camera = True
     uses_goals = True
 
     def vary(self, stage: Stage, rng: np.random.Generator, goals: Goals) -> None:

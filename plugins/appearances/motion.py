@@ -49,6 +49,7 @@ class Motion:
     probability: float = param(1.0, min=0.0, max=1.0, doc="Share of the images in which anything moves")
 
     runs = "before_render"
+    follows_camera = True
 
     def vary(self, stage: Stage, rng: np.random.Generator) -> None:
         """Set the motions of this frame."""
