@@ -109,7 +109,7 @@ class TWINSET_OT_drop_models(bpy.types.Operator):
     """Add model files to a class. They stay where they are, and are read when they are rendered"""
 
     bl_idname = "twinset.drop_models"
-    bl_label = "Add Models to Class"
+    bl_label = "Add to Class (Twinset)"  # as Blender's menu of what to do with dropped files shows it
     bl_options = {"REGISTER", "UNDO"}
 
     name: bpy.props.StringProperty(name="Class", description="Name of the class, as in the real annotations")

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from ...dataset.atomic_files import json_bytes, write_atomic
-from .process import environment, last_lines, lower_priority
+from .priority import lower_priority
+from .process import environment, last_lines
 
 log = logging.getLogger(__name__)
 

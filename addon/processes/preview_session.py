@@ -116,7 +116,7 @@ def ask(context: bpy.types.Context, **request: Any) -> int:
         recipe = session.folder / "recipe.toml"
         recipe.write_text(text, encoding="utf-8")
         command = command_line("preview", recipe, "--serve", session.folder / "files")
-        session.process = Process(command, session.folder / "log.txt")
+        session.process = Process(command, session.folder / "log.txt", is_waited_for=True)
         _start_ticking()
     session.scene, session.text, session.digest = scene.name, text, digest
     session.count += 1
@@ -125,6 +125,7 @@ def ask(context: bpy.types.Context, **request: Any) -> int:
     session.waiting.add(session.count)
     session.step = "Starting Blender in the background" if is_new else "Waiting for the preview"
     assert session.process is not None
+    session.process.set_waited_for("frame" in request)  # predictions and pictures keep the processor busy for longer
     session.process.send(id=session.count, recipe=text, reopen=reopen and not is_new, **request)
     return session.count
 

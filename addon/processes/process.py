@@ -16,6 +16,8 @@ from typing import Any
 
 import bpy
 
+from .priority import lower_priority, set_behind_window
+
 log = logging.getLogger(__name__)
 
 ROOT = __package__.rsplit(".", 2)[0]
@@ -26,8 +28,6 @@ import sys, bpy, addon_utils
 addon_utils.enable({root!r})
 sys.exit(sys.modules[{root!r} + ".headless.blender_command"].execute(sys.argv[1:]))
 """
-
-_NICE = 10
 
 _running: list[Process] = []
 
@@ -57,9 +57,11 @@ class Process:
     command : list of str
     log_file : Path
         File for its messages; overwritten.
+    is_waited_for : bool
+        Whether somebody waits for it now, so that it does not come after the window; :meth:`set_waited_for` changes it.
     """
 
-    def __init__(self, command: list[str], log_file: Path) -> None:
+    def __init__(self, command: list[str], log_file: Path, *, is_waited_for: bool = False) -> None:
         self.log_file = log_file
         self.other_output: list[str] = []
         self._lines: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
@@ -75,9 +77,11 @@ class Process:
                 # Do not pass on Ctrl-C in Blender's terminal, and open no console window on Windows.
                 start_new_session=os.name != "nt",
                 creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0)
-                | getattr(subprocess, "BELOW_NORMAL_PRIORITY_CLASS", 0),
+                | (0 if is_waited_for else getattr(subprocess, "BELOW_NORMAL_PRIORITY_CLASS", 0)),
             )
-        lower_priority(self._process.pid)
+        self._is_waited_for = is_waited_for
+        if not is_waited_for:
+            lower_priority(self._process.pid)
         self._reader = threading.Thread(target=self._read, name="twinset-answers", daemon=True)
         self._reader.start()
         _running.append(self)
@@ -100,6 +104,12 @@ class Process:
         except (OSError, ValueError):
             return False
         return True
+
+    def set_waited_for(self, is_waited_for: bool) -> None:
+        """Let the window come first, or, while somebody waits for an answer, treat the process like the window."""
+        if is_waited_for != self._is_waited_for:
+            self._is_waited_for = is_waited_for
+            set_behind_window(self.pid, is_behind=not is_waited_for)
 
     def take_messages(self) -> list[dict[str, Any]]:
         """The messages since the last call."""
@@ -150,17 +160,6 @@ def last_lines(file: Path, lines: int) -> list[str]:
     except OSError:
         return []
     return [line.rstrip() for line in text.splitlines() if line.strip()][-lines:]
-
-
-def lower_priority(pid: int) -> None:
-    """Let the window come first, whatever the background needs of the processor."""
-    if os.name == "posix":
-        with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, pid, _NICE)
-        # Linux divides the processor among sessions first, so a process in a session of its own is nice to none but
-        # itself unless its session is [sched(7), "The autogroup feature"].
-        with contextlib.suppress(OSError):
-            Path(f"/proc/{pid}/autogroup").write_text(str(_NICE), encoding="ascii")
 
 
 def exit_message(process: Any) -> str:

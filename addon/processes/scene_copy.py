@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import bpy
@@ -18,9 +20,23 @@ def save_copy(path: Path) -> None:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        bpy.ops.wm.save_as_mainfile(
-            filepath=str(path), copy=True, relative_remap=True, compress=False, check_existing=False
-        )
+        with _no_thumbnail():
+            bpy.ops.wm.save_as_mainfile(
+                filepath=str(path), copy=True, relative_remap=True, compress=False, check_existing=False
+            )
     except (OSError, RuntimeError) as error:
         reason = " ".join(str(error).removeprefix("Error: ").split())
         raise OutputError(f"Cannot save a copy of the scene to {path}: {reason}") from None
+
+
+@contextlib.contextmanager
+def _no_thumbnail() -> Iterator[None]:
+    """Save without a thumbnail of the scene, which takes Blender longer to draw than to write the file."""
+    preferences = bpy.context.preferences
+    was_dirty, before = preferences.is_dirty, preferences.filepaths.file_preview_type
+    preferences.filepaths.file_preview_type = "NONE"
+    try:
+        yield
+    finally:
+        preferences.filepaths.file_preview_type = before
+        preferences.is_dirty = was_dirty

@@ -1,101 +1,47 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Run inside Blender's window by test_window.py: an artist's whole way from a room and chairs to a dataset.
-
-Steps are a generator that a timer drives; what it yields are seconds for the window to live.
-"""
+"""Run inside Blender's window by test_window.py: an artist's whole way from a room and chairs to a dataset."""
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
-import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import bpy
-import numpy as np
 
-NAME = "bl_ext.user_default.twinset"
-OUT, DATA = Path(os.environ["TWINSET_WINDOW_OUT"]), Path(os.environ["TWINSET_DATA"])
-PERIOD = 0.05
-facts: dict[str, Any] = {}
-ticks: list[float] = []
+sys.path.append(str(Path(__file__).resolve().parent))
+from window_driver import (
+    DATA,
+    OUT,
+    drawn,
+    drive,
+    facts,
+    install,
+    keys,
+    note_ticks,
+    part,
+    places,
+    press,
+    preview,
+    shot,
+    show_sidebar,
+    tick,
+    view,
+    wait,
+)
+
 ops = bpy.ops.twinset
-
-
-def part(name: str) -> Any:
-    return importlib.import_module(f"{NAME}.{name}")
-
-
-def tick() -> float:
-    ticks.append(time.perf_counter())
-    return PERIOD
-
-
-def note_ticks(name: str, since: float) -> None:
-    """How long the window's timer, due every 50 ms, was kept waiting."""
-    late = np.diff([t for t in ticks if t >= since])
-    if len(late):
-        keys = ("median", "p95", "p99", "max")
-        facts[f"{name} tick ms"] = dict(
-            zip(keys, (1000 * np.quantile(late, [0.5, 0.95, 0.99, 1.0])).round().tolist(), strict=True)
-        )
-
-
-def view() -> Any:
-    """The 3D view as context, as if the pointer were in it."""
-    window = bpy.context.window_manager.windows[0]
-    area = next(a for a in window.screen.areas if a.type == "VIEW_3D")
-    region = next(r for r in area.regions if r.type == "WINDOW")
-    return bpy.context.temp_override(window=window, area=area, region=region)
-
-
-def press(operator: Any, **arguments: Any) -> Any:
-    with view():
-        return operator("INVOKE_DEFAULT", True, **arguments)  # True: with an undo step, as from a button
-
-
-def wait(until: Callable[[], Any], seconds: float = 900.0) -> Iterator[float]:
-    end = time.monotonic() + seconds
-    session = part("addon.processes.preview_session").session
-    while not until():
-        assert not session.problems, session.problems
-        assert time.monotonic() < end, "nothing happened"
-        yield 0.02
-
-
-def shot(name: str) -> Iterator[float]:
-    yield 1.0
-    subprocess.run(["import", "-window", "root", str(OUT / f"{name}.png")], check=False)
-
-
-def counts() -> dict[str, int]:
-    blocks = {name: getattr(bpy.data, name) for name in dir(bpy.data)}
-    return {k: len(v) for k, v in blocks.items() if isinstance(v, bpy.types.bpy_prop_collection)}
-
-
-def places() -> dict[str, Any]:
-    scene = bpy.context.scene
-    out = {o.name: (np.array(o.matrix_world).tolist(), o.hide_get(), o.hide_render) for o in scene.objects}
-    render = scene.render
-    camera = scene.camera and scene.camera.name
-    return out | {"": (camera, render.resolution_x, render.resolution_y, scene.world and scene.world.name, counts())}
 
 
 def perspectives() -> set[str]:
     """How the 3D views of the window look at the scene."""
     areas = bpy.context.window_manager.windows[0].screen.areas
     return {area.spaces.active.region_3d.view_perspective for area in areas if area.type == "VIEW_3D"}
-
-
-def preview() -> Any:
-    return bpy.context.scene.twinset_preview
 
 
 def walk_over_previews() -> Iterator[float]:
@@ -190,8 +136,7 @@ def from_the_default_scene() -> Iterator[float]:
 
 
 def the_way() -> Iterator[float]:
-    archive = os.environ["TWINSET_ARCHIVE"]
-    bpy.ops.extensions.package_install_files(repo="user_default", filepath=archive, enable_on_install=True)
+    install()
     yield from from_the_default_scene()
     recipe = part("addon.settings.recipe")
     session, render_job = part("addon.processes.preview_session"), part("addon.processes.render_job")
@@ -221,16 +166,12 @@ def the_way() -> Iterator[float]:
     settings.cameras[0].framed.above_surfaces.add().value = "Floor"
     settings.job.images, settings.render.use_samples, settings.render.samples = 10, True, 4
     settings.output.width, settings.output.height = 320, 240
-    with view() as _:
-        area = bpy.context.area
-        area.spaces.active.show_region_ui = True
-        yield 1.0
-        next(r for r in area.regions if r.type == "UI").active_panel_category = "Twinset"
+    yield from show_sidebar()
     with view():
         bpy.ops.twinset.mark_class("INVOKE_DEFAULT", name="")
     yield from shot("addon_new_class")
     for _ in range(2):  # ends typing, and closes the dialog
-        subprocess.run(["xdotool", "key", "Escape"], check=False)
+        keys("Escape")
         yield 0.5
     bpy.data.objects["Floor"].name = "Ground"
     yield from shot("addon_problems")  # no annotations yet; the renamed floor is no problem
@@ -244,6 +185,7 @@ def the_way() -> Iterator[float]:
     bpy.ops.ed.undo_push(message="Set up")
     yield from shot("addon_start")
     before = places()
+    yield from drawn()
 
     began, clock = time.monotonic(), time.perf_counter()
     press(ops.preview_sample)
@@ -310,6 +252,7 @@ def the_way() -> Iterator[float]:
     press(ops.restore_scene)
     press(ops.stop_preview)
     yield from wait(lambda: places() == before, 20)
+    yield from drawn()
 
     clock, began = time.perf_counter(), time.monotonic()
     scene = bpy.context.scene
@@ -339,22 +282,4 @@ def the_way() -> Iterator[float]:
     recipe.export_recipe(scene, OUT / "recipe.toml")
 
 
-def drive() -> None:
-    steps = the_way()
-
-    def step() -> float | None:
-        try:
-            return next(steps)
-        except StopIteration:
-            facts["passed"] = True
-        except BaseException:
-            facts["failed"] = traceback.format_exc()
-        (OUT / "facts.json").write_text(json.dumps(facts, indent=1))
-        sys.stdout.flush()
-        bpy.ops.wm.quit_blender()
-        return None
-
-    bpy.app.timers.register(step, first_interval=1.5, persistent=True)
-
-
-drive()
+drive(the_way)
