@@ -208,8 +208,10 @@ def infer(
     classes: str | Sequence[str] = (),
     models: str | Sequence[str] = (),
     threshold: float = 0.5,
+    max_boxes: int = 20_000,
     seed: int = 0,
     threads: int = 1,
+    workers: int = 0,
     progress: StepProgress = _ignore_step,
 ) -> Inference:
     """Predict depth, occlusion, shape and other columns of real boxes, learned from rendered boxes.
@@ -227,7 +229,9 @@ def infer(
         that reaches the threshold is used. By default ``packaged``, then ``packaged+box``.
     threshold : float
         Least cross-validated R² or accuracy.
-    seed, threads : int
+    max_boxes : int
+        Learn from about so many rendered boxes of a class at most: those of random images.
+    seed, threads, workers : int
     progress : callable
         Called with the step, the amount done and the total.
     """
@@ -237,11 +241,12 @@ def infer(
     found = infer_columns(
         _image_dataset(synth),
         None if real is None else _image_dataset(real),
-        open_models(_names(models) or DEFAULT_MODELS, threads),
+        open_models(_names(models) or DEFAULT_MODELS, threads, workers),
         columns=_names(columns),
         classes=_names(classes),
         threshold=threshold,
-        threads=threads,
+        max_boxes=max_boxes,
+        workers=workers,
         seed=seed,
         progress=progress,
     )

@@ -109,7 +109,11 @@ class Density:
 
         A new real sample has a score of at least q with a probability of 1 - q, whatever the features.
         """
-        ranks = np.searchsorted(self.calibration, self.distance(features), side="right")
+        return self.scores_of(self.distance(features))
+
+    def scores_of(self, distances: np.ndarray) -> np.ndarray:
+        """:meth:`score_samples` of samples whose :meth:`distance` (m,) is known."""
+        ranks = np.searchsorted(self.calibration, distances, side="right")
         return 1 - ranks / len(self.calibration)
 
     def check_model(self, sha256: str, path: str | Path) -> None:

@@ -36,11 +36,17 @@ class Extractor:
         Threads of the model on the CPU.
     batch : int
         Largest number of pictures at once, if the model does not fix it.
+    workers : int
+        Processes that compute the features of datasets, each with a model of its own; 0 for one per processor.
 
     Attributes
     ----------
     sha256 : str
         Hash of the model file together with its settings: equal hashes give comparable features.
+    device, workers
+        As given.
+    model_bytes : int
+        Size of the model file.
     size : (int, int)
         Width and height of the pictures that the model takes.
 
@@ -51,11 +57,19 @@ class Extractor:
     """
 
     def __init__(
-        self, model: str | Path | None = None, *, device: str = "cpu", threads: int = 1, batch: int = 16
+        self,
+        model: str | Path | None = None,
+        *,
+        device: str = "cpu",
+        threads: int = 1,
+        batch: int = 16,
+        workers: int = 1,
     ) -> None:
         if device not in DEVICES:
             raise DataError(f"A device must be one of {', '.join(DEVICES)}. Got '{device}' instead.")
         self.path = Path(MODEL if model is None else model)
+        self.device, self.workers = device, workers
+        self._arguments = (model, device, threads, batch)
         data = read_model(self.path)
         session = open_session(self.path, data, device, threads)
         self.settings: ModelSettings = read_settings(self.path, session.get_modelmeta().custom_metadata_map)
@@ -75,6 +89,11 @@ class Extractor:
         self._batch = self._fixed_batch or max(1, min(batch, MAX_INPUT_PIXELS // (width * height)))
         settings = repr(attrs.astuple(self.settings)).encode()
         self.sha256 = hashlib.sha256(hashlib.sha256(data).digest() + settings).hexdigest()
+        self.model_bytes = len(data)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Other processes open the model again."""
+        return _opened, (*self._arguments, self.sha256)
 
     def extract(self, images: np.ndarray | Sequence[np.ndarray]) -> np.ndarray:
         """Features of pictures of the model's size.
@@ -154,6 +173,13 @@ class Extractor:
         if not np.isfinite(values).all():
             raise DataError(f"{name} is not finite. Check the range, mean and std that the model wants.")
         return values.astype(np.float32)
+
+
+def _opened(model: str | Path | None, device: str, threads: int, batch: int, sha256: str) -> Extractor:
+    extractor = Extractor(model, device=device, threads=threads, batch=batch)
+    if extractor.sha256 != sha256:
+        raise DataError(f"The model '{extractor.path}' was changed while it was used. Run the same command again.")
+    return extractor
 
 
 def _inner(path: Path, data: bytes, requested: str, outputs: list[str]) -> str:

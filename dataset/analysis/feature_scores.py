@@ -17,9 +17,14 @@ from ...alignment.features.density import Density, fit_density, load_density
 from ...alignment.features.extractor import Extractor
 from ...engine.errors import DataError
 from ...engine.plugin.params import unknown
+from ...engine.rng import stream
 from ..formats.coco import CocoFile
 from ..progress import Progress
+from .feature_distances import subsample_images
 from .features import MIN_BOX_SIDE, BoxFeatures, box_features
+
+MAX_LEARNED = 10_000
+"""About the most boxes of a class that a density is learned from."""
 
 
 @attrs.frozen(eq=False)
@@ -76,15 +81,21 @@ def learn_class(
     neighbours: int = 5,
     margin: float = MARGIN,
     min_side: float = MIN_BOX_SIDE,
+    max_boxes: int = MAX_LEARNED,
+    progress: Progress = lambda done, total: None,
 ) -> tuple[Density, BoxFeatures]:
     """Fit a density to the features of a class's real boxes; see :func:`box_features` and :func:`fit_density`.
+
+    With more than about ``max_boxes`` boxes, those of a random sample of images are used: the time of the fit grows
+    with the square of their number, the precision of scores with its root.
 
     Raises
     ------
     DataError
         If the class, its images, or enough boxes are missing.
     """
-    features = box_features(coco, images, class_name, extractor, margin=margin, min_side=min_side)
+    part = subsample_images(coco, class_name, max_boxes, stream(0, "learned boxes", class_name))
+    features = box_features(part, images, class_name, extractor, margin=margin, min_side=min_side, progress=progress)
     origin = {
         "model": extractor.sha256,
         "model_name": extractor.path.name,
@@ -187,7 +198,7 @@ def score_boxes(
         )
         rows = [row[i] for i in features.annotation.tolist()]
         distance = density.distance(features.features)
-        values[:, rows] = distance, density.score_samples(features.features), typicality(distance, density.calibration)
+        values[:, rows] = distance, density.scores_of(distance), typicality(distance, density.calibration)
         small += features.small
         problems += features.problems
     names = {c["id"]: c["name"] for c in coco.categories}

@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +17,17 @@ from ...alignment.features.crops import MARGIN
 from ...alignment.features.extractor import Extractor
 from ...engine.errors import DataError
 from ..formats.coco import CocoFile
-from ..formats.image_files import ImageFiles
+from ..formats.image_files import ImageFiles, read_annotated
+from ..processes import mapped, processes_for
 from ..progress import Progress
 
 MIN_BOX_SIDE = 16
 """In pixels: features of smaller boxes reflect little more than their enlargement."""
+
+_PER_WORKER = 100
+"""Boxes per process from which on starting it saves time."""
+_MAX_MODEL_BYTES = 2**30
+"""Bytes of the models of all processes together, unless their number is given."""
 
 
 @attrs.frozen(eq=False)
@@ -55,6 +63,7 @@ def box_features(
     class_name : str or sequence of str
         Class names; raises DataError if there is no such class.
     extractor : Extractor
+        Its ``workers`` say in how many processes it works, on which the result does not depend.
     margin : float
         Context around each box, see :func:`..alignment.crops.crop_boxes`.
     min_side : float
@@ -70,8 +79,6 @@ def box_features(
     DataError
         If the class or all of its images are missing, or none of its boxes is large enough.
     """
-    import cv2
-
     names = [class_name] if isinstance(class_name, str) else list(class_name)
     boxes: dict[int, list[dict[str, Any]]] = {}
     chosen = [annotation for name in names for annotation in coco.annotations_of(name)]
@@ -88,32 +95,104 @@ def box_features(
             f"{min_side:g} pixels, which is too small. Use larger images, or lower --min-box-side."
         )
     with_boxes = [image for image in coco.images if image["id"] in boxes]
-    vectors, owners, ids, problems = [], [], [], []
-    files = ImageFiles(with_boxes, images)
-    files.say()
-    for done, image in enumerate(with_boxes, 1):
-        try:
-            picture = files.read(image)
-        except DataError as error:
-            problems.append(str(error))
-            continue
-        own = boxes[image["id"]]
-        bboxes = np.array([annotation["bbox"] for annotation in own], dtype=float)
-        if scale[image["id"]] < 1:
-            before = np.array(picture.shape[1::-1])
-            picture = cv2.resize(
-                picture, np.rint(before * scale[image["id"]]).astype(int), interpolation=cv2.INTER_AREA
-            )
-            bboxes *= np.tile(picture.shape[1::-1] / before, 2)  # sides are whole pixels
-        vectors.append(extractor.extract_boxes(picture, bboxes, margin))
-        owners += [image["id"]] * len(own)
-        ids += [annotation["id"] for annotation in own]
-        progress(done, len(with_boxes))
+    tasks, problems = _tasks(with_boxes, images, boxes, scale, margin)
+    vectors, owners, ids = [], [], []
+    progress(0, len(with_boxes))
+    with _extracted(tasks, extractor) as results:
+        for done, (task, (found, problem)) in enumerate(zip(tasks, results, strict=True), 1):
+            progress(done, len(tasks))
+            if found is None:
+                problems[task.image] = problem
+                continue
+            own = boxes[task.image]
+            vectors.append(found)
+            owners += [task.image] * len(own)
+            ids += [annotation["id"] for annotation in own]
+    said = [problems[image["id"]] for image in with_boxes if image["id"] in problems]
     if not vectors:
         text = f"None of the {len(with_boxes)} images of '{coco.path}' can be used."
-        raise DataError(f"{text} The first problem: {problems[0]}")
+        raise DataError(f"{text} The first problem: {said[0]}")
     small = len(chosen) - sum(len(b) for b in boxes.values())
-    return BoxFeatures(np.concatenate(vectors), np.array(owners), np.array(ids), small, tuple(problems))
+    return BoxFeatures(np.concatenate(vectors), np.array(owners), np.array(ids), small, tuple(said))
+
+
+@attrs.frozen(eq=False)
+class _Task:
+    """An image, the size that it must have, and boxes in it; all are reduced by a ``scale``, at most 1."""
+
+    image: int
+    path: Path
+    size: tuple[int, int]
+    upright: bool
+    bboxes: np.ndarray
+    scale: float
+    margin: float
+
+
+def _tasks(
+    images: Sequence[Mapping[str, Any]],
+    folder: Path,
+    boxes: Mapping[int, Sequence[Mapping[str, Any]]],
+    scale: Mapping[int, float],
+    margin: float,
+) -> tuple[list[_Task], dict[int, str]]:
+    """What is to be extracted, and by image id why images are not found."""
+    tasks, problems = [], {}
+    files = ImageFiles(images, folder)
+    files.say()
+    for image in images:
+        id = image["id"]
+        try:
+            path = files.path(image)
+        except DataError as error:
+            problems[id] = str(error)
+            continue
+        size = int(image["width"]), int(image["height"])
+        bboxes = np.array([annotation["bbox"] for annotation in boxes[id]], dtype=float)
+        tasks.append(_Task(id, path, size, files.is_upright(image), bboxes, scale[id], margin))
+    return tasks, problems
+
+
+@contextmanager
+def _extracted(tasks: Sequence[_Task], extractor: Extractor) -> Iterator[Iterator[tuple[np.ndarray | None, str]]]:
+    """Features of the boxes of each task, or None and a sentence, from several processes where that saves time."""
+    worthwhile = sum(len(task.bboxes) for task in tasks) // _PER_WORKER
+    affordable = worthwhile if extractor.workers else _MAX_MODEL_BYTES // extractor.model_bytes
+    workers = processes_for(extractor.workers, min(worthwhile, affordable)) if extractor.device == "cpu" else 1
+    if workers == 1:
+        yield (_features_of(extractor, task) for task in tasks)
+        return
+    with mapped(_features_here, tasks, workers, "computed features", prepare=partial(_use, extractor)) as results:
+        yield results
+
+
+_extractor: Extractor | None = None
+"""In a worker process: what computes features."""
+
+
+def _use(extractor: Extractor) -> None:
+    global _extractor
+    _extractor = extractor
+
+
+def _features_here(task: _Task) -> tuple[np.ndarray | None, str]:
+    assert _extractor is not None
+    return _features_of(_extractor, task)
+
+
+def _features_of(extractor: Extractor, task: _Task) -> tuple[np.ndarray | None, str]:
+    import cv2
+
+    try:
+        picture = read_annotated(task.path, task.size, upright=task.upright)
+    except DataError as error:
+        return None, str(error)
+    bboxes = task.bboxes
+    if task.scale < 1:
+        before = np.array(picture.shape[1::-1])
+        picture = cv2.resize(picture, np.rint(before * task.scale).astype(int), interpolation=cv2.INTER_AREA)
+        bboxes = bboxes * np.tile(picture.shape[1::-1] / before, 2)  # sides are whole pixels
+    return extractor.extract_boxes(picture, bboxes, task.margin), ""
 
 
 def reduction(image: Mapping[str, Any], max_side: float) -> float:

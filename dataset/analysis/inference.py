@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,16 @@ from ...alignment.features.extractor import Extractor
 from ...alignment.features.inference import FOLDS, TREES, Head, Prediction, Score, geometry
 from ...engine.errors import DataError
 from ...engine.plugin.params import unknown
+from ...engine.rng import stream
 from ..formats.dataset_folder import ImageDataset
+from ..processes import processes_for
 from ..progress import StepProgress
+from .feature_distances import subsample_images
 from .features import MIN_BOX_SIDE, box_features, reduction
 from .measure import measure
+
+MAX_LEARNED = 20_000
+"""About the most rendered boxes of a class that heads are learned from."""
 
 Models = Mapping[str, Sequence[Extractor | None]]
 """By name, the extractors whose features are concatenated; None stands for the box's own size and position."""
@@ -114,7 +121,8 @@ def infer(
     trees: int = TREES,
     margin: float = MARGIN,
     min_side: float = MIN_BOX_SIDE,
-    threads: int = 1,
+    max_boxes: int = MAX_LEARNED,
+    workers: int = 1,
     seed: int = 0,
     progress: StepProgress = lambda what, done, total: None,
 ) -> InferenceResult:
@@ -138,8 +146,13 @@ def infer(
         Least R² or accuracy with which a head predicts real boxes.
     score_all : bool
         Try every model and use the best.
-    folds, trees, seed, threads
+    folds, trees, seed
         See :class:`..alignment.inference.Head`.
+    max_boxes : int
+        Learn from at most about so many rendered boxes of a class: those of random images.
+    workers : int
+        Processes that measure images, and threads of the forests; 0 for one per processor. The result does not depend
+        on it.
     margin, min_side
         See :func:`.features.box_features`.
 
@@ -149,7 +162,8 @@ def infer(
         If a column or class is missing, or images cannot be used.
     """
     names = _classes(synth, real, classes)
-    known = _known_columns(synth, columns)
+    synth = _learned(synth, names, max_boxes, seed)
+    known = _known_columns(synth, columns, workers, progress)
     sizes = [_side(source) for source in (synth, real) if source is not None]
     max_side = min(sizes) if real is not None and min(sizes) < max(sizes) else math.inf
     rendered = _Boxes(synth, names, margin, min_side, max_side, progress)
@@ -165,7 +179,7 @@ def infer(
             progress(f"Learning with {model}", done, len(todo))
             rows = np.flatnonzero(usable & (rendered.owner_class == outcome.class_name))
             values = [known[outcome.column].get(rendered.ids[row]) for row in rows]
-            head = Head(folds=folds, trees=trees, seed=seed, threads=threads)
+            head = Head(folds=folds, trees=trees, seed=seed, threads=processes_for(workers, trees))
             try:
                 head.fit(features[rows], values, rendered.images[rows])
             except DataError as error:
@@ -249,14 +263,39 @@ def _side(source: ImageDataset) -> float:
     return float(np.median([max(image["width"], image["height"]) for image in source.coco.images]))
 
 
-def _known_columns(synth: ImageDataset, asked: Sequence[str]) -> dict[str, dict[int, Any]]:
+def _learned(synth: ImageDataset, classes: Sequence[str], max_boxes: int, seed: int) -> ImageDataset:
+    """The images that have some of the rendered boxes that are learned from, of each class, with all their boxes."""
+    kept: set[int] = set()
+    for name in classes:
+        part = subsample_images(synth.coco, name, max_boxes, stream(seed, "learned boxes", name))
+        if part is synth.coco:
+            return synth
+        kept |= {image["id"] for image in part.images}
+    coco = attrs.evolve(
+        synth.coco,
+        images=[image for image in synth.coco.images if image["id"] in kept],
+        annotations=[a for a in synth.coco.annotations if a["image_id"] in kept],
+    )
+    return ImageDataset(coco, synth.images)
+
+
+def _known_columns(
+    synth: ImageDataset, asked: Sequence[str], workers: int, progress: StepProgress
+) -> dict[str, dict[int, Any]]:
     """Columns of the rendered boxes by annotation id; measured in images only if annotations do not have them."""
     columns, default = measure(synth.coco, None).columns, by_default("inferred")
     if not asked or any(name not in columns for name in asked):
         asked_here = set(asked or default)
         if not asked_here <= set(columns):
             depth = synth.images.parent / "depth"
-            columns = measure(synth.coco, synth.images, depth=depth if depth.is_dir() else None).columns | columns
+            measured = measure(
+                synth.coco,
+                synth.images,
+                depth=depth if depth.is_dir() else None,
+                workers=workers,
+                progress=partial(progress, f"Measuring {synth.coco.path.name}"),
+            )
+            columns = measured.columns | columns
     chosen = [name for name in dict.fromkeys(asked or default) if asked or name in columns]
     for name in chosen:
         if name not in columns:

@@ -4,16 +4,7 @@
 from __future__ import annotations
 
 import math
-import multiprocessing
-import os
-import signal
-import sys
-import types
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +13,8 @@ import numpy as np
 
 from ...alignment.columns.box_data import BoxData
 from ...alignment.columns.metadata import MetadataColumns, box_columns, picture_columns
-from ...alignment.columns.registry import added_columns, register
 from ...engine.errors import DataError
 from ...engine.output.annotation_source import declared_entries
-from ...engine.plugin.columns import Column
 from ..atomic_files import is_number
 from ..formats import rle_masks
 from ..formats.coco import CocoFile
@@ -33,9 +22,9 @@ from ..formats.image_files import ImageFiles, read_annotated
 from ..formats.pixels import DEPTH_SUFFIXES, read_depth
 from ..image_names import inner_path
 from ..imports.box_arrays import has_types
+from ..processes import mapped, processes_for
 from ..progress import Progress
 
-_CHUNK = 16
 _PER_WORKER = 8
 """Images per worker process from which on starting it saves time."""
 
@@ -234,7 +223,9 @@ def _collect(
     problems: list[str] = []
     unread = 0
     progress(0, len(tasks))
-    with _map_tasks(tasks, workers) as results:
+    with mapped(
+        _measure_one, tasks, processes_for(workers, math.ceil(len(tasks) / _PER_WORKER)), "measured images"
+    ) as results:
         for done, (task, result) in enumerate(zip(tasks, results, strict=True), start=1):
             part = slice(result.first, result.first + len(task.bboxes))
             for name, value in [*((f"image_{k}", v) for k, v in result.of_image.items()), *result.of_boxes.items()]:
@@ -245,59 +236,6 @@ def _collect(
     if unread == len(tasks):
         raise UnmeasuredImagesError(f"None of the {len(tasks)} images with boxes can be measured. {problems[0]}")
     return columns, problems
-
-
-@contextmanager
-def _map_tasks(tasks: list[_Task], workers: int) -> Iterator[Iterator[_ImageResult]]:
-    """The results of all tasks in order, from as many processes as save time."""
-    workers = min(workers or _processors(), math.ceil(len(tasks) / _PER_WORKER))
-    # A process started from inside Blender does not know the name under which Blender installed this package.
-    if workers <= 1 or __name__.startswith("bl_ext."):
-        yield map(_measure_one, tasks)
-        return
-    start = partial(_init_worker, added_columns())
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=start)
-    chunk = max(1, min(_CHUNK, len(tasks) // (workers * 4)))
-    try:
-        with _without_main():
-            results = pool.map(_measure_one, tasks, chunksize=chunk)
-        yield results
-    except BrokenProcessPool:
-        raise DataError(
-            "A process that measured images was killed, most likely because memory ran out. Use fewer workers."
-        ) from None
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-@contextmanager
-def _without_main() -> Iterator[None]:
-    """Let processes that start in this context not run the user's script again: their tasks need nothing of it."""
-    main = sys.modules["__main__"]
-    sys.modules["__main__"] = types.ModuleType("__main__")
-    try:
-        yield
-    finally:
-        sys.modules["__main__"] = main
-
-
-def _init_worker(added: Sequence[Column]) -> None:
-    """Ignore Ctrl-C, which the parent process handles, and limit OpenCV to one thread.
-
-    ``added`` are columns that were registered where the process was started.
-    """
-    import cv2
-
-    for column in added:
-        register(column)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    cv2.setNumThreads(1)
-
-
-def _processors() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _measure_one(task: _Task) -> _ImageResult:

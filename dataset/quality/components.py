@@ -80,22 +80,20 @@ class QualityComponents:
         self,
         class_name: str,
         pictures: tuple[ImageDataset, Mapping[str, ImageDataset]],
-        models: Sequence[Path | None],
-        threads: int,
+        extractors: Sequence[Extractor],
         seed: int,
         several: bool,
         options: Mapping[str, Any],
     ) -> list[str]:
-        """Add feature distances by each model; with too few boxes, note that instead.
+        """Add feature distances by each vision model; with too few boxes, note that instead.
 
         ``pictures`` are the real dataset and the others, ``options`` those of :func:`.feature_samples`. Returns a
         sentence per unusable image.
         """
         head = f"{class_name}: " if several else ""
         problems: list[str] = []
-        for model in models:
-            extractor = Extractor(model, threads=threads)
-            name = head + (FEATURES if len(models) == 1 else f"{FEATURES} {extractor.path.stem}")
+        for extractor in extractors:
+            name = head + (FEATURES if len(extractors) == 1 else f"{FEATURES} {extractor.path.stem}")
             try:
                 found = feature_samples(
                     pictures[0], pictures[1], class_name, extractor, stream(seed, "thin", class_name), **options

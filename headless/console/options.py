@@ -133,6 +133,12 @@ MinBoxSideOption = Annotated[
 MaxBoxesOption = Annotated[
     int, typer.Option(metavar="N", min=20, help="Use at most N boxes per dataset and class for features.")
 ]
+LearnedBoxesOption = Annotated[
+    int,
+    typer.Option(
+        metavar="N", min=20, help="Learn from at most about N boxes of a class: those of random images of the dataset."
+    ),
+]
 ThreadsOption = Annotated[int, typer.Option(metavar="N", min=1, max=1024, help="Threads for the vision model.")]
 WorkersOption = Annotated[int, typer.Option(metavar="N", min=0, max=1024, help="Processes; 0 for one per processor.")]
 SeedOption = Annotated[int, typer.Option(metavar="N", min=0, help="Random seed of the resampling.")]

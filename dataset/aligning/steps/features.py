@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ....alignment.features.extractor import Extractor
 from ....engine.errors import DataError
 from ...analysis.feature_scores import learn_class
 from ...atomic_files import write_atomic
@@ -35,7 +34,7 @@ class Features(Step):
         }
 
     def run(self, work: Workspace) -> Result:
-        extractor = Extractor(work.options.model, threads=work.options.threads)
+        extractor = work.extractor()
         files: dict[str, Any] = {}
         refused: dict[str, str] = {}
         photos = work.exposed_photos

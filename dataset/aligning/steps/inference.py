@@ -105,10 +105,10 @@ def _inferred(work: Workspace, synth: Path) -> InferenceResult:
     return infer(
         open_dataset(synth),
         work.exposed_photos,
-        open_models(names, work.options.threads),
+        open_models(names, work.options.threads, work.options.workers),
         classes=_rendered_classes(synth, work.classes),
         threshold=THRESHOLD,
-        threads=work.options.threads,
+        workers=work.options.workers,
         seed=work.options.seed,
         progress=work.progress,
     )

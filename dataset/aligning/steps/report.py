@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ....alignment.features.extractor import Extractor
 from ....engine.errors import DataError
 from ...atomic_files import write_atomic
 from ...report.page import make_report
@@ -63,7 +62,7 @@ class Report(Step):
         """The report of the last dataset on the photos that gains are measured on."""
         coco = work.test or work.exposed
         assert coco is not None and work.latest is not None
-        extractor = None if work.photos is None else Extractor(work.options.model, threads=work.options.threads)
+        extractor = None if work.photos is None else work.extractor()
         try:
             return make_report(
                 coco.path,

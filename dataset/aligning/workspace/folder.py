@@ -99,9 +99,13 @@ class Workspace:
             dataset.coco,
             dataset.images,
             densities,
-            Extractor(self.options.model, threads=self.options.threads),
+            self.extractor(),
             progress=lambda done, total: self.progress("Scoring boxes", done, total),
         )
+
+    def extractor(self) -> Extractor:
+        """The chosen vision model."""
+        return Extractor(self.options.model, threads=self.options.threads, workers=self.options.workers)
 
     def say(self, text: str) -> None:
         self.surroundings.say(text)

@@ -81,9 +81,7 @@ def measure_gains(work: Workspace, datasets: Mapping[str, Path]) -> dict[str, An
         options = {"max_boxes": MAX_BOXES, "progress": work.progress}
         pictures = (ImageDataset(coco, work.photos), opened)
         for name in classes:
-            found.add_features(
-                name, pictures, [work.options.model], work.options.threads, work.options.seed, len(classes) > 1, options
-            )
+            found.add_features(name, pictures, [work.extractor()], work.options.seed, len(classes) > 1, options)
     values: dict[str, Any] = {
         "classes": classes,
         "order": list(datasets),

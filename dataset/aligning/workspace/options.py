@@ -44,7 +44,7 @@ class AlignOptions:
     threads : int
         Threads of the vision model.
     workers : int
-        Processes that measure images; 0 for one per processor.
+        Processes that measure images and compute features; 0 for one per processor.
     seed : int
         Of everything that is random apart from the recipe.
     """

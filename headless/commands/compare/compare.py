@@ -94,7 +94,7 @@ def compare(
         report = compare_measured(first, second, class_name or None, seed, progress)
     if features:
         folders = ((real, real_images), (synth, synth_images))
-        of_features = class_features(output, *folders, list(report["classes"]), model, max_boxes, seed)
+        of_features = class_features(output, *folders, list(report["classes"]), model, max_boxes, seed, workers)
         for name, found in report["classes"].items():
             found["features"] = of_features[name]
     written = {}

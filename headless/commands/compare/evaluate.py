@@ -180,7 +180,7 @@ def evaluate(
                 values["suggested"] = None
                 shown.append(f"So there is nothing to suggest: {suggested} was not written.")
     if synth is not None:
-        options = FeatureOptions(class_name or (), model, max_boxes, min_box_side, threads, seed, plots)
+        options = FeatureOptions(class_name or (), model, max_boxes, min_box_side, threads, workers, seed, plots)
         near = nearness_of(output, (real, real_images), (synth, synth_images), found, options)
         values["nearness"] = near
         shown += nearness_shown(near)

@@ -28,6 +28,7 @@ class FeatureOptions:
     max_boxes: int
     min_box_side: float
     threads: int
+    workers: int
     seed: int
     plots: Path | None
 
@@ -56,7 +57,7 @@ def nearness_of(
     names = [n for n in options.classes or in_real if in_real[n] and in_synth.get(n)]
     if not names:
         raise DataError("The real and the synthetic dataset have no requested class with boxes in common.")
-    extractor = Extractor(options.model, threads=options.threads)
+    extractor = Extractor(options.model, threads=options.threads, workers=options.workers)
     out = {}
     with progress_bar(output, hidden=output.json) as bar:
         task = bar.add_task("Computing features", total=None)

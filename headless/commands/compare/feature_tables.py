@@ -43,6 +43,7 @@ def class_features(
     model: Path | None,
     max_boxes: int,
     seed: int,
+    workers: int,
 ) -> dict[str, dict[str, Any]]:
     """By class: ``distances`` and ``problems``; or ``refused``, why a class has no result."""
     from ....alignment.features.extractor import Extractor
@@ -50,7 +51,7 @@ def class_features(
 
     first = opened(*real, "--real-images", "omit --features")
     second = opened(*synth, "--synth-images", "omit --features")
-    extractor = Extractor(model)
+    extractor = Extractor(model, workers=workers)
     out: dict[str, dict[str, Any]] = {}
     with progress_bar(output, hidden=output.json) as bar:
         task = bar.add_task("Computing features", total=None)

@@ -16,10 +16,13 @@ from ...console.commands import command
 from ...console.options import (
     DATASET_FORMATS,
     ClassesOption,
+    LearnedBoxesOption,
     MarginOption,
     MinBoxSideOption,
     RealImagesOption,
     SynthImagesOption,
+    ThreadsOption,
+    WorkersOption,
 )
 from ...console.output import JsonOption, Output, output_of
 from ...console.progress import progress_bar
@@ -92,9 +95,9 @@ def infer(
     ] = 50,
     margin: MarginOption = 0.1,
     min_box_side: MinBoxSideOption = 16,
-    threads: Annotated[
-        int, typer.Option(metavar="N", min=1, max=1024, help="Threads for vision models and forests.")
-    ] = 1,
+    max_boxes: LearnedBoxesOption = 20_000,
+    threads: ThreadsOption = 1,
+    workers: WorkersOption = 0,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Random seed of forests and intervals.")] = 0,
     json: JsonOption = False,
 ) -> None:
@@ -125,7 +128,7 @@ def infer(
             None
             if photographed is None
             else ImageDataset(photographed, images_of(photographed, real_images, "--real-images")),
-            open_models(model or DEFAULT_MODELS, threads),
+            open_models(model or DEFAULT_MODELS, threads, workers),
             columns=column or (),
             classes=class_name or (),
             threshold=threshold,
@@ -134,7 +137,8 @@ def infer(
             trees=trees,
             margin=margin,
             min_side=min_box_side,
-            threads=threads,
+            max_boxes=max_boxes,
+            workers=workers,
             seed=seed,
             progress=lambda what, done, total: bar.update(task, description=what, completed=done, total=total),
         )

@@ -123,13 +123,15 @@ def quality(
     problems: list[str] = []
     with progress_bar(output, hidden=output.json) as bar:
         task = bar.add_task("Computing features", total=None)
-        models: list[Path | None] = [*model] if model else []
 
         def show_progress(what: str, done: int, total: int) -> None:
             bar.update(task, description=what, completed=done, total=total)
 
         if features:
+            from ....alignment.features.extractor import Extractor
+
             pictures = _image_datasets(real, real_images, paths, folders)
+            extractors = [Extractor(path, threads=threads, workers=workers) for path in model or [None]]
             for name in classes:
                 options = {
                     "margin": margin,
@@ -137,9 +139,7 @@ def quality(
                     "max_boxes": max_boxes,
                     "progress": show_progress,
                 }
-                problems += found.add_features(
-                    name, pictures, models or [None], threads, seed, len(classes) > 1, options
-                )
+                problems += found.add_features(name, pictures, extractors, seed, len(classes) > 1, options)
         if not found.real:
             raise DataError(f"Nothing is left to rank by. {' '.join(found.left_out)}")
         resampling = partial(show_progress, "Resampling")

@@ -70,7 +70,7 @@ def report(
     if features:
         from ....alignment.features.extractor import Extractor
 
-        extractor = Extractor(model)
+        extractor = Extractor(model, workers=workers)
     with progress_bar(output, hidden=output.json) as bar:
         task = bar.add_task("Reading annotations", total=None)
         found = make_report(

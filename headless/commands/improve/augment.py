@@ -20,6 +20,7 @@ from ...console.options import (
     RealImagesOption,
     RecipeFileOption,
     ThreadsOption,
+    WorkersOption,
 )
 from ...console.output import JsonOption, output_of
 from .curation import refuse_existing, write_new
@@ -71,6 +72,7 @@ def augment(
     method: MethodOption = "knn",
     min_box_side: MinBoxSideOption = 16,
     threads: ThreadsOption = 1,
+    workers: WorkersOption = 0,
     json: JsonOption = False,
 ) -> None:
     """Write a recipe with variations of the most typical frames.
@@ -98,7 +100,17 @@ def augment(
         )
     recipe = load_recipe(base_recipe or dataset / "recipe.toml", check_files=False)
     options = Options(
-        dataset, None, list(features), real, real_images, list(class_name), model, method, min_box_side, threads
+        dataset,
+        None,
+        list(features),
+        real,
+        real_images,
+        list(class_name),
+        model,
+        method,
+        min_box_side,
+        threads,
+        workers=workers,
     )
     found = score(options, output)
     ids, pooled = pooled_by_image(found.scores.typicality, found.scores.image, pool)

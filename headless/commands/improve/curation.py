@@ -24,6 +24,7 @@ from ...console.options import (
     RealImagesOption,
     SeedOption,
     ThreadsOption,
+    WorkersOption,
 )
 from ...console.output import JsonOption, Output, output_of
 from ..compare.measure import measuring_bar
@@ -99,6 +100,7 @@ def filter_(
     method: MethodOption = "knn",
     min_box_side: MinBoxSideOption = 16,
     threads: ThreadsOption = 1,
+    workers: WorkersOption = 0,
     json: JsonOption = False,
 ) -> None:
     """Copy a dataset, leaving out boxes that do not look real.
@@ -136,6 +138,7 @@ def filter_(
         min_box_side,
         threads,
         judge_all=judge == "all",
+        workers=workers,
     )
     found = score(options, output)
     boxes = found.scores
@@ -214,6 +217,7 @@ def curate(
     method: MethodOption = "knn",
     min_box_side: MinBoxSideOption = 16,
     threads: ThreadsOption = 1,
+    workers: WorkersOption = 0,
     seed: SeedOption = 0,
     json: JsonOption = False,
 ) -> None:
@@ -236,7 +240,17 @@ def curate(
     if (out or out_recipe) and not remove and min_typicality is None:
         raise DataError("Say which groups to remove: --remove N or --min-typicality X.")
     options = Options(
-        dataset, images, list(features), real, real_images, list(class_name), model, method, min_box_side, threads
+        dataset,
+        images,
+        list(features),
+        real,
+        real_images,
+        list(class_name),
+        model,
+        method,
+        min_box_side,
+        threads,
+        workers=workers,
     )
     found = score(options, output)
     boxes = found.scores

@@ -11,6 +11,7 @@ import typer
 from ...console.commands import command
 from ...console.options import (
     ImagesOption,
+    LearnedBoxesOption,
     MarginOption,
     MethodOption,
     MinBoxSideOption,
@@ -18,9 +19,10 @@ from ...console.options import (
     RealArgument,
     RequiredClassOption,
     ThreadsOption,
+    WorkersOption,
 )
 from ...console.output import JsonOption, output_of
-from ..compare.measure import LEFT_OUT, problems_shown
+from ..compare.measure import LEFT_OUT, measuring_bar, problems_shown
 
 
 @command("fit-features", order=10)
@@ -38,7 +40,9 @@ def fit_features(
     neighbours: Annotated[int, typer.Option(metavar="N", min=1, help="Nearest real boxes that determine a score.")] = 5,
     margin: MarginOption = 0.1,
     min_box_side: MinBoxSideOption = 16,
+    max_boxes: LearnedBoxesOption = 10_000,
     threads: ThreadsOption = 1,
+    workers: WorkersOption = 0,
     json: JsonOption = False,
 ) -> None:
     """Learn what real boxes look like to a vision model.
@@ -52,10 +56,10 @@ def fit_features(
     from ....dataset.formats.dataset_folder import images_of, read_dataset
 
     output = output_of(context)
-    with output.err.status("Computing features of real boxes"):
+    with measuring_bar(output, "Computing features of real boxes") as progress:
         coco = read_dataset(real)
         images = images_of(coco, images)
-        extractor = Extractor(model, threads=threads)
+        extractor = Extractor(model, threads=threads, workers=workers)
         density, found = learn_class(
             coco,
             images,
@@ -65,11 +69,16 @@ def fit_features(
             neighbours=neighbours,
             margin=margin,
             min_side=min_box_side,
+            max_boxes=max_boxes,
+            progress=progress,
         )
         write_atomic(out, density.to_bytes())
     photos = len(set(found.image.tolist()))
     count, length = found.features.shape
     notes = density.notes()
+    known = len(coco.annotations_of(class_name))
+    if known > max_boxes:
+        notes.append(f"Of {known} boxes, those of random images are used, about {max_boxes} (--max-boxes).")
     if photos == 1:
         notes.append("All boxes come from one photo, so scores are only valid for that photo. Use several photos.")
     shown = [

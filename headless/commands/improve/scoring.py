@@ -58,6 +58,7 @@ class Options:
     min_box_side: float
     threads: int
     judge_all: bool = False
+    workers: int = 0
 
 
 @attrs.frozen(eq=False)
@@ -97,7 +98,7 @@ def score(options: Options, output: Output) -> Scored:
         raise DataError("--class is only valid with --real: a features file has its own class.")
     with measuring_bar(output, "Scoring boxes") as progress:
         own = open_dataset(options.dataset, options.images)
-        extractor = Extractor(options.model, threads=options.threads)
+        extractor = Extractor(options.model, threads=options.threads, workers=options.workers)
         densities, descriptions = (
             _learned(options, own.coco, extractor) if options.real else read_densities(options.features)
         )

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from twinset.alignment.features.density import load_density
 from twinset.alignment.features.extractor import Extractor
+from twinset.dataset.analysis import features
 from twinset.dataset.analysis.features import box_features
 from twinset.dataset.formats.coco import read_coco
 from twinset.engine.errors import DataError
@@ -107,6 +108,30 @@ def test_features_are_those_of_the_crops(real: Path) -> None:
     assert found.image.tolist() == list(range(20))
     (alone,) = extractor.extract_boxes(painted(7, 6), [[18, 18, 60, 60]])
     np.testing.assert_allclose(found.features[7], alone, rtol=1e-5)
+
+
+def test_features_and_problems_do_not_depend_on_the_number_of_processes(
+    real: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(features, "_PER_WORKER", 1)
+    (real.parent / "images/3.png").write_bytes(b"no image")
+    (real.parent / "images/1.png").unlink()
+    alone, both = (box_features(read_coco(real), real.parent / "images", "disc", Extractor(workers=n)) for n in (1, 2))
+    np.testing.assert_array_equal(alone.features, both.features)
+    assert alone.annotation.tolist() == both.annotation.tolist() == [i for i in range(1, 21) if i not in (2, 4)]
+    assert alone.problems == both.problems
+    assert ["1.png" in alone.problems[0], "3.png" in alone.problems[1]] == [True, True]
+
+
+def test_of_many_boxes_those_of_random_images_are_learned(tmp_path: Path) -> None:
+    real, out = dataset(tmp_path, 32), tmp_path / "x.features"
+    done = run(real, "--class", "disc", "-o", out, "--max-boxes", 20, "--json")
+    values = json.loads(done.stdout)
+    assert values["boxes"] == 20 and values["photos"] == 20
+    assert "Of 33 boxes, those of random images are used, about 20 (--max-boxes)." in values["notes"]
+    again = run(real, "--class", "disc", "-o", tmp_path / "y.features", "--max-boxes", 20)
+    assert again.exit_code == 0 and out.read_bytes() == (tmp_path / "y.features").read_bytes()
+    assert not [n for n in json.loads(run(real, "--class", "disc", "-o", out, "--json").stdout)["notes"] if "Of " in n]
 
 
 def test_features_of_several_classes_are_in_line_with_their_annotations(real: Path) -> None:
