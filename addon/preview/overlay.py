@@ -148,6 +148,7 @@ class _Painter:
     def __init__(self, context: bpy.types.Context) -> None:
         self._scale = context.preferences.system.ui_scale
         self._viewport = (context.region.width, context.region.height)
+        self._free_width = free_width(context.area, context.region)
         self._labels: list[tuple[Point, str, Color]] = []
         self._taken: list[tuple[float, float, float, float]] = []
         self.line_height = 1.5 * _SIZE * self._scale
@@ -173,7 +174,9 @@ class _Painter:
     def label(self, corner: Point, text: str, color: Color) -> None:
         """A label above a corner, inside the region and without overlapping others."""
         width, height = self._extent(text)
-        x = min(max(corner[0], 2.0), max(self._viewport[0] - width - 2.0, 2.0))
+        # Left of the sidebar, but for a box under it.
+        right = self._free_width if corner[0] < self._free_width else self._viewport[0]
+        x = min(max(corner[0], 2.0), max(right - width - 2.0, 2.0))
         y = min(corner[1] + 3.0, self._viewport[1] - height - 2.0)
         for _ in range(12):
             box = (x, y, x + width, y + height)
@@ -185,8 +188,9 @@ class _Painter:
         self._labels.append(((x, y), text, color))
 
     def text(self, at: Point, text: str, color: Color) -> None:
-        """A label at this position."""
-        self._labels.append((at, text, color))
+        """A label at this position, or left of it where the sidebar would cover it."""
+        x = min(at[0], max(self._free_width - self._extent(text)[0] - 2.0, 2.0))
+        self._labels.append(((x, at[1]), text, color))
 
     def flush(self) -> None:
         """Draw all labels, each on a dark background."""
@@ -210,6 +214,14 @@ class _Painter:
     def _extent(self, text: str) -> tuple[float, float]:
         blf.size(0, _SIZE * self._scale)
         return blf.dimensions(0, text)[0] + 8.0 * self._scale, self.line_height - 1.0
+
+
+def free_width(area: Any, region: Any) -> float:
+    """Width in pixels of the part of a region that the area's sidebar on its right does not cover."""
+    sidebar = next((r for r in area.regions if r.type == "UI" and r.width > 1), None)
+    if sidebar is None or sidebar.x <= region.x:
+        return float(region.width)
+    return float(min(sidebar.x - region.x, region.width))
 
 
 def _overlap(a: tuple[float, ...], b: tuple[float, ...]) -> bool:

@@ -20,6 +20,7 @@ from ..missing_packages import missing_packages, missing_packages_message
 from .display_names import label_of
 from .fields import read
 from .properties import list_attribute, parameters_of
+from .real_annotations import categories
 from .recipe import is_set_up, recipe_of, table_of
 from .references import missing_object, missing_zone
 
@@ -116,6 +117,7 @@ def _check(scene: bpy.types.Scene) -> Iterator[Problem]:
         yield Problem(
             "Choose the COCO file of your real photos, or turn off the target.", "twinset.real", "annotations"
         )
+    yield from _classes_without_boxes(scene, targets)
     lost = list(_missing_references(scene))
     yield from lost
     places = {problem.path for problem in lost}
@@ -128,6 +130,22 @@ def _check(scene: bpy.types.Scene) -> Iterator[Problem]:
         if targets and not settings.real.annotations and message.startswith(("[real]", "[target]", "[[target]]")):
             continue
         yield problem
+
+
+def _classes_without_boxes(scene: bpy.types.Scene, targets: Sequence[Any]) -> Iterator[Problem]:
+    """Classes whose boxes a target is to match, and of which the photos have none."""
+    real = set(categories(scene.twinset.real.annotations))
+    own = [entry.name for entry in scene.twinset.classes]
+    for use in targets if real else ():
+        group = parameters_of(use)
+        if not hasattr(group, "classes"):
+            continue
+        for name in [entry.value for entry in group.classes] or own:
+            if name in own and name not in real:
+                text = (
+                    f"The photos have no boxes of '{name}'. Rename the class, or name the others in Target > Classes."
+                )
+                yield Problem(text, _path_of(group), "classes")
 
 
 def _messages(scene: bpy.types.Scene) -> Sequence[str]:

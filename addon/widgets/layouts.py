@@ -21,7 +21,7 @@ _MAX_NAMES = 8
 
 
 ADVANCED: dict[str, tuple[str, ...]] = {
-    "job": ("empty_share",),
+    "job": ("empty_share", "views"),
     "class": ("builtin", "blenderproc", "dataset", "select", "exclude", "weights", "up_axis"),
     "goal": ("real", "quantiles", "weight", "candidates", "samples"),
     "model": ("rotation", "scale", "up_axis"),

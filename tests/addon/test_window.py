@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The artist's whole way in the window of a real Blender, where the environment names one."""
+"""Artists' ways in the window of a real Blender, where the environment names one.
+
+TWINSET_BLENDER is a command that opens Blender with a window, with ImageMagick's ``import`` and ``xdotool`` beside it.
+Pictures and figures go to TWINSET_WINDOW_OUT where that is given.
+"""
 
 from __future__ import annotations
 
@@ -8,33 +12,49 @@ import os
 import shlex
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 
-def test_from_a_room_to_a_dataset(extension: Path, data: Path, root: Path, tmp_path: Path) -> None:
-    """TWINSET_BLENDER is a command that opens Blender with a window, ImageMagick's ``import`` beside it.
-
-    Pictures and figures go to TWINSET_WINDOW_OUT where that is given.
-    """
-    command = os.environ.get("TWINSET_BLENDER")
-    if not command:
+@pytest.fixture
+def environment(extension: Path, data: Path, tmp_path: Path) -> dict[str, str]:
+    """The environment of a script that drives the window."""
+    if not os.environ.get("TWINSET_BLENDER"):
         pytest.skip("TWINSET_BLENDER names no Blender with a window")
     out = Path(os.environ.get("TWINSET_WINDOW_OUT") or tmp_path)
     out.mkdir(parents=True, exist_ok=True)
-    environment = os.environ | {
+    (out / "facts.json").unlink(missing_ok=True)
+    return os.environ | {
         "TWINSET_ARCHIVE": str(extension),
         "TWINSET_DATA": str(data),
         "TWINSET_WINDOW_OUT": str(out),
     }
-    script = root / "tests/addon/inside/inside_window.py"
-    done = subprocess.run(
-        [*shlex.split(command), "--python", script], cwd=root, env=environment, capture_output=True, text=True
-    )
-    assert (out / "facts.json").is_file(), done.stdout[-5000:] + done.stderr[-5000:]
-    facts = json.loads((out / "facts.json").read_text())
-    assert facts.get("passed"), facts.get("failed")
+
+
+def drive(name: str, root: Path, environment: dict[str, str]) -> dict[str, Any]:
+    """Run a script in a window; returns what it has noted."""
+    command = [*shlex.split(environment["TWINSET_BLENDER"]), "--python", root / "tests/addon/inside" / name]
+    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, errors="replace")
+    notes = Path(environment["TWINSET_WINDOW_OUT"]) / "facts.json"
     printed = done.stdout + done.stderr
+    assert notes.is_file(), printed[-10_000:]
+    facts: dict[str, Any] = json.loads(notes.read_text())
+    assert facts.get("passed"), facts.get("failed")
     assert not [line for line in printed.splitlines() if "found more than once" in line or "corrupt" in line]
+    return facts
+
+
+def test_from_a_room_to_a_dataset(root: Path, environment: dict[str, str]) -> None:
+    facts = drive("inside_window.py", root, environment)
     # One late tick is a hiccup, half of them late is a window that does not answer.
     assert facts["render tick ms"]["median"] < 100
+
+
+def test_keys_drops_units_layers_overrides_and_looks(root: Path, environment: dict[str, str]) -> None:
+    facts = drive("inside_window_more.py", root, environment)
+    assert facts["boxes in centimetres"]
+
+
+def test_renders_continue_when_blender_is_closed(root: Path, environment: dict[str, str]) -> None:
+    drive("inside_window_quit.py", root, environment)

@@ -221,6 +221,31 @@ def test_all_problems_are_told_in_the_words_of_the_panels(scene: bpy.types.Scene
     assert part("addon.processes.preview_session").session.process is None  # nothing was started in vain
 
 
+def test_a_class_that_the_photos_do_not_have_is_told_before_anything_is_started(
+    scene: bpy.types.Scene, tmp_path: Path
+) -> None:
+    categories = [{"id": 1, "name": "chair"}, {"id": 2, "name": "sofa"}]
+    boxes = [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [10, 10, 30, 40], "area": 1200, "iscrowd": 0}]
+    images = [{"id": 1, "file_name": "a.jpg", "width": 100, "height": 100}]
+    (tmp_path / "real.json").write_text(
+        json.dumps({"images": images, "annotations": boxes, "categories": categories}), encoding="utf-8"
+    )
+    settings = scene.twinset
+    settings.real.annotations = str(tmp_path / "real.json")
+    settings.targets.add().plugin = "bbox_area_gmm"
+    assert told(scene) == []
+    select(add("stool"), add("settee"))
+    ops.mark_class(name="sofa")  # a category without a box
+    found = told(scene)
+    assert len(found) == 1 and "no boxes of 'sofa'" in found[0], found
+    settings.targets[0].bbox_area_gmm.classes.add().value = "chair"
+    assert told(scene) == []
+    settings.targets[0].bbox_area_gmm.classes[0].value = "sofa"
+    assert len(told(scene)) == 1
+    settings.targets[0].enabled = False
+    assert told(scene) == []
+
+
 def test_missing_packages_are_told_before_anything_is_started(
     scene: bpy.types.Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import importlib
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import bpy
@@ -215,3 +216,15 @@ def test_real_positions_are_read_once(tmp_path: Path) -> None:
     centers = part("addon.settings.real_annotations").real_centers
     assert centers(str(file), "chair") == ((0.2, 0.5),)
     assert centers(str(file), "table") == () == centers("", "chair") == centers(str(tmp_path / "none"), "chair")
+
+
+@pytest.mark.parametrize(
+    ("x", "width", "free"),
+    [(700, 300, 700), (1000, 300, 1000), (0, 300, 1000), (700, 1, 1000)],
+    ids=["over the view", "beside it", "on its left", "closed"],
+)
+def test_labels_stay_left_of_the_sidebar(x: int, width: int, free: int) -> None:
+    region = SimpleNamespace(type="WINDOW", x=0, width=1000)
+    sidebar = SimpleNamespace(type="UI", x=x, width=width)
+    area = SimpleNamespace(regions=[region, sidebar])
+    assert part("addon.preview.overlay").free_width(area, region) == free

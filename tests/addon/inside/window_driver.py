@@ -125,8 +125,8 @@ def install() -> None:
     bpy.ops.extensions.package_install_files(repo="user_default", filepath=archive, enable_on_install=True)
 
 
-def drive(way: Callable[[], Iterator[float]]) -> None:
-    """Take the steps of a way, then note the figures and whether it was passed in ``facts.json``, and close Blender."""
+def drive(way: Callable[[], Iterator[float]], folder: Path = OUT) -> None:
+    """Take the steps of a way, note in a folder's ``facts.json`` whether it was passed, and close Blender."""
     steps = way()
 
     def step() -> float | None:
@@ -136,7 +136,7 @@ def drive(way: Callable[[], Iterator[float]]) -> None:
             facts["passed"] = True
         except BaseException:
             facts["failed"] = traceback.format_exc()
-        (OUT / "facts.json").write_text(json.dumps(facts, indent=1))
+        (folder / "facts.json").write_text(json.dumps(facts, indent=1))
         sys.stdout.flush()
         bpy.ops.wm.quit_blender()
         return None
