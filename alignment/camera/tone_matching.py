@@ -13,6 +13,9 @@ SEGMENTS = 32
 _BINS = 2048
 _PROBABILITIES = 129
 _SMOOTHNESS = 0.01
+_SAMPLED = 4
+"""Every so many pixels, across and down, tell how much of a change of colours is left."""
+_TURNS = 3
 
 
 def tone_curve(values: np.ndarray, quantiles: np.ndarray, slopes: tuple[float, float] = (0.1, 3.0)) -> np.ndarray:
@@ -90,7 +93,7 @@ def match_colors(image: np.ndarray, mean: np.ndarray, spread: np.ndarray, max_ga
 
     After Reinhard et al., "Color transfer between images", IEEE CG&A 21(5), 2001, in Lab. Spreads change by a factor
     of at most ``max_gain`` either way, so that nearly grey pictures do not become garish. Black and white, which have
-    no colour, get none.
+    no colour, get none; the other colours make up for it.
 
     Parameters
     ----------
@@ -102,12 +105,35 @@ def match_colors(image: np.ndarray, mean: np.ndarray, spread: np.ndarray, max_ga
     import cv2
 
     lab = cv2.cvtColor(np.clip(image, 0.0, 1.0), cv2.COLOR_RGB2LAB)
-    colors, lightness = lab[..., 1:], lab[..., :1] / np.float32(100)
-    have_mean, have_spread = colors.mean((0, 1), dtype=np.float64), colors.std((0, 1), dtype=np.float64)
-    gain = np.clip(spread / np.maximum(have_spread, 1e-6), 1 / max_gain, max_gain).astype(np.float32)
-    # A cast needs room between black and white: full in the middle tones, none at the ends.
+    sample = np.ascontiguousarray(lab[::_SAMPLED, ::_SAMPLED])
+    have_mean, have_spread = _mean_and_spread(sample)
+    asked_mean, asked_spread = np.asarray(mean, np.float64), np.asarray(spread, np.float64)
+
+    def gain_and_shift() -> tuple[np.ndarray, np.ndarray]:
+        gain = np.clip(asked_spread / np.maximum(have_spread, 1e-6), 1 / max_gain, max_gain)
+        return gain, asked_mean - have_mean * gain
+
+    # Black and white take no cast, and sRGB has no room for some colours: ask for more until enough is left.
+    for _ in range(_TURNS):
+        seen = np.clip(_recolored(sample, *gain_and_shift()), 0.0, 1.0)
+        seen_mean, seen_spread = _mean_and_spread(cv2.cvtColor(seen, cv2.COLOR_RGB2LAB))
+        asked_mean = asked_mean + mean - seen_mean
+        asked_spread = asked_spread * np.clip(spread / np.maximum(seen_spread, 1e-6), 0.5, 2.0)
+    return _recolored(lab, *gain_and_shift())
+
+
+def _mean_and_spread(lab: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean (2,) and standard deviation (2,) of a* and b*."""
+    return lab[..., 1:].mean((0, 1), dtype=np.float64), lab[..., 1:].std((0, 1), dtype=np.float64)
+
+
+def _recolored(lab: np.ndarray, gain: np.ndarray, shift: np.ndarray) -> np.ndarray:
+    """The sRGB picture of a Lab one whose a* and b* are scaled and shifted as far as lightness has room for colour:
+    fully in the middle tones, not at all at black and white."""
+    import cv2
+
+    lightness = lab[..., :1] / np.float32(100)
     room = np.clip(np.minimum(lightness, 1 - lightness) * np.float32(8), 0.0, 1.0)
-    shift = np.asarray(mean, np.float64) - have_mean * gain
-    wanted = colors * gain + shift.astype(np.float32)
-    lab[..., 1:] = colors + (wanted - colors) * room
-    return cv2.cvtColor(lab, cv2.COLOR_LAB2RGB)
+    out, colors = lab.copy(), lab[..., 1:]
+    out[..., 1:] += (colors * gain.astype(np.float32) + shift.astype(np.float32) - colors) * room
+    return np.asarray(cv2.cvtColor(out, cv2.COLOR_LAB2RGB))
