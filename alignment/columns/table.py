@@ -15,6 +15,9 @@ from ...engine.plugin.columns import IDENTIFIERS
 from .metadata import derived_columns
 from .registry import find_column, is_synonym
 
+GROUPS = ("sequence", "layout")
+"""What rendered datasets say of an image whose layout others show, too: in a sequence or rig, or by views."""
+
 
 @attrs.frozen(eq=False)
 class Table:
@@ -34,6 +37,8 @@ class Table:
         Columns of names, such as ``shape``; "" where a box has none.
     size : (float, float)
         Median width and height of the images in pixels, an image counted per box.
+    group : (N,) int, optional
+        Number of the layout that each box's image shows, where images share layouts: in sequences, rigs and views.
     """
 
     columns: dict[str, np.ndarray]
@@ -42,6 +47,7 @@ class Table:
     of_images: frozenset[str] = frozenset({"boxes_per_image"})
     labels: dict[str, np.ndarray] = attrs.field(factory=dict)
     size: tuple[float, float] = (math.nan, math.nan)
+    group: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.main)
@@ -50,7 +56,15 @@ class Table:
         """The main instances' boxes only."""
         boxes = {k: v[self.main] for k, v in self.columns.items() if k not in self.of_images}
         labels = {k: v[self.main] for k, v in self.labels.items()}
-        return Table(boxes, self.main[self.main], self.image[self.main], frozenset(), labels, self.size)
+        group = None if self.group is None else self.group[self.main]
+        return Table(boxes, self.main[self.main], self.image[self.main], frozenset(), labels, self.size, group)
+
+    def owners(self, column: str) -> tuple[np.ndarray, np.ndarray]:
+        """The image and the layout of each value of a column; images without layouts are their own."""
+        images, first = self.image, np.arange(len(self.image))
+        if column in self.of_images:
+            images, first = np.unique(self.image, return_index=True)
+        return images, images if self.group is None else self.group[first]
 
 
 def class_names(coco: Mapping[str, Any]) -> list[str]:
@@ -100,7 +114,10 @@ def read_table(coco: Mapping[str, Any], class_name: str, what: str = "The datase
             values = np.array([float(e[name]) if _is_number(e.get(name)) else math.nan for e in extras])
             columns[name] = values / sizes.prod(1) if find_column(name).relative_to_image else values
     main = np.array([e.get("main") is True for e in extras])
-    return Table(columns, main, image, size=tuple(np.median(sizes, axis=0).tolist()))
+    shown = [images[i].get("twinset") for i in image.tolist()]
+    named = [entry if isinstance(entry, Mapping) else {} for entry in shown]
+    group = _groups({key: np.array([_number(e.get(key)) for e in named]) for key in GROUPS}, image)
+    return Table(columns, main, image, size=tuple(np.median(sizes, axis=0).tolist()), group=group)
 
 
 def measured_classes(columns: Mapping[str, Sequence[Any] | np.ndarray]) -> list[str]:
@@ -158,6 +175,7 @@ def measured_table(
         elif width is not None and height is not None:
             out[name] = values / (width * height)
     main = numbers.get("main")
+    known = {key: numbers.get(f"image_{key}") for key in GROUPS}
     return Table(
         out,
         np.zeros(len(chosen), dtype=bool) if main is None else main == 1.0,
@@ -165,7 +183,19 @@ def measured_table(
         frozenset(of_images),
         {name: values for name, values in labels.items() if (values != "").any()},
         (size[0], size[1]),
+        _groups({key: values for key, values in known.items() if values is not None}, image),
     )
+
+
+def _groups(columns: Mapping[str, np.ndarray], image: np.ndarray) -> np.ndarray | None:
+    """Number of the layout of each image (N,), of columns that say it; None where no two images share one."""
+    group = np.full(len(image), math.nan)
+    for values in columns.values():
+        group = np.where(np.isnan(group), values, group)
+    alone = np.isnan(group)
+    # Images without a layout are no part of any: numbers below 0, which layouts do not have.
+    group[alone] = -1.0 - np.unique(image, return_inverse=True)[1][alone]
+    return group.astype(np.int64) if len(np.unique(group)) < len(np.unique(image)) else None
 
 
 def _selected(values: Sequence[Any] | np.ndarray, chosen: np.ndarray) -> np.ndarray:
@@ -218,6 +248,10 @@ def _measured_box(bbox: Any, width: float, height: float) -> dict[str, float] | 
         "center_x": (left + right) / 2 / width,
         "center_y": (top + bottom) / 2 / height,
     }
+
+
+def _number(value: Any) -> float:
+    return float(value) if _is_number(value) and value >= 0 else math.nan
 
 
 def _is_number(value: Any) -> bool:

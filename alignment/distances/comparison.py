@@ -11,6 +11,7 @@ import numpy as np
 
 from ...engine.errors import DataError
 from ...engine.rng import stream
+from ..columns.design_effect import dependence_sentence
 from ..columns.registry import find_column
 from ..columns.table import Table, class_names, measured_classes, measured_table, read_table
 from .binning import bin_range
@@ -186,17 +187,23 @@ def _columns(
 
 
 def _sample(table: Table, column: str) -> tuple[np.ndarray, np.ndarray | None]:
-    """The finite values of a column, and the image of each; None where the values are of images, not of boxes."""
+    """The finite values of a column, and the image or layout of each; None where each has an image of its own."""
     known = np.isfinite(table.columns[column])
-    return table.columns[column][known], None if column in table.of_images else table.image[known]
+    is_alone = column in table.of_images and table.group is None
+    return table.columns[column][known], None if is_alone else table.owners(column)[1][known]
 
 
 def _remarks(real: Table, synth: Table) -> list[str]:
     """Sentences on columns that only one side has, and on differences that concern several columns."""
+    dependent = [
+        f"The {side} dataset: {text}"
+        for side, t in (("real", real), ("synthetic", synth))
+        if (text := dependence_sentence(t))
+    ]
     in_real, in_synth = (
         {k for k, v in t.columns.items() if np.isfinite(v).any()} | set(t.labels) for t in (real, synth)
     )
-    said = [
+    said = dependent + [
         f"Only the {side} dataset has {', '.join(sorted(only))}; these columns are not compared."
         for side, only in (("real", in_real - in_synth), ("synthetic", in_synth - in_real))
         if only
@@ -255,7 +262,7 @@ def _measure_labels(real: Table, synth: Table, column: str, rng: np.random.Gener
     categories, code = np.unique(np.concatenate(names), return_inverse=True)
     a, b = np.split(np.ravel(code).astype(float), [len(names[0])])
     span, bins = (-0.5, len(categories) - 0.5), len(categories)
-    images = (real.image[known[0]], synth.image[known[1]])
+    images = (real.owners(column)[1][known[0]], synth.owners(column)[1][known[1]])
     estimates = estimate(a, b, rng, images=images, bins=bins, range=span)
     for distance in all_distances():
         if distance.ordered:

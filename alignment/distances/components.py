@@ -115,9 +115,8 @@ def _numbers(tables: Sequence[Table], column: str) -> tuple[list[ComponentSample
     samples = []
     for table in tables:
         values = table.columns.get(column, np.full(len(table), math.nan))
-        images = np.unique(table.image) if column in table.of_images else table.image
         finite = np.isfinite(values)
-        samples.append(ComponentSample(values[finite], images[finite]))
+        samples.append(ComponentSample(values[finite], table.owners(column)[1][finite]))
     return samples, Bins(*bin_range(column, *(sample.values for sample in samples)))
 
 
@@ -125,7 +124,7 @@ def _categories(tables: Sequence[Table], column: str) -> tuple[list[ComponentSam
     names = [t.labels.get(column, np.full(len(t), "")) for t in tables]
     categories = np.unique(np.concatenate([n[n != ""] for n in names]))
     samples = [
-        ComponentSample(np.searchsorted(categories, n[n != ""]).astype(float), t.image[n != ""])
+        ComponentSample(np.searchsorted(categories, n[n != ""]).astype(float), t.owners(column)[1][n != ""])
         for n, t in zip(names, tables, strict=True)
     ]
     return samples, Bins(-0.5, len(categories) - 0.5, len(categories), categories=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Scenes of so many polygons or textures that building Cycles' data takes longer than the pictures themselves."""
+"""Scenes of so many polygons, modifiers or textures that building Cycles' data takes longer than the pictures."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ from ..geometry.object_look import UNSEEN
 HEAVY_TRIANGLES = 250_000
 HEAVY_PIXELS = 50_000_000
 """Triangles and pixels of textures from which a scene is heavy: about half a second of building for each render."""
+
+_MODIFIED = 10
+"""Triangles for which one counts that Blender makes by modifiers, again for each render."""
 
 _APART = 5_000
 """Triangles of a mesh from which it gets a tree of its own."""
@@ -34,7 +37,8 @@ def is_heavy(scene: bpy.types.Scene) -> bool:
     for item in evaluate(scene).object_instances:
         if item.object.type == "MESH" and item.show_self and not item.object.original.hide_render:
             mesh = item.object.data
-            triangles[mesh.as_pointer()] = _triangles(mesh)
+            is_modified = any(modifier.show_render for modifier in item.object.original.modifiers)
+            triangles[mesh.as_pointer()] = _triangles(mesh) * (_MODIFIED if is_modified else 1)
     return sum(triangles.values()) >= HEAVY_TRIANGLES or sum(map(_pixels, bpy.data.images)) >= HEAVY_PIXELS
 
 

@@ -20,9 +20,9 @@ from ...engine.plugin.hooks import defines
 from ...engine.recipe.reading import load_recipe
 from ...engine.recipe.settings import Recipe
 from ...engine.regular_files import real_path
-from ...engine.sampling.extreme_exposure import exposure_sentences
 from ...engine.sampling.frame import Frame
 from ...engine.sampling.rooms import by_room, unused_room_notes
+from ...engine.scene.extreme_exposure import exposure_sentences
 from ...engine.sequences.groups import groups_of
 from ..analysis.goal_progress import GoalTally
 from ..analysis.real_boxes import real_boxes, real_images

@@ -17,8 +17,8 @@ import numpy as np
 from ...engine.errors import StageError
 from ...engine.events import Funnel
 from ...engine.sampling.attempt import AFTER_RENDER
-from ...engine.sampling.extreme_exposure import EXTREMES
 from ...engine.sampling.gates import elevation
+from ...engine.scene.extreme_exposure import EXTREMES
 from .frame_record import ACCEPTED, FILTERED, GIVEN_UP, FrameRecord
 
 log = logging.getLogger(__name__)

@@ -14,8 +14,8 @@ from ...engine.goals import Goals
 from ...engine.instance_row import InstanceRow
 from ...engine.output.annotation_source import AnnotationSource, asked_sources, entries_of
 from ...engine.recipe.settings import Recipe
-from ...engine.sampling.extreme_exposure import extreme_exposure
 from ...engine.sampling.frame import Frame
+from ...engine.scene.extreme_exposure import extreme_exposure
 from ...engine.sequences.groups import is_key_record
 from ...engine.stage import CameraPose, Instance, Shot
 from ..formats.coco import CocoFile

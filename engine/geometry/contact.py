@@ -220,8 +220,10 @@ def resting_height(
 
 
 def _edge_heights(lower: np.ndarray, upper: np.ndarray, least: float) -> tuple[np.ndarray, np.ndarray]:
-    """Heights (z of the lower, z of the upper) where edges of two sets of triangles cross, seen from above; crossings at
-    which the difference must be below ``least`` may be left out."""
+    """Heights (z of the lower, z of the upper) where edges of two sets of triangles cross, seen from above.
+
+    Crossings at which the difference must be below ``least`` may be left out.
+    """
     a, b = _edges(lower), _edges(upper)
     a = a[a[:, :, 2].max(1) - upper[:, :, 2].min() >= least]
     top, bottom = a[:, :, 2].max(1), b[:, :, 2].min(1)

@@ -71,9 +71,7 @@ class Solution:
         return pose.with_intrinsics(self.intrinsics)
 
 
-def unclipped_goal(
-    area: float | np.ndarray, center: np.ndarray, ratio: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def unclipped_goal(area: float | np.ndarray, center: np.ndarray, ratio: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The box that, clipped to the image, has the given area and centre.
 
     Parameters

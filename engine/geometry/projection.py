@@ -24,8 +24,10 @@ class Projection:
     intrinsics: Intrinsics | None = None
 
     def image(self, right: np.ndarray, up: np.ndarray, depth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Image units x and y (C, ...) of points by their metres to the right and up (C, ...) in the cameras' frames, at
-        depths (C, ...) above 0."""
+        """Image units x and y (C, ...) of points by their metres to the right and up (C, ...) in the cameras' frames.
+
+        Depths (C, ...) are above 0.
+        """
         if self.intrinsics is not None:
             slopes = np.stack([right, -up], -1) / depth[..., None]
             units = self.intrinsics.pixels(slopes) / (self.intrinsics.width, self.intrinsics.height)

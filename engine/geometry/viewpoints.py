@@ -18,7 +18,6 @@ from . import framing, line_of_sight
 from .projection import lens_range
 from .reachability import Reached
 
-
 _AREAS_AT_ONCE = 25
 """Areas whose cameras are solved together: NumPy's calls cost more than their work on the cameras of one."""
 

@@ -21,7 +21,7 @@ IDENTIFIERS = frozenset(
     {
         *("image_id", "id", "class", "file_name", "instance", "instance_id", "frame", "image_frame", "main"),
         *("category_id", "image_width", "image_height"),
-        *(f"image_{key}" for key in ("layout", "sequence", "step", "time", "view")),
+        *("image_layout", "image_sequence", "image_step", "image_time", "image_view"),
         *(f"{box}_{axis}" for box in ("bbox", "amodal_bbox") for axis in "xywh"),
         "area",  # of measured columns, in pixels; tables derive the relative one of the same name
     }

@@ -103,8 +103,8 @@ class Appearance(Plugin):
     "before_render". What runs after the probe must not move anything or hide it."""
 
     follows_camera: ClassVar[bool] = False
-    """Whether it goes by where the camera is or what it sees: in a recipe with several ``views`` of each layout, it then
-    runs again for each of them, after exposure, focus and motions were reset. The others run once for each layout."""
+    """Whether it goes by where the camera is or what it sees. With several ``views`` of each layout, it runs again for
+    each of them, after exposure, focus and motions were reset; the others run once for each layout."""
 
     uses_goals: ClassVar[bool] = False
     """Whether :meth:`vary` also takes the frame's goals: ``vary(stage, rng, goals)``."""

@@ -218,7 +218,9 @@ def _check_views(views: int, size: int, parts: Mapping[str, Any], report: Report
     block = parts["render"].block_size
     if block % views:
         near = max(1, round(block / views)) * views
-        report(("render",), "block_size", f"A block holds whole layouts of {views} views. Set it to {near}. Got {block}.")
+        report(
+            ("render",), "block_size", f"A block holds whole layouts of {views} views. Set it to {near}. Got {block}."
+        )
 
 
 def _check_classes(data: Mapping[str, Any], parts: Mapping[str, Any], report: Report) -> None:

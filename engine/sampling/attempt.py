@@ -172,7 +172,7 @@ class Trial:
         goals: Goals,
         of_view: bool | None = None,
     ) -> None:
-        """Run the appearances whose time it is; only those that follow the camera, or only the others, by ``of_view``."""
+        """Run the appearances whose time it is; ``of_view`` chooses those that follow the camera, or the others."""
         for name, appearance in self.appearances:
             if appearance.runs == time and of_view in (None, appearance.follows_camera):
                 before = len(recorder.calls)

@@ -25,7 +25,7 @@ from ..rng import stream
 from ..sequences.groups import FrameRole, groups_of
 from ..sequences.take import make_take
 from ..stage import Stage
-from .attempt import Attempt, Trial
+from .attempt import Trial
 from .column_goals import ColumnGoalScorer
 from .frame import Frame, accepted_frame
 from .gates import OpenGates, Refusal, refusal
@@ -330,7 +330,7 @@ class Sampler:
         return ProbedAttempt(attempt, goals, made, shown, cost, take=take, layout=layout)
 
     def _shared(self, index: int, assignment: Assignment, block: Block, attempt: int) -> SharedLayout | None:
-        """The layout of an earlier frame, on the stage, that an attempt at a view shows; None where it makes its own."""
+        """The layout of an earlier frame, on the stage, that an attempt shows; None where it makes its own."""
         limit = view_attempts(self.recipe.render.max_attempts, self.scorer.candidates)
         if not shares_layout(self._groups.role(index), assignment, block) or attempt >= limit:
             return None

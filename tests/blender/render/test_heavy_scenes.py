@@ -68,6 +68,9 @@ def path(tmp_path_factory):
     floor("Floor", 12.0)
     add("Wall", cube("wall", new_material("paint", (0.6, 0.6, 0.5))), location=(0.0, 4.0, 1.0), scale=(8.0, 0.2, 3.0))
     add("Rock", ball("rock", displaced("rock"), 4), location=(-1.8, 2.0, 0.6))
+    arch = add("Arch", cube("arch", new_material("stone")), location=(2.2, 2.5, 0.3), scale=(0.3, 0.3, 0.6))
+    arch.modifiers.new("edges", "BEVEL").segments = 3
+    arch.modifiers.new("row", "ARRAY").count = 2
     window = mesh("window", [(-1, 0, 0), (1, 0, 0), (1, 0, 1), (-1, 0, 1)], [(0, 1, 2, 3)], emissive("sky"))
     add("Window", window, location=(1.5, 3.8, 1.2))
     for k, material in enumerate([new_material("red"), veiled("veil"), emissive("bulb"), displaced("bump")]):
@@ -206,6 +209,20 @@ def test_triangles_count_once_and_only_where_they_are_rendered(monkeypatch):
     monkeypatch.setattr(heavy_scenes, "HEAVY_TRIANGLES", triangles)
     assert heavy_scenes.is_heavy(scene)
     monkeypatch.setattr(heavy_scenes, "HEAVY_TRIANGLES", triangles + 1)
+    assert not heavy_scenes.is_heavy(scene)
+
+
+def test_what_modifiers_make_counts_more(monkeypatch):
+    scene = new_scene()
+    shape = ball("ball", detail=3)
+    add("Plain", shape)
+    triangles = len(shape.polygons)
+    modifier = add("Changed", shape.copy(), location=(3.0, 0.0, 0.0)).modifiers.new("finer", "SUBSURF")
+    modifier.render_levels = modifier.levels = 1
+    made = 3 * 2 * triangles  # three quadrilaterals of each triangle
+    monkeypatch.setattr(heavy_scenes, "HEAVY_TRIANGLES", triangles + 10 * made)
+    assert heavy_scenes.is_heavy(scene)
+    monkeypatch.setattr(heavy_scenes, "HEAVY_TRIANGLES", triangles + 10 * made + 1)
     assert not heavy_scenes.is_heavy(scene)
 
 

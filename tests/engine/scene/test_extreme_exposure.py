@@ -8,7 +8,7 @@ from typing import Any, cast
 import numpy as np
 import pytest
 from twinset.dataset.store.funnel import AttemptTally
-from twinset.engine.sampling.extreme_exposure import exposure_sentences, extreme_exposure
+from twinset.engine.scene.extreme_exposure import exposure_sentences, extreme_exposure
 from twinset.headless.console.progress import funnel_table
 
 
