@@ -78,13 +78,16 @@ class Sessions:
                     _restart(scene)
                     self._pictures, self._restarts = 1, False
                 self._settle(scene)
-            with shutter():
-                if self.is_kept and scene.render.use_motion_blur:
-                    # Kept geometry would lack the motion, and later pictures would have it.
-                    _restart(scene)
-                    self._restarts = True
-                self._run(scene, path)
-            self._settled.clear()
+            try:
+                with shutter():
+                    if self.is_kept and scene.render.use_motion_blur:
+                        # Kept geometry would lack the motion, and later pictures would have it.
+                        _restart(scene)
+                        self._restarts = True
+                    self._run(scene, path)
+            finally:
+                # The next frame places other things, also after one that failed.
+                self._settled.clear()
 
     def _settle(self, scene: bpy.types.Scene) -> None:
         """Bring Cycles' data of a scene to the state that they have without instances."""
@@ -128,7 +131,7 @@ class Sessions:
             except BaseException as error:  # Blender would print it and go on
                 done.append(error)
 
-        handlers = bpy.app.handlers.frame_change_post
+        handlers = _begin_handlers()
         with _bare(first, self._instances):
             handlers.append(begin)
             try:
@@ -136,7 +139,9 @@ class Sessions:
             finally:
                 handlers.remove(begin)
         self._settled.add(first.name)
-        if done[-1:] and done[-1] is not None:
+        if not done:
+            raise RuntimeError("it began no render inside another one")
+        if done[-1] is not None:
             raise done[-1]
 
     def _call(self, scene: bpy.types.Scene, path: Path | None) -> None:
@@ -156,6 +161,11 @@ class Sessions:
             raise
         if path is not None and not path.is_file():
             raise RuntimeError("it gave no reason")
+
+
+def _begin_handlers() -> list[Any]:
+    """What Blender calls when it begins to render a scene."""
+    return bpy.app.handlers.frame_change_post
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ bpy = pytest.importorskip("bpy")
 from plain_blender import add, ball, cube, floor, mesh, new_material, new_scene, save  # noqa: E402
 from twinset.blender.render import heavy_scenes, sessions  # noqa: E402
 from twinset.blender.stage import open_stage  # noqa: E402
+from twinset.engine.errors import TryAgainError  # noqa: E402
 from twinset.engine.recipe.reading import loads_recipe  # noqa: E402
 from twinset.engine.scene.material import Material  # noqa: E402
 from twinset.engine.stage import CameraPose  # noqa: E402
@@ -156,6 +157,32 @@ def test_where_memory_holds_one_scene_only_the_bytes_are_the_same(all_heavy, pat
     assert [r.message for r in caplog.records if "one is kept at a time" in r.message] == [
         "Memory may not hold several scenes (out of memory): from now on one is kept at a time."
     ]
+
+
+def test_frames_after_a_picture_that_failed_are_the_same(all_heavy, path, monkeypatch):
+    expected = parts(frame(opened(path), 2))
+    stage, call = opened(path), sessions.Sessions._call
+    frame(stage, 1)
+
+    def failing(self, scene, target):
+        if target is not None and target.name == "picture.png":
+            raise RuntimeError("no memory")
+        call(self, scene, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sessions.Sessions, "_call", failing)
+        with pytest.raises(TryAgainError, match=r"could not render 96 x 72 pixels .*no memory"):
+            frame(stage, 4)
+    assert_same(parts(frame(stage, 2)), expected)
+
+
+def test_a_render_that_begins_no_other_one_falls_back_to_one_scene(all_heavy, path, monkeypatch, caplog):
+    expected = parts(frame(opened(path), 1))
+    handlers = type("Nothing", (list,), {"append": lambda self, handler: None, "remove": lambda self, handler: None})()
+    stage = opened(path)
+    monkeypatch.setattr(sessions, "_begin_handlers", lambda: handlers)
+    assert_same(parts(frame(stage, 1)), expected)
+    assert "it began no render inside another one" in caplog.text
 
 
 @pytest.mark.parametrize("camera", ["", DISTORTED])
