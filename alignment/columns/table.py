@@ -175,7 +175,7 @@ def measured_table(
         elif width is not None and height is not None:
             out[name] = values / (width * height)
     main = numbers.get("main")
-    known = {key: numbers.get(f"image_{key}") for key in GROUPS}
+    groups = {key: numbers.get(f"image_{key}") for key in GROUPS}
     return Table(
         out,
         np.zeros(len(chosen), dtype=bool) if main is None else main == 1.0,
@@ -183,7 +183,7 @@ def measured_table(
         frozenset(of_images),
         {name: values for name, values in labels.items() if (values != "").any()},
         (size[0], size[1]),
-        _groups({key: values for key, values in known.items() if values is not None}, image),
+        _groups({key: values for key, values in groups.items() if values is not None}, image),
     )
 
 

@@ -55,8 +55,10 @@ class Solution:
 
     def take(self, index: np.ndarray) -> Solution:
         """Some of the cameras."""
-        own = (self.position, self.rotation, self.lens, self.box, self.error)
-        return Solution(*(each[index] for each in own), self.intrinsics)
+        return Solution(
+            self.position[index], self.rotation[index], self.lens[index], self.box[index], self.error[index],
+            self.intrinsics,
+        )  # fmt: skip
 
     @property
     def pitch(self) -> np.ndarray:

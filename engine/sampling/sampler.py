@@ -237,10 +237,11 @@ class Sampler:
         camera = self._cameras[assignment.camera].id
         attempt = block.attempt if attempts is None else attempts.start
         layout = self._layouts.restored(role.key, assignment, block, attempt)
-        if layout is None or layout.take is None:
+        take = None if layout is None else layout.take
+        if layout is None or take is None:
             return Frame(index, 1, ("sequence: no layout for its first frame",), camera, Goals(frame=index))
         layout = self._layouts.dressed(layout)
-        made = self._trial.later(index, layout.made, layout.take, role, render=render)
+        made = self._trial.later(index, layout.made, take, role, render=render)
         self._layouts.keep(layout)
         self._trial.annotate(made)
         return accepted_frame(index, camera, Goals(frame=index), made, (), self.stage)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Processor time of an accepted frame with one view and with several views of each layout.
 
-    python benchmarks/speed/views.py examples/demo.toml examples/bedroom.toml --views 1 4 --frames 8
+    python benchmarks/sequences/views.py examples/demo.toml examples/bedroom.toml --views 1 4 --frames 8
 
 Frames are sampled and rendered in one process, after the survey of the scene, which all share. Each number of views has
 frames of its own; the first layout of each is left out, since it fills caches.
