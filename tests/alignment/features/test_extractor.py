@@ -46,6 +46,34 @@ def write(
     return path
 
 
+@pytest.mark.parametrize(
+    ("device", "present", "expected"),
+    [
+        ("cpu", ["TensorrtExecutionProvider", "CUDAExecutionProvider"], []),
+        ("auto", ["TensorrtExecutionProvider", "CUDAExecutionProvider"], ["CUDAExecutionProvider"]),
+        ("auto", ["DmlExecutionProvider"], ["DmlExecutionProvider"]),
+        ("auto", ["CoreMLExecutionProvider"], ["CoreMLExecutionProvider"]),
+        ("auto", [], []),
+    ],
+)
+def test_models_run_on_the_providers_that_are_installed(
+    monkeypatch: pytest.MonkeyPatch, device: str, present: list[str], expected: list[str]
+) -> None:
+    import onnxruntime
+
+    opened: list[list[str]] = []
+    start = onnxruntime.InferenceSession
+
+    def session(data: bytes, options: object, providers: list[str]) -> object:
+        opened.append(providers)
+        return start(data, options, providers=["CPUExecutionProvider"])
+
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [*present, "CPUExecutionProvider"])
+    monkeypatch.setattr(onnxruntime, "InferenceSession", session)
+    assert Extractor(device=device).size == (128, 128)
+    assert opened == [[*expected, "CPUExecutionProvider"]]
+
+
 def test_pixels_go_in_as_the_settings_say(tmp_path: Path, rng: np.random.Generator) -> None:
     images = rng.integers(0, 256, (5, 6, 8, 3), dtype=np.uint8)
     plain = Extractor(write(tmp_path))

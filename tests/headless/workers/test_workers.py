@@ -148,6 +148,32 @@ def test_each_worker_has_a_gpu_in_turns(recipe: Path, monkeypatch: pytest.Monkey
     assert devices(2, loaded) == [{}, {}]
 
 
+@pytest.mark.skipif(os.name == "nt", reason="a shell script stands for the driver's command")
+@pytest.mark.parametrize(
+    ("script", "expected"),
+    [
+        ("echo GPU-a; echo GPU-b", ["GPU-a", "GPU-b", "GPU-a", "GPU-b", "GPU-a"]),
+        ("echo GPU-a", []),  # one GPU, which all workers share
+        ("echo No devices were found; exit 6", []),
+    ],
+)
+def test_gpus_are_those_that_the_driver_lists(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, expected: list[str]
+) -> None:
+    command = tmp_path / "nvidia-smi"
+    command.write_text(f"#!/bin/sh\n{script}\n")
+    command.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    path = tmp_path / "gpu.toml"
+    path.write_text(FOR_WORKERS.replace('device = "cpu"', ""))
+    found = devices(5, load_recipe(path))
+    assert [one["CUDA_VISIBLE_DEVICES"] for one in found if one] == expected and len(found) == 5
+    command.unlink()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert devices(5, load_recipe(path)) == [{}] * 5  # no driver
+
+
 def test_a_worker_that_has_grown_makes_room(caplog: pytest.LogCaptureFixture) -> None:
     is_too_large = _Limit(resident_memory() + 50 * 2**20)
     assert not is_too_large()
