@@ -14,6 +14,7 @@ from ...engine.scene.usual_sizes import estimate_scale, room_scale, usual_size
 from ..processes.scene_digest import change_count
 from ..settings.properties import parameters_of
 from ..settings.recipe import is_set_up
+from ..translations.catalog import worded
 
 TOLERANCE = 1.3
 """Factor by which a class may be outside its usual sizes without a remark: there are large chairs."""
@@ -96,7 +97,9 @@ def _advice(scene: bpy.types.Scene) -> Iterable[SizeAdvice]:
         found = estimate_scale(named) or room_scale(_room_height(scene, boxes, wanted), list(members))
         units = scene.unit_settings
         if found is None and units.system != "NONE" and abs(units.scale_length - 1.0) > 1e-6 and unit == 1.0:
-            text = f"Room: the scene's unit is {units.scale_length:g} m, but renders take one unit as one metre."
+            text = worded(
+                "Room: the scene's unit is {:g} m, but renders take one unit as one metre.", units.scale_length
+            )
             yield SizeAdvice("", text, "scale", (units.scale_length,))
         if found is not None:
             scale = float(f"{settings.scene.scale * found.scale:.2g}")
@@ -112,8 +115,12 @@ def _advice(scene: bpy.types.Scene) -> Iterable[SizeAdvice]:
             continue
         size = float(np.median([each[2] if key == "height" else each.max() for each in sizes]))
         if size and not low / TOLERANCE <= size <= high * TOLERANCE:
-            how = "high" if key == "height" else "long"
-            text = f"{entry.name}: {size:.3g} m {how} here, usually {low:g} to {high:g} m."
+            text = worded(
+                "{}: {:.3g} m high here, usually {:g} to {:g} m."
+                if key == "height"
+                else "{}: {:.3g} m long here, usually {:g} to {:g} m.",
+                *(entry.name, size, low, high),
+            )
             yield SizeAdvice(entry.name, text, key, (low, high))
 
 
@@ -122,11 +129,9 @@ def root_boxes(scene: bpy.types.Scene, wanted: set[Any] | None = None) -> dict[b
 
     ``wanted`` limits them to these objects; default is all that have some geometry.
     """
-    objects = [o for o in (scene.objects if wanted is None else _with_children(wanted)) if o.type in _GEOMETRY]
+    objects, corners, matrices = _extents(scene.objects if wanted is None else _with_children(wanted))
     if not objects:
         return {}
-    corners = np.array([o.bound_box for o in objects], float).reshape(-1, 8, 3)
-    matrices = np.array([o.matrix_world for o in objects], float).reshape(-1, 4, 4)
     placed = np.einsum("nij,nkj->nki", matrices[:, :3, :3], corners) + matrices[:, None, :3, 3]
     out: dict[bpy.types.Object, Box] = {}
     for o, low, high in zip(objects, placed.min(1), placed.max(1), strict=True):
@@ -135,6 +140,21 @@ def root_boxes(scene: bpy.types.Scene, wanted: set[Any] | None = None) -> dict[b
         known = out.get(o)
         out[o] = (low, high) if known is None else (np.minimum(low, known[0]), np.maximum(high, known[1]))
     return out
+
+
+def _extents(objects: Any) -> tuple[list[bpy.types.Object], np.ndarray, np.ndarray]:
+    """The objects that have some geometry: corners of their own boxes (N, 8, 3), and their matrices (N, 4, 4)."""
+    if isinstance(objects, list):
+        found = [o for o in objects if o.type in _GEOMETRY]
+        corners = np.array([o.bound_box for o in found], float).reshape(-1, 8, 3)
+        return found, corners, np.array([o.matrix_world for o in found], float).reshape(-1, 4, 4)
+    # All objects of a scene at once: a hundred times as fast.
+    boxes, matrices = np.empty((len(objects), 8, 3), np.float32), np.empty((len(objects), 4, 4), np.float32)
+    objects.foreach_get("bound_box", boxes.reshape(-1))
+    objects.foreach_get("matrix_world", matrices.reshape(-1))
+    has_geometry = np.array([o.type in _GEOMETRY for o in objects], bool)
+    found = [o for o, is_wanted in zip(objects, has_geometry, strict=True) if is_wanted]
+    return found, boxes[has_geometry].astype(float), matrices[has_geometry].swapaxes(1, 2).astype(float)
 
 
 def _with_children(objects: Iterable[bpy.types.Object]) -> list[bpy.types.Object]:

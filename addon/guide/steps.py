@@ -69,7 +69,9 @@ def verdict(gap: dict[str, Any] | None) -> tuple[bool, str]:
         return True, "Box sizes match the real ones."
     name = max(far, key=lambda n: far[n]["distance"] / far[n]["floor"])
     distance, floor = far[name]["distance"], far[name]["floor"]
-    return False, f"{name}: box sizes differ from the real ones, distance {distance:.2f} instead of {floor:.2f}."
+    return False, worded(
+        "{}: box sizes differ from the real ones, distance {:.2f} instead of {:.2f}.", name, distance, floor
+    )
 
 
 def has_target(scene: bpy.types.Scene) -> bool:
@@ -103,7 +105,7 @@ def _surfaces(scene: bpy.types.Scene) -> Step:
     lists = [group.surfaces for group in groups if hasattr(group, "surfaces")]
     count = sum(len(names) for names in lists)
     is_done = is_set_up(scene) and all(len(names) for names in lists)
-    return Step("surfaces", "Surfaces to Place Them On", is_done, str(count) if count else "")
+    return Step("surfaces", "Surfaces", is_done, str(count) if count else "")
 
 
 def _sizes(scene: bpy.types.Scene) -> Step:
@@ -120,11 +122,11 @@ def _sample(scene: bpy.types.Scene) -> Step:
 def _fit(scene: bpy.types.Scene) -> Step:
     gap = session.gap if session.scene == scene.name else None
     if is_set_up(scene) and not has_target(scene):
-        return Step("fit", "Compare with the Photos", True, worded("Not Used"))
+        return Step("fit", "Compare Boxes", True, worded("Not Used"))
     is_complete = gap is not None and gap["done"] == gap["total"]
     if not is_complete:
-        return Step("fit", "Compare with the Photos", False)
-    return Step("fit", "Compare with the Photos", True, worded("Match") if verdict(gap)[0] else worded("Differ"))
+        return Step("fit", "Compare Boxes", False)
+    return Step("fit", "Compare Boxes", True, worded("Match") if verdict(gap)[0] else worded("Differ"))
 
 
 def _render(scene: bpy.types.Scene) -> Step:

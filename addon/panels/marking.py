@@ -19,10 +19,12 @@ class TWINSET_PT_mark(bpy.types.Panel):
 
     def draw(self, context: Any) -> None:
         layout, scene = self.layout, context.scene
-        active = context.active_object
-        if active is not None and active.select_get():
-            roles = roles_of(scene, active)
-            layout.label(text=f"{active.name}: {', '.join(roles) or 'Not Marked'}", icon="OBJECT_DATA")
+        selected = context.selected_objects
+        if selected:
+            shown = context.active_object if context.active_object in selected else selected[0]
+            others = f" (+{len(selected) - 1})" if len(selected) > 1 else ""
+            roles = ", ".join(roles_of(scene, shown)) or worded("Not Marked")
+            layout.label(text=f"{shown.name}{others}: {roles}", icon="OBJECT_DATA", translate=False)
         else:
             layout.label(text="No Object Selected", icon="OBJECT_DATA")
         column = layout.column(align=True)

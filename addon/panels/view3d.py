@@ -106,7 +106,7 @@ class TWINSET_PT_gap(_SidebarPanel, bpy.types.Panel):
         if gap is None:
             layout.prop(live, "count")
         elif is_busy and gap["done"] < gap["total"]:
-            layout.progress(factor=gap["done"] / gap["total"], text=f"{gap['done']} of {gap['total']}")
+            layout.progress(factor=gap["done"] / gap["total"], text=worded("{} of {}", gap["done"], gap["total"]))
         if session.wants_gap and session.step and (gap is None or gap["done"] == gap["total"]):
             layout.label(text=f"{session.step}...", icon="SORTTIME")
         draw_shared_problems(layout, context, problems)
@@ -126,7 +126,7 @@ class TWINSET_PT_gap(_SidebarPanel, bpy.types.Panel):
         predicted = gap["classes"][name]
         column = predicted["columns"]["sqrt_area"]
         if column["real"] is None and column["synth"] is None:
-            layout.label(text=f"No boxes of {name}")
+            layout.label(text=worded("No boxes of {}", name))
             return
         edges = tuple(k / BINS for k in range(BINS + 1))
         chart = Chart(
@@ -134,7 +134,7 @@ class TWINSET_PT_gap(_SidebarPanel, bpy.types.Panel):
             real=column["real"] or (0.0,) * BINS,
             synth=column["synth"],
             ticks=_TICKS,
-            title=f"{name}: Box Area",
+            title=worded("{}: Box Area", name),
         )
         draw_chart(layout, "gap", chart, _CHART_SCALE)
         lines = layout.column(align=True)
@@ -147,7 +147,7 @@ class TWINSET_PT_gap(_SidebarPanel, bpy.types.Panel):
         _draw_pair(lines, "Real Boxes (Bars)", str(predicted["n_real"]))
         _draw_pair(lines, "Predicted Boxes (Line)", str(predicted["n_synth"]))
         if gap["given_up"]:
-            lines.label(text=f"{gap['given_up']} of {gap['frames']} frames given up", icon="ERROR")
+            lines.label(text=worded("{} of {} frames given up", gap["given_up"], gap["frames"]), icon="ERROR")
 
 
 class TWINSET_PT_gap_details(_SidebarPanel, bpy.types.Panel):
@@ -266,7 +266,7 @@ def _draw_queue(layout: bpy.types.UILayout) -> None:
 def _draw_job(layout: bpy.types.UILayout, context: bpy.types.Context, job: Job) -> None:
     if job.state == "running":
         if job.total:
-            text = f"{job.done} of {job.total}{_time_left(job.seconds_left)}"
+            text = worded("{} of {}", job.done, job.total) + _time_left(job.seconds_left)
             layout.progress(factor=job.done / max(job.total, 1), text=text)
         else:
             layout.progress(factor=0.0, text=f"{job.step}...")
@@ -315,16 +315,16 @@ def _draw_pair(layout: bpy.types.UILayout, label: str, value: str) -> None:
 def _draw_reasons(layout: bpy.types.UILayout, context: bpy.types.Context, reasons: dict[str, int]) -> None:
     """Draw the most frequent reasons of rejections."""
     for reason, n in list(reasons.items())[:3]:
-        draw_text(layout, context, f"{n} rejected: {reason}")
+        draw_text(layout, context, worded("{} rejected: {}", n, reason))
 
 
 def _time_left(seconds: float | None) -> str:
     if seconds is None:
         return ""
     if seconds < 90:
-        return f", {seconds:.0f} s left"
+        return worded(", {:.0f} s left", seconds)
     minutes = round(seconds / 60)
-    return f", {minutes} min left" if minutes < 90 else f", {minutes / 60:.1f} h left"
+    return worded(", {} min left", minutes) if minutes < 90 else worded(", {:.1f} h left", minutes / 60)
 
 
 def _draw_failure(layout: bpy.types.UILayout, context: bpy.types.Context, place: str) -> None:

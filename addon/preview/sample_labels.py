@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from ..translations.catalog import worded
+
 Color = tuple[float, float, float, float]
 
 WHITE: Color = (1.0, 1.0, 1.0, 1.0)
@@ -29,9 +31,9 @@ def label_of(row: Mapping[str, Any], record: Mapping[str, Any]) -> str:
     if row["bbox"]:
         area = _share(row["bbox"][2] * row["bbox"][3] / (image["width"] * image["height"]))
         goal = record["goals"]
-        parts.append(f"{area} (goal {_share(goal['area'])})" if row["main"] and goal else area)
+        parts.append(worded("{} (goal {})", area, _share(goal["area"])) if row["main"] and goal else area)
     if row.get("visible_share") is not None and row["visible_share"] < 0.995:
-        parts.append(f"{row['visible_share']:.0%} visible")
+        parts.append(worded("{} visible", f"{row['visible_share']:.0%}"))
     if row["reason"]:
         parts.append(row["reason"])
     return "  ".join(parts)
@@ -42,14 +44,20 @@ def headline_of(message: Mapping[str, Any]) -> list[str]:
     record = message["record"]
     count = len(record["tried"])
     if record["image"] is None:
-        lines = [f"Sample {message['frame']}: given up after {count} attempts"]
+        lines = [worded("Sample {}: given up after {} attempts", message["frame"], count)]
     else:
         annotated = sum(row["annotated"] for row in record["instances"])
-        attempt = "first attempt" if not count else f"attempt {count + 1}"
-        edited = ", edited" if message.get("is_edited") else ""
-        lines = [f"Sample {message['frame']}: {annotated} annotated, {attempt}{edited}"]
+        lines = [
+            worded(
+                "Sample {0}: {1} annotated, attempt {2}" if count else "Sample {0}: {1} annotated, first attempt",
+                *(message["frame"], annotated, count + 1),
+            )
+        ]
+        lines[0] += worded(", edited") if message.get("is_edited") else ""
     reasons = Counter(tried["reason"] for tried in record["tried"]).most_common(4)
-    return lines + [f"Rejected {n} times: {reason}" if n > 1 else f"Rejected: {reason}" for reason, n in reasons]
+    return lines + [
+        worded("Rejected {} times: {}", n, reason) if n > 1 else worded("Rejected: {}", reason) for reason, n in reasons
+    ]
 
 
 def color_of(row: Mapping[str, Any], record: Mapping[str, Any]) -> Color:

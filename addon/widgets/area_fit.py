@@ -12,6 +12,7 @@ import numpy as np
 
 from ..settings.properties import parameters_of
 from ..settings.real_annotations import categories, read_annotations
+from ..translations.catalog import worded
 from .chart import Chart
 
 _BINS = 22
@@ -69,8 +70,8 @@ def fit_areas(annotations: str, class_name: str, settings: dict[str, Any]) -> Ar
     mixture, report = fit_report(boxes, **settings)
     parts = [f"{c['mean_area']:.1%} ({c['weight']:.0%})" for c in report["components"]]
     summary = (
-        f"{len(boxes)} real boxes. Component means (weights): {', '.join(parts)}",
-        f"Distance of the mixture: {report['distance']:.3f}, expected by chance: {report['floor']:.3f}",
+        worded("{} real boxes. Component means (weights): {}", len(boxes), ", ".join(parts)),
+        worded("Distance of the mixture: {:.3f}, expected by chance: {:.3f}", report["distance"], report["floor"]),
     )
     return AreaFit(
         (annotations, class_name, *settings.values()), mixture_chart(boxes.area, mixture, class_name), summary
@@ -87,7 +88,7 @@ def mixture_chart(areas: np.ndarray, mixture: Any, title: str) -> Chart:
     thin = slice(None, None, 4)
     curves = [(np.log10(grid)[thin], part[thin]) for part in [*density.T, density.sum(1)]]
     ticks = tuple((math.log10(t), f"{100 * t:g} %") for t in _TICKS if grid[0] <= t <= grid[-1])
-    return Chart(edges, share, curves=curves, ticks=ticks, title=f"{title}: Box Area")
+    return Chart(edges, share, curves=curves, ticks=ticks, title=worded("{}: Box Area", title))
 
 
 def target_settings(scene: bpy.types.Scene) -> dict[str, Any]:

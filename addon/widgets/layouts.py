@@ -151,12 +151,12 @@ def _draw_names(layout: bpy.types.UILayout, group: Any, field: Field) -> None:
         if missing:
             note = column.row(heading=" ")
             note.alert = True
-            note.label(text=f"Missing: {missing}", icon="ERROR")
+            note.label(text=worded("Missing: {}", missing), icon="ERROR")
     split = column.split(factor=0.4, align=True)
     heading = split.row()
     heading.alignment = "RIGHT"
     hidden = len(entries) - _MAX_NAMES
-    heading.label(text=field.label if not len(entries) else f"and {hidden} more" if hidden > 0 else "")
+    heading.label(text=field.label if not len(entries) else worded("and {} more", hidden) if hidden > 0 else "")
     row = split.row(align=True)
     row.operator("twinset.name_add", text="Add", icon="ADD").path = path
     if field.param.means == "object":
@@ -169,4 +169,4 @@ def _draw_missing_collection(layout: bpy.types.UILayout, group: Any, field: Fiel
     if kept and kept[1] == "" and getattr(group, field.attributes[0]) is None:
         row = layout.row(heading=" ")
         row.alert = True
-        row.label(text=f"Missing collection: {kept[0]}", icon="ERROR")
+        row.label(text=worded("Missing collection: {}", kept[0]), icon="ERROR")

@@ -9,6 +9,7 @@ from ...engine.plugin.contract import KINDS
 from ..settings.display_names import label_of
 from ..settings.plugins import registry
 from ..settings.properties import list_attribute, parameters_of
+from ..translations.catalog import worded
 
 _KIND_ICONS = {
     "placement": "OBJECT_ORIGIN",
@@ -97,12 +98,13 @@ def _source_of(entry: Any) -> tuple[str, str]:
         return entry.collection.name, "OUTLINER_COLLECTION"
     if len(entry.objects):
         names = [pattern.value for pattern in entry.objects]
-        return names[0] if len(names) == 1 else f"{len(names)} objects", "OBJECT_DATA"
+        return names[0] if len(names) == 1 else worded("{} objects", len(names)), "OBJECT_DATA"
     if len(entry.models):
-        return f"{len(entry.models)} model file{'s' if len(entry.models) > 1 else ''}", "FILE_3D"
+        count = len(entry.models)
+        return worded("{} model files", count) if count > 1 else worded("One model file"), "FILE_3D"
     if entry.blenderproc:
-        return f"Dataset: {entry.blenderproc}", "FILE_FOLDER"
-    return (f"Built-in: {entry.builtin}", "MESH_MONKEY") if entry.builtin else ("No Assets", "ERROR")
+        return worded("Dataset: {}", entry.blenderproc), "FILE_FOLDER"
+    return (worded("Built-in: {}", entry.builtin), "MESH_MONKEY") if entry.builtin else ("No Assets", "ERROR")
 
 
 def _menu(kind: str) -> type:

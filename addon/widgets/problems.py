@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import bpy
 
 from ..settings.problems import Problem
+from ..translations.catalog import worded
 from .layouts import draw_text
 
 _MOST = 8
@@ -17,8 +18,8 @@ def draw_shared_problems(layout: bpy.types.UILayout, context: bpy.types.Context,
     """Draw one line instead of problems that the panel of samples lists in full."""
     count = len(list(problems))
     if count:
-        what = "problem" if count == 1 else f"{count} problems"
-        draw_text(layout, context, f"Solve the {what} above first.", icon="ERROR")
+        text = worded("Solve the {} problems above first.", count) if count > 1 else "Solve the problem above first."
+        draw_text(layout, context, text, icon="ERROR")
 
 
 def draw_problems(layout: bpy.types.UILayout, context: bpy.types.Context, problems: Iterable[Problem]) -> None:
@@ -36,4 +37,4 @@ def draw_problems(layout: bpy.types.UILayout, context: bpy.types.Context, proble
             fix = row.operator("twinset.fix_problem", text="", icon="GREASEPENCIL")
             fix.path, fix.field = problem.path, problem.field
     if len(found) > _MOST:
-        box.label(text=f"and {len(found) - _MOST} more", icon="BLANK1")
+        box.label(text=worded("and {} more", len(found) - _MOST), icon="BLANK1")

@@ -131,12 +131,12 @@ class TWINSET_OT_quit(bpy.types.Operator):
 
     def invoke(self, context: Any, event: Any) -> set[str]:
         count = render_queue.would_stop()
-        what = "One render waits" if count == 1 else f"{count} renders wait"
+        what = "One render waits in the queue; it" if count == 1 else f"{count} renders wait in the queue; they"
         return context.window_manager.invoke_confirm(
             self,
             event,
             title="Quit Blender?",
-            message=f"{what} in the queue. The running one continues, the others start when you open Blender again.",
+            message=f"{what} can be started in the next Blender. A render that runs continues.",
             confirm_text="Quit",
             icon="WARNING",
         )

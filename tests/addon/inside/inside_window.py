@@ -117,7 +117,7 @@ def from_the_default_scene() -> Iterator[float]:
     yield from wait(lambda: preview().is_shown)
     yield from shot("way_sample")
     assert next_step() == "fit"
-    done.append("Compare with the Photos: open the step Render")  # or predict
+    done.append("Compare Boxes: open the step Render")  # or predict
     scene.twinset.job.images = 10
     done.append("Images: 10")
     bpy.ops.wm.save_as_mainfile(filepath=str(OUT / "default.blend"))
