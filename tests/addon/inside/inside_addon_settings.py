@@ -207,13 +207,18 @@ def recipes(draw: Any) -> str:
         camera["name"] = f"camera {number}"
     table["sequence"]["length"] = draw(st.integers(1, 5))
     size = table["sequence"]["length"] * (1 + len(table["rig"]))  # images and blocks are whole sequences
-    table["images"], table["render"]["block_size"] = size * draw(st.integers(1, 99)), size * draw(st.integers(1, 99))
+    table["views"] = draw(st.integers(1, 4)) if size == 1 else 1  # images share a layout in one way
+    whole = size * table["views"]
+    table["images"], table["render"]["block_size"] = size * draw(st.integers(1, 99)), whole * draw(st.integers(1, 99))
     for kind in KINDS:
         id = draw(st.sampled_from(plugins.registry().ids(kind)))
         use = {"plugin": id} | draw(tables_of(plugins.registry().find(kind, id), id))
         if kind == "camera":
             use["weight"] = draw(st.floats(1e-9, 1e9))
         table[kind] = use if kind == "target" else [use]
+        cls = plugins.registry().find(kind, id)
+        if hasattr(cls, "place_and_pose") or getattr(cls, "repeats_recorded_frames", False):
+            table["views"] = 1  # they make a layout for each image
         if id == "jitter" and kind == "placement":
             table["split"] = {}  # the two do not go together
         if id == "bop" and kind == "writer":
