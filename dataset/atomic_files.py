@@ -18,7 +18,7 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePath, PurePosixPath
 from types import TracebackType
 from typing import Any, BinaryIO
@@ -31,6 +31,8 @@ from ..engine.regular_files import open_regular
 log = logging.getLogger(__name__)
 
 SIGNIFICANT_DIGITS = 9
+_PIECE = 1000
+_NINE_DIGITS = f"%.{SIGNIFICANT_DIGITS}g"
 _TRIES = 5
 """Attempts at a file whose folder vanishes, as that of a job that could not start."""
 
@@ -85,12 +87,12 @@ class PendingFiles:
         except OSError as error:
             raise output_error(error, temp.parent) from error
 
-    def add(self, path: Path, data: bytes) -> Path:
-        """Write ``data`` to the temporary file for ``path``, which is returned."""
+    def add(self, path: Path, data: bytes | Iterable[bytes]) -> Path:
+        """Write ``data``, or pieces of them, to the temporary file for ``path``, which is returned."""
         temp = self.reserve(path)
         try:
             with open_new(temp) as file:
-                file.write(data)
+                file.writelines([data] if isinstance(data, bytes) else data)
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
@@ -112,8 +114,8 @@ class PendingFiles:
         self._moves.clear()
 
 
-def write_atomic(path: Path, data: bytes) -> None:
-    """Write a file atomically; creates its folder. Raises OutputError."""
+def write_atomic(path: Path, data: bytes | Iterable[bytes]) -> None:
+    """Write a file atomically, as a whole or from pieces; creates its folder. Raises OutputError."""
     make_folder(path.parent)
     with PendingFiles() as pending:
         pending.add(path, data)
@@ -271,6 +273,27 @@ def output_error(error: OSError, folder: Path) -> OutputError:
     )
 
 
+def json_pieces(value: dict[str, Any]) -> Iterator[bytes]:
+    """The bytes of :func:`json_bytes` for a mapping with long lists, a thousand of their entries at a time."""
+    yield b"{"
+    for k, key in enumerate(sorted(value)):
+        yield (b"," if k else b"") + dump_json(key)[:-1] + b":"
+        if isinstance(value[key], list):
+            yield from list_pieces(value[key])
+        else:
+            yield json_bytes(value[key])[:-1]
+    yield b"}\n"
+
+
+def list_pieces(values: list[Any]) -> Iterator[bytes]:
+    """The bytes of :func:`json_bytes` for a list, a thousand entries at a time; without the line break."""
+    yield b"["
+    for start in range(0, len(values), _PIECE):
+        listed = json_bytes(values[start : start + _PIECE])[1:-2]
+        yield b"," + listed if start else listed
+    yield b"]"
+
+
 def json_bytes(value: Any) -> bytes:
     """``value`` as UTF-8 JSON with sorted keys and nine significant digits: equal input gives equal bytes."""
     return dump_json(to_builtin_types(value))
@@ -284,8 +307,15 @@ def dump_json(value: Any) -> bytes:
 
 def to_builtin_types(value: Any) -> Any:
     """``value`` in JSON types: numpy scalars and arrays converted, floats rounded, NaN and infinities as None."""
+    kind = type(value)
+    if kind is int or kind is str or kind is bool or value is None:  # most values of files of millions
+        return value
     if isinstance(value, dict):
         return {str(k): to_builtin_types(v) for k, v in value.items()}
+    if kind is list or kind is tuple:
+        return [to_builtin_types(v) for v in value]
+    if kind is float:
+        return _rounded(value)
     if isinstance(value, np.ndarray):
         return to_builtin_types(value.tolist())
     if isinstance(value, list | tuple):
@@ -295,11 +325,15 @@ def to_builtin_types(value: Any) -> Any:
     if isinstance(value, np.generic):
         return to_builtin_types(value.item())
     if isinstance(value, float):
-        # Adding 0.0 turns -0.0 into 0.0.
-        return float(f"{value:.{SIGNIFICANT_DIGITS}g}") + 0.0 if math.isfinite(value) else None
+        return _rounded(value)
     if isinstance(value, Path):
         return value.as_posix()
     return value
+
+
+def _rounded(value: float) -> float | None:
+    # Adding 0.0 turns -0.0 into 0.0.
+    return float(_NINE_DIGITS % value) + 0.0 if math.isfinite(value) else None
 
 
 def read_json_object(path: Path) -> dict[str, Any]:

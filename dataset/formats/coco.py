@@ -21,7 +21,7 @@ import numpy as np
 from ...engine.errors import DataError
 from ...engine.goals import Boxes
 from ...engine.regular_files import read_regular
-from ..atomic_files import json_bytes, write_atomic
+from ..atomic_files import json_pieces, write_atomic
 from ..checksums import say
 from ..image_header import read_header
 from ..image_names import inner_path, own_names
@@ -324,7 +324,7 @@ def coco_entries(
 
 def write_coco(path: str | Path, coco: Mapping[str, Any]) -> None:
     """Write a COCO dataset atomically; equal datasets give equal bytes. Raises OutputError."""
-    write_atomic(Path(path), json_bytes(dict(coco)))
+    write_atomic(Path(path), json_pieces(dict(coco)))
 
 
 def _selected_keys(source: Mapping[str, Any], keys: Sequence[str]) -> dict[str, Any]:

@@ -52,6 +52,8 @@ class ImageFiles:
     def __init__(self, images: Iterable[Mapping[str, Any]], folder: Path) -> None:
         self.folder = Path(folder)
         self._images = list(images)
+        self._paths: dict[str, Path] = {}
+        self._real_folders: dict[Path, str] = {}
 
     def path(self, image: Mapping[str, Any]) -> Path:
         """Where an image is.
@@ -67,6 +69,8 @@ class ImageFiles:
         name = image.get("file_name")
         if not isinstance(name, str) or not name:
             raise DataError("An image has no 'file_name'.")
+        if name in self._paths:
+            return self._paths[name]
         path = inner_path(self.folder, name)
         if path is None or not os.path.lexists(path):
             found = self._by_base_name(name)
@@ -87,6 +91,7 @@ class ImageFiles:
                 f"The image '{path}' is a link to a file outside '{self.folder}'. Name the folder with --images to "
                 "follow its links."
             )
+        self._paths[name] = path
         return path
 
     def is_upright(self, image: Mapping[str, Any]) -> bool:
@@ -188,7 +193,13 @@ class ImageFiles:
     def _leads_out(self, path: Path) -> bool:
         if Path(os.path.abspath(self.folder)) in _trusted_folders:
             return False
-        return not os.path.realpath(path).startswith(os.path.join(self._real_folder, ""))
+        if path.is_symlink():
+            real = os.path.realpath(path)
+        else:  # of thousands of files in a folder, only the folder is resolved
+            if path.parent not in self._real_folders:
+                self._real_folders[path.parent] = os.path.realpath(path.parent)
+            real = os.path.join(self._real_folders[path.parent], path.name)
+        return not real.startswith(os.path.join(self._real_folder, ""))
 
     @cached_property
     def _real_folder(self) -> str:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -24,7 +23,7 @@ from ..store.finished_dataset import PARTS, ListedDataset, RecordedFrames
 from ..store.frames import FrameStore
 from ..store.inputs import FILE as INPUTS
 from ..store.label_files import IMAGES
-from .subset import is_rendered, source_name
+from .subset import content_hash, is_rendered, source_name
 
 
 @attrs.frozen
@@ -116,8 +115,7 @@ def _listed(coco: CocoFile, folder: Path, find_image: Any) -> ListedDataset:
             members[part].add(image["id"])
     root = coco.path if coco.path.is_dir() else coco.path.parent
     above = root.parent if root.name == "annotations" else root
-    digest = hashlib.sha256(json_bytes([coco.images, coco.annotations, coco.categories])).hexdigest()
-    source = {source_name(coco): {"sha256": digest, "converted": True}}
+    source = {source_name(coco): {"sha256": content_hash(coco), "converted": True}}
     return ListedDataset(
         folder,
         images,

@@ -18,8 +18,8 @@ from ...engine.plugin.registry import find
 from ...engine.recipe.settings import Recipe
 from ...engine.regular_files import real_path
 from ..analysis.measure import measure
-from ..atomic_files import atomic_folder, escapes_folder, json_bytes, link_or_copy, write_atomic
-from ..checksums import append_checksum, read_own
+from ..atomic_files import atomic_folder, escapes_folder, json_bytes, link_or_copy, list_pieces, write_atomic
+from ..checksums import append_checksum, file_hash, read_own
 from ..exports.asset_models import recorded_models
 from ..formats import rle_masks
 from ..formats.coco import CocoFile, read_coco, read_json, write_coco
@@ -166,11 +166,19 @@ def _history(root: Path) -> list[Any]:
 
 def _source(coco: CocoFile) -> dict[str, Any]:
     """The name of the changed dataset, and the hash of its annotations."""
-    if coco.path.is_file():
-        data = coco.path.read_bytes()
-    else:
-        data = json_bytes([coco.images, coco.annotations, coco.categories])
-    return {"source": {"name": source_name(coco), "annotations_sha256": hashlib.sha256(data).hexdigest()}}
+    digest = file_hash(coco.path) if coco.path.is_file() else content_hash(coco)
+    return {"source": {"name": source_name(coco), "annotations_sha256": digest}}
+
+
+def content_hash(coco: CocoFile) -> str:
+    """The SHA-256 of a dataset's images, annotations and categories as one JSON list, written piece by piece."""
+    digest = hashlib.sha256()
+    for mark, entries in zip((b"[", b",", b","), (coco.images, coco.annotations, coco.categories), strict=True):
+        digest.update(mark)
+        for piece in list_pieces(entries):
+            digest.update(piece)
+    digest.update(b"]\n")
+    return digest.hexdigest()
 
 
 def source_name(coco: CocoFile) -> str:
@@ -285,10 +293,11 @@ def _write_coco_folder(
     raw["annotations"] = [_with_columns(a, changes.columns.get(a["id"])) for a in kept]
     path = out / INSTANCES
     write_coco(path, raw)
-    table = path.parent / ("metadata.parquet" if has_parquet() else "metadata.csv")
-    write_columns(table, measure(read_coco(path), None).columns)
     if coco.path.is_dir():
         run_writer(find("writer", "yolo")(), ListedDataset(out, raw["images"], raw["annotations"], raw["categories"]))
+    del raw, kept  # what was written is read again, which takes as much memory once more
+    table = path.parent / ("metadata.parquet" if has_parquet() else "metadata.csv")
+    write_columns(table, measure(read_coco(path), None).columns)
 
 
 def _with_columns(annotation: Mapping[str, Any], columns: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -137,7 +137,8 @@ class ListedDataset:
 
     def by_image(self) -> Iterator[tuple[Mapping[str, Any], list[dict[str, Any]]]]:
         order = {image["id"]: number for number, image in enumerate(self.images)}
-        return _by_image(self.images, iter(sorted(self.annotations(), key=lambda a: order[a["image_id"]])))
+        ordered = sorted(self.listed, key=lambda a: order[a["image_id"]])
+        return _by_image(self.images, (dict(a) for a in ordered))  # copies of one image at a time
 
     def annotation_lines(self, images: Collection[int] | None = None) -> Iterator[bytes]:
         return (dump_json(to_builtin_types(a)) for a in self.annotations(images))
