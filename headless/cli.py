@@ -48,7 +48,7 @@ class RootGroup(Group):
             )
             raise typer.Exit(TryAgainError.exit_code) from None
         except KeyboardInterrupt:
-            output_of(ctx).message("Stopped.")
+            output_of(ctx).message("Stopped. No file is half-written; run the same command to start again.")
             raise typer.Exit(STOPPED) from None
         except BrokenPipeError:
             # The reader of the results has closed the pipe, as `head` does: not an error.

@@ -160,6 +160,8 @@ def images_of(coco: CocoFile, given: Path | None = None, option: str = "--images
     DataError
         If there is no such folder.
     """
+    if not coco.images:
+        raise DataError(f"'{coco.path}' lists no images, so there is nothing to do. Name another dataset.")
     folder = given or image_folder(coco)
     if given is not None:
         trust_links(given)
