@@ -48,7 +48,7 @@ class Recipe(metaclass=_RecipeType):
     target : plugin, optional
     placements, appearances, cameras, metrics, filters, writers : sequence of plugins, optional
         Kinds that are omitted have the default plugins of TOML recipes. A mapping of a camera may have a ``weight``.
-    images, seed : int, optional
+    images, seed, views : int, optional
     folder : path, optional
         Base of relative paths. Default: the working directory.
     plugin_folders : sequence of paths
@@ -83,6 +83,7 @@ class Recipe(metaclass=_RecipeType):
         writers: Sequence[Table | str] | None = None,
         images: int | None = None,
         seed: int | None = None,
+        views: int | None = None,
         folder: PathLike | None = None,
         plugin_folders: Sequence[PathLike] = (),
         render: Table | None = None,
@@ -98,6 +99,7 @@ class Recipe(metaclass=_RecipeType):
         tables: dict[str, Any] = {
             "seed": seed,
             "images": images,
+            "views": views,
             "plugin_folders": _sequence(plugin_folders, "plugin_folders") or None,
             "scene": _file_or_table(scene, "file"),
             "real": _file_or_table(real, "annotations"),

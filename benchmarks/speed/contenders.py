@@ -213,22 +213,16 @@ class Twinset(Contender):
         )
 
     def _learn(self, task: Task, path: Path) -> Path:
-        """Features of boxes of a few frames stand for real ones: what a gate says does not matter here."""
+        """Features of noise stand for those of real boxes: what a gate says does not matter here."""
         from twinset.alignment.features.density import fit_density
         from twinset.alignment.features.extractor import Extractor
-        from twinset.engine.block import Block
 
         extractor = Extractor(task["model"] or None)
-        found: list[np.ndarray] = []
-        for index in range(40):
-            frame = self.sampler.frame(index, Block())
-            rows = [r for r in frame.rows if r["bbox"] and min(r["bbox"][2:]) >= 16]
-            if frame.shot is not None and rows:
-                found.append(extractor.extract_boxes(frame.shot.image, [r["bbox"] for r in rows]))
-            if sum(map(len, found)) >= 12:
-                break
+        noise = np.random.default_rng(0).integers(0, 256, (240, 320, 3), dtype=np.uint8)
+        boxes = [[20.0 * k, 15.0 * k, 40.0 + 5 * k, 60.0] for k in range(12)]
+        found = extractor.extract_boxes(noise, boxes)
         origin = {"model": extractor.sha256, "class": CLASSES[0], "margin": 0.1}
-        path.write_bytes(fit_density(np.concatenate(found), origin=origin).to_bytes())
+        path.write_bytes(fit_density(found, origin=origin).to_bytes())
         return path
 
 
