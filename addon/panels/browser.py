@@ -97,13 +97,11 @@ def _icon(icon: int | None, each: FrameSummary) -> int:
 
 def _draw_dataset_buttons(layout: Any, context: Any, out: Path) -> None:
     column = layout.column(align=True)
-    row = column.row(align=True)
-    row.operator("twinset.open_folder", icon="FILE_FOLDER")
-    row.operator("twinset.open_report", icon="TEXT")
-    row = column.row(align=True)
+    column.operator("twinset.open_folder", icon="FILE_FOLDER")
+    column.operator("twinset.open_report", icon="TEXT")
     if needs_finish(out):
-        row.operator("twinset.finish_render", icon="CHECKMARK")
-    row.operator("twinset.verify", icon="FILE_TICK")
+        column.operator("twinset.finish_render", icon="CHECKMARK")
+    column.operator("twinset.verify", icon="FILE_TICK")
     check = latest()
     if check is None or check.out != out:
         return

@@ -166,9 +166,9 @@ def _draw_render(layout: Any, context: Any) -> None:
 
 def _draw_end(layout: Any, context: Any) -> None:
     layout.label(text="The Dataset Is Ready", icon="CHECKMARK")
-    row = layout.row(align=True)
-    row.operator("twinset.open_folder", icon="FILE_FOLDER")
-    row.operator("twinset.open_report", icon="TEXT")
+    column = layout.column(align=True)  # side by side, a narrow sidebar cuts both
+    column.operator("twinset.open_folder", icon="FILE_FOLDER")
+    column.operator("twinset.open_report", icon="TEXT")
 
 
 def _draw_progress(layout: Any) -> None:

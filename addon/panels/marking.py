@@ -22,9 +22,15 @@ class TWINSET_PT_mark(bpy.types.Panel):
         selected = context.selected_objects
         if selected:
             shown = context.active_object if context.active_object in selected else selected[0]
-            others = f" (+{len(selected) - 1})" if len(selected) > 1 else ""
             roles = ", ".join(roles_of(scene, shown)) or worded("Not Marked")
-            layout.label(text=f"{shown.name}{others}: {roles}", icon="OBJECT_DATA", translate=False)
+            lines = layout.column(align=True)
+            row = lines.row()
+            row.label(text=shown.name, icon="OBJECT_DATA", translate=False)
+            if len(selected) > 1:
+                others = row.row()
+                others.alignment = "RIGHT"
+                others.label(text=f"+{len(selected) - 1}", translate=False)
+            lines.label(text=roles, icon="BLANK1", translate=False)
         else:
             layout.label(text="No Object Selected", icon="OBJECT_DATA")
         column = layout.column(align=True)

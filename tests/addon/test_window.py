@@ -2,7 +2,7 @@
 """Artists' ways in the window of a real Blender, where the environment names one.
 
 TWINSET_BLENDER is a command that opens Blender with a window, with ImageMagick's ``import`` and ``xdotool`` beside it.
-Pictures and figures go to TWINSET_WINDOW_OUT where that is given.
+Pictures and figures go to a folder of each script in TWINSET_WINDOW_OUT where that is given.
 """
 
 from __future__ import annotations
@@ -22,21 +22,19 @@ def environment(extension: Path, data: Path, tmp_path: Path) -> dict[str, str]:
     """The environment of a script that drives the window."""
     if not os.environ.get("TWINSET_BLENDER"):
         pytest.skip("TWINSET_BLENDER names no Blender with a window")
-    out = Path(os.environ.get("TWINSET_WINDOW_OUT") or tmp_path)
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "facts.json").unlink(missing_ok=True)
-    return os.environ | {
-        "TWINSET_ARCHIVE": str(extension),
-        "TWINSET_DATA": str(data),
-        "TWINSET_WINDOW_OUT": str(out),
-    }
+    out = os.environ.get("TWINSET_WINDOW_OUT") or str(tmp_path)
+    return os.environ | {"TWINSET_ARCHIVE": str(extension), "TWINSET_DATA": str(data), "TWINSET_WINDOW_OUT": out}
 
 
 def drive(name: str, root: Path, environment: dict[str, str]) -> dict[str, Any]:
     """Run a script in a window; returns what it has noted."""
+    out = Path(environment["TWINSET_WINDOW_OUT"]) / Path(name).stem
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "facts.json").unlink(missing_ok=True)
+    environment = environment | {"TWINSET_WINDOW_OUT": str(out)}
     command = [*shlex.split(environment["TWINSET_BLENDER"]), "--python", root / "tests/addon/inside" / name]
     done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, errors="replace")
-    notes = Path(environment["TWINSET_WINDOW_OUT"]) / "facts.json"
+    notes = out / "facts.json"
     printed = done.stdout + done.stderr
     assert notes.is_file(), printed[-10_000:]
     facts: dict[str, Any] = json.loads(notes.read_text())
