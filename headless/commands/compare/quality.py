@@ -131,7 +131,8 @@ def quality(
             from ....alignment.features.extractor import Extractor
 
             pictures = _image_datasets(real, real_images, paths, folders)
-            extractors = [Extractor(path, threads=threads, workers=workers) for path in model or [None]]
+            paths_of_models: list[Path | None] = [*model] if model else [None]
+            extractors = [Extractor(path, threads=threads, workers=workers) for path in paths_of_models]
             for name in classes:
                 options = {
                     "margin": margin,
