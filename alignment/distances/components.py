@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The components of the composite distance: samples of metadata columns and of feature distances, by image."""
+"""The components of the composite distance: samples of metadata columns and of features, by image."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .comparison import MAX_CATEGORIES
 from .histograms import BINS
 
 FEATURES = "features"
-"""Components of this name, or beginning with it and a space, are feature distances."""
+"""Components of this name, or beginning with it and a space, are of features."""
 
 
 def default_columns() -> tuple[str, ...]:
@@ -31,9 +31,9 @@ class ComponentSample:
 
     Attributes
     ----------
-    values : (n,) float
-        Finite values of a metadata column; numbers of the bins of a column of categories; or distances of features to
-        the real ones, of real samples to the others.
+    values : (n,) or (n, d) float
+        Finite values of a metadata column; numbers of the bins of a column of categories; or feature vectors, scaled
+        alike in all datasets.
     images : (n,) int
         Which image each is of.
     """

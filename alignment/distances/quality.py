@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 
 import attrs
@@ -13,9 +12,13 @@ from ...engine.errors import DataError
 from ...engine.rng import stream
 from .bootstrap import CONFIDENCE_LEVEL, N_BOOTSTRAP
 from .components import Bins, Samples
-from .distance import Distance
-from .image_order import image_numbers
+from .image_sums import AT_A_TIME, ImageSums
 from .registry import PRIMARY, find_distance
+
+_NO_CHANCE = (
+    "Chance cannot be estimated for '{}': the real set has too few images with a value, or its halves are always the "
+    "same. Take more real images, or leave that component out."
+)
 
 
 @attrs.frozen
@@ -25,12 +28,12 @@ class Component:
     Attributes
     ----------
     distance : float
-        Of the histograms of a column, or the mean distance of features to the real ones.
+        Of the histograms of a column, or the kernel distance (KID) of features.
     unit : float
-        The same between two random halves of the real set, on average; of features, the mean distance of real samples
-        to those of other images.
+        The same between two random halves of the real set, on average; of features, at most in the share
+        ``confidence_level`` of splits.
     floor : float
-        What a sample of this size from the real set would show, on average; of features, the unit.
+        What a sample of this size from the real set would show, on average; of features 0, since KID is unbiased.
     ratio : float
         1 plus what the distance has above the floor, in units.
     """
@@ -89,12 +92,11 @@ def quality(
     Parameters
     ----------
     real : mapping of str to ComponentSample
-        By component, from :func:`.components.column_components`; of a feature component the distances of real samples
-        to those of other images, see :func:`.density.leave_group_out_distances`.
+        By component: columns from :func:`.components.column_components`, and feature vectors.
     synth : mapping of str to mapping of str to ComponentSample
-        The same of each dataset; of a feature component the distances to the real samples.
+        The same of each dataset.
     bins : mapping of str to Bins
-        The histograms of metadata components; components without one are feature distances.
+        The histograms of metadata components; components without one are feature vectors.
     seed : int
         Of the resamples; those of the real set are the same for all datasets.
     n_bootstrap : int
@@ -122,6 +124,9 @@ def quality(
     resamples, which repeat values, would lie too near to each other. Of Bhattacharyya distances, histograms without a
     common bin count as far apart as two samples of their sizes that share one value can be: ``ln sqrt(n m)``.
 
+    Features are compared by their whole distribution, KID [Bińkowski et al., "Demystifying MMD GANs", ICLR 2018]. The
+    distances of synthetic boxes to the nearest real ones do not tell objects on white from objects in rooms.
+
     Intervals are percentiles of resamples by image, each component's shifted until their median equals its value (as
     in :func:`.bootstrap.estimate`). A dataset is significantly nearer than another where the difference of their
     resamples, drawn with the same real images, has one sign in the share ``(1 + confidence_level) / 2`` of them.
@@ -136,25 +141,32 @@ def quality(
         empty = [name for name in names if name not in samples or not len(samples[name].values)]
         if empty:
             raise DataError(f"There is no value of {', '.join(empty)} in {where}.")
-    own = _ImageSums.of(real, bins, measures)
-    others = {name: _ImageSums.of({n: of[n] for n in names}, bins, measures) for name, of in synth.items()}
+    own = ImageSums.of(real, bins, measures)
+    others = {name: ImageSums.of({n: of[n] for n in names}, bins, measures) for name, of in synth.items()}
     largest = max(max(sums.n_values.values()) for sums in (own, *others.values()))
     n_bootstrap = max(n_bootstrap // 4, min(n_bootstrap, int(n_bootstrap * 20_000 / largest)), 1)
     halves = own.split_half_distances(stream(seed, "halves"), n_bootstrap)
-    units = {name: float(np.mean(values)) for name, values in halves.items()}
-    null = _composite(halves, units, units)
+    units = {n: float(np.mean(d) if n in bins else np.quantile(d, confidence_level)) for n, d in halves.items()}
+    for name, unit in units.items():
+        if not unit > 0:
+            raise DataError(_NO_CHANCE.format(name))
+    no_floor = dict.fromkeys(set(names) - set(bins), 0.0)
+    null = _composite(halves, units | no_floor, units)
     bootstrap: dict[str, np.ndarray] = {}
     datasets = {}
     for k, (name, other) in enumerate(others.items()):
-        exact = own.distances(own.total(), other.total())
-        floors = {n: units[n] * (1 + own.n_values[n] / other.n_values[n]) / 4 if n in bins else units[n] for n in names}
+        exact = {n: float(d[0]) for n, d in own.distances(other, own.once, other.once).items()}
+        floors = {n: units[n] * (1 + own.n_values[n] / other.n_values[n]) / 4 for n in names} | no_floor
         rng, real_rng = stream(seed, "synth", name), stream(seed, "real")
-        resampled: dict[str, list[float]] = {n: [] for n in names}
-        for r in range(n_bootstrap):
-            for n, value in own.distances(own.resample(real_rng), other.resample(rng)).items():
-                resampled[n].append(exact[n] if math.isnan(value) else value)
-            progress(k * n_bootstrap + r + 1, len(others) * n_bootstrap)
-        centred = {n: np.array(values) + exact[n] - np.median(values) for n, values in resampled.items()}
+        resampled: dict[str, list[np.ndarray]] = {n: [] for n in names}
+        for done in range(0, n_bootstrap, AT_A_TIME):
+            count = min(AT_A_TIME, n_bootstrap - done)
+            drawn = own.distances(other, own.resampled(real_rng, count), other.resampled(rng, count))
+            for n, values in drawn.items():
+                resampled[n].append(np.where(np.isnan(values), exact[n], values))
+            progress(k * n_bootstrap + done + count, len(others) * n_bootstrap)
+        together = {n: np.concatenate(values) for n, values in resampled.items()}
+        centred = {n: values + exact[n] - np.median(values) for n, values in together.items()}
         bootstrap[name] = _composite(centred, floors, units)
         value = float(_composite({n: np.array([d]) for n, d in exact.items()}, floors, units)[0])
         low, high = np.quantile(bootstrap[name], [(1 - confidence_level) / 2, (1 + confidence_level) / 2])
@@ -187,76 +199,3 @@ def _ratio(distance: np.ndarray | float, floor: float, unit: float) -> np.ndarra
 def _is_nearer(a: np.ndarray, b: np.ndarray, confidence_level: float) -> bool:
     """Whether the first is the smaller one in all but half of what the level leaves."""
     return bool(np.mean(a < b) >= (1 + confidence_level) / 2)
-
-
-@attrs.frozen(eq=False)
-class _ImageSums:
-    """A dataset as sums over its images: of each metadata component the counts per bin (images, bins), of each
-    feature component the sum and the count (images, 2)."""
-
-    sums: dict[str, np.ndarray]
-    n_values: dict[str, int]
-    measures: Mapping[str, Distance]
-
-    @classmethod
-    def of(cls, samples: Samples, bins: Mapping[str, Bins], measures: Mapping[str, Distance]) -> _ImageSums:
-        images = np.unique(np.concatenate([sample.images for sample in samples.values()]))
-        sums = {}
-        for name, sample in samples.items():
-            row = np.searchsorted(images, sample.images)
-            if name in bins:
-                width = bins[name].bins
-                counts = np.bincount(row * width + bins[name].index(sample.values), minlength=len(images) * width)
-                sums[name] = counts.reshape(len(images), width).astype(float)
-            else:
-                totals = np.bincount(row, sample.values, minlength=len(images))
-                sums[name] = np.stack([totals, np.bincount(row, minlength=len(images))], 1)
-        order = np.argsort(image_numbers(np.concatenate([sums[name] for name in sorted(sums)], axis=1)))
-        sums = {name: of_images[order] for name, of_images in sums.items()}
-        n_values = {name: len(sample.values) for name, sample in samples.items()}
-        return cls(sums, n_values, measures)
-
-    @property
-    def n_images(self) -> int:
-        return len(next(iter(self.sums.values())))
-
-    def weighted(self, weights: np.ndarray) -> dict[str, np.ndarray]:
-        return {name: weights @ sums for name, sums in self.sums.items()}
-
-    def total(self) -> dict[str, np.ndarray]:
-        return self.weighted(np.ones(self.n_images))
-
-    def resample(self, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        """A resample of whole images."""
-        times = rng.multinomial(self.n_images, np.full(self.n_images, 1.0 / self.n_images))
-        return self.weighted(times.astype(float))
-
-    def distances(self, a: Mapping[str, np.ndarray], b: Mapping[str, np.ndarray]) -> dict[str, float]:
-        """Distances of all components; of a feature component the mean of the second. NaN where one is empty."""
-        out = {}
-        for name, p in a.items():
-            q = b[name]
-            if name not in self.measures:
-                out[name] = float(q[0] / q[1]) if q[1] else math.nan
-            else:
-                out[name] = self.measures[name].between_counts(p, q) if p.sum() and q.sum() else math.nan
-        return out
-
-    def split_half_distances(self, rng: np.random.Generator, n_splits: int) -> dict[str, np.ndarray]:
-        """Distances (n_splits,) between random halves of the images; of features, the means of one half."""
-        drawn: dict[str, list[float]] = {name: [] for name in self.sums}
-        for _ in range(n_splits):
-            inside = np.zeros(self.n_images)
-            inside[rng.permutation(self.n_images)[: self.n_images // 2]] = 1.0
-            for name, value in self.distances(self.weighted(inside), self.weighted(1.0 - inside)).items():
-                drawn[name].append(value)
-        out = {}
-        for name, values in drawn.items():
-            finite = np.array([v for v in values if math.isfinite(v)])
-            if not len(finite) or not finite.mean() > 0:
-                raise DataError(
-                    f"Chance cannot be estimated for '{name}': the real set has too few images with a value, or its "
-                    "halves are always the same. Take more real images, or leave that component out."
-                )
-            out[name] = np.resize(finite, n_splits)
-        return out

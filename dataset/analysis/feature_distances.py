@@ -11,9 +11,10 @@ import numpy as np
 
 from ...alignment.distances.classifier_test import CLASSIFIER, classifier_auc
 from ...alignment.distances.components import ComponentSample
-from ...alignment.distances.feature_estimates import FeatureEstimate, estimate_features
+from ...alignment.distances.feature_distance import FeatureSets
+from ...alignment.distances.feature_estimates import MIN_BOXES, FeatureEstimate, estimate_features
 from ...alignment.features.crops import MARGIN, SURROUNDINGS
-from ...alignment.features.density import fit_density, leave_group_out_distances
+from ...alignment.features.density import fit_density
 from ...alignment.features.extractor import Extractor
 from ...engine.errors import DataError
 from ...engine.rng import stream
@@ -33,9 +34,9 @@ class FeatureSamples:
     Attributes
     ----------
     real : ComponentSample
-        Distances of real boxes to those of other images.
+        Features of real boxes, each divided by its standard deviation over all datasets.
     synth : dict of str to ComponentSample
-        By dataset: distances of its boxes to real ones.
+        By dataset: the same of its boxes.
     of_sets : dict of str to (dict of str to FeatureEstimate)
         By dataset: distances between all of its boxes and all real ones; empty with too few boxes.
     problems : list of str
@@ -60,25 +61,26 @@ def feature_samples(
     max_boxes: int = MAX_BOXES,
     progress: StepProgress = lambda what, done, total: None,
 ) -> FeatureSamples:
-    """Distances of boxes to real ones in feature space: the mean over the nearest five, see :func:`..fit_density`.
+    """Features of the boxes of datasets, and distances between them.
 
     Raises
     ------
     DataError
         If there are too few real boxes, or a dataset has none that is large enough.
     """
-
     settings = _Settings(class_name, extractor, margin, min_side, max_boxes, progress)
     own = _features("the real set", real, settings, rng)
-    density = fit_density(own.features, own.image)
-    features = {name: _features(name, dataset, settings, rng) for name, dataset in others.items()}
-    everything = np.concatenate([own.features, *(boxes.features for boxes in features.values())])
-    problems = [problem for boxes in (own, *features.values()) for problem in boxes.problems]
+    if len(own.features) < MIN_BOXES:
+        raise DataError(f"{len(own.features)} real boxes are too few. At least {MIN_BOXES} are needed.")
+    boxes = {name: _features(name, dataset, settings, rng) for name, dataset in others.items()}
+    everything = np.concatenate([own.features, *(of.features for of in boxes.values())])
+    ends = np.cumsum([len(own.features), *(len(of.features) for of in boxes.values())])
+    scaled = np.split(FeatureSets(everything).features, ends[:-1])
     return FeatureSamples(
-        ComponentSample(leave_group_out_distances(own.features, own.image), own.image),
-        {name: ComponentSample(density.distance(boxes.features), boxes.image) for name, boxes in features.items()},
-        {name: _set_distances_or_none(own, boxes, class_name, everything) for name, boxes in features.items()},
-        problems,
+        ComponentSample(scaled[0], own.image),
+        {name: ComponentSample(part, of.image) for (name, of), part in zip(boxes.items(), scaled[1:], strict=True)},
+        {name: _set_distances_or_none(own, of, class_name, everything) for name, of in boxes.items()},
+        [problem for of in (own, *boxes.values()) for problem in of.problems],
     )
 
 

@@ -88,20 +88,56 @@ def test_floor_of_halves_is_unbiased():
     assert np.mean(shown) == pytest.approx(np.mean(promised), rel=0.15)
 
 
-def test_feature_distances_are_means_over_that_of_real_ones():
-    rng = np.random.default_rng(0)
-    own, other = rng.gamma(9, 1, 300), rng.gamma(9, 1.5, 500)
-    found = quality(
-        {"features": ComponentSample(own, np.arange(300))},
-        {"b": {"features": ComponentSample(other, np.arange(500) // 5)}},
-        {},
-    ).datasets["b"]
-    part = found.components["features"]
-    assert part.distance == pytest.approx(other.mean()) and part.unit == pytest.approx(own.mean(), rel=0.02)
-    assert found.value == pytest.approx(other.mean() / own.mean(), rel=0.03)
-    # Its interval is that of a mean of 100 groups of five, to which the real side adds nothing.
-    sd = other.reshape(100, 5).mean(1).std() / 10 / own.mean()
-    assert found.high - found.low == pytest.approx(2 * 1.96 * sd, rel=0.25)
+def features_of(seed: int, images: int, spread: float = 1.0) -> ComponentSample:
+    """Three vectors (d = 6) for each image, which are alike."""
+    rng = np.random.default_rng(seed)
+    centres = rng.normal(0, 1, (images, 1, 6))
+    values = (centres + rng.normal(0, 0.5, (images, 3, 6))).reshape(-1, 6) * spread
+    order = rng.permutation(len(values))
+    return ComponentSample(values[order], np.repeat(np.arange(images), 3)[order])
+
+
+def kid(a: np.ndarray, b: np.ndarray) -> float:
+    """The unbiased squared maximum mean discrepancy of the cubic kernel, pair by pair [Binkowski et al., 2018]."""
+
+    def mean(x: np.ndarray, y: np.ndarray, *, same: bool) -> float:
+        pairs = [(p @ q / len(p) + 1) ** 3 for i, p in enumerate(x) for k, q in enumerate(y) if not (same and i == k)]
+        return float(np.mean(pairs))
+
+    return mean(a, a, same=True) + mean(b, b, same=True) - 2 * mean(a, b, same=False)
+
+
+def test_features_are_compared_by_their_kernel_distance():
+    own, others = features_of(0, 60), {"near": features_of(1, 60), "far": features_of(2, 60, spread=2.5)}
+    found = quality({"features": own}, {n: {"features": s} for n, s in others.items()}, {})
+    for name, sample in others.items():
+        part = found.datasets[name].components["features"]
+        assert part.distance == pytest.approx(kid(own.values, sample.values), rel=1e-9)
+        assert part.floor == 0 and part.ratio == pytest.approx(1 + max(0.0, part.distance) / part.unit)
+    near, far = found.datasets["near"], found.datasets["far"]
+    assert near.value < far.value and (near.rank, far.rank) == (1, 2)
+    # The unit is what halves of the real set show at most in 95 % of splits.
+    rng, halves = np.random.default_rng(5), []
+    for _ in range(400):
+        first = np.isin(own.images, rng.permutation(60)[:30])
+        halves.append(kid_of_kernel(own.values, first))
+    assert near.components["features"].unit == pytest.approx(np.quantile(halves, 0.95), rel=0.3)
+
+
+def kid_of_kernel(values: np.ndarray, first: np.ndarray) -> float:
+    """KID of the vectors of a mask and the others, from the kernel of all pairs."""
+    kernel = (values @ values.T / values.shape[1] + 1) ** 3
+    a, b = np.flatnonzero(first), np.flatnonzero(~first)
+    within = [(kernel[np.ix_(k, k)].sum() - np.trace(kernel[np.ix_(k, k)])) / (len(k) * (len(k) - 1)) for k in (a, b)]
+    return float(sum(within) - 2 * kernel[np.ix_(a, b)].mean())
+
+
+def test_copies_of_one_real_vector_are_far_though_each_is_near_a_real_one():
+    own = features_of(0, 40)
+    outermost = np.argmax((own.values**2).sum(1))
+    copies = ComponentSample(np.repeat(own.values[[outermost]], 60, 0), np.arange(60) // 3)
+    found = quality({"features": own}, {"copies": {"features": copies}, "all": {"features": features_of(1, 40)}}, {})
+    assert found.datasets["copies"].rank == 2 and found.datasets["copies"].value > 2 * found.datasets["all"].value
 
 
 def test_no_common_bin_is_far_but_finite():
@@ -160,4 +196,4 @@ def test_command_ranks_pictures_and_boxes(tmp_path):
     assert "must be DATASET=MAP" in run(*args, "--map", "nothing=0.3", code=2)
     assert "Did you mean 'disc'" in run(*args, "--class", "disk", code=2)
     few = dataset(tmp_path / "few", 6, 30, 5)
-    assert "features left out: 5 real samples are too few" in run(few, twin, "-o", tmp_path)
+    assert "features left out: 5 real boxes are too few" in run(few, twin, "-o", tmp_path)
