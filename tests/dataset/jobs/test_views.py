@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from functools import partial
 from pathlib import Path
@@ -22,8 +23,8 @@ from twinset.engine.recipe.reading import loads_recipe
 from twinset.engine.recipe.settings import Recipe
 from twinset.engine.recipe.writing import dump_recipe
 from twinset.engine.sampling.layouts import view_attempts
-from twinset.engine.sampling.schedule import plan_of
 from twinset.engine.sampling.sampler import Sampler
+from twinset.engine.sampling.schedule import plan_of
 from twinset.plugins.cameras.orbit import Orbit
 from twinset.testing import BruteStage, asset, box, plane
 from twinset.testing.fixtures.render_process import file_bytes
@@ -183,7 +184,7 @@ def test_what_one_view_leaves_out_is_in_the_next_one(tmp_path: Path) -> None:
     list(Job(own, tmp_path / "out", stage_of).run())
     found = records(tmp_path / "out")
     came_back = 0
-    for earlier, later in zip(found, found[1:], strict=False):
+    for earlier, later in itertools.pairwise(found):
         if later["draws"]["layout"]["view"]:
             gone = {i["id"] for i in earlier["instances"] if i["reason"].startswith("removed")}
             came_back += bool(gone & {i["id"] for i in later["instances"] if i["area"] > 0})
