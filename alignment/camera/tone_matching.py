@@ -14,7 +14,7 @@ _BINS = 2048
 _PROBABILITIES = 129
 _SMOOTHNESS = 0.01
 _SAMPLED = 4
-"""Every so many pixels, across and down, tell how much of a change of colours is left."""
+"""Every so many pixels, across and down, show how much of a change of colours is left."""
 _TURNS = 3
 
 
