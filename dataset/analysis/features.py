@@ -136,7 +136,7 @@ def _tasks(
     scale: Mapping[int, float],
     margin: float,
 ) -> tuple[list[_Task], dict[int, str]]:
-    """What is to be extracted, and by image id why images are not found."""
+    """What must be extracted, and by image id why images are not found."""
     tasks, problems = [], {}
     files = ImageFiles(images, folder)
     files.say()
