@@ -32,7 +32,7 @@ def drive(name: str, root: Path, environment: dict[str, str]) -> dict[str, Any]:
     out.mkdir(parents=True, exist_ok=True)
     (out / "facts.json").unlink(missing_ok=True)
     environment = environment | {"TWINSET_WINDOW_OUT": str(out)}
-    command = [*shlex.split(environment["TWINSET_BLENDER"]), "--python", root / "tests/addon/inside" / name]
+    command = [*shlex.split(environment["TWINSET_BLENDER"]), "--python", root / "tests/addon/window" / name]
     done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, errors="replace")
     notes = out / "facts.json"
     printed = done.stdout + done.stderr
