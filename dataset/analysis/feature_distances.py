@@ -10,7 +10,7 @@ import attrs
 import numpy as np
 
 from ...alignment.distances.classifier_test import CLASSIFIER, classifier_auc
-from ...alignment.distances.components import ComponentSample
+from ...alignment.distances.composite.components import ComponentSample
 from ...alignment.distances.feature_distance import FeatureSets
 from ...alignment.distances.feature_estimates import MIN_BOXES, FeatureEstimate, estimate_features
 from ...alignment.features.crops import MARGIN, SURROUNDINGS

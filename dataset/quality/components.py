@@ -11,7 +11,7 @@ import attrs
 import numpy as np
 
 from ...alignment.columns.table import measured_classes, measured_table
-from ...alignment.distances.components import FEATURES, Bins, ComponentSample, column_components
+from ...alignment.distances.composite.components import FEATURES, Bins, ComponentSample, column_components
 from ...alignment.distances.feature_estimates import FeatureEstimate
 from ...alignment.features.extractor import Extractor
 from ...engine.errors import DataError

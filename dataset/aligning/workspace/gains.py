@@ -12,8 +12,8 @@ import attrs
 import numpy as np
 
 from ....alignment.columns.registry import columns, report_order
-from ....alignment.distances.components import default_columns
-from ....alignment.distances.quality import Ranking, quality
+from ....alignment.distances.composite.components import default_columns
+from ....alignment.distances.composite.quality import Ranking, quality
 from ....engine.errors import DataError
 from ...analysis.dataset_columns import measure_with_images
 from ...formats.coco import CocoFile

@@ -14,7 +14,7 @@ import typer
 from rich.table import Table
 
 from ....alignment.columns.registry import find_column
-from ....alignment.distances.components import default_columns
+from ....alignment.distances.composite.components import default_columns
 from ....alignment.distances.registry import PRIMARY, all_distances, find_distance
 from ....alignment.features.crops import SURROUNDINGS
 from ....engine.errors import DataError
@@ -38,7 +38,7 @@ from .fit import draw_plot
 from .measure import LEFT_OUT, problems_shown
 
 if TYPE_CHECKING:
-    from ....alignment.distances.quality import Ranking
+    from ....alignment.distances.composite.quality import Ranking
     from ....alignment.evaluation.correlation import Correlation
     from ....dataset.formats.dataset_folder import ImageDataset
 
@@ -98,7 +98,7 @@ def quality(
 
     The distance combines metadata and features, and has a confidence interval.
     """
-    from ....alignment.distances.quality import quality as rank
+    from ....alignment.distances.composite.quality import quality as rank
     from ....alignment.evaluation.correlation import small_sample_correlation
     from ....dataset.quality.components import QualityComponents, shared_classes
     from ....dataset.report.plots import plot_quality

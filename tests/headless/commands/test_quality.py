@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from twinset.alignment.columns.table import Table
 from twinset.alignment.distances.binning import bin_range
-from twinset.alignment.distances.components import Bins, ComponentSample, column_components
-from twinset.alignment.distances.quality import quality
+from twinset.alignment.distances.composite.components import Bins, ComponentSample, column_components
+from twinset.alignment.distances.composite.quality import quality
 from twinset.engine.errors import DataError
 from twinset.headless.cli import app
 from twinset.testing.fixtures.pictures import striped_dataset as dataset

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What reading scenes of many objects costs: processor seconds of each step for growing numbers of objects.
 
-python benchmarks/speed/objects.py 1000 10000
+python benchmarks/objects/reading.py 1000 10000
 """
 
 from __future__ import annotations

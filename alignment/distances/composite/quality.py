@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping
 import attrs
 import numpy as np
 
-from ...engine.errors import DataError
-from ...engine.rng import stream
-from .bootstrap import CONFIDENCE_LEVEL, N_BOOTSTRAP
+from ....engine.errors import DataError
+from ....engine.rng import stream
+from ..bootstrap import CONFIDENCE_LEVEL, N_BOOTSTRAP
+from ..registry import PRIMARY, find_distance
 from .components import Bins, Samples
 from .image_sums import AT_A_TIME, ImageSums
-from .registry import PRIMARY, find_distance
 
 _NO_CHANCE = (
     "Chance cannot be estimated for '{}': the real set has too few images with a value, or its halves are always the "

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import attrs
 import numpy as np
 
+from ..distance import Distance
+from ..image_order import image_numbers
 from .components import Bins, Samples
-from .distance import Distance
-from .image_order import image_numbers
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array

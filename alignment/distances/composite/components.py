@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 import attrs
 import numpy as np
 
-from ..columns.registry import by_default
-from ..columns.table import Table
-from .binning import bin_range
-from .comparison import MAX_CATEGORIES
-from .histograms import BINS
+from ...columns.registry import by_default
+from ...columns.table import Table
+from ..binning import bin_range
+from ..comparison import MAX_CATEGORIES
+from ..histograms import BINS
 
 FEATURES = "features"
 """Components of this name, or beginning with it and a space, are of features."""

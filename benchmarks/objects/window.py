@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Times of the add-on's operators and panels in scenes of many objects, without a window.
 
-python benchmarks/speed/window.py --objects 100 1000 10000
+python benchmarks/objects/window.py --objects 100 1000 10000
 """
 
 from __future__ import annotations
