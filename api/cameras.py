@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -60,6 +60,7 @@ def fit_camera(
     photos: PathLike | Iterable[PathLike],
     *,
     images: PathLike | None = None,
+    classes: Sequence[str] = (),
     seed: int = 0,
     progress: Progress = _ignore,
 ) -> Camera:
@@ -71,6 +72,8 @@ def fit_camera(
         Image files, folders of images, or datasets.
     images : path, optional
         Image folder of a dataset; by default searched for near the annotations.
+    classes : sequence of str
+        Take only photos with a box of one of these classes; default is all photos.
     seed : int
         Of the resamples behind intervals.
     progress : callable
@@ -85,7 +88,7 @@ def fit_camera(
     from ..dataset.camera.photos import photo_paths
 
     sources = [photos] if isinstance(photos, str | os.PathLike) else list(photos)
-    paths = photo_paths([Path(source) for source in sources], None if images is None else Path(images))
+    paths = photo_paths([Path(source) for source in sources], None if images is None else Path(images), classes)
     found = fit(paths, seed=seed, progress=progress)
     rows = [{"statistic": name, **attrs.asdict(one)} for name, one in found.fit.statistics.items()]
     columns = ("statistic", "median", "interval", "quantiles", "photos")

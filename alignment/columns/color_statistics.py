@@ -36,9 +36,7 @@ class ColorMaps:
         top, least = np.maximum(np.maximum(red, green), blue), np.minimum(np.minimum(red, green), blue)
         self.saturation = (top - least) / np.maximum(top, 1e-6)
         luma = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
-        self.response = np.abs(cv2.filter2D(luma, -1, _LAPLACIAN, borderType=cv2.BORDER_REFLECT_101))
-        gradients = (cv2.Sobel(luma, -1, *order, borderType=cv2.BORDER_REFLECT_101) for order in ((1, 0), (0, 1)))
-        self.gradient = np.hypot(*gradients)
+        self.response, self.gradient = noise_response(luma), gradient(luma)
 
     def statistics(self, part: tuple[slice, slice]) -> dict[str, float]:
         """All statistics of a part of the picture, by :data:`NAMES`; NaN for an empty part.
@@ -56,15 +54,38 @@ class ColorMaps:
         hues -= mean[:, None]
         hues *= hues
         variance = _sums(hues) / count
-        gradient = self.gradient[part].ravel()
-        plain = gradient <= _median(gradient)
         return {
             "lab_a": float(mean[0]),
             "lab_b": float(mean[1]),
             "lab_spread": math.sqrt(float(variance[0] + variance[1])),
             "saturation": float(self.saturation[part].mean(dtype=np.float64)),
-            "noise": math.sqrt(math.pi / 2) / 6 * float(self.response[part].ravel()[plain].mean(dtype=np.float64)),
+            "noise": plain_noise(self.response[part], self.gradient[part]),
         }
+
+
+def noise_response(luma: np.ndarray) -> np.ndarray:
+    """How strongly each pixel of a luma (H, W) float32 responds to noise; edges that are straight do not."""
+    import cv2
+
+    return np.asarray(np.abs(cv2.filter2D(luma, -1, _LAPLACIAN, borderType=cv2.BORDER_REFLECT_101)))
+
+
+def gradient(luma: np.ndarray) -> np.ndarray:
+    """Length (H, W) of the gradient of a luma (H, W) float32, as Sobel filters have it."""
+    import cv2
+
+    parts = (cv2.Sobel(luma, -1, *order, borderType=cv2.BORDER_REFLECT_101) for order in ((1, 0), (0, 1)))
+    return np.asarray(np.hypot(*parts))
+
+
+def plain_noise(response: np.ndarray, gradients: np.ndarray) -> float:
+    """Standard deviation of noise over the half of some pixels with the least gradient, in units of the luma.
+
+    After J. Immerkær, see :meth:`ColorMaps.statistics`. Both arguments have the same shape.
+    """
+    flat = gradients.ravel()
+    plain = flat <= _median(flat)
+    return math.sqrt(math.pi / 2) / 6 * float(response.ravel()[plain].mean(dtype=np.float64))
 
 
 def _sums(rows: np.ndarray) -> np.ndarray:

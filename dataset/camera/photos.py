@@ -126,7 +126,7 @@ def _exif(file: Any) -> dict[str, Any]:
     return found
 
 
-def photo_paths(sources: Sequence[Path], images: Path | None = None) -> list[Path]:
+def photo_paths(sources: Sequence[Path], images: Path | None = None, classes: Sequence[str] = ()) -> list[Path]:
     """The photos of folders, of datasets, or given one by one; each once, in the order of their sources.
 
     Parameters
@@ -135,15 +135,19 @@ def photo_paths(sources: Sequence[Path], images: Path | None = None) -> list[Pat
         Image files, folders of images, and datasets: COCO files or folders of rendered ones.
     images : path, optional
         Image folder of the datasets; by default searched for.
+    classes : sequence of str
+        Of datasets, take only photos with a box of one of these classes; default is all photos.
 
     Raises
     ------
     DataError
-        If a source is missing or has no images.
+        If a source is missing or has no images, or classes are given for photos without annotations.
     """
     found: dict[Path, None] = {}
     for source in sources:
         if source.suffix.lower() in IMAGE_SUFFIXES:
+            if classes:
+                raise DataError(f"'{source}' has no annotations, so it has no class. Give a dataset.")
             paths = [source]
         else:
             # A rendered folder has pictures of its own beside its images, such as the contact sheet.
@@ -151,8 +155,16 @@ def photo_paths(sources: Sequence[Path], images: Path | None = None) -> list[Pat
             paths = sorted(p for p in source.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES) if is_plain else []
             if not paths:
                 dataset = open_dataset(source, images)
-                names = (image.get("file_name") for image in dataset.coco.images)
+                listed = dataset.coco.images
+                if classes:
+                    owners = {a["image_id"] for name in classes for a in dataset.coco.annotations_of(name)}
+                    listed = [image for image in listed if image["id"] in owners]
+                    if not listed:
+                        raise DataError(f"No photo of '{source}' has a box of {' or '.join(map(repr, classes))}.")
+                names = (image.get("file_name") for image in listed)
                 paths = [dataset.images / name for name in names if isinstance(name, str) and name]
+            elif classes:
+                raise DataError(f"'{source}' has no annotations, so its photos have no classes. Give a dataset.")
         if not paths:
             raise DataError(f"'{source}' has no photos. Give image files, a folder of them, or a dataset.")
         found.update(dict.fromkeys(paths))

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from ...alignment.camera.drawn_photo import draw_photo, length_scale
-from ...alignment.camera.linear_light import to_encoded, to_linear
+from ...alignment.camera.linear_light import luma, to_encoded, to_linear
+from ...alignment.columns.color_statistics import gradient, noise_response, plain_noise
 from ...engine.plugin import Range, param, plugin
 from ...engine.stage import Shot
 
@@ -70,7 +71,10 @@ class Noise:
         8.0, min=1.0, max=200.0, unit="px", doc="Standard deviation of the Gaussian that shapes these patches"
     )
     fit: str = param(
-        "", path=True, doc="File of `twinset fit-camera`: shot, read and grain are those of a photo drawn for the frame"
+        "",
+        path=True,
+        doc="File of `twinset fit-camera`: shot, read and grain are those of a photo drawn for the frame; noise that "
+        "the picture has already counts",
     )
     probability: float = param(1.0, min=0.0, max=1.0, doc="Share of the images that get noise")
 
@@ -120,8 +124,11 @@ class Noise:
             deviation = np.sqrt(variance, out=variance)
             deviation *= self._pattern(image.shape, drawn["grain"] * shot.scale, rng)
             deviation *= np.float32(noise_left(shot.scale, drawn["grain"]))
-            linear += deviation
-            image = to_encoded(linear)
+            noisy = to_encoded(linear + deviation)
+            if self.fit:
+                share = _share_to_add(image, noisy)
+                noisy = noisy if share == 1.0 else to_encoded(linear + np.float32(share) * deviation)
+            image = noisy
         if drawn["blotches"] > 0:
             height, width = image.shape[:2]
             sigma = self.blotch_size * shot.scale
@@ -173,6 +180,18 @@ def noise_left(scale: float, grain: float) -> float:
         correlation = np.correlate(kernel, kernel, "full")[len(kernel) - 1 :]
         alike = np.interp(apart, np.arange(len(correlation)), correlation / correlation[0], right=0.0)
     return float((length + 2.0 * ((length - apart) @ alike)) / length**2)
+
+
+def _share_to_add(image: np.ndarray, noisy: np.ndarray) -> float:
+    """How much of the noise to add so that a picture (H, W, 3) has as much as was added, with what it has already.
+
+    Noise is measured where the picture is plain. That of renders is what denoising leaves, and what steep tone curves
+    make of it.
+    """
+    before, added = luma(image), luma(noisy - image)
+    plain = gradient(before)
+    own, wanted = (plain_noise(noise_response(part), plain) for part in (before, added))
+    return math.sqrt(max(0.0, 1.0 - (own / wanted) ** 2)) if wanted > 0 else 1.0
 
 
 def _between(ends: tuple[float, float], share: float) -> float:

@@ -43,6 +43,15 @@ def fit_camera(
         ),
     ] = None,
     images: ImagesOption = None,
+    class_name: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--class",
+            metavar="NAME",
+            help="Take only photos with a box of this class; repeatable. Default: all photos.",
+            show_default=False,
+        ),
+    ] = None,
     compare: Annotated[
         list[Path] | None,
         typer.Option(
@@ -71,7 +80,7 @@ def fit_camera(
 
     output = output_of(context)
     with measuring_bar(output, "Measuring photos") as progress:
-        found = fit_camera(photo_paths(photos, images), seed=seed, progress=progress)
+        found = fit_camera(photo_paths(photos, images, class_name or ()), seed=seed, progress=progress)
     others: dict[str, FittedCamera] = {}
     for path in compare or ():
         with measuring_bar(output, f"Measuring {path.name}") as progress:

@@ -138,13 +138,22 @@ def test_photos_are_found_in_folders_and_datasets(tmp_path: Path) -> None:
         grey(folder / name)
     (folder / "notes.txt").write_text("x")
     coco = {
-        "images": [{"id": 1, "file_name": "b.png", "width": 32, "height": 24}],
+        "images": [{"id": k, "file_name": name, "width": 32, "height": 24} for k, name in ((1, "b.png"), (2, "a.jpg"))],
         "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 1, 9, 9], "area": 81}],
-        "categories": [{"id": 1, "name": "chair"}],
+        "categories": [{"id": 1, "name": "chair"}, {"id": 2, "name": "table"}],
     }
-    (tmp_path / "real.json").write_text(json.dumps(coco))
+    real = tmp_path / "real.json"
+    real.write_text(json.dumps(coco))
     assert photo_paths([folder]) == [folder / "a.jpg", folder / "b.png"]
-    assert photo_paths([tmp_path / "real.json"]) == [folder / "b.png"]
+    assert photo_paths([real]) == [folder / "b.png", folder / "a.jpg"]
+    assert (
+        photo_paths([real], classes=["chair"]) == photo_paths([real], classes=["chair", "table"]) == [folder / "b.png"]
+    )
+    with pytest.raises(DataError, match=r"No photo of .* has a box of 'table'"):
+        photo_paths([real], classes=["table"])
+    for bare in (folder, folder / "a.jpg"):
+        with pytest.raises(DataError, match="has no annotations"):
+            photo_paths([bare], classes=["chair"])
     assert photo_paths([folder / "a.jpg", folder, folder / "a.jpg"]) == [folder / "a.jpg", folder / "b.png"]
 
 

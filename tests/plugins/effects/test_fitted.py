@@ -96,6 +96,20 @@ def test_values_are_those_of_the_photo_at_the_size_of_the_image(tmp_path: Path, 
     assert draw(Jpeg(fit=path)) == {"photo": "x.jpg", "quality": 85, "subsampling": "4:2:0", "scale": 0.5}
 
 
+@pytest.mark.parametrize(("own", "added"), [(0.0, 1.0), (0.6, 0.8), (1.0, 0.0), (2.0, 0.0)])
+def test_noise_that_a_picture_has_already_counts(tmp_path: Path, own: float, added: float) -> None:
+    """Variances add: of a noise of 5 grey levels, a picture with one of 3 gets 4 more."""
+    path, sigma = str(tmp_path / "camera.json"), 5.0
+    light = ((0.5 + 0.055) / 1.055) ** 2.4
+    read = sigma / 255 / (1.055 / 2.4 * light ** (1 / 2.4 - 1))  # over the slope of sRGB's curve
+    size = {"width": 320, "height": 240}
+    write_camera_file(path, [photo_entry("x.jpg", **size, noise={"shot": 0.0, "read": read})])
+    rng = np.random.default_rng(2)
+    picture = np.clip(np.rint(127.5 + rng.normal(0, own * sigma, (240, 320, 3))), 0, 255).astype(np.uint8)
+    change = applied(Noise(fit=path), picture).astype(float) - picture
+    assert change.std() == pytest.approx(added * sigma, abs=0.35)
+
+
 def test_compression_is_that_of_a_photo_that_was_shrunk(tmp_path: Path, scenery: np.ndarray) -> None:
     """As much is changed as when the large picture is compressed and then shrunk; compressing the small one changes
     more."""
