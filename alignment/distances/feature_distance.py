@@ -14,6 +14,13 @@ MAX_NEIGHBOURS = 5
 """How many nearest neighbours of a vector distances can use."""
 
 
+def cubic_kernel(a: np.ndarray, b: np.ndarray | None = None) -> np.ndarray:
+    """Polynomial kernel (n, m) of all pairs of vectors (n, d) and (m, d), or of (n, d) alone: ``(x · y / d + 1)³``."""
+    from sklearn.metrics.pairwise import polynomial_kernel
+
+    return np.asarray(polynomial_kernel(a, b, degree=3, coef0=1.0))
+
+
 class FeatureSets:
     """Feature vectors of two datasets together, of which pairs of sets are taken; see :class:`FeaturePair`.
 
@@ -41,10 +48,8 @@ class FeatureSets:
 
     @cached_property
     def kernel(self) -> np.ndarray:
-        """Polynomial kernel (n, n) of all pairs, ``(x · y / d + 1)³``."""
-        from sklearn.metrics.pairwise import polynomial_kernel
-
-        return np.asarray(polynomial_kernel(self.features, degree=3, coef0=1.0))
+        """The kernel (n, n) of all pairs, see :func:`cubic_kernel`."""
+        return cubic_kernel(self.features)
 
     @cached_property
     def distances(self) -> np.ndarray:

@@ -66,7 +66,7 @@ class Jpeg:
             return {"photo": photo.file, "quality": 0, "subsampling": "4:4:4"}
         file = {"photo": photo.file, "quality": photo.jpeg.quality, "subsampling": photo.jpeg.subsampling}
         scale = length_scale(photo, shot.labels.ids.shape)
-        # Small differences of size are not worth the blur of two changes of size.
+        # Small differences of size are not worth two changes of size.
         return {**file, "scale": scale} if scale < _SHRUNK else file
 
     def apply(self, image: np.ndarray, shot: Shot, rng: np.random.Generator, drawn: Mapping[str, Any]) -> np.ndarray:

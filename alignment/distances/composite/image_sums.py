@@ -10,6 +10,7 @@ import attrs
 import numpy as np
 
 from ..distance import Distance
+from ..feature_distance import cubic_kernel
 from ..image_order import image_numbers
 from .components import Bins, Samples
 
@@ -131,12 +132,10 @@ class ImageSums:
         return np.where((n > 1) & (m > 1), distance, np.nan)
 
     def _kernel(self, name: str, other: ImageSums) -> tuple[np.ndarray, np.ndarray]:
-        """Sums (images, images of the other) of the kernel of :class:`.FeatureSets` between vectors of two images, and
-        those (images,) of vectors with themselves."""
-        from sklearn.metrics.pairwise import polynomial_kernel
-
+        """Sums (images, images of the other) of :func:`.cubic_kernel` between vectors of two images, and those
+        (images,) of vectors with themselves."""
         if (name, other) not in self._kernels:
-            values = polynomial_kernel(self.features[name], other.features[name], degree=3, coef0=1.0)
+            values = cubic_kernel(self.features[name], other.features[name])
             with_itself = (np.square(self.features[name]).mean(1) + 1.0) ** 3
             own, others = (_image_of_vectors(of.sums[name][:, 0]) for of in (self, other))
             self._kernels[name, other] = (others @ (own @ values).T).T, own @ with_itself
