@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Processor time of a job of one frame: with nothing kept, and as the first and the second job on the same files.
+"""Processor time until the first frame is done: with nothing kept, and as the first and the second job on the same files.
 
     python benchmarks/speed/first_frame.py examples/demo.toml examples/bedroom.toml
 
-Each job is a process of its own. The images of all three must be the same.
+Each job is a process of its own that renders one frame. *Whole job* includes annotations, contact sheet and report, and
+the end of the process. The images of all three must be the same. A job before them compiles the program's modules and
+does not count. Needs Linux's /proc.
 """
 
 from __future__ import annotations
@@ -12,10 +14,10 @@ import argparse
 import hashlib
 import os
 import resource
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
+
+from twinset.testing.fixtures.render_process import RenderProcess
 
 JOBS = {"nothing kept": "off", "first job": "cache", "second job": "cache"}
 
@@ -25,27 +27,38 @@ def main() -> None:
     parser.add_argument("recipes", type=Path, nargs="+")
     parser.add_argument("--samples", type=int, default=2)
     options = parser.parse_args()
-    print("recipe | job | processor s")
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    print("recipe | job | first frame, processor s | whole job, processor s")
     for recipe in options.recipes:
         images = set()
         with tempfile.TemporaryDirectory() as folder:
+            spent(recipe, Path(folder) / "compiling", "off", options.samples)
             for number, (job, cache) in enumerate(JOBS.items()):
                 out = Path(folder) / str(number)
                 kept = cache if cache == "off" else str(Path(folder) / cache)
-                print(f"{recipe.stem} | {job} | {rendered(recipe, out, kept, options.samples):.1f}", flush=True)
+                first, whole = spent(recipe, out, kept, options.samples)
+                print(f"{recipe.stem} | {job} | {first:.1f} | {whole:.1f}", flush=True)
                 images.add(hashlib.sha256((out / "images/000000.jpg").read_bytes()).hexdigest())
         if len(images) != 1:
             raise SystemExit(f"The images of {recipe} differ.")
 
 
-def rendered(recipe: Path, out: Path, cache: str, samples: int) -> float:
-    """Render one frame of a recipe; the seconds of its processes on a processor."""
+def spent(recipe: Path, out: Path, cache: str, samples: int) -> tuple[float, float]:
+    """Seconds on a processor until a job of one frame has it, and in all."""
+    os.environ["TWINSET_CACHE"] = cache
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    command = [sys.executable, "-m", "twinset.headless", "--json", "render", str(recipe), "-o", str(out)]
-    command += ["--images", "1", "--samples", str(samples)]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env={**os.environ, "TWINSET_CACHE": cache})
+    with RenderProcess(recipe, out, "--images", 1, "--samples", samples) as running:
+        first = next(_so_far(running.process.pid) for event in running.events() if event["event"] == "frame_done")
+        if code := running.wait():
+            raise SystemExit(f"The job ended with exit code {code}: {running.messages()}")
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return first, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def _so_far(process: int) -> float:
+    """Seconds that a process has spent on processors."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
 
 
 if __name__ == "__main__":
