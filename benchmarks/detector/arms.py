@@ -17,11 +17,16 @@ _WAYS = ("recipe", "real", "merge", "command", "like")
 
 @attrs.frozen
 class FittedFile:
-    """A file or folder that a recipe needs, the command that makes it, and the name of an arm that it needs, or ""."""
+    """A file or folder that a recipe needs, and the command that makes it.
+
+    ``needs`` names an arm whose dataset it is made from, ``detections_of`` one whose detections on the photos that may
+    be known, by the training with seed 0; or "".
+    """
 
     name: str
     command: str
     needs: str = ""
+    detections_of: str = ""
 
 
 @attrs.frozen
@@ -32,6 +37,7 @@ class Arm:
     name: str
     title: str
     recipe: str = ""
+    seed: int = 0
     fitted: bool = False
     files: Mapping[str, FittedFile] = attrs.field(factory=dict)
     real: bool = False
@@ -83,7 +89,8 @@ def read_arms(path: Path | None = None) -> dict[str, Arm]:
 
 def needed(arm: Arm) -> list[str]:
     """Names of the arms that an arm is made from."""
-    names = [*arm.merge, arm.of, arm.like, *(file.needs for file in arm.files.values())]
+    files = arm.files.values()
+    names = [*arm.merge, arm.of, arm.like, *(f.needs for f in files), *(f.detections_of for f in files)]
     return [name for name in dict.fromkeys(names) if name]
 
 

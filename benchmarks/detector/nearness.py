@@ -14,7 +14,7 @@ from twinset.dataset.atomic_files import json_bytes, write_atomic
 from twinset.engine.errors import DataError
 
 from .domains import Domain, data_folder, load_domain
-from .preparation import write_real
+from .preparation import write_predictions, write_real
 from .runs import REAL, read_results
 
 
@@ -54,16 +54,10 @@ def _correlations(out: Path, domain: Domain, fold: int, result: Mapping[str, Any
     real = out / "real" / f"{domain.name}-test{fold}.json"
     real.parent.mkdir(parents=True, exist_ok=True)
     write_real(real, photos, domain.sets)
-    ids = {c["name"]: c["id"] for c in json.loads(real.read_text("utf-8"))["categories"]}
     numbers = {p.number for p in photos}
-    named = [
-        {**d, "category_id": ids[domain.classes[d["category_id"] - 1]]}
-        for d in result["detections"]
-        if d["image_id"] in numbers
-    ]
     predictions = out / "nearness" / "predictions.json"
     predictions.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(predictions, json_bytes(named))
+    write_predictions(predictions, [d for d in result["detections"] if d["image_id"] in numbers], real, domain.classes)
     words = ["evaluate", str(real), str(predictions), "--real-images", str(data_folder() / "images"), "--json"]
     words += ["--synth", result["sources"][0].replace("{fold}", str(fold)), "--max-boxes", "500"]
     words += [word for name in domain.classes for word in ("--class", name)]

@@ -21,6 +21,7 @@ from twinset.engine.errors import DataError
 
 from .arms import Arm, FittedFile, by_fold, dataset, needed
 from .domains import FOLDS, ROOT, Domain, Photo, data_folder, load_domain
+from .runs import Run, detections_on_known
 
 
 @attrs.frozen
@@ -56,7 +57,9 @@ class Plan:
         if arm.recipe:
             images = ["--images", str(self.images)] if self.images else []
             options = ["-o", str(folder), "--workers", str(self.workers), *images]
-            variables = {variable: str(self._fitted(file, fold)) for variable, file in arm.files.items()}
+            variables: dict[str, str] = {}
+            for variable, file in arm.files.items():
+                variables[variable] = str(self._fitted(file, fold, variables))
             _twinset(["render", str(self._recipe(arm, fold)), *options], variables)
         elif arm.like:
             random_subset(self._folder(arm.of, fold), self._folder(arm.like, fold), folder, self.render)
@@ -65,14 +68,27 @@ class Plan:
         else:
             _twinset(self._filled(arm.command, fold, folder, source=self._folder(arm.of, fold)))
 
-    def _fitted(self, file: FittedFile, fold: int | None) -> Path:
-        """A file or folder that a recipe needs; made if it is not there."""
+    def _fitted(self, file: FittedFile, fold: int | None, variables: Mapping[str, str]) -> Path:
+        """A file or folder that a recipe needs; made, with those before it in ``variables``, if it is not there."""
         of = "all" if fold is None else f"fold{fold}"
         path = self.out / "fitted" / self.domain.name / f"{of}-render{self.render}" / file.name
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             others = {file.needs: self._folder(file.needs, fold)} if file.needs else {}
-            _twinset(self._filled(file.command, fold, path, **others))
+            if file.detections_of and fold is not None:
+                others["base"] = self._recipe(self.arms[file.detections_of], fold)
+                others["detections"] = self._detections(file.detections_of, fold, path.with_suffix(".detections.json"))
+            _twinset(self._filled(file.command, fold, path, **others), variables)
+        return path
+
+    def _detections(self, arm: str, fold: int, path: Path) -> Path:
+        """Write what an arm's first detector finds on the photos that may be known."""
+        of_fold = fold if by_fold(self.arms[arm], self.arms) else None
+        result = Run(arm, self.domain.name, "anchor-free", (), 0, self.render, of_fold).path(self.out)
+        if not result.is_file():
+            raise DataError(f"'{result}' is missing. Train arm {self.arms[arm].number} ({arm}) with seed 0 first.")
+        found = detections_on_known(json.loads(result.read_text("utf-8")), self.domain, fold)
+        write_predictions(path, found, self.real(fold)[0], self.domain.classes)
         return path
 
     def _filled(self, command: str, fold: int | None, out: Path, **others: Path) -> list[str]:
@@ -85,15 +101,18 @@ class Plan:
         return ROOT / "examples" / "proof" / self.domain.name
 
     def _recipe(self, arm: Arm, fold: int | None) -> Path:
-        """A recipe that changes the arm's in its seed, and in its real photos if those are a fold's."""
+        """A recipe that changes the arm's in its seed, and in its real photos if those are a fold's.
+
+        A recipe that learns from detections has chosen real boxes itself.
+        """
         base = self._recipes() / f"{arm.recipe}.toml"
         if not base.is_file():
             raise DataError(f"Arm {arm.number} ({arm.name}) has no recipe for {self.domain.name}: '{base}' is missing.")
-        lines = [f"extends = {json.dumps(str(base))}", f"seed = {self.render}"]
-        if fold is not None:
+        lines = [f"extends = {json.dumps(str(base))}", f"seed = {self.render + arm.seed}"]
+        if fold is not None and not any(file.detections_of for file in arm.files.values()):
             real, images = self.real(fold)
             lines += ["[real]", f"annotations = {json.dumps(str(real))}", f"images = {json.dumps(str(images))}"]
-        name = arm.recipe if fold is None else f"{arm.recipe}-fold{fold}"
+        name = arm.name if fold is None else f"{arm.name}-fold{fold}"
         path = self.out / "recipes" / self.domain.name / f"{name}-render{self.render}.toml"
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(path, "\n".join([*lines, ""]).encode())
@@ -130,6 +149,12 @@ def write_real(path: Path, photos: Sequence[Photo], sets: Sequence[tuple[Path, P
                 annotations.append({**a, **held})
     entries = {"images": images, "annotations": annotations, "categories": list(categories.values())}
     write_atomic(path, json_bytes(entries))
+
+
+def write_predictions(path: Path, found: Sequence[Mapping[str, Any]], real: Path, classes: Sequence[str]) -> None:
+    """Write detections, see :func:`.testing.detections`, with the categories of the COCO file of these photos."""
+    ids = {c["name"]: c["id"] for c in json.loads(real.read_text("utf-8"))["categories"]}
+    write_atomic(path, json_bytes([{**d, "category_id": ids[classes[d["category_id"] - 1]]} for d in found]))
 
 
 def random_subset(source: Path, like: Path, folder: Path, seed: int) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import active_children, get_context
 from pathlib import Path
@@ -17,7 +17,7 @@ from twinset.dataset.atomic_files import json_bytes, write_atomic
 from twinset.dataset.formats.dataset_folder import open_dataset
 from twinset.engine.errors import DataError
 
-from .domains import Photo, data_folder, load_domain, of_coco
+from .domains import Domain, Photo, data_folder, load_domain, of_coco
 
 REAL = "real"
 """As a source: the real photos of the other folds."""
@@ -85,6 +85,8 @@ def perform(run: Run, out: Path, threads: int) -> dict[str, Any]:
     photos = domain.test_photos(run.fold)
     start = time.perf_counter()
     found = detections(trained.detector, photos, domain.size)
+    # What a second round may learn from: photos that are known, if they are not what was trained on.
+    known_photos = [] if run.fold is None or REAL in run.sources else domain.training_photos(run.fold)
     result = {
         **attrs.asdict(run),
         "schedule": attrs.asdict(schedule),
@@ -99,6 +101,7 @@ def perform(run: Run, out: Path, threads: int) -> dict[str, Any]:
         "scores": _by_fold(domain, run.fold, found),
         "tested": [p.number for p in photos],
         "detections": found,
+        "known_detections": detections(trained.detector, known_photos, domain.size),
     }
     path = run.path(out)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -156,6 +159,14 @@ def perform_all(runs: Iterable[Run], out: Path, jobs: int, threads: int) -> int:
                 process.terminate()
             raise
     return len(waiting)
+
+
+def detections_on_known(result: Mapping[str, Any], domain: Domain, fold: int) -> list[dict[str, Any]]:
+    """Detections of a training on the photos that may be known when a fold is tested."""
+    if result["fold"] is not None:
+        return list(result["known_detections"])
+    numbers = {p.number for p in domain.training_photos(fold)}
+    return [d for d in result["detections"] if d["image_id"] in numbers]
 
 
 def _report(n: int, count: int, result: dict[str, Any]) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Processor time until the first frame is done: with nothing kept, and as the first and the second job on the same files.
+"""Processor time to the first frame: with nothing kept, and as the first and the second job on the same files.
 
     python benchmarks/speed/first_frame.py examples/demo.toml examples/bedroom.toml
 

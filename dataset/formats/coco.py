@@ -77,6 +77,18 @@ class CocoFile:
         counts = sorted((c for c in self.classes().items() if c[1] >= fewest), key=lambda item: (-item[1], item[0]))
         return f"Its classes: {', '.join(f'{name} ({count})' for name, count in counts) or 'none'}."
 
+    def of_classes(self, names: Sequence[str]) -> CocoFile:
+        """The same images with these classes alone, all for no names; raises DataError if there is no such class."""
+        if not names:
+            return self
+        chosen = {self.category(name)["id"] for name in names}
+        return attrs.evolve(
+            self,
+            annotations=[a for a in self.annotations if a["category_id"] in chosen],
+            categories=[c for c in self.categories if c["id"] in chosen],
+            is_plain=False,
+        )
+
     def annotations_of(self, class_name: str) -> list[dict[str, Any]]:
         """The annotations of a class without crowds; raises DataError if there is no such class."""
         category_id = self.category(class_name)["id"]

@@ -32,6 +32,9 @@ _BY_TARGET = {"bbox_area", "aspect", "center_x", "center_y", "touches_border", "
 
 _VARIANT = "missed"
 
+SUGGESTED_BY = ("slices", "boxes")
+"""What counts several times: boxes of slices that are missed significantly more often, or every missed box."""
+
 
 @attrs.frozen(eq=False)
 class SuggestedRecipe:
@@ -62,8 +65,9 @@ def suggest_recipe(
     table_path: Path,
     *,
     boost: int = BOOST,
+    by: str = "slices",
 ) -> SuggestedRecipe:
-    """Change a recipe so that it renders more boxes like those in the leading slices of missed ones.
+    """Change a recipe so that it renders more boxes like those in the leading slices of missed ones, or like these.
 
     Parameters
     ----------
@@ -74,32 +78,50 @@ def suggest_recipe(
     real_path, table_path : Path
         Where the real boxes and the table will be written.
     boost : int
-        How many times a box of a missed slice counts, 2 or more.
+        How many times a box counts that is missed, or is of a missed slice; 2 or more.
+    by : str
+        One of :data:`SUGGESTED_BY`.
 
     Raises
     ------
     DataError
-        If no slice is significant.
+        If there is nothing to suggest, see :func:`nothing_to_suggest`.
     """
-    slices = errors.leading()
-    if not slices:
-        raise DataError(
-            "No group of boxes is missed significantly more often than the others, so there is nothing to suggest. "
-            "Test on more images, or lower --min-score."
-        )
+    if nothing := nothing_to_suggest(errors, by):
+        raise DataError(nothing)
+    slices = errors.leading() if by == "slices" else []
     times = np.ones(len(errors.missed), dtype=int)
     for one in slices:
         times[one.members] = boost
     reasons = [f"Boxes of {_listed(slices)} count {boost} times: {', '.join(map(_figures, slices))}."]
+    columns = [one.column for one in slices]
+    if by == "boxes":
+        times[errors.missed] = boost
+        reasons = [f"{int(errors.missed.sum())} of {errors.boxes} boxes are missed, and count {boost} times."]
+        columns = ["bbox_area"]
     targets = recipe.plugins.get("target", ())
     whole = any(use.plugin.draws_layouts for use in targets)
     real = _repeated_boxes(coco, errors, times, whole)
     images = recipe.real.images if recipe.real is not None else ""
     changed = attrs.evolve(recipe, real=RealSettings(str(real_path), images))
-    changed = _with_goals(changed, slices, table_path, solved=bool(targets), reasons=reasons)
+    changed = _with_goals(changed, columns, table_path, solved=bool(targets), reasons=reasons)
     changed = _with_shape_weights(changed, slices, boost, reasons)
     changed = _with_variant(changed, slices, reasons)
     return SuggestedRecipe(changed, real, _repeated_rows(errors, times), reasons)
+
+
+def nothing_to_suggest(errors: DetectorErrors, by: str) -> str:
+    """Why there is nothing to suggest, in a sentence with a remedy; "" if there is something."""
+    if by == "slices" and not errors.significant():
+        return (
+            "No group of boxes is missed significantly more often than the others, so there is nothing to suggest. "
+            "Test on more images, or let each missed box count with --suggest-by boxes."
+        )
+    if by == "boxes" and errors.missed.all():
+        return "All boxes are missed, so none counts more than another: there is nothing to suggest. Lower --min-score."
+    if by == "boxes" and not errors.missed.any():
+        return "No box is missed, so there is nothing to suggest. Test on more images."
+    return ""
 
 
 def _figures(one: Slice) -> str:
@@ -150,11 +172,11 @@ def _plain(value: Any) -> Any:
 
 
 def _with_goals(
-    recipe: Recipe, slices: Sequence[Slice], table_path: Path, *, solved: bool, reasons: list[str]
+    recipe: Recipe, columns: Sequence[str], table_path: Path, *, solved: bool, reasons: list[str]
 ) -> Recipe:
     """The recipe with a goal for each column that its target does not match, and the metrics that measure them."""
     goals, metrics = list(recipe.goals), list(recipe.plugins.get("metric", ()))
-    for column in dict.fromkeys(one.column for one in slices):
+    for column in dict.fromkeys(columns):
         if column in (COVERED, LOOKS, "class", "boxes_per_image") or find_column(column).kind == "category":
             continue
         if solved and column in _BY_TARGET:

@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from ...engine.errors import DataError
 
 DATASET_FORMATS = "a COCO file, or the folder of a rendered, YOLO, VOC, KITTI or other dataset"
 
@@ -142,3 +145,9 @@ LearnedBoxesOption = Annotated[
 ThreadsOption = Annotated[int, typer.Option(metavar="N", min=1, max=1024, help="Threads for the vision model.")]
 WorkersOption = Annotated[int, typer.Option(metavar="N", min=0, max=1024, help="Processes; 0 for one per processor.")]
 SeedOption = Annotated[int, typer.Option(metavar="N", min=0, help="Random seed of the resampling.")]
+
+
+def check_choice(option: str, value: str, known: Sequence[str]) -> None:
+    """Raise DataError if the value of an option is none of those that it may have."""
+    if value not in known:
+        raise DataError(f"{option} must be one of {', '.join(known)}, not '{value}'.")

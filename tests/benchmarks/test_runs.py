@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -49,6 +50,46 @@ def test_sources_of_arms_name_the_fold_where_it_matters(detector_module, tmp_pat
     assert [r.fold for r in each] == [0, 1] and len({r.path(tmp_path) for r in each}) == 2
     alone = runs.Run("b", "apartment", "anchor-free", ("x",), 0)
     assert runs.with_folds(alone, 2) == [alone]
+
+
+def test_a_second_round_learns_from_what_was_found_on_known_photos(detector_module, data, tmp_path, monkeypatch):
+    """The program is called with these detections, and its recipe keeps the real boxes that it has chosen."""
+    monkeypatch.setenv("TWINSET_DATA", str(data))
+    preparation, runs = detector_module("preparation"), detector_module("runs")
+    arms = detector_module("arms").read_arms()
+    made = preparation.plan(arms, "apartment", tmp_path, 0, 6, 1)
+    called = []
+    monkeypatch.setattr(preparation, "_twinset", lambda words, variables=None: called.append((words, variables or {})))
+    made.prepare(arms["shapes"])
+    called.clear()
+    for fold in (0, 1):
+        result = runs.Run("shapes", "apartment", "anchor-free", (), 0, 0, fold).path(tmp_path)
+        with pytest.raises(DataError, match="Train arm 20"):
+            made.prepare(arms["suggested"])
+        photo = made.domain.training_photos(fold)[0]
+        found = {"image_id": photo.number, "category_id": 2, "bbox": [1.0, 2.0, 30.0, 40.0], "score": 0.5}
+        result.parent.mkdir(parents=True, exist_ok=True)
+        result.write_text(json.dumps({"fold": fold, "detections": [], "known_detections": [found]}))
+    made.prepare(arms["suggested"])
+    made.prepare(arms["repeated"])
+    evaluated = [words for words, _ in called if words[0] == "evaluate"]
+    assert len(evaluated) == 2
+    for fold, words in enumerate(evaluated):
+        real = json.loads((tmp_path / f"real/apartment-fold{fold}.json").read_text())
+        (one,) = json.loads(Path(words[2]).read_text())
+        assert words[1] == str(tmp_path / f"real/apartment-fold{fold}.json")
+        assert {c["id"]: c["name"] for c in real["categories"]}[one["category_id"]] == "dining table"
+        assert one["image_id"] in {i["id"] for i in real["images"]}
+        assert words[words.index("--base-recipe") + 1] == str(
+            tmp_path / f"recipes/apartment/shapes-fold{fold}-render0.toml"
+        )
+    rendered = [(words[1], variables) for words, variables in called if words[0] == "render"]
+    assert len(rendered) == 4
+    texts = {Path(path).name: Path(path).read_text() for path, _ in rendered}
+    assert "[real]" not in texts["suggested-fold1-render0.toml"] and "[real]" in texts["repeated-fold1-render0.toml"]
+    assert all("seed = 1000" in text for text in texts.values())
+    assert all({"PROOF_CAMERA", "PROOF_BACKGROUNDS"} <= set(variables) for _, variables in rendered)
+    assert "PROOF_SUGGESTED" in rendered[0][1]
 
 
 def test_a_random_subset_is_as_large_as_its_like(detector_module, tmp_path):

@@ -22,6 +22,7 @@ def recipes(root: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, 
     for domain in DOMAINS:
         monkeypatch.setenv("PROOF_GRID", str(folder / domain / "surfaces.toml"))
         monkeypatch.setenv("PROOF_CURATED", str(folder / domain / "targeting.toml"))
+        monkeypatch.setenv("PROOF_SUGGESTED", str(folder / domain / "shapes.toml"))
         paths = sorted((folder / domain).glob("*.toml"))
         out[domain] = {path.stem: load_recipe(path, check_files=False) for path in paths}
     return out
@@ -33,7 +34,7 @@ def test_arms_have_the_same_scene_classes_and_size(recipes: dict[str, dict[str, 
     assert len(recipes[domain]) >= 13
     for name, recipe in recipes[domain].items():
         for key in ("models", "classes", "real", "images", "seed", "render", "output"):
-            if (name, key) != ("shapes", "classes"):
+            if key != "classes" or name not in ("shapes", "suggested"):
                 assert getattr(recipe, key) == getattr(base, key), f"{name} differs in {key}"
 
 

@@ -127,7 +127,9 @@ def errors_json(errors: DetectorErrors) -> dict[str, Any]:
     }
 
 
-def suggest(errors: DetectorErrors, coco: CocoFile, base: Path, out: Path, force: bool) -> tuple[list[str], list[Path]]:
+def suggest(
+    errors: DetectorErrors, coco: CocoFile, base: Path, out: Path, force: bool, by: str
+) -> tuple[list[str], list[Path]]:
     """Write a recipe that renders more of what was missed; its reasons and the files."""
     from ....dataset.atomic_files import write_atomic
     from ....dataset.formats.coco import write_coco
@@ -140,7 +142,7 @@ def suggest(errors: DetectorErrors, coco: CocoFile, base: Path, out: Path, force
         if path.exists() and not force:
             raise DataError(f"'{path}' exists already. Name another recipe, or overwrite it with --force.")
     recipe = load_recipe(base, check_files=False)
-    made = suggest_recipe(recipe, coco, errors, real_path(real), real_path(table))
+    made = suggest_recipe(recipe, coco, errors, real_path(real), real_path(table), by=by)
     header = [f"What a detector missed, rendered more often: {base.name} changed by `twinset evaluate`, {__version__}."]
     write_coco(real, made.real)
     write_columns(table, made.table)

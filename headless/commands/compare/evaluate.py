@@ -26,6 +26,7 @@ from ...console.options import (
     SynthImagesOption,
     ThreadsOption,
     WorkersOption,
+    check_choice,
 )
 from ...console.output import JsonOption, output_of
 from .error_tables import errors_json, errors_of, errors_shown, suggest
@@ -33,6 +34,7 @@ from .feature_nearness import FeatureOptions, nearness_of, nearness_shown
 
 if TYPE_CHECKING:
     from ....alignment.evaluation.detection import Scores
+    from ....dataset.formats.coco import CocoFile
 
 
 @command(order=60)
@@ -85,6 +87,14 @@ def evaluate(
         Path | None,
         typer.Option(metavar="RECIPE", help="Recipe that --suggest changes.", show_default=False),
     ] = None,
+    suggest_by: Annotated[
+        str,
+        typer.Option(
+            metavar="WHAT",
+            help="Let --suggest render more of slices that are missed significantly more often (slices), or of every "
+            "missed box (boxes).",
+        ),
+    ] = "slices",
     force: ForceOption = False,
     class_name: ClassesOption = None,
     real_images: RealImagesOption = None,
@@ -102,19 +112,24 @@ def evaluate(
 
     Prints mAP and counts of small false positives and of overlapping predictions on close-ups, then which groups of
     boxes are missed or invented significantly more often than others. With --synth, it also prints how the IoU of a
-    box's best prediction depends on its feature distance to the training data; --class, --synth-images, --max-boxes,
+    box's best prediction depends on its feature distance to the training data; --synth-images, --max-boxes,
     --min-box-side and --out affect only this.
     """
+    from ....dataset.jobs.suggested_recipe import SUGGESTED_BY, nothing_to_suggest
+
     output = output_of(context)
     if (suggested is None) != (base_recipe is None):
         raise DataError("Give --suggest, the recipe to write, and --base-recipe, the one to change, together.")
+    check_choice("--suggest-by", suggest_by, SUGGESTED_BY)
     with output.err.status("Evaluating"):
         from ....alignment.evaluation.detection import evaluate as score_predictions
         from ....dataset.formats.coco_results import read_predictions
         from ....dataset.formats.dataset_folder import read_dataset
 
-        coco = read_dataset(real)
-        found = read_predictions(predictions, coco)
+        whole = read_dataset(real)
+        coco = whole.of_classes(class_name or ())
+        known = {category["id"] for category in coco.categories}
+        found = [p for p in read_predictions(predictions, whole) if p["category_id"] in known]
         overall, classes = score_predictions(
             coco.images,
             coco.annotations,
@@ -153,6 +168,8 @@ def evaluate(
         "classes": {name: _values(scores) for name, scores in classes.items()},
     }
     shown: list[Any] = [table, *lines]
+    if unknown := _never_predicted(coco, found):
+        shown.append(unknown)
     has_boxes = any(not annotation.get("iscrowd") for annotation in coco.annotations)
     if slices and suggested is None and not has_boxes:
         values["errors"] = None
@@ -172,19 +189,33 @@ def evaluate(
         values["errors"] = errors_json(errors)
         shown += errors_shown(errors, "brightness" in errors.columns)
         if suggested is not None and base_recipe is not None:
-            if errors.significant():
-                reasons, files = suggest(errors, coco, base_recipe, suggested, force)
+            if nothing := nothing_to_suggest(errors, suggest_by):
+                values["suggested"] = None
+                shown.append(f"{nothing} '{suggested}' was not written.")
+            else:
+                reasons, files = suggest(errors, coco, base_recipe, suggested, force, suggest_by)
                 values["suggested"] = {"reasons": reasons, "files": files}
                 shown += [*reasons, f"Next: twinset render {suggested} -o FOLDER"]
-            else:
-                values["suggested"] = None
-                shown.append(f"So there is nothing to suggest: {suggested} was not written.")
     if synth is not None:
         options = FeatureOptions(class_name or (), model, max_boxes, min_box_side, threads, workers, seed, plots)
         near = nearness_of(output, (real, real_images), (synth, synth_images), found, options)
         values["nearness"] = near
         shown += nearness_shown(near)
     output.result(values, *shown)
+
+
+def _never_predicted(coco: CocoFile, found: list[dict[str, Any]]) -> str:
+    """A hint where a detector may not know all classes of the real boxes; "" otherwise."""
+    predicted = {p["category_id"] for p in found}
+    counts = coco.classes()
+    missing = [c["name"] for c in coco.categories if counts[c["name"]] and c["id"] not in predicted]
+    if not missing or not predicted:
+        return ""
+    names = ", ".join(missing[:3]) + (", ..." if len(missing) > 3 else "")
+    return (
+        f"No prediction is of {names} ({len(missing)} of {len(coco.categories)} classes), so all their boxes count as "
+        "missed. If the detector does not know these classes, name those that it knows with --class."
+    )
 
 
 def _cells(scores: Scores) -> list[str]:

@@ -25,6 +25,7 @@ from ...console.options import (
     SeedOption,
     ThreadsOption,
     WorkersOption,
+    check_choice,
 )
 from ...console.output import JsonOption, Output, output_of
 from ..compare.measure import measuring_bar
@@ -116,10 +117,10 @@ def filter_(
 
     output = output_of(context)
     action = action or ("drop-image" if per == "image" else "drop-annotation")
-    _check_choice("--per", per, ("box", "image"))
-    _check_choice("--action", action, ACTIONS)
-    _check_choice("--pool", pool, tuple(POOLS))
-    _check_choice("--judge", judge, ("own", "all"))
+    check_choice("--per", per, ("box", "image"))
+    check_choice("--action", action, ACTIONS)
+    check_choice("--pool", pool, tuple(POOLS))
+    check_choice("--judge", judge, ("own", "all"))
     if quantile is not None and keep:
         raise DataError("Give --quantile or --keep, not both.")
     count, share = _parse_keep(keep)
@@ -233,7 +234,7 @@ def curate(
     from ....engine.rng import stream
 
     output = output_of(context)
-    _check_choice("--action", action, ACTIONS)
+    check_choice("--action", action, ACTIONS)
     refuse_existing(out)
     if out is None:
         refuse_existing(out_recipe)  # otherwise it is compared with what is written first
@@ -372,11 +373,6 @@ def _parse_keep(text: str) -> tuple[int | None, float | None]:
     if not text:
         return None, None
     return (None, value / 100) if is_share else (int(value), None)
-
-
-def _check_choice(option: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise DataError(f"{option} must be one of {', '.join(known)}, not '{value}'.")
 
 
 def refuse_existing(path: Path | None) -> None:

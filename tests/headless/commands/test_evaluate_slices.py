@@ -116,6 +116,47 @@ def test_random_misses_have_no_slice_and_no_suggestion(real: Path, tmp_path: Pat
     assert "together" in run("evaluate", real, predictions, "--suggest", out, code=2)
 
 
+def test_missed_boxes_themselves_count_where_that_is_asked_for(real: Path, tmp_path: Path) -> None:
+    base, new = tmp_path / "base.toml", tmp_path / "new.toml"
+    camera = plugin_table("framed", height=[0.5, 2.0])
+    base.write_text(recipe_text(**BASE, real=str(real), target="bbox_area_gmm", cameras=[camera]))
+    options = ("--workers", 1, "--no-slices", "--suggest", new, "--base-recipe", base, "--suggest-by")
+    predictions = detections(real, lambda a: 0.4, 4)
+    found = json.loads(run("evaluate", real, predictions, "--json", *options, "boxes"))
+    missed = found["errors"]["missed"]
+    before, after = (read_coco(path).annotations for path in (real, tmp_path / "new.real.json"))
+    boxes = np.array([a["bbox"] for a in before])
+    nearest = [int(np.abs(boxes - a["bbox"]).sum(1).argmin()) for a in after]  # they are written rounded
+    times = np.bincount(nearest, minlength=len(before))
+    assert times.tolist() == [3 if a["id"] in missed else 1 for a in before]
+    recipe = load_recipe(new, check_files=False)
+    assert recipe.goals == () and recipe.variants == ()
+
+    for chance, why in ((0.0, "No box is missed"), (1.0, "All boxes are missed")):
+        even = detections(real, lambda a, chance=chance: chance, 9)
+        shown = " ".join(run("evaluate", real, even, *options, "boxes", "--force").split())
+        assert why in shown and "was not written" in shown
+    assert "must be one of slices, boxes" in run("evaluate", real, predictions, *options, "x", code=2)
+
+
+def test_a_detector_is_judged_by_the_classes_that_it_knows(real: Path, tmp_path: Path) -> None:
+    coco = json.loads(real.read_text())
+    plants = [{**a, "id": 1000 + a["id"], "category_id": 2} for a in coco["annotations"]]
+    coco["annotations"] += plants
+    coco["categories"].append({"id": 2, "name": "plant"})
+    both = tmp_path / "both.json"
+    both.write_text(json.dumps(coco))
+    predictions = detections(real, lambda a: 0.7 if is_small(a) else 0.15, 2)
+    options = ("--real-images", real.parent / "images")
+    named = worst(both, predictions, "--class", "chair", *options)
+    alone = worst(real, predictions, *options)
+    assert named["all"]["errors"] == alone["all"]["errors"] and named["all"]["all"] == alone["all"]["all"]
+    shown = " ".join(run("evaluate", both, predictions, "--no-slices").split())
+    assert "No prediction is of plant (1 of 2 classes)" in shown and "with --class" in shown
+    assert "No prediction is" not in run("evaluate", real, predictions, "--no-slices")
+    assert "has no class 'sofa'" in run("evaluate", both, predictions, "--class", "sofa", code=2)
+
+
 def test_invented_boxes_are_sliced_too(real: Path, tmp_path: Path) -> None:
     rng = stream(5, "invented")
     coco = json.loads(real.read_text())
