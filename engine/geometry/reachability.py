@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -47,6 +48,26 @@ class Reached:
     aspects: np.ndarray = attrs.field(factory=lambda: np.empty(0))
 
 
+@attrs.define(eq=False)
+class _Count:
+    """What the layouts so far have shown of a class: in how many of them it was, which areas it could have how often,
+    and the aspect ratios of its boxes; and why layouts for it were rejected."""
+
+    placed: int = 0
+    successes: np.ndarray = attrs.field(factory=lambda: np.zeros(len(AREAS)))
+    aspects: list[np.ndarray] = attrs.field(factory=list)
+    rejections: Counter[str] = attrs.field(factory=Counter)
+
+    def add(self, reached: Reached) -> None:
+        self.placed += 1
+        self.successes += reached.areas
+        self.aspects.append(reached.aspects)
+
+
+def _goals_of(class_name: str) -> Goals:
+    return Goals(main=Goal(class_name, 0.05, (0.5, 0.5)))
+
+
 def survey_reach(
     stage: Stage,
     placements: Sequence[tuple[str, Placement]],
@@ -60,10 +81,11 @@ def survey_reach(
 ) -> dict[str, Reach]:
     """The boxes that each class can have in this scene: their relative areas, and the aspect ratios of uncut boxes.
 
-    Instances are placed ``rounds`` times as for frames; each time the camera plugin says which of :data:`AREAS` it can
-    reach from somewhere. An area counts as reachable if it was reached in at least the share ``min_success_share`` of
-    the rounds. Areas between two reachable ones are reachable too, since the camera moves continuously. All aspect
-    ratios that the camera gives count, except the rarest at both ends; they are left open where it gives too few.
+    Instances are placed as for frames until each class was in ``rounds`` layouts, or was asked for so often. In each
+    layout the camera plugin says for every class in it which of :data:`AREAS` it can reach from somewhere. An area
+    counts as reachable if it was reached in at least the share ``min_success_share`` of a class's layouts. Areas
+    between two reachable ones are reachable too, since the camera moves continuously. All aspect ratios that the camera
+    gives count, except the rarest at both ends; they are left open where it gives too few.
 
     Parameters
     ----------
@@ -80,38 +102,36 @@ def survey_reach(
     UnreachableError
         Where none of the classes was.
     """
-    out = {}
+    out: dict[str, Reach] = {}
+    counted = {name: _Count() for name in sorted(class_names) if stage.assets[name]}
+    for k, name in itertools.product(range(rounds), counted):
+        if counted[name].placed > k:
+            continue
+        stage.clear()
+        try:
+            run_placements(stage, placements, _goals_of(name), seed, "reach", name, k)
+        except Rejected as rejection:
+            counted[name].rejections[rejection.reason] += 1
+            continue
+        instances = {i.asset.class_name: i for i in reversed(stage.instances)}
+        for other in (each for each in counted if each in instances and counted[each].placed < rounds):
+            key = (other, k) if other == name else (other, k, name)
+            with attribute_errors_to(camera):
+                own_rng = stream(seed, "reach", *key, "camera")
+                offered = sites(_goals_of(other))
+                counted[other].add(camera.reachable_boxes(stage, instances[other], AREAS, offered, own_rng))
     for name in sorted(class_names):
-        successes, placed = np.zeros(len(AREAS)), 0
-        aspects: list[np.ndarray] = []
-        rejection_counts: Counter[str] = Counter()
-        if not stage.assets[name]:
+        if name not in counted:
             out[name] = Reach(reason=f"None of the assets of '{name}' could be loaded.")
             continue
-        size = np.max([asset.size for asset in stage.assets[name]], axis=0)
-        for k in range(rounds):
-            stage.clear()
-            goals = Goals(main=Goal(name, 0.05, (0.5, 0.5)))
-            try:
-                run_placements(stage, placements, goals, seed, "reach", name, k)
-            except Rejected as rejection:
-                rejection_counts[rejection.reason] += 1
-                continue
-            instance = next((i for i in stage.instances if i.asset.class_name == name), None)
-            if instance is None:
-                continue
-            placed += 1
-            with attribute_errors_to(camera):
-                own_rng = stream(seed, "reach", name, k, "camera")
-                reached_boxes = camera.reachable_boxes(stage, instance, AREAS, sites(goals), own_rng)
-                successes += reached_boxes.areas
-                aspects.append(reached_boxes.aspects)
-        reached = np.flatnonzero(successes >= max(min_success_share * placed, 1))
+        count = counted[name]
+        reached = np.flatnonzero(count.successes >= max(min_success_share * count.placed, 1))
         if not len(reached):
-            out[name] = Reach(reason=_unreachable_message(name, size, placed, rejection_counts))
+            size = np.max([asset.size for asset in stage.assets[name]], axis=0)
+            out[name] = Reach(reason=_unreachable_message(name, size, count.placed, count.rejections))
             continue
         area = float(AREAS[reached[0]]), float(AREAS[reached[-1]])
-        out[name] = Reach(area, **_aspect_interval(np.concatenate(aspects)))
+        out[name] = Reach(area, **_aspect_interval(np.concatenate(count.aspects)))
     stage.clear()
     if out and all(reach.reason for reach in out.values()):
         raise UnreachableError(" ".join(reach.reason for reach in out.values()))

@@ -119,6 +119,33 @@ def test_the_same_seed_finds_the_same():
     assert not stage.instances
 
 
+def test_classes_share_layouts_and_reach_what_each_alone_does():
+    assets = [
+        asset(name, name, box((side, side * 0.7, side))) for name, side in (("bag", 0.3), ("crate", 0.6), ("pin", 0.05))
+    ]
+
+    class Counted(OnSurface):
+        layouts = 0
+
+        def place(self, stage, goals, rng):
+            Counted.layouts += 1
+            super().place(stage, goals, rng)
+
+    def survey(names, stage):
+        Counted.layouts = 0
+        placement = Counted(["Floor"], count=(6, 6))
+        return survey_reach(stage, [("p", placement)], Framed(), names, 0, rounds=6), Counted.layouts
+
+    together, layouts = survey([a.class_name for a in assets], hall(*assets))
+    assert 6 <= layouts <= 10  # 18 without sharing; six things of three classes rarely leave one out
+    for each in assets:
+        alone, layouts = survey([each.class_name], hall(each))
+        assert layouts == 6
+        shown, expected = together[each.class_name], alone[each.class_name]
+        assert np.log(shown.area) == pytest.approx(np.log(expected.area), abs=math.log(1.6))  # a step of the areas
+        assert shown.aspect == pytest.approx(expected.aspect, rel=0.15)
+
+
 def test_of_several_scenes_each_class_can_have_what_any_of_them_shows():
     one = {"chair": Reach((0.1, 0.2), (0.5, 1.0)), "bag": Reach((0.3, 0.4))}
     other = {"chair": Reach((0.05, 0.15), (0.7, 1.5))}
