@@ -2,6 +2,7 @@
 """Processor time to the first frame: with nothing kept, and as the first and the second job on the same files.
 
     python benchmarks/speed/first_frame.py examples/demo.toml examples/bedroom.toml
+    python benchmarks/speed/first_frame.py examples/demo.toml --size 160 120      # next to no time for the picture
 
 Each job is a process of its own that renders one frame. *Whole job* includes annotations, contact sheet and report, and
 the end of the process. The images of all three must be the same. A job before them compiles the program's modules and
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import json
 import os
 import resource
 import tempfile
@@ -26,18 +28,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("recipes", type=Path, nargs="+")
     parser.add_argument("--samples", type=int, default=2)
+    parser.add_argument("--size", type=int, nargs=2, metavar=("WIDTH", "HEIGHT"), help="instead of the recipe's")
     options = parser.parse_args()
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     print("recipe | job | first frame, processor s | whole job, processor s")
     for recipe in options.recipes:
         images = set()
         with tempfile.TemporaryDirectory() as folder:
+            name = recipe.stem
+            if options.size:
+                recipe = _resized(recipe.resolve(), *options.size, Path(folder))
             spent(recipe, Path(folder) / "compiling", "off", options.samples)
             for number, (job, cache) in enumerate(JOBS.items()):
                 out = Path(folder) / str(number)
                 kept = cache if cache == "off" else str(Path(folder) / cache)
                 first, whole = spent(recipe, out, kept, options.samples)
-                print(f"{recipe.stem} | {job} | {first:.1f} | {whole:.1f}", flush=True)
+                print(f"{name} | {job} | {first:.1f} | {whole:.1f}", flush=True)
                 images.add(hashlib.sha256((out / "images/000000.jpg").read_bytes()).hexdigest())
         if len(images) != 1:
             raise SystemExit(f"The images of {recipe} differ.")
@@ -53,6 +59,12 @@ def spent(recipe: Path, out: Path, cache: str, samples: int) -> tuple[float, flo
             raise SystemExit(f"The job ended with exit code {code}: {running.messages()}")
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return first, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def _resized(recipe: Path, width: int, height: int, folder: Path) -> Path:
+    path = folder / "resized.toml"
+    path.write_text(f"extends = {json.dumps(str(recipe))}\n[output]\nwidth = {width}\nheight = {height}\n")
+    return path
 
 
 def _so_far(process: int) -> float:
