@@ -126,7 +126,8 @@ def _check_each_id(kind: str, entries: Entries, problems: list[str]) -> None:
     counts: Counter[int] = Counter()
     for index, entry in enumerate(entries):
         if not _is_id(entry.get("id")):
-            problems.append(f"{kind} number {index + 1} needs an integer 'id'; it has {entry.get('id')!r}")
+            found = repr(entry.get("id"))
+            problems.append(f"{kind} number {index + 1} needs an integer 'id' of at most 64 bits; it has {found}")
         else:
             counts[entry["id"]] += 1
     problems.extend(f"{kind} id {i} is used {n} times; ids must be unique" for i, n in counts.items() if n > 1)

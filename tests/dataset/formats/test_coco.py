@@ -126,6 +126,7 @@ def set_box(*box):
         (lambda d: d["annotations"][0].update(image_id=8), ["annotation 1 (image 8)", "not in 'images'"]),
         (lambda d: d["annotations"][0].update(category_id=1), ["annotation 1 (image 7)", "category 1", "not in"]),
         (lambda d: d["annotations"][0].pop("id"), ["annotation number 1 needs an integer 'id'"]),
+        (lambda d: d["images"][0].update(id=2**64), ["image number 1", "at most 64 bits; it has 18446744073709551616"]),
     ],
 )
 def test_each_problem_is_named_with_its_place(tmp_path, change, words):
