@@ -197,7 +197,16 @@ def evaluate(
                 values["suggested"] = {"reasons": reasons, "files": files}
                 shown += [*reasons, f"Next: twinset render {suggested} -o FOLDER"]
     if synth is not None:
-        options = FeatureOptions(class_name or (), model, max_boxes, min_box_side, threads, workers, seed, plots)
+        options = FeatureOptions(
+            classes=class_name or (),
+            model=model,
+            max_boxes=max_boxes,
+            min_box_side=min_box_side,
+            threads=threads,
+            workers=workers,
+            seed=seed,
+            plots=plots,
+        )
         near = nearness_of(output, (real, real_images), (synth, synth_images), found, options)
         values["nearness"] = near
         shown += nearness_shown(near)

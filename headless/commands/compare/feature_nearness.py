@@ -19,7 +19,7 @@ from .fit import draw_plot
 from .measure import LEFT_OUT, problems_shown
 
 
-@attrs.frozen
+@attrs.frozen(kw_only=True)
 class FeatureOptions:
     """The command-line options for features."""
 

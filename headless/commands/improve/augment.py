@@ -100,16 +100,16 @@ def augment(
         )
     recipe = load_recipe(base_recipe or dataset / "recipe.toml", check_files=False)
     options = Options(
-        dataset,
-        None,
-        list(features),
-        real,
-        real_images,
-        list(class_name),
-        model,
-        method,
-        min_box_side,
-        threads,
+        dataset=dataset,
+        images=None,
+        features=list(features),
+        real=real,
+        real_images=real_images,
+        classes=list(class_name),
+        model=model,
+        method=method,
+        min_box_side=min_box_side,
+        threads=threads,
         workers=workers,
     )
     found = score(options, output)

@@ -128,16 +128,16 @@ def filter_(
         check_suffix(out_scores)
     refuse_existing(out)
     options = Options(
-        dataset,
-        images,
-        list(features),
-        real,
-        real_images,
-        list(class_name),
-        model,
-        method,
-        min_box_side,
-        threads,
+        dataset=dataset,
+        images=images,
+        features=list(features),
+        real=real,
+        real_images=real_images,
+        classes=list(class_name),
+        model=model,
+        method=method,
+        min_box_side=min_box_side,
+        threads=threads,
         judge_all=judge == "all",
         workers=workers,
     )
@@ -241,16 +241,16 @@ def curate(
     if (out or out_recipe) and not remove and min_typicality is None:
         raise DataError("Say which groups to remove: --remove N or --min-typicality X.")
     options = Options(
-        dataset,
-        images,
-        list(features),
-        real,
-        real_images,
-        list(class_name),
-        model,
-        method,
-        min_box_side,
-        threads,
+        dataset=dataset,
+        images=images,
+        features=list(features),
+        real=real,
+        real_images=real_images,
+        classes=list(class_name),
+        model=model,
+        method=method,
+        min_box_side=min_box_side,
+        threads=threads,
         workers=workers,
     )
     found = score(options, output)

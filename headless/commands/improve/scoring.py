@@ -43,7 +43,7 @@ ClassOption = Annotated[
 ]
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, kw_only=True)
 class Options:
     """The options above, as they were given."""
 
