@@ -26,7 +26,7 @@ def plot_arms(rows: Sequence[Row], domain: Domain, path: Path) -> None:
     labels = [f"{r.number} {r.title}" if r.number else r.title for r in rows]
     axes.set_yticks(range(len(rows)), labels)
     axes.set_xlim(left=0)
-    axes.set_xlabel(f"AP50 on {domain.title}; interval of 95 %, dots are single trainings")
+    axes.set_xlabel(f"AP50 on {domain.title}\n(95 %; dots are single trainings)")
     _save(figure, axes, path)
 
 
