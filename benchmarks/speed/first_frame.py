@@ -6,7 +6,7 @@
 
 Each job is a process of its own that renders one frame. *Whole job* includes annotations, contact sheet and report, and
 the end of the process. The images of all three must be the same. A job before them compiles the program's modules and
-does not count. Needs Linux's /proc.
+does not count.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import resource
 import tempfile
 from pathlib import Path
 
+import psutil
 from twinset.testing.fixtures.render_process import RenderProcess
 
 JOBS = {"nothing kept": "off", "first job": "cache", "second job": "cache"}
@@ -54,23 +55,18 @@ def spent(recipe: Path, out: Path, cache: str, samples: int) -> tuple[float, flo
     os.environ["TWINSET_CACHE"] = cache
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     with RenderProcess(recipe, out, "--images", 1, "--samples", samples) as running:
-        first = next(_so_far(running.process.pid) for event in running.events() if event["event"] == "frame_done")
+        running.wait_for_frame()
+        so_far = psutil.Process(running.process.pid).cpu_times()
         if code := running.wait():
             raise SystemExit(f"The job ended with exit code {code}: {running.messages()}")
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return first, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return so_far.user + so_far.system, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def _resized(recipe: Path, width: int, height: int, folder: Path) -> Path:
     path = folder / "resized.toml"
     path.write_text(f"extends = {json.dumps(str(recipe))}\n[output]\nwidth = {width}\nheight = {height}\n")
     return path
-
-
-def _so_far(process: int) -> float:
-    """Seconds that a process has spent on processors."""
-    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-    return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
 
 
 if __name__ == "__main__":

@@ -89,16 +89,18 @@ def suggest_recipe(
     """
     if nothing := nothing_to_suggest(errors, by):
         raise DataError(nothing)
-    slices = errors.leading() if by == "slices" else []
     times = np.ones(len(errors.missed), dtype=int)
-    for one in slices:
-        times[one.members] = boost
-    reasons = [f"Boxes of {_listed(slices)} count {boost} times: {', '.join(map(_figures, slices))}."]
-    columns = [one.column for one in slices]
+    slices: list[Slice] = []
     if by == "boxes":
         times[errors.missed] = boost
-        reasons = [f"{int(errors.missed.sum())} of {errors.boxes} boxes are missed, and count {boost} times."]
         columns = ["bbox_area"]
+        reasons = [f"{int(errors.missed.sum())} of {errors.boxes} boxes are missed, and count {boost} times."]
+    else:
+        slices = errors.leading()
+        for one in slices:
+            times[one.members] = boost
+        columns = [one.column for one in slices]
+        reasons = [f"Boxes of {_listed(slices)} count {boost} times: {', '.join(map(_figures, slices))}."]
     targets = recipe.plugins.get("target", ())
     whole = any(use.plugin.draws_layouts for use in targets)
     real = _repeated_boxes(coco, errors, times, whole)
