@@ -12,7 +12,9 @@ from mathutils.bvhtree import BVHTree
 
 from ...engine.stage import Asset, Mesh
 
-_CLIP_FACTOR = 8.0
+CLIP_FACTOR = 8.0
+"""A triangle is clipped if it is so many times as large as what it may meet."""
+
 _CLIP_MARGIN = 0.05
 
 _MANY = 200_000
@@ -35,7 +37,7 @@ class CollisionShape:
     @classmethod
     def of(cls, asset: Asset) -> CollisionShape:
         """Build the tree of an asset (40,000 triangles take about 0.1 s)."""
-        corners = cls.corners_of(asset.mesh)
+        corners = triangles_with_area(asset.mesh)
         triangles = asset.mesh.triangles
         pairs = np.sort(np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]]), axis=1)
         vertices = asset.mesh.vertices
@@ -48,13 +50,6 @@ class CollisionShape:
             vertices[np.unique(triangles)],
             vertices[np.unique(pairs, axis=0)],
         )
-
-    @staticmethod
-    def corners_of(mesh: Mesh) -> np.ndarray:
-        """Triangles (T, 3, 3) of a mesh, without those that have no area or non-finite coordinates."""
-        corners = np.asarray(mesh.vertices, dtype=float)[mesh.triangles].reshape(-1, 3, 3)
-        area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
-        return corners[np.isfinite(area) & (area > 1e-14)]
 
     def edge_samples(self, spacing: float) -> np.ndarray:
         """Points (N, 3): all vertices, and points along edges at distances of at most ``spacing``."""
@@ -73,8 +68,16 @@ class CollisionShape:
         return self._edge_samples[spacing]
 
 
+def triangles_with_area(mesh: Mesh) -> np.ndarray:
+    """Triangles (T, 3, 3) of a mesh, without those that have no area or non-finite coordinates."""
+    corners = np.asarray(mesh.vertices, dtype=float)[mesh.triangles].reshape(-1, 3, 3)
+    area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
+    is_valid = np.isfinite(area) & (area > 1e-14)
+    return corners if is_valid.all() else corners[is_valid]
+
+
 def build_tree(corners: np.ndarray) -> BVHTree:
-    """A BVH tree of triangles (T, 3, 3); a million take about 3 s."""
+    """A BVH tree of triangles (T, 3, 3); a million take about 0.6 s."""
     return _tree_of_mesh(corners) if len(corners) > _MANY else _tree_of_lists(corners)
 
 
@@ -97,10 +100,11 @@ def _tree_of_mesh(corners: np.ndarray) -> BVHTree:
     holder = bpy.data.objects.new("Twinset tree", mesh)
     scene = bpy.data.scenes.new("Twinset tree")
     try:
+        # Attributes are written as a whole, which is many times as fast as writing elements.
         mesh.vertices.add(3 * count)
-        mesh.vertices.foreach_set("co", corners.astype(np.float32).ravel())
+        mesh.attributes["position"].data.foreach_set("vector", corners.astype(np.float32).ravel())
         mesh.loops.add(3 * count)
-        mesh.loops.foreach_set("vertex_index", np.arange(3 * count, dtype=np.int32))
+        mesh.attributes[".corner_vert"].data.foreach_set("value", np.arange(3 * count, dtype=np.int32))
         mesh.polygons.add(count)
         mesh.polygons.foreach_set("loop_start", np.arange(0, 3 * count, 3, dtype=np.int32))
         scene.collection.objects.link(holder)
@@ -158,7 +162,7 @@ def clip_to_box(corners: np.ndarray, low: np.ndarray, high: np.ndarray) -> tuple
     index = np.flatnonzero(((corners.min(1) <= high) & (corners.max(1) >= low)).all(1))
     pieces = corners[index]
     size = float((high - low).max())
-    large = np.ptp(pieces, axis=1).max(1) > _CLIP_FACTOR * size
+    large = np.ptp(pieces, axis=1).max(1) > CLIP_FACTOR * size
     if not large.any():
         return index, pieces
     margin = _CLIP_MARGIN * size + 1e-6

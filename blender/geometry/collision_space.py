@@ -3,18 +3,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Collection, Sequence
-from itertools import pairwise
+from collections.abc import Collection, Sequence
 
 import attrs
 import bpy  # noqa: F401 - with the wheel, mathutils exists only once bpy is loaded
 import numpy as np
-from mathutils import Vector
-from mathutils.bvhtree import BVHTree
 
 from ...engine.stage import Asset, Hits, Mesh
 from .collision_shape import (
+    CLIP_FACTOR,
     CollisionShape,
     boxes_touch,
     build_tree,
@@ -24,10 +21,9 @@ from .collision_shape import (
     transform_box,
     transform_triangles,
 )
+from .static_parts import StaticParts
+from .tree_queries import RAY_DIRECTIONS, cast_into, crossings, entry_distances, is_inside, nearest
 
-# Rays of the inside test: the corners of a tetrahedron, rotated so that none is parallel to an axis-aligned face.
-_RAY_DIRECTIONS = np.array([[0.31, 0.27, 0.91], [0.79, -0.46, -0.41], [-0.21, 0.91, -0.36], [-0.86, -0.45, -0.25]])
-_RAY_DIRECTIONS /= np.linalg.norm(_RAY_DIRECTIONS, axis=1, keepdims=True)
 _SAMPLES = 32
 
 
@@ -58,21 +54,13 @@ class CollisionSpace:
     Trees are single precision: about 1e-6 m in a room. Ray distances are recomputed in double precision. Intersection
     is exact, triangle against triangle without tolerance, so an object that rests slightly above a surface is free;
     coplanar triangles do not intersect.
+
+    Of static meshes with many triangles, trees are built only where something comes near.
     """
 
     def __init__(self, names: Sequence[str], meshes: Sequence[Mesh], cameras: Sequence[np.ndarray] = ()) -> None:
-        parts = [CollisionShape.corners_of(mesh) for mesh in meshes]
-        ends = np.cumsum([0] + [len(p) for p in parts])
         self._names = list(names)
-        self._corners = np.concatenate(parts) if parts else np.zeros((0, 3, 3))
-        del parts  # as large as the rest together
-        self._owner = np.repeat(np.arange(len(meshes)), np.diff(ends))
-        self._low, self._high = self._corners.min(1), self._corners.max(1)
-        self._slices = [slice(a, b) for a, b in pairwise(ends.tolist())]
-        own = [self._corners[part] for part in self._slices]
-        self._mesh_low = np.array([p.min((0, 1)) if len(p) else [np.inf] * 3 for p in own]).reshape(-1, 3)
-        self._mesh_high = np.array([p.max((0, 1)) if len(p) else [-np.inf] * 3 for p in own]).reshape(-1, 3)
-        self._tree = build_tree(self._corners)
+        self._static = StaticParts(meshes)
         self._placed: dict[int, _PlacedShape] = {}
         self._shapes: dict[int, CollisionShape] = {}
         self._rooms: dict[int, bool] = {}
@@ -99,35 +87,32 @@ class CollisionSpace:
         count = len(origins)
         hits = Hits(np.full(count, np.inf), np.zeros((count, 3)), np.full(count, -1))
         rays = np.arange(count)
-        if len(self._corners):
-            _cast_into(hits, 0, rays, self._tree, self._corners, origins, directions, np.eye(4), 1.0)
+        self._cast_static(hits, origins, directions)
         for id, placed in self._placed.items():
             if id in ignore:
                 continue
             local = transform(origins, placed.inverse)
             local_directions = directions @ placed.inverse[:3, :3].T * placed.scale
-            near = _rays_meet_box(local, local_directions, placed.shape.low, placed.shape.high)
-            near &= _rays_meet_box(origins, directions, placed.low, placed.high)
+            near = np.isfinite(entry_distances(local, local_directions, placed.shape.low, placed.shape.high))
+            near &= np.isfinite(entry_distances(origins, directions, placed.low, placed.high))
             if near.any():
                 shape = placed.shape
-                _cast_into(
+                cast_into(
                     hits, id, rays[near], shape.tree, shape.corners, local[near], local_directions[near],
-                    placed.matrix, placed.scale,
+                    rotation=placed.matrix[:3, :3], scale=placed.scale,
                 )  # fmt: skip
         return hits
 
     def clearance(self, points: np.ndarray, ignore: Collection[int] = ()) -> np.ndarray:
         """Distance (N,) from points (N, 3) to the nearest surface, inf if there is none."""
         points = np.atleast_2d(np.asarray(points, dtype=float))
-        out = np.array([_nearest(self._tree, p, np.inf) for p in points.tolist()]) if len(self._corners) else None
-        best = np.full(len(points), np.inf) if out is None else out
+        best = self._static_clearance(points)
         for id, placed in self._placed.items():
             if id in ignore:
                 continue
-            outside = np.linalg.norm(np.maximum(0, np.maximum(placed.low - points, points - placed.high)), axis=1)
-            for k in np.flatnonzero(outside < best):
+            for k in np.flatnonzero(_distances_to_box(points, placed.low, placed.high) < best):
                 local = transform(points[k : k + 1], placed.inverse)[0].tolist()
-                distance = _nearest(placed.shape.tree, local, best[k] / placed.scale) * placed.scale
+                distance = nearest(placed.shape.tree, local, best[k] / placed.scale) * placed.scale
                 best[k] = min(best[k], distance)
         return best
 
@@ -158,17 +143,16 @@ class CollisionSpace:
         """
         shape = self._shape(asset)
         pose = self._pose(shape, matrix)
-        chosen = self._candidates(pose.low, pose.high)
-        name = self._intersected_static(pose, chosen)
-        if name:
-            return name
+        mesh = self._intersected_static(pose)
+        if mesh is not None:
+            return self._names[mesh]
         for id, other in self._placed.items():
             if id not in ignore and boxes_touch(pose.low - gap, pose.high + gap, other.low, other.high):
                 if _intersect(pose, other) or (gap > 0 and _nearer_than(pose, other, gap)):
                     return other.shape.asset.name
                 if _encloses(pose, other) or _encloses(other, pose):
                     return other.shape.asset.name
-        return self._static_enclosure(pose, chosen)
+        return self._static_enclosure(pose)
 
     def triangles_in(self, low: np.ndarray, high: np.ndarray, ignore: Collection[int] = ()) -> np.ndarray:
         """World triangles (T, 3, 3) of scene and instances that may meet a box, large ones clipped to its surroundings.
@@ -180,11 +164,11 @@ class CollisionSpace:
         ignore : collection of int
             Ids of instances to leave out.
         """
-        found = [self._corners[self._candidates(low, high)]]
+        found = [part.corners[part.touching(low, high)] for part in self._static.touching(low, high)]
         for id, placed in self._placed.items():
             if id not in ignore and boxes_touch(low, high, placed.low, placed.high):
                 found.append(transform_triangles(placed.shape.corners, placed.matrix))
-        return clip_to_box(np.concatenate(found), low, high)[1]
+        return clip_to_box(np.concatenate([np.zeros((0, 3, 3)), *found]), low, high)[1]
 
     def _shape(self, asset: Asset) -> CollisionShape:
         shape = self._shapes.get(id(asset))
@@ -200,36 +184,77 @@ class CollisionSpace:
         low, high = transform_box(shape.low, shape.high, matrix)
         return _PlacedShape(shape, matrix, inverse(matrix), scale, low, high)
 
-    def _candidates(self, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-        """Indices of static triangles whose boxes touch a box."""
-        near = np.flatnonzero(((self._mesh_low <= high) & (self._mesh_high >= low)).all(1))
-        indices = []
-        for mesh in near:
-            part = self._slices[mesh]
-            index = np.arange(part.start, part.stop)
-            for axis in range(3):
-                index = index[(self._low[index, axis] <= high[axis]) & (self._high[index, axis] >= low[axis])]
-            indices.append(index)
-        return np.concatenate(indices) if indices else np.zeros(0, dtype=int)
+    def _cast_static(self, hits: Hits, origins: np.ndarray, directions: np.ndarray) -> None:
+        rays = np.arange(len(origins))
+        small = self._static.small
+        if len(small.corners):
+            cast_into(hits, 0, rays, small.tree, small.corners, origins, directions)
+        large = self._static.large
+        entry = _entries(origins, directions, self._static.low[large], self._static.high[large])
+        parts = [part for k in large[(entry < hits.distance).any(1)].tolist() for part in self._static.of(k)]
+        if not parts:
+            return
+        entry = _entries(origins, directions, np.array([p.low for p in parts]), np.array([p.high for p in parts]))
+        for k in np.argsort(entry.min(1), kind="stable"):  # the nearest first: what is behind needs no tree
+            part, near = parts[k], np.flatnonzero(entry[k] < hits.distance)
+            if len(near):
+                cast_into(
+                    hits, 0, near, part.tree, part.corners, origins[near], directions[near], tree_origin=part.origin
+                )
 
-    def _intersected_static(self, pose: _PlacedShape, chosen: np.ndarray) -> str:
-        corners = transform_triangles(self._corners[chosen], pose.inverse)
+    def _static_clearance(self, points: np.ndarray) -> np.ndarray:
+        best = np.full(len(points), np.inf)
+        if len(self._static.small.corners):
+            best = np.array([nearest(self._static.small.tree, p, np.inf) for p in points.tolist()])
+        large = self._static.large
+        for mesh in large:
+            if not (_distances_to_box(points, self._static.low[mesh], self._static.high[mesh]) < best).any():
+                continue
+            parts = self._static.of(mesh)
+            away = np.array([_distances_to_box(points, part.low, part.high) for part in parts])
+            for part, distances in sorted(zip(parts, away, strict=True), key=lambda item: item[1].min()):
+                for k in np.flatnonzero(distances < best):
+                    best[k] = min(best[k], nearest(part.tree, (points[k] - part.origin).tolist(), best[k]))
+        return best
+
+    def _intersected_static(self, pose: _PlacedShape) -> int | None:
+        """Index of a static mesh that an asset intersects."""
+        candidates, owners = [np.zeros((0, 3, 3))], [np.zeros(0, int)]
+        finest = CLIP_FACTOR * float((pose.high - pose.low).max())
+        world: np.ndarray | None = None
+        for part in self._static.touching(pose.low, pose.high):
+            index = part.touching(pose.low, pose.high)
+            if part is self._static.small or len(index) <= len(pose.shape.corners) or part.coarsest > finest:
+                candidates.append(part.corners[index])
+                owners.append(part.owner[index])
+                continue
+            if world is None:
+                world = transform_triangles(pose.shape.corners, pose.matrix)
+            _, near = clip_to_box(world, part.low, part.high)
+            if len(near) and part.tree.overlap(build_tree(near - part.origin)):
+                return int(part.owner[0])
+        corners = transform_triangles(np.concatenate(candidates), pose.inverse)
         keep, corners = clip_to_box(corners, pose.shape.low, pose.shape.high)
         if not len(corners):
-            return ""
+            return None
         pairs = pose.shape.tree.overlap(build_tree(corners))
-        return self._names[self._owner[chosen[keep[min(j for _, j in pairs)]]]] if pairs else ""
+        return int(np.concatenate(owners)[keep[min(j for _, j in pairs)]]) if pairs else None
 
-    def _static_enclosure(self, pose: _PlacedShape, chosen: np.ndarray) -> str:
+    def _static_enclosure(self, pose: _PlacedShape) -> str:
         # Nothing intersects, so one point of each mesh decides whether the mesh is inside the asset.
-        points = self._corners[chosen, 0]
-        inside_box = ((points >= pose.low) & (points <= pose.high)).all(1)
-        chosen, points = chosen[inside_box], transform(points[inside_box], pose.inverse)
-        _, first = np.unique(self._owner[chosen], return_index=True)
-        spread = np.linspace(0, max(len(chosen) - 1, 0), min(len(chosen), _SAMPLES)).astype(int)
+        points, owners = [np.zeros((0, 3))], [np.zeros(0, int)]
+        for part in self._static.touching(pose.low, pose.high):
+            index = part.touching(pose.low, pose.high)
+            own = part.corners[index, 0]
+            within = ((own >= pose.low) & (own <= pose.high)).all(1)
+            points.append(own[within])
+            owners.append(part.owner[index[within]])
+        inside, owner = transform(np.concatenate(points), pose.inverse), np.concatenate(owners)
+        _, first = np.unique(owner, return_index=True)
+        spread = np.linspace(0, max(len(owner) - 1, 0), min(len(owner), _SAMPLES)).astype(int)
         for k in np.union1d(first, spread):
-            if _inside(pose.shape.tree, points[k]):
-                return self._names[self._owner[chosen[k]]]
+            if is_inside(pose.shape.tree, inside[k]):
+                return self._names[owner[k]]
         point = transform(pose.shape.corners[0, :1], pose.matrix)[0]
         for mesh in self._enclosing_meshes(point):
             if not self._is_room(mesh):
@@ -238,71 +263,38 @@ class CollisionSpace:
 
     def _enclosing_meshes(self, point: np.ndarray) -> list[int]:
         """Static meshes that enclose a point, by the parity of ray crossings, and whose back faces it sees."""
-        enclosing = np.flatnonzero(((self._mesh_low <= point) & (self._mesh_high >= point)).all(1)).tolist()
-        for direction in _RAY_DIRECTIONS:
+        enclosing = np.flatnonzero(((self._static.low <= point) & (self._static.high >= point)).all(1)).tolist()
+        for direction in RAY_DIRECTIONS:
             if not enclosing:
                 break
-            crossings: Counter[int] = Counter()
-            from_behind: dict[int, bool] = {}
-            for index, back in _crossings(self._tree, point, direction):
-                owner = int(self._owner[index])
-                crossings[owner] += 1
-                from_behind.setdefault(owner, back)
-            enclosing = [m for m in enclosing if crossings[m] % 2 and from_behind[m]]
+            # By mesh: distances of the crossings, and whether the ray meets the back there.
+            met: dict[int, list[tuple[float, bool]]] = {}
+            for part in {id(part): part for mesh in enclosing for part in self._static.of(mesh)}.values():
+                if np.isfinite(entry_distances(point, direction, part.low, part.high)):
+                    for index, distance, back in crossings(part.tree, point - part.origin, direction):
+                        met.setdefault(int(part.owner[index]), []).append((distance, back))
+            enclosing = [m for m in enclosing if len(met.get(m, ())) % 2 and min(met[m])[1]]
         return enclosing
 
     def _is_room(self, mesh: int) -> bool:
         if mesh not in self._rooms:
-            low, high = self._mesh_low[mesh], self._mesh_high[mesh]
-            scene_volume = np.prod(self._mesh_high.max(0) - self._mesh_low.min(0))
-            room = len(self._names) > 1 and bool(np.prod(high - low) > 0.5 * scene_volume)
-            within = ((self._mesh_low > low) & (self._mesh_high < high)).all(1)
-            for other in np.flatnonzero(within):
-                part = self._slices[other]
-                ends = self._corners[[part.start, (part.start + part.stop) // 2, part.stop - 1], 0]
-                room = room or all(mesh in self._enclosing_meshes(p) for p in ends)
+            lows, highs = self._static.low, self._static.high
+            scene_volume = np.prod(highs.max(0) - lows.min(0))
+            room = len(self._names) > 1 and bool(np.prod(highs[mesh] - lows[mesh]) > 0.5 * scene_volume)
+            within = ((lows > lows[mesh]) & (highs < highs[mesh]) & np.isfinite(lows)).all(1)
+            for other in np.flatnonzero(within).tolist():
+                room = room or all(mesh in self._enclosing_meshes(p) for p in self._static.points_of(other))
             self._rooms[mesh] = room or any(mesh in self._enclosing_meshes(c) for c in self._cameras)
         return self._rooms[mesh]
 
 
-def _cast_into(
-    hits: Hits, id: int, rays: np.ndarray, tree: BVHTree, corners: np.ndarray, origins: np.ndarray,
-    directions: np.ndarray, matrix: np.ndarray, scale: float,
-) -> None:  # fmt: skip
-    """Cast rays (in the tree's space, unit directions) and keep hits that are nearer than those in ``hits``."""
-    cast: Callable = tree.ray_cast
-    limits = np.minimum(hits.distance[rays] / scale, 1e30).tolist()
-    index = np.full(len(rays), -1)
-    rough = np.zeros(len(rays))
-    for k, (origin, direction, limit) in enumerate(zip(origins.tolist(), directions.tolist(), limits, strict=True)):
-        hit = cast(origin, direction, limit)
-        if hit[2] is not None:
-            index[k], rough[k] = hit[2], hit[3]
-    met = np.flatnonzero(index >= 0)
-    a, b, c = corners[index[met]].transpose(1, 0, 2)
-    normal = np.cross(b - a, c - a)
-    normal /= np.linalg.norm(normal, axis=1, keepdims=True)
-    steep = (normal * directions[met]).sum(1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        exact = ((a - origins[met]) * normal).sum(1) / steep
-    distance = np.where(np.abs(steep) > 1e-3, exact, rough[met]) * scale
-    nearer = distance < hits.distance[rays[met]]
-    chosen = rays[met[nearer]]
-    hits.distance[chosen] = np.maximum(distance[nearer], 0.0)
-    hits.normal[chosen] = normal[nearer] @ matrix[:3, :3].T / scale
-    hits.owner[chosen] = id
+def _entries(origins: np.ndarray, directions: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """Distances (B, R) at which rays (R) enter boxes (B); inf for those that miss."""
+    return entry_distances(origins[None], directions[None], low[:, None], high[:, None])
 
 
-def _rays_meet_box(origins: np.ndarray, directions: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    with np.errstate(divide="ignore", invalid="ignore"):
-        t1, t2 = (low - 1e-6 - origins) / directions, (high + 1e-6 - origins) / directions
-    enter, leave = np.fmin(t1, t2).max(1), np.fmax(t1, t2).min(1)
-    return (leave >= 0) & (enter <= leave)
-
-
-def _nearest(tree: BVHTree, point: Sequence[float], limit: float) -> float:
-    nearest = tree.find_nearest(point, min(limit, 1e18))
-    return np.inf if nearest[3] is None else nearest[3]
+def _distances_to_box(points: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    return np.asarray(np.linalg.norm(np.maximum(0, np.maximum(low - points, points - high)), axis=1))
 
 
 def _intersect(a: _PlacedShape, b: _PlacedShape) -> bool:
@@ -330,21 +322,4 @@ def _encloses(outer: _PlacedShape, inner: _PlacedShape) -> bool:
     point = transform(inner.shape.corners[0, :1], outer.inverse @ inner.matrix)[0]
     if not ((point >= outer.shape.low) & (point <= outer.shape.high)).all():
         return False
-    return _inside(outer.shape.tree, point)
-
-
-def _inside(tree: BVHTree, point: np.ndarray) -> bool:
-    return all(len(_crossings(tree, point, direction)) % 2 for direction in _RAY_DIRECTIONS)
-
-
-def _crossings(tree: BVHTree, point: np.ndarray, direction: np.ndarray) -> list[tuple[int, bool]]:
-    """All triangles that a ray crosses, in order: (index, whether the ray hits its back face)."""
-    origin, ray = Vector(point.tolist()), Vector(direction.tolist())
-    out = []
-    for _ in range(10_000):  # a ray that grazes a surface must not loop forever
-        location, normal, index, _distance = tree.ray_cast(origin, ray)
-        if index is None:
-            break
-        out.append((index, normal.dot(ray) > 0))
-        origin = location + ray * max(1e-5, 1e-6 * location.length)
-    return out
+    return is_inside(outer.shape.tree, point)

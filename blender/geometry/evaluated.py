@@ -110,11 +110,15 @@ def evaluated_loose(depsgraph: bpy.types.Depsgraph) -> Iterator[EvaluatedMesh]:
 def read_mesh(mesh: bpy.types.Mesh, matrix: np.ndarray) -> Mesh:
     """Triangles of a Blender mesh, transformed; normals point outwards also if the matrix mirrors."""
     vertices = np.empty(len(mesh.vertices) * 3, np.float32)
-    mesh.vertices.foreach_get("co", vertices)
+    # Attributes are copied as a whole, which is up to fifty times as fast as reading elements.
+    mesh.attributes["position"].data.foreach_get("vector", vertices)
     points = vertices.reshape(-1, 3).astype(float) @ matrix[:3, :3].T + matrix[:3, 3]
     mesh.calc_loop_triangles()
     triangles = np.empty(len(mesh.loop_triangles) * 3, np.int32)
-    mesh.loop_triangles.foreach_get("vertices", triangles)
+    if _has_only_triangles(mesh):
+        mesh.attributes[".corner_vert"].data.foreach_get("value", triangles)
+    else:
+        mesh.loop_triangles.foreach_get("vertices", triangles)
     triangles = triangles.reshape(-1, 3)
     if np.linalg.det(matrix[:3, :3]) < 0:
         triangles = np.ascontiguousarray(triangles[:, ::-1])
@@ -123,11 +127,20 @@ def read_mesh(mesh: bpy.types.Mesh, matrix: np.ndarray) -> Mesh:
 
 def triangle_materials(mesh: bpy.types.Mesh) -> np.ndarray:
     """Material slot (T,) int32 of each triangle, in the order of :func:`read_mesh`."""
-    slots = np.zeros(len(mesh.polygons), np.int32)
-    mesh.polygons.foreach_get("material_index", slots)
-    faces = np.empty(len(mesh.loop_triangles), np.int32)
-    mesh.loop_triangles.foreach_get("polygon_index", faces)
-    return slots[faces]
+    slots = mesh.attributes.get("material_index")
+    if slots is None:
+        return np.zeros(len(mesh.loop_triangles), np.int32)
+    of_faces = np.zeros(len(mesh.polygons), np.int32)
+    slots.data.foreach_get("value", of_faces)
+    if _has_only_triangles(mesh):
+        return of_faces
+    corners = np.empty(len(mesh.polygons), np.int32)
+    mesh.polygons.foreach_get("loop_total", corners)
+    return np.repeat(of_faces, corners - 2)
+
+
+def _has_only_triangles(mesh: bpy.types.Mesh) -> bool:
+    return len(mesh.loops) == 3 * len(mesh.polygons)
 
 
 def join_meshes(meshes: Iterable[Mesh]) -> Mesh:

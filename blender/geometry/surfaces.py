@@ -168,8 +168,7 @@ def robust_bounds(meshes: Sequence[SceneMesh]) -> tuple[np.ndarray, np.ndarray]:
     """
     if not meshes:
         return np.array([-1.0, -1.0, 0.0]), np.array([1.0, 1.0, 2.0])
-    lows = np.array([m.mesh.vertices[m.mesh.triangles].min((0, 1)) for m in meshes])
-    highs = np.array([m.mesh.vertices[m.mesh.triangles].max((0, 1)) for m in meshes])
+    lows, highs = (np.array(ends) for ends in zip(*(m.mesh.bounds for m in meshes), strict=True))
     keep = main_cluster(lows, highs)
     return lows[keep].min(0), highs[keep].max(0)
 

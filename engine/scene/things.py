@@ -30,6 +30,20 @@ class Mesh:
     vertices: np.ndarray
     triangles: np.ndarray
 
+    @functools.cached_property
+    def bounds(self) -> tuple[np.ndarray, np.ndarray]:
+        """Corners (low (3,), high (3,)) of the box of all triangles whose coordinates are finite.
+
+        Infinite and reversed if there are none.
+        """
+        used = np.zeros(len(self.vertices), bool)
+        used[self.triangles.ravel()] = True
+        if not np.isfinite(self.vertices).all():
+            used[:] = False
+            used[self.triangles[np.isfinite(self.vertices).all(1)[self.triangles].all(1)].ravel()] = True
+        points = self.vertices[used]
+        return points.min(0, initial=np.inf), points.max(0, initial=-np.inf)
+
 
 @attrs.frozen(eq=False)
 class Asset:

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import tracemalloc
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -15,7 +17,7 @@ pytest.importorskip("bpy", reason="needs Blender")
 
 import bpy
 from property_examples import examples
-from twinset.blender.geometry import collision_shape
+from twinset.blender.geometry import collision_shape, static_parts
 from twinset.blender.geometry.collision_shape import clip_to_box, inverse
 from twinset.blender.geometry.collision_space import CollisionSpace
 from twinset.engine.stage import Mesh
@@ -48,59 +50,75 @@ def at(x: float, y: float, z: float) -> np.ndarray:
     return matrix
 
 
+divided = pytest.mark.parametrize("most", [10**6, 6])
+"""Static meshes as they are, and in parts of at most six triangles."""
+
+
+@contextlib.contextmanager
+def parts_of(most: int) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(static_parts, "_LARGE", most + 4)
+        patch.setattr(static_parts, "_MOST", most)
+        yield
+
+
 def world(thing, matrix: np.ndarray) -> np.ndarray:
     return (thing.mesh.vertices @ matrix[:3, :3].T + matrix[:3, 3])[thing.mesh.triangles]
 
 
+@divided
 @given(st.integers(0, 2**32 - 1))
 @settings(max_examples=examples(15))
-def test_first_hits_are_those_of_brute_force(seed):
-    rng = np.random.default_rng(seed)
-    static, thing = soup(rng, 40), asset("thing", "c", soup(rng, 30, 0.3))
-    matrix = pose(rng, scale=float(rng.uniform(0.3, 2.0)))
-    space = CollisionSpace(["soup"], [static])
-    space.put(7, thing, matrix)
-    origins = rng.uniform(-2, 2, (60, 3))
-    directions = rng.normal(size=(60, 3))
-    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-    corners = static.vertices[static.triangles]
-    both = np.concatenate([corners, world(thing, matrix)])
-    distances = ray_distances(origins, directions, both)
-    expected, face = distances.min(1), distances.argmin(1)
-    hits = space.cast(origins, directions)
-    # A ray within a hair of an edge may go either way in single precision: most agree, exact where both hit.
-    agree = np.isfinite(hits.distance) == np.isfinite(expected)
-    assert agree.mean() >= 0.98
-    hit = np.isfinite(hits.distance) & np.isfinite(expected)
-    close = np.abs(hits.distance - np.where(hit, expected, 0)) < 1e-5
-    assert close[hit].mean() >= 0.98
-    assert (hits.owner[hit & close] == np.where(face >= 40, 7, 0)[hit & close]).all()
-    normal = np.cross(both[:, 1] - both[:, 0], both[:, 2] - both[:, 0])
-    normal /= np.linalg.norm(normal, axis=1, keepdims=True)
-    np.testing.assert_allclose(hits.normal[hit & close], normal[face[hit & close]], atol=1e-6)
-    assert (hits.owner[~np.isfinite(hits.distance)] == -1).all()
-    alone = space.cast(origins, directions, ignore=[7])
-    assert not (alone.owner == 7).any()
+def test_first_hits_are_those_of_brute_force(most, seed):
+    with parts_of(most):
+        rng = np.random.default_rng(seed)
+        static, thing = soup(rng, 40), asset("thing", "c", soup(rng, 30, 0.3))
+        matrix = pose(rng, scale=float(rng.uniform(0.3, 2.0)))
+        space = CollisionSpace(["soup"], [static])
+        space.put(7, thing, matrix)
+        origins = rng.uniform(-2, 2, (60, 3))
+        directions = rng.normal(size=(60, 3))
+        directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+        corners = static.vertices[static.triangles]
+        both = np.concatenate([corners, world(thing, matrix)])
+        distances = ray_distances(origins, directions, both)
+        expected, face = distances.min(1), distances.argmin(1)
+        hits = space.cast(origins, directions)
+        # A ray within a hair of an edge may go either way in single precision: most agree, exact where both hit.
+        agree = np.isfinite(hits.distance) == np.isfinite(expected)
+        assert agree.mean() >= 0.98
+        hit = np.isfinite(hits.distance) & np.isfinite(expected)
+        close = np.abs(hits.distance - np.where(hit, expected, 0)) < 1e-5
+        assert close[hit].mean() >= 0.98
+        assert (hits.owner[hit & close] == np.where(face >= 40, 7, 0)[hit & close]).all()
+        normal = np.cross(both[:, 1] - both[:, 0], both[:, 2] - both[:, 0])
+        normal /= np.linalg.norm(normal, axis=1, keepdims=True)
+        np.testing.assert_allclose(hits.normal[hit & close], normal[face[hit & close]], atol=1e-6)
+        assert (hits.owner[~np.isfinite(hits.distance)] == -1).all()
+        alone = space.cast(origins, directions, ignore=[7])
+        assert not (alone.owner == 7).any()
 
 
+@divided
 @given(st.integers(0, 2**32 - 1))
 @settings(max_examples=examples(60))
-def test_soups_collide_exactly_where_triangles_meet(seed):
-    rng = np.random.default_rng(seed)
-    static = soup(rng, int(rng.integers(1, 8)), 0.3)
-    thing = asset("thing", "c", soup(rng, int(rng.integers(1, 8)), 0.3))
-    matrix = pose(rng, scale=float(rng.uniform(0.5, 1.5)))
-    corners = world(thing, matrix)
-    expected = bool(triangles_meet(corners, static.vertices[static.triangles]).any())
-    assert (CollisionSpace(["soup"], [static]).collides(thing, matrix) != "") == expected
-    other = asset("other", "c", static)
-    other_pose = pose(rng, 0.3)
-    expected = bool(triangles_meet(corners, world(other, other_pose)).any())
-    space = CollisionSpace([], [])
-    space.put(1, other, other_pose)
-    found = space.collides(thing, matrix)
-    assert (found == "other") == expected
-    assert space.collides(thing, matrix, ignore=[1]) == ""
+def test_soups_collide_exactly_where_triangles_meet(most, seed):
+    with parts_of(most):
+        rng = np.random.default_rng(seed)
+        static = soup(rng, int(rng.integers(1, 40)), 0.2)
+        thing = asset("thing", "c", soup(rng, int(rng.integers(1, 8)), 0.3))
+        matrix = pose(rng, scale=float(rng.uniform(0.5, 1.5)))
+        corners = world(thing, matrix)
+        expected = bool(triangles_meet(corners, static.vertices[static.triangles]).any())
+        assert (CollisionSpace(["soup"], [static]).collides(thing, matrix) != "") == expected
+        other = asset("other", "c", static)
+        other_pose = pose(rng, 0.3)
+        expected = bool(triangles_meet(corners, world(other, other_pose)).any())
+        space = CollisionSpace([], [])
+        space.put(1, other, other_pose)
+        found = space.collides(thing, matrix)
+        assert (found == "other") == expected
+        assert space.collides(thing, matrix, ignore=[1]) == ""
 
 
 def test_two_of_the_same_asset_collide_with_each_other():
@@ -136,53 +154,67 @@ def test_resting_is_free_and_sinking_is_not_however_large_the_ground(lift, expec
     assert space.collides(asset("stool", "c", legged(0.4, 0.45)), at(0.1, 0.1, lift)) == expected
 
 
-def test_inside_a_solid_is_taken_and_inside_a_room_is_free():
-    crate = asset("crate", "c", box((0.2, 0.2, 0.2)))
-    floor, cabinet = plane((6, 6)), box((1, 1, 2), (1, 1, 1.001))
-    space = CollisionSpace(["Floor", "Cabinet"], [floor, cabinet])
-    assert space.collides(crate, at(1, 1, 0.1)) == "Cabinet"
-    assert space.collides(crate, at(-1, 1, 0.1)) == ""
-    room = box((6, 6, 2.5), (0, 0, 1.25))
-    inward = Mesh(room.vertices, room.triangles[:, ::-1])
-    for walls in (room, inward):
-        space = CollisionSpace(["Room", "Cabinet"], [walls, cabinet])
-        assert space.collides(crate, at(-1, 1, 0.1)) == ""
+@divided
+def test_inside_a_solid_is_taken_and_inside_a_room_is_free(most):
+    with parts_of(most):
+        crate = asset("crate", "c", box((0.2, 0.2, 0.2)))
+        floor, cabinet = plane((6, 6)), box((1, 1, 2), (1, 1, 1.001))
+        space = CollisionSpace(["Floor", "Cabinet"], [floor, cabinet])
         assert space.collides(crate, at(1, 1, 0.1)) == "Cabinet"
-        assert space.collides(crate, at(3, 1, 0.1)) == "Room"
+        assert space.collides(crate, at(-1, 1, 0.1)) == ""
+        room = box((6, 6, 2.5), (0, 0, 1.25))
+        inward = Mesh(room.vertices, room.triangles[:, ::-1])
+        for walls in (room, inward):
+            space = CollisionSpace(["Room", "Cabinet"], [walls, cabinet])
+            assert space.collides(crate, at(-1, 1, 0.1)) == ""
+            assert space.collides(crate, at(1, 1, 0.1)) == "Cabinet"
+            assert space.collides(crate, at(3, 1, 0.1)) == "Room"
 
 
-def test_a_lone_closed_mesh_is_a_room_if_a_camera_is_in_it():
-    crate, room = asset("crate", "c", box((0.2, 0.2, 0.2))), box((6, 6, 2.5), (0, 0, 1.25))
-    for cameras, expected in (([], "Room"), ([np.array([1.0, 2.0, 4.0])], "Room"), ([np.array([1.0, 2.0, 1.6])], "")):
-        assert CollisionSpace(["Room"], [room], cameras).collides(crate, at(-1, 1, 0.1)) == expected
+@divided
+def test_a_lone_closed_mesh_is_a_room_if_a_camera_is_in_it(most):
+    with parts_of(most):
+        crate, room = asset("crate", "c", box((0.2, 0.2, 0.2))), box((6, 6, 2.5), (0, 0, 1.25))
+        for cameras, expected in (
+            ([], "Room"),
+            ([np.array([1.0, 2.0, 4.0])], "Room"),
+            ([np.array([1.0, 2.0, 1.6])], ""),
+        ):
+            assert CollisionSpace(["Room"], [room], cameras).collides(crate, at(-1, 1, 0.1)) == expected
 
 
-def test_enclosing_counts_in_both_directions():
-    small, large = asset("small", "c", box((0.1, 0.1, 0.1))), asset("large", "c", box((1, 1, 1)))
-    space = CollisionSpace(["Vase"], [box((0.1, 0.1, 0.2), (5, 0, 0.5))])
-    space.put(1, small, at(0, 0, 0.4))
-    assert space.collides(large, np.eye(4)) == "small"
-    assert space.collides(large, at(5, 0, 0)) == "Vase"
-    space.clear()
-    space.put(1, large, np.eye(4))
-    assert space.collides(small, at(0, 0, 0.4)) == "large"
-    space.remove(1)
-    assert space.collides(small, at(0, 0, 0.4)) == ""
+@divided
+def test_enclosing_counts_in_both_directions(most):
+    with parts_of(most):
+        small, large = asset("small", "c", box((0.1, 0.1, 0.1))), asset("large", "c", box((1, 1, 1)))
+        space = CollisionSpace(["Vase"], [box((0.1, 0.1, 0.2), (5, 0, 0.5))])
+        space.put(1, small, at(0, 0, 0.4))
+        assert space.collides(large, np.eye(4)) == "small"
+        assert space.collides(large, at(5, 0, 0)) == "Vase"
+        space.clear()
+        space.put(1, large, np.eye(4))
+        assert space.collides(small, at(0, 0, 0.4)) == "large"
+        space.remove(1)
+        assert space.collides(small, at(0, 0, 0.4)) == ""
 
 
+@divided
 @given(st.integers(0, 2**32 - 1))
 @settings(max_examples=examples(15))
-def test_clearance_is_the_distance_to_the_nearest_triangle(seed):
-    rng = np.random.default_rng(seed)
-    static, thing = soup(rng, 20), asset("thing", "c", soup(rng, 10, 0.3))
-    matrix = pose(rng, 2.0, float(rng.uniform(0.3, 2.0)))
-    space = CollisionSpace(["soup"], [static])
-    space.put(3, thing, matrix)
-    points = rng.uniform(-3, 3, (20, 3))
-    corners = static.vertices[static.triangles]
-    everything = np.concatenate([corners, world(thing, matrix)])
-    np.testing.assert_allclose(space.clearance(points), point_distances(points, everything).min(1), atol=2e-6)
-    np.testing.assert_allclose(space.clearance(points, ignore=[3]), point_distances(points, corners).min(1), atol=2e-6)
+def test_clearance_is_the_distance_to_the_nearest_triangle(most, seed):
+    with parts_of(most):
+        rng = np.random.default_rng(seed)
+        static, thing = soup(rng, 20), asset("thing", "c", soup(rng, 10, 0.3))
+        matrix = pose(rng, 2.0, float(rng.uniform(0.3, 2.0)))
+        space = CollisionSpace(["soup"], [static])
+        space.put(3, thing, matrix)
+        points = rng.uniform(-3, 3, (20, 3))
+        corners = static.vertices[static.triangles]
+        everything = np.concatenate([corners, world(thing, matrix)])
+        np.testing.assert_allclose(space.clearance(points), point_distances(points, everything).min(1), atol=2e-6)
+        np.testing.assert_allclose(
+            space.clearance(points, ignore=[3]), point_distances(points, corners).min(1), atol=2e-6
+        )
 
 
 def test_instances_of_many_sizes_do_not_pile_up():
@@ -200,6 +232,21 @@ def test_instances_of_many_sizes_do_not_pile_up():
     assert away.min(0).max() <= 0.05 + 1e-9
 
 
+def test_trees_are_built_where_something_comes_near(monkeypatch) -> None:
+    monkeypatch.setattr(static_parts, "_LARGE", 1000)
+    built = []
+    build = static_parts.build_tree
+    monkeypatch.setattr(static_parts, "build_tree", lambda corners: built.append(len(corners)) or build(corners))
+    hill = heightfield(lambda x, y: 0.3 + 0.1 * np.sin(5 * x) * np.cos(4 * y), 1.0, 30)
+    hills = [Mesh(hill.vertices + np.array([4.0 * k, 0.0, 0.0]), hill.triangles) for k in range(3)]
+    space = CollisionSpace(["Floor", "A", "B", "C"], [plane((40, 40)), *hills])
+    assert not built
+    crate = asset("crate", "c", box((0.2, 0.2, 0.2)))
+    assert space.collides(crate, at(4.0, 0.0, 0.25)) == "B"
+    assert space.cast([[2.0, 0.0, 0.3]], [[-1.0, 0.0, 0.0]]).distance[0] < 2.5  # A
+    assert sum(count == len(hill.triangles) for count in built) == 2  # not C
+
+
 def test_nothing_there():
     space = CollisionSpace([], [])
     hits = space.cast([[0, 0, 0]], [[0, 0, 1]])
@@ -212,6 +259,7 @@ def test_triangles_without_area_or_numbers_are_left_out():
     bad = Mesh(
         np.array([[0, 0, 0], [1, 0, 0], [2, 0, 0], [np.nan, 0, 0.0]]), np.array([[0, 1, 2], [0, 1, 3]], dtype=np.int32)
     )
+    np.testing.assert_array_equal(bad.bounds, [[0, 0, 0], [2, 0, 0]])
     space = CollisionSpace(["bad", "floor"], [bad, plane((4, 4))])
     assert space.cast([[0.3, 0.1, 1]], [[0, 0, -1]]).distance[0] == pytest.approx(1.0)
     assert space.collides(asset("crate", "c", box((0.2, 0.2, 0.2))), at(0, 0, -0.1)) == "floor"
