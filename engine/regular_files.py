@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import errno
+import mmap
 import os
 import stat
 from pathlib import Path
@@ -41,8 +42,36 @@ def read_regular(path: str | Path, limit: int = MAX_BYTES) -> bytes:
         # Files of the system say that they are empty, and give more: read one byte more than is allowed.
         data = b"" if size > limit else file.read(limit + 1 if size == 0 else size + 1)
     if max(size, len(data)) > limit:
-        raise OSError(errno.EFBIG, f"it has more than {limit:,} bytes", os.fspath(path))
+        raise _too_large(path, limit)
     return data
+
+
+def read_regular_pages(path: str | Path, limit: int = MAX_BYTES) -> mmap.mmap:
+    """The bytes of a regular file in memory of its own, of which pages can be given back; see :func:`read_regular`.
+
+    The file itself is not mapped: one that gets shorter would end the program.
+    """
+    with open_regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if 0 < size <= limit:
+            pages = _pages(size)
+            if file.readinto(pages) == size and not file.read(1):  # type: ignore[attr-defined]
+                return pages
+    data = read_regular(path, limit)  # it has no size, or another one by now
+    pages = _pages(max(len(data), 1))
+    pages[: len(data)] = data
+    return pages
+
+
+def _pages(size: int) -> mmap.mmap:
+    if not hasattr(mmap, "MAP_PRIVATE"):
+        return mmap.mmap(-1, size)
+    # Of shared memory, which is the default, pages that are given back stay with the system.
+    return mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+
+
+def _too_large(path: str | Path, limit: int) -> OSError:
+    return OSError(errno.EFBIG, f"it has more than {limit:,} bytes", os.fspath(path))
 
 
 def read_regular_text(path: str | Path, limit: int = MAX_BYTES) -> str:

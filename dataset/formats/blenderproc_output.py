@@ -20,8 +20,9 @@ from ...engine.errors import DataError
 from ...engine.plugin.params import shorten
 from ...engine.regular_files import open_regular, read_regular_text
 from ..image_header import MAX_DECODED_BYTES
+from ..json_files import read_json
 from . import rle_masks
-from .coco import CocoFile, read_json
+from .coco import CocoFile
 from .coco_check import check_coco
 
 COCO = "coco_annotations.json"

@@ -16,7 +16,7 @@ from ...engine.plugin.params import unknown
 from ...engine.recipe.paths import absolute_path
 from ...engine.recipe.settings import SceneSettings
 from ...engine.recipe.tables.classes import ClassSettings
-from .coco import read_json
+from ..json_files import read_json
 
 MAX_OBJECTS = 1000
 """More objects are probably a mistake: a dataset of tens of thousands without a selection."""

@@ -3,12 +3,9 @@
 
 from __future__ import annotations
 
-import codecs
 import contextlib
 import difflib
 import gc
-import json
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -20,22 +17,14 @@ import numpy as np
 
 from ...engine.errors import DataError
 from ...engine.goals import Boxes
-from ...engine.regular_files import read_regular
 from ..atomic_files import json_pieces, write_atomic
 from ..checksums import say
 from ..image_header import read_header
 from ..image_names import inner_path, own_names
 from ..imports import cvat, label_studio, repairs
+from ..json_files import read_json
 from . import rle_masks
 from .coco_check import check_coco
-
-_SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
-"""An escaped surrogate: characters beyond the first 65,536 are escaped as two of them."""
-
-_SURROGATE_BYTES = re.compile(_SURROGATE_ESCAPE.pattern.encode())
-
-_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
-"""A lone surrogate; pairs have become one character."""
 
 
 @attrs.frozen(eq=False)
@@ -196,62 +185,6 @@ def _size_beside(path: Path, name: str) -> tuple[int, int] | None:
         if header is not None:
             return header.upright_size
     return None
-
-
-def read_json(path: Path) -> Any:
-    """The content of a JSON file of annotations or predictions; raises DataError if it is missing or invalid."""
-    try:
-        content = read_regular(path).removeprefix(codecs.BOM_UTF8)
-        found = _quickly_parsed(content)
-        if found is not None:
-            return found[0]
-        text = content.decode()
-    except FileNotFoundError:
-        raise DataError(f"The annotation file '{path}' does not exist. Check the path.") from None
-    except IsADirectoryError:
-        raise DataError(f"'{path}' is a folder. Name the COCO file inside it.") from None
-    except UnicodeDecodeError as error:
-        raise DataError(f"'{path}' is not JSON: it is not UTF-8 text (byte {error.start}).") from error
-    except OSError as error:
-        raise DataError(f"The annotation file '{path}' cannot be read: {error.strerror or error}.") from error
-    try:
-        data = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise DataError(
-            f"'{path}' is not valid JSON: {error.msg} at line {error.lineno}, column {error.colno}. "
-            "Correct it there or export the file again."
-        ) from error
-    except RecursionError as error:
-        raise DataError(f"'{path}' is not a COCO file: its JSON is nested too deeply.") from error
-    except ValueError as error:
-        raise DataError(f"'{path}' is not a COCO file: it has a number with thousands of digits.") from error
-    broken = _SURROGATE_ESCAPE.search(text) and _LONE_SURROGATE.search(json.dumps(data, ensure_ascii=False))
-    if broken:
-        # Text with a lone surrogate could not be written as UTF-8.
-        context = broken.string[max(broken.start() - 20, 0) : broken.end() + 20]
-        raise DataError(
-            f"'{path}' has an invalid character, the lone surrogate \\u{ord(broken[0]):x}, in {context!a}. Correct it "
-            "there or export the file again."
-        )
-    return data
-
-
-def _quickly_parsed(content: bytes) -> list[Any] | None:
-    """The value of JSON text, in a list; None if it must be read with care, or msgspec is missing.
-
-    Msgspec reads bytes, and in a third of the time, but it does not say where an error is, and refuses values such as
-    NaN that :mod:`json` reads.
-    """
-    try:
-        import msgspec
-    except ImportError:
-        return None
-    if _SURROGATE_BYTES.search(content):
-        return None
-    try:
-        return [msgspec.json.decode(content)]
-    except (msgspec.DecodeError, RecursionError, ValueError):
-        return None
 
 
 @contextlib.contextmanager

@@ -9,7 +9,8 @@ from typing import Any
 
 from ...engine.errors import DataError
 from ..atomic_files import is_number
-from .coco import CocoFile, read_json
+from ..json_files import read_json
+from .coco import CocoFile
 from .coco_check import raise_problems
 
 

@@ -40,12 +40,18 @@ class BoxArrays:
     @property
     def beyond(self) -> np.ndarray:
         """How many pixels (B,) a box extends beyond its image, negative inside; NaN where its size is unknown."""
-        x, y, w, h = self.boxes.T
-        with np.errstate(over="ignore"):
-            return np.maximum.reduce([-x, -y, x + w - self.sizes[:, 0], y + h - self.sizes[:, 1]])
+        beyond = -self.boxes[:, :2].min(1)
+        for axis in range(2):
+            with np.errstate(over="ignore"):
+                end = self.boxes[:, axis] + self.boxes[:, 2 + axis]
+            end -= self.sizes[:, axis]
+            np.maximum(beyond, end, out=beyond)
+        return beyond
 
     def take(self, chosen: np.ndarray) -> BoxArrays:
         """Some of the boxes."""
+        if chosen.all():
+            return self
         return BoxArrays(*(getattr(self, field.name)[chosen] for field in attrs.fields(BoxArrays)))
 
 
@@ -69,17 +75,20 @@ def box_arrays(annotations: Sequence[Mapping[str, Any]], size: Mapping[int, tupl
         boxes = np.fromiter(chain.from_iterable(found), np.float64, 4 * len(found)).reshape(-1, 4)
     except OverflowError:  # whole numbers beyond all floats
         return box_arrays([a if is_box(a.get("bbox")) else {} for a in annotations], size)
-    position = {id: k for k, id in enumerate(size)}
+    del found
+    position: dict[int | None, int] = {id: k for k, id in enumerate(size)}
     known = np.array([*size.values(), (np.nan, np.nan)], dtype=float)
-    ids: list[Any] = [a.get("image_id") for a in annotations]
-    if set(map(type, ids)) <= {int}:
-        at = [position.get(id, -1) for id in ids]
-    else:
-        at = [position.get(id, -1) if isinstance(id, int) else -1 for id in ids]
-    of_image = np.array(at, dtype=np.intp)[rows]
-    are_crowds = np.array([bool(a.get("iscrowd")) for a in annotations], dtype=bool)[rows]
+    ids = map(_whole_number, (a.get("image_id") for a in annotations))
+    of_image = np.fromiter((position.get(id, -1) for id in ids), np.int32, len(annotations))
+    are_crowds = np.fromiter((bool(a.get("iscrowd")) for a in annotations), bool, len(annotations))
+    if len(rows) < len(annotations):
+        of_image, are_crowds = of_image[rows], are_crowds[rows]
     arrays = BoxArrays(rows, boxes, known[of_image], are_crowds)
     return arrays.take(np.isfinite(boxes).all(1))
+
+
+def _whole_number(value: Any) -> int | None:
+    return value if isinstance(value, int) else None
 
 
 def is_box(box: Any) -> bool:

@@ -22,11 +22,12 @@ from ..atomic_files import atomic_folder, escapes_folder, json_bytes, link_or_co
 from ..checksums import append_checksum, file_hash, read_own
 from ..exports.asset_models import recorded_models
 from ..formats import rle_masks
-from ..formats.coco import CocoFile, read_coco, read_json, write_coco
+from ..formats.coco import CocoFile, read_coco, write_coco
 from ..formats.dataset_folder import INSTANCES
 from ..formats.image_files import ImageFiles
 from ..formats.metadata_table import has_parquet, write_columns
 from ..formats.pixels import read_image
+from ..json_files import read_json
 from ..progress import Progress
 from ..store.dataset_files import run_writer
 from ..store.finished_dataset import ListedDataset

@@ -10,9 +10,10 @@ from typing import Any
 from ...engine.errors import DataError
 from ..atomic_files import is_number
 from ..formats import rle_masks
-from ..formats.coco import CocoFile, read_json
+from ..formats.coco import CocoFile
 from ..formats.dataset_reader import DatasetReader, Listing, image_beside, relative
 from ..formats.pixels import read_map
+from ..json_files import read_json
 
 MAX_MASKS = 20_000
 """With more instances than this, masks are left out: each is a file of its own."""

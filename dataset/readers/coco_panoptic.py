@@ -11,10 +11,11 @@ import numpy as np
 
 from ...engine.errors import DataError
 from ..formats import rle_masks
-from ..formats.coco import CocoFile, read_json
+from ..formats.coco import CocoFile
 from ..formats.dataset_reader import PART_NAMES, DatasetReader, Listing
 from ..formats.pixels import read_map
 from ..image_names import inner_path
+from ..json_files import read_json
 
 _FILES = "annotations/panoptic*.json"
 

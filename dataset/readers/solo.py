@@ -12,10 +12,11 @@ import numpy as np
 from ...engine.errors import DataError
 from ..atomic_files import is_number
 from ..formats import rle_masks
-from ..formats.coco import CocoFile, read_json
+from ..formats.coco import CocoFile
 from ..formats.dataset_reader import DatasetReader, Listing, relative
 from ..formats.pixels import read_map
 from ..image_names import inner_path
+from ..json_files import read_json
 
 _BOXES = "BoundingBox2DAnnotation"
 _INSTANCES = "InstanceSegmentationAnnotation"

@@ -11,8 +11,9 @@ from typing import Any
 
 from ...engine.errors import DataError
 from ...engine.regular_files import open_regular
-from ..formats.coco import CocoFile, read_json
+from ..formats.coco import CocoFile
 from ..formats.dataset_reader import DatasetReader, Listing
+from ..json_files import read_json
 
 MAX_BYTES = 2**26
 """Larger annotations of one image are refused."""

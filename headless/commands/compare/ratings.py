@@ -101,7 +101,7 @@ def score_ratings(
 
     Prints the mean rating of each predicted column beside that of values of other boxes.
     """
-    from ....dataset.formats.coco import read_json
+    from ....dataset.json_files import read_json
     from ....dataset.ratings.scores import read_ratings
     from ....dataset.ratings.scores import score_ratings as score
 
