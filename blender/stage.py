@@ -28,6 +28,7 @@ from ..engine.stage import (
     Instance,
     Intrinsics,
     Labels,
+    Metres,
     RealPhotos,
     Shot,
     Stage,
@@ -217,11 +218,13 @@ class BlenderStage(LightingMethods):
         order = range(len(chosen)) if rng is None else rng.permutation(len(chosen))
         return tuple(self.place(*chosen[i]) for i in order)
 
-    def cast(self, origins: np.ndarray, directions: np.ndarray, *, ignore: Collection[int] = ()) -> Hits:
-        return self._space.cast(origins, directions, ignore=ignore)
+    def cast(
+        self, origins: np.ndarray, directions: np.ndarray, *, ignore: Collection[int] = (), within: Metres = np.inf
+    ) -> Hits:
+        return self._space.cast(origins, directions, ignore, within)
 
-    def clearance(self, points: np.ndarray, *, ignore: Collection[int] = ()) -> np.ndarray:
-        return self._space.clearance(points, ignore=ignore)
+    def clearance(self, points: np.ndarray, *, ignore: Collection[int] = (), within: Metres = np.inf) -> np.ndarray:
+        return self._space.clearance(points, ignore, within)
 
     def collides(self, asset: Asset, matrix: np.ndarray, *, gap: float = 0.0, ignore: Collection[int] = ()) -> str:
         return self._space.collides(asset, matrix, gap=gap, ignore=ignore)

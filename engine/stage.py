@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
@@ -41,6 +41,7 @@ __all__ = [
     "Intrinsics",
     "Labels",
     "Mesh",
+    "Metres",
     "RealPhotos",
     "Shot",
     "Stage",
@@ -49,6 +50,10 @@ __all__ = [
     "extent",
     "extreme_points",
 ]
+
+
+Metres: TypeAlias = np.ndarray | float
+"""Lengths (N,), or one for all."""
 
 
 class Stage(Protocol):
@@ -138,8 +143,13 @@ class Stage(Protocol):
         """
         ...
 
-    def cast(self, origins: np.ndarray, directions: np.ndarray, *, ignore: Collection[int] = ()) -> Hits:
-        """First hits of rays (N, 3) with unit directions on scene and instances, those of ``ignore`` left out."""
+    def cast(
+        self, origins: np.ndarray, directions: np.ndarray, *, ignore: Collection[int] = (), within: Metres = np.inf
+    ) -> Hits:
+        """First hits of rays (N, 3) with unit directions on scene and instances, those of ``ignore`` left out.
+
+        Hits farther away than ``within`` metres, for each ray (N,) or all of them, may be left out, which saves time.
+        """
         ...
 
     def collides(self, asset: Asset, matrix: np.ndarray, *, gap: float = 0.0, ignore: Collection[int] = ()) -> str:
@@ -167,8 +177,11 @@ class Stage(Protocol):
         """
         ...
 
-    def clearance(self, points: np.ndarray, *, ignore: Collection[int] = ()) -> np.ndarray:
-        """Distance (N,) in metres from points (N, 3) to the nearest surface of scene and instances; inf in a void."""
+    def clearance(self, points: np.ndarray, *, ignore: Collection[int] = (), within: Metres = np.inf) -> np.ndarray:
+        """Distance (N,) in metres from points (N, 3) to the nearest surface of scene and instances; inf in a void.
+
+        Where it is more than ``within`` metres, it may be given as inf, which saves time.
+        """
         ...
 
     def existing_cameras(self) -> list[CameraPose]:

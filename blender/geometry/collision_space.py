@@ -9,7 +9,7 @@ import attrs
 import bpy  # noqa: F401 - with the wheel, mathutils exists only once bpy is loaded
 import numpy as np
 
-from ...engine.stage import Asset, Hits, Mesh
+from ...engine.stage import Asset, Hits, Mesh, Metres
 from .collision_shape import (
     CLIP_FACTOR,
     CollisionShape,
@@ -79,13 +79,17 @@ class CollisionSpace:
         """Remove all instances."""
         self._placed.clear()
 
-    def cast(self, origins: np.ndarray, directions: np.ndarray, ignore: Collection[int] = ()) -> Hits:
+    def cast(
+        self, origins: np.ndarray, directions: np.ndarray, ignore: Collection[int] = (), within: Metres = np.inf
+    ) -> Hits:
         """First hits of rays; see :meth:`..engine.stage.Stage.cast`. Directions need not have unit length."""
         origins = np.atleast_2d(np.asarray(origins, dtype=float))
         directions = np.broadcast_to(np.asarray(directions, dtype=float), origins.shape)
         directions = directions / np.linalg.norm(directions, axis=1, keepdims=True)
         count = len(origins)
-        hits = Hits(np.full(count, np.inf), np.zeros((count, 3)), np.full(count, -1))
+        # A bit farther: trees are less exact, and must not decide what is just within.
+        farthest = np.broadcast_to(within, count) * (1 + 1e-4) + 1e-3
+        hits = Hits(farthest.copy(), np.zeros((count, 3)), np.full(count, -1))
         rays = np.arange(count)
         self._cast_static(hits, origins, directions)
         for id, placed in self._placed.items():
@@ -94,19 +98,21 @@ class CollisionSpace:
             local = transform(origins, placed.inverse)
             local_directions = directions @ placed.inverse[:3, :3].T * placed.scale
             near = np.isfinite(entry_distances(local, local_directions, placed.shape.low, placed.shape.high))
-            near &= np.isfinite(entry_distances(origins, directions, placed.low, placed.high))
+            near &= entry_distances(origins, directions, placed.low, placed.high) < hits.distance
             if near.any():
                 shape = placed.shape
                 cast_into(
                     hits, id, rays[near], shape.tree, shape.corners, local[near], local_directions[near],
                     rotation=placed.matrix[:3, :3], scale=placed.scale,
                 )  # fmt: skip
+        hits.distance[hits.owner < 0] = np.inf
         return hits
 
-    def clearance(self, points: np.ndarray, ignore: Collection[int] = ()) -> np.ndarray:
-        """Distance (N,) from points (N, 3) to the nearest surface, inf if there is none."""
+    def clearance(self, points: np.ndarray, ignore: Collection[int] = (), within: Metres = np.inf) -> np.ndarray:
+        """Distance (N,) from points (N, 3) to the nearest surface, inf if there is none within a distance."""
         points = np.atleast_2d(np.asarray(points, dtype=float))
-        best = self._static_clearance(points)
+        farthest = np.broadcast_to(within, len(points)) * (1 + 1e-4) + 1e-3
+        best = self._static_clearance(points, farthest)
         for id, placed in self._placed.items():
             if id in ignore:
                 continue
@@ -114,7 +120,7 @@ class CollisionSpace:
                 local = transform(points[k : k + 1], placed.inverse)[0].tolist()
                 distance = nearest(placed.shape.tree, local, best[k] / placed.scale) * placed.scale
                 best[k] = min(best[k], distance)
-        return best
+        return np.where(best < farthest, best, np.inf)
 
     def collides(self, asset: Asset, matrix: np.ndarray, gap: float = 0.0, ignore: Collection[int] = ()) -> str:
         """Name of something that an asset would intersect, enclose or be enclosed by.
@@ -202,10 +208,12 @@ class CollisionSpace:
                     hits, 0, near, part.tree, part.corners, origins[near], directions[near], tree_origin=part.origin
                 )
 
-    def _static_clearance(self, points: np.ndarray) -> np.ndarray:
-        best = np.full(len(points), np.inf)
+    def _static_clearance(self, points: np.ndarray, farthest: np.ndarray) -> np.ndarray:
+        best = farthest.copy()
         if len(self._static.small.corners):
-            best = np.array([nearest(self._static.small.tree, p, np.inf) for p in points.tolist()])
+            tree = self._static.small.tree
+            near = [nearest(tree, p, limit) for p, limit in zip(points.tolist(), best.tolist(), strict=True)]
+            best = np.minimum(best, near)
         large = self._static.large
         for mesh in large:
             if not (_distances_to_box(points, self._static.low[mesh], self._static.high[mesh]) < best).any():

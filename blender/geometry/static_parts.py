@@ -38,15 +38,26 @@ class Part:
         self.corners = corners
         self.owner = owner
         self.origin = np.zeros(3)
-        a, b, c = corners.transpose(1, 0, 2)  # reductions of so short an axis would take ten times as long
-        self._lows, self._highs = np.minimum(np.minimum(a, b), c), np.maximum(np.maximum(a, b), c)
         # Triangles of a mesh follow each other.
         self._starts = np.flatnonzero(np.diff(owner, prepend=-1))
         self._stops = np.append(self._starts[1:], len(owner))[: len(self._starts)]
-        self._mesh_lows = np.minimum.reduceat(self._lows, self._starts) if len(owner) else self._lows
-        self._mesh_highs = np.maximum.reduceat(self._highs, self._starts) if len(owner) else self._highs
-        self.low = self._mesh_lows.min(0, initial=np.inf)
-        self.high = self._mesh_highs.max(0, initial=-np.inf)
+        axes = corners.reshape(-1, 3).T
+        self.low = np.array([axis.min(initial=np.inf) for axis in axes])
+        self.high = np.array([axis.max(initial=-np.inf) for axis in axes])
+
+    @functools.cached_property
+    def _boxes(self) -> tuple[np.ndarray, np.ndarray]:
+        """Boxes (T, 3) of the triangles."""
+        a, b, c = self.corners.transpose(1, 0, 2)  # reductions of so short an axis would take ten times as long
+        return np.minimum(np.minimum(a, b), c), np.maximum(np.maximum(a, b), c)
+
+    @functools.cached_property
+    def meshes(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Indices (N,) of its meshes, and the corners (N, 3) of their boxes."""
+        low, high = self._boxes
+        if not len(self._starts):
+            return self._starts, low, high
+        return self.owner[self._starts], np.minimum.reduceat(low, self._starts), np.maximum.reduceat(high, self._starts)
 
     @functools.cached_property
     def tree(self) -> BVHTree:
@@ -56,23 +67,21 @@ class Part:
     def touching(self, low: np.ndarray, high: np.ndarray) -> np.ndarray:
         """Indices of the triangles whose boxes touch a box."""
         found = [np.zeros(0, dtype=int)]
-        near = ((self._mesh_lows <= high) & (self._mesh_highs >= low)).all(1)
+        lows, highs = self._boxes
+        _, mesh_lows, mesh_highs = self.meshes
+        near = ((mesh_lows <= high) & (mesh_highs >= low)).all(1)
         for start, stop in zip(self._starts[near].tolist(), self._stops[near].tolist(), strict=True):
             index = np.arange(start, stop)
             for axis in range(3):
-                index = index[(self._lows[index, axis] <= high[axis]) & (self._highs[index, axis] >= low[axis])]
+                index = index[(lows[index, axis] <= high[axis]) & (highs[index, axis] >= low[axis])]
             found.append(index)
         return np.concatenate(found)
-
-    @property
-    def meshes(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Indices (N,) of its meshes, and the corners (N, 3) of their boxes."""
-        return self.owner[self._starts], self._mesh_lows, self._mesh_highs
 
     @functools.cached_property
     def coarsest(self) -> float:
         """The longest side of the triangles' boxes."""
-        return float((self._highs - self._lows).max(initial=0.0))
+        low, high = self._boxes
+        return float((high - low).max(initial=0.0))
 
 
 class StaticParts:

@@ -18,7 +18,7 @@ def ground_below(stage: Stage, points: np.ndarray, *, max_drop: float = 30.0) ->
     Instances do not count as ground.
     """
     down = np.tile([0.0, 0.0, -1.0], (len(points), 1))
-    hits = stage.cast(points, down, ignore=[i.id for i in stage.instances])
+    hits = stage.cast(points, down, ignore=[i.id for i in stage.instances], within=max_drop)
     return np.where(hits.distance <= max_drop, points[:, 2] - hits.distance, np.nan)
 
 
@@ -37,7 +37,10 @@ def free_distance(stage: Stage, start: np.ndarray, ends: np.ndarray) -> np.ndarr
     offsets = ends - start
     length = np.linalg.norm(offsets, axis=1)
     hits = stage.cast(
-        np.broadcast_to(start, ends.shape), offsets / length[:, None], ignore=[i.id for i in stage.instances]
+        np.broadcast_to(start, ends.shape),
+        offsets / length[:, None],
+        ignore=[i.id for i in stage.instances],
+        within=length,
     )
     return np.minimum(hits.distance, length)
 
@@ -47,7 +50,7 @@ def free_and_visible(
 ) -> np.ndarray:
     """Which positions (C, 3) keep ``clearance`` metres from any surface and have a clear line to at least the share
     ``min_visible_share`` of an instance, (C,) bool. Rays are only cast from positions with clearance."""
-    usable = stage.clearance(positions) >= clearance
+    usable = stage.clearance(positions, within=clearance) >= clearance
     usable[usable] &= visible_share(stage, positions[usable], instance) >= min_visible_share
     return usable
 
@@ -65,6 +68,6 @@ def visible_share(stage: Stage, positions: np.ndarray, instance: Instance, *, ra
     offsets = (points[None] - positions[:, None]).reshape(-1, 3)
     length = np.linalg.norm(offsets, axis=1)
     origins = np.repeat(positions, len(points), axis=0)
-    hits = stage.cast(origins, offsets / np.maximum(length, 1e-9)[:, None], ignore=[instance.id])
+    hits = stage.cast(origins, offsets / np.maximum(length, 1e-9)[:, None], ignore=[instance.id], within=length)
     # A point that touches the floor still counts as visible when the ray hits the floor just beside it.
     return (hits.distance >= length - 0.01).reshape(len(positions), -1).mean(1)

@@ -148,7 +148,8 @@ def visible_box_share(
     points, pixels = points[inside], pixels[inside]
     direction = points - pose.position
     length = np.linalg.norm(direction, axis=1)
-    hits = stage.cast(np.broadcast_to(pose.position, points.shape), direction / length[:, None], ignore=ignore)
+    origins = np.broadcast_to(pose.position, points.shape)
+    hits = stage.cast(origins, direction / length[:, None], ignore=ignore, within=length)
     is_visible = hits.distance >= length - 0.01
     if is_visible.sum() < 2:
         return 0.0

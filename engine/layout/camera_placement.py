@@ -116,7 +116,7 @@ def _view_from(
 ) -> LayoutView | None:
     """The view from one position; None where it is not free, not within the camera's height, or sees too little."""
     position = np.array([*position_xy, cameras.z[camera]])
-    if stage.clearance(position[None])[0] < visibility.clearance:
+    if stage.clearance(position[None], within=visibility.clearance)[0] < visibility.clearance:
         return None
     height = position[2] - line_of_sight.ground_below(stage, position[None])[0]
     if not limits.height[0] - 0.05 <= height <= limits.height[1] + 0.05:
@@ -126,7 +126,7 @@ def _view_from(
     shown = [(options[o], target) for o, target in zip(assigned, targets, strict=True) if o >= 0]
     centers = np.array([target + 0.5 * o.scale * np.array([0, 0, o.asset.size[2]]) for o, target in shown])
     min_clearance = np.array([0.25 * o.scale * o.asset.size[:2].min() for o, _ in shown])
-    if (stage.clearance(centers) < min_clearance).any():
+    if (stage.clearance(centers, within=min_clearance) < min_clearance).any():
         return None
     points = np.array([o.points[::4] + target for o, target in shown])
     ends = points.reshape(-1, 3) + np.array([0, 0, 0.01])
@@ -139,7 +139,7 @@ def _view_from(
     pose = pose.with_intrinsics(stage.intrinsics)
     pixel, depth = pose.project(ends)
     inside = (depth > 0) & (pixel >= 0).all(1) & (pixel <= stage.resolution).all(1)
-    hits = stage.cast(np.broadcast_to(position, ends.shape), directions / length[:, None])
+    hits = stage.cast(np.broadcast_to(position, ends.shape), directions / length[:, None], within=length)
     free = ((hits.distance >= length - 0.02) | ~inside).reshape(len(shown), -1)
     if (free.mean(1) < visibility.min_visible_share).any():
         return None

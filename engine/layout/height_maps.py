@@ -83,7 +83,7 @@ def site_map(stage: Stage, site: Site) -> HeightMap:
         z = np.where(np.isfinite(z), z, np.nan)
         index = np.flatnonzero(np.isfinite(z))
         just_above = np.column_stack([points[index], z[index] + 2 * _CLEARANCE])
-        free = stage.clearance(just_above, ignore=[i.id for i in stage.instances]) >= _CLEARANCE
+        free = stage.clearance(just_above, ignore=[i.id for i in stage.instances], within=_CLEARANCE) >= _CLEARANCE
         z[index[~free]] = np.nan
         _site_maps[site] = _height_map(low[:2], cell, z.reshape(grid))
     return _site_maps[site]
@@ -109,7 +109,7 @@ def camera_map(stage: Stage, eye: float, clearance: float, above_surfaces: Seque
         z = np.where(np.isfinite(hits.distance), eye - hits.distance, np.nan)
         index = np.flatnonzero(np.isfinite(z))
         index = index[are_above_surfaces(stage, eye_points[index], above_surfaces)]
-        index = index[stage.clearance(eye_points[index], ignore=ignore) >= clearance]
+        index = index[stage.clearance(eye_points[index], ignore=ignore, within=clearance) >= clearance]
         camera_heights = np.full(len(points), np.nan)
         camera_heights[index] = z[index]
         cache[key] = _height_map(low[:2], cell, camera_heights.reshape(grid))

@@ -166,7 +166,7 @@ def _turned(matrix: np.ndarray, angle: float, about: np.ndarray | None = None) -
 def _is_free(stage: Stage, path: np.ndarray, clearance: float, rig: np.ndarray) -> bool:
     """Whether all cameras keep their distance at all moments, and no surface is between two moments."""
     places = (path[:, None] @ rig)[..., :3, 3]
-    if not (stage.clearance(places.reshape(-1, 3)) >= clearance).all():
+    if not (stage.clearance(places.reshape(-1, 3), within=clearance) >= clearance).all():
         return False
     return _is_clear_way(stage, places[:-1].reshape(-1, 3), places[1:].reshape(-1, 3), 0.0)
 
@@ -177,7 +177,8 @@ def _is_clear_way(stage: Stage, before: np.ndarray, after: np.ndarray, clearance
     lengths = np.linalg.norm(ways, axis=1)
     moving = lengths > 1e-9
     if moving.any():
-        hits = stage.cast(before[moving], ways[moving] / lengths[moving, None])
-        if (hits.distance < lengths[moving] + clearance).any():
+        reach = lengths[moving] + clearance
+        hits = stage.cast(before[moving], ways[moving] / lengths[moving, None], within=reach)
+        if (hits.distance < reach).any():
             return False
-    return bool(not clearance or (stage.clearance(after) >= clearance).all())
+    return bool(not clearance or (stage.clearance(after, within=clearance) >= clearance).all())

@@ -159,4 +159,6 @@ def _is_free(stage: Stage, point: np.ndarray) -> bool:
     assert stage.camera is not None
     away = point - stage.camera.position
     length = float(np.linalg.norm(away))
-    return float(stage.cast(stage.camera.position[None], away[None] / length).distance[0]) > length - 0.02
+    return (
+        float(stage.cast(stage.camera.position[None], away[None] / length, within=length).distance[0]) > length - 0.02
+    )

@@ -31,7 +31,8 @@ class Keep:
         matrix = camera.matrix.copy()
         offset = rng.uniform(-self.jitter, self.jitter, 3)
         length = float(np.linalg.norm(offset))
-        if length > 0 and stage.cast(matrix[None, :3, 3], offset[None] / length).distance[0] <= length + camera.near:
+        reach = length + camera.near
+        if length > 0 and stage.cast(matrix[None, :3, 3], offset[None] / length, within=reach).distance[0] <= reach:
             raise Rejected("camera: moved into something")
         matrix[:3, 3] += offset
         return attrs.evolve(camera, matrix=matrix, lens=camera.lens * rng.uniform(*self.zoom))

@@ -95,6 +95,12 @@ def test_first_hits_are_those_of_brute_force(most, seed):
         normal /= np.linalg.norm(normal, axis=1, keepdims=True)
         np.testing.assert_allclose(hits.normal[hit & close], normal[face[hit & close]], atol=1e-6)
         assert (hits.owner[~np.isfinite(hits.distance)] == -1).all()
+        limit = rng.uniform(0.1, 3.0, len(origins))
+        near = space.cast(origins, directions, within=limit)
+        wanted = hits.distance <= limit
+        np.testing.assert_array_equal(near.distance[wanted], hits.distance[wanted])
+        np.testing.assert_array_equal(near.owner[wanted], hits.owner[wanted])
+        assert (near.distance[~wanted] > limit[~wanted]).all()
         alone = space.cast(origins, directions, ignore=[7])
         assert not (alone.owner == 7).any()
 
@@ -212,6 +218,9 @@ def test_clearance_is_the_distance_to_the_nearest_triangle(most, seed):
         corners = static.vertices[static.triangles]
         everything = np.concatenate([corners, world(thing, matrix)])
         np.testing.assert_allclose(space.clearance(points), point_distances(points, everything).min(1), atol=2e-6)
+        near = space.clearance(points, within=0.5)
+        np.testing.assert_array_equal(near[near <= 0.5], space.clearance(points)[near <= 0.5])
+        assert ((near <= 0.5) == (space.clearance(points) <= 0.5)).all()
         np.testing.assert_allclose(
             space.clearance(points, ignore=[3]), point_distances(points, corners).min(1), atol=2e-6
         )
