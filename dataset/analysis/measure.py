@@ -229,7 +229,9 @@ def _collect(
         for done, (task, result) in enumerate(zip(tasks, results, strict=True), start=1):
             part = slice(result.first, result.first + len(task.bboxes))
             for name, value in [*((f"image_{k}", v) for k, v in result.of_image.items()), *result.of_boxes.items()]:
-                columns.setdefault(name, np.full(boxes, np.nan))[part] = value
+                if name not in columns:
+                    columns[name] = np.full(boxes, np.nan)
+                columns[name][part] = value
             problems += result.problems
             unread += result.unread
             progress(done, len(tasks))

@@ -119,6 +119,15 @@ def test_tables_are_the_same_for_any_number_of_processes(folder):
     assert table["background_similarity"][1] is None and text[1]["background_similarity"] == ""
 
 
+def test_each_column_of_a_large_dataset_is_made_once(folder, monkeypatch):
+    coco = read_coco(folder / "ann/set.json")
+    made, full = [], np.full
+    with monkeypatch.context() as patch:
+        patch.setattr(np, "full", lambda shape, *args, **options: made.append(shape) or full(shape, *args, **options))
+        measured = measure(coco, folder / "images", workers=1)
+    assert 0 < made.count(measured.boxes) <= len(measured.columns)  # not once more for each image
+
+
 def test_missing_and_broken_images_are_named(folder):
     (folder / "images/03.png").unlink()
     (folder / "images/05.png").write_bytes(b"no picture")
