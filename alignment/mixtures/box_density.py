@@ -18,6 +18,7 @@ import numpy as np
 from ...engine.errors import DataError
 from ...engine.goals import Boxes, contiguous
 from ..columns.box_geometry import BORDER
+from ..columns.groups import rows_by_value
 
 COLUMNS = ("log_area", "x", "y", "log_aspect")
 """Names of the latent columns."""
@@ -328,8 +329,8 @@ def within_image_correlation(
         z = z[:, 1:] - z[:, :1] @ slope
         rest[rows] = z / np.maximum(z.std(0), 1e-9)
     sums, weights, pairs = np.zeros(4), 0.0, 0
-    for group in np.unique(np.column_stack([kind, image]), axis=0):
-        z = rest[(kind == group[0]) & (image == group[1])]
+    for rows in rows_by_value(np.column_stack([kind, image])):
+        z = rest[rows]
         n = len(z)
         if n > 1:
             sums += (z.sum(0) ** 2 - (z**2).sum(0)) / (n - 1)

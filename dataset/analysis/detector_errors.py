@@ -11,6 +11,7 @@ from typing import Any
 import attrs
 import numpy as np
 
+from ...alignment.columns.groups import rows_by_value
 from ...alignment.columns.registry import find_column
 from ...alignment.evaluation.detection import outcomes
 from ...alignment.evaluation.slices import Slice, find_slices, leading_slices
@@ -150,10 +151,8 @@ def _sliced(columns: Mapping[str, Sequence[Any] | np.ndarray]) -> dict[str, Sequ
 def _covered(columns: Mapping[str, Sequence[Any] | np.ndarray]) -> np.ndarray:
     """The largest share of each box that another real box of its image covers, (n,)."""
     boxes = np.column_stack([np.asarray(columns[f"bbox_{axis}"], dtype=float) for axis in "xywh"])
-    owner = np.asarray(columns["image_id"])
     out = np.zeros(len(boxes))
-    for image in np.unique(owner):
-        rows = np.flatnonzero(owner == image)
+    for rows in rows_by_value(np.asarray(columns["image_id"])):
         low, high = boxes[rows, :2], boxes[rows, :2] + boxes[rows, 2:]
         sides = np.minimum(high[:, None], high) - np.maximum(low[:, None], low)
         both = np.clip(sides, 0, None).prod(-1)

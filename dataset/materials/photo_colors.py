@@ -94,8 +94,11 @@ def _photos(
     coco = read_dataset(photos.annotations)
     files = ImageFiles(coco.images, images_of(coco, photos.images, "'images' in [real]"))
     wanted = {a["id"] for a in (coco.annotations if class_name is None else coco.annotations_of(class_name))}
+    by_image: dict[int, list[tuple[dict[str, Any], bool]]] = {image["id"]: [] for image in coco.images}
+    for annotation in coco.annotations:
+        by_image[annotation["image_id"]].append((annotation, annotation["id"] in wanted))
     for image in coco.images:
-        boxes = [(a, a["id"] in wanted) for a in coco.annotations if a["image_id"] == image["id"]]
+        boxes = by_image[image["id"]]
         if class_name is None or any(is_wanted for _, is_wanted in boxes):
             photo = _read(str(files.path(image)), files.is_upright(image))
             yield photo, boxes, (photo.shape[1] / image["width"], photo.shape[0] / image["height"])
