@@ -42,7 +42,7 @@ def read_regular(path: str | Path, limit: int = MAX_BYTES) -> bytes:
         # Files of the system say that they are empty, and give more: read one byte more than is allowed.
         data = b"" if size > limit else file.read(limit + 1 if size == 0 else size + 1)
     if max(size, len(data)) > limit:
-        raise _too_large(path, limit)
+        raise OSError(errno.EFBIG, f"it has more than {limit:,} bytes", os.fspath(path))
     return data
 
 
@@ -68,10 +68,6 @@ def _pages(size: int) -> mmap.mmap:
         return mmap.mmap(-1, size)
     # Of shared memory, which is the default, pages that are given back stay with the system.
     return mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-
-
-def _too_large(path: str | Path, limit: int) -> OSError:
-    return OSError(errno.EFBIG, f"it has more than {limit:,} bytes", os.fspath(path))
 
 
 def read_regular_text(path: str | Path, limit: int = MAX_BYTES) -> str:

@@ -14,7 +14,7 @@ def rows_by_value(values: np.ndarray) -> list[np.ndarray]:
     values : (N,) or (N, K) array
         A row of K counts as one value.
     """
-    _, first, of = np.unique(values, axis=0, return_index=True, return_inverse=True)
+    axis = None if values.ndim == 1 else 0  # sorting rows is slower
+    _, of, counts = np.unique(values, axis=axis, return_inverse=True, return_counts=True)
     order = np.argsort(np.ravel(of), kind="stable")
-    ends = np.cumsum(np.bincount(np.ravel(of), minlength=len(first)))
-    return np.split(order, ends[:-1]) if len(order) else []
+    return np.split(order, np.cumsum(counts)[:-1]) if len(order) else []

@@ -10,6 +10,7 @@ import attrs
 import numpy as np
 
 from ...engine.errors import DataError
+from ..columns.groups import rows_by_value
 
 CONFIDENCE_LEVEL = 0.95
 N_BOOTSTRAP = 1000
@@ -114,12 +115,9 @@ def pool(scores: np.ndarray, images: np.ndarray, how: str = "mean") -> tuple[np.
     ids, of = np.unique(images, return_inverse=True)
     pooled = np.full(len(ids), np.nan)
     known = np.isfinite(scores)
-    order = np.argsort(np.ravel(of)[known], kind="stable")
-    owner, values = np.ravel(of)[known][order], scores[known][order]
-    firsts = np.flatnonzero(np.diff(owner, prepend=-1))
-    parts = np.split(values, firsts[1:]) if len(firsts) else []
-    for image, part in zip(owner[firsts], parts, strict=True):
-        pooled[image] = POOLS[how](part)
+    owner, values = np.ravel(of)[known], scores[known]
+    for rows in rows_by_value(owner):
+        pooled[owner[rows[0]]] = POOLS[how](values[rows])
     return ids, pooled
 
 

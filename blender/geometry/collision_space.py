@@ -87,9 +87,7 @@ class CollisionSpace:
         directions = np.broadcast_to(np.asarray(directions, dtype=float), origins.shape)
         directions = directions / np.linalg.norm(directions, axis=1, keepdims=True)
         count = len(origins)
-        # A bit farther: trees are less exact, and must not decide what is just within.
-        farthest = np.broadcast_to(within, count) * (1 + 1e-4) + 1e-3
-        hits = Hits(farthest.copy(), np.zeros((count, 3)), np.full(count, -1))
+        hits = Hits(_beyond(within, count), np.zeros((count, 3)), np.full(count, -1))
         rays = np.arange(count)
         self._cast_static(hits, origins, directions)
         for id, placed in self._placed.items():
@@ -111,7 +109,7 @@ class CollisionSpace:
     def clearance(self, points: np.ndarray, ignore: Collection[int] = (), within: Metres = np.inf) -> np.ndarray:
         """Distance (N,) from points (N, 3) to the nearest surface, inf if there is none within a distance."""
         points = np.atleast_2d(np.asarray(points, dtype=float))
-        farthest = np.broadcast_to(within, len(points)) * (1 + 1e-4) + 1e-3
+        farthest = _beyond(within, len(points))
         best = self._static_clearance(points, farthest)
         for id, placed in self._placed.items():
             if id in ignore:
@@ -196,6 +194,8 @@ class CollisionSpace:
         if len(small.corners):
             cast_into(hits, 0, rays, small.tree, small.corners, origins, directions)
         large = self._static.large
+        if not len(large):
+            return
         entry = _entries(origins, directions, self._static.low[large], self._static.high[large])
         parts = [part for k in large[(entry < hits.distance).any(1)].tolist() for part in self._static.of(k)]
         if not parts:
@@ -214,8 +214,7 @@ class CollisionSpace:
             tree = self._static.small.tree
             near = [nearest(tree, p, limit) for p, limit in zip(points.tolist(), best.tolist(), strict=True)]
             best = np.minimum(best, near)
-        large = self._static.large
-        for mesh in large:
+        for mesh in self._static.large.tolist():
             if not (_distances_to_box(points, self._static.low[mesh], self._static.high[mesh]) < best).any():
                 continue
             parts = self._static.of(mesh)
@@ -294,6 +293,11 @@ class CollisionSpace:
                 room = room or all(mesh in self._enclosing_meshes(p) for p in self._static.points_of(other))
             self._rooms[mesh] = room or any(mesh in self._enclosing_meshes(c) for c in self._cameras)
         return self._rooms[mesh]
+
+
+def _beyond(within: Metres, count: int) -> np.ndarray:
+    """Distances (N,) a bit larger: trees are less exact, and must not decide what is just within."""
+    return np.broadcast_to(within, count) * (1 + 1e-4) + 1e-3
 
 
 def _entries(origins: np.ndarray, directions: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:

@@ -98,11 +98,14 @@ class StaticParts:
         Boxes of the meshes; infinite and reversed for one without triangles.
     small : Part
         The small meshes.
+    large : (L,) int
+        Indices of the large ones.
     """
 
     def __init__(self, meshes: Sequence[Mesh]) -> None:
         self._large = {k: mesh for k, mesh in enumerate(meshes) if len(mesh.triangles) >= _LARGE}
         self._divided: dict[int, list[Part]] = {}
+        self.large = np.array(list(self._large), dtype=int)
         small = [k for k in range(len(meshes)) if k not in self._large]
         corners = [triangles_with_area(meshes[k]) for k in small]
         owner = np.repeat(np.array(small, dtype=int), [len(c) for c in corners])
@@ -111,11 +114,6 @@ class StaticParts:
         own, self.low[own], self.high[own] = self.small.meshes
         for k, mesh in self._large.items():
             self.low[k], self.high[k] = mesh.bounds
-
-    @property
-    def large(self) -> np.ndarray:
-        """Indices (L,) of the large meshes."""
-        return np.array(list(self._large), dtype=int)
 
     def of(self, mesh: int) -> Sequence[Part]:
         """The parts of a large mesh; for a small one those of all small ones."""
@@ -128,9 +126,8 @@ class StaticParts:
 
     def touching(self, low: np.ndarray, high: np.ndarray) -> Iterator[Part]:
         """The parts whose boxes touch a box, the small meshes first."""
-        large = self.large
-        near = (self.low[large] <= high).all(1) & (self.high[large] >= low).all(1)
-        for part in (self.small, *(part for k in large[near].tolist() for part in self.of(k))):
+        near = (self.low[self.large] <= high).all(1) & (self.high[self.large] >= low).all(1)
+        for part in (self.small, *(part for k in self.large[near].tolist() for part in self.of(k))):
             if (part.low <= high).all() and (part.high >= low).all():
                 yield part
 

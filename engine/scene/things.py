@@ -36,11 +36,11 @@ class Mesh:
 
         Infinite and reversed if there are none.
         """
-        used = np.zeros(len(self.vertices), bool)
-        used[self.triangles.ravel()] = True
+        triangles = self.triangles
         if not np.isfinite(self.vertices).all():
-            used[:] = False
-            used[self.triangles[np.isfinite(self.vertices).all(1)[self.triangles].all(1)].ravel()] = True
+            triangles = triangles[np.isfinite(self.vertices).all(1)[triangles].all(1)]
+        used = np.zeros(len(self.vertices), bool)
+        used[triangles.ravel()] = True
         points = self.vertices[used]
         return points.min(0, initial=np.inf), points.max(0, initial=-np.inf)
 

@@ -109,7 +109,8 @@ class Jitter:
         # A light must not go through a wall or a ceiling; its own size counts as well.
         length = float(np.linalg.norm(offset))
         if length > 0:
-            free = float(stage.cast(recorded[None], offset[None] / length).distance[0]) - radius
+            hits = stage.cast(recorded[None], offset[None] / length, within=length + radius)
+            free = float(hits.distance[0]) - radius
             offset *= min(1.0, max(free, 0.0) / length)
         return [float(x) for x in recorded + offset]
 
