@@ -241,7 +241,7 @@ def fit_areas(
     low, high : float
         Reachable relative areas; the mixture is truncated to them, and compared with the real boxes among them.
     random_state : int
-        Seed of the starting points.
+        Seed of the resamples that the floor is made of.
 
     Raises
     ------
@@ -280,7 +280,6 @@ def fit_areas(
         method=method,
         max_components=max_components,
         min_samples=min_samples,
-        random_state=random_state,
     )
     return attrs.evolve(mixture, scores_=scores, criterion_=explanation)
 
@@ -297,7 +296,6 @@ def fit_mixture(
     method: str = "gmm",
     max_components: int = 8,
     min_samples: int = 4,
-    random_state: int = 0,
 ) -> tuple[M, dict[int, dict[str, float | None]], str]:
     """Fit mixtures of 1, 2, ... Gaussians and choose one of them; see :func:`fit_areas`.
 
@@ -325,7 +323,7 @@ def fit_mixture(
     while True:
         max_fitted = min(components or max_components, len(x) // min_cluster, len(np.unique(x)))
         for n in range(1, max(1, max_fitted) + 1):
-            fitted = None if n in candidates else fit_components(x, n, min_std, random_state, min_cluster, method)
+            fitted = None if n in candidates else fit_components(x, n, min_std, min_cluster, method)
             if fitted is None:
                 continue
             parts, score = fitted
@@ -352,7 +350,7 @@ def fit_mixture(
 
 
 def _subsampled(x: np.ndarray) -> np.ndarray:
-    """At most ``MAX_FITTED_VALUES`` quantiles of the values, since silhouettes take all pairs."""
+    """At most ``MAX_FITTED_VALUES`` quantiles of the values, which describe a line as well in less time."""
     if len(x) <= MAX_FITTED_VALUES:
         return x
     ranks = (np.arange(MAX_FITTED_VALUES) + 0.5) * len(x) / MAX_FITTED_VALUES

@@ -3,19 +3,24 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
+
+from .clusters_on_line import best_clusters, silhouette
 
 METHODS = ("gmm", "kmeans")
 """How components are found: as those of a Gaussian mixture, or as clusters that share no value."""
+
+TOLERANCE = 1e-5
+"""Rise of the mean log-likelihood of a value that ends a fit."""
+
+MAX_ITERATIONS = 1000
 
 Parts = tuple[np.ndarray, np.ndarray, np.ndarray]
 """Weights, means and variances (K,)."""
 
 
 def fit_components(
-    x: np.ndarray, n: int, min_std: float, random_state: int, min_samples: int, method: str = "gmm"
+    x: np.ndarray, n: int, min_std: float, min_samples: int, method: str = "gmm"
 ) -> tuple[Parts, dict[str, float | None]] | None:
     """Weights, means, variances and scores of ``n`` components; None if one would have too few values.
 
@@ -26,7 +31,6 @@ def fit_components(
         Number of components.
     min_std : float
         Least standard deviation of a component.
-    random_state : int
     min_samples : int
         Fewest values of a component.
     method : str
@@ -37,48 +41,59 @@ def fit_components(
     (weights, means, variances), {"silhouette", "bic"}
         By rising mean.
     """
+    x = np.sort(x)
     regular = max(0.05 * float(x.std()), min_std) ** 2
     if n == 1:
-        variance = float(x.var()) + regular
-        if len(x) == 1:
-            variance = (10 * min_std) ** 2
-        log_likelihood = -0.5 * float(((x - x.mean()) ** 2 / variance + np.log(2 * np.pi * variance)).sum())
-        bic = 2 * np.log(len(x)) - 2 * log_likelihood
-        return (np.ones(1), np.array([x.mean()]), np.array([variance])), {"silhouette": None, "bic": float(bic)}
-
-    from sklearn.metrics import silhouette_score
-    from threadpoolctl import threadpool_limits
-
-    X = x[:, None]  # noqa: N806 - scikit-learn's name
-    # More threads are slower for so few values.
-    with threadpool_limits(1):
-        fitted = _clusters(X, n, regular, random_state) if method == "kmeans" else _mixture(X, n, regular, random_state)
-    (weights, means, variances), labels, bic = fitted
-    if len(np.unique(labels)) < n or np.bincount(labels, minlength=n).min() < min_samples:
+        variance = float(x.var()) + regular if len(x) > 1 else (10 * min_std) ** 2
+        single = np.ones(1), np.array([x.mean()]), np.array([variance])
+        return single, {"silhouette": None, "bic": 2 * np.log(len(x)) - 2 * _expected(x, single)[1]}
+    labels = best_clusters(x, n)
+    parts = _maximised(x, np.eye(n)[labels], regular)
+    if method == "gmm":
+        parts = _most_likely(x, n, labels, regular)
+        labels = _expected(x, parts)[0].argmax(axis=1)
+    if np.bincount(labels, minlength=n).min() < min_samples:
         return None
-    order = np.argsort(means)
     # If every box is its own cluster, a silhouette has no meaning.
-    silhouette = float(silhouette_score(X, labels)) if n < len(x) else None
-    return (weights[order], means[order], variances[order]), {"silhouette": silhouette, "bic": bic}
+    score = silhouette(x, labels) if n < len(x) else None
+    bic = (3 * n - 1) * float(np.log(len(x))) - 2 * _expected(x, parts)[1]
+    order = np.argsort(parts[1])
+    weights, means, variances = (p[order] for p in parts)
+    return (weights, means, variances), {"silhouette": score, "bic": bic}
 
 
-def _mixture(X: np.ndarray, n: int, regular: float, random_state: int) -> tuple[Parts, np.ndarray, float]:  # noqa: N803
-    from sklearn.mixture import GaussianMixture
+def _most_likely(x: np.ndarray, n: int, labels: np.ndarray, regular: float) -> Parts:
+    """The likeliest mixture that is reached from the best clusters and from groups of equal size."""
+    found = [_converged(x, start, n, regular) for start in (labels, np.arange(len(x)) * n // len(x))]
+    return max(found, key=lambda parts: _expected(x, parts)[1])
 
-    model = GaussianMixture(n, reg_covar=regular, n_init=5, max_iter=500, random_state=random_state).fit(X)
-    return (model.weights_, model.means_[:, 0], model.covariances_[:, 0, 0]), model.predict(X), float(model.bic(X))
+
+def _converged(x: np.ndarray, labels: np.ndarray, n: int, regular: float) -> Parts:
+    """Expectation maximisation from groups of values (N,) until the mean log-likelihood hardly rises."""
+    parts = _maximised(x, np.eye(n)[labels], regular)
+    before = -np.inf
+    for _ in range(MAX_ITERATIONS):
+        responsibilities, log_likelihood = _expected(x, parts)
+        if log_likelihood - before < TOLERANCE * len(x):
+            break
+        before = log_likelihood
+        parts = _maximised(x, responsibilities, regular)
+    return parts
 
 
-def _clusters(X: np.ndarray, n: int, regular: float, random_state: int) -> tuple[Parts, np.ndarray, float]:  # noqa: N803
-    from scipy.special import logsumexp
-    from sklearn.cluster import KMeans
+def _maximised(x: np.ndarray, responsibilities: np.ndarray, regular: float) -> Parts:
+    """Components of values with these shares (N, K) in them; ``regular`` is added to the variances."""
+    counts = responsibilities.sum(axis=0) + np.finfo(float).tiny
+    means = (x @ responsibilities) / counts
+    variances = ((x[:, None] - means) ** 2 * responsibilities).sum(axis=0) / counts + regular
+    return counts / len(x), means, variances
 
-    model: Any = KMeans(n, n_init=10, random_state=random_state).fit(X)
-    labels, x = model.labels_, X[:, 0]
-    counts = np.bincount(labels, minlength=n)
-    means = np.bincount(labels, x, minlength=n) / np.maximum(counts, 1)
-    variances = np.bincount(labels, (x - means[labels]) ** 2, minlength=n) / np.maximum(counts, 1) + regular
-    weights = counts / len(x)
-    squared = (X - means) ** 2 / variances + np.log(2 * np.pi * variances)
-    log_likelihood = float(logsumexp(-0.5 * squared, axis=1, b=weights).sum())
-    return (weights, means, variances), labels, (3 * n - 1) * float(np.log(len(x))) - 2 * log_likelihood
+
+def _expected(x: np.ndarray, parts: Parts) -> tuple[np.ndarray, float]:
+    """Shares (N, K) of each value in the components, and the log-likelihood of all values."""
+    weights, means, variances = parts
+    density = -0.5 * ((x[:, None] - means) ** 2 / variances + np.log(2 * np.pi * variances)) + np.log(weights)
+    top = density.max(axis=1, keepdims=True)
+    shares = np.exp(density - top)
+    total = shares.sum(axis=1, keepdims=True)
+    return shares / total, float((np.log(total) + top).sum())

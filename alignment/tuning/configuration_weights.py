@@ -65,7 +65,6 @@ def fit_components(real: np.ndarray, binning: Binning, *, components: int = 0, s
         if binning.log
         else 0.01 * (binning.high - binning.low),
         components=components,
-        random_state=seed,
     )
     return attrs.evolve(mixture, criterion_=reason)
 
@@ -165,7 +164,8 @@ def nearest_mixture(p: np.ndarray, parts: np.ndarray, *, tolerance: float = 1e-9
     """
     weights = np.full(len(parts), 1.0 / len(parts))
     seen = p > 0
-    root, parts = np.sqrt(p[seen]), np.asarray(parts, dtype=float)[:, seen]
+    # Shares of smoothed histograms may fall below 0 by rounding, and powers of negative numbers are not defined.
+    root, parts = np.sqrt(p[seen]), np.maximum(np.asarray(parts, dtype=float)[:, seen], 0.0)
     if not (parts > 0).any():
         return weights
     power = 2.0

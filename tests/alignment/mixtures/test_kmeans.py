@@ -30,7 +30,7 @@ def best_split(x, n):
 @pytest.mark.parametrize("n", [2, 3])
 def test_components_are_the_best_clusters(n):
     x = three_groups(0)
-    (weights, means, variances), scores = fit_components(x, n, 0.02, 0, 1, "kmeans")
+    (weights, means, variances), scores = fit_components(x, n, 0.02, 1, "kmeans")
     clusters = best_split(x, n)
     regular = (0.05 * x.std()) ** 2
     assert weights == pytest.approx([len(c) / len(x) for c in clusters])

@@ -91,6 +91,14 @@ def test_no_other_mixture_overlaps_more(parts, p):
     assert bhattacharyya_of_histograms(p, found @ parts) <= -math.log(-reference.fun) + 1e-5
 
 
+def test_shares_that_rounding_left_below_zero_are_none():
+    parts = np.array([[0.7, 0.2, 0.1, 0.0], [0.1, 0.6, 0.3, 0.0], [0.3, 0.3, 0.4, 0.0], [-1e-16, -1e-17, 0.0, 1.0]])
+    p = np.array([0.3, 0.45, 0.25, 0.0])
+    found = nearest_mixture(p, parts)
+    np.testing.assert_allclose(found, nearest_mixture(p, np.maximum(parts, 0.0)))
+    assert found.sum() == pytest.approx(1)
+
+
 def test_moments_are_drawn_towards_the_common_spread(rng):
     samples = [normal(rng, 0.3, 0.05, 10, 2), normal(rng, 0.6, 0.1, 30, 4), single([0.5] * (MIN_VALUES - 1))]
     means, variances = moments(samples, UNIT)
