@@ -131,9 +131,7 @@ def _ceiling() -> list[bpy.types.Object]:
     shader.inputs["Emission Strength"].default_value = 6.0
     made.cycles.emission_sampling = "NONE"
     panels = merge(box((3.4, 1.1, 0.06), (x, y, 5.98)) for x in _LAMPS_X for y in _LAMPS_Y)
-    lamps = _flat_mesh(
-        "Lamps", panels.vertices.tolist(), [list(f) for f in panels.faces], [made], [0] * len(panels.faces)
-    )
+    lamps = _flat_mesh("Lamps", panels.vertices.tolist(), panels.faces, [made], [0] * len(panels.sizes))
     for o in (ceiling, timber, lamps):
         o.visible_shadow = False
         o.visible_diffuse = False

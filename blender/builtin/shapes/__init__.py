@@ -92,11 +92,17 @@ def solid_object(name: str, parts: dict[Finish, Solid], *, smooth_below: float =
 
     merged = merge(parts.values())
     mesh = bpy.data.meshes.new(name)
-    mesh.from_pydata(merged.vertices.tolist(), [], [list(f) for f in merged.faces])
+    mesh.vertices.add(len(merged.vertices))
+    mesh.vertices.foreach_set("co", merged.vertices.astype(np.float32).ravel())
+    mesh.loops.add(len(merged.corners))
+    mesh.polygons.add(len(merged.sizes))
+    mesh.polygons.foreach_set("loop_start", merged.starts.astype(np.int32))
+    mesh.polygons.foreach_set("vertices", merged.corners)
+    mesh.update(calc_edges=True)
     slots: list[int] = []
     for index, (finish, solid) in enumerate(parts.items()):
         mesh.materials.append(material(finish, f"{name}.{finish.kind}.{index}"))
-        slots.extend([index] * len(solid.faces))
+        slots.extend([index] * len(solid.sizes))
     mesh.polygons.foreach_set("material_index", slots)
     mesh.polygons.foreach_set("use_smooth", [True] * len(slots))
     mesh.set_sharp_from_angle(angle=np.radians(smooth_below))

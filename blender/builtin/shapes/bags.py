@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import attrs
 import numpy as np
 
 from ....engine.goals import contiguous
@@ -219,7 +220,7 @@ def bucket() -> Parts:
     x, y, _ = contiguous(body.vertices.T)
     angle = np.arctan2(y, x)
     fold = 1.0 + 0.07 * np.cos(7.0 * angle) * np.clip((body.vertices[:, 2] - 0.2) / 0.08, 0.0, 1.0)
-    body = Solid(body.vertices * np.stack([fold, fold, np.ones_like(fold)], axis=1), body.faces)
+    body = attrs.evolve(body, vertices=body.vertices * np.stack([fold, fold, np.ones_like(fold)], axis=1))
     strap = _flat(
         spline(
             [(-0.115, 0, 0.2), (-0.12, 0, 0.3), (-0.07, 0, 0.47), (0.07, 0, 0.47), (0.12, 0, 0.3), (0.115, 0, 0.2)], 24

@@ -3,11 +3,15 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 from collections.abc import Iterable, Sequence
 
 import attrs
 import numpy as np
 from numpy.typing import ArrayLike
+
+_NO_INDICES = np.zeros(0, np.int32)
 
 
 @attrs.frozen(eq=False)
@@ -18,32 +22,52 @@ class Solid:
     ----------
     vertices : (V, 3) float64
         Metres.
-    faces : tuple of tuple of int
-        Vertex indices, counter-clockwise seen from outside.
+    corners : (C,) int32
+        Vertices of all faces, one face after another, counter-clockwise seen from outside.
+    sizes : (F,) int32
+        Number of corners of each face.
     """
 
     vertices: np.ndarray
-    faces: tuple[tuple[int, ...], ...]
+    corners: np.ndarray
+    sizes: np.ndarray
+
+    @property
+    def starts(self) -> np.ndarray:
+        """Number (F,) of each face's first corner."""
+        return np.asarray(np.cumsum(self.sizes) - self.sizes)
+
+    @property
+    def faces(self) -> list[list[int]]:
+        """Vertices of each face."""
+        return [corners.tolist() for corners in np.split(self.corners, self.starts[1:])]
 
     @property
     def triangles(self) -> np.ndarray:
         """Fan triangles (T, 3) int32 of all faces; exact for areas and volumes, also of concave planar faces."""
-        fans = [(f[0], f[i], f[i + 1]) for f in self.faces for i in range(1, len(f) - 1)]
-        return np.array(fans, dtype=np.int32).reshape(-1, 3)
+        fans = self.sizes - 2
+        first = np.repeat(self.starts, fans)
+        second = first + 1 + _within(fans)
+        return self.corners[np.stack([first, second, second + 1], axis=1)]
 
     @property
     def volume(self) -> float:
         """Signed volume in cubic metres by the divergence theorem."""
-        a, b, c = (self.vertices[self.triangles[:, i]] for i in range(3))
+        a, b, c = self.vertices[self.triangles.T]
         return float(np.einsum("ij,ij->", a, np.cross(b, c)) / 6.0)
 
     def outward(self) -> Solid:
         """The same solid with its faces turned so that the volume is positive."""
-        return self if self.volume >= 0.0 else Solid(self.vertices, tuple(f[::-1] for f in self.faces))
+        return self if self.volume >= 0.0 else self._reversed()
+
+    def _reversed(self) -> Solid:
+        """The same with each face's corners in reverse order."""
+        last = np.repeat(self.starts + self.sizes - 1, self.sizes)
+        return attrs.evolve(self, corners=self.corners[last - _within(self.sizes)])
 
     def moved(self, x: float = 0.0, y: float = 0.0, z: float = 0.0) -> Solid:
         """Shifted by metres."""
-        return Solid(np.add(self.vertices, (x, y, z)), self.faces)
+        return attrs.evolve(self, vertices=np.add(self.vertices, (x, y, z)))
 
     def turned(self, axis: str, degrees: float, about: ArrayLike = (0.0, 0.0, 0.0)) -> Solid:
         """Turned about the axis 'x', 'y' or 'z' through the point ``about``."""
@@ -53,23 +77,28 @@ class Solid:
         turned = local.copy()
         turned[:, i] = np.cos(angle) * local[:, i] - np.sin(angle) * local[:, j]
         turned[:, j] = np.sin(angle) * local[:, i] + np.cos(angle) * local[:, j]
-        return Solid(turned + np.asarray(about, dtype=float), self.faces)
+        return attrs.evolve(self, vertices=turned + np.asarray(about, dtype=float))
 
     def mirrored(self) -> Solid:
         """Mirrored left to right (x to -x)."""
-        return Solid(self.vertices * (-1.0, 1.0, 1.0), tuple(f[::-1] for f in self.faces))
+        return attrs.evolve(self._reversed(), vertices=self.vertices * (-1.0, 1.0, 1.0))
+
+
+def _within(sizes: np.ndarray) -> np.ndarray:
+    """Numbers 0 to n - 1 for each size n, one after another."""
+    return np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
 
 
 def merge(solids: Iterable[Solid]) -> Solid:
     """All solids as one mesh; their vertices stay apart."""
-    vertices: list[np.ndarray] = []
-    faces: list[tuple[int, ...]] = []
-    count = 0
-    for solid in solids:
-        vertices.append(solid.vertices)
-        faces.extend(tuple(i + count for i in face) for face in solid.faces)
-        count += len(solid.vertices)
-    return Solid(np.concatenate(vertices) if vertices else np.zeros((0, 3)), tuple(faces))
+    parts = list(solids)
+    counts = [len(s.vertices) for s in parts]
+    before = np.cumsum([0, *counts[:-1]], dtype=np.int32)
+    return Solid(
+        np.concatenate([np.zeros((0, 3)), *(s.vertices for s in parts)]),
+        np.concatenate([_NO_INDICES, *(s.corners + b for s, b in zip(parts, before, strict=False))]),
+        np.concatenate([_NO_INDICES, *(s.sizes for s in parts)]),
+    )
 
 
 def pair(solid: Solid) -> Solid:
@@ -89,14 +118,14 @@ def loft(rings: ArrayLike, *, ring_closed: bool = False) -> Solid:
     """
     points = np.asarray(rings, dtype=float)
     count, sides = points.shape[:2]
-    faces: list[tuple[int, ...]] = []
-    for r in range(count if ring_closed else count - 1):
-        here, there = r * sides, ((r + 1) % count) * sides
-        faces.extend((here + k, here + (k + 1) % sides, there + (k + 1) % sides, there + k) for k in range(sides))
-    if not ring_closed:
-        faces.append(tuple(range(sides))[::-1])
-        faces.append(tuple(range((count - 1) * sides, count * sides)))
-    return Solid(points.reshape(-1, 3), tuple(faces)).outward()
+    ids = np.arange(count * sides, dtype=np.int32).reshape(count, sides)
+    here, there = (ids, np.roll(ids, -1, 0)) if ring_closed else (ids[:-1], ids[1:])
+    walls = np.stack([here, np.roll(here, -1, 1), np.roll(there, -1, 1), there], axis=-1)
+    sizes = np.full(walls.size // 4, 4, np.int32)
+    if ring_closed:
+        return Solid(points.reshape(-1, 3), walls.ravel(), sizes).outward()
+    corners = np.concatenate([walls.ravel(), ids[0, ::-1], ids[-1]])
+    return Solid(points.reshape(-1, 3), corners, np.append(sizes, np.full(2, sides, np.int32))).outward()
 
 
 def box(size: ArrayLike, center: ArrayLike, *, radius: float = 0.0, segments: int = 1, puff: float = 0.0) -> Solid:
@@ -123,28 +152,8 @@ def box(size: ArrayLike, center: ArrayLike, *, radius: float = 0.0, segments: in
         edge = radius * np.tan(np.linspace(np.pi / 4, 0.0, segments + 1)) if segments > 1 else np.array([radius, 0.0])
         middle = np.linspace(-h + radius, h - radius, 6)[1:-1] if puff else np.zeros(0)
         axes.append(np.concatenate([-(h - radius) - edge, middle, (h - radius + edge)[::-1]]))
-    index: dict[tuple[int, int, int], int] = {}
-    points: list[tuple[float, float, float]] = []
-
-    def corner(key: tuple[int, int, int]) -> int:
-        if key not in index:
-            index[key] = len(points)
-            points.append((axes[0][key[0]], axes[1][key[1]], axes[2][key[2]]))
-        return index[key]
-
-    faces = []
-    for axis in range(3):
-        u, v = (axis + 1) % 3, (axis + 2) % 3
-        for end in (0, len(axes[axis]) - 1):
-            for i in range(len(axes[u]) - 1):
-                for j in range(len(axes[v]) - 1):
-                    quad = []
-                    for a, b in ((i, j), (i + 1, j), (i + 1, j + 1), (i, j + 1)):
-                        key = [0, 0, 0]
-                        key[axis], key[u], key[v] = end, a, b
-                        quad.append(corner((key[0], key[1], key[2])))
-                    faces.append(tuple(quad if end else quad[::-1]))
-    grid = np.array(points)
+    keys, quads = _box_surface(*(len(a) for a in axes))
+    grid = np.stack([axes[k][keys[:, k]] for k in range(3)], axis=1)
     if radius > 0.0:
         inner = np.clip(grid, -half + radius, half - radius)
         away = grid - inner
@@ -152,7 +161,25 @@ def box(size: ArrayLike, center: ArrayLike, *, radius: float = 0.0, segments: in
     if puff:
         bulge = np.prod(np.cos(np.pi / 2 * np.clip(grid[:, :2] / half[:2], -1, 1)), axis=1)
         grid[:, 2] += puff * bulge * grid[:, 2] / half[2]
-    return Solid(grid + np.asarray(center, dtype=float), tuple(faces))
+    return Solid(grid + np.asarray(center, dtype=float), quads.ravel(), np.full(len(quads), 4, np.int32))
+
+
+@functools.lru_cache(maxsize=64)
+def _box_surface(*counts: int) -> tuple[np.ndarray, np.ndarray]:
+    """Places (V, 3) along the axes of the points on the surface of a grid, and its faces (F, 4)."""
+    index: dict[tuple[int, ...], int] = {}
+    faces = []
+    for axis in range(3):
+        u, v = (axis + 1) % 3, (axis + 2) % 3
+        for end in (0, counts[axis] - 1):
+            for i, j in itertools.product(range(counts[u] - 1), range(counts[v] - 1)):
+                quad = []
+                for a, b in ((i, j), (i + 1, j), (i + 1, j + 1), (i, j + 1)):
+                    key = [0, 0, 0]
+                    key[axis], key[u], key[v] = end, a, b
+                    quad.append(index.setdefault(tuple(key), len(index)))
+                faces.append(quad if end else quad[::-1])
+    return np.array(list(index)), np.array(faces, dtype=np.int32)
 
 
 def circle(sides: int, radius: float | Sequence[float] = 1.0) -> np.ndarray:
@@ -243,7 +270,7 @@ def grounded(solid: Solid, *, below: float = 0.008) -> Solid:
     """A solid whose lowest ``below`` metres are pressed flat onto the floor, so that its feet or runners lie on it."""
     vertices = solid.vertices.copy()
     vertices[vertices[:, 2] < below, 2] = 0.0
-    return Solid(vertices, solid.faces)
+    return attrs.evolve(solid, vertices=vertices)
 
 
 def _lift(flat: np.ndarray, z: float) -> np.ndarray:
@@ -294,9 +321,8 @@ def panel(grid: ArrayLike, thickness: float) -> Solid:
     after, far = np.roll(rim, -1), rows * columns
     walls = np.stack([rim, after, after + far, rim + far], axis=1)
     faces = np.concatenate([quads, quads[:, ::-1] + far, walls])
-    return Solid(
-        np.concatenate([front.reshape(-1, 3), back.reshape(-1, 3)]), tuple(map(tuple, faces.tolist()))
-    ).outward()
+    points = np.concatenate([front.reshape(-1, 3), back.reshape(-1, 3)])
+    return Solid(points, faces.ravel().astype(np.int32), np.full(len(faces), 4, np.int32)).outward()
 
 
 def spline(points: ArrayLike, count: int, *, closed: bool = False) -> np.ndarray:
