@@ -27,6 +27,9 @@ _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _BATCH = 20_000
 """Entries of a list after whose reading the memory of their text is given back."""
 
+_MOST_TEXTS = 10_000
+"""Different texts of a list that are remembered to be shared; names of images, which never recur, fill it at worst."""
+
 
 def read_json(path: Path) -> Any:
     """The content of a JSON file of annotations or predictions; raises DataError if it is missing or invalid."""
@@ -100,8 +103,9 @@ def _by_entries(content: mmap.mmap, text: memoryview) -> dict[str, Any]:
     decode, entries_of = Decoder().decode, Decoder(list[Raw]).decode
 
     def values(entries: list[Raw]) -> Iterator[Any]:
+        share = _Shared()
         for k, entry in enumerate(entries):
-            yield decode(entry)
+            yield share(decode(entry))
             if k % _BATCH == _BATCH - 1:
                 _give_back(content, _address(memoryview(entry)) - begin)
                 entries[k + 1 - _BATCH : k + 1] = [Raw()] * _BATCH
@@ -115,6 +119,36 @@ def _by_entries(content: mmap.mmap, text: memoryview) -> dict[str, Any]:
         else:
             found[key] = list(values(entries))
     return found
+
+
+class _Shared:
+    """Lets entries of a list share equal values: short texts that recur, and what the entry before has under a key."""
+
+    def __init__(self) -> None:
+        self.texts: dict[str, str] = {}
+        self.before: dict[str, Any] = {}
+
+    def __call__(self, entry: Any) -> Any:
+        if not isinstance(entry, dict):
+            return entry
+        before = self.before
+        self._share_texts(entry)
+        for key, value in entry.items():
+            kind = type(value)
+            if kind is dict:
+                self._share_texts(value)
+            elif kind is int and value == before.get(key) and type(before[key]) is int:
+                entry[key] = before[key]
+        self.before = entry
+        return entry
+
+    def _share_texts(self, values: dict[str, Any]) -> None:
+        texts = self.texts
+        for key, value in values.items():
+            if type(value) is str:
+                if len(texts) < _MOST_TEXTS:
+                    texts.setdefault(value, value)
+                values[key] = texts.get(value, value)
 
 
 def _address(data: memoryview) -> int:

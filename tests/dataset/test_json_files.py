@@ -73,3 +73,18 @@ def test_a_late_value_that_only_json_reads(small_batches: list[bytes], tmp_path:
     path.write_text(long_list("nul"), "utf-8")
     with pytest.raises(DataError, match="line 1, column"):
         read_json(path)
+
+
+def test_entries_share_values_of_equal_types(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(json_files, "_MOST_TEXTS", 2)
+    name = "a name that Python does not share"
+    entries = [
+        {"image_id": 70_000, "of": {"shape": name}, "crowd": crowd, "file": f"file {n}"}
+        for n, crowd in enumerate([1, True, 1.0, 1, False, 0, 0.0])
+    ]
+    path = tmp_path / "entries.json"
+    path.write_text(json.dumps({"annotations": entries}), "utf-8")
+    found = read_json(path)["annotations"]
+    assert found == entries
+    assert [type(e["crowd"]) for e in found] == [type(e["crowd"]) for e in entries]
+    assert len({id(e["image_id"]) for e in found}) == len({id(e["of"]["shape"]) for e in found}) == 1
