@@ -1,27 +1,42 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An image and all that is known of it as one sample, for formats that keep them together: WebDataset, Hugging Face."""
+"""Images with all that is known of them, for formats that keep them together: WebDataset, Hugging Face, videos."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ...engine.plugin.finished_dataset import FinishedDataset
 from ..atomic_files import json_bytes
 from .image_names import shown_suffix
 
+Annotated = Sequence[tuple[Mapping[str, Any], list[dict[str, Any]]]]
+"""Images, each with its annotations."""
+
 _OWN = ("id", "image_id", "category_id", "bbox", "area", "segmentation", "iscrowd")
 
 
-def grouped(
-    dataset: FinishedDataset, images: Sequence[Mapping[str, Any]]
-) -> list[tuple[Mapping[str, Any], list[dict[str, Any]]]]:
-    """Some images of a dataset, each with its annotations."""
-    own: dict[int, list[dict[str, Any]]] = {image["id"]: [] for image in images}
-    for annotation in dataset.annotations(frozenset(own)):
-        own[annotation["image_id"]].append(annotation)
-    return [(image, own[image["id"]]) for image in images]
+def batched(images: Sequence[Mapping[str, Any]], count: int) -> list[Sequence[Mapping[str, Any]]]:
+    """Images in batches of ``count``; the last one may have fewer."""
+    return [images[first : first + count] for first in range(0, len(images), count)]
+
+
+def grouped(dataset: FinishedDataset, batches: Sequence[Sequence[Mapping[str, Any]]]) -> Iterator[Annotated]:
+    """Batches of images of a dataset, each image with its annotations, in one pass over the dataset.
+
+    Annotations of images that come before their batch does are held until then.
+    """
+    wanted = {image["id"] for batch in batches for image in batch}
+    annotated = ((image["id"], own) for image, own in dataset.by_image() if image["id"] in wanted)
+    held: dict[int, list[dict[str, Any]]] = {}
+    for batch in batches:
+        missing = {image["id"] for image in batch} - held.keys()
+        while missing:
+            id, own = next(annotated)
+            held[id] = own
+            missing.discard(id)
+        yield [(image, held.pop(image["id"])) for image in batch]
 
 
 def image_bytes(dataset: FinishedDataset, image: Mapping[str, Any]) -> tuple[str, bytes]:

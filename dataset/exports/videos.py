@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
 
 from ...engine.plugin.finished_dataset import FinishedDataset
 from .image_names import flat_names, part_names
+from .samples import Annotated, grouped
 
 FPS = 1.0
 """Of a video of one image."""
@@ -41,6 +42,11 @@ def videos_of(dataset: FinishedDataset) -> list[Video]:
         name = names[own[0]["id"]] if number < 0 else f"{number:06d}_{view}" if has_rig else f"{number:06d}"
         videos.append(Video(name, parts[own[0]["id"]], _fps(own), own))
     return videos
+
+
+def annotated_videos(dataset: FinishedDataset, videos: Sequence[Video]) -> Iterator[tuple[Video, Annotated]]:
+    """Videos with the annotations of their images, in one pass over the dataset."""
+    return zip(videos, grouped(dataset, [video.images for video in videos]), strict=True)
 
 
 def track_of(annotation: Mapping[str, Any]) -> int:

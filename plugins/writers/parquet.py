@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from ...dataset.exports.dataset_card import SPLITS, dataset_card
 from ...dataset.exports.image_names import flat_names, part_names
-from ...dataset.exports.samples import grouped, image_bytes, objects_of
+from ...dataset.exports.samples import Annotated, batched, grouped, image_bytes, objects_of
 from ...dataset.formats.metadata_table import has_parquet
 from ...engine.errors import OutputError
 from ...engine.plugin import DatasetFiles, FinishedDataset, Writer, param, plugin
@@ -47,26 +48,29 @@ class Parquet(Writer):
         parts = list(dict.fromkeys(part_of.values()))
         for part in parts:
             chosen = [image for image in dataset.images if part_of[image["id"]] == part]
-            shards = range(0, len(chosen), self.shard_images)
-            for shard, start in enumerate(shards):
+            shards = [batched(images, _ROWS) for images in batched(chosen, self.shard_images)]
+            annotated = grouped(dataset, list(chain.from_iterable(shards)))
+            for shard, groups in enumerate(shards):
                 name = f"data/{SPLITS[part]}-{shard:05d}-of-{len(shards):05d}.parquet"
                 with (
                     files.stream(name) as file,
                     pyarrow.parquet.ParquetWriter(file, schema, compression="snappy") as table,
                 ):
-                    for first in range(start, min(start + self.shard_images, len(chosen)), _ROWS):
-                        images = chosen[first : min(first + _ROWS, start + self.shard_images)]
-                        rows = _rows(dataset, images, names, numbers)
+                    for _ in groups:
+                        rows = _rows(dataset, next(annotated), names, numbers)
                         table.write_table(pyarrow.Table.from_pylist(rows, schema))
         patterns = {SPLITS[part]: f"data/{SPLITS[part]}-*" for part in parts}
         files.add("README.md", dataset_card(dataset, patterns, self.title))
 
 
 def _rows(
-    dataset: FinishedDataset, images: Sequence[Mapping[str, Any]], names: Mapping[int, str], numbers: Mapping[int, int]
+    dataset: FinishedDataset,
+    annotated: Annotated,
+    names: Mapping[int, str],
+    numbers: Mapping[int, int],
 ) -> list[dict[str, Any]]:
     rows = []
-    for image, own in grouped(dataset, images):
+    for image, own in annotated:
         suffix, data = image_bytes(dataset, image)
         picture = {"bytes": data, "path": names[image["id"]] + suffix}
         columns = objects_of(own, numbers)

@@ -9,7 +9,7 @@ from typing import IO, Any
 
 from ...dataset.atomic_files import json_bytes
 from ...dataset.exports.image_names import flat_names, part_names
-from ...dataset.exports.samples import grouped, image_bytes
+from ...dataset.exports.samples import batched, grouped, image_bytes
 from ...engine.plugin import CONTENTS, DatasetFiles, FinishedDataset, Writer, param, plugin
 
 
@@ -32,8 +32,7 @@ class Webdataset(Writer):
         classes = {category["id"]: category["name"] for category in dataset.categories}
         for part in dict.fromkeys(part_of.values()):
             chosen = [image for image in dataset.images if part_of[image["id"]] == part]
-            for shard, start in enumerate(range(0, len(chosen), self.shard_images)):
-                samples = grouped(dataset, chosen[start : start + self.shard_images])
+            for shard, samples in enumerate(grouped(dataset, batched(chosen, self.shard_images))):
                 with files.stream(f"{part}-{shard:06d}.tar") as file:
                     for image, own in samples:
                         for name, data in _sample(dataset, image, names[image["id"]], own, classes):

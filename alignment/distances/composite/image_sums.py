@@ -125,19 +125,24 @@ class ImageSums:
         """KID (r,) of resamples with n and m vectors: the squared maximum mean discrepancy of a cubic kernel."""
         (within, alone), (of_other, other_alone) = self._kernel(name, self), other._kernel(name, other)
         between, _ = self._kernel(name, other)
+        own, others = own[:, self._has_vectors(name)], others[:, other._has_vectors(name)]
         with np.errstate(divide="ignore", invalid="ignore"):
             real = (((own @ within) * own).sum(1) - own @ alone) / (n * (n - 1))
             synth = (((others @ of_other) * others).sum(1) - others @ other_alone) / (m * (m - 1))
             distance = real + synth - 2 * ((own @ between) * others).sum(1) / (n * m)
         return np.where((n > 1) & (m > 1), distance, np.nan)
 
+    def _has_vectors(self, name: str) -> np.ndarray:
+        """Whether each image (images,) has vectors of a feature component: of a large set, few may."""
+        return np.asarray(self.sums[name][:, 0] > 0)
+
     def _kernel(self, name: str, other: ImageSums) -> tuple[np.ndarray, np.ndarray]:
-        """Sums (images, images of the other) of :func:`.cubic_kernel` between vectors of two images, and those
-        (images,) of vectors with themselves."""
+        """Sums of :func:`.cubic_kernel` between vectors of two images, and those of vectors with themselves; for the
+        images with vectors, and those of the other."""
         if (name, other) not in self._kernels:
             values = cubic_kernel(self.features[name], other.features[name])
             with_itself = (np.square(self.features[name]).mean(1) + 1.0) ** 3
-            own, others = (_image_of_vectors(of.sums[name][:, 0]) for of in (self, other))
+            own, others = (_image_of_vectors(of.sums[name][of._has_vectors(name), 0]) for of in (self, other))
             self._kernels[name, other] = (others @ (own @ values).T).T, own @ with_itself
         return self._kernels[name, other]
 

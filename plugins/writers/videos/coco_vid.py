@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ....dataset.atomic_files import json_bytes
-from ....dataset.exports.samples import grouped
-from ....dataset.exports.videos import Video, track_of, videos_of
+from ....dataset.exports.samples import Annotated
+from ....dataset.exports.videos import Video, annotated_videos, track_of, videos_of
 from ....engine.plugin import CONTENTS, DatasetFiles, FinishedDataset, Writer, plugin
 
 
@@ -31,18 +31,18 @@ class CocoVid(Writer):
 
     def _write(self, dataset: FinishedDataset, files: DatasetFiles, name: str, videos: list[Video]) -> None:
         content: dict[str, list[Any]] = {"videos": [], "images": [], "annotations": [], "tracks": []}
-        for id, video in enumerate(videos, 1):
-            _add_video(dataset, id, video, content)
+        for id, (video, annotated) in enumerate(annotated_videos(dataset, videos), 1):
+            _add_video(id, video, annotated, content)
         head = {"info": dict(dataset.info), "licenses": list(dataset.licenses)}
         files.add(f"annotations/{name}.json", json_bytes({**head, **content, "categories": list(dataset.categories)}))
 
 
-def _add_video(dataset: FinishedDataset, id: int, video: Video, content: Mapping[str, list[Any]]) -> None:
+def _add_video(id: int, video: Video, annotated: Annotated, content: Mapping[str, list[Any]]) -> None:
     first = video.images[0]
     size = {"width": first["width"], "height": first["height"]}
     content["videos"].append({"id": id, "name": video.name, "fps": video.fps, "length": len(video.images), **size})
     tracks: dict[int, int] = {}
-    for frame, (image, own) in enumerate(grouped(dataset, video.images)):
+    for frame, (image, own) in enumerate(annotated):
         place = {"video_id": id, "frame_id": frame, "frame_index": frame, "video": video.name}
         content["images"].append({**image, **place})
         for annotation in own:

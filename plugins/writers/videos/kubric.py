@@ -11,8 +11,8 @@ import numpy as np
 
 from ....dataset.atomic_files import json_bytes
 from ....dataset.exports.asset_models import read_model
-from ....dataset.exports.samples import grouped
-from ....dataset.exports.videos import Video, videos_of
+from ....dataset.exports.samples import Annotated
+from ....dataset.exports.videos import Video, annotated_videos, videos_of
 from ....dataset.formats import rle_masks
 from ....dataset.formats.encoders import encode
 from ....dataset.formats.pixels import read_channels, read_depth, read_image
@@ -45,15 +45,22 @@ class Kubric(Writer):
 
     def write(self, dataset: FinishedDataset, files: DatasetFiles) -> None:
         classes = {category["id"]: category["name"] for category in dataset.categories}
-        for video in videos_of(dataset):
-            _VideoFolder(dataset, files, video, classes).write()
+        for video, annotated in annotated_videos(dataset, videos_of(dataset)):
+            _VideoFolder(dataset, files, video, annotated, classes).write()
 
 
 class _VideoFolder:
-    def __init__(self, dataset: FinishedDataset, files: DatasetFiles, video: Video, classes: Mapping[int, str]) -> None:
+    def __init__(
+        self,
+        dataset: FinishedDataset,
+        files: DatasetFiles,
+        video: Video,
+        annotated: Annotated,
+        classes: Mapping[int, str],
+    ) -> None:
         self.dataset, self.files, self.video, self.classes = dataset, files, video, classes
         self.folder = f"{video.part}/{video.name}"
-        self.shown = grouped(dataset, video.images)
+        self.annotated = annotated
         self.records = [dataset.record(image) for image in video.images]
 
     def write(self) -> None:
@@ -61,7 +68,7 @@ class _VideoFolder:
         numbers = {id: number for number, (id, _) in enumerate(instances, 1)}
         if len(numbers) > MAX_IDS:
             raise DataError(f"The sequence '{self.video.name}' shows more than {MAX_IDS} instances: Kubric has 8 bits.")
-        for frame, (image, own) in enumerate(self.shown):
+        for frame, (image, own) in enumerate(self.annotated):
             path, data = self.dataset.image_file(image)
             pixels = read_image(path) if data is None else _decoded(data)
             rgba = np.dstack([pixels[..., ::-1], np.full(pixels.shape[:2], 255, np.uint8)])
@@ -141,7 +148,7 @@ class _VideoFolder:
     def _instances(self) -> list[tuple[int, dict[str, Any]]]:
         """Id and entry of each annotated instance, those with most visible pixels first."""
         found: dict[int, dict[int, Mapping[str, Any]]] = {}
-        for frame, (_, own) in enumerate(self.shown):
+        for frame, (_, own) in enumerate(self.annotated):
             for annotation in own:
                 found.setdefault(annotation["twinset"]["instance"], {})[frame] = annotation
         visible = {id: sum(a["area"] for a in frames.values()) for id, frames in found.items()}

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ....dataset.exports.image_names import number_text
-from ....dataset.exports.samples import grouped
-from ....dataset.exports.videos import Video, track_of, videos_of
+from ....dataset.exports.samples import Annotated
+from ....dataset.exports.videos import Video, annotated_videos, track_of, videos_of
 from ....dataset.formats.image_files import IMAGE_SUFFIXES
 from ....engine.plugin import DatasetFiles, FinishedDataset, Writer, plugin
 
@@ -31,15 +31,17 @@ class Mot(Writer):
 
     def write(self, dataset: FinishedDataset, files: DatasetFiles) -> None:
         classes = {category["id"]: number for number, category in enumerate(dataset.categories, 1)}
-        for video in videos_of(dataset):
-            _write_video(dataset, files, video, classes)
+        for video, annotated in annotated_videos(dataset, videos_of(dataset)):
+            _write_video(dataset, files, video, annotated, classes)
         names = "".join(f"{category['name']}\n" for category in dataset.categories)
         files.add("classes.txt", names.encode())
 
 
-def _write_video(dataset: FinishedDataset, files: DatasetFiles, video: Video, classes: Mapping[int, int]) -> None:
+def _write_video(
+    dataset: FinishedDataset, files: DatasetFiles, video: Video, annotated: Annotated, classes: Mapping[int, int]
+) -> None:
     folder, numbers, lines, suffix = f"{video.part}/{video.name}", dict[int, int](), [], ""
-    for frame, (image, own) in enumerate(grouped(dataset, video.images), 1):
+    for frame, (image, own) in enumerate(annotated, 1):
         suffix = "." + files.image(f"{folder}/img1/{frame:06d}", dataset, image).rpartition(".")[2]
         for annotation in own:
             track = numbers.setdefault(track_of(annotation), len(numbers) + 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import math
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -130,6 +131,23 @@ def kid_of_kernel(values: np.ndarray, first: np.ndarray) -> float:
     a, b = np.flatnonzero(first), np.flatnonzero(~first)
     within = [(kernel[np.ix_(k, k)].sum() - np.trace(kernel[np.ix_(k, k)])) / (len(k) * (len(k) - 1)) for k in (a, b)]
     return float(sum(within) - 2 * kernel[np.ix_(a, b)].mean())
+
+
+def test_images_without_features_need_no_memory_for_pairs():
+    """Features are those of a sample of boxes: of a large set, few images have any."""
+    rng = np.random.default_rng(0)
+    bins = {"x": Bins(0, 1)}
+    real = {"x": ComponentSample(rng.random(60), np.arange(60)), "features": features_of(0, 60)}
+    part, images = features_of(1, 40), 12_000
+    many = {"x": ComponentSample(rng.random(images), np.arange(images))}
+    many["features"] = ComponentSample(part.values, part.images * 290 + 7)
+    tracemalloc.start()
+    found = quality(real, {"many": many}, bins, n_bootstrap=8)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 100 * 2**20  # all pairs of images take 1.1 GiB
+    distance = found.datasets["many"].components["features"].distance
+    assert distance == pytest.approx(kid(real["features"].values, part.values), rel=1e-9)
 
 
 def test_copies_of_one_real_vector_are_far_though_each_is_near_a_real_one():
