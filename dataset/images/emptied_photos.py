@@ -12,13 +12,14 @@ import attrs
 import numpy as np
 
 from ...engine.errors import DataError
-from ..atomic_files import atomic_folder, make_folder, write_atomic
+from ..atomic_files import atomic_folder, json_bytes, make_folder, write_atomic
 from ..formats import rle_masks
 from ..formats.dataset_folder import ImageDataset
 from ..formats.image_files import ImageFiles
 from ..formats.pixels import reduced
 from ..progress import Progress
 from ..store.frames import encode_image
+from .photo_places import FILE_NAME
 
 _INPAINT_RADIUS = 4
 """Of the neighbourhood, in pixels of the reduced photo."""
@@ -61,6 +62,8 @@ def empty_photos(
 ) -> list[EmptiedPhoto]:
     """Write photos with their annotated objects painted out, as JPEG files into a new folder.
 
+    Beside them is what stood in them, as a COCO file (:data:`.photo_places.FILE_NAME`).
+
     Raises
     ------
     DataError
@@ -80,6 +83,7 @@ def empty_photos(
         for number, image in enumerate(photos.coco.images, 1):
             made.append(_write(files, image, annotations.get(image["id"], ()), folder, rules, made))
             progress(number, len(photos.coco.images))
+        _write_places(photos, annotations, made, folder)
         if not any(photo.file for photo in made):
             raise DataError(
                 f"More than {rules.max_share:.0%} of each photo of '{photos.coco.path}' would be painted out. "
@@ -107,6 +111,27 @@ def _write(
     make_folder(folder)
     write_atomic(folder / file, encode_image(paint_out(photo, mask), "jpg", 95))
     return EmptiedPhoto(name, file, share)
+
+
+def _write_places(
+    photos: ImageDataset,
+    annotations: Mapping[Any, Sequence[Mapping[str, Any]]],
+    made: Sequence[EmptiedPhoto],
+    folder: Path,
+) -> None:
+    kept = [(image, photo.file) for image, photo in zip(photos.coco.images, made, strict=True) if photo.file]
+    images = [
+        {"id": image["id"], "file_name": file, "width": image["width"], "height": image["height"]}
+        for image, file in kept
+    ]
+    own = [
+        {key: a[key] for key in ("id", "image_id", "category_id", "bbox", "area", "iscrowd") if key in a}
+        for image in images
+        for a in annotations.get(image["id"], ())
+    ]
+    data = {"images": images, "annotations": own, "categories": list(photos.coco.categories)}
+    make_folder(folder)
+    write_atomic(folder / FILE_NAME, json_bytes(data))
 
 
 def _new_name(name: str, taken: Collection[str]) -> str:

@@ -12,6 +12,7 @@ import attrs
 import numpy as np
 
 from ...dataset.formats.image_files import IMAGE_SUFFIXES
+from ...dataset.images.photo_places import PhotoPlace, drawn_part, read_places
 from ...dataset.images.repaint import PhotoPart, photo_background, plain_background, replace_background
 from ...engine.plugin import Range, param, plugin
 from ...engine.recipe.input_files import listed_files
@@ -27,7 +28,9 @@ class ReplaceBackground:
     before other effects, so that these act on the whole picture, and photos after those that imitate the camera of the
     photos. Photos must not show the annotated classes: a detector would learn that they are background. Distractors
     that stay show it that not all that stands in front of a photo is annotated [Dwibedi et al., "Cut, paste and learn",
-    2017].
+    2017]. Where objects stand matters as well: pasted anywhere, they may teach a detector little [Dvornik et al.,
+    "Modeling visual context is key to augmenting object detection datasets", 2018]. With `places`, they stand where
+    others stood.
     `twinset backgrounds` paints them out of real photos. `twinset repaint` does the same to a finished dataset.
     """
 
@@ -43,6 +46,13 @@ class ReplaceBackground:
         min=0.01,
         max=1.0,
         doc="Size of the part of a photo that is taken, as a share of the largest that has the image's shape",
+    )
+    places: str = param(
+        "",
+        path=True,
+        doc="COCO file of what stood in the photos, which `twinset backgrounds` writes beside them (annotations.json): "
+        "photos are chosen and cut so that an object stands where one of its class stood",
+        moves={"background_similarity": "?"},
     )
     flip: float = param(0.5, min=0.0, max=1.0, doc="Share of the photos whose left and right change sides")
     keep_distractors: float = param(
@@ -73,8 +83,10 @@ class ReplaceBackground:
             drawn = {"color": colors[int(choice * len(colors))]}
         else:
             files = self._files
-            number = int(choice * len(files))
-            part = PhotoPart.draw(rng, self.zoom, self.flip)
+            number, part = int(choice * len(files)), PhotoPart.draw(rng, self.zoom, self.flip)
+            if self.places:
+                placed = drawn_part(self._places, _shown_boxes(shot), _size(shot), self.zoom, self.flip, rng)
+                number, part = (placed.photo, placed.part) if placed else (number, part)
             drawn = {"image": files[number].name, "number": number, **attrs.asdict(part)}
         if self.keep_distractors:
             ids = _distractor_ids(shot)
@@ -97,9 +109,29 @@ class ReplaceBackground:
         return np.array(replace_background(image, mask, background), dtype=np.float32)
 
     @functools.cached_property
+    def _places(self) -> list[PhotoPlace]:
+        return read_places(Path(self.places), self._files)
+
+    @functools.cached_property
     def _files(self) -> tuple[Path, ...]:
         owner = "effect 'replace_background'"
         return listed_files(Path(), self.image_folder, self.image_files, suffixes=IMAGE_SUFFIXES, owner=owner)
+
+
+def _size(shot: Shot) -> tuple[int, int]:
+    """Width and height of the picture."""
+    return shot.labels.ids.shape[1], shot.labels.ids.shape[0]
+
+
+def _shown_boxes(shot: Shot) -> list[tuple[str, tuple[int, int, int, int]]]:
+    """Class and box of each annotated object in the picture: left, top, right, bottom in pixels."""
+    found = []
+    for instance in shot.instances:
+        rows, columns = np.nonzero(shot.mask(instance.id))
+        if len(rows):
+            box = int(columns.min()), int(rows.min()), int(columns.max()) + 1, int(rows.max()) + 1
+            found.append((instance.asset.class_name, box))
+    return found
 
 
 def _distractor_ids(shot: Shot) -> np.ndarray:

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
+from twinset.dataset.formats.coco import read_coco
 from twinset.dataset.formats.dataset_folder import open_dataset
 from twinset.dataset.images.emptied_photos import EmptyingRules, empty_photos, objects_mask, paint_out
 from twinset.engine.errors import DataError
@@ -84,7 +85,10 @@ def test_photos_without_objects_stay_and_those_that_are_all_object_are_left_out(
     made = empty_photos(open_dataset(real), tmp_path / "out", EmptyingRules(margin=0.0))
     assert [photo.file for photo in made] == [None, "b.jpg", "b-2.jpg"]
     assert [photo.share for photo in made] == pytest.approx([0.5, 400 / 20_000, 0.0])
-    files = {p.name: cv2.imread(str(p))[..., ::-1].astype(int) for p in (tmp_path / "out").iterdir()}
+    files = {p.name: cv2.imread(str(p))[..., ::-1].astype(int) for p in (tmp_path / "out").glob("*.jpg")}
+    stood = read_coco(tmp_path / "out" / "annotations.json")
+    assert [image["file_name"] for image in stood.images] == ["b.jpg", "b-2.jpg"]
+    assert [(a["image_id"], a["bbox"]) for a in stood.annotations] == [(2, [10, 10, 20, 20])]
     assert set(files) == {"b.jpg", "b-2.jpg"}
     assert np.abs(files["b-2.jpg"] - ramp()).max() <= 6, "JPEG alone"
 

@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from twinset.engine.stage import Shot
@@ -51,6 +54,28 @@ def test_the_share_of_the_others_is_the_one_asked_for(shot: Shot) -> None:
     counts = [len(kept(ReplaceBackground(keep_distractors=0.3), shot, seed)[0] & {3, 4}) for seed in range(400)]
     # Two distractors each with a chance of 0.3; three standard errors are 0.1.
     assert abs(np.mean(counts) - 0.6) < 0.1 and set(counts) == {0, 1, 2}
+
+
+def test_an_object_stands_where_one_of_its_class_stood(shot: Shot, tmp_path: Path) -> None:
+    """What stood in the photo is white: the chair (1), which is as high and wide, covers it in the picture."""
+    photo = np.full((160, 240, 3), 60, np.uint8)
+    photo[70:120, 90:130] = 255
+    assert cv2.imwrite(str(tmp_path / "photo.png"), photo)
+    image = {"id": 1, "file_name": "photo.png", "width": 240, "height": 160}
+    stood = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [90, 70, 40, 50], "area": 2000, "iscrowd": 0}
+    places = tmp_path / "annotations.json"
+    places.write_text(
+        json.dumps({"images": [image], "annotations": [stood], "categories": [{"id": 1, "name": "chair"}]})
+    )
+    plugin = ReplaceBackground(image_folder=str(tmp_path), places=str(places), zoom=(0.3, 1.0), flip=0.0)
+    drawn = plugin.draw(shot, np.random.default_rng(0), lambda name: np.random.default_rng(0))
+    picture = np.zeros((80, 120, 3), np.float32)
+    made = plugin.apply(picture, shot, np.random.default_rng(0), drawn)
+    hidden = shot.mask(1) | shot.mask(2)  # by the chair, and by what stood before it
+    assert (made[~hidden].max(-1) > 0.9).sum() <= 30
+    assert drawn["zoom"] == pytest.approx(0.5)
+    empty = make_shot(np.zeros((80, 120), np.int32), n=1)
+    assert 0.3 <= plugin.draw(empty, np.random.default_rng(0), lambda name: np.random.default_rng(0))["zoom"] <= 1.0
 
 
 def test_the_background_drawn_does_not_depend_on_distractors(shot: Shot) -> None:
