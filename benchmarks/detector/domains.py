@@ -11,7 +11,7 @@ from typing import Any
 
 import attrs
 import numpy as np
-from twinset.dataset.formats.coco import CocoFile, read_coco
+from twinset.dataset.formats.coco import CocoFile, by_image, read_coco
 from twinset.engine.errors import DataError
 
 FOLDS = 2
@@ -77,10 +77,7 @@ def read_photos(sets: Sequence[tuple[Path, Path]], classes: Sequence[str]) -> li
 def of_coco(coco: CocoFile, images: Path, classes: Sequence[str], first: int = 1) -> list[Photo]:
     """Photos of one COCO file; see :func:`read_photos`."""
     index = {c["id"]: classes.index(c["name"]) for c in coco.categories if c["name"] in classes}
-    of_image: dict[int, list[dict[str, Any]]] = {}
-    for a in coco.annotations:
-        if a["category_id"] in index and a.get("bbox"):
-            of_image.setdefault(a["image_id"], []).append(a)
+    of_image = by_image(a for a in coco.annotations if a["category_id"] in index and a.get("bbox"))
     photos = []
     for number, image in enumerate(coco.images, first):
         held = of_image.get(image["id"], [])

@@ -16,7 +16,7 @@ import numpy as np
 from ...alignment.features.crops import MARGIN
 from ...alignment.features.extractor import Extractor
 from ...engine.errors import DataError
-from ..formats.coco import CocoFile
+from ..formats.coco import CocoFile, by_image
 from ..formats.image_files import ImageFiles, read_annotated
 from ..processes import mapped, processes_for
 from ..progress import Progress
@@ -80,12 +80,9 @@ def box_features(
         If the class or all of its images are missing, or none of its boxes is large enough.
     """
     names = [class_name] if isinstance(class_name, str) else list(class_name)
-    boxes: dict[int, list[dict[str, Any]]] = {}
     chosen = [annotation for name in names for annotation in coco.annotations_of(name)]
     scale = {image["id"]: reduction(image, max_side) for image in coco.images}
-    for annotation in chosen:
-        if min(annotation["bbox"][2:]) * scale[annotation["image_id"]] >= min_side:
-            boxes.setdefault(annotation["image_id"], []).append(annotation)
+    boxes = by_image(a for a in chosen if min(a["bbox"][2:]) * scale[a["image_id"]] >= min_side)
     if not boxes:
         if not chosen:
             raise coco.no_box(names[0])

@@ -17,7 +17,7 @@ from ...engine.errors import DataError
 from ...engine.output.annotation_source import declared_entries
 from ..atomic_files import is_number
 from ..formats import rle_masks
-from ..formats.coco import CocoFile
+from ..formats.coco import CocoFile, by_image
 from ..formats.image_files import ImageFiles, read_annotated
 from ..formats.pixels import DEPTH_SUFFIXES, read_depth
 from ..image_names import inner_path
@@ -114,11 +114,8 @@ def measure(
     DataError
         If there are no boxes; UnmeasuredImagesError if there are, but no image can be measured.
     """
-    grouped: dict[int, list[dict[str, Any]]] = {image["id"]: [] for image in coco.images}
-    for annotation in coco.annotations:
-        if not annotation.get("iscrowd"):
-            grouped[annotation["image_id"]].append(annotation)
-    seen = [image for image in coco.images if grouped[image["id"]]]
+    grouped = by_image(a for a in coco.annotations if not a.get("iscrowd"))
+    seen = [image for image in coco.images if image["id"] in grouped]
     if not seen:
         raise DataError(f"'{coco.path}' has no box (crowds do not count), so there is nothing to measure.")
     annotations = [annotation for image in seen for annotation in grouped[image["id"]]]

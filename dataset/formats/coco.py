@@ -7,10 +7,10 @@ import contextlib
 import difflib
 import gc
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
 import numpy as np
@@ -25,6 +25,8 @@ from ..imports import cvat, label_studio, repairs
 from ..json_files import read_json
 from . import rle_masks
 from .coco_check import check_coco
+
+A = TypeVar("A", bound=Mapping[str, Any])
 
 
 @attrs.frozen(eq=False)
@@ -101,6 +103,14 @@ class CocoFile:
             image=np.array([a["image_id"] for a in chosen], dtype=np.int64),
             image_aspect=wh[:, 0] / wh[:, 1],
         )
+
+
+def by_image(annotations: Iterable[A]) -> dict[Any, list[A]]:
+    """Annotations by the id of their image; images without any are left out."""
+    found: dict[Any, list[A]] = {}
+    for annotation in annotations:
+        found.setdefault(annotation["image_id"], []).append(annotation)
+    return found
 
 
 def read_coco(path: str | Path, *, strict: bool | None = None) -> CocoFile:

@@ -14,6 +14,7 @@ import numpy as np
 from ...engine.errors import DataError
 from ..atomic_files import atomic_folder, json_bytes, make_folder, write_atomic
 from ..formats import rle_masks
+from ..formats.coco import by_image
 from ..formats.dataset_folder import ImageDataset
 from ..formats.image_files import ImageFiles
 from ..formats.pixels import reduced
@@ -73,11 +74,7 @@ def empty_photos(
     """
     files = ImageFiles(photos.coco.images, photos.images)
     files.say()
-    annotations: dict[Any, list[dict[str, Any]]] = {}
-    wanted = {photos.coco.category(name)["id"] for name in rules.classes}
-    for annotation in photos.coco.annotations:
-        if not wanted or annotation["category_id"] in wanted:
-            annotations.setdefault(annotation["image_id"], []).append(annotation)
+    annotations = by_image(photos.coco.of_classes(tuple(rules.classes)).annotations)
     made: list[EmptiedPhoto] = []
     with atomic_folder(out) as folder:
         for number, image in enumerate(photos.coco.images, 1):

@@ -22,7 +22,7 @@ from ..atomic_files import atomic_folder, escapes_folder, json_bytes, link_or_co
 from ..checksums import append_checksum, file_hash, read_own
 from ..exports.asset_models import recorded_models
 from ..formats import rle_masks
-from ..formats.coco import CocoFile, read_coco, write_coco
+from ..formats.coco import CocoFile, by_image, read_coco, write_coco
 from ..formats.dataset_folder import INSTANCES
 from ..formats.image_files import ImageFiles
 from ..formats.metadata_table import has_parquet, write_columns
@@ -268,9 +268,7 @@ def _write_coco_folder(
     progress: Progress,
 ) -> None:
     left = [i for i in coco.images if i["id"] not in changes.without]
-    of_image: dict[int, list[dict[str, Any]]] = {}
-    for a in coco.annotations:
-        of_image.setdefault(a["image_id"], []).append(a)
+    of_image = by_image(coco.annotations)
     files = ImageFiles(left, images)
     files.say()
     for done, image in enumerate(left, 1):

@@ -21,7 +21,7 @@ from ...engine.plugin.registry import default
 from ...engine.recipe.settings import GoalSettings, PluginUse, RealSettings, Recipe, Variant
 from ...engine.recipe.variants import with_changes
 from ..analysis.detector_errors import COVERED, LOOKS, DetectorErrors
-from ..formats.coco import CocoFile
+from ..formats.coco import CocoFile, by_image
 from ..report.levers import levers
 
 BOOST = 3
@@ -140,12 +140,9 @@ def _repeated_boxes(coco: CocoFile, errors: DetectorErrors, times: np.ndarray, w
     next_image = max((i["id"] for i in images), default=0) + 1
     next_id = max((a["id"] for a in annotations), default=0) + 1
     more = {int(id): int(n) - 1 for id, n in zip(errors.columns["id"], times, strict=True)}
-    by_image: dict[int, list[dict[str, Any]]] = {}
-    for annotation in coco.annotations:
-        if not annotation.get("iscrowd"):
-            by_image.setdefault(annotation["image_id"], []).append(annotation)
+    of_image = by_image(a for a in coco.annotations if not a.get("iscrowd"))
     for image in coco.images:
-        own = by_image.get(image["id"], [])
+        own = of_image.get(image["id"], [])
         for number in range(max((more.get(a["id"], 0) for a in own), default=0)):
             images.append({**image, "id": next_image})
             for annotation in own:

@@ -13,6 +13,7 @@ import numpy as np
 from ...alignment.mixtures.color_palette import Palette, fit_palette, lab_from_linear, reflectance
 from ...engine.errors import DataError
 from ...engine.stage import RealPhotos
+from ..formats.coco import by_image
 from ..formats.dataset_folder import images_of, read_dataset
 from ..formats.image_files import ImageFiles
 from ..formats.pixels import read_image, reduced
@@ -94,11 +95,9 @@ def _photos(
     coco = read_dataset(photos.annotations)
     files = ImageFiles(coco.images, images_of(coco, photos.images, "'images' in [real]"))
     wanted = {a["id"] for a in (coco.annotations if class_name is None else coco.annotations_of(class_name))}
-    by_image: dict[int, list[tuple[dict[str, Any], bool]]] = {image["id"]: [] for image in coco.images}
-    for annotation in coco.annotations:
-        by_image[annotation["image_id"]].append((annotation, annotation["id"] in wanted))
+    of_image = by_image(coco.annotations)
     for image in coco.images:
-        boxes = by_image[image["id"]]
+        boxes = [(annotation, annotation["id"] in wanted) for annotation in of_image.get(image["id"], ())]
         if class_name is None or any(is_wanted for _, is_wanted in boxes):
             photo = _read(str(files.path(image)), files.is_upright(image))
             yield photo, boxes, (photo.shape[1] / image["width"], photo.shape[0] / image["height"])

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..formats import rle_masks
+from ..formats.coco import by_image
 from .report_dataset import spread
 
 MAX_IMAGES = 24
@@ -70,11 +71,9 @@ def contact_sheet(
     sheet[:] = PAPER
     color_of = {c["id"]: _color(i) for i, c in enumerate(coco["categories"])}
     name_of = {c["id"]: c["name"] for c in coco["categories"]}
-    by_image: dict[int, list[Mapping[str, Any]]] = {}
-    for annotation in coco["annotations"]:
-        by_image.setdefault(annotation["image_id"], []).append(annotation)
+    own = by_image(coco["annotations"])
     for index, image in enumerate(chosen):
-        tile = _tile(read(image), by_image.get(image["id"], []), color_of, name_of, tile_height)
+        tile = _tile(read(image), own.get(image["id"], []), color_of, name_of, tile_height)
         top = HEADER + (index // columns) * (tile_height + GAP)
         left = GAP + (index % columns) * (TILE_WIDTH + GAP)
         sheet[top : top + tile_height, left : left + TILE_WIDTH] = tile

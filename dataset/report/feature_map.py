@@ -16,6 +16,7 @@ from ...alignment.features.extractor import Extractor
 from ...engine.errors import DataError
 from ...engine.rng import stream
 from ..analysis.features import MIN_BOX_SIDE
+from ..formats.coco import by_image
 from ..progress import Progress
 from .report_dataset import ReportDataset, spread
 
@@ -168,14 +169,12 @@ def _sample_boxes(dataset: ReportDataset, class_name: str, limit: int) -> list[M
 def _extract(
     dataset: ReportDataset, wanted: list[Mapping[str, Any]], extractor: Extractor, advance: Callable[[int], None]
 ) -> Boxes:
-    by_image: dict[int, list[Mapping[str, Any]]] = {}
-    for annotation in wanted:
-        by_image.setdefault(annotation["image_id"], []).append(annotation)
+    of_image = by_image(wanted)
     ids: list[int] = []
     owners: list[int] = []
     features, pictures = [], []
     for image in dataset.coco.images:
-        group = by_image.get(image["id"])
+        group = of_image.get(image["id"])
         picture = dataset.picture(image) if group else None
         if group and picture is not None:
             boxes = [a["bbox"] for a in group]

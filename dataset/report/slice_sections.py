@@ -18,6 +18,7 @@ from ...engine.plugin.columns import IDENTIFIERS
 from ...engine.rng import stream
 from ..analysis.box_colors import COLOR, box_colors
 from ..analysis.detector_errors import DetectorErrors, examples
+from ..formats.coco import by_image
 from ..formats.coco_in_memory import CocoInMemory
 from ..formats.metadata_table import TableColumns
 from ..store.frames import encode_image
@@ -67,16 +68,13 @@ def bias_section(
 def _colors(side: ReportDataset, limit: int) -> dict[int, str]:
     if side.images is None or isinstance(side.coco, CocoInMemory) or limit < 1:
         return {}
-    by_image: dict[int, list[Mapping[str, object]]] = {}
-    for annotation in side.coco.annotations:
-        if not annotation.get("iscrowd"):
-            by_image.setdefault(annotation["image_id"], []).append(annotation)
-    shown = [image for image in side.coco.images if image["id"] in by_image]
+    own = by_image(a for a in side.coco.annotations if not a.get("iscrowd"))
+    shown = [image for image in side.coco.images if image["id"] in own]
     out: dict[int, str] = {}
     for i in spread(len(shown), limit):
         picture = side.picture(shown[i])
         if picture is not None:
-            out |= box_colors(picture, by_image[shown[i]["id"]])
+            out |= box_colors(picture, own[shown[i]["id"]])
     return out
 
 

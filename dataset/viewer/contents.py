@@ -13,7 +13,7 @@ import attrs
 from ...engine.errors import DataError
 from ..atomic_files import is_number
 from ..exports.image_names import shown_suffix
-from ..formats.coco import CocoFile
+from ..formats.coco import CocoFile, by_image
 from ..formats.rle_masks import MaskError, as_rle
 from ..store.frame_record import ACCEPTED
 from ..store.frames import FrameStore
@@ -60,9 +60,7 @@ def contents(coco: CocoFile, limit: int) -> tuple[list[Picture], int]:
     Of a rendered dataset, frames that were given up or filtered come last, with the reasons.
     """
     number = {category["id"]: k for k, category in enumerate(coco.categories)}
-    own: dict[int, list[Mapping[str, Any]]] = {}
-    for annotation in coco.annotations:
-        own.setdefault(annotation["image_id"], []).append(annotation)
+    own = by_image(coco.annotations)
     pictures = [_picture(image, own.get(image["id"], ()), number) for image in coco.images[:limit]]
     return [*pictures, *_other_frames(coco)], max(len(coco.images) - limit, 0)
 
