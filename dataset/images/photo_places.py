@@ -8,7 +8,9 @@ from pathlib import Path
 
 import attrs
 import numpy as np
+from numpy.typing import ArrayLike
 
+from ...alignment.evaluation.detection import iou
 from ...engine.errors import DataError
 from ..formats.coco import read_coco
 from .repaint import PhotoPart
@@ -30,7 +32,7 @@ class PhotoPlace:
         Number of the photo.
     class_name : str
     box : tuple of float
-        Left, top, right and bottom in pixels of ``size``.
+        [x, y, width, height] in pixels of ``size``.
     size : tuple of int
         Width and height of the photo.
     """
@@ -67,10 +69,9 @@ def read_places(path: Path, photos: Sequence[Path]) -> list[PhotoPlace]:
         image = images.get(annotation["image_id"])
         if image is None or annotation.get("iscrowd"):
             continue
-        x, y, w, h = annotation["bbox"]
         size = int(image["width"]), int(image["height"])
         places.append(
-            PhotoPlace(number_of[image["file_name"]], names[annotation["category_id"]], (x, y, x + w, y + h), size)
+            PhotoPlace(number_of[image["file_name"]], names[annotation["category_id"]], tuple(annotation["bbox"]), size)
         )
     if not places:
         raise DataError(
@@ -81,14 +82,14 @@ def read_places(path: Path, photos: Sequence[Path]) -> list[PhotoPlace]:
 
 
 def matching_part(
-    place: PhotoPlace, box: Sequence[float], size: tuple[int, int], zoom: tuple[float, float], *, flipped: bool
+    place: PhotoPlace, box: ArrayLike, size: tuple[int, int], zoom: tuple[float, float], *, flipped: bool
 ) -> PlacedPart:
     """The part of a photo in which the place is as large as a box and has its lower edge where the box has it.
 
     Parameters
     ----------
-    box : sequence of float
-        Left, top, right and bottom in pixels of the picture.
+    box : array-like
+        [x, y, width, height] in pixels of the picture.
     size : tuple of int
         Width and height of the picture.
     zoom : tuple of float
@@ -99,21 +100,21 @@ def matching_part(
     """
     own, wanted = np.array(place.box), np.array(box, dtype=float)
     if flipped:
-        wanted[[0, 2]] = size[0] - wanted[[2, 0]]
+        wanted[0] = size[0] - wanted[0] - wanted[2]
     largest = min(place.size[0] / size[0], place.size[1] / size[1])
-    scale = float(np.clip(np.sqrt(_area(own) / _area(wanted)), largest * zoom[0], largest * zoom[1]))
+    scale = float(np.clip(np.sqrt(own[2:].prod() / wanted[2:].prod()), largest * zoom[0], largest * zoom[1]))
     free = np.array([place.size[0] - scale * size[0], place.size[1] - scale * size[1]])
-    foot, standing = ((b[:2] + b[2:]) / 2 * (1, 0) + b[2:] * (0, 1) for b in (own, wanted))
+    foot, standing = (b[:2] + b[2:] * (0.5, 1.0) for b in (own, wanted))
     start = np.clip(foot - scale * standing, 0.0, np.maximum(free, 0.0))
-    shown = (own - np.tile(start, 2)) / scale
+    shown = np.concatenate([own[:2] - start, own[2:]]) / scale
     share = np.where(free > 1e-6, start / np.maximum(free, 1e-6), 0.5)
     part = PhotoPart((float(share[0]), float(share[1])), scale / largest, flipped)
-    return PlacedPart(place.photo, part, _iou(shown, wanted))
+    return PlacedPart(place.photo, part, float(iou(shown, wanted)[0, 0]))
 
 
 def drawn_part(
     places: Sequence[PhotoPlace],
-    objects: Sequence[tuple[str, Sequence[float]]],
+    objects: Sequence[tuple[str, ArrayLike]],
     size: tuple[int, int],
     zoom: tuple[float, float],
     flip: float,
@@ -126,7 +127,7 @@ def drawn_part(
     Parameters
     ----------
     objects : sequence of (class name, box)
-        Boxes are left, top, right and bottom in pixels of the picture.
+        Boxes are [x, y, width, height] in pixels of the picture.
     flip : float
         Probability that only flipped parts count; else only parts that are not.
     """
@@ -141,12 +142,3 @@ def drawn_part(
         return None
     good = [part for part in found if part.iou >= GOOD_MATCH]
     return good[int(choice * len(good))] if good else max(found, key=lambda part: part.iou)
-
-
-def _area(box: np.ndarray) -> float:
-    return float((box[2] - box[0]) * (box[3] - box[1]))
-
-
-def _iou(a: np.ndarray, b: np.ndarray) -> float:
-    both = np.prod(np.maximum(np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2]), 0.0))
-    return float(both / (_area(a) + _area(b) - both))

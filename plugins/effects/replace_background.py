@@ -11,6 +11,7 @@ from typing import Any
 import attrs
 import numpy as np
 
+from ...alignment.columns.id_map import extents
 from ...dataset.formats.image_files import IMAGE_SUFFIXES
 from ...dataset.images.photo_places import PhotoPlace, drawn_part, read_places
 from ...dataset.images.repaint import PhotoPart, photo_background, plain_background, replace_background
@@ -123,15 +124,14 @@ def _size(shot: Shot) -> tuple[int, int]:
     return shot.labels.ids.shape[1], shot.labels.ids.shape[0]
 
 
-def _shown_boxes(shot: Shot) -> list[tuple[str, tuple[int, int, int, int]]]:
-    """Class and box of each annotated object in the picture: left, top, right, bottom in pixels."""
-    found = []
-    for instance in shot.instances:
-        rows, columns = np.nonzero(shot.mask(instance.id))
-        if len(rows):
-            box = int(columns.min()), int(rows.min()), int(columns.max()) + 1, int(rows.max()) + 1
-            found.append((instance.asset.class_name, box))
-    return found
+def _shown_boxes(shot: Shot) -> list[tuple[str, np.ndarray]]:
+    """Class and box [x, y, width, height] in pixels of each annotated object in the picture."""
+    counts, boxes = extents(shot.labels.ids, [instance.id for instance in shot.instances])
+    return [
+        (instance.asset.class_name, box)
+        for instance, count, box in zip(shot.instances, counts, boxes, strict=True)
+        if count
+    ]
 
 
 def _distractor_ids(shot: Shot) -> np.ndarray:
