@@ -19,11 +19,13 @@ from ..formats.dataset_folder import ImageDataset
 from ..formats.image_files import ImageFiles
 from ..formats.pixels import reduced
 from ..progress import Progress
+from ..report.report_dataset import spread
 from ..store.frames import encode_image
+from .photo_filling import HoledPhoto, fill_holes
 from .photo_places import FILE_NAME
 
-_INPAINT_RADIUS = 4
-"""Of the neighbourhood, in pixels of the reduced photo."""
+_DONORS = 24
+"""Photos of the set whose parts may fill the holes of others."""
 
 
 @attrs.frozen
@@ -37,7 +39,7 @@ class EmptyingRules:
     margin : float
         What is painted out around a box or mask, as a share of the box's longer side.
     max_share : float
-        A photo of which a larger share would be painted out is left out: what is guessed is blurred.
+        A photo of which a larger share would be painted out is left out: too much of it would be guessed.
     longer_side : int
         Larger photos are reduced to this, in pixels.
     """
@@ -74,12 +76,17 @@ def empty_photos(
     """
     files = ImageFiles(photos.coco.images, photos.images)
     files.say()
+    images = photos.coco.images
     annotations = by_image(photos.coco.of_classes(tuple(rules.classes)).annotations)
+    holed = {
+        k: _holed(files, images[k], annotations.get(images[k]["id"], ()), rules) for k in spread(len(images), _DONORS)
+    }
     made: list[EmptiedPhoto] = []
     with atomic_folder(out) as folder:
-        for number, image in enumerate(photos.coco.images, 1):
-            made.append(_write(files, image, annotations.get(image["id"], ()), folder, rules, made))
-            progress(number, len(photos.coco.images))
+        for number, image in enumerate(images):
+            own = holed.get(number) or _holed(files, image, annotations.get(image["id"], ()), rules)
+            made.append(_write(str(image["file_name"]), own, list(holed.values()), folder, rules, made))
+            progress(number + 1, len(images))
         _write_places(photos, annotations, made, folder)
         if not any(photo.file for photo in made):
             raise DataError(
@@ -89,24 +96,30 @@ def empty_photos(
     return made
 
 
+def _holed(
+    files: ImageFiles, image: Mapping[str, Any], annotations: Sequence[Mapping[str, Any]], rules: EmptyingRules
+) -> HoledPhoto:
+    def read() -> np.ndarray:
+        return reduced(files.read(image), rules.longer_side)
+
+    height, width = read().shape[:2]
+    return HoledPhoto(read, objects_mask(image, annotations, (height, width), rules.margin))
+
+
 def _write(
-    files: ImageFiles,
-    image: Mapping[str, Any],
-    annotations: Sequence[Mapping[str, Any]],
+    name: str,
+    photo: HoledPhoto,
+    donors: Sequence[HoledPhoto],
     folder: Path,
     rules: EmptyingRules,
     before: Sequence[EmptiedPhoto],
 ) -> EmptiedPhoto:
-    name = str(image["file_name"])
-    photo = reduced(files.read(image), rules.longer_side)
-    height, width = photo.shape[:2]
-    mask = objects_mask(image, annotations, (height, width), rules.margin)
-    share = float(mask.mean())
+    share = float(photo.holes.mean())
     if share > rules.max_share:
         return EmptiedPhoto(name, None, share)
     file = _new_name(name, {photo.file for photo in before if photo.file})
     make_folder(folder)
-    write_atomic(folder / file, encode_image(paint_out(photo, mask), "jpg", 95))
+    write_atomic(folder / file, encode_image(fill_holes(photo, donors), "jpg", 95))
     return EmptiedPhoto(name, file, share)
 
 
@@ -169,16 +182,3 @@ def objects_mask(
         right, bottom = (math.ceil(v) for v in ((x + w) * across + reach, (y + h) * down + reach))
         whole[top:bottom, left:right] = 1
     return whole > 0
-
-
-def paint_out(photo: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """A photo (H, W, 3) uint8 with what lies around a mask (H, W) bool continued into it.
-
-    The colours march inwards from the mask's edge [Telea, "An image inpainting technique based on the fast marching
-    method", 2004], so that the inside of a large mask becomes smooth.
-    """
-    import cv2
-
-    if not mask.any():
-        return photo
-    return cv2.inpaint(np.ascontiguousarray(photo), mask.astype(np.uint8), _INPAINT_RADIUS, cv2.INPAINT_TELEA)
