@@ -101,7 +101,7 @@ def _best_part(photo: HoledPhoto, hole: np.ndarray, sources: Sequence[HoledPhoto
     """The part that fits best around a hole (h, w) of the reduced photo; None where none is large enough."""
     import cv2
 
-    covered = photo.reduced[1]
+    small, covered = photo.reduced
     width = max(3, round(_RIM * float(np.sqrt(hole.sum()))))
     near = cv2.dilate(hole.astype(np.uint8), np.ones((2 * width + 1,) * 2, np.uint8)) > 0
     rows, columns = np.flatnonzero(near.any(1)), np.flatnonzero(near.any(0))

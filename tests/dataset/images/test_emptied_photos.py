@@ -12,7 +12,7 @@ import pytest
 from pycocotools import mask as coco_mask
 from twinset.dataset.formats.coco import read_coco
 from twinset.dataset.formats.dataset_folder import open_dataset
-from twinset.dataset.images.emptied_photos import EmptyingRules, empty_photos, objects_mask, paint_out
+from twinset.dataset.images.emptied_photos import EmptyingRules, empty_photos, objects_mask
 from twinset.engine.errors import DataError
 from twinset.headless.cli import app
 from typer.testing import CliRunner
@@ -63,17 +63,6 @@ def test_a_mask_counts_instead_of_its_box() -> None:
     grown = objects_mask(IMAGE, [annotation], (100, 200), margin=0.1)
     distance = cv2.distanceTransform(1 - round_thing, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     assert grown[distance <= 6].all() and not grown[distance > 8.5].any()
-
-
-def test_only_the_mask_changes_and_gets_the_colors_around_it() -> None:
-    photo = ramp()
-    with_thing, mask = photo.copy(), np.zeros(photo.shape[:2], bool)
-    mask[30:60, 80:130] = True
-    with_thing[mask] = (255, 0, 0)
-    made = paint_out(with_thing, mask)
-    assert np.array_equal(made[~mask], photo[~mask])
-    assert np.abs(made.astype(int) - photo)[mask].mean() < 12, "a ramp continues nearly as it was"
-    assert np.array_equal(paint_out(photo, np.zeros_like(mask)), photo)
 
 
 def test_photos_without_objects_stay_and_those_that_are_all_object_are_left_out(tmp_path: Path) -> None:
