@@ -113,6 +113,8 @@ def _best_part(photo: HoledPhoto, hole: np.ndarray, sources: Sequence[HoledPhoto
     wanted, mask = small[window], np.dstack([rim] * 3)
     best = None
     for source in sources:
+        if best is not None and best.cost <= _OTHER_PHOTO**2:
+            break  # no other photo can cost less
         for flipped in (False, True):
             colors, bad = (np.ascontiguousarray(a[:, ::-1] if flipped else a) for a in source.reduced)
             if any(have < want for have, want in zip(bad.shape, needed.shape, strict=True)):

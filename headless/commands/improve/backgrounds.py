@@ -53,7 +53,7 @@ def backgrounds(
 ) -> None:
     """Make backgrounds of real photos.
 
-    Annotated objects are painted out with the colours around them. The effect `replace_background` and
+    Annotated objects are painted out with parts of the photos that fit there. The effect `replace_background` and
     `twinset repaint --photos` put rendered objects on such photos, so that a detector sees the places of real photos.
     """
     from ....dataset.formats.dataset_folder import open_dataset
