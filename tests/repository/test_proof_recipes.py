@@ -34,7 +34,7 @@ def test_arms_have_the_same_scene_classes_and_size(recipes: dict[str, dict[str, 
     assert len(recipes[domain]) >= 13
     for name, recipe in recipes[domain].items():
         for key in ("models", "classes", "real", "images", "seed", "render", "output"):
-            if key != "classes" or name not in ("shapes", "suggested"):
+            if key != "classes" or name not in ("shapes", "places", "suggested"):
                 assert getattr(recipe, key) == getattr(base, key), f"{name} differs in {key}"
 
 
@@ -60,4 +60,8 @@ def test_arms_are_what_they_are_called(recipes: dict[str, dict[str, Recipe]], do
         assert set(fewer.models) <= set(more.models) and more.name == fewer.name
     for kind in ("placement", "appearance", "camera", "effect"):
         assert ids("shapes", kind) == ids("everything", kind)
+    assert ids("places", "effect") == ids("shapes", "effect")
+    with_places, without = (arms[name].plugins["effect"][-1].plugin for name in ("places", "shapes"))
+    assert with_places.places.endswith("annotations.json") and not without.places
+    assert arms["places"].classes == arms["shapes"].classes
     assert ids("everything", "effect") == [*ids("effects", "effect"), "replace_background"]
