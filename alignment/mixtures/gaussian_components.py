@@ -48,8 +48,9 @@ def fit_components(
         single = np.ones(1), np.array([x.mean()]), np.array([variance])
         return single, {"silhouette": None, "bic": 2 * np.log(len(x)) - 2 * _expected(x, single)[1]}
     labels = best_clusters(x, n)
-    parts = _maximised(x, np.eye(n)[labels], regular)
-    if method == "gmm":
+    if method == "kmeans":
+        parts = _maximised(x, np.eye(n)[labels], regular)
+    else:
         parts = _most_likely(x, n, labels, regular)
         labels = _expected(x, parts)[0].argmax(axis=1)
     if np.bincount(labels, minlength=n).min() < min_samples:

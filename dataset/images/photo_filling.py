@@ -82,18 +82,17 @@ def fill_holes(photo: HoledPhoto, others: Sequence[HoledPhoto] = ()) -> np.ndarr
     covered = photo.reduced[1]
     count, labels = cv2.connectedComponents(covered, connectivity=8)
     sources = [photo, *(other for other in others if other is not photo)]
-    made = np.ascontiguousarray(pixels)
+    made, left = np.ascontiguousarray(pixels), photo.holes.copy()
     size = photo.holes.shape[1::-1]
     for number in range(1, count):
         hole = labels == number
         whole = cv2.resize(hole.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
         whole &= photo.holes
         found = _best_part(photo, hole, sources)
-        if found is None:
-            made = cv2.inpaint(made, whole.astype(np.uint8), _TELEA_RADIUS, cv2.INPAINT_TELEA)
-        else:
+        if found is not None:
             made = np.where(whole[..., None], _adapted(_moved(found, photo), made, whole, photo.holes), made)
-    left = photo.holes & ~cv2.resize(covered, size, interpolation=cv2.INTER_NEAREST).astype(bool)
+            left &= ~whole
+    # All at once: none may get the colours of what is not painted out yet.
     return cv2.inpaint(made, left.astype(np.uint8), _TELEA_RADIUS, cv2.INPAINT_TELEA) if left.any() else made
 
 

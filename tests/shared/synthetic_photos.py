@@ -61,6 +61,12 @@ def scene(seed: int, width: int = 480, height: int = 360) -> np.ndarray:
     return np.clip(cv2.resize(linear, (width, height), interpolation=cv2.INTER_AREA), 0, 1)
 
 
+def ramp(size: tuple[int, int] = (200, 100)) -> np.ndarray:
+    """A photo (width, height) whose colours change slowly, so that what is painted can be compared with it."""
+    across, down = np.meshgrid(np.linspace(40, 200, size[0]), np.linspace(60, 160, size[1]))
+    return np.rint(np.stack([across, down, (across + down) / 2], axis=-1)).astype(np.uint8)
+
+
 def photo(linear: np.ndarray, camera: Camera, seed: int) -> bytes:
     """What a camera makes of a scene in linear light: a JPEG file, or a PNG file where ``quality`` is None."""
     rng = np.random.default_rng(seed)

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
+from synthetic_photos import ramp
 from twinset.dataset.formats.coco import read_coco
 from twinset.dataset.formats.dataset_folder import open_dataset
 from twinset.dataset.images.emptied_photos import EmptyingRules, empty_photos, objects_mask
@@ -19,12 +20,6 @@ from typer.testing import CliRunner
 
 IMAGE = {"id": 1, "width": 200, "height": 100}
 CATEGORIES = [{"id": 1, "name": "chair"}, {"id": 2, "name": "cup"}]
-
-
-def ramp(size: tuple[int, int] = (200, 100)) -> np.ndarray:
-    """A photo whose colours change slowly, so that what is painted can be compared with what was there."""
-    across, down = np.meshgrid(np.linspace(40, 200, size[0]), np.linspace(60, 160, size[1]))
-    return np.rint(np.stack([across, down, (across + down) / 2], axis=-1)).astype(np.uint8)
 
 
 def write_set(folder: Path, annotations: list[dict], names: tuple[str, ...] = ("a.png",)) -> Path:

@@ -6,15 +6,10 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
+from synthetic_photos import ramp
 from twinset.dataset.images.photo_filling import HoledPhoto, fill_holes
 
 RED = np.array([255, 0, 0])
-
-
-def ramp(width: int = 200, height: int = 100) -> np.ndarray:
-    """A photo whose colours change slowly."""
-    across, down = np.meshgrid(np.linspace(40, 200, width), np.linspace(60, 160, height))
-    return np.rint(np.stack([across, down, (across + down) / 2], axis=-1)).astype(np.uint8)
 
 
 def tiles(width: int = 320, height: int = 240) -> np.ndarray:
@@ -62,7 +57,7 @@ def test_what_no_part_of_a_photo_has_comes_from_another_one(scale: int, flipped:
     larger = cv2.resize(photo, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
     other = holed(np.ascontiguousarray(larger[:, ::-1]) if flipped else larger)
     one = holed(photo, np.s_[60:200, 60:240])
-    made = fill_holes(one, [holed(ramp(320, 240)), other])
+    made = fill_holes(one, [holed(ramp((320, 240))), other])
     assert np.abs(made.astype(int) - photo)[one.holes].mean() < 3
 
 
